@@ -1,0 +1,64 @@
+//! Every bound on hostile input, in one place, each with its reason.
+//!
+//! Real data is far inside each of them; input past one is refused with a code that says so, never cut short.
+
+/// Bytes of one signature envelope. Real ones are about 11 KiB with a timestamp; notation's bound is 32 MiB.
+pub const ENVELOPE_BYTES: usize = 1 << 20;
+
+/// Bytes of one manifest or index: the distribution specification's and notation's own bound.
+pub const MANIFEST_BYTES: u64 = 4 << 20;
+
+/// Bytes of a layout's `index.json`. One entry is about 400 bytes, so this is some 80,000 manifests.
+pub const LAYOUT_INDEX_BYTES: u64 = 32 << 20;
+
+/// How deep indexes may nest: an image in an index in a layout needs three.
+pub const INDEX_DEPTH: usize = 8;
+
+/// Entries that are followed of one index or manifest; the largest public multi-platform index has some 40.
+pub const INDEX_ENTRIES: usize = 20_000;
+
+/// Signatures that are tried for one image, as notation's default `--max-signatures`.
+pub const SIGNATURES_PER_IMAGE: usize = 100;
+
+/// Certificates in a chain. Real ones have three; the conformance cases have eight; each costs a signature check.
+pub const CHAIN_CERTIFICATES: usize = 16;
+
+/// Bytes of one certificate: real ones are under 2 KiB; Go's own bound on TLS certificates is 64 KiB.
+pub const CERTIFICATE_BYTES: usize = 64 << 10;
+
+/// How deep JSON may nest: serde_json's own bound, far above the four levels of any document read here.
+pub const JSON_DEPTH: usize = 128;
+
+/// Nested CBOR items: an envelope needs three levels; fxamacker/cbor, which the reference uses, stops at 32.
+pub const CBOR_DEPTH: usize = 32;
+
+/// Bytes of a trust policy document, as notation reads it.
+pub const TRUST_POLICY_BYTES: u64 = 4 << 20;
+
+/// Statements of a trust policy document, and scopes, stores and identities of one statement: the overlap check compares
+/// identities pairwise.
+pub const TRUST_POLICY_ENTRIES: usize = 1_000;
+
+/// Bytes of one file in a trust store: some 3,000 certificates.
+pub const TRUST_STORE_FILE_BYTES: u64 = 8 << 20;
+
+/// Bytes of one CRL, as in the reference. The largest of public CAs are about 8 MiB.
+pub const CRL_BYTES: u64 = 32 << 20;
+
+/// Bytes of one timestamp token. Real ones are 6 KiB.
+pub const TIMESTAMP_TOKEN_BYTES: usize = 256 << 10;
+
+/// Nested BER values of a timestamp token: a real one has about twelve levels.
+pub const BER_DEPTH: usize = 32;
+
+/// Certificates in a timestamp token; real ones carry two to four.
+pub const TIMESTAMP_CERTIFICATES: usize = 32;
+
+/// Signatures that are checked in search of a path from a timestamp's signer to a trusted root.
+pub const TIMESTAMP_PATH_STEPS: usize = 256;
+
+/// SignerInfos that are tried in a timestamp token; RFC 3161 allows one.
+pub const TIMESTAMP_SIGNERS: usize = 8;
+
+/// Bytes of one OCSP response, as in the reference.
+pub const OCSP_RESPONSE_BYTES: usize = 20 << 10;

@@ -1,0 +1,179 @@
+//! Manifests and indexes: bytes in, descriptors out.
+//!
+//! OCI image specification manifest.md and image-index.md, the artifact manifest of its 1.1 release candidates, and
+//! Docker's manifest version 2, schema 2. Unknown members are ignored, as the specification demands; a member named twice
+//! is refused.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use super::Descriptor;
+use super::descriptor::null_as_default;
+use crate::limits;
+
+/// Media types by name.
+pub mod media_type {
+    /// OCI image manifest
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// Artifact manifest of OCI 1.1's release candidates, withdrawn; old signatures are stored in it.
+    pub const OCI_ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
+    /// The empty JSON object as a config
+    pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
+    /// Docker image manifest, version 2, schema 2
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list, version 2
+    pub const DOCKER_MANIFEST_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// Type of a Notary Project signature artifact
+    pub const NOTARY_SIGNATURE: &str = "application/vnd.cncf.notary.signature";
+    /// Notary Project payload
+    pub const NOTARY_PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
+    /// JWS envelope
+    pub const JWS_ENVELOPE: &str = "application/jose+json";
+    /// COSE envelope
+    pub const COSE_ENVELOPE: &str = "application/cose";
+}
+
+/// What a media type says a manifest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManifestKind {
+    /// One image or artifact: config and layers.
+    Image,
+    /// A list of manifests.
+    Index,
+    /// An artifact manifest of OCI 1.1's release candidates: blobs, no config.
+    Artifact,
+}
+
+impl ManifestKind {
+    /// The kind that `media_type` names; none where it names no manifest.
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(Self::Image),
+            media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST => Some(Self::Index),
+            media_type::OCI_ARTIFACT_MANIFEST => Some(Self::Artifact),
+            _ => None,
+        }
+    }
+}
+
+/// A manifest or index, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// 2 in every manifest that the specification allows.
+    #[serde(default)]
+    pub schema_version: Option<u64>,
+    /// What the manifest says of itself; optional in OCI.
+    #[serde(default)]
+    pub media_type: Option<String>,
+    /// The type of an artifact.
+    #[serde(default)]
+    pub artifact_type: Option<String>,
+    /// The configuration; absent in an index and an artifact manifest.
+    #[serde(default)]
+    pub config: Option<Descriptor>,
+    /// The layers of an image.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub layers: Vec<Descriptor>,
+    /// The blobs of an artifact manifest.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub blobs: Vec<Descriptor>,
+    /// The manifests of an index.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub manifests: Vec<Descriptor>,
+    /// What this manifest refers to.
+    #[serde(default)]
+    pub subject: Option<Descriptor>,
+}
+
+impl Manifest {
+    /// Reads a manifest or index.
+    ///
+    /// # Errors
+    /// [`ManifestError`] where the bytes are no such JSON document or past a limit.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
+            return Err(ManifestError::TooLarge);
+        }
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|error| ManifestError::Malformed { line: error.line(), column: error.column() })?;
+        let longest = manifest.layers.len().max(manifest.blobs.len()).max(manifest.manifests.len());
+        if longest > limits::INDEX_ENTRIES {
+            Err(ManifestError::TooManyEntries { entries: longest })
+        } else {
+            Ok(manifest)
+        }
+    }
+
+    /// Every descriptor that this manifest names as its content, in order: config, layers, blobs, manifests. The subject
+    /// is not content.
+    pub fn content(&self) -> impl Iterator<Item = &Descriptor> {
+        self.config.iter().chain(&self.layers).chain(&self.blobs).chain(&self.manifests)
+    }
+}
+
+/// Why bytes are not a manifest or index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Longer than [`limits::LAYOUT_INDEX_BYTES`].
+    #[error("manifest is too large")]
+    TooLarge,
+    /// Not the JSON of a manifest.
+    #[error("not a manifest (line {line}, column {column})")]
+    Malformed {
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where in that line, counted from 1.
+        column: usize,
+    },
+    /// More entries than [`limits::INDEX_ENTRIES`].
+    #[error("manifest has {entries} entries")]
+    TooManyEntries {
+        /// How many.
+        entries: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_go_null_lists_and_ignores_unknown_members() {
+        let manifest =
+            Manifest::parse(br#"{"schemaVersion":2,"layers":null,"manifests":null,"other":{"a":1}}"#)
+                .unwrap();
+        assert_eq!(manifest.content().count(), 0);
+    }
+
+    #[test]
+    fn refuses_a_member_named_twice() {
+        assert!(matches!(
+            Manifest::parse(br#"{"layers":[],"layers":[]}"#),
+            Err(ManifestError::Malformed { .. })
+        ));
+    }
+
+    #[test]
+    fn entries_are_bounded() {
+        let index = |count| {
+            let entry = alloc::format!(
+                r#"{{"mediaType":"{}","digest":"{}","size":1}}"#,
+                media_type::OCI_MANIFEST,
+                super::super::Digest::sha256(b"")
+            );
+            alloc::format!(r#"{{"manifests":[{}]}}"#, alloc::vec![entry; count].join(","))
+        };
+        assert!(Manifest::parse(index(limits::INDEX_ENTRIES).as_bytes()).is_ok());
+        let over = limits::INDEX_ENTRIES + 1;
+        assert_eq!(
+            Manifest::parse(index(over).as_bytes()),
+            Err(ManifestError::TooManyEntries { entries: over })
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Image references: `repository[:tag][@digest]`, and the repositories that trust policy scopes name.
+//!
+//! Grammar of a repository: trust-policy specification, "registryScopes" (notary.md 8.13), which is the distribution
+//! project's grammar with a mandatory registry. Nothing is normalised: `x` is not `docker.io/library/x`.
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use super::Digest;
+
+/// `registry/path`, as a trust policy's registry scope has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository(String);
+
+impl Repository {
+    /// The repository as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Repository {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (registry, path) = text.split_once('/').ok_or(ReferenceError::NoRepository)?;
+        if is_registry(registry) && path.split('/').all(is_path_component) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ReferenceError::NoRepository)
+        }
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A reference to an image by tag, digest or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Where the image lives.
+    pub repository: Repository,
+    /// The tag, where one is given.
+    pub tag: Option<String>,
+    /// The digest, where one is given.
+    pub digest: Option<Digest>,
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse().map_err(|_| ReferenceError::Digest)?)),
+            None => (text, None),
+        };
+        // a colon before the last slash belongs to the registry's port
+        let (repository, tag) = match name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+            _ => (name, None),
+        };
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return Err(ReferenceError::Tag);
+        }
+        Ok(Self { repository: repository.parse()?, tag: tag.map(str::to_owned), digest })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why text is no reference to an image in a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// There is no `registry/path` of the form that a trust policy can name.
+    #[error("names no registry/repository")]
+    NoRepository,
+    /// The tag has letters that tags do not have.
+    #[error("malformed tag")]
+    Tag,
+    /// The part after `@` is no digest.
+    #[error("malformed digest")]
+    Digest,
+}
+
+/// `label(.label)*(:port)?`; labels of letters, digits and inner hyphens.
+fn is_registry(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.split('.').all(is_label)
+        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `[a-z0-9]+((\.|_|__|-*)[a-z0-9]+)*`
+fn is_path_component(text: &str) -> bool {
+    let is_alphanumeric = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let mut separators = text.split(is_alphanumeric);
+    text.starts_with(is_alphanumeric)
+        && text.ends_with(is_alphanumeric)
+        && separators.all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+        })
+}
+
+/// `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`
+fn is_tag(text: &str) -> bool {
+    text.len() <= 128
+        && !text.starts_with(['.', '-'])
+        && !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn splits_references() {
+        let digest = Digest::sha256(b"");
+        for (text, repository, tag, by_digest) in [
+            (
+                "registry.example.test/team/app:v1".to_string(),
+                "registry.example.test/team/app",
+                Some("v1"),
+                false,
+            ),
+            ("localhost:5000/app".to_string(), "localhost:5000/app", None, false),
+            (alloc::format!("r.example/app@{digest}"), "r.example/app", None, true),
+            (alloc::format!("r.example:1/app:v1@{digest}"), "r.example:1/app", Some("v1"), true),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.repository.as_str(), repository);
+            assert_eq!(reference.tag.as_deref(), tag);
+            assert_eq!(reference.digest.is_some(), by_digest);
+            assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn repositories_follow_the_scope_grammar() {
+        for good in ["r/a", "r.io/a-b", "r.io/a--b", "r.io/a__b/c.d", "r-1.io:443/a", "R.io/a"] {
+            assert!(good.parse::<Repository>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "app",
+            "/a",
+            "r/",
+            "r//a",
+            "r/A",
+            "r/a_",
+            "r/.a",
+            "r/a..b",
+            "r/a___b",
+            "r/a._b",
+            "-r/a",
+            "r:/a",
+            "r:x/a",
+            "r/a:v1",
+            "https://r/a",
+            "r/*",
+            "*.io/a",
+        ] {
+            assert_eq!(bad.parse::<Repository>(), Err(ReferenceError::NoRepository), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What both programs say: reports, verdicts and exit codes. The types are the schema; `schema/` in `shared` holds the
+//! JSON Schemas made from them.
+//!
+//! Every list is sorted before it is written, so equal input gives equal bytes.
+
+mod exit_code;
+mod node;
+mod site;
+mod verdict;
+
+pub use exit_code::ExitCode;
+pub use node::*;
+pub use site::*;
+pub use verdict::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};

@@ -1,0 +1,377 @@
+//! The node report, `assay/node-report/v1`: what one agent run saw and judged.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Checks, Reason, Status, Target, Via};
+use crate::oci::Digest;
+use crate::time::UnixTime;
+
+/// The value of [`NodeReport::schema`].
+pub const NODE_REPORT_SCHEMA: &str = "assay/node-report/v1";
+
+/// A node report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NodeReport {
+    /// [`NODE_REPORT_SCHEMA`]
+    pub schema: String,
+    /// The run.
+    pub run: Run,
+    /// The agent.
+    pub agent: Agent,
+    /// The node.
+    pub node: Node,
+    /// What the verdicts rest on.
+    pub inputs: Inputs,
+    /// What was looked at, and what could not be.
+    pub coverage: Coverage,
+    /// Every image, sorted by namespace, then digest.
+    pub images: Vec<Image>,
+    /// Images by status.
+    pub summary: Summary,
+}
+
+/// One run of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Run {
+    /// The run's id as the caller gave it; empty where none was given.
+    pub id: String,
+    /// The node's clock when the run began; the verification time where that was given, so that equal input gives equal bytes.
+    pub started: UnixTime,
+    /// The node's clock when the run ended, with the same exception.
+    pub finished: UnixTime,
+    /// The time that validity, expiry and freshness were judged at.
+    pub verified_at: UnixTime,
+}
+
+/// The agent that ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Agent {
+    /// Its version.
+    pub version: String,
+    /// The target triple that it was built for.
+    pub target: String,
+    /// The digest of the executable that ran; null where it could not be read.
+    pub sha256: Option<String>,
+}
+
+/// The node that it ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Node {
+    /// Its host name.
+    pub hostname: Option<String>,
+    /// `/etc/machine-id`, or Windows' `MachineGuid`.
+    pub machine_id: Option<String>,
+    /// `linux` or `windows`.
+    pub os: String,
+    /// The architecture in Go's words, such as `amd64`.
+    pub architecture: String,
+    /// containerd's version, where one answered.
+    pub containerd: Option<String>,
+}
+
+/// What the verdicts rest on, each by its SHA-256 in lower-case hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Inputs {
+    /// The image store as given, such as `containerd:/run/containerd/containerd.sock`.
+    pub store: String,
+    /// The trust policy document.
+    pub trust_policy: TrustPolicyInput,
+    /// Every certificate in the trust store, sorted.
+    pub trust_store: Vec<TrustedCertificate>,
+    /// The signature bundles, in the order given.
+    pub bundles: Vec<BundleInput>,
+    /// Every staged CRL, sorted.
+    pub crls: Vec<CrlInput>,
+    /// Findings about the inputs that change no verdict by themselves, such as a file that could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The trust policy document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TrustPolicyInput {
+    /// Digest of the file.
+    pub sha256: String,
+}
+
+/// A certificate in the trust store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TrustedCertificate {
+    /// `ca`, `signingAuthority` or `tsa`
+    #[serde(rename = "type")]
+    pub store_type: String,
+    /// The named store.
+    pub name: String,
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// Digest of the certificate's DER.
+    pub sha256: String,
+    /// When it expires.
+    pub not_after: UnixTime,
+}
+
+/// A signature bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BundleInput {
+    /// Digest of the file; of `index.json` where the bundle is a directory.
+    pub sha256: String,
+    /// How many signature manifests it holds.
+    pub signatures: u64,
+}
+
+/// A staged CRL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CrlInput {
+    /// The issuer's name, RFC 4514.
+    pub issuer: String,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: Option<UnixTime>,
+    /// Digest of the CRL's DER.
+    pub sha256: String,
+}
+
+/// What was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Coverage {
+    /// The namespaces that were enumerated.
+    pub namespaces: Vec<String>,
+    /// Images, by namespace and target digest.
+    pub images: u64,
+    /// Containers.
+    pub containers: u64,
+    /// Manifests and running containers that belong to no image record.
+    pub unlisted: Vec<Unlisted>,
+    /// What could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Something in the store that no image record accounts for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unlisted {
+    /// containerd's namespace.
+    pub namespace: String,
+    /// `manifest` or `container`
+    pub kind: String,
+    /// The manifest's digest or the container's id.
+    pub id: String,
+    /// The image that the container names, or what the manifest is.
+    pub name: Option<String>,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unreadable {
+    /// What: a namespace, a digest, a path.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// One target digest in one namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Image {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// Every name that points at the digest, sorted.
+    pub references: Vec<String>,
+    /// The target's digest.
+    pub digest: Digest,
+    /// The target's media type.
+    pub media_type: String,
+    /// The target's size in bytes.
+    pub size: u64,
+    /// The platforms of the manifests that are there, such as `linux/amd64`.
+    pub platforms: Vec<String>,
+    /// The containers that run it.
+    pub in_use: Vec<ContainerUse>,
+    /// The verdict.
+    pub status: Status,
+    /// Why it did not pass; null when it did.
+    pub reason: Option<Reason>,
+    /// The verdict for people.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What made it pass in place of a signature of its own.
+    pub via: Option<Via>,
+    /// The trust policy statements that were applied, separated by commas.
+    pub policy: Option<String>,
+    /// Every signature that was found, in the order tried.
+    pub signatures: Vec<Signature>,
+    /// What hashing its content showed.
+    pub content: Content,
+    /// What comparing its unpacked snapshots showed; null where that was not asked for.
+    pub rootfs: Option<Rootfs>,
+}
+
+/// A container that runs an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ContainerUse {
+    /// The pod's name, from Kubernetes' labels.
+    pub pod: Option<String>,
+    /// The pod's namespace in Kubernetes.
+    pub pod_namespace: Option<String>,
+    /// The container's name in the pod.
+    pub container: Option<String>,
+    /// containerd's id of the container.
+    pub id: String,
+}
+
+/// One signature of an image, and how it came out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Signature {
+    /// Digest of the signature manifest.
+    pub digest: Digest,
+    /// Where it was found: `store`, or a bundle's path.
+    pub source: String,
+    /// Media type of the envelope.
+    pub envelope: Option<String>,
+    /// The trust policy statement that it was judged under; null where it was not judged.
+    pub policy: Option<String>,
+    /// `passed` or `failed`; `inconclusive` where it could not be judged.
+    pub status: Status,
+    /// Why it did not pass.
+    pub reason: Option<Reason>,
+    /// The signing certificate's subject, RFC 4514. Only what integrity vouches for is given.
+    pub signer: Option<String>,
+    /// The certificate chain, leaf first.
+    pub chain: Vec<ChainCertificate>,
+    /// The signing time that the signer claims, or that the signing authority vouches for.
+    pub signing_time: Option<UnixTime>,
+    /// The verified timestamp.
+    pub timestamp: Option<Timestamp>,
+    /// Signed annotations of the target.
+    pub user_metadata: BTreeMap<String, String>,
+    /// The five checks.
+    pub checks: Checks,
+    /// Whether the payload names this image.
+    pub target: Target,
+}
+
+/// A certificate of a signature's chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ChainCertificate {
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// Digest of the certificate's DER.
+    pub sha256: String,
+    /// When it expires.
+    pub not_after: UnixTime,
+}
+
+/// A verified RFC 3161 timestamp.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Timestamp {
+    /// When the signature existed.
+    pub time: UnixTime,
+    /// How far the time may be off, in seconds.
+    pub accuracy: f64,
+    /// The TSA's subject, RFC 4514.
+    pub tsa: String,
+}
+
+/// What hashing an image's content showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Content {
+    /// How much was asked for: `full`, `metadata` or `none`.
+    pub mode: ContentMode,
+    /// Blobs that were hashed and match.
+    pub checked: u64,
+    /// Bytes in those blobs.
+    pub bytes: u64,
+    /// Blobs that are not on the node: layers discarded after unpacking, manifests of other platforms.
+    pub absent: u64,
+    /// Blobs whose bytes are not what their descriptor says, sorted.
+    pub mismatched: Vec<Mismatch>,
+}
+
+/// How much of an image's content is hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ContentMode {
+    /// Everything reachable from the target.
+    #[default]
+    Full,
+    /// Indexes, manifests and configs.
+    Metadata,
+    /// Nothing.
+    None,
+}
+
+/// A blob whose bytes are not what its descriptor says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Mismatch {
+    /// The digest that the descriptor names.
+    pub digest: Digest,
+    /// The descriptor's media type.
+    pub media_type: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+/// What comparing unpacked snapshots with the signed layers showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rootfs {
+    /// Snapshots that were compared.
+    pub snapshots: u64,
+    /// Files that differ, sorted.
+    pub differing: Vec<String>,
+}
+
+/// Images by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Summary {
+    /// How many passed.
+    pub passed: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// How many the policy skips.
+    pub skipped: u64,
+    /// How many could not be judged.
+    pub inconclusive: u64,
+}
+
+impl Summary {
+    /// Counts statuses.
+    pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
+        let mut summary = Self::default();
+        for status in statuses {
+            let count = match status {
+                Status::Passed => &mut summary.passed,
+                Status::Failed => &mut summary.failed,
+                Status::Skipped => &mut summary.skipped,
+                Status::Inconclusive => &mut summary.inconclusive,
+            };
+            *count = count.saturating_add(1);
+        }
+        summary
+    }
+}

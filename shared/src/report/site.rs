@@ -1,0 +1,234 @@
+//! The site report, `assay/site-report/v1`: every node of a site, what became of it, and its node report.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ExitCode, NodeReport, Summary};
+use crate::time::UnixTime;
+
+/// The value of [`SiteReport::schema`].
+pub const SITE_REPORT_SCHEMA: &str = "assay/site-report/v1";
+
+/// A site report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SiteReport {
+    /// [`SITE_REPORT_SCHEMA`]
+    pub schema: String,
+    /// The run.
+    pub run: SiteRun,
+    /// The collector's version.
+    pub collector: String,
+    /// What was sent to the nodes.
+    pub inputs: SiteInputs,
+    /// Every node of the site, sorted by name.
+    pub nodes: Vec<NodeRow>,
+    /// Nodes and images, counted.
+    pub summary: SiteSummary,
+    /// What the collector's exit code says.
+    pub verdict: ExitCode,
+}
+
+impl SiteReport {
+    /// Sorts `nodes`, counts, and finds the verdict.
+    pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, mut nodes: Vec<NodeRow>) -> Self {
+        nodes.sort_by(|one, other| one.name.cmp(&other.name));
+        let summary = SiteSummary::of(&nodes);
+        let verdict = nodes.iter().map(NodeRow::verdict).max().unwrap_or(ExitCode::Incomplete);
+        Self { schema: SITE_REPORT_SCHEMA.into(), run, collector, inputs, nodes, summary, verdict }
+    }
+}
+
+/// One run of the collector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SiteRun {
+    /// The run's id, which every node report repeats.
+    pub id: String,
+    /// The jump box's clock when the run began.
+    pub started: UnixTime,
+    /// The jump box's clock when the run ended.
+    pub finished: UnixTime,
+}
+
+/// What was sent to the nodes, each by its SHA-256 in lower-case hex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SiteInputs {
+    /// The agents, one a platform.
+    pub agents: Vec<SentFile>,
+    /// The trust directory, as one archive.
+    pub trust: Option<SentFile>,
+    /// The signature bundles.
+    pub bundles: Vec<SentFile>,
+}
+
+/// A file that was sent to nodes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SentFile {
+    /// What it is: an agent's platform such as `linux/amd64`, else the file's name.
+    pub name: String,
+    /// Its digest.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// One node of the site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NodeRow {
+    /// The name in the site file.
+    pub name: String,
+    /// Where it was reached; null where its report was gathered another way.
+    pub address: Option<String>,
+    /// `linux` or `windows`, where known.
+    pub os: Option<String>,
+    /// Such as `control-plane`.
+    pub roles: Vec<String>,
+    /// What became of the visit.
+    pub outcome: Outcome,
+    /// The outcome for people.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the visit began.
+    pub started: Option<UnixTime>,
+    /// When the visit ended.
+    pub finished: Option<UnixTime>,
+    /// Fingerprint of the host key that was verified, `SHA256:…`.
+    pub host_key: Option<String>,
+    /// What became of what the visit left on the node.
+    pub clean_up: CleanUp,
+    /// The node's own report.
+    pub report: Option<NodeReport>,
+}
+
+impl NodeRow {
+    /// What the node contributes to the site's verdict: the worst of its images, of the visit and of the clean-up.
+    pub fn verdict(&self) -> ExitCode {
+        let images = match (&self.outcome, &self.report) {
+            (Outcome::Verified, Some(report)) => ExitCode::of(report.images.iter().map(|image| image.status)),
+            _ => ExitCode::Incomplete,
+        };
+        let coverage = match &self.report {
+            Some(report) if !report.coverage.unreadable.is_empty() => ExitCode::Incomplete,
+            _ => ExitCode::Passed,
+        };
+        let clean_up = match self.clean_up.result {
+            CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
+            CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
+        };
+        images.max(coverage).max(clean_up)
+    }
+}
+
+/// What became of the visit to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Outcome {
+    /// The agent ran and its report was accepted.
+    Verified,
+    /// No connection, or the connection was lost.
+    Unreachable,
+    /// The host key is not the one that is known.
+    HostKeyMismatch,
+    /// No host key is known for the node.
+    HostKeyUnknown,
+    /// The login was refused.
+    AuthRefused,
+    /// `sudo` was refused.
+    SudoRefused,
+    /// A step took longer than it may.
+    TimedOut,
+    /// No agent for the node's platform.
+    Unsupported,
+    /// The upload failed: disk full, read-only, or other bytes arrived.
+    UploadFailed,
+    /// The agent could not be run, was killed, or judged nothing.
+    AgentFailed,
+    /// The report is malformed, too large, or not of this run.
+    BadReport,
+    /// The run was stopped before this node was finished.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The outcome as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unreachable => "unreachable",
+            Self::HostKeyMismatch => "host-key-mismatch",
+            Self::HostKeyUnknown => "host-key-unknown",
+            Self::AuthRefused => "auth-refused",
+            Self::SudoRefused => "sudo-refused",
+            Self::TimedOut => "timed-out",
+            Self::Unsupported => "unsupported",
+            Self::UploadFailed => "upload-failed",
+            Self::AgentFailed => "agent-failed",
+            Self::BadReport => "bad-report",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What became of what the visit left on the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CleanUp {
+    /// How it came out.
+    pub result: CleanUpResult,
+    /// The folder, where one was made.
+    pub folder: Option<String>,
+    /// What went wrong.
+    pub message: Option<String>,
+}
+
+/// How clean-up came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum CleanUpResult {
+    /// Nothing was put on the node.
+    NotNeeded,
+    /// Everything was removed, and the node was asked whether it is gone.
+    Removed,
+    /// The node still has it.
+    Failed,
+    /// The node could not be asked.
+    Unknown,
+}
+
+/// Nodes and images, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SiteSummary {
+    /// Nodes of the site.
+    pub nodes: u64,
+    /// Nodes whose report was accepted.
+    pub verified: u64,
+    /// Images of all nodes, by status.
+    pub images: Summary,
+}
+
+impl SiteSummary {
+    fn of(nodes: &[NodeRow]) -> Self {
+        let statuses = nodes
+            .iter()
+            .filter_map(|node| node.report.as_ref())
+            .flat_map(|report| report.images.iter().map(|image| image.status));
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Self {
+            nodes: count(nodes.len()),
+            verified: count(nodes.iter().filter(|node| node.outcome == Outcome::Verified).count()),
+            images: Summary::of(statuses),
+        }
+    }
+}
