@@ -23,6 +23,7 @@ pub mod time;
 
 pub mod json;
 pub mod oci;
+pub mod x509;
 
 pub mod codes;
 pub mod report;
