@@ -1,5 +1,7 @@
 //! Revocation: no certificate of the signing chain is revoked. "Unknown" is a failure like "revoked" (notary.md 9.9).
 
+use alloc::string::ToString;
+
 use super::{Finding, Verifier, authentic_signing_time};
 use crate::envelope::VerifiedEnvelope;
 use crate::revocation::{Purpose, check_chain};
