@@ -4,7 +4,6 @@
 //! `der` reads DER and nothing laxer. These types borrow from the input; nothing is copied or allocated for a length that
 //! the input merely claims.
 
-use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -69,7 +68,7 @@ impl<'a, K> List<'a, K> {
                 Ok(reader) => reader,
                 Err(error) if !failed => {
                     failed = true;
-                    return Some(Err(error.clone()));
+                    return Some(Err(*error));
                 }
                 Err(_) => return None,
             };
@@ -122,7 +121,7 @@ impl<'a> DecodeValue<'a> for Integer<'a> {
 #[derive(Clone, DecodeValue)]
 pub(crate) struct AlgorithmIdentifier<'a> {
     pub(crate) algorithm: ObjectIdentifier,
-    pub(crate) parameters: Option<AnyRef<'a>>,
+    _parameters: Option<AnyRef<'a>>,
 }
 
 impl<'a> Sequence<'a> for AlgorithmIdentifier<'a> {}
@@ -189,11 +188,30 @@ impl<'a> Decode<'a> for Time {
     }
 }
 
-/// The time that the content of a `UTCTime` names; the years are 1950 to 2049.
+/// `GeneralizedTime` as RFC 5280 section 4.1.2.5.2 limits it: to the second, in UTC.
+#[derive(Clone, Copy)]
+pub(crate) struct GeneralizedTime(pub(crate) UnixTime);
+
+impl FixedTag for GeneralizedTime {
+    const TAG: Tag = Tag::GeneralizedTime;
+}
+
+impl<'a> DecodeValue<'a> for GeneralizedTime {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, Error> {
+        let time = generalized_time(reader.read_slice(header.length())?);
+        time.map(Self).ok_or_else(|| Tag::GeneralizedTime.value_error().into())
+    }
+}
+
+/// The time that the content of a `UTCTime` names, to the second; the years are 1950 to 2049.
 pub(crate) fn utc_time(bytes: &[u8]) -> Option<UnixTime> {
-    let text = core::str::from_utf8(bytes).ok()?;
-    let century = if text.get(..2)?.parse::<u8>().ok()? >= 50 { "19" } else { "20" };
-    generalized_time(format!("{century}{text}").as_bytes())
+    let (year, rest) = bytes.split_at_checked(2)?;
+    let year = decimal(year)?;
+    let century = if year >= 50 { 1900 } else { 2000 };
+    let rest = rest.strip_suffix(b"Z")?;
+    if rest.len() == 10 { time(year.checked_add(century)?, rest, 0) } else { None }
 }
 
 /// The time that the content of a `GeneralizedTime` names, to the second and in UTC, as RFC 5280 demands.
@@ -203,26 +221,35 @@ pub(crate) fn generalized_time(bytes: &[u8]) -> Option<UnixTime> {
 
 /// The time that the content of a DER `GeneralizedTime` names: in UTC, the fraction without trailing zeros.
 pub(crate) fn generalized_time_with_fraction(bytes: &[u8]) -> Option<UnixTime> {
-    let text = core::str::from_utf8(bytes).ok()?;
-    let (digits, fraction) = text.strip_suffix('Z')?.split_at_checked(14)?;
-    let is_shortest = match fraction.strip_prefix('.') {
-        Some(places) => !places.is_empty() && !places.ends_with('0'),
-        None => fraction.is_empty(),
+    let (year, rest) = bytes.strip_suffix(b"Z")?.split_at_checked(4)?;
+    let (rest, fraction) = rest.split_at_checked(10)?;
+    let nanoseconds = match fraction {
+        [] => 0,
+        [b'.', places @ .., last @ b'1'..=b'9'] if places.len() < 9 => {
+            let digits = decimal(places)?.checked_mul(10)?.checked_add(u32::from(last.wrapping_sub(b'0')))?;
+            let scale = u32::try_from(places.len()).ok()?;
+            digits.checked_mul(10u32.checked_pow(8u32.checked_sub(scale)?)?)?
+        }
+        _ => return None,
     };
-    if !is_shortest || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let part = |range: core::ops::Range<usize>| digits.get(range);
-    UnixTime::parse(&format!(
-        "{}-{}-{}T{}:{}:{}{fraction}Z",
-        part(0..4)?,
-        part(4..6)?,
-        part(6..8)?,
-        part(8..10)?,
-        part(10..12)?,
-        part(12..14)?,
-    ))
-    .ok()
+    time(decimal(year)?, rest, nanoseconds)
+}
+
+/// The time of a year and the ten digits of month, day, hour, minute and second.
+fn time(year: u32, rest: &[u8], nanoseconds: u32) -> Option<UnixTime> {
+    let part = |at: usize| u8::try_from(decimal(rest.get(at..)?.get(..2)?)?).ok();
+    let month = time::Month::try_from(part(0)?).ok()?;
+    let date = time::Date::from_calendar_date(i32::try_from(year).ok()?, month, part(2)?).ok()?;
+    let time = date.with_hms(part(4)?, part(6)?, part(8)?).ok()?;
+    UnixTime::from_parts(time.assume_utc().unix_timestamp(), nanoseconds)
+}
+
+/// The number that ASCII digits write; none where there is another character.
+fn decimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// The URLs of a `DistributionPointName`, given as the content of its `[0] EXPLICIT`. RFC 5280 section 4.2.1.13.
@@ -279,6 +306,11 @@ mod tests {
         }
         for (text, time) in [
             ("20240102030405.25Z", Some("2024-01-02T03:04:05.25Z")),
+            ("20240102030405.000000001Z", Some("2024-01-02T03:04:05.000000001Z")),
+            ("20240102030405.9Z", Some("2024-01-02T03:04:05.9Z")),
+            ("20240102030405.0000000001Z", None),
+            ("20240102030405.x1Z", None),
+            ("20240102030405.-1Z", None),
             ("20240102030405Z", Some("2024-01-02T03:04:05Z")),
             ("20240102030405.250Z", None),
             ("20240102030405.Z", None),

@@ -69,6 +69,9 @@ pub const EXTENSIONS: usize = 64;
 /// Files of revocation evidence. One CRL for each CA of each publisher is some dozens; every look-up walks them all.
 pub const EVIDENCE_FILES: usize = 4_096;
 
+/// Bytes of one file of revocation evidence: a base CRL and a delta of the longest in base64, as in the reference's cache.
+pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
+
 /// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
 pub const CRL_URLS: usize = 16;
 
