@@ -1,6 +1,7 @@
 //! Revocation. Real CRLs as the reference implementation has them; made evidence is wrong in one thing.
 
 use std::fs;
+use std::slice;
 
 use assay_shared::codes::Code;
 use assay_shared::limits;
@@ -171,15 +172,16 @@ fn the_right_entry_of_many() {
 fn an_authentic_signing_time_rescues_what_became_invalid_later() {
     let pki = Pki::new();
     let code = |entries: &[Vec<u8>], signed: &str| {
-        let list = entries.iter().fold(list(), |list, entry| list.listing(SERIAL, BEFORE, &[entry.clone()]));
+        let list =
+            entries.iter().fold(list(), |list, entry| list.listing(SERIAL, BEFORE, slice::from_ref(entry)));
         let evidence = staged(&[("leaf.crl", &list.sign(&pki.ca))]);
         check_chain(&pki.chain, Purpose::CodeSigning, &evidence, time(AT), Some(time(signed)))
             .err()
             .map(|error| error.code())
     };
     let since = invalid_since("20240201000000Z");
-    assert_eq!(code(&[since.clone()], "2024-01-31T23:59:59Z"), None);
-    assert_eq!(code(&[since.clone()], "2024-02-01T00:00:00Z"), REVOKED);
+    assert_eq!(code(slice::from_ref(&since), "2024-01-31T23:59:59Z"), None);
+    assert_eq!(code(slice::from_ref(&since), "2024-02-01T00:00:00Z"), REVOKED);
     assert_eq!(code(&[because(1)], "2024-01-01T00:00:00Z"), REVOKED);
     assert_eq!(code(&[since, because(1)], "2024-01-31T23:59:59Z"), REVOKED);
     let critical = extension(INVALIDITY_DATE, true, &generalized_time("20240201000000Z"));
@@ -239,7 +241,7 @@ fn extensions_of_the_list() {
         ("critical number", unsupported, list().with(CRL_NUMBER, true, &integer(5))),
         ("unknown", None, list().with("1.2.3", false, &null())),
         ("unknown and critical", unsupported, list().with("1.2.3", true, &null())),
-        ("a delta in the place of a base", Some(Code::RevocationNotForCertificate), list().as_delta_of(4)),
+        ("a delta in the place of a base", Some(Code::RevocationNotForCertificate), list().delta_of(4)),
     ] {
         assert_eq!(pki.code_under(&list), code, "{what}");
     }
@@ -415,7 +417,7 @@ fn deltas() {
     let url = "http://crl.example.test/delta.crl";
     let pki = Pki::new();
     let base = || list().with_deltas_at(&[url]);
-    let delta = || List { this_update: "20240501000000Z", ..List::new(6) }.as_delta_of(5);
+    let delta = || List { this_update: "20240501000000Z", ..List::new(6) }.delta_of(5);
     let missing = Some(Code::RevocationMissing);
     let mismatch = Some(Code::RevocationNotForCertificate);
     let point = full_name(&[LEAF_CRL]);
@@ -435,8 +437,8 @@ fn deltas() {
             base().listing(SERIAL, BEFORE, &[because(1)]),
             vec![delta().listing(SERIAL, "20240401000000Z", &[because(8)])],
         ),
-        ("of an older base", None, base(), vec![delta().as_delta_of(3)]),
-        ("of a newer base", mismatch, base(), vec![delta().as_delta_of(6)]),
+        ("of an older base", None, base(), vec![delta().delta_of(3)]),
+        ("of a newer base", mismatch, base(), vec![delta().delta_of(6)]),
         ("no newer than the base", mismatch, base(), vec![delta().with(CRL_NUMBER, false, &integer(5))]),
         ("without number", mismatch, base(), vec![delta().without(CRL_NUMBER)]),
         ("that is none", mismatch, base(), vec![List::new(6)]),
@@ -447,8 +449,13 @@ fn deltas() {
             base(),
             vec![List { next_update: Some("20240531000000Z"), ..delta() }],
         ),
-        ("of the same scope", None, base().about(&[point.clone()]), vec![delta().about(&[point.clone()])]),
-        ("of another scope", mismatch, base().about(&[point.clone()]), vec![delta()]),
+        (
+            "of the same scope",
+            None,
+            base().about(slice::from_ref(&point)),
+            vec![delta().about(slice::from_ref(&point))],
+        ),
+        ("of another scope", mismatch, base().about(slice::from_ref(&point)), vec![delta()]),
         ("by LDAP only", missing, list().with_deltas_at(&["ldap://ldap.example.test"]), vec![delta()]),
         ("that nobody asked for", None, list(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
         (
@@ -489,7 +496,7 @@ fn deltas_of_the_cache() {
         let file = format!(r#"{{"baseCRL":"{base}","deltaCRL":"{delta}"}}"#);
         pki.code(&staged(&[("cache", file.as_bytes())]))
     };
-    let delta = List::new(6).as_delta_of(5);
+    let delta = List::new(6).delta_of(5);
     assert_eq!(code(&list(), &delta), None);
     assert_eq!(code(&list(), &delta.clone().listing(SERIAL, BEFORE, &[])), REVOKED);
     assert_eq!(code(&list(), &List::new(6)), Some(Code::RevocationNotForCertificate));

@@ -53,7 +53,7 @@ impl List {
     }
 
     /// Makes the list a delta of the base of that number or a later one.
-    pub(crate) fn as_delta_of(self, number: u64) -> Self {
+    pub(crate) fn delta_of(self, number: u64) -> Self {
         self.with(DELTA_CRL_INDICATOR, true, &integer(number))
     }
 
