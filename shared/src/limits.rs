@@ -62,3 +62,18 @@ pub const TIMESTAMP_SIGNERS: usize = 8;
 
 /// Bytes of one OCSP response, as in the reference.
 pub const OCSP_RESPONSE_BYTES: usize = 20 << 10;
+
+/// Extensions of a CRL, of an entry in it, or of a timestamp; real ones have at most six.
+pub const EXTENSIONS: usize = 64;
+
+/// Files of revocation evidence. One CRL for each CA of each publisher is some dozens; every look-up walks them all.
+pub const EVIDENCE_FILES: usize = 4_096;
+
+/// Bytes of one file of revocation evidence: a base CRL and a delta of the longest in base64, as in the reference's cache.
+pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
+
+/// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
+pub const CRL_URLS: usize = 16;
+
+/// Certificates in an OCSP response; the reference reads the first only.
+pub const OCSP_CERTIFICATES: usize = 8;
