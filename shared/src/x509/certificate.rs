@@ -416,7 +416,7 @@ impl Contents {
                     });
                 }
                 ParsedExtension::KeyUsage(usage) => {
-                    contents.key_usage = Some(KeyUsage { critical, bits: usage.flags })
+                    contents.key_usage = Some(KeyUsage { critical, bits: usage.flags });
                 }
                 ParsedExtension::ExtendedKeyUsage(_) => {
                     let purposes = Vec::<der::asn1::ObjectIdentifier>::from_der(extension.value)
