@@ -250,7 +250,11 @@ mod tests {
         for (flag, value) in
             [("--at", "yesterday"), ("--jobs", "0"), ("--run-id", "a b"), ("--run-id", &"x".repeat(129))]
         {
-            assert_eq!(refused(&["verify", "--trust", "t", flag, value]), ErrorKind::ValueValidation, "{flag}");
+            assert_eq!(
+                refused(&["verify", "--trust", "t", flag, value]),
+                ErrorKind::ValueValidation,
+                "{flag}"
+            );
         }
         assert_eq!(refused(&["verify", "--trust", "t", "--accept", "all"]), ErrorKind::InvalidValue);
     }

@@ -260,7 +260,7 @@ const DEFAULT_ADDRESS: &str = r"\\.\pipe\containerd-containerd";
 
 /// Why the command line cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// `--namespace` with a layout
     #[error("--namespace belongs to containerd; a layout has no namespaces")]
     NamespaceOfLayout,

@@ -39,7 +39,9 @@ impl Image {
         if self.references.iter().any(|name| name == wanted) || self.target.digest.as_str() == wanted {
             return true;
         }
-        let Ok(Reference { repository, tag: None, digest: Some(digest) }) = wanted.parse() else { return false };
+        let Ok(Reference { repository, tag: None, digest: Some(digest) }) = wanted.parse() else {
+            return false;
+        };
         let same_repository =
             |name: &String| name.parse::<Reference>().is_ok_and(|one| one.repository == repository);
         digest == self.target.digest && self.references.iter().any(same_repository)
@@ -89,8 +91,12 @@ impl Inventory {
                         name: container.image.clone(),
                     });
                     if let Some(image) = unrecorded(container) {
-                        let key =
-                            (image.namespace.clone(), image.target.digest.clone(), String::new(), image.target.size);
+                        let key = (
+                            image.namespace.clone(),
+                            image.target.digest.clone(),
+                            String::new(),
+                            image.target.size,
+                        );
                         let image = images.entry(key).or_insert(image);
                         image.references.extend(container.image.clone());
                         image.in_use.push(container.usage.clone());
@@ -105,12 +111,7 @@ impl Inventory {
             image.in_use.sort();
         }
         unlisted.sort();
-        Self {
-            total: count(images.len()),
-            containers: count(listing.containers.len()),
-            images,
-            unlisted,
-        }
+        Self { total: count(images.len()), containers: count(listing.containers.len()), images, unlisted }
     }
 
     /// Limits the inventory to the images that `wanted` names; all where it names none.
@@ -169,7 +170,7 @@ fn count(length: usize) -> u64 {
 /// No image of the store has that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no image {name} among the {images} in the store; assay-agent inventory lists them")]
-pub struct UnknownImage {
+pub(crate) struct UnknownImage {
     /// The name as given.
     pub name: String,
     /// How many images there are.

@@ -61,7 +61,7 @@ pub(crate) fn fetch(
     if descriptor.size > limit {
         return Err(BlobError::TooLarge { limit });
     }
-    let bytes = read(store, namespace, &descriptor.digest, limit)?;
+    let bytes = read_unchecked(store, namespace, &descriptor.digest, limit)?;
     let found = descriptor.digest.algorithm().digest(&bytes);
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     check(descriptor, &Hashed { digest: found, size })?;
@@ -72,7 +72,7 @@ pub(crate) fn fetch(
 ///
 /// # Errors
 /// [`BlobError`]; [`BlobError::TooLarge`] where there are more than `limit`.
-pub(crate) fn read(
+pub(crate) fn read_unchecked(
     store: &dyn Store,
     namespace: &str,
     digest: &Digest,

@@ -10,7 +10,7 @@ pub(crate) mod layout;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Unreadable};
 
-pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, hash};
+pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, check, fetch, hash, read_unchecked};
 
 use crate::config::{Place, StorePlan};
 use containerd::{Containerd, ContainerdError};
@@ -26,6 +26,11 @@ pub(crate) trait Store: Sync {
     /// # Errors
     /// [`BlobError::Absent`] where the store does not have it, [`BlobError::Unreadable`] where it cannot be read.
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError>;
+
+    /// Whether `namespace` has the blob, as far as can be told without reading it.
+    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        !matches!(self.open(namespace, digest), Err(BlobError::Absent))
+    }
 
     /// Where manifests that no image names, such as signatures, are to be looked for.
     fn manifests(&self) -> Manifests<'_>;
@@ -93,7 +98,7 @@ pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>,
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// containerd does not answer as it should.
     #[error(transparent)]
     Containerd(#[from] ContainerdError),

@@ -1,6 +1,5 @@
 //! The conversation with containerd: blocking calls out, gRPC inside. All that is asynchronous in the agent is here.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,8 +9,9 @@ use assay_shared::limits;
 use assay_shared::oci::Digest;
 use containerd_client::Client as Services;
 use containerd_client::services::v1::{
-    Container, Image, ListContainersRequest, ListContentRequest, ListImagesRequest, ListNamespacesRequest,
-    PluginsRequest, ReadContentRequest, ReadContentResponse, content_client::ContentClient, content,
+    Container, Image, Info, ListContainersRequest, ListContentRequest, ListImagesRequest,
+    ListNamespacesRequest, PluginsRequest, ReadContentRequest, ReadContentResponse,
+    content_client::ContentClient,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -88,16 +88,18 @@ impl Client {
         let mut service = self.services.version();
         let response = self.call(service.version(())).map_err(|failure| match failure {
             Failure::TimedOut => ContainerdError::TimedOut { address: self.address.clone() },
-            failure => ContainerdError::NotContainerd { address: self.address.clone(), why: failure.to_string() },
+            failure => {
+                ContainerdError::NotContainerd { address: self.address.clone(), why: failure.to_string() }
+            }
         })?;
         Ok(response.version)
     }
 
     pub(super) fn namespaces(&self) -> Result<Vec<String>, ContainerdError> {
         let mut service = self.services.namespaces();
-        let response = self
-            .call(service.list(ListNamespacesRequest::default()))
-            .map_err(|failure| ContainerdError::NoNamespaces { address: self.address.clone(), why: failure.to_string() })?;
+        let response = self.call(service.list(ListNamespacesRequest::default())).map_err(|failure| {
+            ContainerdError::NoNamespaces { address: self.address.clone(), why: failure.to_string() }
+        })?;
         Ok(response.namespaces.into_iter().map(|namespace| namespace.name).collect())
     }
 
@@ -118,7 +120,8 @@ impl Client {
     /// Gives every container of the namespace to `take`, one by one: each carries its whole runtime specification.
     pub(super) fn containers(&self, namespace: &str, mut take: impl FnMut(Container)) -> Result<(), Failure> {
         let mut service = self.services.containers().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
-        let mut stream = self.call(service.list_stream(within(namespace, ListContainersRequest::default())?))?;
+        let mut stream =
+            self.call(service.list_stream(within(namespace, ListContainersRequest::default())?))?;
         while let Some(message) = self.next(&mut stream)? {
             message.container.into_iter().for_each(&mut take);
         }
@@ -126,7 +129,7 @@ impl Client {
     }
 
     /// Gives every blob of the namespace to `take`.
-    pub(super) fn content(&self, namespace: &str, mut take: impl FnMut(content::Info)) -> Result<(), Failure> {
+    pub(super) fn content(&self, namespace: &str, mut take: impl FnMut(Info)) -> Result<(), Failure> {
         let mut service = self.services.content().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         let mut stream = self.call(service.list(within(namespace, ListContentRequest::default())?))?;
         while let Some(message) = self.next(&mut stream)? {
@@ -143,10 +146,7 @@ impl Client {
         Ok(ContentReader { client: self, stream, piece: Vec::new(), taken: 0 })
     }
 
-    fn call<T>(
-        &self,
-        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-    ) -> Result<T, Failure> {
+    fn call<T>(&self, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Failure> {
         let response = self.runtime.block_on(async { timeout(PATIENCE, call).await });
         Ok(response.map_err(|_| Failure::TimedOut)??.into_inner())
     }
@@ -194,24 +194,31 @@ fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
 /// ERROR_PIPE_BUSY
 const PIPE_BUSY: i32 = 231;
 
+/// An error and what caused it, outermost first.
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
+}
+
 /// The operating system's error under a transport error.
 fn io_cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e io::Error> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 /// An error with its causes in one line.
 fn chain(error: &tonic::transport::Error) -> String {
-    let first = error.to_string();
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(first, |text, cause| format!("{text}: {cause}"))
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Why there is no talking to containerd.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ContainerdError {
+pub(crate) enum ContainerdError {
     /// There is no such socket or pipe.
-    #[error("no containerd at {address}: there is no such socket; name another with --store containerd:ADDRESS")]
+    #[error(
+        "no containerd at {address}: there is no such socket; name another with --store containerd:ADDRESS"
+    )]
     Absent {
         /// Where it was looked for.
         address: String,

@@ -14,7 +14,7 @@ use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Unreadable};
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage};
 
-pub use client::ContainerdError;
+pub(crate) use client::ContainerdError;
 
 use super::{Blob, BlobContent, BlobError, Container, Listing, Manifests, Record, Store, StoredBlob};
 use client::{Client, Failure};
@@ -62,8 +62,12 @@ impl Containerd {
             }
         }
         let listing = &mut store.listing;
-        listing.records.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
-        listing.containers.sort_by(|one, other| (&one.namespace, &one.usage).cmp(&(&other.namespace, &other.usage)));
+        listing
+            .records
+            .sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+        listing
+            .containers
+            .sort_by(|one, other| (&one.namespace, &one.usage).cmp(&(&other.namespace, &other.usage)));
         Ok(store)
     }
 
@@ -90,7 +94,8 @@ impl Containerd {
         let listed = self.client.content(namespace, |info| {
             // the daemon itself keeps digests of no other form
             if let (Ok(digest), Ok(size)) = (info.digest.parse(), u64::try_from(info.size)) {
-                let refers = info.labels.keys().any(|label| label.starts_with("containerd.io/gc.ref.content"));
+                let refers =
+                    info.labels.keys().any(|label| label.starts_with("containerd.io/gc.ref.content"));
                 content.insert(digest, Stored { size, refers });
             }
         });
@@ -137,6 +142,10 @@ impl Store for Containerd {
         Ok(Blob { size, content: BlobContent::Stream(Box::new(stream)) })
     }
 
+    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.content.get(namespace).is_none_or(|content| content.contains_key(digest))
+    }
+
     fn manifests(&self) -> Manifests<'_> {
         let blobs = self.content.iter().flat_map(|(namespace, blobs)| {
             blobs.iter().map(|(digest, stored)| StoredBlob {
@@ -156,7 +165,11 @@ fn record(namespace: &str, image: GrpcImage) -> Result<Record, (String, &'static
     let Some(target) = target else { return Err((name, "the record has no target")) };
     let Ok(digest) = target.digest.parse() else { return Err((name, "the record's target has no digest")) };
     let Ok(size) = u64::try_from(target.size) else { return Err((name, "the record's target has no size")) };
-    Ok(Record { namespace: namespace.to_owned(), name, target: Descriptor::new(target.media_type, digest, size) })
+    Ok(Record {
+        namespace: namespace.to_owned(),
+        name,
+        target: Descriptor::new(target.media_type, digest, size),
+    })
 }
 
 fn container(namespace: &str, container: GrpcContainer) -> Container {

@@ -29,7 +29,10 @@ pub(super) struct Archive {
 
 /// What is known of a blob.
 enum Member {
-    At { offset: u64, size: u64 },
+    At {
+        offset: u64,
+        size: u64,
+    },
     Kept(Vec<u8>),
     Hashed(Hashed),
     /// It streamed by and was of no use to this run.
@@ -350,7 +353,7 @@ impl<R: Seek> Seek for Metered<R> {
 
 /// Why a file is not a layout in a tar.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub(crate) enum ArchiveError {
     /// The tar or its compression is damaged, or the file cannot be read.
     #[error(transparent)]
     Damaged(#[from] io::Error),

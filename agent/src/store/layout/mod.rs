@@ -17,7 +17,7 @@ use assay_shared::oci::{Descriptor, Digest, Platform};
 use assay_shared::report::Unreadable;
 use serde::Deserialize;
 
-pub use archive::ArchiveError;
+pub(crate) use archive::ArchiveError;
 
 use super::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
 use archive::Archive;
@@ -70,9 +70,8 @@ impl Layout {
     pub(crate) fn digest(&self) -> Result<Digest, LayoutError> {
         match self.files {
             Files::Directory(_) => Ok(self.index_digest.clone()),
-            Files::Archive(_) => {
-                digest_of(&self.path).map_err(|error| LayoutError { path: self.path.clone(), problem: error.into() })
-            }
+            Files::Archive(_) => digest_of(&self.path)
+                .map_err(|error| LayoutError { path: self.path.clone(), problem: error.into() }),
         }
     }
 }
@@ -181,7 +180,9 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
                 annotations: annotations.unwrap_or_default(),
                 platform,
             }),
-            Err(error) => unreadable.push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") }),
+            Err(error) => {
+                unreadable.push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") });
+            }
         }
     }
     Ok((entries, unreadable))
@@ -212,7 +213,7 @@ fn digest_of(path: &Path) -> io::Result<Digest> {
 /// Why a path is no layout.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
-pub struct LayoutError {
+pub(crate) struct LayoutError {
     /// The path.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -222,7 +223,7 @@ pub struct LayoutError {
 /// What is wrong with a layout.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LayoutProblem {
+pub(crate) enum LayoutProblem {
     /// It is absent or cannot be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
