@@ -75,11 +75,10 @@ fn printable(subject: &DistinguishedName) -> Option<BTreeMap<String, String>> {
     let mut attributes = BTreeMap::new();
     for attribute in subject.attributes() {
         let name = attribute.short_name()?;
-        let Some(value) = &attribute.value else { continue };
-        if value.contains("=#") {
+        if attribute.value.contains("=#") {
             return None;
         }
-        let repeated = attributes.insert(name.to_string(), value.clone()).is_some();
+        let repeated = attributes.insert(name.to_string(), attribute.value.clone()).is_some();
         // of these two the reference keeps the last; others it joins in a way that it then cannot read
         if repeated && !matches!(name, "CN" | "SERIALNUMBER") {
             return None;
@@ -121,7 +120,8 @@ fn split(text: &str) -> Result<Vec<(String, String)>, IdentityError> {
 
 /// A type or value without the spaces around it and without its escapes: `\` and a special character, or two hex digits.
 fn unescape(text: &str) -> Result<String, IdentityError> {
-    let trimmed = text.trim_start();
+    // spaces alone are padding, as the reference's LDAP library has it; a tab is part of the value
+    let trimmed = text.trim_start_matches(' ');
     let mut bytes = Vec::with_capacity(trimmed.len());
     let mut kept = 0;
     let mut rest = trimmed.chars();
@@ -129,7 +129,7 @@ fn unescape(text: &str) -> Result<String, IdentityError> {
         let mut buffer = [0; 4];
         if letter != '\\' {
             bytes.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
-            if !letter.is_whitespace() {
+            if letter != ' ' {
                 kept = bytes.len();
             }
             continue;
@@ -209,6 +209,7 @@ mod tests {
             ("a=b", "a=b"),
             ("Sm\\C3\\B8rrebr\\C3\\B8d", "Smørrebrød"),
             ("a  b", "a  b"),
+            ("Acme\t", "Acme\t"),
         ] {
             let text = alloc::format!("C=US, ST=WA , O={value}");
             assert_eq!(attribute(&text, "O"), Ok(Some(want.into())), "{text}");
