@@ -126,7 +126,7 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
     /// notation's cache files are JSON with a base CRL and perhaps a delta, in base64: 4/3 of two CRLs.
     const FILE_BYTES: u64 = limits::CRL_BYTES * 3;
 
-    let mut evidence = Evidence::default();
+    let mut evidence: Evidence = Default::default();
     if !folder.exists() {
         return evidence;
     }

@@ -181,7 +181,8 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
                 platform,
             }),
             Err(error) => {
-                unreadable.push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") });
+                unreadable
+                    .push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") });
             }
         }
     }
