@@ -73,7 +73,8 @@ fn a_site_of_three_nodes_one_of_them_dead() {
         assert_eq!(row.clean_up.result, CleanUpResult::Removed);
         let left = row.clean_up.folder.as_ref().unwrap();
         assert!(!Path::new(left).exists(), "{left}");
-        assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "one login a node");
+        assert_eq!(sshd.connections(), 1);
+        assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "logins");
     }
     for file in ["junit.xml", "report.html", "run.log"] {
         assert!(fs::metadata(out.join(file)).unwrap().len() > 0, "{file}");

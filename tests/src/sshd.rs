@@ -81,6 +81,11 @@ impl Sshd {
         text.split_whitespace().nth(1).expect("size, fingerprint, comment, kind").to_owned()
     }
 
+    /// How many connections came in, the one that waited for sshd to answer left out.
+    pub fn connections(&self) -> usize {
+        self.log().matches("Connection from ").count() - 1
+    }
+
     /// What sshd wrote to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
