@@ -12,6 +12,7 @@ use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::{Format, Signing};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
+use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Manifest, media_type};
 use assay_shared::report::Via;
 use assay_tests::program::{self, Finished, verdict};
@@ -320,6 +321,42 @@ fn every_repository_must_pass() {
     vector.expect("failed/policy");
 }
 
+#[test]
+fn a_skipped_repository_vouches_for_no_other() {
+    const TOOL: &str = "registry.example.test/site-tools/node-shell:v1";
+    let (mut vector, target) = Vector::of_image();
+    vector.store.name(&target, TOOL);
+    vector.expect("failed/no-signature");
+    vector.sign(&target, GOOD);
+    vector.expect("passed");
+    // by itself it is skipped, whatever its signatures are worth
+    let mut vector = Vector::new();
+    let target = Image::of_text(linux("amd64"), "app", "vector").add_to(&mut vector.store);
+    vector.store.name(&target, TOOL);
+    vector.sign(&target, Signature::Tampered);
+    vector.expect("skipped");
+}
+
+#[test]
+fn a_name_that_no_scope_can_name_is_covered_by_the_star_alone() {
+    for name in ["app:v1", "app", "REGISTRY.example.test/Team/App:v1", "registry.example.test/team/app:v1:v2"]
+    {
+        let mut vector = Vector::new();
+        let target = Image::of_text(linux("amd64"), "app", "vector").add_to(&mut vector.store);
+        vector.store.name(&target, name);
+        vector.expect("failed/no-signature");
+        vector.policy = Some(json!({
+            "version": "1.0",
+            "trustPolicies": [{
+                "name": "team",
+                "registryScopes": ["registry.example.test/team/app"],
+                "signatureVerification": { "level": "skip" },
+            }],
+        }));
+        vector.expect("failed/policy");
+    }
+}
+
 // Content: design §3.2.
 
 #[test]
@@ -395,7 +432,87 @@ fn a_failed_signature_and_changed_content_fail_once() {
     assert_eq!(report.images[0].content.mismatched.len(), 1);
 }
 
+#[test]
+fn blobs_that_are_no_files_are_not_waited_for() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let layer = vector.store.layers(&target).remove(0);
+    vector.store.remove(&layer.digest);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let fifo = path(&format!("store/blobs/sha256/{}", layer.digest.hex()));
+    let _ = program::run("mkfifo", [&fifo]).expect_code(0);
+    let done = verify(&format!("layout:{}", path("store")), &path("trust"), &path("bundle"), &[]);
+    assert_eq!(verdict(&done.expect_code(3).report().images[0]), "inconclusive/unreadable");
+}
+
 // Bundles: directory or archive, the same verdict.
+
+#[test]
+fn a_bundle_that_lists_itself_comes_to_an_end() {
+    let (mut vector, target) = Vector::of_image();
+    let index = vector.bundle.add_index(false, &[]);
+    vector.bundle.list(index.clone());
+    let around = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [index] });
+    vector.bundle.put(&index.digest, around.to_string().into_bytes());
+    vector.sign(&target, GOOD);
+    vector.expect("passed");
+}
+
+#[test]
+fn indexes_in_a_bundle_nest_to_a_limit() {
+    let nested = |depth| {
+        let (mut vector, target) = Vector::of_image();
+        let mut entry = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
+        for _ in 0..depth {
+            entry = vector.bundle.add_index(false, &[entry]);
+        }
+        vector.bundle.list(entry);
+        vector.verify().report()
+    };
+    let (inside, outside) = (nested(2), nested(limits::INDEX_DEPTH + 1));
+    assert_eq!(verdict(&inside.images[0]), "passed");
+    // a signature may be where nobody looked
+    assert_eq!(verdict(&outside.images[0]), "inconclusive/unreadable");
+    assert!(outside.inputs.warnings.len() > inside.inputs.warnings.len(), "{:?}", outside.inputs.warnings);
+}
+
+#[test]
+fn an_archive_with_two_files_of_one_name_is_refused() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // a tar archive ends with zeros, so that another one can follow only where they are cut off
+    let mut twice = vector.bundle.tar();
+    twice.truncate(twice.len() - 1024);
+    twice.extend(Layout::new().tar());
+    fs::write(path("twice.tar"), twice).unwrap();
+    let _ =
+        verify(&format!("layout:{}", path("store")), &path("trust"), &path("twice.tar"), &[]).expect_code(2);
+}
+
+#[test]
+fn archives_that_were_cut_short_are_refused() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let tar = vector.bundle.tar();
+    for (kind, bytes) in [
+        ("tar", tar.clone()),
+        ("tar.gz", archive::gzip(&tar)),
+        ("tar.zst", compress_to_vec(&tar[..], CompressionLevel::Fastest)),
+    ] {
+        let short = path(&format!("short.{kind}"));
+        fs::write(&short, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let done = verify(&format!("layout:{}", path("store")), &path("trust"), &short, &[]);
+        let _ = done.expect_code(2);
+    }
+}
 
 #[test]
 fn bundles_and_stores_come_in_every_form() {
@@ -464,7 +581,7 @@ fn envelopes_are_bounded() {
         );
         let mut envelope = signing.jws();
         // white space before the object's end, where JSON allows any
-        let room = assay_shared::limits::ENVELOPE_BYTES - envelope.len() + usize::from(over);
+        let room = limits::ENVELOPE_BYTES - envelope.len() + usize::from(over);
         let end = envelope.len() - 1;
         envelope.splice(end..end, std::iter::repeat_n(b' ', room));
         let chain = signing.signer.chain.clone();
