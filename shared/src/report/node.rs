@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, Reason, Status, Target, Via};
+use super::{Checks, ExitCode, Reason, Status, Target, Via};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -33,6 +33,14 @@ pub struct NodeReport {
     pub images: Vec<Image>,
     /// Images by status.
     pub summary: Summary,
+}
+
+impl NodeReport {
+    /// What the agent's exit code says: the worst of its images, and incomplete where something could not be read.
+    pub fn verdict(&self) -> ExitCode {
+        let images = ExitCode::of(self.images.iter().map(|image| image.status));
+        if self.coverage.unreadable.is_empty() { images } else { images.max(ExitCode::Incomplete) }
+    }
 }
 
 /// One run of the agent.
