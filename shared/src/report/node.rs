@@ -36,10 +36,15 @@ pub struct NodeReport {
 }
 
 impl NodeReport {
-    /// What the agent's exit code says: the worst of its images, and incomplete where something could not be read.
+    /// What the report says as an exit code: the worst of its images. A container that runs an image without a record is a
+    /// failure; something that could not be read leaves the report incomplete.
     pub fn verdict(&self) -> ExitCode {
         let images = ExitCode::of(self.images.iter().map(|image| image.status));
-        if self.coverage.unreadable.is_empty() { images } else { images.max(ExitCode::Incomplete) }
+        let unlisted = self.coverage.unlisted.iter().any(|one| one.kind == "container");
+        let unlisted = if unlisted { ExitCode::Failed } else { ExitCode::Passed };
+        let unreadable = !self.coverage.unreadable.is_empty();
+        let unreadable = if unreadable { ExitCode::Incomplete } else { ExitCode::Passed };
+        images.max(unlisted).max(unreadable)
     }
 }
 
