@@ -25,5 +25,17 @@ pub mod json;
 pub mod oci;
 pub mod x509;
 
+pub mod envelope;
+pub mod payload;
+pub mod signature_manifest;
+
+pub mod trust_policy;
+pub mod trust_store;
+
+pub mod revocation;
+pub mod timestamp;
+
+pub mod verify;
+
 pub mod codes;
 pub mod report;

@@ -6,6 +6,7 @@ use super::{
     Certificate, RequirementError, SignatureError, check_ca, check_code_signing_leaf,
     check_timestamping_leaf, verify_signature,
 };
+use crate::codes::Code;
 use crate::limits;
 
 /// Checks the chain of a signer of artifacts: leaf first, every certificate issued by the next, the last one self-signed.
@@ -128,6 +129,20 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// The code that reports give.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => Code::ChainMissing,
+            Self::TooLong { .. } => Code::ChainTooLong,
+            Self::IssuerName { .. } | Self::Signature { error: SignatureError::Wrong, .. } => {
+                Code::ChainOrder
+            }
+            Self::Signature { .. } => Code::ChainAlgorithm,
+            Self::EarlyRoot { .. } | Self::NoRoot { .. } => Code::ChainRoot,
+            Self::Requirement { .. } => Code::CertificateRequirement,
+        }
+    }
+
     fn at(self, at: usize) -> Self {
         match self {
             Self::IssuerName { .. } => Self::IssuerName { at },
