@@ -192,7 +192,7 @@ fn is_uri(text: &str) -> bool {
         match byte {
             b'%' => match after.split_first_chunk() {
                 Some((&[high, low], after)) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                    rest = after
+                    rest = after;
                 }
                 _ => return false,
             },
