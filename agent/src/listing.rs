@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::inventory::{Image, Inventory};
 use crate::report::{self, Sink};
 use crate::signatures::{Signatures, Source};
+use crate::store;
 use crate::store::layout::Reading;
-use crate::store::{self};
 
 /// Lists the images of a store.
 pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
@@ -61,7 +61,7 @@ fn table(inventory: &InventoryReport) -> String {
     for image in &inventory.images {
         let name = image.references.first().map_or("-", String::as_str);
         rows.push([
-            image.namespace.clone(),
+            if image.namespace.is_empty() { "-".to_owned() } else { image.namespace.clone() },
             name.to_owned(),
             short(image.digest.as_str()),
             image.platforms.join(","),

@@ -86,7 +86,8 @@ impl Signatures {
         let mut signatures = Self::default();
         for (number, source) in sources.iter().enumerate() {
             signatures.counts.push(0);
-            let mut search = Search { signatures: &mut signatures, source, number, seen: HashSet::new() };
+            let mut search =
+                Search { signatures: &mut signatures, source, number, seen: HashSet::new(), listed: 0 };
             match source.store.manifests() {
                 Manifests::Roots(roots) => search.walk(roots),
                 Manifests::Blobs(blobs) => search.scan(&blobs),
@@ -150,6 +151,8 @@ struct Search<'a, 's> {
     number: usize,
     /// Digest and size, since an entry with a wrong size must not hide the right one.
     seen: HashSet<(Digest, u64)>,
+    /// Entries of all indexes so far.
+    listed: usize,
 }
 
 impl Search<'_, '_> {
@@ -275,6 +278,11 @@ impl Search<'_, '_> {
     }
 
     fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) {
+        self.listed = self.listed.saturating_add(manifest.manifests.len());
+        if self.listed > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
+            return;
+        }
         let index = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
         for child in &manifest.manifests {
             let child = Descriptor::new(&child.media_type, child.digest.clone(), child.size);

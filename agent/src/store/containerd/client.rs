@@ -24,7 +24,7 @@ use tonic::{Code, Request, Status};
 /// under load is given time, a daemon that hangs is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a connection to a local socket may take.
+/// How long a local socket may take to connect and to say who answers.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A connection to containerd.
@@ -86,7 +86,7 @@ impl Client {
     /// containerd's version; that something answers to this is what makes it containerd.
     pub(super) fn version(&self) -> Result<String, ContainerdError> {
         let mut service = self.services.version();
-        let response = self.call(service.version(())).map_err(|failure| match failure {
+        let response = self.call_within(CONNECT, service.version(())).map_err(|failure| match failure {
             Failure::TimedOut => ContainerdError::TimedOut { address: self.address.clone() },
             failure => {
                 ContainerdError::NotContainerd { address: self.address.clone(), why: failure.to_string() }
@@ -147,7 +147,15 @@ impl Client {
     }
 
     fn call<T>(&self, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Failure> {
-        let response = self.runtime.block_on(async { timeout(PATIENCE, call).await });
+        self.call_within(PATIENCE, call)
+    }
+
+    fn call_within<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        let response = self.runtime.block_on(async { timeout(patience, call).await });
         Ok(response.map_err(|_| Failure::TimedOut)??.into_inner())
     }
 

@@ -382,3 +382,164 @@ pub(crate) enum ArchiveError {
     )]
     TooMuchToKeep,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::store::BlobContent;
+
+    const SMALL: &[u8] = b"{}";
+
+    /// A tar of regular files.
+    fn tar_of(members: &[(&str, &[u8])]) -> tar::Builder<Vec<u8>> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, content) in members {
+            append(&mut builder, path, tar::EntryType::Regular, content);
+        }
+        builder
+    }
+
+    fn append(builder: &mut tar::Builder<Vec<u8>>, path: &str, kind: tar::EntryType, content: &[u8]) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(kind);
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        builder.append(&header, content).unwrap();
+    }
+
+    fn blob_path(content: &[u8]) -> String {
+        format!("blobs/sha256/{}", Digest::sha256(content).hex())
+    }
+
+    fn open_one(bytes: &[u8], packing: Packing, reading: Reading) -> Result<Archive, ArchiveError> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        Archive::open(file, packing, reading)
+    }
+
+    /// Opens a tar in each packing.
+    fn open(tar: &[u8], reading: Reading) -> [Result<Archive, ArchiveError>; 3] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(tar).unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(tar, ruzstd::encoding::CompressionLevel::Fastest);
+        [
+            open_one(tar, Packing::Tar, reading),
+            open_one(&gzip.finish().unwrap(), Packing::Gzip, reading),
+            open_one(&zstd, Packing::Zstd, reading),
+        ]
+    }
+
+    fn refused(tar: &[u8], is: impl Fn(&ArchiveError) -> bool) {
+        for (at, archive) in open(tar, Reading::Everything).into_iter().enumerate() {
+            let error = archive.err().unwrap();
+            assert!(is(&error), "packing {at}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn small_blobs_are_read_and_large_ones_hashed_in_every_packing() {
+        let large = vec![7; usize::try_from(limits::ARCHIVE_SMALL_BYTES).unwrap() + 1];
+        let members = [
+            ("./oci-layout", SMALL),
+            ("index.json", SMALL),
+            (&blob_path(SMALL), SMALL),
+            (&blob_path(&large), &large),
+            ("blobs/../secret", SMALL),
+        ];
+        let tar = tar_of(&members).into_inner().unwrap();
+        for archive in open(&tar, Reading::Everything) {
+            let archive = archive.unwrap();
+            assert!(archive.index.is_some() && archive.oci_layout.is_some() && archive.blobs.len() == 2);
+            let BlobContent::Stream(mut stream) = archive.blob(&Digest::sha256(SMALL)).unwrap().content
+            else {
+                panic!("not kept")
+            };
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, SMALL);
+            let blob = archive.blob(&Digest::sha256(&large)).unwrap();
+            assert_eq!(blob.size, large.len() as u64);
+            match blob.content {
+                BlobContent::Hashed(digest) => assert_eq!(digest, Digest::sha256(&large)),
+                BlobContent::Stream(mut stream) => {
+                    bytes.clear();
+                    stream.read_to_end(&mut bytes).unwrap();
+                    assert!(bytes == large);
+                }
+            }
+            assert!(matches!(archive.blob(&Digest::sha256(b"absent")), Err(BlobError::Absent)));
+        }
+        // what only manifests are asked of passes by unhashed
+        for archive in &open(&tar, Reading::Manifests)[1..] {
+            let archive = archive.as_ref().ok().unwrap();
+            let blob = archive.blob(&Digest::sha256(&large)).map(|blob| blob.size);
+            assert!(matches!(blob, Err(BlobError::Unreadable { .. })));
+        }
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_is_refused() {
+        for path in ["index.json", "oci-layout", &blob_path(SMALL)] {
+            let tar = tar_of(&[(path, SMALL), (&format!("./{path}"), SMALL)]).into_inner().unwrap();
+            refused(&tar, |error| matches!(error, ArchiveError::Twice { .. }));
+        }
+    }
+
+    #[test]
+    fn links_devices_and_sparse_members_are_refused() {
+        for kind in [
+            tar::EntryType::Symlink,
+            tar::EntryType::Link,
+            tar::EntryType::Char,
+            tar::EntryType::Fifo,
+            tar::EntryType::Directory,
+        ] {
+            let mut builder = tar_of(&[]);
+            append(&mut builder, "index.json", kind, b"");
+            refused(&builder.into_inner().unwrap(), |error| matches!(error, ArchiveError::NotRegular { .. }));
+        }
+    }
+
+    #[test]
+    fn headers_are_bounded() {
+        let name = |length: u64| {
+            let mut builder = tar_of(&[]);
+            append(&mut builder, "././@LongLink", tar::EntryType::GNULongName, &vec![b'a'; length as usize]);
+            append(&mut builder, "index.json", tar::EntryType::Regular, SMALL);
+            builder.into_inner().unwrap()
+        };
+        // the header of the long name, its padding and the header of the member count too
+        for archive in open(&name(limits::ARCHIVE_HEADER_BYTES - 2048), Reading::Everything) {
+            assert!(archive.is_ok());
+        }
+        refused(&name(limits::ARCHIVE_HEADER_BYTES), |error| matches!(error, ArchiveError::Damaged(_)));
+    }
+
+    #[test]
+    fn cut_archives_are_refused() {
+        let content = vec![7; 100_000];
+        let tar = tar_of(&[("index.json", SMALL), (&blob_path(&content), &content)]).into_inner().unwrap();
+        let cut = &tar[..tar.len() - 4096];
+        refused(cut, |error| matches!(error, ArchiveError::Damaged(_) | ArchiveError::Truncated));
+    }
+
+    #[test]
+    fn members_are_counted() {
+        let mut tar = Vec::new();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_cksum();
+        for _ in 0..limits::ARCHIVE_MEMBERS {
+            tar.extend_from_slice(header.as_bytes());
+        }
+        assert!(open_one(&tar, Packing::Tar, Reading::Everything).is_ok());
+        tar.extend_from_slice(header.as_bytes());
+        let over = open_one(&tar, Packing::Tar, Reading::Everything);
+        assert!(matches!(over, Err(ArchiveError::TooManyMembers)));
+    }
+}
