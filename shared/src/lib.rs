@@ -23,6 +23,8 @@ pub mod time;
 
 pub mod json;
 pub mod oci;
+
+mod asn1;
 pub mod x509;
 
 pub mod envelope;

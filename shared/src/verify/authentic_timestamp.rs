@@ -81,7 +81,7 @@ fn check_timestamp(
         .map_err(|error| Finding::new(error.code(), error.to_string()))?;
     timestamp.covers(envelope.chain()).map_err(|error| Finding::new(error.code(), error.to_string()))?;
     revocation::check_chain(&timestamp.chain, Purpose::Timestamping, verifier.evidence, verifier.at, None)
-        .map_err(|error| Finding::new(error.code(), alloc::format!("the timestamping authority: {error}")))?;
+        .map_err(|error| Finding::new(error.code(), error.to_string()))?;
     Ok(report::Timestamp {
         time: timestamp.time,
         accuracy: timestamp.accuracy.as_secs_f64(),

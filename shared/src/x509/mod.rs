@@ -19,6 +19,7 @@ pub use chain::{
 };
 pub use name::{Attribute, DistinguishedName};
 pub use requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};
+pub(crate) use signature::SignedMessage;
 pub use signature::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, SignatureError, verify_signature};
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use x509_parser::asn1_rs::{Any, Tag};
+use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
 /// A distinguished name: its attributes in the order of the certificate, multi-valued RDNs flattened.
@@ -44,6 +45,12 @@ impl Attribute {
 }
 
 impl DistinguishedName {
+    /// Reads the DER of a name; none where it is malformed.
+    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
+        let (rest, name) = X509Name::from_der(der).ok()?;
+        if rest.is_empty() { Self::from_name(&name) } else { None }
+    }
+
     /// Reads a name; none where a value is no string, or not of the form that its ASN.1 type demands.
     pub(super) fn from_name(name: &X509Name<'_>) -> Option<Self> {
         let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {

@@ -46,12 +46,15 @@ impl Hash {
 
     /// The hash of `bytes`.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
-        let algorithm = match self {
+        digest::digest(self.algorithm(), bytes).as_ref().to_vec()
+    }
+
+    fn algorithm(self) -> &'static digest::Algorithm {
+        match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
-        };
-        digest::digest(algorithm, bytes).as_ref().to_vec()
+        }
     }
 }
 
@@ -232,10 +235,61 @@ pub fn verify_signature(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), SignatureError> {
+    let verifier = verifier(key, algorithm)?;
+    UnparsedPublicKey::new(verifier, &key.bytes).verify(message, signature).map_err(|_| SignatureError::Wrong)
+}
+
+/// A message that is kept to check its signature again and again: hashed once where the algorithm allows it, since CRLs
+/// have megabytes and are asked about for every image.
+#[derive(Clone)]
+pub(crate) struct SignedMessage {
+    algorithm: SignatureAlgorithm,
+    content: MessageContent,
+}
+
+#[derive(Clone)]
+enum MessageContent {
+    Hashed(digest::Digest),
+    Whole(Vec<u8>),
+}
+
+impl SignedMessage {
+    pub(crate) fn new(algorithm: SignatureAlgorithm, message: &[u8]) -> Self {
+        let content = match &algorithm {
+            SignatureAlgorithm::RsaPkcs1(hash)
+            | SignatureAlgorithm::RsaPss(hash)
+            | SignatureAlgorithm::Ecdsa(hash) => {
+                MessageContent::Hashed(digest::digest(hash.algorithm(), message))
+            }
+            SignatureAlgorithm::Ed25519 => MessageContent::Whole(message.to_vec()),
+            // refused whatever the message
+            SignatureAlgorithm::Unsupported(_) => MessageContent::Whole(Vec::new()),
+        };
+        Self { algorithm, content }
+    }
+
+    /// As [`verify_signature`].
+    pub(crate) fn verify_signature(&self, key: &PublicKey, signature: &[u8]) -> Result<(), SignatureError> {
+        match &self.content {
+            MessageContent::Whole(message) => verify_signature(key, &self.algorithm, message, signature),
+            MessageContent::Hashed(digest) => {
+                UnparsedPublicKey::new(verifier(key, &self.algorithm)?, &key.bytes)
+                    .verify_digest(digest, signature)
+                    .map_err(|_| SignatureError::Wrong)
+            }
+        }
+    }
+}
+
+/// AWS-LC's verification of `algorithm` with keys of the kind of `key`.
+fn verifier(
+    key: &PublicKey,
+    algorithm: &SignatureAlgorithm,
+) -> Result<&'static dyn VerificationAlgorithm, SignatureError> {
     use Hash::{Sha256, Sha384, Sha512};
     use KeyAlgorithm as Key;
     use SignatureAlgorithm as Alg;
-    let verifier: &'static dyn VerificationAlgorithm = match (algorithm, &key.algorithm) {
+    Ok(match (algorithm, &key.algorithm) {
         // Go, and so the reference, takes RSA keys from 1024 bits in CAs; a leaf's key has its own rule.
         (Alg::RsaPkcs1(Sha256), Key::Rsa { .. }) => &lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         (Alg::RsaPkcs1(Sha384), Key::Rsa { .. }) => &lc::RSA_PKCS1_2048_8192_SHA384,
@@ -255,8 +309,7 @@ pub fn verify_signature(
         (Alg::Ed25519, Key::Ed25519) => &lc::ED25519,
         (Alg::Unsupported(oid), _) => return Err(SignatureError::UnsupportedAlgorithm { oid: oid.clone() }),
         (_, key) => return Err(SignatureError::UnsuitableKey { key: key.to_string() }),
-    };
-    UnparsedPublicKey::new(verifier, &key.bytes).verify(message, signature).map_err(|_| SignatureError::Wrong)
+    })
 }
 
 /// Why a signature was not accepted.
