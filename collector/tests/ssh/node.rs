@@ -205,7 +205,10 @@ impl Site {
     pub(crate) fn run_command(&self, options: &[&str]) -> Command {
         let mut command = self.collector("run");
         command.arg("--trust").arg(self.path("trust")).arg("--bundle").arg(self.path("bundle.tar"));
-        command.arg("--agent").arg(stand_in()).args(["--retries", "0"]).args(options);
+        command.arg("--agent").arg(stand_in()).args(options);
+        if !options.contains(&"--retries") {
+            command.args(["--retries", "0"]);
+        }
         command
     }
 
@@ -325,9 +328,7 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 fn launch(folder: &Path, command: &str, port: u16) -> Option<Child> {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
     let mut unshare = Command::new("unshare");
-    unshare
-        .args(["--mount", "--propagation", "private", "sh", "-c", command])
-        .arg(folder);
+    unshare.args(["--mount", "--propagation", "private", "sh", "-c", command]).arg(folder);
     unshare.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut daemon = unshare.spawn().expect("unshare, of util-linux; run as root");
     answers(port, &mut daemon).then_some(daemon)
