@@ -75,6 +75,13 @@ pub(crate) struct StorePlan {
     pub(crate) namespaces: Vec<String>,
 }
 
+impl StorePlan {
+    /// The node that the store's images run on; none of a layout, which may have been taken anywhere.
+    pub(crate) fn runs_on<'a>(&self, node: &'a Node) -> Option<&'a Node> {
+        matches!(self.place, Place::Containerd { .. }).then_some(node)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Containerd { address: String },

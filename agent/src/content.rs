@@ -29,12 +29,13 @@ pub(crate) struct Checked {
     pub(crate) manifests: Vec<Digest>,
 }
 
-/// Hashes the content of `images`, results in their order. Nothing is read at [`ContentMode::None`].
+/// Hashes the content of `images`, results in their order. Nothing is read at [`ContentMode::None`]. `node` is the one that the
+/// store's images run on; none where that is not known, as with a layout, which may have been taken anywhere.
 pub(crate) fn check_all(
     store: &dyn Store,
     images: &[&Image],
     mode: ContentMode,
-    node: &Node,
+    node: Option<&Node>,
     jobs: usize,
 ) -> Vec<Checked> {
     if mode == ContentMode::None {
@@ -131,7 +132,7 @@ struct Walk<'a> {
     store: &'a dyn Store,
     namespace: &'a str,
     mode: ContentMode,
-    node: &'a Node,
+    node: Option<&'a Node>,
     content: Content,
     platforms: BTreeSet<String>,
     layers: Vec<Descriptor>,
@@ -153,7 +154,7 @@ enum Reached {
 }
 
 impl<'a> Walk<'a> {
-    fn of(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: &'a Node) -> Self {
+    fn of(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
         let mut walk = Self {
             store,
             namespace: &image.namespace,
@@ -235,9 +236,8 @@ impl<'a> Walk<'a> {
             }
         }
         if needed && has_own && !any_own {
-            let (os, architecture) = (&self.node.os, &self.node.architecture);
             self.unjudged.push(format!(
-                "{}: the manifest for {os}/{architecture} is not in the store",
+                "{}: the manifest for this node's platform is not in the store",
                 descriptor.digest
             ));
         } else if needed && !any {
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
     }
 
     fn runs_here(&self, platform: &Platform) -> bool {
-        platform.os == self.node.os && platform.architecture == self.node.architecture
+        self.node.is_some_and(|node| platform.os == node.os && platform.architecture == node.architecture)
     }
 }
 
