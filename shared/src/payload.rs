@@ -5,6 +5,9 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::json::{Object, Value};
 use crate::oci::Descriptor;
 
@@ -33,9 +36,7 @@ impl Payload {
             None => return Ok(Self::default()),
             Some(target) => target.as_object().ok_or(PayloadError)?,
         };
-        if target.case_variant_of(&["mediaType", "digest", "size", "annotations"]).is_some() {
-            return Err(PayloadError);
-        }
+        check_unused(target)?;
         let text = |name| match member(target, name)? {
             None => Ok(String::new()),
             Some(value) => value.as_text().map(ToString::to_string).ok_or(PayloadError),
@@ -61,6 +62,41 @@ impl Payload {
             && self.size == Some(target.size)
     }
 }
+
+/// Members of a descriptor that decide nothing must still be of their types, as in the reference.
+fn check_unused(target: &Object) -> Result<(), PayloadError> {
+    if target.case_variant_of(DESCRIPTOR_MEMBERS).is_some() {
+        return Err(PayloadError);
+    }
+    let is_texts = |value: &Value| {
+        value.as_array().is_some_and(|items| items.iter().all(|item| item.as_text().is_some()))
+    };
+    let is_base64 = |value: &Value| value.as_text().is_some_and(|text| STANDARD.decode(text).is_ok());
+    let is_platform = |value: &Value| {
+        value.as_object().is_some_and(|platform| {
+            platform.case_variant_of(PLATFORM_MEMBERS).is_none()
+                && platform.iter().all(|(name, value)| match name {
+                    _ if *value == Value::Null => true,
+                    "os.features" => is_texts(value),
+                    name if PLATFORM_MEMBERS.contains(&name) => value.as_text().is_some(),
+                    _ => true,
+                })
+        })
+    };
+    let fits = target.iter().all(|(name, value)| match name {
+        _ if *value == Value::Null => true,
+        "urls" => is_texts(value),
+        "data" => is_base64(value),
+        "platform" => is_platform(value),
+        "artifactType" => value.as_text().is_some(),
+        _ => true,
+    });
+    if fits { Ok(()) } else { Err(PayloadError) }
+}
+
+const DESCRIPTOR_MEMBERS: &[&str] =
+    &["mediaType", "digest", "size", "annotations", "urls", "data", "platform", "artifactType"];
+const PLATFORM_MEMBERS: &[&str] = &["architecture", "os", "os.version", "os.features", "variant"];
 
 /// The member `name`; none where it is absent or null; an error where only another letter case of it is there.
 fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Value>, PayloadError> {

@@ -8,6 +8,7 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 
 use crate::limits;
+use crate::time::UnixTime;
 
 /// One item.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,9 @@ impl<'a> Item<'a> {
                 let mut members: Vec<(Self, Self)> = Vec::new();
                 for _ in 0..count {
                     let key = Self::read(decoder, depth)?;
+                    if matches!(key, Self::Array(_) | Self::Map(_)) {
+                        return Err(CborError);
+                    }
                     if members.len() >= MAP_MEMBERS || members.iter().any(|(known, _)| *known == key) {
                         return Err(CborError);
                     }
@@ -80,8 +84,18 @@ impl<'a> Item<'a> {
             Type::F16 => Self::Float(decoder.f16()?.into()),
             Type::F32 => Self::Float(decoder.f32()?.into()),
             Type::F64 => Self::Float(decoder.f64()?),
-            Type::Bool | Type::Null | Type::Undefined | Type::Simple => {
+            Type::Bool | Type::Null | Type::Undefined => {
                 decoder.skip()?;
+                Self::Simple
+            }
+            Type::Simple => {
+                let start = decoder.position();
+                let value = decoder.simple()?;
+                // RFC 8949 section 3.3: values below 32 have no second byte
+                let is_long = decoder.position() > start.saturating_add(1);
+                if is_long && value < 32 {
+                    return Err(CborError);
+                }
                 Self::Simple
             }
             Type::ArrayIndef
@@ -93,6 +107,25 @@ impl<'a> Item<'a> {
                 return Err(CborError);
             }
         })
+    }
+
+    /// Whether every tag of RFC 8949 section 3.4 in it stands over content of its type; other tags are open.
+    pub(super) fn has_fitting_tags(&self) -> bool {
+        match self {
+            Self::Tag(0, content) => matches!(**content, Self::Text(text) if UnixTime::parse(text).is_ok()),
+            Self::Tag(1, content) => match **content {
+                Self::Int(seconds) => i64::try_from(seconds).is_ok(),
+                Self::Float(_) => true,
+                _ => false,
+            },
+            Self::Tag(2 | 3, content) => matches!(**content, Self::Bytes(_)),
+            Self::Tag(_, content) => content.has_fitting_tags(),
+            Self::Array(items) => items.iter().all(Self::has_fitting_tags),
+            Self::Map(members) => {
+                members.iter().all(|(key, value)| key.has_fitting_tags() && value.has_fitting_tags())
+            }
+            _ => true,
+        }
     }
 
     /// Whether a tag stands anywhere in it.

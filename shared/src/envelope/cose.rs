@@ -22,7 +22,6 @@ mod label {
     pub(super) const COUNTERSIGNATURE_0: i128 = 9;
     pub(super) const COUNTERSIGNATURE_V2: i128 = 11;
     pub(super) const COUNTERSIGNATURE_0_V2: i128 = 12;
-    pub(super) const CWT_CLAIMS: i128 = 15;
     pub(super) const TYPE: i128 = 16;
     pub(super) const X5CHAIN: i128 = 33;
 }
@@ -84,6 +83,9 @@ impl<'a, 'b> Headers<'a, 'b> {
         let Item::Map(members) = Item::parse(bytes)? else {
             return Err(malformed("the protected header is not a map"));
         };
+        if !members.iter().all(|(_, value)| value.has_fitting_tags()) {
+            return Err(malformed("a tag over content of another type"));
+        }
         Self(members.into()).checked(true)
     }
 
@@ -97,15 +99,15 @@ impl<'a, 'b> Headers<'a, 'b> {
     fn checked(self, protected: bool) -> Result<Self, EnvelopeError> {
         for (label, value) in self.0.iter() {
             let label = match label {
-                Item::Int(label) => *label,
+                Item::Int(label) if i64::try_from(*label).is_ok() => *label,
                 Item::Text(_) => continue,
-                _ => return Err(malformed("a header label is neither an integer nor text")),
+                _ => return Err(malformed("a header label is neither an integer of 64 bits nor text")),
             };
             let fits = match label {
                 label::ALG => matches!(value, Item::Int(_) | Item::Text(_)),
                 label::CRIT => protected,
                 label::CONTENT_TYPE | label::TYPE => match value {
-                    Item::Text(_) => true,
+                    Item::Text(text) => is_media_type(text),
                     Item::Int(number) => *number >= 0,
                     _ => false,
                 },
@@ -116,7 +118,6 @@ impl<'a, 'b> Headers<'a, 'b> {
                 label::COUNTERSIGNATURE_0 | label::COUNTERSIGNATURE_0_V2 => {
                     !protected && matches!(value, Item::Bytes(_))
                 }
-                label::CWT_CLAIMS => matches!(value, Item::Map(_)),
                 _ => true,
             };
             if !fits {
@@ -210,6 +211,11 @@ fn attributes<'a>(protected: &Headers<'a, '_>) -> Result<RawAttributes<'a>, Attr
         }
     }
     if listed.is_empty() { Err(AttributeError::Crit) } else { Ok(attributes) }
+}
+
+/// `type/subtype`, as far as readers of COSE check it.
+fn is_media_type(text: &str) -> bool {
+    text.matches('/').count() == 1 && !text.starts_with(' ') && !text.ends_with(' ')
 }
 
 /// Epoch-based time, RFC 8949 section 3.4.2: tag 1 over a number of seconds.

@@ -9,7 +9,6 @@ mod manifest;
 mod reference;
 
 pub use descriptor::{Descriptor, Platform};
-pub(crate) use digest::hex;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use manifest::{Manifest, ManifestError, ManifestKind, media_type};
 pub use reference::{Reference, ReferenceError, Repository};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, Reason, Status, Target, Via};
+use super::{Checks, ExitCode, Reason, Status, Target, Via};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -33,6 +33,19 @@ pub struct NodeReport {
     pub images: Vec<Image>,
     /// Images by status.
     pub summary: Summary,
+}
+
+impl NodeReport {
+    /// What the report says as an exit code: the worst of its images. A container that runs an image without a record is a
+    /// failure; something that could not be read leaves the report incomplete.
+    pub fn verdict(&self) -> ExitCode {
+        let images = ExitCode::of(self.images.iter().map(|image| image.status));
+        let unlisted = self.coverage.unlisted.iter().any(|one| one.kind == "container");
+        let unlisted = if unlisted { ExitCode::Failed } else { ExitCode::Passed };
+        let unreadable = !self.coverage.unreadable.is_empty();
+        let unreadable = if unreadable { ExitCode::Incomplete } else { ExitCode::Passed };
+        images.max(unlisted).max(unreadable)
+    }
 }
 
 /// One run of the agent.

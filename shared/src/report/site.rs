@@ -112,19 +112,15 @@ pub struct NodeRow {
 impl NodeRow {
     /// What the node contributes to the site's verdict: the worst of its images, of the visit and of the clean-up.
     pub fn verdict(&self) -> ExitCode {
-        let images = match (&self.outcome, &self.report) {
-            (Outcome::Verified, Some(report)) => ExitCode::of(report.images.iter().map(|image| image.status)),
+        let report = match (&self.outcome, &self.report) {
+            (Outcome::Verified, Some(report)) => report.verdict(),
             _ => ExitCode::Incomplete,
-        };
-        let coverage = match &self.report {
-            Some(report) if !report.coverage.unreadable.is_empty() => ExitCode::Incomplete,
-            _ => ExitCode::Passed,
         };
         let clean_up = match self.clean_up.result {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
             CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
         };
-        images.max(coverage).max(clean_up)
+        report.max(clean_up)
     }
 }
 

@@ -75,11 +75,10 @@ fn printable(subject: &DistinguishedName) -> Option<BTreeMap<String, String>> {
     let mut attributes = BTreeMap::new();
     for attribute in subject.attributes() {
         let name = attribute.short_name()?;
-        let Some(value) = &attribute.value else { continue };
-        if value.contains("=#") {
+        if attribute.value.contains("=#") {
             return None;
         }
-        let repeated = attributes.insert(name.to_string(), value.clone()).is_some();
+        let repeated = attributes.insert(name.to_string(), attribute.value.clone()).is_some();
         // of these two the reference keeps the last; others it joins in a way that it then cannot read
         if repeated && !matches!(name, "CN" | "SERIALNUMBER") {
             return None;

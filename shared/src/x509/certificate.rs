@@ -4,17 +4,19 @@
 //! equal), the contents with x509-parser. A duplicate extension, a malformed extension that matters, or a negative serial
 //! number makes the whole certificate malformed.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use der::asn1::BitStringRef;
 use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber};
-use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer as _, X509Certificate, X509Extension, X509Version};
+use x509_parser::certificate::X509CertificateParser;
+use x509_parser::nom::Parser as _;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
+use super::extensions::Contents;
 use super::{DistinguishedName, PublicKey, SignatureAlgorithm};
 use crate::limits;
 use crate::oci::Digest;
@@ -97,7 +99,7 @@ pub struct BasicConstraints {
     /// Whether the subject is a CA.
     pub ca: bool,
     /// How many CA certificates may stand between this one and the leaf.
-    pub path_length: Option<u32>,
+    pub path_length: Option<u64>,
 }
 
 /// keyUsage, RFC 5280 section 4.2.1.3.
@@ -105,7 +107,7 @@ pub struct BasicConstraints {
 pub struct KeyUsage {
     /// Whether the extension is critical.
     pub critical: bool,
-    bits: u16,
+    pub(super) bits: u16,
 }
 
 #[expect(missing_docs, reason = "each is the bit of RFC 5280 of that name")]
@@ -155,8 +157,14 @@ impl Certificate {
             return Err(CertificateError::TooLarge { bytes: der.len() });
         }
         let skeleton = Skeleton::read(der).map_err(|_| CertificateError::Structure)?;
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateError::Structure)?;
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        let (rest, parsed) = parser.parse(der).map_err(|_| CertificateError::Structure)?;
         if !rest.is_empty() || skeleton.inner_algorithm != skeleton.outer_algorithm {
+            return Err(CertificateError::Structure);
+        }
+        // RFC 5280 section 4.1.2.1; extensions of older versions would be overlooked by other readers
+        let is_v3 = parsed.version == X509Version::V3;
+        if parsed.version.0 > X509Version::V3.0 || (!is_v3 && !parsed.extensions().is_empty()) {
             return Err(CertificateError::Structure);
         }
         if parsed.raw_serial().first().is_none_or(|first| first & 0x80 != 0) {
@@ -173,7 +181,7 @@ impl Certificate {
             not_after: unix_time(parsed.validity.not_after).ok_or(CertificateError::Validity)?,
             public_key: PublicKey::from_info(&parsed.subject_pki).ok_or(CertificateError::PublicKey)?,
             signature_algorithm: SignatureAlgorithm::from_identifier(&parsed.signature_algorithm),
-            is_v3: parsed.version == X509Version::V3,
+            is_v3,
             tbs: skeleton.tbs.to_vec(),
             issuer_der: skeleton.issuer.to_vec(),
             subject_der: skeleton.subject.to_vec(),
@@ -379,75 +387,6 @@ impl<'a> Skeleton<'a> {
             }
             Ok(Self { tbs, inner_algorithm, outer_algorithm, issuer, subject, public_key_info, signature })
         })
-    }
-}
-
-/// What the extensions say.
-#[derive(Default)]
-struct Contents {
-    extensions: Vec<Extension>,
-    basic_constraints: Option<BasicConstraints>,
-    key_usage: Option<KeyUsage>,
-    extended_key_usage: Option<ExtendedKeyUsage>,
-    crl_urls: Vec<String>,
-    ocsp_urls: Vec<String>,
-}
-
-impl Contents {
-    fn read(parsed: &[X509Extension<'_>]) -> Result<Self, CertificateError> {
-        let mut contents = Self::default();
-        for extension in parsed {
-            let oid = extension.oid.to_id_string();
-            if contents.extensions.iter().any(|known| known.oid == oid) {
-                return Err(CertificateError::DuplicateExtension { oid });
-            }
-            let critical = extension.critical;
-            match extension.parsed_extension() {
-                // those of RFC 5280 must be well-formed even where nothing here reads them, as Go has it
-                ParsedExtension::ParseError { .. }
-                    if oid.starts_with("2.5.29.") || oid == oid::AUTHORITY_INFO_ACCESS =>
-                {
-                    return Err(CertificateError::Extension { oid });
-                }
-                ParsedExtension::BasicConstraints(constraints) => {
-                    contents.basic_constraints = Some(BasicConstraints {
-                        ca: constraints.ca,
-                        path_length: constraints.path_len_constraint,
-                    });
-                }
-                ParsedExtension::KeyUsage(usage) => {
-                    contents.key_usage = Some(KeyUsage { critical, bits: usage.flags });
-                }
-                ParsedExtension::ExtendedKeyUsage(_) => {
-                    let purposes = Vec::<der::asn1::ObjectIdentifier>::from_der(extension.value)
-                        .map_err(|_| CertificateError::Extension { oid: oid.clone() })?;
-                    let purposes = purposes.iter().map(ToString::to_string).collect();
-                    contents.extended_key_usage = Some(ExtendedKeyUsage { critical, purposes });
-                }
-                ParsedExtension::CRLDistributionPoints(points) => {
-                    let full_names = points.iter().filter_map(|point| match &point.distribution_point {
-                        Some(DistributionPointName::FullName(names)) => Some(names),
-                        _ => None,
-                    });
-                    contents.crl_urls = full_names.flatten().filter_map(url).collect();
-                }
-                ParsedExtension::AuthorityInfoAccess(access) => {
-                    let ocsp =
-                        access.iter().filter(|access| access.access_method.to_id_string() == oid::AD_OCSP);
-                    contents.ocsp_urls = ocsp.filter_map(|access| url(&access.access_location)).collect();
-                }
-                _ => {}
-            }
-            contents.extensions.push(Extension { oid, critical, value: extension.value.to_vec() });
-        }
-        Ok(contents)
-    }
-}
-
-fn url(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::URI(url) => Some((*url).into()),
-        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod chain;
+mod extensions;
 mod name;
 mod requirements;
 mod signature;

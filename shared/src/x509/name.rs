@@ -11,8 +11,6 @@ use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
-use crate::oci::hex;
-
 /// A distinguished name: its attributes in the order of the certificate, multi-valued RDNs flattened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistinguishedName {
@@ -24,10 +22,8 @@ pub struct DistinguishedName {
 pub struct Attribute {
     /// The type as a dotted object identifier.
     pub oid: String,
-    /// The value as text; none where its ASN.1 type is not a string.
-    pub value: Option<String>,
-    /// The value's content octets.
-    pub raw: Vec<u8>,
+    /// The value as text.
+    pub value: String,
 }
 
 impl Attribute {
@@ -55,14 +51,12 @@ impl DistinguishedName {
         if rest.is_empty() { Self::from_name(&name) } else { None }
     }
 
-    /// Reads a name; none where a string is not of the form that its ASN.1 type demands.
+    /// Reads a name; none where a value is no string, or not of the form that its ASN.1 type demands.
     pub(super) fn from_name(name: &X509Name<'_>) -> Option<Self> {
         let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            let any = attribute.attr_value();
             Some(Attribute {
                 oid: attribute.attr_type().to_id_string(),
-                value: text(any)?,
-                raw: any.data.to_vec(),
+                value: text(attribute.attr_value())?,
             })
         };
         Some(Self { attributes: name.iter_attributes().map(attribute).collect::<Option<_>>()? })
@@ -74,32 +68,37 @@ impl DistinguishedName {
     }
 }
 
-/// The text of a string type; `Some(None)` for other types, none for a malformed string.
-fn text(any: &Any<'_>) -> Option<Option<String>> {
-    let utf8 = |bytes: &[u8]| core::str::from_utf8(bytes).ok().map(ToString::to_string);
-    Some(Some(match any.tag() {
-        Tag::Utf8String => utf8(any.data)?,
-        Tag::PrintableString | Tag::NumericString | Tag::Ia5String => {
-            if !any.data.is_ascii() {
-                return None;
-            }
-            utf8(any.data)?
-        }
-        // T.61 is read as the reference reads it: as Latin-1 where it is not UTF-8
-        Tag::T61String => {
-            utf8(any.data).unwrap_or_else(|| any.data.iter().map(|byte| char::from(*byte)).collect())
-        }
-        Tag::BmpString => {
-            let (pairs, rest) = any.data.as_chunks::<2>();
-            if !rest.is_empty() {
-                return None;
-            }
-            char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair)))
-                .collect::<Result<_, _>>()
-                .ok()?
-        }
-        _ => return Some(None),
-    }))
+/// The text of a string; none for other types and for letters that the type does not have.
+fn text(any: &Any<'_>) -> Option<String> {
+    let utf8 = || core::str::from_utf8(any.data).ok().map(ToString::to_string);
+    let only =
+        |allowed: fn(u8) -> bool| if any.data.iter().all(|byte| allowed(*byte)) { utf8() } else { None };
+    match any.tag() {
+        Tag::Utf8String => utf8(),
+        Tag::PrintableString => only(is_printable),
+        Tag::NumericString => only(|byte| byte.is_ascii_digit() || byte == b' '),
+        Tag::Ia5String => only(|byte| byte.is_ascii()),
+        // the world reads T.61 as Latin-1
+        Tag::T61String => Some(any.data.iter().map(|byte| char::from(*byte)).collect()),
+        Tag::BmpString => bmp_text(any.data),
+        _ => None,
+    }
+}
+
+/// X.680 section 41.4, and the two letters that certificates in use have beside them.
+fn is_printable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&byte)
+}
+
+/// UCS-2, big-endian: no surrogates, no noncharacters; a terminating zero is dropped.
+fn bmp_text(bytes: &[u8]) -> Option<String> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let pairs = pairs.strip_suffix(&[[0, 0]]).unwrap_or(pairs);
+    let letter = |pair: &[u8; 2]| match u16::from_be_bytes(*pair) {
+        0xfffe | 0xffff | 0xfdd0..=0xfdef => None,
+        point => char::from_u32(point.into()),
+    };
+    if rest.is_empty() { pairs.iter().map(letter).collect() } else { None }
 }
 
 impl fmt::Display for DistinguishedName {
@@ -109,11 +108,8 @@ impl fmt::Display for DistinguishedName {
             if at > 0 {
                 f.write_str(",")?;
             }
-            match (attribute.short_name(), &attribute.value) {
-                (Some(name), Some(value)) => write!(f, "{name}={}", Escaped(value))?,
-                (None, Some(value)) => write!(f, "{}={}", attribute.oid, Escaped(value))?,
-                (_, None) => write!(f, "{}=#{}", attribute.oid, hex(&attribute.raw))?,
-            }
+            let name = attribute.short_name().unwrap_or(&attribute.oid);
+            write!(f, "{name}={}", Escaped(&attribute.value))?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub fn check_ca(
     if !constraints.ca || !certificate.is_v3() {
         return Err(RequirementError::NotCa);
     }
-    if constraints.path_length.is_some_and(|most| usize::try_from(most).is_ok_and(|most| most < below)) {
+    if constraints.path_length.is_some_and(|most| usize::try_from(most).unwrap_or(usize::MAX) < below) {
         return Err(RequirementError::PathLength);
     }
     let usage = certificate.key_usage().ok_or(RequirementError::NoKeyUsage)?;

@@ -175,16 +175,21 @@ impl PublicKey {
             }
             KeyAlgorithm::Rsa { bits: modulus_bits(key.modulus)? }
         } else if *oid == registry::OID_KEY_TYPE_EC_PUBLIC_KEY {
-            let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?;
-            if curve == registry::OID_EC_P256 {
-                KeyAlgorithm::P256
-            } else if curve == registry::OID_NIST_EC_P384 {
-                KeyAlgorithm::P384
-            } else if curve == registry::OID_NIST_EC_P521 {
-                KeyAlgorithm::P521
-            } else {
-                KeyAlgorithm::Unsupported(curve.to_id_string())
+            let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
+            let (algorithm, coordinate) = match curve.as_str() {
+                "1.2.840.10045.3.1.7" => (KeyAlgorithm::P256, 32),
+                "1.3.132.0.34" => (KeyAlgorithm::P384, 48),
+                "1.3.132.0.35" => (KeyAlgorithm::P521, 66),
+                // P-224 is read and verifies nothing; other curves are not even read, as the reference has it
+                "1.3.132.0.33" => (KeyAlgorithm::Unsupported(curve), 28),
+                _ => return None,
+            };
+            // an uncompressed point: SEC 1 section 2.3.3
+            let (form, coordinates) = bytes.split_first()?;
+            if *form != 4 || coordinates.len() != 2_usize.checked_mul(coordinate)? {
+                return None;
             }
+            algorithm
         } else if *oid == registry::OID_SIG_ED25519 {
             KeyAlgorithm::Ed25519
         } else {

@@ -1,0 +1,10 @@
+//! The collector against a real sshd on loopback: every way that a visit can go, and nothing left behind after any of them.
+//!
+//! A stand-in for the agent (`examples/stand_in_agent.rs`) misbehaves on demand; `real_agent.rs` uses the real one.
+
+mod host_keys;
+mod interruption;
+mod login;
+mod node;
+mod real_agent;
+mod visit;
