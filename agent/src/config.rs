@@ -81,6 +81,13 @@ pub(crate) enum Place {
     Layout { path: PathBuf },
 }
 
+impl Place {
+    /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        matches!(self, Self::Containerd { .. })
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
