@@ -25,7 +25,8 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
             let path = folder.join(journal::FILE_NAME);
             let left = journal::left(folder)
                 .map_err(|source| CommandError::Journal { path: path.clone(), source })?;
-            let journal = Journal::open(folder).map_err(|source| OutputError::Write { path, source })?;
+            let journal = Journal::open(folder)
+                .map_err(|source| CommandError::Folder(OutputError::Write { path, source }))?;
             (journal, left)
         }
         None => {

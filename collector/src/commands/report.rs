@@ -34,7 +34,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         read.push((row, bytes));
     }
     // Only now, so that reports may be read from the folder that they are written to.
-    let output = Output::prepare(&options.out)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let mut rows = Vec::new();
     for (row, bytes) in read {
         if row.outcome == Outcome::Verified {

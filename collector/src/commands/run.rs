@@ -1,5 +1,7 @@
 //! `assay run`: a site is visited, and what came of it is written.
 
+use std::path::Path;
+
 use assay_shared::report::{ExitCode, SiteReport, SiteRun};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -21,9 +23,10 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let site = config::site(&options.site)?;
     let plan = config::plan(options)?;
     let connector = config::connector(&site, &options.site, &options.pace, &site.nodes)?;
-    let output = Output::prepare(&options.out)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
-    let unwritable = |path: &std::path::Path, source| OutputError::Write { path: path.to_owned(), source };
+    let unwritable =
+        |path: &Path, source| CommandError::Folder(OutputError::Write { path: path.to_owned(), source });
     let progress = Progress::new(
         site.nodes.len(),
         if options.quiet { Verbosity::Quiet } else { Verbosity::Normal },
@@ -32,7 +35,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let journal =
         Journal::open(&options.out).map_err(|source| unwritable(&output.path(journal::FILE_NAME), source))?;
     let report =
-        visit_all(site.nodes, connector, plan, journal, config::pace(&options.pace), progress, &output)?;
+        visit_all(site.nodes, connector, plan, &journal, config::pace(&options.pace), progress, &output)?;
     console::print(&render::table(&report));
     Ok(report.verdict)
 }
@@ -42,7 +45,7 @@ pub(super) fn visit_all<C: Connect>(
     nodes: Vec<Node>,
     connector: C,
     plan: Plan,
-    journal: Journal,
+    journal: &Journal,
     pace: Pace,
     progress: Progress,
     output: &Output,

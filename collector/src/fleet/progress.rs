@@ -16,6 +16,8 @@ use crate::{clock, console, text};
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
+    /// Nothing; the log has it.
+    Silent,
     /// Only what is wrong.
     Quiet,
     /// Every node.
@@ -103,8 +105,12 @@ impl Progress {
 
     /// A bar on a terminal shows what is well by itself.
     fn say(&self, line: &str, bad: bool) {
-        let quiet = self.verbosity == Verbosity::Quiet || !self.bar.is_hidden();
-        if quiet && !bad {
+        let wanted = match self.verbosity {
+            Verbosity::Silent => false,
+            Verbosity::Quiet => bad,
+            Verbosity::Normal => bad || self.bar.is_hidden(),
+        };
+        if !wanted {
             return;
         }
         let line = one_line(line);

@@ -1,8 +1,10 @@
 //! What a visit needs of a node: run a command there, feed it, read it. Over SSH ([`Client`]) or, for `assay demo`, as a
 //! local process ([`Local`]).
 //!
-//! This folder is the only one that opens sockets, and `client.rs` and `login.rs` the only files that name russh.
+//! This folder is the only one that opens sockets or names russh.
 
+mod algorithms;
+mod check;
 mod client;
 pub mod host_keys;
 mod input;

@@ -96,7 +96,7 @@ pub async fn clean_up(
             break;
         }
     }
-    Ok(answer.unwrap_or_else(|| CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
+    Ok(answer.unwrap_or(CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
 }
 
 /// What the node says: gone is only what it says is gone.

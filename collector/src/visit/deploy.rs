@@ -2,7 +2,8 @@
 
 use assay_shared::report::Outcome;
 
-use super::payload::{Platform, Shipment, in_lines};
+use super::payload::{Shipment, in_lines};
+use super::platform::Platform;
 use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
 use crate::journal::{Journal, State};
 use crate::nodes::Node;

@@ -5,7 +5,7 @@ use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Sum
 use assay_shared::time::UnixTime;
 use serde_json::Value;
 
-use super::payload::Platform;
+use super::platform::Platform;
 use crate::text;
 
 /// Bytes of a node report. An image with one signature takes some 3 KiB, so this is 20,000 of them; the largest nodes hold
@@ -214,7 +214,7 @@ mod tests {
         Agent, BundleInput, Content, Coverage, Image, Inputs, Mismatch, Node, Reason, Run, TrustPolicyInput,
     };
 
-    use super::super::payload::Architecture;
+    use super::super::platform::Architecture;
     use super::*;
     use crate::nodes::Os;
 

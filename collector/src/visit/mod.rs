@@ -8,6 +8,7 @@ mod clean_up;
 mod deploy;
 pub mod gather;
 mod payload;
+mod platform;
 mod posix;
 mod powershell;
 mod run;
@@ -18,7 +19,8 @@ use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome}
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
-pub use payload::{Architecture, Payload, PayloadError, Platform, Shipment, agents, agents_in};
+pub use payload::{Payload, PayloadError, Shipment};
+pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
 pub use posix::quote;
 
 use crate::clock;
