@@ -5,6 +5,8 @@
 
 mod exit_code;
 mod node;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod site;
 mod verdict;
 
@@ -12,3 +14,7 @@ pub use exit_code::ExitCode;
 pub use node::*;
 pub use site::*;
 pub use verdict::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};
+
+/// The form of the SHA-256 digests that stand without their algorithm.
+#[cfg(feature = "schema")]
+const HEX_SHA256: &str = "^[0-9a-f]{64}$";
