@@ -7,8 +7,8 @@ use assay_shared::report::Image;
 
 use super::clean;
 
-/// What stands where an image has no name.
-const NAMELESS: &str = "(no name)";
+/// What stands where something has no name.
+pub(super) const NAMELESS: &str = "(no name)";
 
 /// containerd's namespace on every Kubernetes node, which therefore goes without saying.
 const USUAL_NAMESPACE: &str = "k8s.io";
@@ -22,7 +22,7 @@ pub(super) fn reference(image: &Image) -> &str {
         .iter()
         .find(tagged)
         .or_else(|| references.iter().find(by_digest))
-        .or_else(|| references.first())
+        .or_else(|| references.iter().find(|text| !text.trim().is_empty()))
         .map_or(NAMELESS, String::as_str)
 }
 
@@ -54,8 +54,13 @@ pub(super) fn full(image: &Image) -> String {
 
 /// The start of the digest, enough for people to tell images apart.
 pub(super) fn short_digest(image: &Image) -> String {
-    let hex = image.digest.hex();
-    format!("{}:{}…", image.digest.algorithm().name(), hex.get(..12).unwrap_or(hex))
+    format!("{}:{}", image.digest.algorithm().name(), short_hex(image.digest.hex()))
+}
+
+/// The start of a digest, cleaned.
+pub(super) fn short_hex(hex: &str) -> String {
+    let start: String = hex.chars().take(12).collect();
+    format!("{}…", clean::name(&start))
 }
 
 /// Gives out file names for nodes, each once, whatever the nodes are called.

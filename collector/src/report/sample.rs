@@ -287,6 +287,19 @@ pub(crate) fn large(nodes: usize, images: usize) -> SiteReport {
     report("01KAPX3M8T", rows.collect())
 }
 
+/// `nodes` nodes of `images` images each, none of which is on two nodes: the worst case for reports that say everything
+/// once.
+pub(crate) fn apart(nodes: usize, images: usize) -> SiteReport {
+    let rows = (0..nodes).map(|at| {
+        let own = (0..images).map(|turn| {
+            let image = image(&format!("node-{at:04}/service-{turn:04}"));
+            if turn % 100 == 13 { failed(image, "1", Reason::NoSignature) } else { passed(image, "1") }
+        });
+        node(&format!("node-{at:04}"), "linux", &[], own.collect())
+    });
+    report("01KAPX3M8V", rows.collect())
+}
+
 /// `image` with a blob that was changed on the node.
 fn tampered(mut image: Image) -> Image {
     let blob = digest("layer");
@@ -368,7 +381,15 @@ fn failed(image: Image, tag: &str, reason: Reason) -> Image {
     };
     image.status = Status::Failed;
     image.reason = Some(reason);
-    image.hint = Some(format!("what to do about {}", reason.as_str()));
+    image.hint = match reason {
+        Reason::NoSignature => {
+            Some("its parent index is signed: --accept parent-index would let it pass".into())
+        }
+        Reason::Authenticity => {
+            Some("add CN=Someone Else to the trusted identities if it is the right signer".into())
+        }
+        _ => None,
+    };
     image.message = Some(match reason {
         Reason::NoSignature => "no signature in the store or in 1 bundle".into(),
         Reason::RootfsMismatch => {
@@ -378,7 +399,14 @@ fn failed(image: Image, tag: &str, reason: Reason) -> Image {
             });
             "2 files differ from the signed layers".into()
         }
-        other => format!("what exactly was found: {}", other.as_str()),
+        Reason::Policy => "no statement's registry scopes name registry.example.test/lab/scratch".into(),
+        Reason::Authenticity => "the signer is none of the trusted identities of site-images".into(),
+        Reason::Revocation => {
+            "certificate CN=Example Signing was revoked on 2026-11-02: key compromise".into()
+        }
+        Reason::Expiry => "the signature expired on 2026-06-30".into(),
+        Reason::WrongDigest => "the bundle's lock says another digest for this reference".into(),
+        other => format!("the particulars of {}", other.as_str()),
     });
     for signature in &mut image.signatures {
         let checks = &mut signature.checks;

@@ -2,7 +2,7 @@
 //!
 //! The finer codes of checks have their own table in `assay_shared::codes`.
 
-use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status};
+use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status, Via};
 
 /// One code, explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ pub fn action(action: Action) -> &'static str {
         Action::Enforce => "enforced",
         Action::Log => "logged",
         Action::Skip => "skipped",
+    }
+}
+
+/// What made an image pass in place of a signature of its own.
+pub fn via(via: Via) -> &'static str {
+    match via {
+        Via::ParentIndex => "a signed index that lists it (parent-index)",
+        Via::PlatformManifest => "the signed manifests that it lists (platform-manifest)",
     }
 }
 
@@ -181,7 +189,7 @@ pub const NOT_CLEANED: Words = Words {
     title: "Left behind on the node",
     what: "What the visit put on the node could not be removed.",
     why: "Files of a run do not belong on a node for longer than the run.",
-    todo: "Run `assay cleanup` when the node answers again, or remove the folder by hand.",
+    todo: "Run \"assay cleanup\" when the node answers again, or remove the folder by hand.",
 };
 
 /// A node that could not be asked whether the clean-up worked.
@@ -189,7 +197,7 @@ pub const CLEANING_UNKNOWN: Words = Words {
     title: "Clean-up not confirmed",
     what: "The node could not be asked whether what the visit put there is gone.",
     why: "Files of a run do not belong on a node for longer than the run.",
-    todo: "Run `assay cleanup` when the node answers again.",
+    todo: "Run \"assay cleanup\" when the node answers again.",
 };
 
 /// A site of no nodes.
