@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
         }
     };
+    print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
     for file in report::write_all(&site) {
         let (name, bytes) = file?;
         let path = Path::new(folder).join(name);

@@ -8,6 +8,7 @@ pub mod clean;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod terminal;
 pub mod words;
 
 mod findings;
@@ -15,6 +16,8 @@ mod names;
 mod problems;
 #[cfg(test)]
 mod sample;
+mod text;
+mod verdict;
 
 use assay_shared::report::SiteReport;
 
@@ -37,11 +40,10 @@ pub fn write_all(report: &SiteReport) -> impl Iterator<Item = Result<(String, Ve
         let own = node.accepted()?;
         Some(json::node(own).map(|bytes| (format!("nodes/{name}.json"), bytes)).map_err(ReportError::Json))
     });
-    let suites = report
-        .nodes
-        .iter()
-        .zip(nodes)
-        .flat_map(move |(node, name)| files(junit::node(report, node, &format!("junit/{name}"))));
+    let suites = nodes
+        .into_iter()
+        .enumerate()
+        .flat_map(move |(place, name)| files(junit::node(report, place, &format!("junit/{name}"))));
     std::iter::once_with(move || {
         json::site(report).map(|bytes| ("report.json".into(), bytes)).map_err(ReportError::Json)
     })
@@ -74,4 +76,107 @@ pub enum ReportError {
     /// The template did not render.
     #[error("the report cannot be written as HTML")]
     Html(#[source] askama::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_file_has_its_own_name_below_the_folder() {
+        for report in [sample::site(), sample::hostile(), sample::every_outcome()] {
+            let files: Vec<(String, Vec<u8>)> = write_all(&report).map(Result::unwrap).collect();
+            let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names.len(), files.len());
+            let accepted = report.nodes.iter().filter(|node| node.accepted().is_some()).count();
+            assert_eq!(files.len(), 3 + report.nodes.len() + accepted);
+            for name in names {
+                let parts: Vec<&str> = name.split('/').collect();
+                match parts.as_slice() {
+                    ["report.json" | "report.html" | "junit.xml"] => {}
+                    ["junit", file] => assert!(file.ends_with(".xml") && !file.starts_with('.'), "{name}"),
+                    ["nodes", file] => assert!(file.ends_with(".json") && !file.starts_with('.'), "{name}"),
+                    _ => panic!("{name}"),
+                }
+                assert!(
+                    name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b':'),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    /// Puts `text` wherever a report takes any text, and says where.
+    fn poisoned(text: &str) -> (SiteReport, usize) {
+        fn places(value: &Value, path: &str, found: &mut Vec<String>) {
+            match value {
+                Value::String(_) => found.push(path.to_owned()),
+                Value::Array(items) => {
+                    items
+                        .iter()
+                        .enumerate()
+                        .for_each(|(at, item)| places(item, &format!("{path}/{at}"), found));
+                }
+                Value::Object(members) => {
+                    members
+                        .iter()
+                        .for_each(|(name, member)| places(member, &format!("{path}/{name}"), found));
+                }
+                _ => {}
+            }
+        }
+        let mut nodes = sample::site().nodes;
+        nodes.truncate(2);
+        for node in &mut nodes {
+            if let Some(report) = &mut node.report {
+                // one image of each status is enough
+                let mut seen = BTreeSet::new();
+                report.images.retain(|image| seen.insert((image.status, image.signatures.is_empty())));
+            }
+        }
+        let whole = sample::site();
+        let report = SiteReport::new(whole.run, whole.collector, whole.inputs, nodes);
+        let mut value = serde_json::to_value(&report).unwrap();
+        let mut found = Vec::new();
+        places(&value, "", &mut found);
+        let mut replaced = 0;
+        for path in found {
+            let known = std::mem::replace(value.pointer_mut(&path).unwrap(), text.into());
+            if serde_json::from_value::<SiteReport>(value.clone()).is_ok() {
+                replaced += 1;
+            } else {
+                *value.pointer_mut(&path).unwrap() = known;
+            }
+        }
+        let report: SiteReport = serde_json::from_value(value).unwrap();
+        // an unusual kind of unlisted thing is not a container: the verdict is counted anew
+        (SiteReport::new(report.run, report.collector, report.inputs, report.nodes), replaced)
+    }
+
+    #[test]
+    fn no_text_of_a_report_reaches_a_reader_uncleaned() {
+        let evil = "\u{1b}[31m\u{202e}<script>\0\u{ffff}\u{200b}\r\n\"'&";
+        let (report, replaced) = poisoned(evil);
+        assert!(replaced > 150, "{replaced}");
+        let terminal = terminal::site(&report, terminal::Look { width: 100, colour: false });
+        let texts = write_all(&report).map(Result::unwrap).filter(|(name, _)| !name.ends_with(".json"));
+        let texts: Vec<String> =
+            texts.map(|(_, bytes)| String::from_utf8(bytes).unwrap()).chain([terminal]).collect();
+        assert_eq!(texts.len(), 2 + 2 + 1);
+        for text in texts {
+            for letter in text.chars() {
+                let own = matches!(letter, '\n' | '\u{202f}');
+                assert!(
+                    own || clean::line(&letter.to_string(), 1) == letter.to_string(),
+                    "{}",
+                    letter.escape_unicode()
+                );
+            }
+            assert!(text.contains("\\u{1b}[31m\\u{202e}"));
+        }
+    }
 }

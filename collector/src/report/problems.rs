@@ -182,7 +182,7 @@ mod tests {
             .sum();
         let problems = of(&report);
         let cases: usize = problems.iter().map(|problem| problem.cases.len()).sum();
-        assert!(images > 300 && cases < 20, "{images} images, {cases} cases");
+        assert!(images > 200 && cases < 20, "{images} images, {cases} cases");
         assert_eq!(problems[0].severity, ExitCode::Failed);
     }
 }

@@ -92,7 +92,7 @@ pub fn reason(reason: Reason) -> Words {
             what: "The signature is intact, but its certificates do not lead to the trust store, or the signer is not \
                    one that the policy names.",
             why: "Anyone can sign with a certificate of their own.",
-            todo: "Compare the signer below with whom you expect. Where it is the right one, add its root to the trust \
+            todo: "Compare the signer with whom you expect. Where it is the right one, add its root to the trust \
                    store and its name to the trusted identities; else remove the image.",
         },
         Reason::AuthenticTimestamp => Words {

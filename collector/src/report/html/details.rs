@@ -1,11 +1,13 @@
 //! An image in full: what each result of it rests on, signature by signature and check by check.
 
-use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Image, Reason, Signature};
+use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature};
 use assay_shared::time::UnixTime;
 
 use super::images::{Entry, Judged};
+use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
-use super::text::{self, Mark, count, number};
+use crate::report::text;
+use crate::report::text::{count, number};
 use crate::report::{clean, names, words};
 
 /// Items of one kind that are shown of one image.
@@ -306,11 +308,4 @@ fn shown<T>(mut items: impl ExactSizeIterator<Item = T>, mut show: impl FnMut(T)
         texts.push(format!("and {} more", number(more as u64)));
     }
     texts
-}
-
-/// An image that passed and of which nothing unusual is to say: its details may be left out where there are too many.
-pub(super) fn is_plain(entry: &Entry<'_>) -> bool {
-    let plain = |image: &Image| image.via.is_none() && image.reason.is_none();
-    matches!(entry.mark, Mark::Passed | Mark::Skipped)
-        && entry.results.iter().all(|judged| plain(judged.image))
 }

@@ -6,7 +6,8 @@ use assay_shared::oci::Digest;
 use assay_shared::report::SiteReport;
 use assay_shared::time::UnixTime;
 
-use super::text::{self, count};
+use crate::report::text;
+use crate::report::text::count;
 use crate::report::{clean, names};
 
 /// Rows that are shown, the earliest first: a site has a handful.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use assay_shared::oci::Digest;
 use assay_shared::report::{Content, Image, Signature, SiteReport};
 
-use super::text::Mark;
+use super::mark::Mark;
 use crate::report::names;
 
 /// One digest, on whatever nodes it is.

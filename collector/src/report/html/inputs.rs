@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use assay_shared::report::{SentFile, SiteReport};
 
 use super::node_list::{NodeList, Nodes};
-use super::text;
 use crate::report::clean;
+use crate::report::text;
 
 /// Lines of each kind that are shown.
 const SHOWN: usize = 50;

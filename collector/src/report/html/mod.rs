@@ -13,11 +13,11 @@ mod details;
 mod expiry;
 mod images;
 mod inputs;
+mod mark;
 mod node_list;
 mod nodes;
 mod picture;
 mod problems;
-mod text;
 mod verdict;
 
 use askama::Template;
@@ -29,16 +29,16 @@ use base64::engine::general_purpose::STANDARD;
 use self::details::{Details, ImageView};
 use self::expiry::Expiry;
 use self::inputs::InputsView;
+use self::mark::Mark;
 use self::node_list::Nodes;
 use self::nodes::{NodeView, RecordView};
 use self::picture::Picture;
 use self::problems::ProblemView;
-use self::text::Mark;
 use self::verdict::{Card, Share, VerdictView};
-use super::clean;
+use super::{clean, text};
 
-/// Images whose details are shown. With some four kilobytes each, a page of so many still opens in a few seconds; past
-/// it, images that passed everywhere are left to the node reports, and then the last of the others.
+/// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
+/// still opens in a few seconds; further ones are left to the node reports.
 const DETAILS: usize = 2_000;
 
 const STYLE: &str = include_str!("../../../templates/report.css");
@@ -74,13 +74,7 @@ pub fn site(report: &SiteReport) -> Result<String, askama::Error> {
     let nodes = Nodes::of(&report.nodes);
     let entries = images::of(report);
     let details = Details { nodes: &nodes, now: report.run.started };
-    let room = DETAILS.saturating_sub(entries.iter().filter(|entry| !details::is_plain(entry)).count());
-    let mut plain = 0;
-    let shown = entries.iter().filter(|entry| {
-        plain += usize::from(details::is_plain(entry));
-        !details::is_plain(entry) || plain <= room
-    });
-    let images: Vec<ImageView> = shown.take(DETAILS).filter_map(|entry| details.of(entry)).collect();
+    let images: Vec<ImageView> = entries.iter().take(DETAILS).filter_map(|entry| details.of(entry)).collect();
     let (expiry, expiry_omitted) = expiry::of(report);
     let verdict = verdict::of(report, &entries);
     let run = &report.run;

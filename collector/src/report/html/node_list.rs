@@ -2,7 +2,7 @@
 
 use assay_shared::report::{NodeRow, Outcome};
 
-use super::text::count;
+use crate::report::text::count;
 use crate::report::{clean, names};
 
 /// Names that stand in a sentence; more are counted and listed apart.

@@ -2,9 +2,11 @@
 
 use assay_shared::report::{CleanUpResult, NodeRow, SiteReport, Summary};
 
+use super::mark::Mark;
 use super::node_list::Nodes;
-use super::text::{self, Mark, number};
 use crate::report::findings::{self, Finding};
+use crate::report::text;
+use crate::report::text::number;
 use crate::report::{clean, words};
 
 /// A node as the page shows it.

@@ -7,14 +7,15 @@
 use assay_shared::report::{NodeRow, Outcome, SiteReport};
 
 use super::images::Entry;
+use super::mark::{Icon, Mark};
 use super::node_list::Nodes;
-use super::text::{Icon, Mark, count, number};
+use crate::report::text::{count, number};
 use crate::report::words;
 
 /// Columns of a table that fit a screen and a sheet of paper.
 const TABLE_COLUMNS: usize = 24;
 
-/// Rows of either; past it, only images that are not in order everywhere, and then the first.
+/// Rows of either, fewer than there are details to lead to; past it, images that are not in order first.
 const ROWS: usize = 1_000;
 
 /// Cells of a drawing that have words and a link of their own; further ones are drawn only.

@@ -8,8 +8,9 @@ use assay_shared::report::SiteReport;
 
 use super::details::ImageView;
 use super::images::Entry;
+use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
-use super::text::{Mark, count};
+use crate::report::text::count;
 use crate::report::words::Words;
 use crate::report::{clean, names, problems};
 

@@ -1,9 +1,11 @@
 //! The site's verdict in words, and the numbers behind it.
 
-use assay_shared::report::{CleanUpResult, ExitCode, SiteReport, Status};
+use assay_shared::report::SiteReport;
 
 use super::images::Entry;
-use super::text::{Mark, count, number};
+use super::mark::Mark;
+use crate::report::text::{count, number};
+use crate::report::verdict;
 
 /// The verdict.
 pub(super) struct VerdictView {
@@ -35,101 +37,13 @@ pub(super) struct Share {
 }
 
 pub(super) fn of(report: &SiteReport, entries: &[Entry<'_>]) -> VerdictView {
-    let (images, summary) = (report.summary.images, &report.summary);
-    let all = images.passed + images.failed + images.inconclusive + images.skipped;
-    let nodes = report.nodes.len();
-    let affected = |status: Status| {
-        report
-            .nodes
-            .iter()
-            .filter(|node| {
-                node.accepted().is_some_and(|own| own.images.iter().any(|image| image.status == status))
-            })
-            .count()
-    };
-    let is_are = |many: u64| if many == 1 { "is" } else { "are" };
-    let of_all = |many: u64| format!("{} of {}", number(many), count_of(all, "image"));
-    let on_of = |status| format!("on {} of {}", affected(status), count(nodes, "node"));
-
-    let mut sentences = Vec::new();
-    if images.failed > 0 {
-        sentences.push(format!("{} failed, {}.", of_all(images.failed), on_of(Status::Failed)));
-    }
-    let unlisted = report
-        .nodes
-        .iter()
-        .filter_map(|node| node.accepted())
-        .filter(|own| own.coverage.verdict() == ExitCode::Failed)
-        .count();
-    if unlisted > 0 {
-        sentences.push(format!(
-            "Containers run images that the store does not list, on {}.",
-            count(unlisted, "node")
-        ));
-    }
-    let unverified = summary.nodes.saturating_sub(summary.verified);
-    if unverified > 0 {
-        let (many, of) = (number(unverified), count(nodes, "node"));
-        sentences
-            .push(format!("{many} of {of} {} not verified.", if unverified == 1 { "was" } else { "were" }));
-    }
-    if images.inconclusive > 0 {
-        let on = on_of(Status::Inconclusive);
-        sentences.push(format!("{} could not be judged, {on}.", of_all(images.inconclusive)));
-    }
-    let empty =
-        report.nodes.iter().filter(|node| node.accepted().is_some_and(|own| own.images.is_empty())).count();
-    if empty > 0 {
-        sentences.push(format!("No image at all was found on {}.", count(empty, "node")));
-    }
-    let unread = report
-        .nodes
-        .iter()
-        .filter_map(|node| node.accepted())
-        .filter(|own| !own.coverage.unreadable.is_empty());
-    let unread = unread.count();
-    if unread > 0 {
-        sentences.push(format!("Not everything could be read on {}.", count(unread, "node")));
-    }
-    let left = left_behind(report);
-    if left > 0 {
-        sentences.push(format!("The clean-up failed or is not confirmed on {}.", count(left, "node")));
-    }
-    if nodes == 0 {
-        sentences.push("The site has no node; nothing was verified.".into());
-    }
-    if report.verdict == ExitCode::Passed {
-        let verified = format!(
-            "{} on {} {} verified.",
-            count_of(images.passed, "image"),
-            count(nodes, "node"),
-            is_are(images.passed)
-        );
-        sentences.insert(0, if images.passed > 1 { format!("All {verified}") } else { verified });
-    }
-    if images.skipped > 0 {
-        let skipped = count_of(images.skipped, "image");
-        sentences.push(format!(
-            "{skipped} {} not checked, since the trust policy says skip.",
-            is_are(images.skipped)
-        ));
-    }
+    let mut also = verdict::sentences(report);
     let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
     if differing > 0 {
-        sentences.push(format!("{} did not come out the same on every node.", count(differing, "image")));
+        also.push(format!("{} did not come out the same on every node.", count(differing, "image")));
     }
-    let headline = if sentences.is_empty() { String::new() } else { sentences.remove(0) };
-    VerdictView {
-        mark: report.verdict.into(),
-        word: match report.verdict {
-            ExitCode::Passed => "Passed",
-            ExitCode::Failed => "Failed",
-            ExitCode::Incomplete => "Incomplete",
-            ExitCode::Usage => "Not run",
-        },
-        headline,
-        also: sentences,
-    }
+    let headline = if also.is_empty() { String::new() } else { also.remove(0) };
+    VerdictView { mark: report.verdict.into(), word: verdict::word(report.verdict), headline, also }
 }
 
 /// The numbers that people ask for first.
@@ -139,7 +53,7 @@ pub(super) fn cards(report: &SiteReport, entries: &[Entry<'_>]) -> Vec<Card> {
     let some = |class, many: u64| if many > 0 { class } else { "none" };
     let unverified = summary.nodes.saturating_sub(summary.verified);
     let of_nodes = format!("of {}", number(summary.nodes));
-    let left = left_behind(report);
+    let left = verdict::left_behind(report);
     let running = |mark: Mark| {
         let used = |entry: &&Entry<'_>| {
             entry
@@ -204,13 +118,4 @@ pub(super) fn shares(report: &SiteReport) -> Vec<Share> {
         }
     }
     shares
-}
-
-fn left_behind(report: &SiteReport) -> usize {
-    let left = |result| matches!(result, CleanUpResult::Failed | CleanUpResult::Unknown);
-    report.nodes.iter().filter(|node| left(node.clean_up.result)).count()
-}
-
-fn count_of(many: u64, one: &str) -> String {
-    count(usize::try_from(many).unwrap_or(usize::MAX), one)
 }

@@ -28,8 +28,13 @@
 mod case;
 mod suite;
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use assay_shared::report::{NodeRow, SiteReport};
 use quick_junit::{Report, SerializeError, TestSuite};
+
+use super::clean;
 
 /// Bytes of one file that GitLab reads: 30 MB; other systems take more.
 pub const FILE_BYTES: usize = 30_000_000;
@@ -39,32 +44,29 @@ pub const FILE_BYTES: usize = 30_000_000;
 /// # Errors
 /// Where quick-junit refuses text; cleaned text is never refused.
 pub fn site(report: &SiteReport, stem: &str) -> Result<Vec<(String, String)>, SerializeError> {
-    files(stem, report, report.nodes.iter(), FILE_BYTES)
+    files(stem, report, 0..report.nodes.len(), FILE_BYTES)
 }
 
-/// One node of a site, in the same form.
+/// The node at `place` of the site's nodes, in the same form.
 ///
 /// # Errors
 /// As for [`site`].
-pub fn node(
-    report: &SiteReport,
-    node: &NodeRow,
-    stem: &str,
-) -> Result<Vec<(String, String)>, SerializeError> {
-    files(stem, report, std::iter::once(node), FILE_BYTES)
+pub fn node(report: &SiteReport, place: usize, stem: &str) -> Result<Vec<(String, String)>, SerializeError> {
+    files(stem, report, place..place.saturating_add(1), FILE_BYTES)
 }
 
-fn files<'a>(
+fn files(
     stem: &str,
     report: &SiteReport,
-    nodes: impl Iterator<Item = &'a NodeRow>,
+    places: Range<usize>,
     most: usize,
 ) -> Result<Vec<(String, String)>, SerializeError> {
     let verdict = text(&mut suite::of_site(report))?;
     let most = most.saturating_sub(HEAD.len() + verdict.len() + FOOT.len());
     let mut bodies = vec![String::new()];
-    for (id, node) in nodes.enumerate() {
-        for text in parts(suite::of_node(report, node, id), most)? {
+    let named = suite_names(report).into_iter().zip(&report.nodes).enumerate();
+    for (id, (name, node)) in named.skip(places.start).take(places.len()) {
+        for text in parts(suite::of_node(report, node, &name, id), most)? {
             match bodies.last_mut() {
                 Some(body) if body.len() + text.len() <= most => body.push_str(&text),
                 _ => bodies.push(text),
@@ -77,6 +79,22 @@ fn files<'a>(
     }
     let name = |at: usize| if at == 0 { format!("{stem}.xml") } else { format!("{stem}~{}.xml", at + 1) };
     Ok(bodies.into_iter().enumerate().map(|(at, body)| (name(at), format!("{HEAD}{body}{FOOT}"))).collect())
+}
+
+/// The nodes' clean names, each once: readers keep the first of two cases of one name, which may be the good one.
+fn suite_names(report: &SiteReport) -> Vec<String> {
+    let mut given = HashSet::new();
+    let unique = |node: &NodeRow| {
+        let clean = clean::name(&node.name);
+        let mut name = clean.clone();
+        let mut count = 1;
+        while !given.insert(name.clone()) {
+            count += 1;
+            name = format!("{clean} ({count})");
+        }
+        name
+    };
+    report.nodes.iter().map(unique).collect()
 }
 
 /// `suite` as XML, in parts of at most `most` bytes where it is longer than that.

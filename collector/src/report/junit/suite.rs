@@ -11,14 +11,13 @@ use super::case;
 use crate::report::findings::{self, Finding, Subject};
 use crate::report::{clean, names, words};
 
-/// The suite of `node`: what there is to say of the node itself, then its images.
-pub(super) fn of_node(report: &SiteReport, node: &NodeRow, id: usize) -> TestSuite {
-    let name = clean::name(&node.name);
+/// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
+pub(super) fn of_node(report: &SiteReport, node: &NodeRow, name: &str, id: usize) -> TestSuite {
     let own = node.accepted();
     let hostname = own.and_then(|own| own.node.hostname.as_deref()).map(clean::name);
     let started = node.started.unwrap_or(report.run.started);
     let finished = node.finished.unwrap_or(started);
-    let mut suite = new(&name, hostname.as_deref(), id, (started, finished));
+    let mut suite = new(name, hostname.as_deref(), id, (started, finished));
     suite.add_properties(properties(report, node));
 
     let found = findings::of(node);
@@ -27,12 +26,12 @@ pub(super) fn of_node(report: &SiteReport, node: &NodeRow, id: usize) -> TestSui
         if subject == Subject::Coverage && own.is_none() {
             continue;
         }
-        suite.add_test_case(of_subject(&name, subject, &found));
+        suite.add_test_case(of_subject(name, subject, &found));
     }
     // a reader that meets a name twice may keep the first case only
     let mut names = HashSet::new();
     for image in own.iter().flat_map(|own| &own.images) {
-        let mut case = case::of(&name, image);
+        let mut case = case::of(name, image);
         let mut count = 1;
         while !names.insert(case.name.to_string()) {
             count += 1;
