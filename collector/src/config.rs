@@ -13,6 +13,7 @@ use assay_shared::time::{TimeError, UnixTime};
 use crate::cli;
 use crate::fleet::Pace;
 use crate::nodes::{self, Jump, Node, Site, SiteFileError};
+use crate::report::terminal::Look;
 use crate::ssh::host_keys::{KnownHosts, KnownHostsError};
 use crate::ssh::{self, Connector, Login, LoginError, Target};
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
@@ -265,6 +266,12 @@ impl Reader<'_> {
         self.known_hosts.insert(path, Arc::clone(&known));
         Ok(known)
     }
+}
+
+/// How text may look on standard output.
+pub fn look() -> Look {
+    let columns = terminal_size::terminal_size().map(|(width, _)| width.0);
+    Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
 /// Asks for a passphrase, where there is a person to ask.

@@ -1,7 +1,5 @@
 //! The subcommands that need no node.
 
-#![expect(clippy::disallowed_methods, reason = "the collector's rules are not for what it is tested with")]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -14,7 +14,7 @@ use crate::nodes::Site;
 use crate::output::{Output, OutputError};
 use crate::ssh::Local;
 use crate::visit::{self, Payload, Plan};
-use crate::{cli, clock, config, console, random, render};
+use crate::{cli, clock, config, console, random};
 
 /// The recorded site: `site.toml`, `nodes/<name>/store/`, `trust/`, `bundle/`, `expected.json` and `at`.
 const SITE: &[u8] = include_bytes!("../../../fixtures/demo/site.tar");
@@ -44,7 +44,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let nodes = site.site.nodes.clone();
     let report = visit_all(nodes, Local, plan, &Journal::none(), Pace::default(), progress, &output)?;
 
-    console::print(&render::table(&report));
+    console::print(&crate::report::terminal::site(&report, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));
     let differences = differences(&report, &site.expected);
     if differences.is_empty() {

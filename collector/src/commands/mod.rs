@@ -24,8 +24,8 @@ pub enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The folder for what will be found cannot be used; no node was visited.
-    #[error("{0}")]
-    Folder(#[source] OutputError),
+    #[error(transparent)]
+    Folder(OutputError),
     /// What was found cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Event;
-use crate::{clock, console, text};
+use crate::report::clean;
+use crate::{clock, console};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,5 +147,5 @@ fn finished(row: &NodeRow) -> String {
 
 /// One line, whatever a node's message holds.
 fn one_line(line: &str) -> String {
-    text::clean(&line.replace(['\n', '\t'], " "), text::MESSAGE_CHARS)
+    clean::message(&line.replace(['\n', '\t'], " "))
 }

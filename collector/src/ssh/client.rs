@@ -20,6 +20,7 @@ use super::input::SendError;
 use super::{
     Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Session, SessionError,
 };
+use crate::report::clean;
 
 /// A host to log in to.
 #[derive(Clone)]
@@ -263,7 +264,7 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
             address,
             port,
             kind: format!("{kind:?}").to_lowercase(),
-            theirs: crate::text::clean(&theirs.join(","), 500),
+            theirs: clean::line(&theirs.join(","), 500),
         },
         russh::Error::IO(error) => ConnectError::Unreachable { address, port, reason: error.to_string() },
         russh::Error::Disconnect | russh::Error::HUP => {
@@ -276,7 +277,7 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
 async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Output, SessionError> {
     let failed = |error: russh::Error| match error {
         russh::Error::ChannelOpenFailure(reason) => {
-            SessionError::Refused(crate::text::clean(reason.description(), 200))
+            SessionError::Refused(clean::line(reason.description(), 200))
         }
         error => SessionError::Lost(error.to_string()),
     };
@@ -336,7 +337,7 @@ async fn drive(channel: Channel<Msg>, command: Command<'_>) -> Result<Output, Se
             }
             Some(ChannelMsg::ExitStatus { exit_status }) => output.exit = Exit::Code(exit_status),
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                output.exit = Exit::Signal(crate::text::clean(&format!("{signal_name:?}"), 40));
+                output.exit = Exit::Signal(clean::line(&format!("{signal_name:?}"), 40));
             }
             Some(_) => {}
             None => return Ok(output),

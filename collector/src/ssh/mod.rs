@@ -71,9 +71,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// The standard error as text for people: cleaned, last lines first to go.
+    /// The standard error as text for people: cleaned, and cut where it is long.
     pub fn complaint(&self) -> String {
-        crate::text::clean(String::from_utf8_lossy(&self.stderr).trim(), crate::text::MESSAGE_CHARS)
+        crate::report::clean::block(
+            String::from_utf8_lossy(&self.stderr).trim(),
+            crate::report::clean::MESSAGE,
+        )
     }
 }
 
