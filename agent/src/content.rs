@@ -29,8 +29,8 @@ pub(crate) struct Checked {
     pub(crate) manifests: Vec<Digest>,
 }
 
-/// Hashes the content of `images`, results in their order. Nothing is read at [`ContentMode::None`]. `node` is the one that the
-/// store's images run on; none where that is not known, as with a layout, which may have been taken anywhere.
+/// Hashes the content of `images`, results in their order. Nothing is read at [`ContentMode::None`]. `node` is the machine
+/// that would run them; none where the store is a copy, which may be of any machine's images.
 pub(crate) fn check_all(
     store: &dyn Store,
     images: &[&Image],
@@ -142,6 +142,8 @@ struct Walk<'a> {
     manifests: Vec<Digest>,
     /// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
     seen: HashSet<(Digest, u64)>,
+    /// What became of the manifests among them, for one that is listed again.
+    visited: HashMap<(Digest, u64), Reached>,
 }
 
 /// What became of a manifest.
@@ -168,6 +170,7 @@ impl<'a> Walk<'a> {
             limit: None,
             manifests: Vec::new(),
             seen: HashSet::new(),
+            visited: HashMap::new(),
         };
         if walk.manifest(&image.target, None, true, 1) == Reached::Absent {
             walk.unjudged
@@ -176,7 +179,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Reads a manifest and what it names. `needed`: it is what would be run here, so its config must be there.
+    /// Reads a manifest and what it names, once. `needed`: it is what would be run here, so its config must be there.
     fn manifest(
         &mut self,
         descriptor: &Descriptor,
@@ -184,9 +187,23 @@ impl<'a> Walk<'a> {
         needed: bool,
         depth: usize,
     ) -> Reached {
-        if !self.seen.insert((descriptor.digest.clone(), descriptor.size)) {
-            return Reached::Read;
+        let key = (descriptor.digest.clone(), descriptor.size);
+        if let Some(reached) = self.visited.get(&key) {
+            return *reached;
         }
+        self.seen.insert(key.clone());
+        let reached = self.first_visit(descriptor, platform, needed, depth);
+        self.visited.insert(key, reached);
+        reached
+    }
+
+    fn first_visit(
+        &mut self,
+        descriptor: &Descriptor,
+        platform: Option<&Platform>,
+        needed: bool,
+        depth: usize,
+    ) -> Reached {
         if depth > limits::INDEX_DEPTH || self.seen.len() > limits::INDEX_ENTRIES {
             self.limit = Some(format!("{} is nested too deep or among too many blobs", descriptor.digest));
             return Reached::Bad;
@@ -214,35 +231,47 @@ impl<'a> Walk<'a> {
     }
 
     /// The manifests of an index. Those of other platforms may be absent; of this node's platform one must be there, and
-    /// where the index has none for it, one of any.
+    /// where the index has none for it, or the node is not known, one of any.
     fn index(&mut self, descriptor: &Descriptor, index: &Manifest, needed: bool, depth: usize) {
-        let own =
-            |entry: &Descriptor| entry.platform.as_ref().is_some_and(|platform| self.runs_here(platform));
+        let own = |entry: &Descriptor| {
+            self.node.is_some_and(|node| entry.platform.as_ref().is_some_and(|of| runs_on(node, of)))
+        };
         let has_own = index.manifests.iter().any(own);
+        // by digest: one manifest may be listed for several platforms
+        let candidates: HashSet<&Digest> = index
+            .manifests
+            .iter()
+            .filter(|entry| match self.node {
+                // an entry without a platform is for this node where no other is
+                Some(_) => own(entry) || !has_own && entry.platform.is_none(),
+                None => !is_attestation(entry),
+            })
+            .map(|entry| &entry.digest)
+            .collect();
         let mut any = false;
         let mut any_own = false;
         for entry in &index.manifests {
-            let is_own = entry.platform.as_ref().is_some_and(|platform| self.runs_here(platform));
             if ManifestKind::of(&entry.media_type).is_none() {
                 self.layer(entry);
                 any = true;
                 continue;
             }
-            // an entry without a platform is for this one where no other is
-            let needed = needed && (is_own || !has_own && entry.platform.is_none());
-            if self.manifest(entry, entry.platform.as_ref(), needed, depth + 1) != Reached::Absent {
+            let is_candidate = candidates.contains(&entry.digest);
+            if self.manifest(entry, entry.platform.as_ref(), needed && is_candidate, depth + 1)
+                != Reached::Absent
+            {
                 any |= !is_attestation(entry);
-                any_own |= is_own;
+                any_own |= is_candidate;
             }
         }
-        if needed && has_own && !any_own {
-            self.unjudged.push(format!(
-                "{}: the manifest for this node's platform is not in the store",
-                descriptor.digest
-            ));
-        } else if needed && !any {
-            self.unjudged
-                .push(format!("{}: none of the manifests that it lists is in the store", descriptor.digest));
+        match self.node {
+            Some(Node { os, architecture, .. }) if needed && has_own && !any_own => self.unjudged.push(
+                format!("{}: the manifest for {os}/{architecture} is not in the store", descriptor.digest),
+            ),
+            _ if needed && !any => self
+                .unjudged
+                .push(format!("{}: none of the manifests that it lists is in the store", descriptor.digest)),
+            _ => {}
         }
     }
 
@@ -293,10 +322,10 @@ impl<'a> Walk<'a> {
         note(&mut self.content, &mut self.unjudged, descriptor, result);
         reached
     }
+}
 
-    fn runs_here(&self, platform: &Platform) -> bool {
-        self.node.is_some_and(|node| platform.os == node.os && platform.architecture == node.architecture)
-    }
+fn runs_on(node: &Node, platform: &Platform) -> bool {
+    platform.os == node.os && platform.architecture == node.architecture
 }
 
 /// Build tools list attestations as manifests for a platform that does not exist.

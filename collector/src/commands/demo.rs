@@ -14,7 +14,7 @@ use crate::nodes::Site;
 use crate::output::{Output, OutputError};
 use crate::ssh::Local;
 use crate::visit::{self, Payload, Plan};
-use crate::{cli, clock, config, console, random, render};
+use crate::{cli, clock, config, console, random};
 
 /// The recorded site: `site.toml`, `nodes/<name>/store/`, `trust/`, `bundle/`, `expected.json` and `at`.
 const SITE: &[u8] = include_bytes!("../../../fixtures/demo/site.tar");
@@ -36,14 +36,15 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
         arguments: Vec::new(),
         limits: visit::Limits::default(),
     };
-    let output = Output::prepare(&options.out)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
-    let log = Log::create(&log).map_err(|source| OutputError::Write { path: log, source })?;
-    let progress = Progress::new(site.site.nodes.len(), Verbosity::Quiet, log);
+    let log =
+        Log::create(&log).map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
+    let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log);
     let nodes = site.site.nodes.clone();
-    let report = visit_all(nodes, Local, plan, Journal::none(), Pace::default(), progress, &output)?;
+    let report = visit_all(nodes, Local, plan, &Journal::none(), Pace::default(), progress, &output)?;
 
-    console::print(&render::table(&report));
+    console::print(&crate::report::terminal::site(&report, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));
     let differences = differences(&report, &site.expected);
     if differences.is_empty() {

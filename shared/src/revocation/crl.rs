@@ -8,7 +8,7 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
 
 use super::RevocationReason;
@@ -133,6 +133,18 @@ struct DistributionPoint<'a> {
 
 impl<'a> Sequence<'a> for DistributionPoint<'a> {}
 
+#[derive(DecodeValue)]
+struct AuthorityKeyIdentifier<'a> {
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    _key: Option<&'a OctetStringRef>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    _issuer: Option<SequenceOf<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    _serial: Option<Integer<'a>>,
+}
+
+impl<'a> Sequence<'a> for AuthorityKeyIdentifier<'a> {}
+
 impl Crl {
     /// Reads a list, which must be all of `der`; none where it is malformed.
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
@@ -183,7 +195,7 @@ impl Crl {
             ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
             FRESHEST_CRL => self.delta_urls = distribution_points(value)?,
             // Not used: what counts is whose key made the signature. A malformed one spoils the list in the reference.
-            AUTHORITY_KEY_IDENTIFIER => drop(SequenceOf::from_der(value)?),
+            AUTHORITY_KEY_IDENTIFIER => drop(AuthorityKeyIdentifier::from_der(value)?),
             _ => {}
         }
         if extension.critical && ![DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT].contains(&extension.oid) {

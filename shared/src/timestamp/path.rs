@@ -1,9 +1,9 @@
 //! The path from a timestamp's signer to a trusted root: the token's certificates, in no order, and the roots in; a
 //! checked chain out. RFC 5280 section 6, evaluated at the time of the timestamp.
 //!
-//! Paths are proposed by names alone, trusted roots before the token's own certificates, and each that reaches a root is
-//! then checked whole; the first that holds is taken. A root that exists self-signed and cross-signed has two paths, and
-//! either will do.
+//! Issuers are looked for among the trusted roots first, then among the token's own certificates; each path that reaches a
+//! root is then checked whole, and the first that holds is taken. A root that exists self-signed and cross-signed has two
+//! paths, and either will do.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -14,7 +14,9 @@ use x509_parser::prelude::FromDer as _;
 use super::name_constraints::{self, SUBJECT_ALTERNATIVE_NAME, alternative_names, is_compared};
 use crate::limits;
 use crate::time::UnixTime;
-use crate::x509::{Certificate, ChainError, Extension, check_timestamping_chain, oid};
+use crate::x509::{
+    Certificate, ChainError, Extension, SignatureError, check_issued_by, check_timestamping_chain, oid,
+};
 
 /// Finds a chain from `signer` to one of `anchors` that is valid for timestamping at every one of `times`: that of the
 /// timestamp first, and the signer's own where it claims one.
@@ -38,7 +40,7 @@ struct Search<'a> {
     certificates: &'a [Certificate],
     anchors: &'a [Certificate],
     times: &'a [UnixTime],
-    /// How many certificates may yet be put into a path; each costs at most one signature check
+    /// How many signatures may yet be checked
     steps: usize,
     /// Why the first path that reached an anchor was not taken
     error: Option<PathError>,
@@ -60,13 +62,16 @@ impl Search<'_> {
             if path.len() >= limits::CHAIN_CERTIFICATES {
                 return None;
             }
-            // An anchor costs a check of the whole path, any other certificate one step.
+            // An anchor costs a check of the whole path, any other certificate one signature.
             let cost = if is_anchor { path.len().saturating_add(1) } else { 1 };
             let Some(steps) = self.steps.checked_sub(cost) else {
                 self.error.get_or_insert(PathError::TooManyPaths);
                 return None;
             };
             self.steps = steps;
+            if !is_anchor && !self.is_issued_by(path, candidate) {
+                continue;
+            }
             path.push(candidate.clone());
             if is_anchor {
                 match check(path, self.times) {
@@ -81,6 +86,24 @@ impl Search<'_> {
             path.pop();
         }
         None
+    }
+
+    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. Certificates of one name and
+    /// different keys would otherwise make up more paths than can be walked.
+    fn is_issued_by(&mut self, path: &[Certificate], issuer: &Certificate) -> bool {
+        let at = path.len().saturating_sub(1);
+        match path.last().map(|certificate| check_issued_by(certificate, issuer)) {
+            Some(Ok(())) => true,
+            // Not a wrong turn, but the issuer, and an algorithm such as SHA-1: this is what to tell.
+            Some(Err(ChainError::Signature {
+                error: error @ SignatureError::UnsupportedAlgorithm { .. },
+                ..
+            })) => {
+                self.error.get_or_insert(PathError::Chain { error: ChainError::Signature { at, error } });
+                false
+            }
+            _ => false,
+        }
     }
 }
 

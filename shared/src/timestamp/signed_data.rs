@@ -36,7 +36,7 @@ impl<'a> Sequence<'a> for ContentInfo<'a> {}
 #[derive(DecodeValue)]
 struct SignedDataFields<'a> {
     version: u8,
-    _digest_algorithms: SetOf<'a>,
+    digest_algorithms: SetOf<'a>,
     encapsulated: EncapsulatedContentInfo<'a>,
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
     certificates: Option<SetOf<'a>>,
@@ -67,7 +67,7 @@ pub(super) struct SignerInfo<'a> {
     signature_algorithm: Tlv<'a>,
     signature: &'a OctetStringRef,
     #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
-    _unsigned_attributes: Option<SetOf<'a>>,
+    unsigned_attributes: Option<SetOf<'a>>,
 }
 
 impl<'a> Sequence<'a> for SignerInfo<'a> {}
@@ -97,6 +97,10 @@ impl<'a> SignedData<'a> {
             return Err(TimestampError::ContentType { oid: content_info.content_type.to_string() });
         }
         let fields = SignedDataFields::from_der(content_info.content.0).map_err(malformed("SignedData"))?;
+        // Said again, and bindingly, by each signer; here it need only be readable.
+        for algorithm in fields.digest_algorithms.iter::<AlgorithmIdentifier<'_>>() {
+            algorithm.map_err(malformed("SignedData"))?;
+        }
         if fields.version != 3 {
             return Err(TimestampError::Version { what: "SignedData", version: fields.version });
         }
@@ -139,7 +143,11 @@ fn signers(set: SetOf<'_>) -> Result<Vec<SignerInfo<'_>>, TimestampError> {
         if signers.len() >= limits::TIMESTAMP_SIGNERS {
             return Err(TimestampError::TooMany { what: "signers" });
         }
-        signers.push(signer.map_err(malformed("SignerInfo"))?);
+        let signer: SignerInfo<'_> = signer.map_err(malformed("SignerInfo"))?;
+        for attribute in signer.unsigned_attributes.iter().flat_map(SetOf::iter::<Attribute<'_>>) {
+            attribute.map_err(malformed("unsigned attributes"))?;
+        }
+        signers.push(signer);
     }
     Ok(signers)
 }
