@@ -175,3 +175,22 @@ fn an_out_folder_that_cannot_be_used_stops_before_any_visit() {
     fs::write(folder.path().join("out"), "a file").unwrap();
     exits(2, &["report", &path(&folder, "a.json"), "--out", &path(&folder, "out")]);
 }
+
+#[test]
+fn a_demo_without_an_agent_says_how_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let stderr =
+        exits(2, &["demo", "--agent-dir", folder.path().to_str().unwrap(), "--out", &path(&folder, "out")]);
+    assert!(stderr.contains("cargo build"), "{stderr}");
+}
+
+#[test]
+fn a_demo_whose_agent_judges_nothing_fails() {
+    // This program knows no `verify`, so it fails as an agent would that was built wrong.
+    let folder = tempfile::tempdir().unwrap();
+    let stderr = exits(1, &["demo", "--agent", env!("CARGO_BIN_EXE_assay"), "--out", &path(&folder, "out")]);
+    assert!(stderr.contains("unexpected"), "{stderr}");
+    let report = read(&folder.path().join("out"));
+    assert_eq!(report.nodes.len(), 3);
+    assert!(report.nodes.iter().all(|row| row.outcome == Outcome::AgentFailed && row.report.is_none()));
+}

@@ -149,3 +149,48 @@ impl Drop for Scratch {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_site_is_whole() {
+        let scratch = Scratch::new().unwrap();
+        let site = DemoSite::unpack(SITE, &scratch.0).unwrap();
+        let names: Vec<_> = site.site.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names.len(), 3);
+        assert_eq!(names, site.expected.keys().map(String::as_str).collect::<Vec<_>>());
+        for node in &site.site.nodes {
+            let store = node.store.as_deref().unwrap().strip_prefix("layout:").unwrap();
+            assert!(Path::new(store).join("oci-layout").is_file(), "{store}");
+            assert!(!node.sudo);
+        }
+        let folder = scratch.0.clone();
+        drop(scratch);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let row = |name: &str, outcome| {
+            let node =
+                Site::parse(&format!("[[node]]\nname = \"{name}\"\naddress = \"192.0.2.1\"\n")).unwrap();
+            let mut row = visit::row_of(&node.nodes[0]);
+            row.outcome = outcome;
+            row
+        };
+        let report = |rows| {
+            let time = clock::now();
+            let run = assay_shared::report::SiteRun { id: String::new(), started: time, finished: time };
+            SiteReport::new(run, String::new(), Default::default(), rows)
+        };
+        let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();
+        // Not visited, not verified, another node: none of these is what was expected.
+        assert_eq!(differences(&report(Vec::new()), &expected).len(), 1);
+        assert_eq!(differences(&report(vec![row("a", Outcome::AgentFailed)]), &expected).len(), 2);
+        assert_eq!(differences(&report(vec![row("a", Outcome::Verified)]), &expected).len(), 1);
+        assert_eq!(differences(&report(vec![row("b", Outcome::TimedOut)]), &Expected::new()).len(), 1);
+        assert_eq!(differences(&report(Vec::new()), &Expected::new()), [""; 0]);
+    }
+}
