@@ -1,1 +1,248 @@
+//! The agent: one node's images judged, offline, and one report written.
+//!
+//! What it does, in order: the command line becomes a plan; the trust directory, the bundles and the store are opened; the
+//! store's records become images; signatures are looked for in store and bundles; each image's signatures are judged and its
+//! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
 
+mod cli;
+mod config;
+mod content;
+mod error;
+mod inspect;
+mod inventory;
+mod listing;
+mod parallel;
+mod procedure;
+mod report;
+mod signatures;
+mod store;
+mod trust;
+mod verify;
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{
+    Agent, BundleInput, ContentMode, Coverage, ExitCode, NodeReport, Reason, Status, Unreadable,
+};
+use assay_shared::verify::Verifier;
+use clap::Parser as _;
+
+use cli::{Cli, TextOrJson, VerifyFormat};
+use config::{Plan, VerifyPlan};
+use error::Error;
+use inventory::{Image, Inventory};
+use report::Sink;
+use signatures::{Signatures, Source};
+use store::Store;
+use store::layout::{Layout, Reading};
+use verify::{Judge, Judgement};
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // help and version are no errors to clap's exit code; where they cannot be printed nobody is listening
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.number()).into();
+        }
+    };
+    let code = run(cli).unwrap_or_else(|error| {
+        say(&format!("assay-agent: {error}"));
+        error.exit_code()
+    });
+    code.number().into()
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Error> {
+    match Plan::new(cli.command)? {
+        Plan::Verify(plan) => verify(&plan),
+        Plan::Inventory(plan) => listing::run(&plan),
+        Plan::Inspect(plan) => inspect::run(&plan),
+        Plan::Version { format, agent } => version(format, &agent),
+    }
+}
+
+fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
+    let sink = Sink::open(&plan.output)?;
+    let trust = trust::read(&plan.trust)?;
+    let bundles = plan
+        .bundles
+        .iter()
+        .map(|path| Layout::open(path, Reading::Manifests))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Error::Bundle)?;
+    let reading = if plan.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
+    let store = match store::open(&plan.store, reading) {
+        Ok(store) => store,
+        Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
+    };
+
+    let mut sources = vec![Source { store: &*store, name: "store".to_owned() }];
+    sources.extend(
+        plan.bundles
+            .iter()
+            .zip(&bundles)
+            .map(|(path, bundle)| Source { store: bundle, name: path.display().to_string() }),
+    );
+    let signatures = Signatures::collect(&sources);
+    let mut inventory = Inventory::new(store.listing(), |record| signatures.is_referrer(record));
+    inventory.select(&plan.images)?;
+
+    let verifier =
+        Verifier { trust_store: &trust.store, evidence: &trust.evidence, at: plan.clock.verified_at };
+    let judge = Judge {
+        policy: &trust.policy,
+        verifier,
+        sources: &sources,
+        signatures: &signatures,
+        accept: &plan.accept,
+    };
+    let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
+    let (images, reached) = with_content(plan, &*store, &inventory, judgements);
+
+    let listing = store.listing();
+    let coverage = report::coverage(listing, &inventory, &signatures, reached.as_ref());
+    let bundles = bundle_inputs(&bundles, &signatures)?;
+    let warnings = signatures.warnings.clone();
+    let report =
+        report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images);
+    write(plan, sink, &report)?;
+    say_outcome(&report);
+    Ok(report.verdict())
+}
+
+/// The judgement of one image, the signatures of one that no record accounts for not being asked.
+fn judge_one(judge: &Judge<'_>, image: &Image) -> Judgement {
+    if image.recorded {
+        return judge.judge(image);
+    }
+    let mut judgement = Judgement::failed(
+        Reason::InUseUnlisted,
+        "a container runs this image, and the store has no record of it",
+    );
+    judgement.hint = Some("pull the image again by this digest, or replace the container".into());
+    judgement
+}
+
+/// Hashes the content of the images that are judged, and joins the two. Also gives every manifest that belongs to an image.
+fn with_content(
+    plan: &VerifyPlan,
+    store: &dyn Store,
+    inventory: &Inventory,
+    judgements: Vec<Judgement>,
+) -> (Vec<assay_shared::report::Image>, Option<HashSet<Digest>>) {
+    let is_read =
+        |image: &Image, judgement: &Judgement| image.recorded && judgement.status != Status::Skipped;
+    let pairs = || inventory.images.iter().zip(&judgements);
+    let read: Vec<&Image> =
+        pairs().filter(|(image, judgement)| is_read(image, judgement)).map(|(image, _)| image).collect();
+    let complete =
+        plan.content != ContentMode::None && read.len() == inventory.images.len() && plan.images.is_empty();
+    let node = plan.store.place.is_this_machine().then_some(&plan.node);
+    let mut checked = content::check_all(store, &read, plan.content, node, plan.jobs).into_iter();
+    let mut reached = HashSet::new();
+    let images = inventory
+        .images
+        .iter()
+        .zip(judgements)
+        .map(|(image, judgement)| {
+            let checked = if is_read(image, &judgement) { checked.next() } else { None };
+            let checked = checked.unwrap_or_else(|| report::unread(plan));
+            reached.extend(checked.manifests.iter().cloned());
+            report::image(image.clone(), judgement, checked)
+        })
+        .collect();
+    (images, complete.then_some(reached))
+}
+
+/// The report of a run whose store could not be opened: no image, and the reason why.
+fn without_store(plan: &VerifyPlan, trust: &trust::Trust, sink: Sink, why: &str) -> Result<ExitCode, Error> {
+    say(&format!("assay-agent: {why}"));
+    let unreadable = vec![Unreadable { what: plan.store.place.to_string(), why: why.to_owned() }];
+    let coverage = Coverage { unreadable, ..Coverage::default() };
+    let report = report::node_report(plan, trust, Vec::new(), coverage, None, Vec::new(), Vec::new());
+    write(plan, sink, &report)?;
+    Ok(report.verdict())
+}
+
+fn bundle_inputs(bundles: &[Layout], signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
+    let inputs = bundles.iter().enumerate().map(|(number, bundle)| {
+        let sha256 = bundle.digest()?.hex().to_owned();
+        // the first source is the store
+        Ok(BundleInput { sha256, signatures: signatures.counts.get(number + 1).copied().unwrap_or(0) })
+    });
+    inputs.collect::<Result<_, _>>().map_err(Error::Bundle)
+}
+
+fn write(plan: &VerifyPlan, sink: Sink, report: &NodeReport) -> Result<(), Error> {
+    let bytes = match plan.format {
+        VerifyFormat::Report => json_line(report)?,
+        VerifyFormat::Procedure => procedure::write(&report.images)?,
+    };
+    Ok(sink.write(&bytes)?)
+}
+
+/// A value as JSON in one line, as logs want it.
+fn json_line(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The outcome for people: what did not pass, and the counts.
+fn say_outcome(report: &NodeReport) {
+    for image in report.images.iter().filter(|image| image.status != Status::Passed) {
+        let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
+        let status = format!("{:?}", image.status).to_lowercase();
+        let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
+        let message = image.message.as_deref().unwrap_or_default();
+        say(&format!("{status}{reason}: {name}: {message}"));
+    }
+    for unlisted in report.coverage.unlisted.iter().filter(|one| one.kind == "container") {
+        let name = unlisted.name.as_deref().unwrap_or("none");
+        say(&format!(
+            "unlisted: container {} in {} runs an image without a record: {name}",
+            unlisted.id, unlisted.namespace
+        ));
+    }
+    for unreadable in &report.coverage.unreadable {
+        say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
+    }
+    if report.images.is_empty() {
+        say("assay-agent: there is no image in the store; nothing was verified");
+    }
+    let summary = report.summary;
+    say(&format!(
+        "{} passed, {} failed, {} skipped, {} inconclusive",
+        summary.passed, summary.failed, summary.skipped, summary.inconclusive
+    ));
+}
+
+/// A line for people on standard error.
+fn say(line: &str) {
+    eprintln!("{}", clean(line));
+}
+
+/// Text of others without what a terminal would take for commands, or for another direction of writing.
+fn clean(text: &str) -> String {
+    let is_command = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if is_command(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+fn version(format: TextOrJson, agent: &Agent) -> Result<ExitCode, Error> {
+    let bytes = match format {
+        TextOrJson::Json => json_line(agent)?,
+        TextOrJson::Text => {
+            let sha256 = agent.sha256.as_deref().unwrap_or("unknown");
+            format!("assay-agent {} {} sha256:{sha256}\n", agent.version, agent.target).into_bytes()
+        }
+    };
+    Sink::Stdout.write(&bytes)?;
+    Ok(ExitCode::Passed)
+}

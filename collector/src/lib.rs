@@ -1,1 +1,44 @@
+//! The collector: visits the nodes of a site over SSH, has each judged by the agent, and reports.
+//!
+//! # Layout
+//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file) → `fleet` (many visits at once) → `visit`
+//! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `report` (pure) → `output` (files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+
+pub mod nodes;
+
+pub mod fleet;
+pub mod journal;
+pub mod ssh;
+pub mod stop;
+pub mod visit;
+
+pub mod output;
 pub mod report;
+
+mod clock;
+mod console;
+mod random;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+
+/// Runs the program with the arguments it was given.
+pub fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Demo(options) => commands::demo(options),
+        Command::Run(options) => commands::run(options),
+        Command::Report(options) => commands::report(options),
+        Command::Cleanup(options) => commands::cleanup(options),
+        Command::Explain(options) => commands::explain(options),
+    };
+    let code = result.unwrap_or_else(|error| {
+        console::say(&format!("assay: {}", visit::with_sources(&error)));
+        error.exit_code()
+    });
+    code.number().into()
+}

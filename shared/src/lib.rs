@@ -24,5 +24,20 @@ pub mod time;
 pub mod json;
 pub mod oci;
 
+mod asn1;
+pub mod x509;
+
+pub mod envelope;
+pub mod payload;
+pub mod signature_manifest;
+
+pub mod trust_policy;
+pub mod trust_store;
+
+pub mod revocation;
+pub mod timestamp;
+
+pub mod verify;
+
 pub mod codes;
 pub mod report;

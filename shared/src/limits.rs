@@ -62,3 +62,48 @@ pub const TIMESTAMP_SIGNERS: usize = 8;
 
 /// Bytes of one OCSP response, as in the reference.
 pub const OCSP_RESPONSE_BYTES: usize = 20 << 10;
+
+/// Extensions of a CRL, of an entry in it, or of a timestamp; real ones have at most six.
+pub const EXTENSIONS: usize = 64;
+
+/// Files of revocation evidence. One CRL for each CA of each publisher is some dozens; every look-up walks them all.
+pub const EVIDENCE_FILES: usize = 4_096;
+
+/// Bytes of one file of revocation evidence: a base CRL and a delta of the longest in base64, as in the reference's cache.
+pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
+
+/// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
+pub const CRL_URLS: usize = 16;
+
+/// Certificates in an OCSP response; the reference reads the first only.
+pub const OCSP_CERTIFICATES: usize = 8;
+/// Members of a layout in a tar: three blobs for each of 60,000 images.
+pub const ARCHIVE_MEMBERS: usize = 200_000;
+
+/// Bytes of headers before one member of a tar: real ones are 512 to 2,560; what describes the next member is read whole.
+pub const ARCHIVE_HEADER_BYTES: u64 = 1 << 20;
+
+/// Bytes of manifests and envelopes that are kept of a compressed layout, which can be read only once from front to back:
+/// some 10,000 images' signatures and manifests.
+pub const ARCHIVE_KEPT_BYTES: u64 = 256 << 20;
+
+/// Bytes of a blob that a compressed layout's reader keeps without looking what it is; manifests and envelopes beyond are
+/// known by their first bytes.
+pub const ARCHIVE_SMALL_BYTES: u64 = 64 << 10;
+
+/// How many times larger than itself a compressed layout may become, past [`ARCHIVE_FREE_BYTES`]: layers are compressed
+/// already, manifests shrink tenfold; decompression bombs grow a thousandfold.
+pub const ARCHIVE_RATIO: u64 = 200;
+
+/// Bytes that a compressed layout may grow to whatever its own size.
+pub const ARCHIVE_FREE_BYTES: u64 = 256 << 20;
+
+/// Manifests and indexes that are visited in search of signatures in one layout.
+pub const GRAPH_MANIFESTS: usize = 400_000;
+
+/// Bytes of a blob that is looked into in search of manifests where the store does not say what a blob is. Real manifests
+/// are under 16 KiB; larger ones are looked into where the store marks them as referring to other content.
+pub const SCANNED_BLOB_BYTES: u64 = 64 << 10;
+
+/// Bytes of one message from containerd, which itself sends at most 16 MiB by default: some 40,000 image records.
+pub const GRPC_MESSAGE_BYTES: usize = 64 << 20;

@@ -28,6 +28,14 @@ impl UnixTime {
         Self::from_parts(seconds, 0)
     }
 
+    /// The time `seconds` after 1970-01-01T00:00:00Z, with the fraction that a float can hold; none outside the years 0 to
+    /// 9999, and none for what is not a number.
+    pub fn from_float_seconds(seconds: f64) -> Option<Self> {
+        let since = time::Duration::checked_seconds_f64(seconds)?;
+        let time = OffsetDateTime::UNIX_EPOCH.checked_add(since)?;
+        (0..=9999).contains(&time.year()).then_some(Self(time))
+    }
+
     /// Reads RFC 3339 text: upper-case `T` and `Z`, a zone, an optional fraction after a point, no leap second.
     ///
     /// # Errors

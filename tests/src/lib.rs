@@ -1,1 +1,15 @@
+//! What the tests of the programs share: the programs run as a user runs them, real peers started beside them, and the
+//! fixtures as files.
+//!
+//! A peer that is not installed fails the test, with the name of its package: a test that did not run is not a pass.
 
+pub mod packages;
+pub mod program;
+
+pub mod containerd;
+pub mod sshd;
+pub mod static_program;
+
+pub mod conformance;
+pub mod demo_site;
+pub mod interop;

@@ -4,6 +4,7 @@
 //! Every list is sorted before it is written, so equal input gives equal bytes.
 
 mod exit_code;
+mod inventory;
 mod node;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -11,6 +12,7 @@ mod site;
 mod verdict;
 
 pub use exit_code::ExitCode;
+pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
 pub use node::*;
 pub use site::*;
 pub use verdict::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};

@@ -36,6 +36,14 @@ pub struct NodeReport {
     pub summary: Summary,
 }
 
+impl NodeReport {
+    /// What the report says as an exit code: the worst of its images. A container that runs an image without a record is a
+    /// failure; something that could not be read leaves the report incomplete.
+    pub fn verdict(&self) -> ExitCode {
+        ExitCode::of(self.images.iter().map(|image| image.status)).max(self.coverage.verdict())
+    }
+}
+
 /// One run of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -120,16 +120,12 @@ impl NodeRow {
     /// What the node contributes to the site's verdict: the worst of its images, of the visit, of what the agent could
     /// not see, and of the clean-up.
     pub fn verdict(&self) -> ExitCode {
-        let images = match self.accepted() {
-            Some(report) => ExitCode::of(report.images.iter().map(|image| image.status)),
-            None => ExitCode::Incomplete,
-        };
-        let coverage = self.accepted().map_or(ExitCode::Passed, |report| report.coverage.verdict());
+        let report = self.accepted().map_or(ExitCode::Incomplete, NodeReport::verdict);
         let clean_up = match self.clean_up.result {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
             CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
         };
-        images.max(coverage).max(clean_up)
+        report.max(clean_up)
     }
 }
 

@@ -1,0 +1,261 @@
+//! What was typed: flags as clap reads them, nothing looked up yet. What this version does not have is refused here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use assay_shared::report::{ContentMode, Via};
+use assay_shared::time::UnixTime;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "assay-agent", about = "Verifies the container images of this node, offline", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Verify every image against the trust policy and write a report
+    Verify(VerifyArgs),
+    /// List the images that are there, unverified
+    Inventory(InventoryArgs),
+    /// Show what a signature says, unverified
+    Inspect(InspectArgs),
+    /// Show the version, the target and the digest of this program
+    Version(VersionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Where the images are: containerd, containerd:ADDRESS or layout:PATH (an OCI image layout, directory or tar)
+    #[arg(long, value_name = "STORE", default_value = "containerd")]
+    pub(crate) store: StoreSpec,
+    /// Only this namespace of containerd; repeatable [default: every namespace]
+    #[arg(long, value_name = "NS")]
+    pub(crate) namespace: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The trust directory: trustpolicy.json, truststore/, crls/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: PathBuf,
+    /// A bundle of signatures: an OCI image layout, directory or tar; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) signatures: Vec<PathBuf>,
+    /// Only this image, by a reference or digest that the store has; repeatable
+    #[arg(long, value_name = "REF")]
+    pub(crate) image: Vec<String>,
+    /// How much of the images' content is hashed
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    pub(crate) content: ContentArg,
+    /// Compare unpacked snapshots with the signed layers (not available in this version)
+    #[arg(long, value_name = "WHICH", value_parser = no_rootfs, hide = true)]
+    pub(crate) rootfs: Option<String>,
+    /// What else than the image's own signature makes it pass: parent-index, platform-manifest; repeatable
+    #[arg(long, value_name = "VIA")]
+    pub(crate) accept: Vec<ViaArg>,
+    /// The time to judge at, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = UnixTime::parse)]
+    pub(crate) at: Option<UnixTime>,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// report: the node report; procedure: two lists of names, as the sample procedure writes them
+    #[arg(long, value_name = "FORMAT", default_value = "report")]
+    pub(crate) format: VerifyFormat,
+    /// An id that the report repeats
+    #[arg(long, value_name = "ID", value_parser = run_id, default_value = "")]
+    pub(crate) run_id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A signature envelope's file, or layout:PATH for every signature of a layout
+    #[arg(value_name = "ENVELOPE|layout:PATH")]
+    pub(crate) what: OsString,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Where to write; - is standard output
+    #[arg(long, value_name = "PATH", default_value = "-")]
+    pub(crate) output: PathBuf,
+}
+
+/// Where images are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreSpec {
+    /// A containerd daemon, at the platform's address where none is given.
+    Containerd(Option<String>),
+    /// An OCI image layout, directory or tar.
+    Layout(PathBuf),
+}
+
+/// Why text names no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreSpecError {
+    #[error("stores are containerd, containerd:ADDRESS and layout:PATH")]
+    Unknown,
+    #[error("reading a containerd root from disk is not available in this version")]
+    RootNotAvailable,
+    #[error("nothing after the colon")]
+    Empty,
+}
+
+impl FromStr for StoreSpec {
+    type Err = StoreSpecError;
+
+    fn from_str(text: &str) -> Result<Self, StoreSpecError> {
+        match text.split_once(':') {
+            None if text == "containerd" => Ok(Self::Containerd(None)),
+            Some(("root", _)) => Err(StoreSpecError::RootNotAvailable),
+            Some(("containerd" | "layout", "")) => Err(StoreSpecError::Empty),
+            Some(("containerd", address)) => Ok(Self::Containerd(Some(address.to_owned()))),
+            Some(("layout", path)) => Ok(Self::Layout(path.into())),
+            _ => Err(StoreSpecError::Unknown),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ContentArg {
+    /// everything reachable from the image that is on the node
+    Full,
+    /// indexes, manifests and configs
+    Metadata,
+    /// nothing of the image is read
+    None,
+}
+
+impl From<ContentArg> for ContentMode {
+    fn from(arg: ContentArg) -> Self {
+        match arg {
+            ContentArg::Full => Self::Full,
+            ContentArg::Metadata => Self::Metadata,
+            ContentArg::None => Self::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViaArg {
+    /// a signed index that lists the image
+    ParentIndex,
+    /// the signed platform manifests that the image, an index, lists
+    PlatformManifest,
+}
+
+impl From<ViaArg> for Via {
+    fn from(arg: ViaArg) -> Self {
+        match arg {
+            ViaArg::ParentIndex => Self::ParentIndex,
+            ViaArg::PlatformManifest => Self::PlatformManifest,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyFormat {
+    Report,
+    Procedure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextOrJson {
+    Text,
+    Json,
+}
+
+fn no_rootfs(_: &str) -> Result<String, &'static str> {
+    Err("comparing unpacked snapshots is not available in this version")
+}
+
+/// Ids end up in reports, logs and file names: short, printable, no spaces.
+fn run_id(text: &str) -> Result<String, &'static str> {
+    if text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("at most 128 printable ASCII letters without spaces")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn refused(args: &[&str]) -> ErrorKind {
+        Cli::try_parse_from([&["assay-agent"], args].concat()).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn stores() {
+        for (text, spec) in [
+            ("containerd", Ok(StoreSpec::Containerd(None))),
+            ("containerd:/run/c.sock", Ok(StoreSpec::Containerd(Some("/run/c.sock".into())))),
+            ("layout:a:b", Ok(StoreSpec::Layout("a:b".into()))),
+            ("layout:", Err(StoreSpecError::Empty)),
+            ("root:/var/lib/containerd", Err(StoreSpecError::RootNotAvailable)),
+            ("docker", Err(StoreSpecError::Unknown)),
+            ("/run/c.sock", Err(StoreSpecError::Unknown)),
+        ] {
+            assert_eq!(text.parse(), spec, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_this_version_lacks_is_refused() {
+        assert_eq!(refused(&["verify", "--trust", "t", "--rootfs", "all"]), ErrorKind::ValueValidation);
+        assert_eq!(refused(&["verify", "--trust", "t", "--store", "root:/x"]), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn verify_needs_a_trust_directory_and_sane_values() {
+        assert_eq!(refused(&["verify"]), ErrorKind::MissingRequiredArgument);
+        for (flag, value) in
+            [("--at", "yesterday"), ("--jobs", "0"), ("--run-id", "a b"), ("--run-id", &"x".repeat(129))]
+        {
+            assert_eq!(
+                refused(&["verify", "--trust", "t", flag, value]),
+                ErrorKind::ValueValidation,
+                "{flag}"
+            );
+        }
+        assert_eq!(refused(&["verify", "--trust", "t", "--accept", "all"]), ErrorKind::InvalidValue);
+    }
+}

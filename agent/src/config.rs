@@ -1,0 +1,316 @@
+//! What the command line means: a [`Plan`] in which every default is filled in.
+//!
+//! This is the only place that reads the clock, the host's name and id, and this program's own file.
+#![expect(clippy::disallowed_methods, reason = "the one place that looks at the surroundings")]
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use assay_shared::oci::{Algorithm, Digest};
+use assay_shared::report::{Agent, ContentMode, Node, Via};
+use assay_shared::time::UnixTime;
+
+use crate::cli::{
+    Command, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson, VerifyArgs,
+    VerifyFormat,
+};
+
+/// What one run is to do.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    Verify(Box<VerifyPlan>),
+    Inventory(InventoryPlan),
+    Inspect(InspectPlan),
+    Version { format: TextOrJson, agent: Agent },
+}
+
+#[derive(Debug)]
+pub(crate) struct VerifyPlan {
+    pub(crate) store: StorePlan,
+    pub(crate) trust: PathBuf,
+    pub(crate) bundles: Vec<PathBuf>,
+    /// References and digests to limit the run to; empty: no limit.
+    pub(crate) images: Vec<String>,
+    pub(crate) content: ContentMode,
+    pub(crate) accept: BTreeSet<Via>,
+    pub(crate) jobs: usize,
+    pub(crate) output: Output,
+    pub(crate) format: VerifyFormat,
+    pub(crate) run_id: String,
+    pub(crate) clock: Clock,
+    pub(crate) agent: Agent,
+    pub(crate) node: Node,
+}
+
+#[derive(Debug)]
+pub(crate) struct InventoryPlan {
+    pub(crate) store: StorePlan,
+    pub(crate) output: Output,
+    pub(crate) format: TextOrJson,
+    pub(crate) jobs: usize,
+    pub(crate) node: Node,
+}
+
+#[derive(Debug)]
+pub(crate) struct InspectPlan {
+    pub(crate) what: Inspected,
+    pub(crate) output: Output,
+    pub(crate) format: TextOrJson,
+}
+
+/// What `inspect` looks at.
+#[derive(Debug)]
+pub(crate) enum Inspected {
+    Envelope(PathBuf),
+    Layout(PathBuf),
+}
+
+/// Where images are looked for.
+#[derive(Debug)]
+pub(crate) struct StorePlan {
+    pub(crate) place: Place,
+    /// The namespaces to limit the run to; empty: all.
+    pub(crate) namespaces: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Containerd { address: String },
+    Layout { path: PathBuf },
+}
+
+impl Place {
+    /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        matches!(self, Self::Containerd { .. })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Containerd { address } => write!(f, "containerd:{address}"),
+            Self::Layout { path } => write!(f, "layout:{}", path.display()),
+        }
+    }
+}
+
+/// Where data is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    File(PathBuf),
+}
+
+/// The times that a run is dated by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// The time that signatures are judged at.
+    pub(crate) verified_at: UnixTime,
+    /// Whether that time was given; then it stands for the node's clock too, so that equal input gives equal output.
+    fixed: bool,
+}
+
+impl Clock {
+    fn new(at: Option<UnixTime>) -> Result<Self, ConfigError> {
+        Ok(Self { verified_at: at.map_or_else(now, Ok)?, fixed: at.is_some() })
+    }
+
+    /// The time now: `verified_at` where that was given.
+    pub(crate) fn finished(&self) -> UnixTime {
+        if self.fixed { self.verified_at } else { now().unwrap_or(self.verified_at) }
+    }
+}
+
+impl Plan {
+    /// Fills in the defaults of what was typed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the flags contradict each other or the clock cannot be read.
+    pub(crate) fn new(command: Command) -> Result<Self, ConfigError> {
+        Ok(match command {
+            Command::Verify(args) => Self::Verify(Box::new(verify(args)?)),
+            Command::Inventory(InventoryArgs { store, output, format }) => Self::Inventory(InventoryPlan {
+                store: store_plan(store)?,
+                output: output_plan(output),
+                format,
+                jobs: cores(),
+                node: node(),
+            }),
+            Command::Inspect(InspectArgs { what, output, format }) => {
+                let layout = what.to_str().and_then(|text| text.strip_prefix("layout:")).map(PathBuf::from);
+                Self::Inspect(InspectPlan {
+                    what: layout.map_or_else(|| Inspected::Envelope(what.into()), Inspected::Layout),
+                    output: output_plan(output),
+                    format,
+                })
+            }
+            Command::Version(args) => Self::Version { format: args.format, agent: agent() },
+        })
+    }
+}
+
+fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
+    Ok(VerifyPlan {
+        store: store_plan(args.store)?,
+        trust: args.trust,
+        bundles: args.signatures,
+        images: args.image,
+        content: args.content.into(),
+        accept: args.accept.into_iter().map(Via::from).collect(),
+        jobs: args.jobs.map_or_else(cores, usize::from),
+        output: output_plan(args.output),
+        format: args.format,
+        run_id: args.run_id,
+        clock: Clock::new(args.at)?,
+        agent: agent(),
+        node: node(),
+    })
+}
+
+fn store_plan(args: StoreArgs) -> Result<StorePlan, ConfigError> {
+    let place = match args.store {
+        StoreSpec::Containerd(address) => {
+            let address = address.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+            let address = address.strip_prefix("unix://").map(str::to_owned).unwrap_or(address);
+            Place::Containerd { address }
+        }
+        StoreSpec::Layout(_) if !args.namespace.is_empty() => return Err(ConfigError::NamespaceOfLayout),
+        StoreSpec::Layout(path) => Place::Layout { path },
+    };
+    Ok(StorePlan { place, namespaces: args.namespace })
+}
+
+fn output_plan(args: OutputArgs) -> Output {
+    if args.output == Path::new("-") { Output::Stdout } else { Output::File(args.output) }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn now() -> Result<UnixTime, ConfigError> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| ConfigError::Clock)?;
+    let seconds = i64::try_from(since.as_secs()).map_err(|_| ConfigError::Clock)?;
+    UnixTime::from_seconds(seconds).ok_or(ConfigError::Clock)
+}
+
+/// This program, as reports name it.
+fn agent() -> Agent {
+    let own = std::env::current_exe().ok().and_then(|path| digest_of(&path).ok());
+    Agent {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        target: env!("ASSAY_TARGET").to_owned(),
+        sha256: own.map(|digest| digest.hex().to_owned()),
+    }
+}
+
+fn digest_of(path: &Path) -> std::io::Result<Digest> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hasher = Algorithm::Sha256.hasher();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+fn node() -> Node {
+    Node {
+        hostname: hostname(),
+        machine_id: one_line("/etc/machine-id"),
+        os: std::env::consts::OS.to_owned(),
+        architecture: go_architecture(std::env::consts::ARCH).to_owned(),
+        containerd: None,
+    }
+}
+
+#[cfg(unix)]
+fn hostname() -> Option<String> {
+    one_line("/proc/sys/kernel/hostname").or_else(|| one_line("/etc/hostname"))
+}
+
+#[cfg(not(unix))]
+fn hostname() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok()
+}
+
+/// The first line of a small file; none where there is none.
+fn one_line(path: &str) -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// Rust's name of an architecture in Go's words, which images use.
+fn go_architecture(rust: &str) -> &str {
+    match rust {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "powerpc64" => "ppc64",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+#[cfg(not(windows))]
+const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
+#[cfg(windows)]
+const DEFAULT_ADDRESS: &str = r"\\.\pipe\containerd-containerd";
+
+/// Why the command line cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// `--namespace` with a layout
+    #[error("--namespace belongs to containerd; a layout has no namespaces")]
+    NamespaceOfLayout,
+    /// The clock is before 1970 or past 9999.
+    #[error("the node's clock is not set; give the time with --at")]
+    Clock,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn plan(args: &[&str]) -> Result<Plan, ConfigError> {
+        Plan::new(Cli::try_parse_from([&["assay-agent"], args].concat()).unwrap().command)
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let Ok(Plan::Verify(plan)) = plan(&["verify", "--trust", "t"]) else { panic!("no plan") };
+        assert_eq!(plan.store.place, Place::Containerd { address: DEFAULT_ADDRESS.to_owned() });
+        assert_eq!((plan.output, plan.content), (Output::Stdout, ContentMode::Full));
+        assert!(plan.jobs >= 1 && plan.images.is_empty() && plan.accept.is_empty());
+        assert_eq!(plan.agent.sha256.map(|hex| hex.len()), Some(64));
+    }
+
+    #[test]
+    fn a_given_time_stands_for_the_clock() {
+        let args = ["verify", "--trust", "t", "--at", "2026-01-31T12:00:00Z"];
+        let Ok(Plan::Verify(plan)) = plan(&args) else { panic!("no plan") };
+        assert_eq!(plan.clock.finished(), plan.clock.verified_at);
+    }
+
+    #[test]
+    fn addresses_may_be_urls_and_layouts_have_no_namespaces() {
+        let Ok(Plan::Inventory(inventory)) = plan(&["inventory", "--store", "containerd:unix:///run/c.sock"])
+        else {
+            panic!("no plan")
+        };
+        assert_eq!(inventory.store.place, Place::Containerd { address: "/run/c.sock".into() });
+        let contradiction = plan(&["inventory", "--store", "layout:x", "--namespace", "n"]);
+        assert!(matches!(contradiction, Err(ConfigError::NamespaceOfLayout)));
+    }
+}

@@ -1,0 +1,45 @@
+//! Everything that ends a run before it has judged anything, and what the process then exits with.
+
+use assay_shared::report::ExitCode;
+
+use crate::config::ConfigError;
+use crate::inspect::InspectError;
+use crate::inventory::UnknownImage;
+use crate::report::OutputError;
+use crate::store::StoreError;
+use crate::store::layout::LayoutError;
+use crate::trust::TrustError;
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("bundle: {0}")]
+    Bundle(#[source] LayoutError),
+    #[error(transparent)]
+    UnknownImage(#[from] UnknownImage),
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    #[error("store: {0}")]
+    Store(#[source] StoreError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("the result cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Trust(_) | Self::Bundle(_) | Self::UnknownImage(_) | Self::Inspect(_) => {
+                ExitCode::Usage
+            }
+            Self::Output(_) => ExitCode::Usage,
+            // unreachable is not misused
+            Self::Store(_) | Self::Json(_) => ExitCode::Incomplete,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Image records and containers in, images out: one for each target in each namespace, with every name that points at it
+//! and every container that runs it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_shared::oci::{Descriptor, Digest, Reference};
+use assay_shared::report::{ContainerUse, Unlisted};
+
+use crate::store::{Container, Listing, Record};
+
+/// The images of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    /// Sorted by namespace, then digest.
+    pub(crate) images: Vec<Image>,
+    /// Containers that no image record accounts for.
+    pub(crate) unlisted: Vec<Unlisted>,
+    /// How many images there are, whatever the run is limited to.
+    pub(crate) total: u64,
+    pub(crate) containers: u64,
+}
+
+/// One target in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) namespace: String,
+    pub(crate) target: Descriptor,
+    /// Sorted.
+    pub(crate) references: Vec<String>,
+    /// Sorted.
+    pub(crate) in_use: Vec<ContainerUse>,
+    /// False where only a container names it, and the record of the image is gone.
+    pub(crate) recorded: bool,
+}
+
+impl Image {
+    /// Whether `wanted` names this image: one of its references, its digest, or `repository@digest`.
+    fn answers_to(&self, wanted: &str) -> bool {
+        if self.references.iter().any(|name| name == wanted) || self.target.digest.as_str() == wanted {
+            return true;
+        }
+        let Ok(Reference { repository, tag: None, digest: Some(digest) }) = wanted.parse() else {
+            return false;
+        };
+        let same_repository =
+            |name: &String| name.parse::<Reference>().is_ok_and(|one| one.repository == repository);
+        digest == self.target.digest && self.references.iter().any(same_repository)
+    }
+}
+
+/// What identifies an image. Two records that disagree on the size or the media type of one digest are two images: one of
+/// them cannot be what was signed.
+type Key = (String, Digest, String, u64);
+
+impl Inventory {
+    /// Groups the records of `listing`, but for those of which `is_referrer` says that they are signatures.
+    pub(crate) fn new(listing: &Listing, is_referrer: impl Fn(&Record) -> bool) -> Self {
+        let used: BTreeSet<(&str, &str)> = listing
+            .containers
+            .iter()
+            .filter_map(|one| Some((one.namespace.as_str(), one.image.as_deref()?)))
+            .collect();
+        let mut images: BTreeMap<Key, Image> = BTreeMap::new();
+        for record in &listing.records {
+            // what a container runs is an image, whatever else it claims to be
+            let runs = used.contains(&(&record.namespace, &record.name));
+            if runs || !is_referrer(record) {
+                let image = images.entry(key(record)).or_insert_with(|| Image {
+                    namespace: record.namespace.clone(),
+                    target: record.target.clone(),
+                    references: Vec::new(),
+                    in_use: Vec::new(),
+                    recorded: true,
+                });
+                image.references.push(record.name.clone());
+            }
+        }
+        let mut unlisted = Vec::new();
+        for container in &listing.containers {
+            match image_of(container, listing, &images) {
+                Some(key) => {
+                    if let Some(image) = images.get_mut(&key) {
+                        image.in_use.push(container.usage.clone());
+                    }
+                }
+                None => {
+                    unlisted.push(Unlisted {
+                        namespace: container.namespace.clone(),
+                        kind: "container".to_owned(),
+                        id: container.usage.id.clone(),
+                        name: container.image.clone(),
+                    });
+                    if let Some(image) = unrecorded(container) {
+                        let key = (
+                            image.namespace.clone(),
+                            image.target.digest.clone(),
+                            String::new(),
+                            image.target.size,
+                        );
+                        let image = images.entry(key).or_insert(image);
+                        image.references.extend(container.image.clone());
+                        image.in_use.push(container.usage.clone());
+                    }
+                }
+            }
+        }
+        let mut images: Vec<Image> = images.into_values().collect();
+        for image in &mut images {
+            image.references.sort();
+            image.references.dedup();
+            image.in_use.sort();
+        }
+        unlisted.sort();
+        Self { total: count(images.len()), containers: count(listing.containers.len()), images, unlisted }
+    }
+
+    /// Limits the inventory to the images that `wanted` names; all where it names none.
+    ///
+    /// # Errors
+    /// [`UnknownImage`] where a name fits no image.
+    pub(crate) fn select(&mut self, wanted: &[String]) -> Result<(), UnknownImage> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        for name in wanted {
+            if !self.images.iter().any(|image| image.answers_to(name)) {
+                return Err(UnknownImage { name: name.clone(), images: self.total });
+            }
+        }
+        self.images.retain(|image| wanted.iter().any(|name| image.answers_to(name)));
+        Ok(())
+    }
+}
+
+/// The image that a container runs, by the name that it was made from or the digest in that name.
+fn image_of(container: &Container, listing: &Listing, images: &BTreeMap<Key, Image>) -> Option<Key> {
+    let name = container.image.as_deref()?;
+    let same_namespace = |record: &&Record| record.namespace == container.namespace;
+    if let Some(record) = listing.records.iter().filter(same_namespace).find(|record| record.name == name) {
+        return Some(key(record));
+    }
+    let digest = name.parse::<Reference>().ok()?.digest?;
+    images
+        .keys()
+        .find(|(namespace, target, ..)| *namespace == container.namespace && *target == digest)
+        .cloned()
+}
+
+/// An image of which nothing is left but the digest in a container's image name.
+fn unrecorded(container: &Container) -> Option<Image> {
+    let digest = container.image.as_deref()?.parse::<Reference>().ok()?.digest?;
+    Some(Image {
+        namespace: container.namespace.clone(),
+        target: Descriptor::new("", digest, 0),
+        references: Vec::new(),
+        in_use: Vec::new(),
+        recorded: false,
+    })
+}
+
+fn key(record: &Record) -> Key {
+    let Descriptor { media_type, digest, size, .. } = &record.target;
+    (record.namespace.clone(), digest.clone(), media_type.clone(), *size)
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// No image of the store has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no image {name} among the {images} in the store; assay-agent inventory lists them")]
+pub(crate) struct UnknownImage {
+    /// The name as given.
+    pub name: String,
+    /// How many images there are.
+    pub images: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMESPACE: &str = "k8s.io";
+
+    fn record(name: &str, content: &str) -> Record {
+        let target = Descriptor::new("m", Digest::sha256(content.as_bytes()), 1);
+        Record { namespace: NAMESPACE.into(), name: name.into(), target }
+    }
+
+    fn container(id: &str, image: Option<&str>) -> Container {
+        let usage = ContainerUse { pod: None, pod_namespace: None, container: None, id: id.into() };
+        Container { namespace: NAMESPACE.into(), image: image.map(str::to_owned), usage }
+    }
+
+    fn names(inventory: &Inventory) -> Vec<Vec<&str>> {
+        inventory.images.iter().map(|image| image.references.iter().map(String::as_str).collect()).collect()
+    }
+
+    #[test]
+    fn names_of_one_target_are_one_image() {
+        let mut other = record("r.example/app:v1", "app");
+        other.namespace = "other".into();
+        let records = vec![
+            record("r.example/app:v1", "app"),
+            record("r.example/app@sha256:…", "app"),
+            record("sha256:config", "app"),
+            other,
+        ];
+        let inventory = Inventory::new(&Listing { records, ..Listing::default() }, |_| false);
+        assert_eq!(
+            names(&inventory),
+            [vec!["r.example/app:v1", "r.example/app@sha256:…", "sha256:config"], vec!["r.example/app:v1"]]
+        );
+    }
+
+    #[test]
+    fn records_that_disagree_on_one_digest_are_two_images() {
+        let mut other = record("r.example/app:v2", "app");
+        other.target.size = 2;
+        let records = vec![record("r.example/app:v1", "app"), other];
+        let inventory = Inventory::new(&Listing { records, ..Listing::default() }, |_| false);
+        assert_eq!(inventory.images.len(), 2);
+    }
+
+    #[test]
+    fn every_container_is_an_image_in_use_or_unlisted() {
+        let digest = Digest::sha256(b"app");
+        let gone = format!("r.example/gone@{}", Digest::sha256(b"gone"));
+        let listing = Listing {
+            records: vec![record("r.example/app:v1", "app"), record("r.example/signature", "signature")],
+            containers: vec![
+                container("by-tag", Some("r.example/app:v1")),
+                container("by-digest", Some(&format!("r.example/app@{digest}"))),
+                container("gone", Some(&gone)),
+                container("unknown", Some("r.example/other:v1")),
+                container("none", None),
+                container("odd", Some("r.example/signature")),
+            ],
+            ..Listing::default()
+        };
+        let inventory = Inventory::new(&listing, |record| record.name == "r.example/signature");
+        let used: BTreeMap<&str, (bool, usize)> = inventory
+            .images
+            .iter()
+            .map(|image| (image.references[0].as_str(), (image.recorded, image.in_use.len())))
+            .collect();
+        assert_eq!(
+            used,
+            BTreeMap::from([
+                ("r.example/app:v1", (true, 2)),
+                (gone.as_str(), (false, 1)),
+                ("r.example/signature", (true, 1)),
+            ])
+        );
+        let unlisted: Vec<&str> = inventory.unlisted.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(unlisted, ["gone", "none", "unknown"]);
+    }
+
+    #[test]
+    fn selection_by_reference_digest_and_both() {
+        let digest = Digest::sha256(b"app");
+        let records = vec![record("r.example/app:v1", "app"), record("r.example/other:v1", "other")];
+        let listing = Listing { records, ..Listing::default() };
+        for wanted in ["r.example/app:v1", digest.as_str(), &format!("r.example/app@{digest}")] {
+            let mut inventory = Inventory::new(&listing, |_| false);
+            assert_eq!(inventory.select(&[wanted.to_owned()]), Ok(()));
+            assert_eq!((inventory.images.len(), inventory.total), (1, 2), "{wanted}");
+        }
+        for wanted in ["r.example/app:v2", "app", &format!("r.example/other@{digest}")] {
+            let mut inventory = Inventory::new(&listing, |_| false);
+            let unknown = inventory.select(&["r.example/app:v1".to_owned(), wanted.to_owned()]);
+            assert_eq!(unknown, Err(UnknownImage { name: wanted.to_owned(), images: 2 }));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Results into a report: verdict and content of each image joined, everything sorted, written in one piece.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{
+    BundleInput, Content, Coverage, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport,
+    Reason, Run, Status, Summary, TrustPolicyInput, Unlisted, Unreadable,
+};
+
+use crate::config::{Output, VerifyPlan};
+use crate::content::Checked;
+use crate::inventory::{Image, Inventory};
+use crate::signatures::Signatures;
+use crate::store::Listing;
+use crate::trust::Trust;
+use crate::verify::Judgement;
+
+/// An image with its verdict: that of its signatures, unless its content forbids a pass.
+pub(crate) fn image(image: Image, judgement: Judgement, checked: Checked) -> ImageReport {
+    let Judgement { status, reason, message, hint, via, policy, signatures } = judgement;
+    let Image { namespace, target, references, in_use, .. } = image;
+    let mut report = ImageReport {
+        namespace,
+        references,
+        digest: target.digest,
+        media_type: target.media_type,
+        size: target.size,
+        platforms: checked.platforms,
+        in_use,
+        status,
+        reason,
+        message,
+        hint,
+        via,
+        policy,
+        signatures,
+        content: checked.content,
+        rootfs: None,
+    };
+    let judged_by_content = matches!(report.status, Status::Passed | Status::Inconclusive);
+    if let Some(mismatch) = report.content.mismatched.first().filter(|_| judged_by_content) {
+        report.message = Some(format!("the blob {} is {} in the store", mismatch.digest, mismatch.found));
+        report.hint = Some("remove the image and pull it again; find out what changed it".into());
+        (report.status, report.reason) = (Status::Failed, Some(Reason::ContentMismatch));
+    } else if report.status == Status::Passed {
+        let unjudged = checked.unjudged.first();
+        if let Some((reason, why)) = checked
+            .limit
+            .as_ref()
+            .map(|limit| (Reason::Limit, limit))
+            .or_else(|| unjudged.map(|why| (Reason::Unreadable, why)))
+        {
+            report.message = Some(format!("the signature passes, and the content cannot be judged: {why}"));
+            (report.status, report.reason) = (Status::Inconclusive, Some(reason));
+        }
+    }
+    if report.status != Status::Passed {
+        report.via = None;
+    }
+    report
+}
+
+/// The report of a run.
+pub(crate) fn node_report(
+    plan: &VerifyPlan,
+    trust: &Trust,
+    bundles: Vec<BundleInput>,
+    coverage: Coverage,
+    containerd: Option<String>,
+    mut warnings: Vec<String>,
+    mut images: Vec<ImageReport>,
+) -> NodeReport {
+    images.sort_by(|one, other| {
+        let key = |image: &ImageReport| {
+            (image.namespace.clone(), image.digest.clone(), image.media_type.clone(), image.size)
+        };
+        key(one).cmp(&key(other))
+    });
+    warnings.extend(trust.warnings.iter().cloned());
+    warnings.sort();
+    NodeReport {
+        schema: NODE_REPORT_SCHEMA.into(),
+        run: Run {
+            id: plan.run_id.clone(),
+            started: plan.clock.verified_at,
+            finished: plan.clock.finished(),
+            verified_at: plan.clock.verified_at,
+        },
+        agent: plan.agent.clone(),
+        node: Node { containerd, ..plan.node.clone() },
+        inputs: Inputs {
+            store: plan.store.place.to_string(),
+            trust_policy: TrustPolicyInput { sha256: trust.policy_sha256.clone() },
+            trust_store: trust.store.report(),
+            bundles,
+            crls: trust.evidence.crls(),
+            warnings,
+        },
+        coverage,
+        summary: Summary::of(images.iter().map(|image| image.status)),
+        images,
+    }
+}
+
+/// What was looked at. `reached` are the manifests that belong to images; none where content was not looked at, and then
+/// nothing is known of manifests that belong to none.
+pub(crate) fn coverage(
+    listing: &Listing,
+    inventory: &Inventory,
+    signatures: &Signatures,
+    reached: Option<&HashSet<Digest>>,
+) -> Coverage {
+    let mut unlisted: BTreeSet<Unlisted> = inventory.unlisted.iter().cloned().collect();
+    if let Some(reached) = reached {
+        let belongs = |digest: &Digest| {
+            reached.contains(digest) || inventory.images.iter().any(|image| image.target.digest == *digest)
+        };
+        let loose = signatures.found.iter().filter(|found| {
+            let of_an_image = found.subject.as_ref().is_some_and(belongs);
+            !belongs(&found.digest) && !of_an_image && !signatures.lists_referrers(&found.digest)
+        });
+        unlisted.extend(loose.map(|found| Unlisted {
+            namespace: found.namespace.clone(),
+            kind: "manifest".to_owned(),
+            id: found.digest.to_string(),
+            name: Some(found.what.clone()),
+        }));
+    }
+    let mut unreadable: Vec<Unreadable> =
+        listing.unreadable.iter().chain(&signatures.unreadable).cloned().collect();
+    unreadable.sort();
+    unreadable.dedup();
+    Coverage {
+        namespaces: listing.namespaces.clone(),
+        images: inventory.total,
+        containers: inventory.containers,
+        unlisted: unlisted.into_iter().collect(),
+        unreadable,
+    }
+}
+
+/// The content of an image of which nothing was read.
+pub(crate) fn unread(plan: &VerifyPlan) -> Checked {
+    Checked { content: Content { mode: plan.content, ..Content::default() }, ..Checked::default() }
+}
+
+/// Where output goes. A file is written under another name beside it and takes its place when it is whole.
+pub(crate) enum Sink {
+    Stdout,
+    File { file: File, temporary: PathBuf, path: PathBuf },
+}
+
+impl Sink {
+    /// Makes ready to write, so that an output that cannot be is found before the work is done.
+    ///
+    /// # Errors
+    /// [`OutputError`] where no file can be made there.
+    pub(crate) fn open(output: &Output) -> Result<Self, OutputError> {
+        let Output::File(path) = output else { return Ok(Self::Stdout) };
+        let at = |error| OutputError { path: path.clone(), error };
+        let name = path.file_name().ok_or_else(|| at(io::ErrorKind::IsADirectory.into()))?;
+        if path.is_dir() {
+            return Err(at(io::ErrorKind::IsADirectory.into()));
+        }
+        for attempt in 0..100_u32 {
+            let mut temporary = std::ffi::OsString::from(".");
+            temporary.push(name);
+            temporary.push(format!(".{}.{attempt}.tmp", std::process::id()));
+            let temporary = path.with_file_name(temporary);
+            match private(&temporary) {
+                Ok(file) => return Ok(Self::File { file, temporary, path: path.clone() }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(at(error)),
+            }
+        }
+        Err(at(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// [`OutputError`] where it could not be written whole; then nothing stands under the output's name that did not before.
+    pub(crate) fn write(mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        let outcome = match &mut self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Self::File { file, temporary, path } => {
+                file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| replace(temporary, path))
+            }
+        };
+        outcome.map_err(|error| {
+            let path =
+                if let Self::File { path, .. } = &self { path.clone() } else { "standard output".into() };
+            OutputError { path, error }
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the report takes the place of its temporary file")]
+fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(temporary, path)
+}
+
+impl Drop for Sink {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a temporary file that took its place is not there any more"
+    )]
+    fn drop(&mut self) {
+        if let Self::File { temporary, .. } = self {
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+/// A new file that only its owner may read.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Why output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {error}", path.display())]
+pub(crate) struct OutputError {
+    /// Where to.
+    pub path: PathBuf,
+    /// Why not.
+    pub error: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::oci::Descriptor;
+    use assay_shared::report::{Mismatch, Via};
+
+    use super::*;
+
+    fn joined(status: Status, reason: Option<Reason>, checked: Checked) -> ImageReport {
+        let image = Image {
+            namespace: String::new(),
+            target: Descriptor::new("m", Digest::sha256(b""), 0),
+            references: vec![],
+            in_use: vec![],
+            recorded: true,
+        };
+        let mut judgement = Judgement::failed(Reason::NoSignature, "");
+        (judgement.status, judgement.reason, judgement.via) = (status, reason, Some(Via::ParentIndex));
+        super::image(image, judgement, checked)
+    }
+
+    fn wrong_byte() -> Checked {
+        let mismatch =
+            Mismatch { digest: Digest::sha256(b"a"), media_type: "l".into(), found: "another".into() };
+        Checked {
+            content: Content { mismatched: vec![mismatch], ..Content::default() },
+            ..Checked::default()
+        }
+    }
+
+    #[test]
+    fn content_takes_a_pass_away_and_never_gives_one() {
+        let unread = || Checked { unjudged: vec!["x".into()], ..Checked::default() };
+        let limit = || Checked { limit: Some("x".into()), unjudged: vec!["x".into()], ..Checked::default() };
+        for (status, reason, checked, then, why) in [
+            (Status::Passed, None, Checked::default(), Status::Passed, None),
+            (Status::Passed, None, wrong_byte(), Status::Failed, Some(Reason::ContentMismatch)),
+            (Status::Passed, None, unread(), Status::Inconclusive, Some(Reason::Unreadable)),
+            (Status::Passed, None, limit(), Status::Inconclusive, Some(Reason::Limit)),
+            (Status::Failed, Some(Reason::Expiry), wrong_byte(), Status::Failed, Some(Reason::Expiry)),
+            (
+                Status::Inconclusive,
+                Some(Reason::Unreadable),
+                wrong_byte(),
+                Status::Failed,
+                Some(Reason::ContentMismatch),
+            ),
+            (Status::Skipped, None, Checked::default(), Status::Skipped, None),
+        ] {
+            let report = joined(status, reason, checked);
+            assert_eq!((report.status, report.reason), (then, why));
+            assert_eq!(report.via.is_some(), then == Status::Passed);
+        }
+    }
+
+    #[test]
+    fn output_appears_whole_or_not_at_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("report.json");
+        let output = Output::File(path.clone());
+        drop(Sink::open(&output).unwrap());
+        assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
+        Sink::open(&output).unwrap().write(b"{}").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}");
+        assert_eq!(scratch.path().read_dir().unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(Sink::open(&Output::File(scratch.path().to_owned())).is_err());
+        assert!(Sink::open(&Output::File(scratch.path().join("absent/report"))).is_err());
+    }
+}

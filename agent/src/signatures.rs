@@ -1,0 +1,410 @@
+//! Where signatures are found: stores and bundles in, an index from a subject's digest to what claims to sign it out.
+//!
+//! A layout is walked from its `index.json` through every index in it, which covers listings under a fallback tag; in a
+//! containerd store, which does not record what a blob is, small blobs are looked into. A manifest is believed when its
+//! bytes are those that its descriptor names; one bad manifest never hides another (notary.md 1.2-1.10).
+
+use std::collections::{HashMap, HashSet};
+
+use assay_shared::codes::Code;
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, media_type};
+use assay_shared::report::Unreadable;
+use assay_shared::signature_manifest::SignatureManifest;
+
+use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
+
+/// Something that signatures are taken from.
+pub(crate) struct Source<'s> {
+    pub(crate) store: &'s dyn Store,
+    /// What reports call it: `store`, or a bundle's path.
+    pub(crate) name: String,
+}
+
+/// A manifest that claims to be a signature of its subject.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// Which source it is from.
+    pub(crate) source: usize,
+    /// The namespace that its blobs are in.
+    pub(crate) namespace: String,
+    pub(crate) digest: Digest,
+    pub(crate) subject: Descriptor,
+    /// The envelope, or why there is none to be had.
+    pub(crate) envelope: Result<Descriptor, Flaw>,
+}
+
+/// What is wrong with a signature manifest.
+#[derive(Clone, Debug)]
+pub(crate) struct Flaw {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+}
+
+/// An index, its bytes checked, that lists an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parent {
+    /// The index.
+    pub(crate) index: Descriptor,
+    /// How it names the image.
+    pub(crate) child: Descriptor,
+}
+
+/// A manifest of a store that may belong to no image.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) namespace: String,
+    pub(crate) digest: Digest,
+    /// What it is, in a word.
+    pub(crate) what: String,
+    /// What it refers to.
+    pub(crate) subject: Option<Digest>,
+}
+
+/// Every signature of every source.
+#[derive(Debug, Default)]
+pub(crate) struct Signatures {
+    by_subject: HashMap<Digest, Vec<Candidate>>,
+    parents: HashMap<Digest, Vec<Parent>>,
+    /// Signature manifests in each source.
+    pub(crate) counts: Vec<u64>,
+    /// Manifests in the first source, which is the store.
+    pub(crate) found: Vec<Found>,
+    /// What could not be read: a signature may be missing for it.
+    pub(crate) unreadable: Vec<Unreadable>,
+    /// What is listed as a manifest and is none.
+    pub(crate) warnings: Vec<String>,
+    /// Manifests that refer to another and cannot be run ([`is_inert`]).
+    inert: HashSet<Digest>,
+    /// Indexes and what they list.
+    indexes: HashMap<Digest, Vec<Descriptor>>,
+}
+
+impl Signatures {
+    /// Looks through all sources; the first is the image store itself.
+    pub(crate) fn collect(sources: &[Source<'_>]) -> Self {
+        let mut signatures = Self::default();
+        for (number, source) in sources.iter().enumerate() {
+            signatures.counts.push(0);
+            let mut search =
+                Search { signatures: &mut signatures, source, number, seen: HashSet::new(), listed: 0 };
+            match source.store.manifests() {
+                Manifests::Roots(roots) => search.walk(roots),
+                Manifests::Blobs(blobs) => search.scan(&blobs),
+            }
+        }
+        for parents in signatures.parents.values_mut() {
+            parents.sort_by(|one, other| {
+                (&one.index.digest, &one.index.media_type)
+                    .cmp(&(&other.index.digest, &other.index.media_type))
+            });
+            parents.dedup();
+        }
+        signatures.unreadable.sort();
+        signatures.unreadable.dedup();
+        signatures.warnings.sort();
+        signatures.warnings.dedup();
+        signatures
+    }
+
+    /// What claims to sign exactly this target, in the order of the sources.
+    pub(crate) fn of<'a>(&'a self, target: &'a Descriptor) -> impl Iterator<Item = &'a Candidate> {
+        let candidates = self.by_subject.get(&target.digest).map_or(&[][..], Vec::as_slice);
+        candidates.iter().filter(|candidate| candidate.subject.same_target(target))
+    }
+
+    /// Every candidate, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Candidate> {
+        self.by_subject.values().flatten()
+    }
+
+    /// The indexes that list exactly this target.
+    pub(crate) fn parents_of<'a>(&'a self, target: &'a Descriptor) -> impl Iterator<Item = &'a Descriptor> {
+        let parents = self.parents.get(&target.digest).map_or(&[][..], Vec::as_slice);
+        parents.iter().filter(|parent| parent.child.same_target(target)).map(|parent| &parent.index)
+    }
+
+    /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
+    pub(crate) fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
+        self.indexes.get(&target.digest).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a record names a signature or another referrer, or a listing of such under a fallback tag, and so no image.
+    /// All of it must be nothing that could be run: a name alone makes no signature.
+    pub(crate) fn is_referrer(&self, record: &Record) -> bool {
+        let digest = &record.target.digest;
+        self.inert.contains(digest) || is_fallback_tag(&record.name) && self.lists_referrers(digest)
+    }
+
+    /// Whether this is an index that lists nothing but referrers.
+    pub(crate) fn lists_referrers(&self, index: &Digest) -> bool {
+        self.indexes.get(index).is_some_and(|listed| {
+            !listed.is_empty() && listed.iter().all(|entry| self.inert.contains(&entry.digest))
+        })
+    }
+}
+
+/// The search through one source.
+struct Search<'a, 's> {
+    signatures: &'a mut Signatures,
+    source: &'a Source<'s>,
+    number: usize,
+    /// Digest and size, since an entry with a wrong size must not hide the right one.
+    seen: HashSet<(Digest, u64)>,
+    /// Entries of all indexes so far.
+    listed: usize,
+}
+
+impl Search<'_, '_> {
+    /// Follows every index from `roots`.
+    fn walk(&mut self, roots: &[Descriptor]) {
+        // depth first, in the listing's order
+        let mut open: Vec<(Descriptor, usize)> = roots.iter().rev().map(|root| (root.clone(), 1)).collect();
+        while let Some((descriptor, depth)) = open.pop() {
+            let Some(kind) = ManifestKind::of(&descriptor.media_type) else { continue };
+            if !self.seen.insert((descriptor.digest.clone(), descriptor.size)) {
+                continue;
+            }
+            if self.seen.len() > limits::GRAPH_MANIFESTS {
+                self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
+                return;
+            }
+            let Some(manifest) = self.manifest(&descriptor) else { continue };
+            self.take("", &descriptor, &manifest, depth == 1);
+            if kind == ManifestKind::Index {
+                if depth < limits::INDEX_DEPTH {
+                    open.extend(manifest.manifests.into_iter().rev().map(|child| (child, depth + 1)));
+                } else {
+                    let digest = descriptor.digest.as_str();
+                    self.unreadable(digest, format!("more than {} indexes deep", limits::INDEX_DEPTH));
+                }
+            }
+        }
+    }
+
+    /// Reads a manifest of a layout; none where it is not to be had. A signature whose bytes are not what the listing says
+    /// stays a candidate, to fail.
+    fn manifest(&mut self, descriptor: &Descriptor) -> Option<Manifest> {
+        match fetch(self.source.store, "", descriptor, limits::MANIFEST_BYTES) {
+            Ok(bytes) => match Manifest::parse(&bytes) {
+                Ok(manifest) => Some(manifest),
+                Err(error) => {
+                    self.odd(&descriptor.digest, &error.to_string());
+                    None
+                }
+            },
+            // layouts may be sparse, and what is listed and not there is no signature
+            Err(BlobError::Absent) => None,
+            Err(BlobError::Mismatch { found }) => {
+                let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
+                let manifest = Manifest::parse(&bytes.ok()?).ok()?;
+                if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None) {
+                    let message = format!(
+                        "the signature manifest {} of {} bytes is {found}",
+                        descriptor.digest, descriptor.size
+                    );
+                    self.flawed("", &descriptor.digest, manifest.subject?, message);
+                }
+                None
+            }
+            Err(error @ BlobError::TooLarge { .. }) => {
+                self.odd(&descriptor.digest, &error.to_string());
+                None
+            }
+            Err(error) => {
+                self.unreadable(descriptor.digest.as_str(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Looks into every blob that may be a manifest.
+    fn scan(&mut self, blobs: &[StoredBlob<'_>]) {
+        for blob in blobs {
+            let limit = if blob.refers { limits::MANIFEST_BYTES } else { limits::SCANNED_BLOB_BYTES };
+            if blob.size > limit {
+                continue;
+            }
+            let bytes = match read_unchecked(self.source.store, blob.namespace, blob.digest, limit) {
+                Ok(bytes) => bytes,
+                Err(BlobError::Absent) => continue,
+                Err(error) => {
+                    self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
+                    continue;
+                }
+            };
+            let Some((media_type, manifest)) = sniff(&bytes) else { continue };
+            let descriptor = Descriptor::new(media_type, blob.digest.clone(), blob.size);
+            if blob.digest.matches(&bytes) {
+                self.take(blob.namespace, &descriptor, &manifest, true);
+            } else if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None)
+                && let Some(subject) = manifest.subject
+            {
+                let message = format!("the signature manifest {} is altered", blob.digest);
+                self.flawed(blob.namespace, blob.digest, subject, message);
+            }
+        }
+    }
+
+    /// Takes in a manifest whose bytes are what its descriptor says; `listed` where the store itself lists it, and not only
+    /// another manifest.
+    fn take(&mut self, namespace: &str, descriptor: &Descriptor, manifest: &Manifest, listed: bool) {
+        let digest = &descriptor.digest;
+        if self.number == 0 && listed {
+            self.signatures.found.push(Found {
+                namespace: namespace.to_owned(),
+                digest: digest.clone(),
+                what: manifest.artifact_type.clone().unwrap_or_else(|| descriptor.media_type.clone()),
+                subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+            });
+        }
+        if is_inert(manifest) {
+            self.signatures.inert.insert(digest.clone());
+        }
+        if ManifestKind::of(&descriptor.media_type) == Some(ManifestKind::Index) {
+            self.index(descriptor, manifest);
+            return;
+        }
+        match SignatureManifest::of(&descriptor.media_type, manifest) {
+            Ok(None) => {}
+            Ok(Some(SignatureManifest { subject, envelope })) => {
+                self.candidate(namespace, digest, subject, Ok(envelope));
+            }
+            Err(error) => {
+                let flaw = Flaw { code: error.code(), message: error.to_string() };
+                self.candidate(namespace, digest, *error.subject, Err(flaw));
+            }
+        }
+    }
+
+    fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) {
+        self.listed = self.listed.saturating_add(manifest.manifests.len());
+        if self.listed > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
+            return;
+        }
+        let index = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
+        for child in &manifest.manifests {
+            let child = Descriptor::new(&child.media_type, child.digest.clone(), child.size);
+            let parents = self.signatures.parents.entry(child.digest.clone()).or_default();
+            parents.push(Parent { index: index.clone(), child });
+        }
+        let listed = manifest.manifests.iter().map(|child| Descriptor {
+            platform: child.platform.clone(),
+            ..Descriptor::new(&child.media_type, child.digest.clone(), child.size)
+        });
+        self.signatures.indexes.entry(descriptor.digest.clone()).or_insert_with(|| listed.collect());
+    }
+
+    fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {
+        self.candidate(namespace, digest, subject, Err(Flaw { code: Code::SignatureManifest, message }));
+    }
+
+    fn candidate(
+        &mut self,
+        namespace: &str,
+        digest: &Digest,
+        subject: Descriptor,
+        envelope: Result<Descriptor, Flaw>,
+    ) {
+        if let Some(count) = self.signatures.counts.get_mut(self.number) {
+            *count += 1;
+        }
+        let candidates = self.signatures.by_subject.entry(subject.digest.clone()).or_default();
+        // the same signature in two sources or namespaces is one; a sound listing of it outdoes a flawed one
+        match candidates.iter_mut().find(|one| one.digest == *digest && one.subject.same_target(&subject)) {
+            Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
+            Some(known) => {
+                (known.source, known.namespace, known.envelope) =
+                    (self.number, namespace.to_owned(), envelope);
+            }
+            None => candidates.push(Candidate {
+                source: self.number,
+                namespace: namespace.to_owned(),
+                digest: digest.clone(),
+                subject,
+                envelope,
+            }),
+        }
+    }
+
+    fn odd(&mut self, digest: &Digest, why: &str) {
+        self.signatures.warnings.push(format!("{}: {digest}: {why}", self.source.name));
+    }
+
+    fn unreadable(&mut self, what: &str, why: String) {
+        let name = &self.source.name;
+        let what = if what.is_empty() { name.clone() } else { format!("{name}: {what}") };
+        self.signatures.unreadable.push(Unreadable { what, why });
+    }
+}
+
+/// The manifest that bytes of unknown type are, and its media type; none where they are none.
+fn sniff(bytes: &[u8]) -> Option<(String, Manifest)> {
+    if bytes.first() != Some(&b'{') {
+        return None;
+    }
+    let manifest = Manifest::parse(bytes).ok()?;
+    let media_type = match &manifest.media_type {
+        Some(media_type) => media_type.clone(),
+        None if manifest.config.is_some() => media_type::OCI_MANIFEST.to_owned(),
+        None if !manifest.manifests.is_empty() => media_type::OCI_INDEX.to_owned(),
+        None => return None,
+    };
+    ManifestKind::of(&media_type).map(|_| (media_type, manifest))
+}
+
+/// Whether a manifest refers to another and is made so that nothing can run it: its config is the empty object, which names
+/// no layers to unpack, or all that it holds are envelopes, which no unpacker takes. Its media types say what it wants to be;
+/// this says what it can be.
+fn is_inert(manifest: &Manifest) -> bool {
+    let is_envelope = |layer: &Descriptor| {
+        matches!(layer.media_type.as_str(), media_type::JWS_ENVELOPE | media_type::COSE_ENVELOPE)
+    };
+    let empty_config =
+        || manifest.config.as_ref().is_none_or(|config| config.digest == Digest::sha256(b"{}"));
+    let only_envelopes = || !manifest.layers.is_empty() && manifest.layers.iter().all(is_envelope);
+    manifest.subject.is_some() && manifest.manifests.is_empty() && (empty_config() || only_envelopes())
+}
+
+/// Whether a name is `sha256-<hex>` or ends in such a tag. Distribution specification, "Referrers Tag Schema".
+fn is_fallback_tag(name: &str) -> bool {
+    let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
+    tag.split_once('-').is_some_and(|(algorithm, hex)| format!("{algorithm}:{hex}").parse::<Digest>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fallback_tags() {
+        let hex = "ab".repeat(32);
+        for (name, is) in [
+            (format!("sha256-{hex}"), true),
+            (format!("r.example/app:sha256-{hex}"), true),
+            (format!("r.example/app@sha256:{hex}"), false),
+            (format!("sha256-{hex}.sig"), false),
+            ("v1".to_owned(), false),
+            ("sha256-abc".to_owned(), false),
+        ] {
+            assert_eq!(is_fallback_tag(&name), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn configs_and_other_json_are_no_manifests() {
+        for bytes in [
+            &br#"{"architecture":"amd64","os":"linux","config":{"Env":[]},"rootfs":{"type":"layers"}}"#[..],
+            b"{}",
+            b"[]",
+            b"\x1f\x8b",
+            b"",
+        ] {
+            assert!(sniff(bytes).is_none());
+        }
+        let index =
+            format!(r#"{{"manifests":[{{"mediaType":"m","digest":"{}","size":1}}]}}"#, Digest::sha256(b""));
+        assert_eq!(sniff(index.as_bytes()).unwrap().0, media_type::OCI_INDEX);
+    }
+}

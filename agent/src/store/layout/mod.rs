@@ -1,0 +1,260 @@
+//! OCI image layouts: a directory, a tar, or a tar in gzip or Zstandard, told apart by what they are and not by name.
+//!
+//! OCI image specification, image-layout.md. An image is an entry of `index.json` that has a name: the annotation
+//! `io.containerd.image.name`, else `org.opencontainers.image.ref.name`. Blobs may be missing.
+
+mod archive;
+mod compression;
+mod directory;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Platform};
+use assay_shared::report::Unreadable;
+use serde::Deserialize;
+
+pub(crate) use archive::ArchiveError;
+
+use super::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
+use archive::Archive;
+use compression::Packing;
+use directory::Directory;
+
+/// How much of a layout will be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Manifests, configs and envelopes.
+    Manifests,
+    /// The digests of layers too.
+    Everything,
+}
+
+/// An OCI image layout.
+pub(crate) struct Layout {
+    path: PathBuf,
+    files: Files,
+    index_digest: Digest,
+    entries: Vec<Descriptor>,
+    listing: Listing,
+}
+
+enum Files {
+    Directory(Directory),
+    Archive(Box<Archive>),
+}
+
+impl Layout {
+    /// Opens a layout and reads its `index.json`.
+    ///
+    /// # Errors
+    /// [`LayoutError`] where the path is no layout that can be read.
+    pub(crate) fn open(path: &Path, reading: Reading) -> Result<Self, LayoutError> {
+        let at = |problem| LayoutError { path: path.to_owned(), problem };
+        let (files, oci_layout, index) = read_files(path, reading).map_err(at)?;
+        check_version(&oci_layout.ok_or(LayoutProblem::NoOciLayout).map_err(at)?).map_err(at)?;
+        let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
+        let (entries, unreadable) = read_index(&index).map_err(at)?;
+        let records = entries.iter().filter_map(record).collect();
+        let listing = Listing { records, unreadable, ..Listing::default() };
+        Ok(Self { path: path.to_owned(), files, index_digest: Digest::sha256(&index), entries, listing })
+    }
+
+    /// The digest that reports name this layout by: of the file, or of a directory's `index.json`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read to its end.
+    pub(crate) fn digest(&self) -> Result<Digest, LayoutError> {
+        match self.files {
+            Files::Directory(_) => Ok(self.index_digest.clone()),
+            Files::Archive(_) => digest_of(&self.path)
+                .map_err(|error| LayoutError { path: self.path.clone(), problem: error.into() }),
+        }
+    }
+}
+
+impl Store for Layout {
+    fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        match &self.files {
+            Files::Archive(archive) => archive.blob(digest),
+            Files::Directory(directory) => {
+                let (file, size) = directory.blob(digest)?;
+                Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
+            }
+        }
+    }
+
+    fn manifests(&self) -> Manifests<'_> {
+        Manifests::Roots(&self.entries)
+    }
+}
+
+type Documents = (Files, Option<Vec<u8>>, Option<Vec<u8>>);
+
+fn read_files(path: &Path, reading: Reading) -> Result<Documents, LayoutProblem> {
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        let directory = Directory::new(path)?;
+        let oci_layout = document(&directory, "oci-layout")?;
+        let index = document(&directory, "index.json")?;
+        return Ok((Files::Directory(directory), oci_layout, index));
+    }
+    if !metadata.is_file() {
+        return Err(LayoutProblem::NeitherFileNorDirectory);
+    }
+    let mut head = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut head)?;
+    let packing = Packing::of(&head).ok_or(LayoutProblem::NotAnArchive)?;
+    let mut archive = Archive::open(File::open(path)?, packing, reading)?;
+    let (oci_layout, index) = (archive.oci_layout.take(), archive.index.take());
+    Ok((Files::Archive(Box::new(archive)), oci_layout, index))
+}
+
+fn document(directory: &Directory, name: &str) -> Result<Option<Vec<u8>>, LayoutProblem> {
+    let file = match directory.open(Path::new(name)) {
+        Ok((file, _)) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut bytes = Vec::new();
+    file.take(limits::LAYOUT_INDEX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn check_version(oci_layout: &[u8]) -> Result<(), LayoutProblem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct OciLayout {
+        image_layout_version: String,
+    }
+    match serde_json::from_slice::<OciLayout>(oci_layout) {
+        Ok(layout) if layout.image_layout_version == "1.0.0" => Ok(()),
+        _ => Err(LayoutProblem::Version),
+    }
+}
+
+/// An entry of `index.json` before its digest is known to be one: a bad entry must not hide the others.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(default)]
+    media_type: String,
+    digest: String,
+    size: u64,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    platform: Option<Platform>,
+}
+
+fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), LayoutProblem> {
+    #[derive(Deserialize)]
+    struct Index {
+        #[serde(default)]
+        manifests: Option<Vec<Entry>>,
+    }
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
+        return Err(LayoutProblem::IndexTooLarge);
+    }
+    let index: Index = serde_json::from_slice(bytes)
+        .map_err(|error| LayoutProblem::IndexMalformed { line: error.line(), column: error.column() })?;
+    let mut entries = Vec::new();
+    let mut unreadable = Vec::new();
+    for entry in index.manifests.unwrap_or_default() {
+        let Entry { media_type, digest, size, artifact_type, annotations, platform } = entry;
+        match digest.parse() {
+            Ok(digest) => entries.push(Descriptor {
+                media_type,
+                digest,
+                size,
+                artifact_type,
+                annotations: annotations.unwrap_or_default(),
+                platform,
+            }),
+            Err(error) => {
+                unreadable
+                    .push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") });
+            }
+        }
+    }
+    Ok((entries, unreadable))
+}
+
+/// The image that an entry of `index.json` names; none where it has no name.
+fn record(entry: &Descriptor) -> Option<Record> {
+    let name = ["io.containerd.image.name", "org.opencontainers.image.ref.name"]
+        .iter()
+        .find_map(|key| entry.annotations.get(*key))
+        .filter(|name| !name.is_empty())?;
+    let target = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
+    Some(Record { namespace: String::new(), name: name.clone(), target })
+}
+
+fn digest_of(path: &Path) -> io::Result<Digest> {
+    let mut hasher = assay_shared::oci::Algorithm::Sha256.hasher();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Why a path is no layout.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub(crate) struct LayoutError {
+    /// The path.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: LayoutProblem,
+}
+
+/// What is wrong with a layout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum LayoutProblem {
+    /// It is absent or cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// A device, a pipe or a socket.
+    #[error("is neither a directory nor a file")]
+    NeitherFileNorDirectory,
+    /// A file that is no tar, gzip or Zstandard.
+    #[error("is neither a directory nor a tar, tar.gz or tar.zst")]
+    NotAnArchive,
+    /// The tar is damaged.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// There is no `oci-layout`.
+    #[error("is no OCI image layout: oci-layout is missing")]
+    NoOciLayout,
+    /// `oci-layout` says something else than version 1.0.0.
+    #[error("is no OCI image layout of version 1.0.0")]
+    Version,
+    /// There is no `index.json`.
+    #[error("is no OCI image layout: index.json is missing")]
+    NoIndex,
+    /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
+    #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
+    IndexTooLarge,
+    /// `index.json` is no index.
+    #[error("its index.json is malformed (line {line}, column {column})")]
+    IndexMalformed {
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where in that line, counted from 1.
+        column: usize,
+    },
+}

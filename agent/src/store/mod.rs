@@ -1,0 +1,108 @@
+//! Image stores: what they list, and blobs by digest.
+//!
+//! In: an address or a path. Out: a [`Listing`] taken once, and [`Blob`]s that nobody believes before they are hashed
+//! ([`fetch`], [`hash`]). A store never decides anything; what it cannot read it says.
+
+mod blob;
+pub(crate) mod containerd;
+pub(crate) mod layout;
+
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::{ContainerUse, Unreadable};
+
+pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, check, fetch, hash, read_unchecked};
+
+use crate::config::{Place, StorePlan};
+use containerd::{Containerd, ContainerdError};
+use layout::{Layout, LayoutError, Reading};
+
+/// A store of images and of the blobs that they are made of.
+pub(crate) trait Store: Sync {
+    /// What the store listed when it was opened.
+    fn listing(&self) -> &Listing;
+
+    /// The blob of that digest as `namespace` sees it.
+    ///
+    /// # Errors
+    /// [`BlobError::Absent`] where the store does not have it, [`BlobError::Unreadable`] where it cannot be read.
+    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError>;
+
+    /// Whether `namespace` has the blob, as far as can be told without reading it.
+    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        !matches!(self.open(namespace, digest), Err(BlobError::Absent))
+    }
+
+    /// Where manifests that no image names, such as signatures, are to be looked for.
+    fn manifests(&self) -> Manifests<'_>;
+}
+
+/// Where a store's manifests are found.
+pub(crate) enum Manifests<'s> {
+    /// Reachable from these, as in an OCI image layout.
+    Roots(&'s [Descriptor]),
+    /// Somewhere among these blobs: media types are not recorded, only the content tells.
+    Blobs(Vec<StoredBlob<'s>>),
+}
+
+/// A blob as the content store lists it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredBlob<'s> {
+    pub(crate) namespace: &'s str,
+    pub(crate) digest: &'s Digest,
+    pub(crate) size: u64,
+    /// Whether the store has labelled it as something that refers to other content.
+    pub(crate) refers: bool,
+}
+
+/// What a store has.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// The namespaces that were listed, sorted.
+    pub(crate) namespaces: Vec<String>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) containers: Vec<Container>,
+    /// containerd's version.
+    pub(crate) containerd: Option<String>,
+    /// What could not be listed.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// A name that points at an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Empty in a layout.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) target: Descriptor,
+}
+
+/// A container, running or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) namespace: String,
+    /// The name of the image record that it was made from; none for a container without an image.
+    pub(crate) image: Option<String>,
+    pub(crate) usage: ContainerUse,
+}
+
+/// Opens the store that the plan names.
+///
+/// # Errors
+/// [`StoreError`] where nothing at all can be learned from it; parts that cannot be read are in the [`Listing`].
+pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
+    Ok(match &plan.place {
+        Place::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
+        Place::Layout { path } => Box::new(Layout::open(path, reading)?),
+    })
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// containerd does not answer as it should.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
+    /// The path is no OCI image layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}

@@ -1,0 +1,245 @@
+//! The trust directory: policy, trust stores and CRLs from disk into the values that the verifier takes.
+//!
+//! The only errors are of a directory or a policy file that is not there: without them nothing can be judged. A policy that
+//! is invalid and a store that is unusable are facts that the verdicts report.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use assay_shared::limits;
+use assay_shared::oci::Digest;
+use assay_shared::revocation::Evidence;
+use assay_shared::trust_policy::{PolicyError, TrustPolicy};
+use assay_shared::trust_store::{Entry, StoreType, TrustStore};
+use walkdir::{DirEntry, WalkDir};
+
+/// What the site trusts.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    /// SHA-256 of the policy document, lower-case hex.
+    pub(crate) policy_sha256: String,
+    pub(crate) policy: Result<TrustPolicy, PolicyError>,
+    pub(crate) store: TrustStore,
+    pub(crate) evidence: Evidence,
+    /// Findings that change no verdict by themselves.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads a trust directory.
+///
+/// # Errors
+/// [`TrustError`] where there is no directory or no policy file, or they cannot be read.
+pub(crate) fn read(directory: &Path) -> Result<Trust, TrustError> {
+    let at = |problem| TrustError { path: directory.to_owned(), problem };
+    let metadata = directory.metadata().map_err(|error| at(TrustProblem::Unreadable(error)))?;
+    if !metadata.is_dir() {
+        return Err(at(TrustProblem::NotADirectory));
+    }
+    let document = policy_document(directory)?;
+    let mut warnings = Vec::new();
+    let policy = TrustPolicy::parse(&document);
+    if let Ok(policy) = &policy {
+        let unknown = policy.unknown_members();
+        warnings
+            .extend(unknown.iter().map(|member| format!("trust policy: unknown member {member} is ignored")));
+    }
+    let store = trust_store(&directory.join("truststore").join("x509"), &mut warnings);
+    for (store_type, name, error) in store.unusable() {
+        warnings.push(format!("trust store {}:{name} {error}", store_type.folder()));
+    }
+    let evidence = evidence(&directory.join("crls"), &mut warnings);
+    warnings.sort();
+    Ok(Trust { policy_sha256: Digest::sha256(&document).hex().to_owned(), policy, store, evidence, warnings })
+}
+
+/// The policy document. `trustpolicy.oci.json` comes first; where it exists and is bad there is no falling back.
+fn policy_document(directory: &Path) -> Result<Vec<u8>, TrustError> {
+    for name in ["trustpolicy.oci.json", "trustpolicy.json"] {
+        let path = directory.join(name);
+        // as in the reference, a link is no policy: what it leads to may change under a reader's hands
+        let metadata = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(TrustError { path, problem: error.into() }),
+            Ok(metadata) => metadata,
+        };
+        if !metadata.is_file() {
+            return Err(TrustError { path, problem: TrustProblem::NotRegular });
+        }
+        return match read_up_to(&path, limits::TRUST_POLICY_BYTES) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(TrustError { path, problem: TrustProblem::TooLarge }),
+            Err(error) => Err(TrustError { path, problem: error.into() }),
+        };
+    }
+    Err(TrustError { path: directory.to_owned(), problem: TrustProblem::NoPolicy })
+}
+
+/// Every store of every type; what is not as it must be makes that store unusable, and the verifier says so where a
+/// statement uses it.
+fn trust_store(x509: &Path, warnings: &mut Vec<String>) -> TrustStore {
+    let mut store = TrustStore::default();
+    for store_type in StoreType::ALL {
+        let folder = x509.join(store_type.folder());
+        match folder.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                warnings.push(format!("{}: {error}", folder.display()));
+                continue;
+            }
+            Ok(_) => {}
+        }
+        for named in children(&folder) {
+            let Ok(named) = named.map_err(|error| warnings.push(error.to_string())) else { continue };
+            let Some(name) = named.file_name().to_str() else {
+                warnings.push(format!("{}: the name is not UTF-8", named.path().display()));
+                continue;
+            };
+            if named.file_type().is_dir() {
+                let files = children(named.path()).map(|file| match file {
+                    Ok(file) => (file.file_name().to_string_lossy().into_owned(), store_entry(&file)),
+                    Err(error) => (name.to_owned(), Entry::Unreadable(error.to_string())),
+                });
+                store.add(store_type, name, files);
+            } else {
+                store.add_unusable(store_type, name, "not a directory");
+            }
+        }
+    }
+    store
+}
+
+fn store_entry(file: &DirEntry) -> Entry {
+    if !file.file_type().is_file() {
+        return Entry::NotRegular;
+    }
+    match read_up_to(file.path(), limits::TRUST_STORE_FILE_BYTES) {
+        Ok(Some(bytes)) => Entry::File(bytes),
+        Ok(None) => Entry::Unreadable(format!("larger than {} bytes", limits::TRUST_STORE_FILE_BYTES)),
+        Err(error) => Entry::Unreadable(error.to_string()),
+    }
+}
+
+/// Every file under `crls/`. Links are followed, since a CRL is believed for its signature and not for its place. A file
+/// that is no evidence proves nothing, and whatever needed it stays unknown.
+fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
+    /// notation's cache files are JSON with a base CRL and perhaps a delta, in base64: 4/3 of two CRLs.
+    const FILE_BYTES: u64 = limits::CRL_BYTES * 3;
+
+    let mut evidence: Evidence = Default::default();
+    if !folder.exists() {
+        return evidence;
+    }
+    let files = WalkDir::new(folder).min_depth(1).max_depth(3).follow_links(true).sort_by_file_name();
+    for file in files {
+        let file = match file {
+            Ok(file) if file.file_type().is_file() => file,
+            Ok(_) => continue,
+            Err(error) => {
+                warnings.push(error.to_string());
+                continue;
+            }
+        };
+        let name = file.path().strip_prefix(folder).unwrap_or(file.path()).to_string_lossy().into_owned();
+        let outcome = match read_up_to(file.path(), FILE_BYTES) {
+            Ok(Some(bytes)) => evidence.add_file(&name, &bytes).map_err(|error| error.to_string()),
+            Ok(None) => Err(format!("larger than {FILE_BYTES} bytes")),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = outcome {
+            warnings.push(format!("crls/{name}: {why}"));
+        }
+    }
+    evidence
+}
+
+fn children(folder: &Path) -> impl Iterator<Item = Result<DirEntry, walkdir::Error>> {
+    WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name().into_iter()
+}
+
+/// The bytes of a file; none where there are more than `limit`.
+fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= limit).then_some(bytes))
+}
+
+/// Why a trust directory cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+#[error("trust directory: {}: {problem}", path.display())]
+pub(crate) struct TrustError {
+    /// The directory or file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: TrustProblem,
+}
+
+/// What is wrong with a trust directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum TrustProblem {
+    /// It is absent or cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// The path is something else.
+    #[error("is not a directory")]
+    NotADirectory,
+    /// There is no policy file in it.
+    #[error("holds neither trustpolicy.json nor trustpolicy.oci.json")]
+    NoPolicy,
+    /// The policy is a link, a folder or a device.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// The policy is larger than [`limits::TRUST_POLICY_BYTES`].
+    #[error("is larger than {} bytes", limits::TRUST_POLICY_BYTES)]
+    TooLarge,
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+mod tests {
+    use super::*;
+
+    fn problem(directory: &Path) -> TrustProblem {
+        read(directory).unwrap_err().problem
+    }
+
+    #[test]
+    fn a_directory_without_a_policy_is_an_error() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        assert!(matches!(problem(&path.join("absent")), TrustProblem::Unreadable(_)));
+        assert!(matches!(problem(path), TrustProblem::NoPolicy));
+        std::fs::create_dir(path.join("trustpolicy.json")).unwrap();
+        assert!(matches!(problem(path), TrustProblem::NotRegular));
+        std::fs::write(path.join("file"), "").unwrap();
+        assert!(matches!(problem(&path.join("file")), TrustProblem::NotADirectory));
+    }
+
+    #[test]
+    fn a_malformed_policy_is_a_fact_and_a_newer_name_comes_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::write(scratch.path().join("trustpolicy.json"), "{").unwrap();
+        let older = read(scratch.path()).unwrap();
+        assert!(older.policy.is_err());
+        std::fs::write(scratch.path().join("trustpolicy.oci.json"), "[]").unwrap();
+        let newer = read(scratch.path()).unwrap();
+        assert!(newer.policy.is_err() && newer.policy_sha256 == Digest::sha256(b"[]").hex());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_store_with_anything_else_than_files_is_unusable() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        let ca = path.join("truststore/x509/ca");
+        std::fs::create_dir_all(ca.join("folder/inner")).unwrap();
+        std::fs::create_dir_all(ca.join("empty")).unwrap();
+        std::os::unix::fs::symlink("folder", ca.join("link")).unwrap();
+        std::fs::write(ca.join("file"), "").unwrap();
+        std::fs::write(path.join("trustpolicy.json"), "{}").unwrap();
+        let trust = read(path).unwrap();
+        let names: Vec<&str> = trust.store.unusable().map(|(_, name, _)| name).collect();
+        assert_eq!(names, ["empty", "file", "folder", "link"]);
+    }
+}

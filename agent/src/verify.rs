@@ -1,0 +1,401 @@
+//! Verdicts: an image and what claims to sign it in, the judgement of its signatures out.
+//!
+//! Design, "When an image passes": the statement of each repository that the image has a name in must be met by a signature
+//! of its own, unless the operator accepts a parent's or the platforms'. One bad image never stops the run.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use assay_shared::codes::Code;
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Reference, Repository};
+use assay_shared::report::{Check, CheckResult, Checks, Reason, Signature, Status, Via};
+use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
+use assay_shared::verify::{SignatureVerdict, Verifier};
+
+use crate::content::is_attestation;
+use crate::inventory::Image;
+use crate::signatures::{Candidate, Signatures, Source};
+use crate::store::{BlobError, Store, fetch};
+
+/// What images are judged by.
+pub(crate) struct Judge<'a> {
+    pub(crate) policy: &'a Result<TrustPolicy, PolicyError>,
+    pub(crate) verifier: Verifier<'a>,
+    pub(crate) sources: &'a [Source<'a>],
+    pub(crate) signatures: &'a Signatures,
+    pub(crate) accept: &'a BTreeSet<Via>,
+}
+
+/// The judgement of an image's signatures.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) message: Option<String>,
+    pub(crate) hint: Option<String>,
+    pub(crate) via: Option<Via>,
+    /// Names of the statements that were applied.
+    pub(crate) policy: Option<String>,
+    pub(crate) signatures: Vec<Signature>,
+}
+
+impl Judgement {
+    fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
+        Self { status, reason, message, hint: None, via: None, policy: None, signatures: Vec::new() }
+    }
+
+    pub(crate) fn failed(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::Failed, Some(reason), Some(message.into()))
+    }
+}
+
+impl Judge<'_> {
+    /// Judges an image by its signatures; its content is another question.
+    pub(crate) fn judge(&self, image: &Image) -> Judgement {
+        let policy = match self.policy {
+            Ok(policy) => policy,
+            Err(error) => {
+                let mut judgement =
+                    Judgement::failed(Reason::Policy, format!("the trust policy is invalid: {error}"));
+                judgement.hint =
+                    Some("correct the trust policy; assay trust check names what is wrong".into());
+                return judgement;
+            }
+        };
+        let statements = match statements(policy, &image.references) {
+            Ok(statements) => statements,
+            Err(error) => {
+                let mut judgement = Judgement::failed(Reason::Policy, error.to_string());
+                judgement.hint = Some(
+                    "add a statement to the trust policy whose registryScopes name the repository".into(),
+                );
+                return judgement;
+            }
+        };
+        let names = statements.iter().map(|statement| statement.name.as_str()).collect::<Vec<_>>().join(",");
+        let judged: Vec<&Statement> =
+            statements.into_iter().filter(|statement| !statement.is_skip()).collect();
+        let mut judgement = if judged.is_empty() {
+            Judgement::new(Status::Skipped, None, Some("the trust policy says level skip".into()))
+        } else {
+            self.by_signatures(image, &judged)
+        };
+        judgement.policy = Some(names);
+        judgement
+    }
+
+    /// Judges an image that must pass under all of `statements`.
+    fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
+        let target = &image.target;
+        let mut own = self.under_all(target, statements);
+        // a signature of its own that fails is not outdone by another's
+        if own.reason != Some(Reason::NoSignature) {
+            return own;
+        }
+        for via in self.accept {
+            let accepted = match via {
+                Via::ParentIndex => self.by_parent(target, statements),
+                Via::PlatformManifest => self.by_platforms(image, statements),
+            };
+            if let Some(accepted) = accepted {
+                return Judgement { via: Some(*via), ..accepted };
+            }
+        }
+        own.hint = Some(self.hint(target));
+        own
+    }
+
+    /// The worst of the verdicts under each statement, all signatures listed.
+    fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
+        let candidates: Vec<&Candidate> = self.signatures.of(target).collect();
+        let mut signatures = Vec::new();
+        let mut worst: Option<Judgement> = None;
+        for statement in statements {
+            let judgement = self.under(target, &candidates, statement, &mut signatures);
+            if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
+                worst = Some(judgement);
+            }
+        }
+        let reached: HashSet<Digest> = signatures.iter().map(|one: &Signature| one.digest.clone()).collect();
+        if let Some(statement) = statements.first() {
+            for candidate in candidates.iter().filter(|candidate| !reached.contains(&candidate.digest)) {
+                signatures.push(self.unreached(candidate, statement));
+            }
+        }
+        let mut worst = worst
+            .unwrap_or_else(|| Judgement::failed(Reason::Policy, "no statement of the trust policy applies"));
+        worst.signatures = signatures;
+        worst
+    }
+
+    /// Tries the signatures in order until one passes.
+    fn under(
+        &self,
+        target: &Descriptor,
+        candidates: &[&Candidate],
+        statement: &Statement,
+        signatures: &mut Vec<Signature>,
+    ) -> Judgement {
+        let mut tried = Vec::new();
+        for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
+            let verdict = self.signature(candidate, target, statement);
+            let signature = self.report(candidate, Some(&statement.name), verdict);
+            let passed = signature.status == Status::Passed;
+            signatures.push(signature.clone());
+            if passed {
+                return Judgement::new(Status::Passed, None, None);
+            }
+            tried.push(signature);
+        }
+        if let Some(unreadable) = tried.iter().find(|one| one.status == Status::Inconclusive) {
+            let message = format!("the signature {}: {}", unreadable.digest, finding(unreadable).1);
+            return Judgement::new(Status::Inconclusive, Some(Reason::Unreadable), Some(message));
+        }
+        if candidates.len() > limits::SIGNATURES_PER_IMAGE {
+            let message = format!(
+                "none of the first {} of {} signatures passes, and more are not tried",
+                limits::SIGNATURES_PER_IMAGE,
+                candidates.len()
+            );
+            return Judgement::failed(Reason::Limit, message);
+        }
+        let Some(furthest) = tried.iter().rev().max_by_key(|one| one.reason.map(progress)) else {
+            return self.none_found();
+        };
+        let (code, message) = finding(furthest);
+        let among = match tried.len() {
+            1 => String::new(),
+            count => format!(
+                "none of {count} signatures passes; the one that came furthest, {}: ",
+                furthest.digest
+            ),
+        };
+        let mut judgement =
+            Judgement::failed(furthest.reason.unwrap_or(Reason::Integrity), format!("{among}{message}"));
+        judgement.hint = code.map(|code| code.what_to_do().to_owned());
+        judgement
+    }
+
+    /// No signature at all; or one may be where something could not be read.
+    fn none_found(&self) -> Judgement {
+        match self.signatures.unreadable.first() {
+            None => Judgement::failed(Reason::NoSignature, "no signature is associated with the image"),
+            Some(unreadable) => {
+                let message = format!(
+                    "no signature was found, and not everything could be read: {}: {}",
+                    unreadable.what, unreadable.why
+                );
+                Judgement::new(Status::Inconclusive, Some(Reason::Unreadable), Some(message))
+            }
+        }
+    }
+
+    /// Verifies one signature.
+    fn signature(
+        &self,
+        candidate: &Candidate,
+        target: &Descriptor,
+        statement: &Statement,
+    ) -> SignatureVerdict {
+        let envelope = match &candidate.envelope {
+            Ok(envelope) => envelope,
+            Err(flaw) => return SignatureVerdict::unfetched(statement, flaw.code, flaw.message.clone()),
+        };
+        let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
+        let bytes = match fetch(self.store_of(candidate), &candidate.namespace, envelope, limit) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = format!("the envelope {} {error}", envelope.digest);
+                let code = match error {
+                    BlobError::Unreadable { .. } => return SignatureVerdict::unreadable(statement, message),
+                    BlobError::Absent => Code::EnvelopeMissing,
+                    BlobError::TooLarge { .. } => Code::EnvelopeTooLarge,
+                    BlobError::Mismatch { .. } => Code::EnvelopeAltered,
+                };
+                return SignatureVerdict::unfetched(statement, code, message);
+            }
+        };
+        self.verifier.verify(&envelope.media_type, &bytes, target, statement)
+    }
+
+    /// Whether a signed index lists the image. That it lists it was found in bytes that match the index's digest.
+    fn by_parent(&self, target: &Descriptor, statements: &[&Statement]) -> Option<Judgement> {
+        self.signatures.parents_of(target).find_map(|parent| {
+            let mut judgement = self.under_all(parent, statements);
+            judgement.message = Some(format!("the index {} is signed and lists the image", parent.digest));
+            (judgement.status == Status::Passed).then_some(judgement)
+        })
+    }
+
+    /// Whether every manifest that the image, an index, lists and the store has is signed, and there is one.
+    fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
+        let store = self.sources.first()?.store;
+        let there: Vec<&Descriptor> = self
+            .signatures
+            .listed_by(&image.target)
+            .iter()
+            .filter(|entry| !is_attestation(entry) && store.has(&image.namespace, &entry.digest))
+            .collect();
+        let mut signatures = Vec::new();
+        for manifest in &there {
+            let judgement = self.under_all(manifest, statements);
+            if judgement.status != Status::Passed {
+                return None;
+            }
+            signatures.extend(judgement.signatures);
+        }
+        let message = format!("all {} platform manifests in the store are signed", there.len());
+        let judgement = Judgement { signatures, ..Judgement::new(Status::Passed, None, Some(message)) };
+        (!there.is_empty()).then_some(judgement)
+    }
+
+    /// What to do about an image without a signature.
+    fn hint(&self, target: &Descriptor) -> String {
+        let signed = |descriptor: &Descriptor| self.signatures.of(descriptor).next().is_some();
+        if let Some(parent) = self.signatures.parents_of(target).find(|parent| signed(parent)) {
+            return format!(
+                "the index {}, which lists the image, has a signature: --accept parent-index judges the image by it",
+                parent.digest
+            );
+        }
+        let listed = self.signatures.listed_by(target);
+        match listed.iter().filter(|entry| signed(entry)).count() {
+            0 => {
+                "carry the image's signature in a bundle (--signatures), or have the image signed".to_owned()
+            }
+            count => format!(
+                "{count} of the {} manifests that the image lists have a signature: --accept platform-manifest judges the \
+                 image by those in the store",
+                listed.len()
+            ),
+        }
+    }
+
+    fn store_of(&self, candidate: &Candidate) -> &dyn Store {
+        self.sources[candidate.source].store
+    }
+
+    fn unreached(&self, candidate: &Candidate, statement: &Statement) -> Signature {
+        let mut signature = self.report(candidate, None, SignatureVerdict::not_run(statement));
+        signature.status = Status::Inconclusive;
+        signature
+    }
+
+    fn report(&self, candidate: &Candidate, statement: Option<&str>, verdict: SignatureVerdict) -> Signature {
+        let SignatureVerdict {
+            status,
+            reason,
+            checks,
+            target,
+            signer,
+            chain,
+            signing_time,
+            timestamp,
+            user_metadata,
+            ..
+        } = verdict;
+        Signature {
+            digest: candidate.digest.clone(),
+            source: self.sources[candidate.source].name.clone(),
+            envelope: candidate.envelope.as_ref().ok().map(|envelope| envelope.media_type.clone()),
+            policy: statement.map(str::to_owned),
+            status,
+            reason,
+            signer,
+            chain,
+            signing_time,
+            timestamp,
+            user_metadata,
+            checks,
+            target,
+        }
+    }
+}
+
+/// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a name
+/// without a repository is the business of the statement with scope `*`.
+fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, PolicyError> {
+    let mut repositories: BTreeSet<Option<Repository>> = references
+        .iter()
+        .filter(|name| name.parse::<Digest>().is_err())
+        .map(|name| name.parse::<Reference>().ok().map(|reference| reference.repository))
+        .collect();
+    if repositories.is_empty() {
+        repositories.insert(None);
+    }
+    let mut statements = BTreeMap::new();
+    for repository in &repositories {
+        let statement = policy.statement_for(repository.as_ref())?;
+        statements.insert(statement.name.as_str(), statement);
+    }
+    Ok(statements.into_values().collect())
+}
+
+/// How far a signature came that fails for this reason, in the order of the checks.
+fn progress(reason: Reason) -> u8 {
+    match reason {
+        Reason::Authenticity => 1,
+        Reason::Expiry => 2,
+        Reason::AuthenticTimestamp => 3,
+        Reason::Revocation => 4,
+        Reason::DescriptorMismatch => 5,
+        _ => 0,
+    }
+}
+
+/// What is wrong with a signature: the code and the words of the check that decided.
+fn finding(signature: &Signature) -> (Option<Code>, String) {
+    let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
+    let decided = |check: &&Check| match check.result {
+        CheckResult::Failed => check.action == assay_shared::report::Action::Enforce,
+        CheckResult::Inconclusive => true,
+        _ => false,
+    };
+    let check = [integrity, authenticity, expiry, authentic_timestamp, revocation].into_iter().find(decided);
+    let (code, message) = match check {
+        Some(check) => (&check.code, &check.message),
+        None => (&signature.target.code, &signature.target.message),
+    };
+    let code = code.as_ref().and_then(|code| Code::ALL.iter().find(|one| one.as_str() == code).copied());
+    let message = message.clone().or_else(|| code.map(|code| code.what().to_owned()));
+    (code, message.unwrap_or_else(|| "does not pass".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> TrustPolicy {
+        let statement = |name: &str, scope: &str| {
+            format!(
+                r#"{{"name":"{name}","registryScopes":["{scope}"],"signatureVerification":{{"level":"strict"}},
+                "trustStores":["ca:acme"],"trustedIdentities":["*"]}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"version":"1.0","trustPolicies":[{},{}]}}"#,
+            statement("app", "r.example/app"),
+            statement("any", "*")
+        );
+        TrustPolicy::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn one_statement_for_each_repository() {
+        let policy = policy();
+        let id = Digest::sha256(b"").to_string();
+        for (references, expected) in [
+            (&["r.example/app:v1", "r.example/app:v2"][..], &["app"][..]),
+            (&["r.example/app:v1", &id], &["app"]),
+            (&["r.example/app:v1", "r.example/other:v1"], &["any", "app"]),
+            (&["r.example/app:v1", "v1"], &["any", "app"]),
+            (&[&id], &["any"]),
+            (&[], &["any"]),
+        ] {
+            let references: Vec<String> = references.iter().map(|&name| name.to_owned()).collect();
+            let names: Vec<&str> =
+                statements(&policy, &references).unwrap().iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(names, expected, "{references:?}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A program that stands in for the agent where a test is about the visit and not about the verdict: it judges nothing,
+//! and misbehaves as `--store` says. Never part of a release.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the collector's rules are not for what stands in for its agent"
+)]
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::Duration;
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{
+    Agent, BundleInput, Content, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport, Reason, Run,
+    Status, Summary, TrustPolicyInput,
+};
+use assay_shared::time::UnixTime;
+
+fn main() -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().map(String::as_str) != Some("verify") {
+        println!("stand-in");
+        return 0.into();
+    }
+    let values = |option: &str| {
+        let prefix = format!("--{option}=");
+        arguments.iter().filter_map(move |argument| argument.strip_prefix(&prefix).map(str::to_owned))
+    };
+    let store = values("store").next().unwrap_or_default();
+    let behaviour = store.strip_prefix("layout:").unwrap_or(&store);
+    let mut report = report(&values("run-id").next().unwrap_or_default(), values("signatures"), values("at"));
+    let mut exit = 0;
+    match behaviour {
+        "garbage" => {
+            print!("\u{1b}[2J<html>");
+            return 0.into();
+        }
+        "silence" => {
+            eprintln!("nothing to say");
+            return 3.into();
+        }
+        "usage" => {
+            eprintln!("error: the trust policy is \u{1b}[31mwrong");
+            return 2.into();
+        }
+        "oversized" => {
+            let chunk = vec![b' '; 1 << 20];
+            loop {
+                if std::io::stdout().write_all(&chunk).is_err() {
+                    return 0.into();
+                }
+            }
+        }
+        "hang" => std::thread::sleep(Duration::from_secs(3600)),
+        "slow" => std::thread::sleep(Duration::from_secs(5)),
+        "killed" => kill(std::process::id()),
+        "hang-up" => {
+            kill(session_of(std::process::id()));
+            std::thread::sleep(Duration::from_secs(3600));
+        }
+        "left-behind" => {
+            let mut child = Command::new(std::env::current_exe().expect("own path"));
+            child.args(["verify", "--store=layout:hang"]).stdout(std::process::Stdio::null());
+            let _child = child.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+        }
+        "foreign-run" => report.run.id = "20260101T000000Z-0000000000000000".to_owned(),
+        "failed" => {
+            report.images = vec![image(Status::Failed, Some(Reason::NoSignature))];
+            exit = 1;
+        }
+        "wrong-exit" => exit = 1,
+        "empty" => {
+            report.images.clear();
+            exit = 3;
+        }
+        _ => {}
+    }
+    report.summary = Summary::of(report.images.iter().map(|image| image.status));
+    println!("{}", serde_json::to_string(&report).expect("a report is JSON"));
+    exit.into()
+}
+
+fn report(
+    run: &str,
+    bundles: impl Iterator<Item = String>,
+    mut at: impl Iterator<Item = String>,
+) -> NodeReport {
+    let hash = |path: &str| Digest::sha256(&std::fs::read(path).unwrap_or_default()).hex().to_owned();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let now = UnixTime::from_seconds(i64::try_from(now.as_secs()).expect("a clock")).expect("a clock");
+    let time = at.next().and_then(|at| UnixTime::parse(&at).ok()).unwrap_or(now);
+    NodeReport {
+        schema: NODE_REPORT_SCHEMA.into(),
+        run: Run { id: run.to_owned(), started: time, finished: time, verified_at: time },
+        agent: Agent { version: "0".into(), target: "stand-in".into(), sha256: Some(hash("/proc/self/exe")) },
+        node: Node {
+            hostname: Some("stand-in".into()),
+            machine_id: None,
+            os: "linux".into(),
+            architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }.into(),
+            containerd: None,
+        },
+        inputs: Inputs {
+            store: "layout".into(),
+            trust_policy: TrustPolicyInput { sha256: hash("trust/trustpolicy.json") },
+            trust_store: Vec::new(),
+            bundles: bundles.map(|path| BundleInput { sha256: hash(&path), signatures: 0 }).collect(),
+            crls: Vec::new(),
+            warnings: Vec::new(),
+        },
+        coverage: Coverage::default(),
+        images: vec![image(Status::Passed, None)],
+        summary: Summary::default(),
+    }
+}
+
+fn image(status: Status, reason: Option<Reason>) -> Image {
+    Image {
+        namespace: "k8s.io".into(),
+        references: vec!["registry.example.test/a:1".into()],
+        digest: Digest::sha256(b"a"),
+        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+        size: 1,
+        platforms: vec!["linux/amd64".into()],
+        in_use: Vec::new(),
+        status,
+        reason,
+        message: None,
+        hint: None,
+        via: None,
+        policy: None,
+        signatures: Vec::new(),
+        content: Content::default(),
+        rootfs: None,
+    }
+}
+
+/// The sshd process whose connection this is: the nearest ancestor of that name.
+fn session_of(mut process: u32) -> u32 {
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("/proc");
+        let (name, rest) = stat.rsplit_once(") ").expect("/proc/*/stat");
+        if name.contains("(sshd") {
+            return process;
+        }
+        process = rest.split(' ').nth(1).and_then(|parent| parent.parse().ok()).expect("a parent");
+    }
+}
+
+fn kill(process: u32) {
+    let _ = Command::new("kill").args(["-9", &process.to_string()]).status();
+}

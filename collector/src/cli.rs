@@ -1,0 +1,149 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Verifies the container images of a site's nodes, offline, over SSH.
+#[derive(Debug, Parser)]
+#[command(name = "assay", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 all passed, were skipped by policy or are waived; 1 something failed; \
+2 usage or configuration, nothing was judged; 3 nothing failed, but something is inconclusive, unreachable or empty."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The main job on a small site that is part of this program: nothing to install, no network
+    Demo(Demo),
+    /// Visit every node of a site: deploy the agent, run it, bring its report home, clean up
+    Run(Run),
+    /// Make the same reports from node reports that were gathered another way
+    Report(Report),
+    /// Remove what an interrupted run left on the nodes
+    Cleanup(Cleanup),
+    /// Explain a code of a report: what happened, why it matters, what to do
+    Explain(Explain),
+}
+
+/// `assay demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the reports go
+    #[arg(long, value_name = "DIR", default_value = "assay-demo")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub agents: Agents,
+}
+
+/// `assay run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The site file: the nodes and how to reach them
+    #[arg(long, value_name = "FILE")]
+    pub site: PathBuf,
+    /// The trust directory: trustpolicy.json, truststore/ and crls/
+    #[arg(long, value_name = "DIR")]
+    pub trust: PathBuf,
+    /// A bundle of signatures: an OCI image layout, as a folder or archive; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub bundle: Vec<PathBuf>,
+    /// Where the reports go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub agents: Agents,
+    /// Judge validity, expiry and freshness at this time instead of each node's clock
+    #[arg(long, value_name = "RFC3339")]
+    pub at: Option<String>,
+    /// How much of the images' content is hashed: full, metadata or none
+    #[arg(long, value_name = "HOW")]
+    pub content: Option<String>,
+    /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
+    #[arg(long, value_name = "VIA")]
+    pub accept: Vec<String>,
+    #[command(flatten)]
+    pub pace: Pace,
+    /// Seconds that the agent may run on a node
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub time_limit: u64,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How a fleet is visited.
+#[derive(Debug, Args)]
+pub struct Pace {
+    /// How many nodes are visited at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// How often a node that cannot be reached is tried again
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]
+    pub retries: u32,
+    /// Seconds for each step of a connection
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub connect_limit: u64,
+}
+
+/// Where agents are.
+#[derive(Debug, Args)]
+pub struct Agents {
+    /// An agent; repeatable, one a platform, which the file itself says
+    #[arg(long, value_name = "PATH", conflicts_with = "agent_dir")]
+    pub agent: Vec<PathBuf>,
+    /// A folder of agents under their usual names [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    pub agent_dir: Option<PathBuf>,
+}
+
+/// `assay report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Node reports; each node is named by its file
+    #[arg(required = true, value_name = "NODE-REPORT")]
+    pub reports: Vec<PathBuf>,
+    /// Where the reports go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `assay cleanup`
+#[derive(Debug, Args)]
+pub struct Cleanup {
+    /// The site file
+    #[arg(long, value_name = "FILE")]
+    pub site: PathBuf,
+    /// The interrupted run's folder: only what its journal names is removed. Without it, everything of any run is, also
+    /// of one that is going on
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub pace: Pace,
+}
+
+/// `assay explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The code; without one, all codes are listed
+    pub code: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

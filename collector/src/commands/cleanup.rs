@@ -1,0 +1,118 @@
+//! `assay cleanup`: removes from the nodes what a run could not remove itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use assay_shared::report::{CleanUpResult, ExitCode};
+use tokio::task::JoinSet;
+
+use super::{CommandError, block_on};
+use crate::journal::{self, Journal, State};
+use crate::nodes::Node;
+use crate::output::OutputError;
+use crate::report::clean;
+use crate::ssh::{Connect as _, Connector, Session as _};
+use crate::visit::{self, ANY_FOLDER};
+use crate::{cli, config, console};
+
+/// Runs `assay cleanup`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
+    let site = config::site(&options.site)?;
+    let (journal, mut left) = match &options.out {
+        Some(folder) => {
+            let path = folder.join(journal::FILE_NAME);
+            let left = journal::left(folder)
+                .map_err(|source| CommandError::Journal { path: path.clone(), source })?;
+            let journal = Journal::open(folder)
+                .map_err(|source| CommandError::Folder(OutputError::Write { path, source }))?;
+            (journal, left)
+        }
+        None => {
+            let any = |node: &Node| (node.name.clone(), vec![ANY_FOLDER.to_owned()]);
+            (Journal::none(), site.nodes.iter().map(any).collect())
+        }
+    };
+    let mut jobs: Vec<(Node, Vec<String>)> = Vec::new();
+    for node in &site.nodes {
+        if let Some(names) = left.remove(&node.name) {
+            jobs.push((node.clone(), names));
+        }
+    }
+    let connector =
+        config::connector(&site, &options.site, &options.pace, jobs.iter().map(|(node, _)| node))?;
+    let mut clean = report_unknown(&left);
+    if jobs.is_empty() && clean {
+        console::say("nothing is left to clean up");
+    }
+    clean &= block_on(clean_all(jobs, connector, journal, usize::from(options.pace.concurrency)))?;
+    Ok(if clean { ExitCode::Passed } else { ExitCode::Incomplete })
+}
+
+/// Names the nodes of the journal that the site file does not have; says whether there was none.
+fn report_unknown(left: &BTreeMap<String, Vec<String>>) -> bool {
+    for (node, names) in left {
+        let node = clean::name(node);
+        console::say(&format!("{node}: not in the site file; left there: {}", names.join(", ")));
+    }
+    left.is_empty()
+}
+
+async fn clean_all(
+    jobs: Vec<(Node, Vec<String>)>,
+    connector: Connector,
+    journal: Journal,
+    concurrency: usize,
+) -> bool {
+    let connector = Arc::new(connector);
+    let mut waiting = jobs.into_iter();
+    let mut running = JoinSet::new();
+    let mut clean = true;
+    loop {
+        while running.len() < concurrency
+            && let Some((node, names)) = waiting.next()
+        {
+            let (connector, journal) = (Arc::clone(&connector), journal.clone());
+            running.spawn(async move { clean_node(&connector, &journal, &node, &names).await });
+        }
+        match running.join_next().await {
+            Some(done) => clean &= done.unwrap_or(false),
+            None => return clean,
+        }
+    }
+}
+
+async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names: &[String]) -> bool {
+    let name = &node.name;
+    let mut session = match connector.connect(name).await {
+        Ok(session) => session,
+        Err(error) => {
+            console::say(&clean::message(&format!("{name}: {}", visit::with_sources(&error))));
+            return false;
+        }
+    };
+    let mut clean = true;
+    for folder in names {
+        let limit = visit::Limits::default().step;
+        let result = visit::clean_up(&mut session, node, folder, None, limit).await;
+        let line = match result {
+            Ok(done) if done.result == CleanUpResult::Removed => {
+                journal.record(name, folder, State::Removed).await;
+                done.folder.map_or_else(|| "nothing is left".to_owned(), |folder| format!("removed {folder}"))
+            }
+            Ok(done) => {
+                clean = false;
+                done.message.unwrap_or_else(|| "the node could not be asked".to_owned())
+            }
+            Err(error) => {
+                clean = false;
+                visit::with_sources(&error)
+            }
+        };
+        console::say(&clean::message(&format!("{name}: {line}")));
+    }
+    session.close().await;
+    clean
+}

@@ -1,0 +1,151 @@
+//! `assay demo`: the main job on the site that is part of this program. Its nodes are folders, and local processes stand in
+//! place of SSH; the agent, the visits and the reports are the real ones.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use assay_shared::report::{ExitCode, Outcome, SiteReport};
+
+use super::CommandError;
+use super::run::visit_all;
+use crate::fleet::{Log, Pace, Progress, Verbosity};
+use crate::journal::Journal;
+use crate::nodes::Site;
+use crate::output::{Output, OutputError};
+use crate::ssh::Local;
+use crate::visit::{self, Payload, Plan};
+use crate::{cli, clock, config, console, random};
+
+/// The recorded site: `site.toml`, `nodes/<name>/store/`, `trust/`, `bundle/`, `expected.json` and `at`.
+const SITE: &[u8] = include_bytes!("../../../fixtures/demo/site.tar");
+
+/// Runs `assay demo`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
+    let scratch = Scratch::new()?;
+    let site = DemoSite::unpack(SITE, &scratch.0)?;
+    let agents = config::agents(&options.agents)?;
+    let payload = Payload::new(&agents, &scratch.0.join("trust"), &[scratch.0.join("bundle")])
+        .map_err(config::ConfigError::from)?;
+    let plan = Plan {
+        run_id: random::run_id(clock::now()),
+        payload,
+        at: Some(site.at),
+        arguments: Vec::new(),
+        limits: visit::Limits::default(),
+    };
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
+    let log = output.path("run.log");
+    let log =
+        Log::create(&log).map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
+    let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log);
+    let nodes = site.site.nodes.clone();
+    let report = visit_all(nodes, Local, plan, &Journal::none(), Pace::default(), progress, &output)?;
+
+    console::print(&crate::report::terminal::site(&report, config::look()));
+    console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));
+    let differences = differences(&report, &site.expected);
+    if differences.is_empty() {
+        console::say("every verdict is the expected one, the failures too: they are what the site shows");
+        return Ok(ExitCode::Passed);
+    }
+    for difference in &differences {
+        console::say(&format!("unexpected: {difference}"));
+    }
+    Ok(ExitCode::Failed)
+}
+
+type Expected = BTreeMap<String, BTreeMap<String, String>>;
+
+struct DemoSite {
+    site: Site,
+    at: assay_shared::time::UnixTime,
+    expected: Expected,
+}
+
+impl DemoSite {
+    fn unpack(archive: &[u8], folder: &Path) -> Result<Self, CommandError> {
+        let damaged =
+            |what: &str, error: &dyn std::fmt::Display| CommandError::DemoSite(format!("{what}: {error}"));
+        let mut archive = tar::Archive::new(archive);
+        archive.set_preserve_mtime(false);
+        archive
+            .unpack(folder)
+            .map_err(|source| CommandError::System { what: "unpacking the embedded site", source })?;
+        let read =
+            |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| damaged(name, &error));
+        let mut site = Site::parse(&read("site.toml")?).map_err(|error| damaged("site.toml", &error))?;
+        for node in &mut site.nodes {
+            // The nodes are here, and whoever tries the demo need not be root.
+            node.store =
+                Some(format!("layout:{}", folder.join("nodes").join(&node.name).join("store").display()));
+            node.sudo = false;
+        }
+        let at = config::at(read("at")?.trim()).map_err(|error| damaged("at", &error))?;
+        let expected = serde_json::from_str(&read("expected.json")?)
+            .map_err(|error| damaged("expected.json", &error))?;
+        Ok(Self { site, at, expected })
+    }
+}
+
+/// Every difference between what was found and what was expected, in one line each.
+fn differences(report: &SiteReport, expected: &Expected) -> Vec<String> {
+    let mut found = Expected::new();
+    let mut differences = Vec::new();
+    for row in &report.nodes {
+        if row.outcome != Outcome::Verified {
+            let message = row.message.as_deref().unwrap_or_default();
+            differences.push(format!("{}: {}: {message}", row.name, row.outcome.as_str()));
+        }
+        let images = found.entry(row.name.clone()).or_default();
+        for image in row.report.iter().flat_map(|report| &report.images) {
+            let status = format!("{:?}", image.status).to_lowercase();
+            let verdict = match image.reason {
+                Some(reason) => format!("{status}/{}", reason.as_str()),
+                None => status,
+            };
+            for reference in &image.references {
+                images.insert(reference.clone(), verdict.clone());
+            }
+        }
+    }
+    let none = BTreeMap::new();
+    for node in expected.keys().chain(found.keys().filter(|node| !expected.contains_key(*node))) {
+        let (want, have) = (expected.get(node).unwrap_or(&none), found.get(node).unwrap_or(&none));
+        for reference in want.keys().chain(have.keys().filter(|reference| !want.contains_key(*reference))) {
+            let of = |verdicts: &BTreeMap<String, String>| {
+                verdicts.get(reference).cloned().unwrap_or_else(|| "not there".to_owned())
+            };
+            let (want, have) = (of(want), of(have));
+            if want != have {
+                differences.push(format!("{node}: {reference}: {have} instead of {want}"));
+            }
+        }
+    }
+    differences
+}
+
+/// A private folder that goes when it is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, CommandError> {
+        let path = std::env::temp_dir().join(format!("assay-demo-{}", random::hex(8)));
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&path)
+            .map_err(|source| CommandError::System { what: "making a scratch folder", source })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It is in the folder for such things; what cannot be removed goes with them.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

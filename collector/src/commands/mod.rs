@@ -1,0 +1,87 @@
+//! What the subcommands do, each as the few steps it is.
+
+mod cleanup;
+mod demo;
+mod explain;
+mod report;
+mod run;
+
+pub use cleanup::cleanup;
+pub use demo::demo;
+pub use explain::explain;
+pub use report::report;
+pub use run::run;
+
+use assay_shared::report::ExitCode;
+
+use crate::config::ConfigError;
+use crate::output::OutputError;
+
+/// A command ended before it could say anything about nodes.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// What was given cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The folder for what will be found cannot be used; no node was visited.
+    #[error(transparent)]
+    Folder(OutputError),
+    /// What was found cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The journal cannot be used.
+    #[error("{}: {source}", path.display())]
+    Journal {
+        /// The journal.
+        path: std::path::PathBuf,
+        /// Why.
+        source: crate::journal::JournalError,
+    },
+    /// Two node reports have one name.
+    #[error("{}: another report is of node {node:?} too; name the files after their nodes", path.display())]
+    SameNode {
+        /// The second.
+        path: std::path::PathBuf,
+        /// The name.
+        node: String,
+    },
+    /// There is no such code.
+    #[error("there is no code {code:?}; assay explain lists all codes")]
+    UnknownCode {
+        /// What was given.
+        code: String,
+    },
+    /// The demo's own site is damaged.
+    #[error("the embedded site: {0}")]
+    DemoSite(String),
+    /// The system has no threads or no scratch folder to give.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl CommandError {
+    /// What the process exits with. Where reports could not be written, nodes may have been judged and nobody can read it.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Output(_) | Self::System { .. } => ExitCode::Incomplete,
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+/// Runs asynchronous work to its end.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::System { what: "starting threads", source })?;
+    let result = runtime.block_on(work);
+    // Lookups of names cannot be stopped; nobody waits for them.
+    runtime.shutdown_background();
+    Ok(result)
+}

@@ -1,0 +1,192 @@
+//! The journal of a run: which folder was begun on which node, and whether it is gone. Each line is on disk before the
+//! step it announces, so that `assay cleanup` can finish after a crash.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use assay_shared::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+
+/// The journal's name in a run's folder.
+pub const FILE_NAME: &str = "journal.jsonl";
+
+/// A journal that is being written.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    file: Arc<Mutex<Option<File>>>,
+    problem: Arc<Mutex<Option<io::Error>>>,
+}
+
+/// What became of a folder on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It may be there from now on.
+    Started,
+    /// It is there.
+    Made,
+    /// The node says that it is gone.
+    Removed,
+    /// It may still be there.
+    Left,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    time: UnixTime,
+    node: String,
+    folder: String,
+    state: State,
+}
+
+impl Journal {
+    /// Opens the journal in a run's folder; what earlier runs left there stays, but for a line that a crash tore.
+    ///
+    /// # Errors
+    /// [`io::Error`]
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let mut file =
+            OpenOptions::new().create(true).read(true).append(true).open(folder.join(FILE_NAME))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64)?;
+        }
+        Ok(Self { file: Arc::new(Mutex::new(Some(file))), problem: Arc::default() })
+    }
+
+    /// A journal that is not kept, where the nodes are this machine.
+    pub fn none() -> Self {
+        Self { file: Arc::default(), problem: Arc::default() }
+    }
+
+    /// Records a step and returns when it is on disk.
+    pub async fn record(&self, node: &str, folder: &str, state: State) {
+        let journal = self.clone();
+        let line = Line { time: clock::now(), node: node.to_owned(), folder: folder.to_owned(), state };
+        // Waiting for the disk would hold up the other nodes.
+        let written = tokio::task::spawn_blocking(move || journal.write(&line)).await;
+        if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
+            self.problem.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    /// The first line that could not be written.
+    pub fn problem(&self) -> Option<io::Error> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn write(&self, line: &Line) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = file.as_mut() else {
+            return Ok(());
+        };
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        file.write_all(&text)?;
+        file.sync_data()
+    }
+}
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// A line is none of a journal.
+    #[error("line {line} is not one of a journal")]
+    Line {
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+/// The folders that are not known to be gone, by node: names such as `assay-…`, without the place.
+///
+/// # Errors
+/// [`JournalError`]. A last line without its end was being written when the run crashed, and announces nothing.
+pub fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, JournalError> {
+    let text = std::fs::read_to_string(folder.join(FILE_NAME))?;
+    let mut last = BTreeMap::new();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let Some(line) = line.strip_suffix('\n') else {
+            break;
+        };
+        let wrong = || JournalError::Line { line: number + 1 };
+        let line: Line = serde_json::from_str(line).map_err(|_| wrong())?;
+        let name = line.folder.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        if !is_folder_name(&name) {
+            return Err(wrong());
+        }
+        last.insert((line.node, name), line.state);
+    }
+    let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((node, name), state) in last {
+        if state != State::Removed {
+            left.entry(node).or_default().push(name);
+        }
+    }
+    Ok(left)
+}
+
+/// The names that visits give: they become part of a command.
+fn is_folder_name(name: &str) -> bool {
+    name.strip_prefix("assay-").is_some_and(|rest| {
+        !rest.is_empty() && rest.len() <= 100 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_begun_and_not_removed_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        for (node, name, state) in [
+            ("a", "assay-1", State::Started),
+            ("b", "assay-2", State::Started),
+            ("a", "/run/assay-1", State::Made),
+            ("c", "assay-3", State::Started),
+            ("a", "assay-1", State::Removed),
+            ("b", "/var/tmp/assay-2", State::Made),
+            ("c", "assay-3", State::Left),
+            ("c", "assay-4", State::Started),
+            ("c", "assay-4", State::Removed),
+        ] {
+            journal.record(node, name, state).await;
+        }
+        assert!(journal.problem().is_none());
+        let left = left(folder.path()).unwrap();
+        let want = [("b", "assay-2"), ("c", "assay-3")];
+        assert_eq!(left, want.map(|(node, name)| (node.to_owned(), vec![name.to_owned()])).into());
+    }
+
+    #[test]
+    fn a_torn_last_line_announces_nothing_and_others_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |name: &str| {
+            format!(
+                "{{\"time\":\"2026-01-31T12:00:00Z\",\"node\":\"a\",\"folder\":\"{name}\",\"state\":\"started\"}}\n"
+            )
+        };
+        let read = |text: &str| {
+            std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+            left(folder.path())
+        };
+        let torn = line("assay-2");
+        let whole = read(&format!("{}{}", line("assay-1"), torn.get(..30).unwrap())).unwrap();
+        assert_eq!(whole, [("a".to_owned(), vec!["assay-1".to_owned()])].into());
+        for name in ["assay-", "assay-$(id)", "etc", "assay-1 2", "/etc/assay-*"] {
+            assert!(matches!(read(&line(name)), Err(JournalError::Line { line: 1 })), "{name}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The site: which nodes there are and how each is reached. Pure: text in, [`Site`] out.
+//!
+//! Everything that later becomes a file name, an address or an argument is checked here, once.
+
+mod site_file;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use site_file::{SiteFileError, SiteFileProblem};
+
+/// Every node of a site file, sorted by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The nodes; at least one, each name once.
+    pub nodes: Vec<Node>,
+}
+
+impl Site {
+    /// Reads a site file's text.
+    ///
+    /// # Errors
+    /// [`SiteFileError`] with the line where the text is not such a file.
+    pub fn parse(text: &str) -> Result<Self, SiteFileError> {
+        site_file::parse(text)
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+}
+
+/// One node, as the site file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name: safe as a file name.
+    pub name: String,
+    /// Host name or IP address.
+    pub address: String,
+    /// The port of its SSH server.
+    pub port: u16,
+    /// Its operating system; found out when absent.
+    pub os: Option<Os>,
+    /// Such as `control-plane`.
+    pub roles: Vec<String>,
+    /// The fingerprint that pins its host key, `SHA256:…`.
+    pub host_key: Option<String>,
+    /// The host to go through.
+    pub jump: Option<Jump>,
+    /// The agent's `--store`.
+    pub store: Option<String>,
+    /// The login.
+    pub user: String,
+    /// The private key file as written; the SSH agent when absent.
+    pub identity: Option<PathBuf>,
+    /// The `known_hosts` file as written.
+    pub known_hosts: Option<PathBuf>,
+    /// Whether the agent runs as root through `sudo`.
+    pub sudo: bool,
+}
+
+/// A node's operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Os {
+    /// Any Linux.
+    Linux,
+    /// Windows.
+    Windows,
+}
+
+impl Os {
+    /// The name in site files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+        }
+    }
+}
+
+impl fmt::Display for Os {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The host to go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jump {
+    /// Another node of the site.
+    Node(String),
+    /// A host that is no node.
+    Host {
+        /// The login.
+        user: String,
+        /// Host name or IP address.
+        address: String,
+        /// The port of its SSH server.
+        port: u16,
+    },
+}
+
+/// A path of a site file: `~/` is the home folder, and a relative one starts at the site file's folder.
+pub fn resolve(path: &Path, site_folder: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => site_folder.join(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_start_at_home_or_at_the_site_file() {
+        let (site, home) = (Path::new("/sites/one"), Some(Path::new("/home/op")));
+        for (path, resolved) in [
+            ("~/.ssh/id", "/home/op/.ssh/id"),
+            ("known_hosts", "/sites/one/known_hosts"),
+            ("/etc/key", "/etc/key"),
+            ("~other/key", "/sites/one/~other/key"),
+        ] {
+            assert_eq!(resolve(Path::new(path), site, home), Path::new(resolved));
+        }
+    }
+}

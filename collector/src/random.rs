@@ -1,0 +1,22 @@
+//! What nobody can guess: names of folders and runs.
+
+use aws_lc_rs::rand;
+
+use crate::visit::archive;
+
+/// `bytes` random bytes in lower-case hex.
+///
+/// # Panics
+/// Where the system has no randomness to give; nothing here would be safe then.
+pub(crate) fn hex(bytes: usize) -> String {
+    let mut random = vec![0; bytes];
+    #[expect(clippy::expect_used, reason = "AWS-LC's generator fails only where the system has no entropy")]
+    rand::fill(&mut random).expect("the system's random number generator works");
+    archive::hex(&random)
+}
+
+/// An id for a run begun at `time`, such as `20261122T101500Z-9f86d081884c7d65`.
+pub(crate) fn run_id(time: assay_shared::time::UnixTime) -> String {
+    let time: String = time.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    format!("{time}-{}", hex(8))
+}

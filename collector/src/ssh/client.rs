@@ -1,0 +1,346 @@
+//! SSH over TCP, with russh. The host key is verified before anything is sent; every step has its own time limit.
+//!
+//! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{Config, Handle, Msg};
+use russh::keys::Algorithm;
+use russh::{Channel, ChannelMsg, Disconnect, Preferred};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::algorithms::preferred;
+use super::check::{HostKeyCheck, Judged};
+use super::host_keys::Known;
+use super::input::SendError;
+use super::{
+    Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Session, SessionError,
+};
+use crate::report::clean;
+
+/// A host to log in to.
+#[derive(Clone)]
+pub struct Target {
+    /// Host name or IP address.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// The login.
+    pub user: String,
+    /// How to log in.
+    pub login: Login,
+    /// What is known of its host key.
+    pub known: Known,
+    /// The host to go through.
+    pub jump: Option<Arc<Target>>,
+}
+
+/// How long the steps of a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To reach the port, to agree on keys, and to log in: each.
+    pub connect: Duration,
+    /// How long the other side may be silent before it is asked whether it is there; it is given up after three such.
+    pub keep_alive: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(15), keep_alive: Duration::from_secs(10) }
+    }
+}
+
+/// Reaches the nodes of a site. A jump host is logged in to once, for all the nodes behind it.
+pub struct Connector {
+    targets: BTreeMap<String, Target>,
+    limits: Limits,
+    jumps: Mutex<HashMap<String, Arc<JumpHost>>>,
+}
+
+type JumpHost = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+impl Connector {
+    /// A connector for these nodes, by name.
+    pub fn new(targets: BTreeMap<String, Target>, limits: Limits) -> Self {
+        Self { targets, limits, jumps: Mutex::default() }
+    }
+
+    async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
+        let mut shown = Vec::new();
+        loop {
+            let preferred = preferred(&target.known, &shown);
+            let result = match &target.jump {
+                Some(jump) => {
+                    let through = self.jump(jump).await?;
+                    let stream = through.forward(target, self.limits).await?;
+                    Connection::open(target, stream, preferred, self.limits, Some(through)).await
+                }
+                None => {
+                    let stream = dial(target, self.limits).await?;
+                    Connection::open(target, stream, preferred, self.limits, None).await
+                }
+            };
+            match result {
+                // A pin does not say the key's type: another of the host's keys may be the pinned one.
+                Err(Refusal { error, algorithm: Some(algorithm) })
+                    if target.known.is_pinned()
+                        && target.known.key_types().is_empty()
+                        && matches!(error, ConnectError::HostKeyChanged { .. })
+                        && !shown.contains(&algorithm) =>
+                {
+                    shown.push(algorithm);
+                }
+                Err(Refusal { error: ConnectError::NoCommonAlgorithm { .. }, .. }) if !shown.is_empty() => {
+                    return Err(ConnectError::HostKeyChanged {
+                        name: target.known.name.clone(),
+                        shown: "none of whose keys is the pinned one".to_owned(),
+                        known: target.known.fingerprints(),
+                    });
+                }
+                Err(Refusal { error, .. }) => return Err(error),
+                Ok(connection) => return Ok(connection),
+            }
+        }
+    }
+
+    async fn jump(&self, jump: &Arc<Target>) -> Result<Arc<Connection>, ConnectError> {
+        let name = format!("{}@{}", jump.user, jump.known.name);
+        let host = {
+            // Nothing panics while the lock is held; a poisoned one still holds a whole map.
+            let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(jumps.entry(name.clone()).or_default())
+        };
+        let mut open = host.lock().await;
+        if let Some(connection) = open.as_ref().filter(|connection| !connection.handle.is_closed()) {
+            return Ok(Arc::clone(connection));
+        }
+        let connection = Box::pin(self.open(jump)).await;
+        let connection = Arc::new(
+            connection.map_err(|source| ConnectError::Jump { jump: name, source: Box::new(source) })?,
+        );
+        *open = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+}
+
+impl Connect for Connector {
+    type Session = Client;
+
+    async fn connect(&self, node: &str) -> Result<Client, ConnectError> {
+        let target = self.targets.get(node).ok_or_else(|| ConnectError::Unreachable {
+            address: node.to_owned(),
+            port: 0,
+            reason: "not in the site file".to_owned(),
+        })?;
+        Ok(Client { connection: self.open(target).await? })
+    }
+}
+
+/// A session over SSH.
+pub struct Client {
+    connection: Connection,
+}
+
+impl Session for Client {
+    async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
+        let handle = &self.connection.handle;
+        match timeout(command.limit, run(handle, command)).await {
+            Ok(output) => output,
+            Err(_) => Err(SessionError::TimedOut(command.limit)),
+        }
+    }
+
+    fn host_key(&self) -> Option<&str> {
+        Some(&self.connection.host_key)
+    }
+
+    async fn close(self) {
+        let bye = self.connection.handle.disconnect(Disconnect::ByApplication, "", "en");
+        // The other side may be gone already, which is as good.
+        let _ = timeout(Duration::from_secs(2), bye).await;
+    }
+}
+
+/// A connection that is logged in.
+struct Connection {
+    handle: Handle<HostKeyCheck>,
+    host_key: String,
+    /// What the connection goes through stays open as long as it is used.
+    _through: Option<Arc<Connection>>,
+}
+
+/// Why a connection was not made, and the type of host key that was shown.
+struct Refusal {
+    error: ConnectError,
+    algorithm: Option<Algorithm>,
+}
+
+impl From<ConnectError> for Refusal {
+    fn from(error: ConnectError) -> Self {
+        Self { error, algorithm: None }
+    }
+}
+
+impl Connection {
+    async fn open(
+        target: &Target,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        preferred: Preferred,
+        limits: Limits,
+        through: Option<Arc<Connection>>,
+    ) -> Result<Self, Refusal> {
+        let (check, judged) = HostKeyCheck::new(target.known.clone());
+        let config = Config {
+            preferred,
+            keepalive_interval: Some(limits.keep_alive),
+            nodelay: true,
+            ..Config::default()
+        };
+        let agreeing = russh::client::connect_stream(Arc::new(config), stream, check);
+        let handle = timeout(limits.connect, agreeing).await;
+        let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let handle = match (handle, judged) {
+            (_, Some(Judged { error: Some(error), algorithm, .. })) => {
+                return Err(Refusal { error, algorithm: Some(algorithm) });
+            }
+            (Err(_), _) => return Err(timed_out(target, "key exchange", limits.connect).into()),
+            (Ok(Err(error)), _) => return Err(unreachable(target, error).into()),
+            // Without a judged key nobody has been verified, whatever the library says.
+            (Ok(Ok(_)), None) => return Err(unreachable(target, russh::Error::UnknownKey).into()),
+            (Ok(Ok(handle)), Some(judged)) => (handle, judged.fingerprint),
+        };
+        let (mut handle, host_key) = handle;
+        match timeout(limits.connect, target.login.authenticate(&mut handle, &target.user)).await {
+            Ok(Ok(())) => Ok(Self { handle, host_key, _through: through }),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(timed_out(target, "answer to the login", limits.connect).into()),
+        }
+    }
+
+    /// A stream from this host to another.
+    async fn forward(&self, target: &Target, limits: Limits) -> Result<ForwardStream, ConnectError> {
+        let opening = self.handle.channel_open_direct_tcpip(
+            target.address.clone(),
+            u32::from(target.port),
+            "127.0.0.1",
+            0,
+        );
+        match timeout(limits.connect, opening).await {
+            Ok(Ok(channel)) => Ok(channel.into_stream()),
+            Ok(Err(error)) => Err(unreachable(target, error)),
+            Err(_) => Err(timed_out(target, "answer through the jump host", limits.connect)),
+        }
+    }
+}
+
+type ForwardStream = russh::ChannelStream<Msg>;
+
+async fn dial(target: &Target, limits: Limits) -> Result<TcpStream, ConnectError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    let connecting = TcpStream::connect((target.address.as_str(), target.port));
+    match timeout(limits.connect, connecting).await {
+        Ok(Ok(stream)) => {
+            // Nagle's delay costs time only.
+            let _ = stream.set_nodelay(true);
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(unreachable(target, russh::Error::IO(error))),
+        Err(_) => Err(timed_out(target, "answer", limits.connect)),
+    }
+}
+
+fn timed_out(target: &Target, step: &'static str, limit: Duration) -> ConnectError {
+    ConnectError::TimedOut { address: target.address.clone(), port: target.port, step, limit }
+}
+
+fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
+    let (address, port) = (target.address.clone(), target.port);
+    match error {
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => ConnectError::NoCommonAlgorithm {
+            address,
+            port,
+            kind: format!("{kind:?}").to_lowercase(),
+            theirs: clean::line(&theirs.join(","), 500),
+        },
+        russh::Error::IO(error) => ConnectError::Unreachable { address, port, reason: error.to_string() },
+        russh::Error::Disconnect | russh::Error::HUP => {
+            ConnectError::Unreachable { address, port, reason: "it hung up".to_owned() }
+        }
+        other => ConnectError::Unreachable { address, port, reason: other.to_string() },
+    }
+}
+
+async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Output, SessionError> {
+    let failed = |error: russh::Error| match error {
+        russh::Error::ChannelOpenFailure(reason) => {
+            SessionError::Refused(clean::line(reason.description(), 200))
+        }
+        error => SessionError::Lost(error.to_string()),
+    };
+    let channel = handle.channel_open_session().await.map_err(failed)?;
+    channel.exec(true, command.text).await.map_err(failed)?;
+    let result = drive(channel, command).await;
+    match result {
+        Ok(Output { exit: Exit::Unknown, .. }) if handle.is_closed() => {
+            Err(SessionError::Lost("in the middle of a command".to_owned()))
+        }
+        other => other,
+    }
+}
+
+/// Sends and reads at the same time, until the channel is closed.
+async fn drive(channel: Channel<Msg>, command: Command<'_>) -> Result<Output, SessionError> {
+    let (mut reading, writing) = channel.split();
+    let mut output = Output { exit: Exit::Unknown, stdout: Vec::new(), stderr: Vec::new() };
+    let mut sink = writing.make_writer();
+    let sending = async {
+        match command.input {
+            Some(input) => input.send(&mut sink).await,
+            None => Input::default().send(&mut sink).await,
+        }
+    };
+    tokio::pin!(sending);
+    let mut sent = false;
+    loop {
+        let message = tokio::select! {
+            message = reading.wait() => message,
+            result = &mut sending, if !sent => {
+                sent = true;
+                match result {
+                    Err(SendError::Here(error)) => {
+                        let _ = writing.close().await;
+                        return Err(SessionError::Input(error));
+                    }
+                    // The command stopped reading; its exit status says why.
+                    Ok(()) | Err(SendError::There(_)) => continue,
+                }
+            }
+        };
+        match message {
+            Some(ChannelMsg::Data { data }) => {
+                if output.stdout.len() + data.len() > command.output_limit {
+                    let _ = writing.close().await;
+                    return Err(SessionError::OutputTooLarge(command.output_limit));
+                }
+                output.stdout.extend_from_slice(&data);
+            }
+            Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
+                let room = STDERR_BYTES.saturating_sub(output.stderr.len());
+                output.stderr.extend(data.iter().take(room));
+            }
+            Some(ChannelMsg::Failure) => {
+                return Err(SessionError::Refused("the command was not accepted".to_owned()));
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => output.exit = Exit::Code(exit_status),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                output.exit = Exit::Signal(clean::line(&format!("{signal_name:?}"), 40));
+            }
+            Some(_) => {}
+            None => return Ok(output),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Which host keys are known: `known_hosts` as OpenSSH reads it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure.
+//!
+//! Names may be plain, `[host]:port`, hashed, with wildcards and negated; lines may be marked `@cert-authority` or
+//! `@revoked`. As in OpenSSH a line that is no such line is passed over, with one exception: where it is marked, reading
+//! stops, since a revocation that is not understood must not count as none.
+
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+/// A `known_hosts` file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownHosts {
+    lines: Vec<Line>,
+}
+
+/// The file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KnownHostsError {
+    /// A marked line has no host names and key, or an unknown mark.
+    #[error("line {line} is marked and cannot be read; correct or remove it")]
+    MarkedLine {
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+/// What is known of one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The name that was looked for: the address, as `[address]:port` where the port is not 22.
+    pub name: String,
+    /// The address alone, which host certificates name.
+    pub address: String,
+    keys: Vec<Vec<u8>>,
+    authorities: Vec<Vec<u8>>,
+    revoked: Vec<Vec<u8>>,
+    pin: Option<String>,
+}
+
+/// Whether a key is a host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Known,
+    /// Nothing is known.
+    Unknown,
+    /// Others are known.
+    Changed,
+    /// It is revoked.
+    Revoked,
+}
+
+impl KnownHosts {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// [`KnownHostsError`] where a marked line cannot be read.
+    pub fn parse(text: &str) -> Result<Self, KnownHostsError> {
+        let mut lines = Vec::new();
+        for (number, text) in text.split('\n').enumerate() {
+            let text = text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r'));
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            match Line::parse(text) {
+                Some(line) => lines.push(line),
+                None if text.starts_with('@') => {
+                    return Err(KnownHostsError::MarkedLine { line: number + 1 });
+                }
+                None => {}
+            }
+        }
+        Ok(Self { lines })
+    }
+
+    /// What is known of a host. A `pin` stands in place of the keys and authorities that the file has; revocations
+    /// hold against it too.
+    pub fn host(&self, address: &str, port: u16, pin: Option<&str>) -> Known {
+        let address = address.to_ascii_lowercase();
+        let name = if port == 22 { address.clone() } else { format!("[{address}]:{port}") };
+        let mut known = self.lookup(&name);
+        if port != 22 {
+            let plain = self.lookup(&address);
+            // As OpenSSH: where nothing is known under the port, what is known without it counts.
+            if known.keys.is_empty() {
+                known.keys = plain.keys;
+            }
+            if known.authorities.is_empty() {
+                known.authorities = plain.authorities;
+            }
+            known.revoked.extend(plain.revoked);
+        }
+        Known { name, address, pin: pin.map(str::to_owned), ..known }
+    }
+
+    fn lookup(&self, name: &str) -> Known {
+        let mut known = Known::default();
+        for line in self.lines.iter().filter(|line| line.hosts.matches(name)) {
+            let list = match line.mark {
+                Mark::None => &mut known.keys,
+                Mark::CertAuthority => &mut known.authorities,
+                Mark::Revoked => &mut known.revoked,
+            };
+            list.push(line.key.clone());
+        }
+        known
+    }
+}
+
+impl Known {
+    /// Whether the key is this host's.
+    pub fn judge(&self, key: &[u8]) -> Verdict {
+        if self.is_revoked(key) {
+            return Verdict::Revoked;
+        }
+        if let Some(pin) = &self.pin {
+            return if fingerprint(key) == *pin { Verdict::Known } else { Verdict::Changed };
+        }
+        if self.keys.iter().any(|known| known == key) {
+            Verdict::Known
+        } else if self.keys.is_empty() {
+            Verdict::Unknown
+        } else {
+            Verdict::Changed
+        }
+    }
+
+    /// Whether the key, of a host or an authority, is revoked here.
+    pub fn is_revoked(&self, key: &[u8]) -> bool {
+        self.revoked.iter().any(|revoked| revoked == key)
+    }
+
+    /// Whether the key may sign this host's certificates. A pin names the host's own key, so none may.
+    pub fn is_authority(&self, key: &[u8]) -> bool {
+        self.pin.is_none() && self.authorities.iter().any(|authority| authority == key)
+    }
+
+    /// Whether certificates can be judged at all.
+    pub fn has_authorities(&self) -> bool {
+        self.pin.is_none() && !self.authorities.is_empty()
+    }
+
+    /// Whether a fingerprint is pinned.
+    pub fn is_pinned(&self) -> bool {
+        self.pin.is_some()
+    }
+
+    /// The types of the known keys, such as `ssh-ed25519`: offered first, so that the host shows a key that is known.
+    pub fn key_types(&self) -> Vec<&str> {
+        let mut types = Vec::new();
+        for key in &self.keys {
+            let shown = self.pin.as_ref().is_none_or(|pin| fingerprint(key) == *pin);
+            if let Some(kind) = key_type(key).filter(|kind| shown && !types.contains(kind)) {
+                types.push(kind);
+            }
+        }
+        types
+    }
+
+    /// The fingerprints that the host may show, for people.
+    pub fn fingerprints(&self) -> Vec<String> {
+        match &self.pin {
+            Some(pin) => vec![pin.clone()],
+            None => self.keys.iter().map(|key| fingerprint(key)).collect(),
+        }
+    }
+}
+
+/// The fingerprint of a public key as `ssh-keygen -l` prints it, `SHA256:…`.
+pub fn fingerprint(key: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, key)))
+}
+
+/// Whether `name` is in a list of patterns with `*`, `?` and `!`; a negated pattern that matches decides.
+pub fn matches_patterns(patterns: &str, name: &str) -> bool {
+    let mut matched = false;
+    for pattern in patterns.split(',') {
+        let pattern = pattern.to_ascii_lowercase();
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches_pattern(pattern.as_bytes(), name.as_bytes()) => return false,
+            Some(_) => {}
+            None => matched |= matches_pattern(pattern.as_bytes(), name.as_bytes()),
+        }
+    }
+    matched
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    mark: Mark,
+    hosts: Hosts,
+    key: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    None,
+    CertAuthority,
+    Revoked,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
+    Patterns(String),
+    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+}
+
+impl Line {
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split([' ', '\t']).filter(|field| !field.is_empty());
+        let mut field = fields.next()?;
+        let mark = match field {
+            "@cert-authority" => Mark::CertAuthority,
+            "@revoked" => Mark::Revoked,
+            other if other.starts_with('@') => return None,
+            _ => Mark::None,
+        };
+        if mark != Mark::None {
+            field = fields.next()?;
+        }
+        let hosts = Hosts::parse(field)?;
+        let named = fields.next()?;
+        let key = STANDARD.decode(fields.next()?).ok()?;
+        // The key repeats its type; a line where the two differ is damaged.
+        (key_type(&key)? == named).then_some(Self { mark, hosts, key })
+    }
+}
+
+impl Hosts {
+    fn parse(field: &str) -> Option<Self> {
+        let Some(hashed) = field.strip_prefix('|') else {
+            return Some(Self::Patterns(field.to_owned()));
+        };
+        let (salt, hash) = hashed.strip_prefix("1|")?.split_once('|')?;
+        Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash: STANDARD.decode(hash).ok()? })
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Patterns(patterns) => matches_patterns(patterns, name),
+            Self::Hashed { salt, hash } => {
+                // HMAC-SHA1 is what the file format says; it hides names and protects nothing.
+                let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
+                hmac::sign(&key, name.as_bytes()).as_ref() == hash.as_slice()
+            }
+        }
+    }
+}
+
+/// The type at the head of a public key (RFC 4253, 6.6), where the rest is not empty.
+fn key_type(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (name, rest) = rest.split_at_checked(length)?;
+    (!name.is_empty() && !rest.is_empty()).then(|| std::str::from_utf8(name).ok())?
+}
+
+/// `*` is any run, `?` any one byte. Walks back to the last `*` only, so that no pattern takes long.
+fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut from) = (0, 0);
+    let mut star = None;
+    while let Some(byte) = name.get(from) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(want) if *want == b'?' || want == byte => {
+                at += 1;
+                from += 1;
+            }
+            _ => match star {
+                Some((star_at, star_from)) => {
+                    star = Some((star_at, star_from + 1));
+                    at = star_at + 1;
+                    from = star_from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kind: &str, seed: u8) -> Vec<u8> {
+        let mut key = (u32::try_from(kind.len()).unwrap()).to_be_bytes().to_vec();
+        key.extend(kind.bytes());
+        key.extend([0, 0, 0, 32]);
+        key.extend([seed; 32]);
+        key
+    }
+
+    fn ed25519(seed: u8) -> Vec<u8> {
+        key("ssh-ed25519", seed)
+    }
+
+    fn entry(seed: u8) -> String {
+        format!("ssh-ed25519 {} comment here", STANDARD.encode(ed25519(seed)))
+    }
+
+    fn judge(text: &str, address: &str, port: u16, seed: u8) -> Verdict {
+        KnownHosts::parse(text).unwrap().host(address, port, None).judge(&ed25519(seed))
+    }
+
+    #[test]
+    fn names_match_as_openssh_matches_them() {
+        use Verdict::{Changed, Known, Unknown};
+        // (names, address, port, verdict on the line's own key)
+        for (names, address, port, verdict) in [
+            ("node1", "node1", 22, Known),
+            ("node1", "NODE1", 22, Known),
+            ("NODE1", "node1", 22, Known),
+            ("node1", "node2", 22, Unknown),
+            ("node1,node2", "node2", 22, Known),
+            ("node*", "node17", 22, Known),
+            ("node?", "node17", 22, Unknown),
+            ("*.example.test,!bad.example.test", "good.example.test", 22, Known),
+            ("*.example.test,!bad.example.test", "bad.example.test", 22, Unknown),
+            ("!bad.example.test,*.example.test", "bad.example.test", 22, Unknown),
+            ("[node1]:2222", "node1", 2222, Known),
+            ("[node1]:2222", "node1", 22, Unknown),
+            ("[node1]:2222", "node1", 2223, Unknown),
+            ("node1", "node1", 2222, Known), // without the port where nothing is known with it
+            ("*", "node1", 2222, Known),
+            ("[fd00::1]:2222", "fd00::1", 2222, Known),
+            ("fd00::1", "FD00::1", 22, Known),
+        ] {
+            assert_eq!(
+                judge(&format!("{names} {}", entry(1)), address, port, 1),
+                verdict,
+                "{names} {address}"
+            );
+        }
+        let both = format!("[node1]:2222 {}\nnode1 {}", entry(1), entry(2));
+        assert_eq!(judge(&both, "node1", 2222, 2), Changed);
+    }
+
+    #[test]
+    fn hashed_names_match() {
+        let hash = |name: &str| {
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[7; 20]);
+            format!("|1|{}|{}", STANDARD.encode([7; 20]), STANDARD.encode(hmac::sign(&key, name.as_bytes())))
+        };
+        let text = format!("{} {}\n{} {}", hash("node1"), entry(1), hash("[node1]:2222"), entry(2));
+        assert_eq!(judge(&text, "node1", 22, 1), Verdict::Known);
+        assert_eq!(judge(&text, "Node1", 2222, 2), Verdict::Known);
+        assert_eq!(judge(&text, "node1", 22, 2), Verdict::Changed);
+        assert_eq!(judge(&text, "node2", 22, 1), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_revoked_key_is_refused_wherever_else_it_is_listed() {
+        let text = format!("node1 {}\n@revoked * {}", entry(1), entry(1));
+        assert_eq!(judge(&text, "node1", 22, 1), Verdict::Revoked);
+        assert_eq!(judge(&text, "node1", 2222, 1), Verdict::Revoked);
+        let known = KnownHosts::parse(&text).unwrap();
+        let pin = fingerprint(&ed25519(1));
+        assert_eq!(known.host("node1", 22, Some(&pin)).judge(&ed25519(1)), Verdict::Revoked);
+        let other = format!("node1 {}\n@revoked node2 {}", entry(1), entry(1));
+        assert_eq!(judge(&other, "node1", 22, 1), Verdict::Known);
+    }
+
+    #[test]
+    fn a_marked_line_that_cannot_be_read_stops() {
+        for (text, line) in [
+            ("@revoked", 1),
+            ("\n@revoked * ssh-ed25519", 2),
+            ("@revoked * ssh-ed25519 !!!", 1),
+            ("@revoked * ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAEB", 1),
+            ("@Revoked * ssh-ed25519 AAAA", 1),
+            ("#\n#\n  @cert-authority * ssh-ed25519 AAA=", 3),
+        ] {
+            assert_eq!(KnownHosts::parse(text), Err(KnownHostsError::MarkedLine { line }), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_lines_that_cannot_be_read_are_passed_over() {
+        let text =
+            format!("# node1\nnode1\nnode1 ssh-ed25519\nnode1 ssh-rsa !!\n\t node1\t {}\r\n", entry(1));
+        assert_eq!(judge(&text, "node1", 22, 1), Verdict::Known);
+    }
+
+    #[test]
+    fn old_and_new_keys_of_one_type_are_both_known() {
+        let text = format!("node1 {}\nnode1 {}", entry(1), entry(2));
+        assert_eq!(judge(&text, "node1", 22, 1), Verdict::Known);
+        assert_eq!(judge(&text, "node1", 22, 2), Verdict::Known);
+        assert_eq!(judge(&text, "node1", 22, 3), Verdict::Changed);
+    }
+
+    #[test]
+    fn an_authority_is_no_key_and_a_pin_stands_in_place_of_both() {
+        let text = format!("@cert-authority *.example.test {}", entry(1));
+        let known = KnownHosts::parse(&text).unwrap();
+        let host = known.host("a.example.test", 22, None);
+        assert!(host.has_authorities() && host.is_authority(&ed25519(1)) && !host.is_authority(&ed25519(2)));
+        assert_eq!(host.judge(&ed25519(1)), Verdict::Unknown);
+        assert!(!known.host("a.other.test", 22, None).has_authorities());
+
+        let pin = fingerprint(&ed25519(3));
+        let pinned = known.host("a.example.test", 22, Some(&pin));
+        assert!(!pinned.has_authorities());
+        assert_eq!(pinned.judge(&ed25519(3)), Verdict::Known);
+        assert_eq!(pinned.judge(&ed25519(1)), Verdict::Changed);
+    }
+
+    #[test]
+    fn known_types_come_first() {
+        let rsa = STANDARD.encode(key("ssh-rsa", 1));
+        let known = KnownHosts::parse(&format!("node1 ssh-rsa {rsa}\nnode2 {}", entry(1))).unwrap();
+        assert_eq!(known.host("node1", 22, None).key_types(), ["ssh-rsa"]);
+        assert_eq!(known.host("node3", 22, None).key_types(), [""; 0]);
+    }
+}

@@ -1,0 +1,98 @@
+//! A session on this machine: `/bin/sh -c` in place of what sshd would run, with the same bounds and time limits.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Child;
+
+use super::input::SendError;
+use super::{Command, Connect, ConnectError, Exit, Output, STDERR_BYTES, Session, SessionError};
+use crate::visit::Dialect;
+
+/// Every node is this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Local;
+
+impl Connect for Local {
+    type Session = Self;
+
+    async fn connect(&self, _: &str) -> Result<Self, ConnectError> {
+        Ok(Self)
+    }
+}
+
+impl Session for Local {
+    async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
+        let mut shell = tokio::process::Command::new(Path::new("/bin/sh"));
+        shell.arg("-c").arg(command.text).kill_on_drop(true);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A Ctrl-C on the terminal is for the collector alone, which then cleans up.
+        #[cfg(unix)]
+        shell.process_group(0);
+        let mut child = shell.spawn().map_err(|error| SessionError::Refused(format!("/bin/sh: {error}")))?;
+        match tokio::time::timeout(command.limit, drive(&mut child, command)).await {
+            Ok(output) => output,
+            Err(_) => Err(SessionError::TimedOut(command.limit)),
+        }
+    }
+
+    fn host_key(&self) -> Option<&str> {
+        None
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Posix)
+    }
+
+    async fn close(self) {}
+}
+
+async fn drive(child: &mut Child, command: Command<'_>) -> Result<Output, SessionError> {
+    let gone = || SessionError::Lost("the shell has no pipes".to_owned());
+    let mut stdin = child.stdin.take().ok_or_else(gone)?;
+    let stdout = child.stdout.take().ok_or_else(gone)?;
+    let stderr = child.stderr.take().ok_or_else(gone)?;
+    let send = async move {
+        match command.input {
+            Some(input) => match input.send(&mut stdin).await {
+                Err(SendError::Here(error)) => Err(SessionError::Input(error)),
+                Ok(()) | Err(SendError::There(_)) => Ok(()),
+            },
+            None => Ok(()),
+        }
+    };
+    let ((), stdout, stderr) =
+        tokio::try_join!(send, whole(stdout, command.output_limit), beginning(stderr))?;
+    let status = child.wait().await.map_err(lost)?;
+    Ok(Output { exit: exit(status), stdout, stderr })
+}
+
+/// Everything, or an error as soon as it is too much.
+async fn whole(reader: impl AsyncRead + Unpin, limit: usize) -> Result<Vec<u8>, SessionError> {
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(limit as u64 + 1);
+    reader.read_to_end(&mut bytes).await.map_err(lost)?;
+    if bytes.len() > limit { Err(SessionError::OutputTooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// The first bytes; what follows is read and forgotten, so that nobody waits.
+async fn beginning(mut reader: impl AsyncRead + Unpin) -> Result<Vec<u8>, SessionError> {
+    let mut bytes = Vec::new();
+    (&mut reader).take(STDERR_BYTES as u64).read_to_end(&mut bytes).await.map_err(lost)?;
+    tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.map_err(lost)?;
+    Ok(bytes)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
+fn lost(error: std::io::Error) -> SessionError {
+    SessionError::Lost(error.to_string())
+}
+
+fn exit(status: std::process::ExitStatus) -> Exit {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Exit::Signal(signal.to_string());
+    }
+    status.code().and_then(|code| u32::try_from(code).ok()).map_or(Exit::Unknown, Exit::Code)
+}

@@ -1,0 +1,221 @@
+//! What a visit needs of a node: run a command there, feed it, read it. Over SSH ([`Client`]) or, for `assay demo`, as a
+//! local process ([`Local`]).
+//!
+//! This folder is the only one that opens sockets or names russh.
+
+mod algorithms;
+mod check;
+mod client;
+pub mod host_keys;
+mod input;
+mod local;
+mod login;
+
+use std::time::Duration;
+
+pub use client::{Client, Connector, Limits, Target};
+pub use input::{Input, Part};
+pub use local::Local;
+pub use login::{Login, LoginError, Passphrase};
+
+/// A way to reach nodes.
+pub trait Connect: Send + Sync + 'static {
+    /// What a connection gives.
+    type Session: Session;
+
+    /// Reaches the node of that name.
+    fn connect(&self, node: &str) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+}
+
+/// A connection to a node.
+pub trait Session: Send {
+    /// Runs a command in the node's shell, feeds it `input`, and waits for its end.
+    ///
+    /// Dropping the future abandons the command; the session can still run others.
+    fn run(&mut self, command: Command<'_>) -> impl Future<Output = Result<Output, SessionError>> + Send;
+
+    /// The fingerprint of the host key that was verified; none where there is none to verify.
+    fn host_key(&self) -> Option<&str>;
+
+    /// The language of the node's shell, where it does not depend on the node's operating system.
+    fn dialect(&self) -> Option<crate::visit::Dialect> {
+        None
+    }
+
+    /// Says good-bye; dropping the session hangs up.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A command for a node's shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'a> {
+    /// The text that the shell gets.
+    pub text: &'a str,
+    /// What the command reads.
+    pub input: Option<&'a Input>,
+    /// How long it may take.
+    pub limit: Duration,
+    /// How many bytes it may write to its standard output.
+    pub output_limit: usize,
+}
+
+/// What a command left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// Its standard output, whole.
+    pub stdout: Vec<u8>,
+    /// The first [`STDERR_BYTES`] of its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// The standard error as text for people: cleaned, and cut where it is long.
+    pub fn complaint(&self) -> String {
+        crate::report::clean::block(
+            String::from_utf8_lossy(&self.stderr).trim(),
+            crate::report::clean::MESSAGE,
+        )
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this status.
+    Code(u32),
+    /// A signal killed it.
+    Signal(String),
+    /// The node did not say; never a success.
+    Unknown,
+}
+
+/// Bytes of a command's standard error that are kept; more says nothing new.
+pub const STDERR_BYTES: usize = 64 << 10;
+
+/// A command could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The connection is gone.
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    /// It took longer than it may.
+    #[error("no end after {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// It wrote more than it may.
+    #[error("more than {0} bytes of output")]
+    OutputTooLarge(usize),
+    /// The node refuses to run commands.
+    #[error("the node refuses to run commands: {0}")]
+    Refused(String),
+    /// What was to be sent could not be read here.
+    #[error("reading what is to be sent")]
+    Input(#[source] std::io::Error),
+}
+
+/// A node could not be reached, or is not to be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address leads nowhere, or nobody answers as SSH does.
+    #[error("{address} port {port}: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// Where.
+        port: u16,
+        /// Why.
+        reason: String,
+    },
+    /// No step of the connection may take this long.
+    #[error("{address} port {port}: no {step} within {} s", .limit.as_secs())]
+    TimedOut {
+        /// Where.
+        address: String,
+        /// Where.
+        port: u16,
+        /// What was waited for.
+        step: &'static str,
+        /// How long.
+        limit: Duration,
+    },
+    /// Both sides know no common algorithm.
+    #[error("{address} port {port}: no common {kind}; it offers {theirs}")]
+    NoCommonAlgorithm {
+        /// Where.
+        address: String,
+        /// Where.
+        port: u16,
+        /// What kind of algorithm.
+        kind: String,
+        /// What the node offers.
+        theirs: String,
+    },
+    /// No key is known for the host.
+    #[error("no host key is known for {name}; it shows {shown}")]
+    HostKeyUnknown {
+        /// The name that was looked for.
+        name: String,
+        /// The fingerprint it shows.
+        shown: String,
+    },
+    /// The host shows another key than the one that is known.
+    #[error("{name} shows the host key {shown}; known is {}", .known.join(", "))]
+    HostKeyChanged {
+        /// The name that was looked for.
+        name: String,
+        /// The fingerprints it shows.
+        shown: String,
+        /// The fingerprints that are known.
+        known: Vec<String>,
+    },
+    /// The host shows a key that is revoked.
+    #[error("{name} shows the host key {shown}, which is marked @revoked")]
+    HostKeyRevoked {
+        /// The name that was looked for.
+        name: String,
+        /// The fingerprint it shows.
+        shown: String,
+    },
+    /// The host shows a certificate that does not hold.
+    #[error("{name} shows a host certificate that does not hold: {reason}")]
+    HostCertificate {
+        /// The name that was looked for.
+        name: String,
+        /// The fingerprint of its key.
+        shown: String,
+        /// Why.
+        reason: String,
+    },
+    /// The login was refused.
+    #[error("login {user:?} was refused; tried {tried}")]
+    AuthRefused {
+        /// The login.
+        user: String,
+        /// The keys that were tried.
+        tried: String,
+    },
+    /// The SSH agent on this machine does not answer.
+    #[error("the SSH agent on this machine: {0}")]
+    Agent(String),
+    /// The jump host could not be reached, or is not to be trusted.
+    #[error("jump host {jump}")]
+    Jump {
+        /// The jump host.
+        jump: String,
+        /// What went wrong there.
+        #[source]
+        source: Box<ConnectError>,
+    },
+}
+
+impl ConnectError {
+    /// Whether it may be gone at the next try.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Jump { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Stopping a run: Ctrl-C, or the signal that asks a program to end. The first stops and cleans up, the second gives up.
+
+use tokio::sync::watch;
+
+/// Says whether the run is to stop. Clones share one answer.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    receiver: watch::Receiver<bool>,
+}
+
+/// Stops a run.
+#[derive(Debug)]
+pub struct Stopper {
+    sender: watch::Sender<bool>,
+}
+
+impl Stop {
+    /// A stop, and what triggers it.
+    pub fn new() -> (Stopper, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (Stopper { sender }, Self { receiver })
+    }
+
+    /// Whether the run is to stop.
+    pub fn is_requested(&self) -> bool {
+        *self.receiver.borrow()
+    }
+
+    /// Waits until the run is to stop.
+    pub async fn requested(&self) {
+        let mut receiver = self.receiver.clone();
+        if receiver.wait_for(|stop| *stop).await.is_err() {
+            // Nobody can stop the run any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Stopper {
+    /// Stops the run.
+    pub fn stop(&self) {
+        self.sender.send_replace(true);
+    }
+}
+
+/// Waits for signals for as long as the run lasts: the first stops it, the second ends the process at once, which leaves
+/// the clean-up to `assay cleanup`.
+pub async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
+    signal().await;
+    say("stopping: cleaning up on the nodes that are being visited; once more to leave without");
+    stopper.stop();
+    signal().await;
+    say("left without cleaning up; assay cleanup finishes it");
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn wait(signal: std::io::Result<Signal>) {
+        match signal {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // A signal that cannot be watched for keeps its usual meaning.
+            Err(_) => std::future::pending().await,
+        }
+    }
+    tokio::select! {
+        () = wait(signal(SignalKind::interrupt())) => {}
+        () = wait(signal(SignalKind::terminate())) => {}
+        () = wait(signal(SignalKind::hangup())) => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,240 @@
+//! Deterministic tar archives: the same files always give the same bytes, so that their digest says what was sent.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{self, SHA256};
+
+use crate::ssh::Input;
+
+/// An archive as it grows. Entries are written in the order they are added.
+#[derive(Debug, Default)]
+pub struct Archive {
+    input: Input,
+    folders: BTreeSet<String>,
+}
+
+/// An archive cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// A folder or file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something is neither file nor folder.
+    #[error("{}: neither a regular file nor a folder; put the file itself here", path.display())]
+    NotAFile {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A name that not every node can have.
+    #[error("{}: names are UTF-8 without control characters and backslashes, and not that long", path.display())]
+    Name {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+/// The time of every entry, 2000-01-01: after the times that tar programs warn about.
+const MTIME: u64 = 946_684_800;
+
+/// How deep folders may nest: an image layout needs three.
+const DEPTH: usize = 16;
+
+impl Archive {
+    /// Adds a file whose bytes are `content`.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Name`]
+    pub fn add(&mut self, name: &str, mode: u32, content: &Input) -> Result<(), ArchiveError> {
+        for (at, _) in name.match_indices('/') {
+            let folder = name.get(..=at).unwrap_or_default();
+            if self.folders.insert(folder.to_owned()) {
+                self.header(folder, tar::EntryType::Directory, 0o700, 0)?;
+            }
+        }
+        self.header(name, tar::EntryType::Regular, mode, content.size())?;
+        self.input.append(content);
+        let rest = content.size() % 512;
+        if rest != 0 {
+            self.input.bytes(vec![0; usize::try_from(512 - rest).unwrap_or_default()]);
+        }
+        Ok(())
+    }
+
+    /// The finished archive.
+    pub fn finish(mut self) -> Input {
+        self.input.bytes(vec![0; 1024]);
+        self.input
+    }
+
+    fn header(&mut self, name: &str, kind: tar::EntryType, mode: u32, size: u64) -> Result<(), ArchiveError> {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).map_err(|_| ArchiveError::Name { path: PathBuf::from(name) })?;
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(MTIME);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_cksum();
+        self.input.bytes(header.as_bytes().to_vec());
+        Ok(())
+    }
+}
+
+/// Every regular file below `folder`, by its path from there with `/`, sorted.
+///
+/// # Errors
+/// [`ArchiveError`], also where something else than files and folders is there: leaving it out would be silent.
+pub fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
+    let mut found = Vec::new();
+    walk(folder, "", 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn walk(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut Vec<(String, PathBuf)>,
+) -> Result<(), ArchiveError> {
+    let unreadable = |source| ArchiveError::Unreadable { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        let name = entry.file_name().into_string().ok();
+        let name = name.filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'));
+        let Some(name) = name.filter(|_| depth < DEPTH) else {
+            return Err(ArchiveError::Name { path });
+        };
+        let name = format!("{prefix}{name}");
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_dir() {
+            walk(&path, &format!("{name}/"), depth + 1, found)?;
+        } else if kind.is_file() {
+            found.push((name, path));
+        } else {
+            return Err(ArchiveError::NotAFile { path });
+        }
+    }
+    Ok(())
+}
+
+/// A file as input, read when it is sent.
+///
+/// # Errors
+/// [`ArchiveError::Unreadable`]
+pub fn file(path: &Path) -> Result<Input, ArchiveError> {
+    let unreadable = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ArchiveError::NotAFile { path: path.to_owned() });
+    }
+    let mut input = Input::default();
+    input.file(path.to_owned(), metadata.len());
+    Ok(input)
+}
+
+/// The SHA-256 of an input in lower-case hex.
+///
+/// # Errors
+/// [`std::io::Error`] where a file cannot be read.
+pub fn sha256(input: &Input) -> std::io::Result<String> {
+    let mut context = digest::Context::new(&SHA256);
+    input.read(|bytes| context.update(bytes))?;
+    Ok(hex(context.finish().as_ref()))
+}
+
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Input {
+        let mut input = Input::default();
+        input.bytes(text.as_bytes().to_vec());
+        input
+    }
+
+    fn collect(input: &Input) -> Vec<u8> {
+        let mut all = Vec::new();
+        input.read(|bytes| all.extend_from_slice(bytes)).unwrap();
+        all
+    }
+
+    #[test]
+    fn an_archive_reads_back_and_is_always_the_same() {
+        let make = || {
+            let mut archive = Archive::default();
+            archive.add("trust/crls/a", 0o600, &bytes("one")).unwrap();
+            archive.add("trust/b", 0o600, &bytes("")).unwrap();
+            archive.add("agent", 0o700, &bytes(&"x".repeat(513))).unwrap();
+            collect(&archive.finish())
+        };
+        let archive = make();
+        assert_eq!(archive, make());
+        let mut read = tar::Archive::new(archive.as_slice());
+        let entries: Vec<_> = read
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let path = entry.path().unwrap().to_string_lossy().into_owned();
+                (path, entry.header().mode().unwrap(), entry.size())
+            })
+            .collect();
+        let want = [
+            ("trust/", 0o700, 0),
+            ("trust/crls/", 0o700, 0),
+            ("trust/crls/a", 0o600, 3),
+            ("trust/b", 0o600, 0),
+            ("agent", 0o700, 513),
+        ];
+        assert_eq!(entries, want.map(|(path, mode, size)| (path.to_owned(), mode, size)));
+    }
+
+    #[test]
+    fn only_files_and_folders_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        std::fs::write(folder.path().join("b/z"), "1").unwrap();
+        std::fs::write(folder.path().join("a"), "22").unwrap();
+        let names: Vec<_> = files(folder.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b/z"]);
+        assert_eq!(sha256(&file(&folder.path().join("a")).unwrap()).unwrap(), {
+            hex(digest::digest(&SHA256, b"22").as_ref())
+        });
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
+            assert!(matches!(files(folder.path()), Err(ArchiveError::NotAFile { .. })));
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "1").unwrap();
+        let input = file(&path).unwrap();
+        for changed in ["", "22"] {
+            std::fs::write(&path, changed).unwrap();
+            assert!(sha256(&input).is_err());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Cleaning up: end what still runs, remove the folder, and have the node prove that it is gone.
+
+use std::time::Duration;
+
+use assay_shared::report::{CleanUp, CleanUpResult};
+
+use super::deploy::{OUTPUT_BYTES, said};
+use super::{Dialect, Plan, Traces, dialects, posix, powershell, with_sources};
+use crate::nodes::Node;
+use crate::report::clean;
+use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
+
+/// The folders of every run, as a pattern.
+pub const ANY_FOLDER: &str = "assay-????????T??????Z-????????????????-????????????????";
+
+/// How often a lost node is looked for again, and how long after the last time. It may just have been restarted.
+const RETURNS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// Cleans up after a visit, over its connection, or a new one where that is lost.
+pub(super) async fn after_visit<C: Connect>(
+    connector: &C,
+    session: Option<C::Session>,
+    node: &Node,
+    plan: &Plan,
+    traces: &Traces,
+    name: &str,
+) -> CleanUp {
+    let mut unknown = "the connection was lost".to_owned();
+    let finish = |clean_up: CleanUp| {
+        let folder = traces.folder.clone().or(clean_up.folder);
+        let result = match clean_up.result {
+            // The node was asked and there was nothing.
+            CleanUpResult::Removed if folder.is_none() => CleanUpResult::NotNeeded,
+            result => result,
+        };
+        CleanUp { result, folder, message: clean_up.message }
+    };
+    if let Some(mut session) = session {
+        match clean_up(&mut session, node, name, traces.dialect, plan.limits.step).await {
+            Ok(clean_up) => {
+                session.close().await;
+                return finish(clean_up);
+            }
+            Err(error) => unknown = with_sources(&error),
+        }
+    }
+    for wait in RETURNS {
+        tokio::time::sleep(wait).await;
+        let result = match connector.connect(&node.name).await {
+            Ok(mut session) => {
+                let result = clean_up(&mut session, node, name, traces.dialect, plan.limits.step).await;
+                session.close().await;
+                result.map_err(|error| with_sources(&error))
+            }
+            Err(error) => Err(with_sources(&error)),
+        };
+        match result {
+            Ok(clean_up) => return finish(clean_up),
+            Err(error) => unknown = error,
+        }
+    }
+    CleanUp {
+        result: CleanUpResult::Unknown,
+        folder: Some(traces.folder.clone().unwrap_or_else(|| name.to_owned())),
+        message: Some(clean::message(&unknown)),
+    }
+}
+
+/// Removes the folders of that name, which may be a pattern.
+///
+/// # Errors
+/// [`SessionError`] where the node could not be asked.
+pub async fn clean_up(
+    session: &mut impl Session,
+    node: &Node,
+    name: &str,
+    dialect: Option<Dialect>,
+    limit: Duration,
+) -> Result<CleanUp, SessionError> {
+    let dialects = match dialect {
+        Some(dialect) => vec![dialect],
+        None => dialects(session, node.os).to_vec(),
+    };
+    let mut answer = None;
+    for dialect in dialects {
+        let command = match dialect {
+            Dialect::Posix => posix::clean_up(node.sudo, name),
+            Dialect::PowerShell => powershell::clean_up(name),
+        };
+        let output =
+            session.run(Command { text: &command, input: None, limit, output_limit: OUTPUT_BYTES }).await?;
+        let read = read(&output);
+        let done = read.result == CleanUpResult::Removed || output.stdout.starts_with(b"assay-");
+        answer = Some(read);
+        if done {
+            break;
+        }
+    }
+    Ok(answer.unwrap_or(CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
+}
+
+/// What the node says: gone is only what it says is gone.
+fn read(output: &Output) -> CleanUp {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let line = |prefix: &str| {
+        let found = stdout.lines().find_map(|line| line.strip_prefix(prefix));
+        found.map(clean::name)
+    };
+    let clean = stdout.lines().any(|line| line == "assay-clean");
+    if clean && output.exit == Exit::Code(0) {
+        return CleanUp { result: CleanUpResult::Removed, folder: line("assay-removed "), message: None };
+    }
+    let message = match output.exit {
+        Exit::Code(posix::FOLDER_LEFT) => format!("the folder could not be removed: {}", said(output)),
+        Exit::Code(posix::PROCESS_LEFT) => {
+            format!("a process in the folder could not be ended: {}", said(output))
+        }
+        _ => format!("the node did not say that the folder is gone: {}", said(output)),
+    };
+    CleanUp {
+        result: CleanUpResult::Failed,
+        folder: line("assay-left "),
+        message: Some(clean::block(&message, clean::MESSAGE)),
+    }
+}

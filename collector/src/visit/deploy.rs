@@ -1,0 +1,216 @@
+//! Deploying: find out what the node is, make a folder there, upload into it, and check what arrived.
+
+use assay_shared::report::Outcome;
+
+use super::payload::{Shipment, in_lines};
+use super::platform::Platform;
+use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
+use crate::journal::{Journal, State};
+use crate::nodes::Node;
+use crate::report::clean;
+use crate::ssh::{Command, Exit, Input, Output, Session};
+
+/// What stands on the node.
+pub(super) struct Deployed<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) platform: Platform,
+    pub(super) folder: String,
+    pub(super) shipment: &'a Shipment,
+}
+
+/// Bytes that a command of ours prints; it is some lines.
+pub(super) const OUTPUT_BYTES: usize = 64 << 10;
+
+pub(super) async fn deploy<'a>(
+    session: &mut impl Session,
+    node: &Node,
+    plan: &'a Plan,
+    journal: &Journal,
+    name: &str,
+    traces: &mut Traces,
+) -> Result<Deployed<'a>, Failure> {
+    let mut found = None;
+    for dialect in dialects(session, node.os) {
+        found = prepare(session, node, plan, journal, name, *dialect, traces).await?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some((dialect, platform, folder)) = found else {
+        return Err(Failure::new(
+            Outcome::Unsupported,
+            "the node's shell is neither a POSIX shell nor Windows'".to_owned(),
+            "give the login such a shell, and see what it prints at login",
+        ));
+    };
+    traces.folder = Some(folder.clone());
+    journal.record(&node.name, &folder, State::Made).await;
+    // The platform is one of those that were asked for, which are those there are shipments for.
+    let shipment = plan.payload.shipment(platform).ok_or_else(|| unsupported(&platform.to_string(), plan))?;
+    upload(session, node, plan, dialect, &folder, shipment).await?;
+    Ok(Deployed { dialect, platform, folder, shipment })
+}
+
+/// Makes the folder; nothing where the node does not speak the dialect.
+async fn prepare(
+    session: &mut impl Session,
+    node: &Node,
+    plan: &Plan,
+    journal: &Journal,
+    name: &str,
+    dialect: Dialect,
+    traces: &mut Traces,
+) -> Result<Option<(Dialect, Platform, String)>, Failure> {
+    let platforms: Vec<Platform> = plan.payload.platforms().collect();
+    let sizes = platforms.iter().filter_map(|platform| plan.payload.shipment(*platform));
+    // What is unpacked, and on Windows the archive beside it, with some air.
+    let needed = sizes.map(|shipment| shipment.archive.size()).max().unwrap_or(0) + (1 << 20);
+    let request = Prepare { sudo: node.sudo, name, needed, platforms: &platforms };
+    let command = match dialect {
+        Dialect::Posix => posix::prepare(&request),
+        Dialect::PowerShell => powershell::prepare(&request),
+    };
+    // From here on something may be there, even if no answer comes.
+    journal.record(&node.name, name, State::Started).await;
+    traces.recorded = true;
+    traces.touched = true;
+    traces.dialect = Some(dialect);
+    let output = session
+        .run(Command { text: &command, input: None, limit: plan.limits.step, output_limit: OUTPUT_BYTES })
+        .await
+        .map_err(|error| Failure::step("preparing", &error))?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let read = |line| match dialect {
+        Dialect::Posix => posix::platform(line),
+        Dialect::PowerShell => powershell::platform(line),
+    };
+    let Some(platform) = stdout.lines().find_map(read) else {
+        return Ok(None);
+    };
+    traces.platform = platform.ok();
+    let platform = match platform {
+        Ok(platform) if plan.payload.shipment(platform).is_some() => platform,
+        other => {
+            // The script ends before it makes a folder on a platform there is no agent for; PowerShell's does not ask.
+            traces.touched = dialect == Dialect::PowerShell;
+            let said = other.map_or_else(|said| clean::line(said, 80), |platform| platform.to_string());
+            return Err(unsupported(&said, plan));
+        }
+    };
+    let folder = |line| match dialect {
+        Dialect::Posix => posix::folder(line, name),
+        Dialect::PowerShell => powershell::folder(line, name),
+    };
+    match stdout.lines().find_map(folder) {
+        Some(folder) => Ok(Some((dialect, platform, folder.to_owned()))),
+        None => {
+            let failure = no_folder(node, &output, &stdout);
+            // Where sudo refuses, nothing was made, and it would refuse the clean-up as well.
+            traces.touched = failure.outcome != Outcome::SudoRefused;
+            Err(failure)
+        }
+    }
+}
+
+fn unsupported(platform: &str, plan: &Plan) -> Failure {
+    let have: Vec<String> = plan.payload.platforms().map(|platform| platform.to_string()).collect();
+    Failure::new(
+        Outcome::Unsupported,
+        format!("the node is {platform}; there are agents for {}", have.join(", ")),
+        "name an agent for it with --agent",
+    )
+}
+
+fn no_folder(node: &Node, output: &Output, stdout: &str) -> Failure {
+    let places: Vec<String> = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("assay-place "))
+        .map(|place| clean::line(place, 200))
+        .collect();
+    if output.exit == Exit::Code(posix::NO_PLACE) {
+        let message = format!("no place for the agent: {}", places.join(", "));
+        let noexec = !places.is_empty() && places.iter().all(|place| place.ends_with(" noexec"));
+        return if noexec {
+            Failure::new(Outcome::AgentFailed, message, "mount one of these without noexec")
+        } else {
+            Failure::new(
+                Outcome::UploadFailed,
+                message,
+                "make room in one of these, or let the login write there",
+            )
+        };
+    }
+    if node.sudo && places.is_empty() {
+        return Failure::new(
+            Outcome::SudoRefused,
+            format!("sudo: {}", said(output)),
+            "let the login use sudo without a password, or log in as root with sudo = false",
+        );
+    }
+    Failure::new(
+        Outcome::UploadFailed,
+        format!("making the folder: {}", said(output)),
+        "see the node's own log",
+    )
+}
+
+async fn upload(
+    session: &mut impl Session,
+    node: &Node,
+    plan: &Plan,
+    dialect: Dialect,
+    folder: &str,
+    shipment: &Shipment,
+) -> Result<(), Failure> {
+    let lines: Input;
+    let (command, input) = match dialect {
+        Dialect::Posix => (posix::upload(node.sudo, folder, &shipment.sums_sha256), &shipment.archive),
+        Dialect::PowerShell => {
+            let input = |error| Failure::step("uploading", &crate::ssh::SessionError::Input(error));
+            lines = in_lines(&shipment.archive).map_err(input)?;
+            (powershell::upload(folder, &shipment.sums_sha256), &lines)
+        }
+    };
+    let output = session
+        .run(Command {
+            text: &command,
+            input: Some(input),
+            limit: plan.limits.upload,
+            output_limit: OUTPUT_BYTES,
+        })
+        .await
+        .map_err(|error| Failure::step("uploading", &error))?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if output.exit == Exit::Code(0) && stdout.lines().any(|line| line == "assay-uploaded") {
+        return Ok(());
+    }
+    let complaint = said(&output);
+    Err(match output.exit {
+        Exit::Code(posix::OTHER_BYTES) => Failure::new(
+            Outcome::UploadFailed,
+            format!("other bytes arrived than were sent: {complaint}"),
+            "see whether the disk is full or failing, and that sha256sum is there",
+        ),
+        Exit::Code(posix::CANNOT_RUN) => Failure::new(
+            Outcome::AgentFailed,
+            format!("the agent does not run there: {complaint}"),
+            "use the static release build, and see what forbids it (SELinux, AppArmor, fapolicyd)",
+        ),
+        _ => Failure::new(
+            Outcome::UploadFailed,
+            format!("unpacking: {complaint}"),
+            "make room on the node, and see that tar is there",
+        ),
+    })
+}
+
+/// What the node said about a failure, never empty.
+pub(super) fn said(output: &Output) -> String {
+    let complaint = output.complaint();
+    match (&output.exit, complaint.is_empty()) {
+        (_, false) => complaint,
+        (Exit::Code(code), true) => format!("exit status {code}"),
+        (Exit::Signal(signal), true) => format!("killed by signal {signal}"),
+        (Exit::Unknown, true) => "no exit status".to_owned(),
+    }
+}

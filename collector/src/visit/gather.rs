@@ -1,0 +1,383 @@
+//! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
+//! were sent, and agrees with itself and with the agent's exit status. What is accepted is cleaned of control characters.
+
+use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
+use assay_shared::time::UnixTime;
+use serde_json::Value;
+
+use super::platform::Platform;
+use crate::report::clean;
+
+/// Bytes of a node report. An image with one signature takes some 3 KiB, so this is 20,000 of them; the largest nodes hold
+/// some hundreds.
+pub const REPORT_BYTES: usize = 64 << 20;
+
+/// Letters of one text in a report: a subject, a message, a reference. Longer ones are cut.
+const TEXT_LETTERS: usize = 8 << 10;
+
+/// What a report must say to be the one that was asked for.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The run's id.
+    pub run_id: String,
+    /// The digest of the agent that was sent.
+    pub agent_sha256: String,
+    /// The digests of the bundles that were sent, in order.
+    pub bundles: Vec<String>,
+    /// The digests of the trust policy documents that were sent.
+    pub policies: Vec<String>,
+    /// The verification time that was asked for.
+    pub at: Option<UnixTime>,
+    /// What the node runs on.
+    pub platform: Platform,
+}
+
+/// The report is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum BadReport {
+    /// It is no node report.
+    #[error("not a node report: {0}")]
+    Malformed(String),
+    /// It has another schema.
+    #[error("the report's schema is {0:?}, not {NODE_REPORT_SCHEMA:?}")]
+    Schema(String),
+    /// It is of another run.
+    #[error("the report is of run {found:?}, not of {expected:?}")]
+    Run {
+        /// What it says.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
+    /// Another agent made it.
+    #[error("the report names the agent {found:?}, not the one that was sent")]
+    Agent {
+        /// What it says.
+        found: Option<String>,
+    },
+    /// Other inputs were used.
+    #[error("the report's {what} are not those that were sent")]
+    Inputs {
+        /// Which inputs.
+        what: &'static str,
+    },
+    /// It was judged at another time.
+    #[error("the report was judged at {found}, not at {expected}")]
+    VerifiedAt {
+        /// What it says.
+        found: UnixTime,
+        /// What was asked for.
+        expected: UnixTime,
+    },
+    /// It is of another kind of node.
+    #[error("the report is of {found}, the node is {expected}")]
+    Platform {
+        /// What it says.
+        found: String,
+        /// What was detected.
+        expected: Platform,
+    },
+    /// Its counts are not those of its images.
+    #[error("the report's summary is not that of its images")]
+    Summary,
+    /// An image's verdict contradicts itself.
+    #[error("the report contradicts itself about {image}: {contradiction}")]
+    Contradiction {
+        /// The image's digest.
+        image: String,
+        /// How.
+        contradiction: &'static str,
+    },
+    /// The agent's exit status says something else.
+    #[error("the agent's exit status is {found}, its report means {expected}")]
+    ExitStatus {
+        /// What it exited with.
+        found: u32,
+        /// What its report means.
+        expected: u8,
+    },
+}
+
+/// Reads a report that this run asked for.
+///
+/// # Errors
+/// [`BadReport`]
+pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport, BadReport> {
+    let report = read(bytes)?;
+    if report.run.id != expected.run_id {
+        return Err(BadReport::Run { found: report.run.id, expected: expected.run_id.clone() });
+    }
+    if report.agent.sha256.as_ref() != Some(&expected.agent_sha256) {
+        return Err(BadReport::Agent { found: report.agent.sha256 });
+    }
+    if !expected.policies.contains(&report.inputs.trust_policy.sha256) {
+        return Err(BadReport::Inputs { what: "trust policy" });
+    }
+    // Without a store there was nothing to read the bundles for, and the report lists none.
+    let unread = report.images.is_empty() && report.inputs.bundles.is_empty();
+    let bundles = report.inputs.bundles.iter().map(|bundle| &bundle.sha256);
+    if !unread && !bundles.eq(&expected.bundles) {
+        return Err(BadReport::Inputs { what: "bundles" });
+    }
+    if let Some(at) = expected.at
+        && report.run.verified_at != at
+    {
+        return Err(BadReport::VerifiedAt { found: report.run.verified_at, expected: at });
+    }
+    let found = format!("{}/{}", report.node.os, report.node.architecture);
+    if found != expected.platform.to_string() {
+        return Err(BadReport::Platform { found, expected: expected.platform });
+    }
+    let means = report.verdict().number();
+    if exit != u32::from(means) {
+        return Err(BadReport::ExitStatus { found: exit, expected: means });
+    }
+    Ok(report)
+}
+
+/// Reads a report that came another way: nothing is known of what was asked.
+///
+/// # Errors
+/// [`BadReport`]
+pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
+    let malformed = |error: serde_json::Error| BadReport::Malformed(error.to_string());
+    if bytes.len() > REPORT_BYTES {
+        return Err(BadReport::Malformed(format!("more than {REPORT_BYTES} bytes")));
+    }
+    // Into the types first: they refuse a member that is given twice, which a `Value` lets pass.
+    let report: NodeReport = serde_json::from_slice(bytes).map_err(malformed)?;
+    if report.schema != NODE_REPORT_SCHEMA {
+        return Err(BadReport::Schema(clean::line(&report.schema, 100)));
+    }
+    if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
+        return Err(BadReport::Summary);
+    }
+    for image in &report.images {
+        let contradiction = match image.status {
+            Status::Passed if image.reason.is_some() => "passed with a reason against it",
+            Status::Passed if !image.content.mismatched.is_empty() => "passed with content that differs",
+            Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
+            _ => continue,
+        };
+        return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
+    }
+    let mut value = serde_json::to_value(&report).map_err(malformed)?;
+    if clean_all(&mut value) { serde_json::from_value(value).map_err(malformed) } else { Ok(report) }
+}
+
+/// Cleans every text; says whether anything changed.
+fn clean_all(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => clean_one(text),
+        Value::Array(items) => items.iter_mut().fold(false, |changed, item| clean_all(item) | changed),
+        Value::Object(members) => {
+            let mut changed = false;
+            *members = std::mem::take(members)
+                .into_iter()
+                .map(|(mut name, mut value)| {
+                    changed |= clean_one(&mut name) | clean_all(&mut value);
+                    (name, value)
+                })
+                .collect();
+            changed
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn clean_one(text: &mut String) -> bool {
+    let cleaned = clean::block(text, TEXT_LETTERS);
+    let changed = cleaned != *text;
+    *text = cleaned;
+    changed
+}
+
+/// How far a node's clock is from this one's, where that is more than a few minutes: validity is judged by it.
+pub fn clock_skew(report: &NodeReport, here: UnixTime) -> Option<i64> {
+    /// Seconds within which clocks agree, the time of the way included.
+    const TOLERANCE: i64 = 300;
+    let skew = report.run.verified_at.seconds().saturating_sub(here.seconds());
+    (skew.abs() > TOLERANCE).then_some(skew)
+}
+
+/// The exit statuses with which an agent has judged.
+pub fn has_judged(exit: u32) -> bool {
+    [ExitCode::Passed, ExitCode::Failed, ExitCode::Incomplete]
+        .into_iter()
+        .any(|code| u32::from(code.number()) == exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::discriminant;
+
+    use assay_shared::oci::Digest;
+    use assay_shared::report::{
+        Agent, BundleInput, Content, Coverage, Image, Inputs, Mismatch, Node, Reason, Run, TrustPolicyInput,
+    };
+
+    use super::super::platform::Architecture;
+    use super::*;
+    use crate::nodes::Os;
+
+    fn time(seconds: i64) -> UnixTime {
+        UnixTime::from_seconds(seconds).unwrap()
+    }
+
+    fn image(status: Status, reason: Option<Reason>) -> Image {
+        Image {
+            namespace: "k8s.io".into(),
+            references: vec!["registry.example.test/a:1".into()],
+            digest: Digest::sha256(b"a"),
+            media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+            size: 1,
+            platforms: Vec::new(),
+            in_use: Vec::new(),
+            status,
+            reason,
+            message: None,
+            hint: None,
+            via: None,
+            policy: None,
+            signatures: Vec::new(),
+            content: Content::default(),
+            rootfs: None,
+        }
+    }
+
+    fn report(images: Vec<Image>) -> NodeReport {
+        NodeReport {
+            schema: NODE_REPORT_SCHEMA.into(),
+            run: Run { id: "run".into(), started: time(1), finished: time(2), verified_at: time(1) },
+            agent: Agent { version: "1".into(), target: "t".into(), sha256: Some("aa".into()) },
+            node: Node {
+                hostname: None,
+                machine_id: None,
+                os: "linux".into(),
+                architecture: "amd64".into(),
+                containerd: None,
+            },
+            inputs: Inputs {
+                store: "containerd".into(),
+                trust_policy: TrustPolicyInput { sha256: "bb".into() },
+                trust_store: Vec::new(),
+                bundles: vec![BundleInput { sha256: "cc".into(), signatures: 1 }],
+                crls: Vec::new(),
+                warnings: Vec::new(),
+            },
+            coverage: Coverage::default(),
+            summary: Summary::of(images.iter().map(|image| image.status)),
+            images,
+        }
+    }
+
+    fn expected() -> Expected {
+        Expected {
+            run_id: "run".into(),
+            agent_sha256: "aa".into(),
+            bundles: vec!["cc".into()],
+            policies: vec!["bb".into()],
+            at: Some(time(1)),
+            platform: Platform { os: Os::Linux, architecture: Architecture::Amd64 },
+        }
+    }
+
+    fn judge(report: &NodeReport, exit: u32) -> Result<NodeReport, BadReport> {
+        accept(&serde_json::to_vec(report).unwrap(), exit, &expected())
+    }
+
+    #[test]
+    fn the_report_that_was_asked_for_is_accepted() {
+        let good = report(vec![image(Status::Passed, None)]);
+        assert_eq!(judge(&good, 0).unwrap(), good);
+        let bad = report(vec![image(Status::Failed, Some(Reason::NoSignature))]);
+        assert_eq!(judge(&bad, 1).unwrap(), bad);
+        assert_eq!(judge(&report(Vec::new()), 3).unwrap(), report(Vec::new()));
+    }
+
+    #[test]
+    fn every_other_is_refused() {
+        let good = || report(vec![image(Status::Passed, None)]);
+        let change = |change: fn(&mut NodeReport)| {
+            let mut report = good();
+            change(&mut report);
+            report
+        };
+        let at = || time(0);
+        let platform = expected().platform;
+        let contradiction = || BadReport::Contradiction { image: String::new(), contradiction: "" };
+        let cases = [
+            (change(|r| r.schema = "assay/node-report/v2".into()), 0, BadReport::Schema(String::new())),
+            (change(|r| r.run.id = "other".into()), 0, {
+                BadReport::Run { found: String::new(), expected: String::new() }
+            }),
+            (change(|r| r.run.id = String::new()), 0, {
+                BadReport::Run { found: String::new(), expected: String::new() }
+            }),
+            (change(|r| r.agent.sha256 = None), 0, BadReport::Agent { found: None }),
+            (change(|r| r.agent.sha256 = Some("ab".into())), 0, BadReport::Agent { found: None }),
+            (change(|r| r.inputs.trust_policy.sha256 = "b".into()), 0, BadReport::Inputs { what: "" }),
+            (change(|r| r.inputs.bundles.clear()), 0, BadReport::Inputs { what: "" }),
+            (change(|r| r.run.verified_at = time(9)), 0, {
+                BadReport::VerifiedAt { found: at(), expected: at() }
+            }),
+            (change(|r| r.node.os = "windows".into()), 0, {
+                BadReport::Platform { found: String::new(), expected: platform }
+            }),
+            (change(|r| r.summary.passed = 2), 0, BadReport::Summary),
+            (change(|r| r.images.clear()), 0, BadReport::Summary),
+            (good(), 1, BadReport::ExitStatus { found: 0, expected: 0 }),
+            (good(), 3, BadReport::ExitStatus { found: 0, expected: 0 }),
+            (report(vec![image(Status::Passed, Some(Reason::Expiry))]), 0, contradiction()),
+            (report(vec![image(Status::Failed, None)]), 1, contradiction()),
+            (
+                change(|r| {
+                    r.images[0].content.mismatched = vec![Mismatch {
+                        digest: Digest::sha256(b"b"),
+                        media_type: String::new(),
+                        found: String::new(),
+                    }];
+                }),
+                0,
+                contradiction(),
+            ),
+        ];
+        for (number, (report, exit, why)) in cases.into_iter().enumerate() {
+            let error = judge(&report, exit).unwrap_err();
+            assert_eq!(discriminant(&error), discriminant(&why), "case {number}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_report_is_refused() {
+        let good = serde_json::to_string(&report(Vec::new())).unwrap();
+        for text in [
+            String::new(),
+            "{}".to_owned(),
+            format!("{good}{good}"),
+            good.replace("\"images\":[]", "\"images\":[],\"images\":[]"),
+            good.get(..good.len() - 1).unwrap().to_owned(),
+            "[".repeat(100_000),
+        ] {
+            assert!(matches!(read(text.as_bytes()), Err(BadReport::Malformed(_))), "{text:.80}");
+        }
+        assert!(matches!(read(&vec![b' '; REPORT_BYTES + 1]), Err(BadReport::Malformed(_))));
+    }
+
+    #[test]
+    fn texts_are_cleaned() {
+        let mut dirty = report(Vec::new());
+        dirty.node.hostname = Some("a\u{1b}[31m".into());
+        dirty.inputs.warnings = vec!["w".repeat(TEXT_LETTERS + 1)];
+        let clean = judge(&dirty, 3).unwrap();
+        assert_eq!(clean.node.hostname.as_deref(), Some("a\\u{1b}[31m"));
+        assert!(clean.inputs.warnings[0].contains('…'));
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_noticed() {
+        let report = report(Vec::new());
+        assert_eq!(clock_skew(&report, time(200)), None);
+        assert_eq!(clock_skew(&report, time(1001)), Some(-1000));
+    }
+}

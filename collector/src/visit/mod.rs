@@ -1,0 +1,332 @@
+//! One visit: prepare → upload → run → gather → clean up, over one connection.
+//!
+//! Clean-up runs whatever happened before it, and over a new connection where the first was lost. What it could not do is
+//! in the row and in the journal.
+
+pub mod archive;
+mod clean_up;
+mod deploy;
+pub mod gather;
+mod payload;
+mod platform;
+mod posix;
+mod powershell;
+mod run;
+
+use std::time::Duration;
+
+use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome};
+use assay_shared::time::UnixTime;
+
+pub use clean_up::{ANY_FOLDER, clean_up};
+pub use payload::{Payload, PayloadError, Shipment};
+pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
+pub use posix::quote;
+
+use crate::clock;
+use crate::journal::{Journal, State};
+use crate::nodes::{Node, Os};
+use crate::report::clean;
+use crate::ssh::{Connect, ConnectError, Session, SessionError};
+use crate::stop::Stop;
+
+/// The language of a node's shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// POSIX `sh`.
+    Posix,
+    /// Windows PowerShell.
+    PowerShell,
+}
+
+/// What every visit of a run does.
+#[derive(Debug)]
+pub struct Plan {
+    /// The run's id.
+    pub run_id: String,
+    /// What is sent.
+    pub payload: Payload,
+    /// The agent's `--at`.
+    pub at: Option<UnixTime>,
+    /// More of the agent's arguments, such as `--content=metadata`.
+    pub arguments: Vec<String>,
+    /// How long each step may take.
+    pub limits: Limits,
+}
+
+/// How long the steps of a visit may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Preparing and cleaning up, each.
+    pub step: Duration,
+    /// Uploading: for a slow link and a large bundle.
+    pub upload: Duration,
+    /// The agent's run.
+    pub run: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            step: Duration::from_secs(60),
+            upload: Duration::from_secs(1800),
+            run: Duration::from_secs(900),
+        }
+    }
+}
+
+/// What [`deploy`] needs to know to find a place on the node.
+struct Prepare<'a> {
+    sudo: bool,
+    name: &'a str,
+    needed: u64,
+    platforms: &'a [Platform],
+}
+
+/// Why a visit brought no report.
+#[derive(Debug)]
+pub struct Failure {
+    /// What becomes of the row.
+    pub outcome: Outcome,
+    /// For people.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Whether the connection is gone.
+    pub lost: bool,
+}
+
+impl Failure {
+    fn new(outcome: Outcome, message: String, hint: &str) -> Self {
+        Self { outcome, message, hint: Some(hint.to_owned()), lost: false }
+    }
+
+    /// The run was stopped.
+    pub fn interrupted() -> Self {
+        Self::new(
+            Outcome::Interrupted,
+            "the run was stopped before this node was finished".to_owned(),
+            "run again",
+        )
+    }
+
+    /// A step could not be run to its end.
+    fn step(step: &str, error: &SessionError) -> Self {
+        let (outcome, hint) = match error {
+            SessionError::Lost(_) => (Outcome::Unreachable, "see that the node and the link to it stay up"),
+            SessionError::TimedOut(_) => {
+                (Outcome::TimedOut, "see what keeps the node busy; --time-limit gives more time")
+            }
+            SessionError::OutputTooLarge(_) => {
+                (Outcome::BadReport, "see what the node's shell prints at login")
+            }
+            SessionError::Refused(_) => {
+                (Outcome::AgentFailed, "let the login run commands: its shell, ForceCommand, MaxSessions")
+            }
+            SessionError::Input(_) => (Outcome::UploadFailed, "leave the files alone while the run lasts"),
+        };
+        let lost = matches!(error, SessionError::Lost(_));
+        Self { lost, ..Self::new(outcome, format!("{step}: {}", with_sources(error)), hint) }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let (outcome, hint) = meaning(&error);
+        Self { lost: true, ..Self::new(outcome, with_sources(&error), hint) }
+    }
+}
+
+fn meaning(error: &ConnectError) -> (Outcome, &'static str) {
+    match error {
+        ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => {
+            (Outcome::Unreachable, "see that the node is up, and its address and port in the site file")
+        }
+        ConnectError::NoCommonAlgorithm { .. } => {
+            (Outcome::Unreachable, "its SSH server has only algorithms that are no longer safe; update it")
+        }
+        ConnectError::HostKeyUnknown { .. } => (
+            Outcome::HostKeyUnknown,
+            "compare the fingerprint on the node's console, then put it into known_hosts or host_key",
+        ),
+        ConnectError::HostKeyChanged { .. } => (
+            Outcome::HostKeyMismatch,
+            "the node was reinstalled, or another machine answers in its place; find out which before trusting it",
+        ),
+        ConnectError::HostKeyRevoked { .. } => {
+            (Outcome::HostKeyMismatch, "give the node a new host key; the revoked one may be in other hands")
+        }
+        ConnectError::HostCertificate { .. } => {
+            (Outcome::HostKeyMismatch, "renew the node's host certificate, or list its key in known_hosts")
+        }
+        ConnectError::AuthRefused { .. } => {
+            (Outcome::AuthRefused, "see user and identity in the site file, and authorized_keys on the node")
+        }
+        ConnectError::Agent(_) => (Outcome::AuthRefused, "see ssh-add -l, or name a key file with identity"),
+        ConnectError::Jump { source, .. } => meaning(source),
+    }
+}
+
+/// An error and what caused it, in one line.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// What is known of the node so far, for the row and the clean-up.
+#[derive(Debug, Default)]
+struct Traces {
+    dialect: Option<Dialect>,
+    platform: Option<Platform>,
+    folder: Option<String>,
+    /// Whether the journal names the folder.
+    recorded: bool,
+    /// Whether a command was sent that may have left something.
+    touched: bool,
+}
+
+/// Visits one node. Whatever happens there, this returns.
+pub async fn visit<C: Connect>(
+    connector: &C,
+    node: &Node,
+    plan: &Plan,
+    journal: &Journal,
+    stop: &Stop,
+    attempt: u32,
+) -> NodeRow {
+    let started = clock::now();
+    let mut row = row_of(node);
+    row.attempts = attempt;
+    row.started = Some(started);
+
+    let connected = tokio::select! {
+        connected = connector.connect(&node.name) => connected.map_err(Failure::from),
+        () = stop.requested() => Err(Failure::interrupted()),
+    };
+    let failure = match connected {
+        Err(failure) => Some(failure),
+        Ok(mut session) => {
+            row.host_key = session.host_key().map(str::to_owned);
+            // The name carries the run, and nobody can guess it before the folder is made.
+            let name = format!("assay-{}-{}", plan.run_id, crate::random::hex(8));
+            let mut traces = Traces::default();
+            let result = tokio::select! {
+                result = steps(&mut session, node, plan, journal, &name, &mut traces) => result,
+                () = stop.requested() => Err(Failure::interrupted()),
+            };
+            row.os = node.os.or(traces.platform.map(|platform| platform.os)).map(|os| os.to_string());
+            if traces.touched {
+                let lost = result.as_ref().is_err_and(|failure| failure.lost);
+                let session = (!lost).then_some(session);
+                row.clean_up = clean_up::after_visit(connector, session, node, plan, &traces, &name).await;
+            } else {
+                session.close().await;
+            }
+            if traces.recorded {
+                let state = match row.clean_up.result {
+                    CleanUpResult::Removed | CleanUpResult::NotNeeded => State::Removed,
+                    CleanUpResult::Failed | CleanUpResult::Unknown => State::Left,
+                };
+                journal.record(&node.name, &name, state).await;
+            }
+            match result {
+                Ok(report) => {
+                    row.outcome = Outcome::Verified;
+                    (row.message, row.hint) = clock_remark(&report);
+                    row.report = Some(report);
+                    None
+                }
+                Err(failure) => Some(failure),
+            }
+        }
+    };
+    if let Some(failure) = failure {
+        row.outcome = failure.outcome;
+        row.message = Some(clean::block(&failure.message, clean::MESSAGE));
+        row.hint = failure.hint;
+    }
+    row.finished = Some(clock::now());
+    row
+}
+
+/// The row of a node that nothing has become of yet.
+pub fn row_of(node: &Node) -> NodeRow {
+    NodeRow {
+        name: node.name.clone(),
+        address: Some(match node.port {
+            22 => node.address.clone(),
+            port if node.address.contains(':') => format!("[{}]:{port}", node.address),
+            port => format!("{}:{port}", node.address),
+        }),
+        os: node.os.map(|os| os.to_string()),
+        roles: node.roles.clone(),
+        outcome: Outcome::Interrupted,
+        message: None,
+        hint: None,
+        attempts: 0,
+        started: None,
+        finished: None,
+        host_key: None,
+        clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
+        report: None,
+    }
+}
+
+async fn steps(
+    session: &mut impl Session,
+    node: &Node,
+    plan: &Plan,
+    journal: &Journal,
+    name: &str,
+    traces: &mut Traces,
+) -> Result<NodeReport, Failure> {
+    let deployed = deploy::deploy(session, node, plan, journal, name, traces).await?;
+    let ran = run::run(session, node, plan, &deployed).await?;
+    let expected = gather::Expected {
+        run_id: plan.run_id.clone(),
+        agent_sha256: deployed.shipment.agent_sha256.clone(),
+        bundles: plan.payload.bundle_digests().map(str::to_owned).collect(),
+        policies: plan.payload.policy_digests().to_vec(),
+        at: plan.at,
+        platform: deployed.platform,
+    };
+    // Reading tens of megabytes of JSON would hold up the other nodes' connections.
+    let read = tokio::task::spawn_blocking(move || gather::accept(&ran.report, ran.exit, &expected));
+    let hint = "nothing of it is believed; see whether the node can be trusted";
+    match read.await {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(error)) => Err(Failure::new(Outcome::BadReport, error.to_string(), hint)),
+        Err(error) => Err(Failure::new(Outcome::BadReport, format!("reading the report: {error}"), hint)),
+    }
+}
+
+/// A node whose clock is off judges validity at the wrong time; nobody would see that in the report itself.
+fn clock_remark(report: &NodeReport) -> (Option<String>, Option<String>) {
+    let given = report.run.verified_at == report.run.started && report.run.started == report.run.finished;
+    let Some(skew) = gather::clock_skew(report, clock::now()).filter(|_| !given) else {
+        return (None, None);
+    };
+    let message = format!(
+        "the node's clock is {} s {} this machine's; validity was judged by it",
+        skew.abs(),
+        if skew < 0 { "behind" } else { "ahead of" }
+    );
+    (
+        Some(message),
+        Some("set the node's clock and run again, or give the verification time with --at".to_owned()),
+    )
+}
+
+/// The dialects to try, the likelier first.
+fn dialects(session: &impl Session, os: Option<Os>) -> &'static [Dialect] {
+    match (session.dialect(), os) {
+        (Some(Dialect::Posix), _) | (None, Some(Os::Linux)) => &[Dialect::Posix],
+        (Some(Dialect::PowerShell), _) | (None, Some(Os::Windows)) => &[Dialect::PowerShell],
+        (None, None) => &[Dialect::Posix, Dialect::PowerShell],
+    }
+}

@@ -1,0 +1,338 @@
+//! What goes to the nodes: for each platform one archive of the agent, the trust directory and the signature bundles.
+//!
+//! Everything is read and hashed before the first node is visited. Of the trust directory only what the agent reads is
+//! taken: a notation configuration folder, which serves as one, also holds private keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use assay_shared::report::{SentFile, SiteInputs};
+
+use super::archive::{self, Archive, ArchiveError};
+use super::platform::Platform;
+use crate::nodes::Os;
+use crate::ssh::Input;
+
+/// All that is sent, for every platform there is an agent for.
+#[derive(Debug)]
+pub struct Payload {
+    shipments: BTreeMap<Platform, Shipment>,
+    bundles: Vec<SentFile>,
+    trust: SentFile,
+    policies: Vec<String>,
+}
+
+/// What a node of one platform gets.
+#[derive(Clone, Debug)]
+pub struct Shipment {
+    /// The archive.
+    pub archive: Input,
+    /// The agent's name in it.
+    pub agent: &'static str,
+    /// The agent's digest.
+    pub agent_sha256: String,
+    /// The digest of its `SHA256SUMS`, which names all the other files' digests.
+    pub sums_sha256: String,
+    agent_size: u64,
+}
+
+/// The payload cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// A file or folder cannot be packed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(#[source] std::io::Error),
+    /// The trust directory has no trust policy.
+    #[error("{}: neither trustpolicy.json nor trustpolicy.oci.json is there", path.display())]
+    NoTrustPolicy {
+        /// The trust directory.
+        path: PathBuf,
+    },
+    /// The trust directory is larger than any real one.
+    #[error("{}: a trust directory of more than {TRUST_BYTES} bytes", path.display())]
+    TrustTooLarge {
+        /// The trust directory.
+        path: PathBuf,
+    },
+}
+
+/// Bytes of a trust directory, kept in memory: the largest public CRLs have 8 MiB, and this is thirty of them.
+const TRUST_BYTES: u64 = 256 << 20;
+
+/// What the agent reads of a trust directory.
+const TRUST_FILES: [&str; 2] = ["trustpolicy.json", "trustpolicy.oci.json"];
+const TRUST_FOLDERS: [&str; 2] = ["truststore", "crls"];
+
+impl Payload {
+    /// Reads, hashes and packs.
+    ///
+    /// # Errors
+    /// [`PayloadError`]
+    pub fn new(
+        agents: &BTreeMap<Platform, PathBuf>,
+        trust: &Path,
+        bundles: &[PathBuf],
+    ) -> Result<Self, PayloadError> {
+        let trust_files = read_trust(trust)?;
+        let mut trust_archive = Archive::default();
+        for (name, input) in &trust_files {
+            trust_archive.add(name, 0o600, input)?;
+        }
+        let trust_sent = sent("trust".to_owned(), &trust_archive.finish())?;
+
+        let mut files = Vec::new();
+        for (name, input) in trust_files {
+            files.push((sent(format!("trust/{name}"), &input)?, input));
+        }
+        let policies = files
+            .iter()
+            .filter(|(file, _)| TRUST_FILES.iter().any(|name| file.name == format!("trust/{name}")))
+            .map(|(file, _)| file.sha256.clone())
+            .collect();
+
+        let mut bundles_sent = Vec::new();
+        for (name, input) in read_bundles(bundles)? {
+            let file = sent(format!("bundles/{name}"), &input)?;
+            bundles_sent.push(SentFile { name, ..file.clone() });
+            files.push((file, input));
+        }
+
+        let shipments = agents
+            .iter()
+            .map(|(platform, path)| Ok((*platform, Shipment::new(*platform, path, &files)?)))
+            .collect::<Result<_, PayloadError>>()?;
+        Ok(Self { shipments, bundles: bundles_sent, trust: trust_sent, policies })
+    }
+
+    /// What a node of that platform gets; none where there is no agent for it.
+    pub fn shipment(&self, platform: Platform) -> Option<&Shipment> {
+        self.shipments.get(&platform)
+    }
+
+    /// The platforms there are agents for.
+    pub fn platforms(&self) -> impl Iterator<Item = Platform> {
+        self.shipments.keys().copied()
+    }
+
+    /// The bundles' paths on a node, in the order given.
+    pub fn bundle_paths(&self) -> impl Iterator<Item = String> {
+        self.bundles.iter().map(|bundle| format!("bundles/{}", bundle.name))
+    }
+
+    /// The bundles' digests, in the order given.
+    pub fn bundle_digests(&self) -> impl Iterator<Item = &str> {
+        self.bundles.iter().map(|bundle| bundle.sha256.as_str())
+    }
+
+    /// The digests of the trust policy documents; the agent reads one of them.
+    pub fn policy_digests(&self) -> &[String] {
+        &self.policies
+    }
+
+    /// What was sent, for the site report.
+    pub fn inputs(&self) -> SiteInputs {
+        let agent = |(platform, shipment): (&Platform, &Shipment)| SentFile {
+            name: platform.to_string(),
+            sha256: shipment.agent_sha256.clone(),
+            size: shipment.agent_size,
+        };
+        SiteInputs {
+            agents: self.shipments.iter().map(agent).collect(),
+            trust: Some(self.trust.clone()),
+            bundles: self.bundles.clone(),
+        }
+    }
+}
+
+impl Shipment {
+    fn new(platform: Platform, agent: &Path, files: &[(SentFile, Input)]) -> Result<Self, PayloadError> {
+        let name = match platform.os {
+            Os::Linux => "assay-agent",
+            Os::Windows => "assay-agent.exe",
+        };
+        let input = archive::file(agent)?;
+        let agent = sent(name.to_owned(), &input)?;
+        let mut packed = Archive::default();
+        packed.add(name, 0o700, &input)?;
+        let mut sums = format!("{}  {name}\n", agent.sha256);
+        for (file, input) in files {
+            packed.add(&file.name, 0o600, input)?;
+            sums += &format!("{}  {}\n", file.sha256, file.name);
+        }
+        let mut sums_input = Input::default();
+        sums_input.bytes(sums.into_bytes());
+        packed.add("SHA256SUMS", 0o600, &sums_input)?;
+        let sums = sent(String::new(), &sums_input)?;
+        Ok(Self {
+            archive: packed.finish(),
+            agent: name,
+            agent_sha256: agent.sha256,
+            sums_sha256: sums.sha256,
+            agent_size: agent.size,
+        })
+    }
+}
+
+fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
+    let unreadable = |path: &Path, source| ArchiveError::Unreadable { path: path.to_owned(), source };
+    std::fs::read_dir(trust).map_err(|source| unreadable(trust, source))?;
+    let mut found = Vec::new();
+    for name in TRUST_FILES {
+        let path = trust.join(name);
+        // As for the agent a link is no policy: what it leads to may change under a reader's hands.
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_file() => found.push((name.to_owned(), path)),
+            Ok(_) => return Err(ArchiveError::NotAFile { path }.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(unreadable(&path, source).into()),
+        }
+    }
+    if found.is_empty() {
+        return Err(PayloadError::NoTrustPolicy { path: trust.to_owned() });
+    }
+    for folder in TRUST_FOLDERS {
+        let path = trust.join(folder);
+        if path.exists() {
+            found.extend(
+                archive::files(&path)?.into_iter().map(|(name, path)| (format!("{folder}/{name}"), path)),
+            );
+        }
+    }
+    found.sort();
+    let mut size = 0;
+    let mut files = Vec::new();
+    for (name, path) in found {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&path).map_err(|source| unreadable(&path, source))?;
+        file.take(TRUST_BYTES + 1).read_to_end(&mut bytes).map_err(|source| unreadable(&path, source))?;
+        size += bytes.len() as u64;
+        if size > TRUST_BYTES {
+            return Err(PayloadError::TrustTooLarge { path: trust.to_owned() });
+        }
+        let mut input = Input::default();
+        input.bytes(bytes);
+        files.push((name, input));
+    }
+    Ok(files)
+}
+
+/// The bundles, each as one file under a name of its own; a folder becomes an archive.
+fn read_bundles(paths: &[PathBuf]) -> Result<Vec<(String, Input)>, PayloadError> {
+    let mut names = BTreeSet::new();
+    let mut bundles = Vec::new();
+    for (number, path) in paths.iter().enumerate() {
+        let (ending, input) = if path.is_dir() {
+            let mut packed = Archive::default();
+            for (name, path) in archive::files(path)? {
+                packed.add(&name, 0o600, &archive::file(&path)?)?;
+            }
+            (".tar", packed.finish())
+        } else {
+            ("", archive::file(path)?)
+        };
+        let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+        let stem = path.file_name().map_or_else(|| "bundle".into(), |name| name.to_string_lossy());
+        let stem: String = stem.chars().map(safe).collect();
+        let mut name = format!("{}{ending}", stem.trim_start_matches(['.', '-']));
+        if !names.insert(name.clone()) {
+            name = format!("{number}-{name}");
+            names.insert(name.clone());
+        }
+        bundles.push((name, input));
+    }
+    Ok(bundles)
+}
+
+fn sent(name: String, input: &Input) -> Result<SentFile, PayloadError> {
+    Ok(SentFile { name, sha256: archive::sha256(input).map_err(PayloadError::Read)?, size: input.size() })
+}
+
+/// Base64 of an archive in lines, for shells whose input is text.
+pub(super) fn in_lines(archive: &Input) -> std::io::Result<Input> {
+    use base64::Engine as _;
+    /// Bytes of a line, whole groups of three.
+    const LINE: usize = 48 << 10;
+    let mut all = Vec::new();
+    archive.read(|bytes| all.extend_from_slice(bytes))?;
+    let mut text = String::new();
+    for chunk in all.chunks(LINE) {
+        base64::engine::general_purpose::STANDARD.encode_string(chunk, &mut text);
+        text.push_str("\r\n");
+    }
+    let mut input = Input::default();
+    input.bytes(Arc::<[u8]>::from(text.into_bytes()));
+    Ok(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::platform::Architecture;
+    use super::*;
+
+    #[test]
+    fn private_keys_stay_here() {
+        let trust = tempfile::tempdir().unwrap();
+        for file in [
+            "trustpolicy.json",
+            "truststore/x509/ca/site/root.crt",
+            "crls/a.crl",
+            "signingkeys.json",
+            "localkeys/site.key",
+        ] {
+            let path = trust.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        let names: Vec<_> = read_trust(trust.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["crls/a.crl", "trustpolicy.json", "truststore/x509/ca/site/root.crt"]);
+        std::fs::remove_file(trust.path().join("trustpolicy.json")).unwrap();
+        assert!(matches!(read_trust(trust.path()), Err(PayloadError::NoTrustPolicy { .. })));
+        assert!(matches!(
+            read_trust(&trust.path().join("none")),
+            Err(PayloadError::Archive(ArchiveError::Unreadable { .. }))
+        ));
+    }
+
+    #[test]
+    fn bundles_get_names_that_need_no_quoting() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = Vec::new();
+        for name in ["a/site.tar", "b/site.tar", "c/-we ird$(x).tar"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, name).unwrap();
+            paths.push(path);
+        }
+        paths.push(folder.path().join("a"));
+        let bundles = read_bundles(&paths).unwrap();
+        let names: Vec<_> = bundles.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["site.tar", "1-site.tar", "we_ird__x_.tar", "a.tar"]);
+    }
+
+    #[test]
+    fn a_payload_lists_every_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = folder.path().join("agent");
+        std::fs::write(&agent, "an agent").unwrap();
+        std::fs::write(folder.path().join("trustpolicy.json"), "{}").unwrap();
+        let platform = Platform { os: Os::Linux, architecture: Architecture::Amd64 };
+        let agents = [(platform, agent)].into();
+        let payload = Payload::new(&agents, folder.path(), &[]).unwrap();
+        let shipment = payload.shipment(platform).unwrap();
+        let mut bytes = Vec::new();
+        shipment.archive.read(|part| bytes.extend_from_slice(part)).unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["assay-agent", "trust/", "trust/trustpolicy.json", "SHA256SUMS"]);
+        assert_eq!(payload.policy_digests().len(), 1);
+    }
+}

@@ -1,0 +1,256 @@
+//! The commands for nodes with a POSIX shell. Pure: values in, command text out.
+//!
+//! Nothing that a node said is part of a command but the folder, which is matched against the exact form first. Each
+//! script says in its own words how far it came; an exit status alone is never taken for success.
+
+use std::time::Duration;
+
+use super::Prepare;
+use super::platform::Platform;
+
+/// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
+const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;
+
+/// No place for the folder.
+pub(super) const NO_PLACE: u32 = 41;
+/// Unpacking failed.
+pub(super) const NOT_UNPACKED: u32 = 42;
+/// Other bytes arrived.
+pub(super) const OTHER_BYTES: u32 = 43;
+/// The folder is still there.
+pub(super) const FOLDER_LEFT: u32 = 44;
+/// A process still runs in the folder.
+pub(super) const PROCESS_LEFT: u32 = 45;
+/// The agent cannot be run here.
+pub(super) const CANNOT_RUN: u32 = 46;
+
+/// One word for a POSIX shell, whatever `text` holds.
+pub fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Says what the node is, finds a place for the folder and makes it there.
+///
+/// The name is ours and unpredictable, and `mkdir` refuses one that exists. A place is passed over where others could
+/// exchange the folder, where nothing may be executed, and where there is too little room.
+pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
+    let unames: Vec<String> = prepare
+        .platforms
+        .iter()
+        .filter_map(|platform| platform.uname())
+        .flatten()
+        .map(|name| quote(name))
+        .collect();
+    let unames = if unames.is_empty() { quote("none") } else { unames.join("|") };
+    let (name, needed) = (prepare.name, prepare.needed.div_ceil(1024));
+    let script = format!(
+        r#"
+case "$(uname -sm)" in {unames}) ;; *) exit 0;; esac
+umask 077
+for d in {PLACES}; do
+  [ -d "$d" ] || continue
+  case $d in *[!A-Za-z0-9._/-]*) continue;; esac
+  case $(ls -ld "$d/.") in
+    d????w???[!tT]*|d???????w[!tT]*) echo "assay-place $d others-may-write"; continue;;
+  esac
+  [ -w "$d" ] || {{ echo "assay-place $d not-writable"; continue; }}
+  k=$(df -Pk "$d" 2>/dev/null | {{ read -r _; read -r _ _ _ k _; echo "$k"; }})
+  case $k in
+    ''|*[!0-9]*) ;;
+    *) [ "$k" -ge {needed} ] || {{ echo "assay-place $d full"; continue; }};;
+  esac
+  f="$d/{name}"
+  mkdir -m 700 "$f" 2>/dev/null || {{ echo "assay-place $d not-writable"; continue; }}
+  if printf '#!/bin/sh\nexit 0\n' > "$f/probe"; then
+    chmod 700 "$f/probe"
+    if "$f/probe" 2>/dev/null; then
+      rm -f "$f/probe"
+      echo "assay-folder $f"
+      exit 0
+    fi
+    rm -rf "$f"
+    echo "assay-place $d noexec"
+  else
+    rm -rf "$f"
+    echo "assay-place $d full"
+  fi
+done
+exit {NO_PLACE}
+"#
+    );
+    format!("echo \"assay-node $(uname -sm)\"\n{}", elevated(prepare.sudo, &script))
+}
+
+/// Unpacks what comes on standard input, compares every file with its digest, and sees whether the agent runs.
+pub(super) fn upload(sudo: bool, folder: &str, sums_sha256: &str) -> String {
+    let script = format!(
+        r#"
+umask 077
+cd {folder} || exit {NOT_UNPACKED}
+tar -x -o -f - || exit {NOT_UNPACKED}
+h=$(sha256sum SHA256SUMS) || exit {OTHER_BYTES}
+[ "${{h%% *}}" = {sums_sha256} ] || exit {OTHER_BYTES}
+sha256sum -c SHA256SUMS >/dev/null || exit {OTHER_BYTES}
+./assay-agent version >/dev/null || exit {CANNOT_RUN}
+echo assay-uploaded
+"#,
+        folder = quote(folder),
+    );
+    elevated(sudo, &script)
+}
+
+/// Runs the agent in its folder. Its report follows the line `mark`; `timeout` ends it where this side cannot.
+pub(super) fn run(sudo: bool, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
+    let script = format!(
+        r#"
+umask 077
+cd {folder} || exit {CANNOT_RUN}
+echo {mark}
+t=
+timeout -k 5 5 true 2>/dev/null && t='timeout -k 5 {limit}'
+n=
+nice -n 10 true 2>/dev/null && n='nice -n 10'
+exec $t $n ./assay-agent {arguments}
+"#,
+        folder = quote(folder),
+        limit = limit.as_secs().max(1),
+        arguments = arguments.join(" "),
+    );
+    elevated(sudo, &script)
+}
+
+/// Ends every process in the folders of that name, removes them, and looks whether they are gone.
+///
+/// `name` may have `?` in it. Folders of other users are none of ours.
+pub(super) fn clean_up(sudo: bool, name: &str) -> String {
+    let script = format!(
+        r#"
+running() {{
+  ls -l /proc/[0-9]*/exe /proc/[0-9]*/cwd 2>/dev/null | while read -r l; do
+    case $l in
+      *" -> $f"|*" -> $f/"*|*" -> $f (deleted)") l=${{l#*/proc/}}; echo "${{l%%/*}}";;
+    esac
+  done
+}}
+r=0
+for d in {PLACES}; do
+  for f in "$d"/{name}; do
+    [ -d "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] || continue
+    i=0
+    while p=$(running) && [ -n "$p" ]; do
+      [ "$i" -lt 50 ] || break
+      kill -9 $p 2>/dev/null
+      sleep 0.1 2>/dev/null || sleep 1
+      i=$((i+1))
+    done
+    if [ -n "$p" ]; then echo "assay-left $f"; r={PROCESS_LEFT}; fi
+    rm -rf "$f"
+    if [ -e "$f" ] || [ -L "$f" ]; then echo "assay-left $f"; r={FOLDER_LEFT}; else echo "assay-removed $f"; fi
+  done
+done
+[ "$r" = 0 ] && echo assay-clean
+exit "$r"
+"#
+    );
+    elevated(sudo, &script)
+}
+
+/// The script in a shell of its own, as root where `sudo` is wanted and the login is not root already.
+fn elevated(sudo: bool, script: &str) -> String {
+    let script =
+        quote(&format!("PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; export PATH LC_ALL{script}"));
+    if sudo {
+        format!(
+            r#"s={script}; if [ "$(id -u)" = 0 ]; then exec sh -c "$s"; else exec sudo -n sh -c "$s"; fi"#
+        )
+    } else {
+        format!("exec sh -c {script}")
+    }
+}
+
+/// The folder of a line `assay-folder …`, where it has the exact form that [`prepare`] makes.
+pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let path = line.strip_prefix("assay-folder ")?;
+    let place = path.strip_suffix(name)?.strip_suffix('/')?;
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
+    let whole = place.starts_with('/') && place.bytes().all(safe);
+    let plain = place.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
+    (whole && plain).then_some(path)
+}
+
+/// What the line `assay-node …` says.
+pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
+    let uname = line.strip_prefix("assay-node ")?;
+    // A POSIX shell on Windows does not make it a POSIX node.
+    let windows = ["MINGW", "MSYS", "CYGWIN"].iter().any(|kind| uname.starts_with(kind));
+    (!windows).then(|| Platform::from_uname(uname).ok_or(uname))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn quoting_survives_a_real_shell() {
+        let nasty = [
+            "",
+            "plain",
+            "it's",
+            "''",
+            "a b\tc",
+            "$HOME `id` $(id) \\ \\\\ \"",
+            "line\nline\n",
+            "*?[a-z]{a,b}~!#&|;<>()",
+            "-n",
+            "äöü \u{1f600}",
+            "'\\''",
+            "%s%n",
+        ];
+        for text in nasty {
+            let command = format!("printf %s {}", quote(text));
+            let output = Command::new("sh").arg("-c").arg(&command).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+            let twice = format!("sh -c {}", quote(&command));
+            let output = Command::new("sh").arg("-c").arg(&twice).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn only_the_exact_folder_is_taken() {
+        let name = "assay-run-0123456789abcdef";
+        assert_eq!(
+            folder(&format!("assay-folder /var/tmp/{name}"), name),
+            Some(&*format!("/var/tmp/{name}"))
+        );
+        for path in [
+            format!("/var/tmp/{name}x"),
+            format!("/var/tmp/x{name}"),
+            format!("/var/../tmp/{name}"),
+            format!("//{name}"),
+            format!("/{name}"),
+            name.to_owned(),
+            format!("tmp/{name}"),
+            format!("/tmp/$(id)/{name}"),
+            format!("/tmp/a b/{name}"),
+            format!("/tmp/\n/{name}"),
+            "/".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(folder(&format!("assay-folder {path}"), name), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn nodes_say_what_they_are() {
+        let name = |line| platform(line).map(|found| found.map(|platform| platform.to_string()));
+        assert_eq!(name("assay-node Linux x86_64"), Some(Ok("linux/amd64".to_owned())));
+        assert_eq!(name("assay-node Linux aarch64"), Some(Ok("linux/arm64".to_owned())));
+        assert_eq!(name("assay-node Linux riscv64"), Some(Err("Linux riscv64")));
+        assert_eq!(name("assay-node MINGW64_NT-10.0-20348 x86_64"), None);
+        assert_eq!(name("Welcome"), None);
+    }
+}

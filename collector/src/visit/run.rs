@@ -1,0 +1,102 @@
+//! Running the agent on the node, and taking its report from its standard output.
+
+use assay_shared::report::Outcome;
+
+use super::deploy::{Deployed, said};
+use super::gather::{REPORT_BYTES, has_judged};
+use super::{Dialect, Failure, Plan, posix, powershell};
+use crate::nodes::Node;
+use crate::ssh::{Command, Exit, Session};
+
+/// What the agent left.
+pub(super) struct Ran {
+    pub(super) report: Vec<u8>,
+    pub(super) exit: u32,
+}
+
+/// Seconds that the node has more than the agent: to start it, to end it, and for the report's way back.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(20);
+
+pub(super) async fn run(
+    session: &mut impl Session,
+    node: &Node,
+    plan: &Plan,
+    deployed: &Deployed<'_>,
+) -> Result<Ran, Failure> {
+    let arguments = arguments(node, plan, deployed.dialect);
+    // Some shells print at login; the report begins after a line that they cannot know.
+    let mark = format!("assay-report-{}", crate::random::hex(8));
+    let limit = plan.limits.run;
+    let command = match deployed.dialect {
+        Dialect::Posix => posix::run(node.sudo, &deployed.folder, &mark, &arguments, limit),
+        Dialect::PowerShell => powershell::run(&deployed.folder, &mark, &arguments, limit),
+    };
+    let began = std::time::Instant::now();
+    let output = session
+        .run(Command { text: &command, input: None, limit: limit + GRACE, output_limit: REPORT_BYTES })
+        .await
+        .map_err(|error| Failure::step("running the agent", &error))?;
+
+    let complaint = said(&output);
+    let failed = |message| {
+        let hint = "the message is the agent's own or the system's; see the node's log for more";
+        Failure::new(Outcome::AgentFailed, message, hint)
+    };
+    match output.exit {
+        Exit::Code(code) if has_judged(code) => match after_mark(output.stdout, &mark) {
+            Some(report) if !report.is_empty() => Ok(Ran { report, exit: code }),
+            _ => Err(failed(format!("the agent gave no report: {complaint}"))),
+        },
+        // 124 is what timeout says; where it had to kill, it says 137 as for any other kill.
+        Exit::Code(124 | 137) if began.elapsed() >= limit => Err(Failure::new(
+            Outcome::TimedOut,
+            format!("the agent did not finish within {} s", limit.as_secs()),
+            "give it more time with --time-limit, or see what keeps the node busy",
+        )),
+        Exit::Code(code @ 129..=192) => {
+            Err(failed(format!("the agent was killed by signal {}: {complaint}", code - 128)))
+        }
+        _ => Err(failed(format!("the agent judged nothing: {complaint}"))),
+    }
+}
+
+fn arguments(node: &Node, plan: &Plan, dialect: Dialect) -> Vec<String> {
+    let mut arguments = vec!["verify".to_owned()];
+    if let Some(store) = &node.store {
+        arguments.push(format!("--store={store}"));
+    }
+    arguments.push("--trust=trust".to_owned());
+    arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
+    if let Some(at) = plan.at {
+        arguments.push(format!("--at={at}"));
+    }
+    arguments.extend(plan.arguments.iter().cloned());
+    arguments.push(format!("--run-id={}", plan.run_id));
+    arguments.push(match dialect {
+        Dialect::Posix => "--output=-".to_owned(),
+        Dialect::PowerShell => "--output=report.json".to_owned(),
+    });
+    arguments
+}
+
+/// What follows the line `mark`.
+fn after_mark(mut stdout: Vec<u8>, mark: &str) -> Option<Vec<u8>> {
+    let line = format!("{mark}\n").into_bytes();
+    let at = stdout.windows(line.len()).position(|window| window == line)?;
+    stdout.drain(..at + line.len());
+    Some(stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_begins_after_its_mark() {
+        let after = |text: &str| after_mark(text.as_bytes().to_vec(), "m-1");
+        assert_eq!(after("m-1\n{}").as_deref(), Some(&b"{}"[..]));
+        assert_eq!(after("Welcome!\nm-1\n{}\nm-1\n").as_deref(), Some(&b"{}\nm-1\n"[..]));
+        assert_eq!(after("{}"), None);
+        assert_eq!(after(""), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Ctrl-C, a second Ctrl-C, and a crash: what is on the nodes is removed then, or by `assay cleanup` afterwards.
+
+use std::process::{Child, Command, Stdio};
+
+use assay_shared::report::{CleanUpResult, Outcome};
+
+use crate::node::{Node, Site, wait_until};
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A run of three nodes one after the other, the second of which hangs with everything uploaded.
+fn hanging(node: &Node) -> (Site, Child) {
+    let entries = [node.entry("a", "good"), node.entry("b", "hang"), node.entry("c", "good")];
+    let site = Site::new(&node.known_line(), &entries);
+    let mut command = site.run_command(&["--concurrency", "1"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the second visit", || {
+        let journal = std::fs::read_to_string(site.path("out/journal.jsonl")).unwrap_or_default();
+        journal.lines().any(|line| line.contains("\"b\"") && line.contains("made"))
+            && node.traces().iter().any(|folder| std::fs::exists(format!("{folder}/SHA256SUMS")).unwrap())
+    });
+    (site, child)
+}
+
+#[test]
+fn a_signal_stops_cleans_up_and_reports() {
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let node = Node::start();
+        let (site, child) = hanging(&node);
+        signal(&child, name);
+        let ran = site.read(&child.wait_with_output().unwrap());
+        assert_eq!(ran.exit, 3, "{}", ran.stderr);
+        let outcomes: Vec<_> =
+            ran.report.nodes.iter().map(|row| (row.outcome, row.clean_up.result)).collect();
+        let want = [
+            (Outcome::Verified, CleanUpResult::Removed),
+            (Outcome::Interrupted, CleanUpResult::Removed),
+            (Outcome::Interrupted, CleanUpResult::NotNeeded),
+        ];
+        assert_eq!(outcomes, want, "{name}");
+        assert_eq!(node.traces(), [""; 0]);
+        assert!(site.node_report("a").is_some() && site.node_report("b").is_none());
+    }
+}
+
+#[test]
+fn what_a_crash_leaves_cleanup_removes() {
+    let node = Node::start();
+    let (site, mut child) = hanging(&node);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    assert_eq!(node.traces().len(), 1);
+
+    // A site file without the node is no reason to think it clean.
+    let site_file = std::fs::read_to_string(site.path("site.toml")).unwrap();
+    std::fs::write(site.path("site.toml"), site_file.replace("\"b\"", "\"bb\"")).unwrap();
+    assert_eq!(site.collector("cleanup").status().unwrap().code(), Some(3));
+    assert_eq!(node.traces().len(), 1);
+
+    std::fs::write(site.path("site.toml"), site_file).unwrap();
+    assert_eq!(site.collector("cleanup").status().unwrap().code(), Some(0));
+    assert_eq!(node.traces(), [""; 0]);
+    let logins = node.logins();
+    assert_eq!(site.collector("cleanup").status().unwrap().code(), Some(0));
+    assert_eq!(node.logins(), logins, "nothing is left, so nobody is asked");
+}
+
+#[test]
+fn without_a_journal_cleanup_removes_whatever_is_ours() {
+    let node = Node::start();
+    let (site, mut child) = hanging(&node);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    assert_eq!(node.traces().len(), 1);
+    let others = std::path::Path::new("/var/tmp/assay-notes");
+    std::fs::create_dir_all(others).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.arg("cleanup").arg("--site").arg(site.path("site.toml")).env("HOME", site.folder.path());
+    assert_eq!(command.status().unwrap().code(), Some(0));
+    assert_eq!(node.traces(), [""; 0]);
+    assert!(others.exists(), "only the names that visits give are ours");
+    std::fs::remove_dir(others).unwrap();
+}

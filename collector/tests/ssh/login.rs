@@ -1,0 +1,170 @@
+//! Who may log in, and how: keys of every kind, passphrases, certificates, the agent, jump hosts.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use assay_shared::report::{CleanUpResult, Outcome};
+
+use crate::node::{Node, Site, Unusual, fingerprint, key, need, wait_until};
+
+/// Lets a public key in, and gives a site whose one node is logged in to with `identity`.
+fn with_key(node: &Node, identity: Option<&std::path::Path>) -> Site {
+    let entry = node.entry("node", "good");
+    let own = format!("identity = \"{}\"\n", node.path("identity").display());
+    assert!(entry.contains(&own));
+    let line = identity.map(|path| format!("identity = \"{}\"\n", path.display())).unwrap_or_default();
+    Site::new(&node.known_line(), &[entry.replace(&own, &line)])
+}
+
+fn authorize(node: &Node, public: &std::path::Path) {
+    fs::copy(public, node.path("authorized_keys")).unwrap();
+}
+
+#[test]
+fn a_key_that_is_not_let_in() {
+    let node = Node::start();
+    key(&node.path("other"), "ed25519", "");
+    let ran = with_key(&node, Some(&node.path("other"))).run(&[]);
+    ran.expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
+    assert!(ran.row().message.as_ref().unwrap().contains(&fingerprint(&node.path("other.pub"))));
+}
+
+#[test]
+fn keys_of_every_type_and_form() {
+    let node = Node::start();
+    for (kind, form) in
+        [("ed25519", ""), ("ecdsa", ""), ("rsa", ""), ("rsa", "PEM"), ("rsa", "PKCS8"), ("ecdsa", "PKCS8")]
+    {
+        let path = node.path(&format!("{kind}{form}"));
+        key(&path, kind, "");
+        authorize(&node, &path.with_extension("pub"));
+        if !form.is_empty() {
+            let mut command = Command::new(need("ssh-keygen", "openssh-client"));
+            command.args(["-q", "-p", "-N", "", "-m", form, "-f"]).arg(&path).stdout(Stdio::null());
+            assert!(command.status().unwrap().success());
+        }
+        let ran = with_key(&node, Some(&path)).run(&[]);
+        assert_eq!(ran.row().outcome, Outcome::Verified, "{kind} {form}: {:?}", ran.row().message);
+    }
+}
+
+#[test]
+fn encrypted_keys_want_their_passphrase_once_and_before_any_visit() {
+    let node = Node::start();
+    let path = node.path("encrypted");
+    key(&path, "ed25519", "open sesame");
+    authorize(&node, &path.with_extension("pub"));
+    let site = with_key(&node, Some(&path));
+    assert_eq!(site.refused(&[]), 2, "no passphrase and nobody to ask");
+    let with = |passphrase: &str| {
+        let mut command = site.run_command(&[]);
+        command.env("ASSAY_KEY_PASSPHRASE", passphrase);
+        command
+    };
+    assert_eq!(with("wrong").output().unwrap().status.code(), Some(2));
+    assert_eq!(node.logins(), 0);
+    site.read(&with("open sesame").output().unwrap()).expect(Outcome::Verified, CleanUpResult::Removed, 0);
+}
+
+#[test]
+fn identities_that_cannot_be_used_stop_the_run() {
+    let node = Node::start();
+    fs::write(node.path("no-key"), "-----BEGIN NOTHING-----\n").unwrap();
+    for path in [node.path("absent"), node.path("no-key")] {
+        assert_eq!(with_key(&node, Some(&path)).refused(&[]), 2);
+    }
+    assert_eq!(with_key(&node, None).refused(&[]), 2, "neither key nor agent");
+    assert_eq!(node.logins(), 0);
+}
+
+#[test]
+fn user_certificates() {
+    let node =
+        Node::unusual(&Unusual { config: "TrustedUserCAKeys /mnt/authority.pub", ..Unusual::default() });
+    key(&node.path("authority"), "ed25519", "");
+    fs::write(node.path("authorized_keys"), "").unwrap();
+    for kind in ["ed25519", "rsa"] {
+        let path = node.path(&format!("user_{kind}"));
+        key(&path, kind, "");
+        let site = with_key(&node, Some(&path));
+        site.run(&[]).expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
+        for (principal, outcome) in [("other", Outcome::AuthRefused), ("root", Outcome::Verified)] {
+            let mut command = Command::new(need("ssh-keygen", "openssh-client"));
+            command.arg("-q").arg("-s").arg(node.path("authority")).args(["-I", "user", "-n", principal]);
+            assert!(command.arg(path.with_extension("pub")).status().unwrap().success());
+            assert_eq!(site.run(&[]).row().outcome, outcome, "{kind} for {principal}");
+        }
+    }
+}
+
+#[test]
+fn the_agent_of_this_machine() {
+    let node = Node::start();
+    let socket = node.path("agent.socket");
+    let mut agent = Command::new(need("ssh-agent", "openssh-client"));
+    let mut agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the agent's socket", || socket.exists());
+    let site = with_key(&node, None);
+    let run = || {
+        let mut command = site.run_command(&[]);
+        command.env("SSH_AUTH_SOCK", &socket);
+        site.read(&command.output().unwrap())
+    };
+    run().expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
+    for kind in ["ed25519", "rsa"] {
+        let path = node.path(&format!("held_{kind}"));
+        key(&path, kind, "");
+        authorize(&node, &path.with_extension("pub"));
+        let mut add = Command::new(need("ssh-add", "openssh-client"));
+        assert!(add.arg("-q").arg(&path).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+        let ran = run();
+        assert_eq!(ran.row().outcome, Outcome::Verified, "{kind}: {:?}", ran.row().message);
+    }
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let ran = run();
+    ran.expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
+}
+
+#[test]
+fn jump_hosts_are_verified_too_and_logged_in_to_once() {
+    let (jump, inner) = (Node::start(), Node::start());
+    let through = |known_hosts: &str, jump_line: &str| {
+        let mut entries: Vec<String> = (0..3)
+            .map(|number| {
+                format!("{}jump = \"{jump_line}\"\n", inner.entry(&format!("inner-{number}"), "good"))
+            })
+            .collect();
+        if jump_line == "gate" {
+            entries.push(jump.entry("gate", "good"));
+        }
+        // Both let the same key in.
+        fs::copy(inner.path("authorized_keys"), jump.path("authorized_keys")).unwrap();
+        let gate = jump.path("identity").display().to_string();
+        let entries: Vec<String> = entries
+            .iter()
+            .map(|entry| entry.replace(&gate, &inner.path("identity").display().to_string()))
+            .collect();
+        Site::new(known_hosts, &entries).run(&[])
+    };
+    let both = format!("{}{}", jump.known_line(), inner.known_line());
+    let place = format!("root@127.0.0.1:{}", jump.port);
+
+    let ran = through(&both, &place);
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert_eq!((jump.logins(), inner.logins()), (1, 3));
+
+    let ran = through(&both, "gate");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert_eq!((jump.logins(), inner.logins()), (3, 6), "once as a node, once as a way");
+
+    for (known_hosts, outcome) in
+        [(inner.known_line(), Outcome::HostKeyUnknown), (jump.known_line(), Outcome::HostKeyUnknown)]
+    {
+        let ran = through(&known_hosts, &place);
+        assert!(ran.report.nodes.iter().all(|row| row.outcome == outcome), "{}", ran.stderr);
+    }
+    for node in [&jump, &inner] {
+        assert_eq!(node.traces(), [""; 0]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The collector against a real sshd on loopback: every way that a visit can go, and nothing left behind after any of them.
+//!
+//! A stand-in for the agent (`examples/stand_in_agent.rs`) misbehaves on demand; `real_agent.rs` uses the real one.
+
+#![expect(clippy::disallowed_methods, reason = "the collector's rules are not for what it is tested with")]
+
+mod host_keys;
+mod interruption;
+mod login;
+mod node;
+mod real_agent;
+mod visit;

@@ -1,0 +1,6 @@
+//! Strict JSON.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = assay_shared::json::Value::parse(data);
+});

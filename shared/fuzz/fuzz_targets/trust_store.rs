@@ -1,0 +1,6 @@
+//! Files of certificates.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = assay_shared::trust_store::read_certificates(data);
+});

@@ -1,0 +1,349 @@
+//! ASN.1 values that timestamps and revocation evidence share: lists that are read one element at a time, whole encodings,
+//! extensions, times and distribution points.
+//!
+//! `der` reads DER and nothing laxer. These types borrow from the input; nothing is copied or allocated for a length that
+//! the input merely claims.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{
+    Choice, Decode, DecodeValue, Error, FixedTag, Header, Reader, Sequence, SliceReader, Tag, TagNumber,
+    Tagged,
+};
+
+use crate::time::UnixTime;
+
+/// `SET OF` or `SEQUENCE OF`: the content octets, read as elements on demand. The order in a `SET OF` is not checked;
+/// where it matters, the elements are sorted.
+#[derive(Clone, Copy)]
+pub(crate) struct List<'a, K>(&'a [u8], PhantomData<K>);
+
+/// `SET OF`
+pub(crate) type SetOf<'a> = List<'a, IsSet>;
+
+/// `SEQUENCE OF`
+pub(crate) type SequenceOf<'a> = List<'a, IsSequence>;
+
+/// Marks [`SetOf`].
+#[derive(Clone, Copy)]
+pub(crate) struct IsSet;
+
+/// Marks [`SequenceOf`].
+#[derive(Clone, Copy)]
+pub(crate) struct IsSequence;
+
+impl FixedTag for List<'_, IsSet> {
+    const TAG: Tag = Tag::Set;
+}
+
+impl FixedTag for List<'_, IsSequence> {
+    const TAG: Tag = Tag::Sequence;
+}
+
+impl<'a, K> DecodeValue<'a> for List<'a, K> {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, Error> {
+        Ok(Self(reader.read_slice(header.length())?, PhantomData))
+    }
+}
+
+impl<'a, K> List<'a, K> {
+    /// The content octets.
+    pub(crate) fn content(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The elements, each as a `T`; an error ends the iteration.
+    pub(crate) fn iter<T: Decode<'a, Error = Error>>(
+        &self,
+    ) -> impl Iterator<Item = Result<T, Error>> + use<'a, T, K> {
+        let mut reader = SliceReader::new(self.0);
+        let mut failed = false;
+        core::iter::from_fn(move || {
+            let reader = match &mut reader {
+                Ok(reader) => reader,
+                Err(error) if !failed => {
+                    failed = true;
+                    return Some(Err(*error));
+                }
+                Err(_) => return None,
+            };
+            if failed || reader.is_finished() {
+                return None;
+            }
+            let item = T::decode(reader);
+            failed = item.is_err();
+            Some(item)
+        })
+    }
+}
+
+/// The whole encoding of a value of any type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tlv<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Decode<'a> for Tlv<'a> {
+    type Error = Error;
+
+    fn decode<R: Reader<'a>>(reader: &mut R) -> Result<Self, Error> {
+        reader.tlv_bytes().map(Self)
+    }
+}
+
+/// The content octets of an `INTEGER`, which are its shortest form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Integer<'a>(pub(crate) &'a [u8]);
+
+impl FixedTag for Integer<'_> {
+    const TAG: Tag = Tag::Integer;
+}
+
+impl<'a> DecodeValue<'a> for Integer<'a> {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, Error> {
+        let bytes = reader.read_slice(header.length())?;
+        let is_shortest = match bytes {
+            [] => false,
+            [0, second, ..] => *second >= 0x80,
+            [0xff, second, ..] => *second < 0x80,
+            _ => true,
+        };
+        if is_shortest { Ok(Self(bytes)) } else { Err(Tag::Integer.non_canonical_error().into()) }
+    }
+}
+
+/// An `AlgorithmIdentifier`, RFC 5280 section 4.1.1.2.
+#[derive(Clone, DecodeValue)]
+pub(crate) struct AlgorithmIdentifier<'a> {
+    pub(crate) algorithm: ObjectIdentifier,
+    _parameters: Option<AnyRef<'a>>,
+}
+
+impl<'a> Sequence<'a> for AlgorithmIdentifier<'a> {}
+
+/// An `Extension`, RFC 5280 section 4.1.
+#[derive(Clone, DecodeValue)]
+pub(crate) struct Extension<'a> {
+    pub(crate) oid: ObjectIdentifier,
+    #[asn1(default = "Default::default")]
+    pub(crate) critical: bool,
+    pub(crate) value: &'a OctetStringRef,
+}
+
+impl<'a> Sequence<'a> for Extension<'a> {}
+
+/// Reads `Extensions`; a type that occurs twice is an error.
+pub(crate) fn extensions<'a>(list: Option<SequenceOf<'a>>) -> Result<Vec<Extension<'a>>, Error> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    let mut extensions: Vec<Extension<'a>> = Vec::new();
+    for extension in list.iter::<Extension<'a>>() {
+        let extension = extension?;
+        // Few in all real data; a list of thousands is quadratic here, so it stops well before.
+        if extensions.len() >= crate::limits::EXTENSIONS
+            || extensions.iter().any(|known| known.oid == extension.oid)
+        {
+            return Err(Tag::Sequence.value_error().into());
+        }
+        extensions.push(extension);
+    }
+    Ok(extensions)
+}
+
+/// `Time` of a CRL, RFC 5280 section 5.1.2.4: `UTCTime` or `GeneralizedTime`, to the second, in UTC.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    tag: Tag,
+    pub(crate) time: UnixTime,
+}
+
+impl Tagged for Time {
+    fn tag(&self) -> Tag {
+        self.tag
+    }
+}
+
+impl<'a> Choice<'a> for Time {
+    fn can_decode(tag: Tag) -> bool {
+        matches!(tag, Tag::UtcTime | Tag::GeneralizedTime)
+    }
+}
+
+impl<'a> Decode<'a> for Time {
+    type Error = Error;
+
+    fn decode<R: Reader<'a>>(reader: &mut R) -> Result<Self, Error> {
+        let any = AnyRef::decode(reader)?;
+        let tag = any.tag();
+        let time = match tag {
+            Tag::UtcTime => utc_time(any.value()),
+            Tag::GeneralizedTime => generalized_time(any.value()),
+            _ => None,
+        };
+        time.map(|time| Self { tag, time }).ok_or_else(|| tag.value_error().into())
+    }
+}
+
+/// `GeneralizedTime` as RFC 5280 section 4.1.2.5.2 limits it: to the second, in UTC.
+#[derive(Clone, Copy)]
+pub(crate) struct GeneralizedTime(pub(crate) UnixTime);
+
+impl FixedTag for GeneralizedTime {
+    const TAG: Tag = Tag::GeneralizedTime;
+}
+
+impl<'a> DecodeValue<'a> for GeneralizedTime {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, Error> {
+        let time = generalized_time(reader.read_slice(header.length())?);
+        time.map(Self).ok_or_else(|| Tag::GeneralizedTime.value_error().into())
+    }
+}
+
+/// The time that the content of a `UTCTime` names, to the second; the years are 1950 to 2049.
+pub(crate) fn utc_time(bytes: &[u8]) -> Option<UnixTime> {
+    let (year, rest) = bytes.split_at_checked(2)?;
+    let year = decimal(year)?;
+    let century = if year >= 50 { 1900 } else { 2000 };
+    let rest = rest.strip_suffix(b"Z")?;
+    if rest.len() == 10 { time(year.checked_add(century)?, rest, 0) } else { None }
+}
+
+/// The time that the content of a `GeneralizedTime` names, to the second and in UTC, as RFC 5280 demands.
+pub(crate) fn generalized_time(bytes: &[u8]) -> Option<UnixTime> {
+    if bytes.len() == "YYYYMMDDhhmmssZ".len() { generalized_time_with_fraction(bytes) } else { None }
+}
+
+/// The time that the content of a DER `GeneralizedTime` names: in UTC, the fraction without trailing zeros.
+pub(crate) fn generalized_time_with_fraction(bytes: &[u8]) -> Option<UnixTime> {
+    let (year, rest) = bytes.strip_suffix(b"Z")?.split_at_checked(4)?;
+    let (rest, fraction) = rest.split_at_checked(10)?;
+    let nanoseconds = match fraction {
+        [] => 0,
+        [b'.', places @ .., last @ b'1'..=b'9'] if places.len() < 9 => {
+            let digits = decimal(places)?.checked_mul(10)?.checked_add(u32::from(last.wrapping_sub(b'0')))?;
+            let scale = u32::try_from(places.len()).ok()?;
+            digits.checked_mul(10u32.checked_pow(8u32.checked_sub(scale)?)?)?
+        }
+        _ => return None,
+    };
+    time(decimal(year)?, rest, nanoseconds)
+}
+
+/// The time of a year and the ten digits of month, day, hour, minute and second.
+fn time(year: u32, rest: &[u8], nanoseconds: u32) -> Option<UnixTime> {
+    let part = |at: usize| u8::try_from(decimal(rest.get(at..)?.get(..2)?)?).ok();
+    let month = time::Month::try_from(part(0)?).ok()?;
+    let date = time::Date::from_calendar_date(i32::try_from(year).ok()?, month, part(2)?).ok()?;
+    let time = date.with_hms(part(4)?, part(6)?, part(8)?).ok()?;
+    UnixTime::from_parts(time.assume_utc().unix_timestamp(), nanoseconds)
+}
+
+/// The number that ASCII digits write; none where there is another character.
+fn decimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The URLs of a `DistributionPointName`, given as the content of its `[0] EXPLICIT`. RFC 5280 section 4.2.1.13.
+pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Vec<String>, Error> {
+    const FULL_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    const RELATIVE_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+    const URL: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
+    match name.tag() {
+        FULL_NAME => {}
+        RELATIVE_NAME => return Ok(Vec::new()),
+        tag => return Err(tag.unexpected_error(None).into()),
+    }
+    let mut urls = Vec::new();
+    for general_name in List::<IsSequence>(name.value(), PhantomData).iter::<AnyRef<'_>>() {
+        let general_name = general_name?;
+        if general_name.tag() == URL {
+            let text = core::str::from_utf8(general_name.value()).map_err(|_| URL.value_error())?;
+            urls.push(text.to_string());
+        }
+    }
+    Ok(urls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_their_only_form() {
+        for (text, time) in [
+            ("20240102030405Z", Some("2024-01-02T03:04:05Z")),
+            ("00010101000000Z", Some("0001-01-01T00:00:00Z")),
+            ("20240102030405.5Z", None),
+            ("20240102030405", None),
+            ("202401020304Z", None),
+            ("20240102030405+0000", None),
+            ("20241302030405Z", None),
+            ("2024010203040aZ", None),
+            ("", None),
+        ] {
+            let want = time.map(|time| UnixTime::parse(time).unwrap());
+            assert_eq!(generalized_time(text.as_bytes()), want, "{text}");
+        }
+        for (text, time) in [
+            ("240102030405Z", Some("2024-01-02T03:04:05Z")),
+            ("491231235959Z", Some("2049-12-31T23:59:59Z")),
+            ("500101000000Z", Some("1950-01-01T00:00:00Z")),
+            ("2401020304Z", None),
+            ("+40102030405Z", None),
+            ("é40102030405Z", None),
+        ] {
+            let want = time.map(|time| UnixTime::parse(time).unwrap());
+            assert_eq!(utc_time(text.as_bytes()), want, "{text}");
+        }
+        for (text, time) in [
+            ("20240102030405.25Z", Some("2024-01-02T03:04:05.25Z")),
+            ("20240102030405.000000001Z", Some("2024-01-02T03:04:05.000000001Z")),
+            ("20240102030405.9Z", Some("2024-01-02T03:04:05.9Z")),
+            ("20240102030405.0000000001Z", None),
+            ("20240102030405.x1Z", None),
+            ("20240102030405.-1Z", None),
+            ("20240102030405Z", Some("2024-01-02T03:04:05Z")),
+            ("20240102030405.250Z", None),
+            ("20240102030405.Z", None),
+            ("20240102030405,5Z", None),
+            ("20240102030405.5", None),
+            ("20240102030405.5+0100", None),
+        ] {
+            let want = time.map(|time| UnixTime::parse(time).unwrap());
+            assert_eq!(generalized_time_with_fraction(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_are_in_their_shortest_form() {
+        for (der, value) in [
+            (&[2, 1, 0][..], Some(&[0][..])),
+            (&[2, 1, 0x7f], Some(&[0x7f])),
+            (&[2, 2, 0, 0x80], Some(&[0, 0x80])),
+            (&[2, 1, 0xff], Some(&[0xff])),
+            (&[2, 2, 0, 0x7f], None),
+            (&[2, 2, 0xff, 0x80], None),
+            (&[2, 0], None),
+        ] {
+            assert_eq!(Integer::from_der(der).ok().map(|integer| integer.0), value, "{der:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_stops_at_the_first_malformed_element() {
+        let list = SequenceOf::from_der(&[0x30, 6, 2, 1, 5, 2, 9, 1]).unwrap();
+        let items: Vec<_> = list.iter::<Integer<'_>>().map(|item| item.map(|integer| integer.0[0])).collect();
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[0].as_ref(), Ok(&5));
+        assert!(items[1].is_err());
+    }
+}

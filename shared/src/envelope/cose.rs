@@ -1,0 +1,239 @@
+//! COSE envelopes: `application/cose`, one tagged COSE_Sign1. RFC 9052 section 4.2; notary.md section 3.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use minicbor::Encoder;
+
+use super::attributes::{AttributeError, RawAttributes, name};
+use super::cbor::{CborError, Item};
+use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
+use crate::time::UnixTime;
+
+/// Header labels of the IANA registry "COSE Header Parameters".
+mod label {
+    pub(super) const ALG: i128 = 1;
+    pub(super) const CRIT: i128 = 2;
+    pub(super) const CONTENT_TYPE: i128 = 3;
+    pub(super) const KID: i128 = 4;
+    pub(super) const IV: i128 = 5;
+    pub(super) const PARTIAL_IV: i128 = 6;
+    pub(super) const COUNTERSIGNATURE: i128 = 7;
+    pub(super) const COUNTERSIGNATURE_0: i128 = 9;
+    pub(super) const COUNTERSIGNATURE_V2: i128 = 11;
+    pub(super) const COUNTERSIGNATURE_0_V2: i128 = 12;
+    pub(super) const TYPE: i128 = 16;
+    pub(super) const X5CHAIN: i128 = 33;
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
+    // tag 18 in one byte, then an array of four: no other encoding of the same is taken
+    if bytes.first_chunk() != Some(&[0xd2, 0x84]) {
+        return Err(malformed("not a tagged COSE_Sign1"));
+    }
+    let Item::Tag(_, message) = Item::parse(bytes)? else { return Err(malformed("not a tagged COSE_Sign1")) };
+    let Item::Array(parts) = *message else { return Err(malformed("not a COSE_Sign1")) };
+    let [Item::Bytes(protected_bytes), Item::Map(unprotected), Item::Bytes(payload), Item::Bytes(signature)] =
+        parts.as_slice()
+    else {
+        return Err(malformed("the four parts are not of their types"));
+    };
+    if payload.is_empty() || signature.is_empty() {
+        return Err(malformed("empty payload or signature"));
+    }
+    let protected = Headers::protected(protected_bytes)?;
+    let unprotected = Headers::unprotected(unprotected)?;
+    Ok(Envelope {
+        algorithm: algorithm(&protected)?,
+        signed_bytes: sig_structure(protected_bytes, payload),
+        signature: signature.to_vec(),
+        chain: parse_chain(&chain(&protected, &unprotected)?)?,
+        attributes: attributes(&protected)?.check()?,
+        payload: payload.to_vec(),
+        // unprotected values of another type are no values, as the reference has it
+        timestamp_token: match unprotected.text(name::TIMESTAMP) {
+            Some(Item::Bytes(token)) => Some(token.to_vec()),
+            _ => None,
+        },
+        signing_agent: match unprotected.text(name::SIGNING_AGENT) {
+            Some(Item::Text(agent)) => Some((*agent).to_string()),
+            _ => None,
+        },
+    })
+}
+
+/// `Sig_structure` of RFC 9052 section 4.4 with empty external data.
+fn sig_structure(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new());
+    // writing to a Vec cannot fail
+    let _ = encoder
+        .array(4)
+        .and_then(|encoder| encoder.str("Signature1"))
+        .and_then(|encoder| encoder.bytes(protected))
+        .and_then(|encoder| encoder.bytes(&[]))
+        .and_then(|encoder| encoder.bytes(payload));
+    encoder.into_writer()
+}
+
+/// A header map whose labels are integers or text and whose registered values are of their types.
+struct Headers<'a, 'b>(alloc::borrow::Cow<'b, [(Item<'a>, Item<'a>)]>);
+
+impl<'a, 'b> Headers<'a, 'b> {
+    fn protected(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        let Item::Map(members) = Item::parse(bytes)? else {
+            return Err(malformed("the protected header is not a map"));
+        };
+        if !members.iter().all(|(_, value)| value.has_fitting_tags()) {
+            return Err(malformed("a tag over content of another type"));
+        }
+        Self(members.into()).checked(true)
+    }
+
+    fn unprotected(members: &'b [(Item<'a>, Item<'a>)]) -> Result<Self, EnvelopeError> {
+        if members.iter().any(|(_, value)| value.has_tag()) {
+            return Err(malformed("a tag in the unprotected header"));
+        }
+        Self(members.into()).checked(false)
+    }
+
+    fn checked(self, protected: bool) -> Result<Self, EnvelopeError> {
+        for (label, value) in self.0.iter() {
+            let label = match label {
+                Item::Int(label) if i64::try_from(*label).is_ok() => *label,
+                Item::Text(_) => continue,
+                _ => return Err(malformed("a header label is neither an integer of 64 bits nor text")),
+            };
+            let fits = match label {
+                label::ALG => matches!(value, Item::Int(_) | Item::Text(_)),
+                label::CRIT => protected,
+                label::CONTENT_TYPE | label::TYPE => match value {
+                    Item::Text(text) => is_media_type(text),
+                    Item::Int(number) => *number >= 0,
+                    _ => false,
+                },
+                label::KID => matches!(value, Item::Bytes(_)),
+                label::IV => matches!(value, Item::Bytes(_)) && self.int(label::PARTIAL_IV).is_none(),
+                label::PARTIAL_IV => matches!(value, Item::Bytes(_)) && self.int(label::IV).is_none(),
+                label::COUNTERSIGNATURE | label::COUNTERSIGNATURE_V2 => false,
+                label::COUNTERSIGNATURE_0 | label::COUNTERSIGNATURE_0_V2 => {
+                    !protected && matches!(value, Item::Bytes(_))
+                }
+                _ => true,
+            };
+            if !fits {
+                return Err(malformed(
+                    "a registered header parameter is of the wrong type or in the wrong place",
+                ));
+            }
+        }
+        Ok(self)
+    }
+
+    fn get(&self, label: &Item<'_>) -> Option<&Item<'a>> {
+        self.0.iter().find(|(known, _)| known == label).map(|(_, value)| value)
+    }
+
+    fn int(&self, label: i128) -> Option<&Item<'a>> {
+        self.get(&Item::Int(label))
+    }
+
+    fn text(&self, label: &str) -> Option<&Item<'a>> {
+        self.get(&Item::Text(label))
+    }
+}
+
+fn algorithm(protected: &Headers<'_, '_>) -> Result<Algorithm, EnvelopeError> {
+    Ok(match protected.int(label::ALG) {
+        Some(Item::Int(-37)) => Algorithm::Ps256,
+        Some(Item::Int(-38)) => Algorithm::Ps384,
+        Some(Item::Int(-39)) => Algorithm::Ps512,
+        Some(Item::Int(-7)) => Algorithm::Es256,
+        Some(Item::Int(-35)) => Algorithm::Es384,
+        Some(Item::Int(-36)) => Algorithm::Es512,
+        _ => return Err(EnvelopeError::Algorithm),
+    })
+}
+
+fn chain(protected: &Headers<'_, '_>, unprotected: &Headers<'_, '_>) -> Result<Vec<Vec<u8>>, EnvelopeError> {
+    let chain = unprotected.int(label::X5CHAIN).ok_or(EnvelopeError::NoChain)?;
+    if protected.int(label::X5CHAIN).is_some_and(|other| other != chain) {
+        return Err(malformed("two different chains"));
+    }
+    // RFC 9360 writes a single certificate as a bare byte string; the Notary Project demands a list
+    let Item::Array(entries) = chain else { return Err(malformed("x5chain is not a list")) };
+    let bytes = |entry: &Item<'_>| match entry {
+        Item::Bytes(der) => Ok(der.to_vec()),
+        _ => Err(malformed("x5chain holds something else than byte strings")),
+    };
+    entries.iter().map(bytes).collect()
+}
+
+fn attributes<'a>(protected: &Headers<'a, '_>) -> Result<RawAttributes<'a>, AttributeError> {
+    let time = |attribute| {
+        protected
+            .text(attribute)
+            .map(|item| epoch_time(item).ok_or(AttributeError::Time { attribute }))
+            .transpose()
+    };
+    let text = |item: Option<&Item<'a>>| match item {
+        Some(Item::Text(text)) => Some(*text),
+        _ => None,
+    };
+    let mut attributes = RawAttributes {
+        content_type: text(protected.int(label::CONTENT_TYPE)),
+        scheme: text(protected.text(name::SIGNING_SCHEME)),
+        signing_time: time(name::SIGNING_TIME)?,
+        authentic_signing_time: time(name::AUTHENTIC_SIGNING_TIME)?,
+        expiry: time(name::EXPIRY)?,
+        names_plugin: protected
+            .text(name::PLUGIN)
+            .or_else(|| protected.text(name::PLUGIN_MIN_VERSION))
+            .is_some(),
+        ..RawAttributes::default()
+    };
+    let Some(Item::Array(listed)) = protected.int(label::CRIT) else { return Err(AttributeError::Crit) };
+    for entry in listed {
+        if protected.get(entry).is_none() {
+            return Err(AttributeError::CriticalAbsent);
+        }
+        match entry {
+            Item::Text(name::SIGNING_SCHEME) => attributes.critical.scheme = true,
+            Item::Text(name::AUTHENTIC_SIGNING_TIME) => attributes.critical.authentic_signing_time = true,
+            Item::Text(name::EXPIRY) => attributes.critical.expiry = true,
+            // RFC 9052 lets crit name parameters that every reader must know anyway
+            Item::Int(label::ALG | label::CRIT | label::CONTENT_TYPE) => {}
+            Item::Text(name::PLUGIN | name::PLUGIN_MIN_VERSION) => return Err(AttributeError::Plugin),
+            Item::Text(other) => {
+                return Err(AttributeError::CriticalUnknown { attribute: (*other).to_string() });
+            }
+            Item::Int(other) => return Err(AttributeError::CriticalUnknown { attribute: other.to_string() }),
+            _ => return Err(AttributeError::Crit),
+        }
+    }
+    if listed.is_empty() { Err(AttributeError::Crit) } else { Ok(attributes) }
+}
+
+/// `type/subtype`, as far as readers of COSE check it.
+fn is_media_type(text: &str) -> bool {
+    text.matches('/').count() == 1 && !text.starts_with(' ') && !text.ends_with(' ')
+}
+
+/// Epoch-based time, RFC 8949 section 3.4.2: tag 1 over a number of seconds.
+fn epoch_time(item: &Item<'_>) -> Option<UnixTime> {
+    let Item::Tag(1, number) = item else { return None };
+    match **number {
+        Item::Int(seconds) => UnixTime::from_seconds(i64::try_from(seconds).ok()?),
+        Item::Float(seconds) => UnixTime::from_float_seconds(seconds),
+        _ => None,
+    }
+}
+
+fn malformed(what: &'static str) -> EnvelopeError {
+    EnvelopeError::Malformed { what }
+}
+
+impl From<CborError> for EnvelopeError {
+    fn from(CborError: CborError) -> Self {
+        malformed("not CBOR without indefinite lengths and repeated keys")
+    }
+}

@@ -1,0 +1,158 @@
+//! JWS envelopes: `application/jose+json`, one flattened JSON serialization. RFC 7515 section 7.2.2; notary.md section 2.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::attributes::{AttributeError, RawAttributes, name};
+use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
+use crate::json::{Object, Value};
+use crate::time::UnixTime;
+
+const PROTECTED_MEMBERS: &[&str] = &[
+    "alg",
+    "cty",
+    "crit",
+    name::SIGNING_SCHEME,
+    name::SIGNING_TIME,
+    name::AUTHENTIC_SIGNING_TIME,
+    name::EXPIRY,
+    name::PLUGIN,
+    name::PLUGIN_MIN_VERSION,
+];
+const UNPROTECTED_MEMBERS: &[&str] = &["x5c", name::TIMESTAMP, name::SIGNING_AGENT];
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
+    let document =
+        Value::parse(bytes).map_err(|_| malformed("not one JSON object without repeated members"))?;
+    let document = document.as_object().ok_or(malformed("not a JSON object"))?;
+    refuse_case_variants(document, &["payload", "protected", "signature", "header"])?;
+    if document.get("signatures").is_some() {
+        return Err(malformed("general JSON serialization"));
+    }
+    let member = |name| {
+        document
+            .get(name)
+            .and_then(Value::as_text)
+            .ok_or(malformed("payload, protected or signature is missing"))
+    };
+    let (payload_text, protected_text) = (member("payload")?, member("protected")?);
+    let payload = decode_url(payload_text)?;
+    let signature = decode_url(member("signature")?)?;
+    if payload.is_empty() || signature.is_empty() {
+        return Err(malformed("empty payload or signature"));
+    }
+    // RFC 7515 leaves the payload open; the Notary Project's is one JSON object
+    if !Value::parse(&payload).is_ok_and(|payload| payload.as_object().is_some()) {
+        return Err(malformed("the payload is not one JSON object without repeated members"));
+    }
+    let protected = Value::parse(&decode_url(protected_text)?)
+        .map_err(|_| malformed("the protected header is not one JSON object"))?;
+    let protected = protected.as_object().ok_or(malformed("the protected header is not a JSON object"))?;
+    refuse_case_variants(protected, PROTECTED_MEMBERS)?;
+    let header = document.get("header").and_then(Value::as_object).ok_or(malformed("header is missing"))?;
+    refuse_case_variants(header, UNPROTECTED_MEMBERS)?;
+    Ok(Envelope {
+        algorithm: algorithm(protected)?,
+        signed_bytes: [protected_text.as_bytes(), b".", payload_text.as_bytes()].concat(),
+        signature,
+        chain: parse_chain(&chain(header)?)?,
+        attributes: attributes(protected)?.check()?,
+        payload,
+        timestamp_token: optional_text(header, name::TIMESTAMP)?.map(decode_standard).transpose()?,
+        signing_agent: optional_text(header, name::SIGNING_AGENT)?.map(ToString::to_string),
+    })
+}
+
+fn algorithm(protected: &Object) -> Result<Algorithm, EnvelopeError> {
+    Ok(match protected.get("alg").and_then(Value::as_text) {
+        Some("PS256") => Algorithm::Ps256,
+        Some("PS384") => Algorithm::Ps384,
+        Some("PS512") => Algorithm::Ps512,
+        Some("ES256") => Algorithm::Es256,
+        Some("ES384") => Algorithm::Es384,
+        Some("ES512") => Algorithm::Es512,
+        _ => return Err(EnvelopeError::Algorithm),
+    })
+}
+
+fn attributes(protected: &Object) -> Result<RawAttributes<'_>, AttributeError> {
+    let time = |attribute| match protected.get(attribute) {
+        None => Ok(None),
+        Some(value) => {
+            let time = value.as_text().and_then(|text| UnixTime::parse(text).ok());
+            time.map(Some).ok_or(AttributeError::Time { attribute })
+        }
+    };
+    let text = |name| protected.get(name).and_then(Value::as_text);
+    let mut attributes = RawAttributes {
+        content_type: text("cty"),
+        scheme: text(name::SIGNING_SCHEME),
+        signing_time: time(name::SIGNING_TIME)?,
+        authentic_signing_time: time(name::AUTHENTIC_SIGNING_TIME)?,
+        expiry: time(name::EXPIRY)?,
+        names_plugin: protected
+            .get(name::PLUGIN)
+            .or_else(|| protected.get(name::PLUGIN_MIN_VERSION))
+            .is_some(),
+        ..RawAttributes::default()
+    };
+    let listed = protected.get("crit").and_then(Value::as_array).ok_or(AttributeError::Crit)?;
+    for entry in listed {
+        let entry = entry.as_text().ok_or(AttributeError::Crit)?;
+        let mark = match entry {
+            name::SIGNING_SCHEME => &mut attributes.critical.scheme,
+            name::AUTHENTIC_SIGNING_TIME => &mut attributes.critical.authentic_signing_time,
+            name::EXPIRY => &mut attributes.critical.expiry,
+            name::PLUGIN | name::PLUGIN_MIN_VERSION => return Err(AttributeError::Plugin),
+            other => return Err(AttributeError::CriticalUnknown { attribute: other.to_string() }),
+        };
+        if *mark {
+            return Err(AttributeError::Crit);
+        }
+        *mark = true;
+    }
+    if listed.is_empty() { Err(AttributeError::Crit) } else { Ok(attributes) }
+}
+
+fn chain(header: &Object) -> Result<Vec<Vec<u8>>, EnvelopeError> {
+    let entries = match header.get("x5c") {
+        Some(Value::Array(entries)) => entries,
+        Some(_) => return Err(malformed("x5c is not a list")),
+        None => return Err(EnvelopeError::NoChain),
+    };
+    entries
+        .iter()
+        .map(|entry| decode_standard(entry.as_text().ok_or(malformed("x5c holds something else than text"))?))
+        .collect()
+}
+
+/// Text under `name`; none where it is absent or null.
+fn optional_text<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, EnvelopeError> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(malformed("an unprotected attribute is of the wrong type")),
+    }
+}
+
+fn refuse_case_variants(object: &Object, known: &[&str]) -> Result<(), EnvelopeError> {
+    match object.case_variant_of(known) {
+        Some(_) => Err(malformed("a member's name is in another letter case")),
+        None => Ok(()),
+    }
+}
+
+fn decode_url(text: &str) -> Result<Vec<u8>, EnvelopeError> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed("not base64url without padding"))
+}
+
+fn decode_standard(text: &str) -> Result<Vec<u8>, EnvelopeError> {
+    STANDARD.decode(text).map_err(|_| malformed("not base64"))
+}
+
+fn malformed(what: &'static str) -> EnvelopeError {
+    EnvelopeError::Malformed { what }
+}

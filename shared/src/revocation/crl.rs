@@ -1,0 +1,349 @@
+//! One certificate revocation list: DER in, questions about issuer, scope, freshness and entries answered. RFC 5280
+//! section 5.
+//!
+//! A list of megabytes is read once. What is kept is the list of revoked certificates as it stands, an index into it by
+//! serial number, and the hash that the signature is over. Whatever Go's parser refuses is refused here: a list of version
+//! 1, an entry that is malformed, also one that concerns nobody.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
+
+use super::RevocationReason;
+use crate::asn1::{self, Extension, GeneralizedTime, Integer, SequenceOf, Time, Tlv};
+use crate::oci::Digest;
+use crate::time::UnixTime;
+use crate::x509::{Certificate, DistinguishedName, SignatureAlgorithm, SignatureError, SignedMessage};
+
+/// A certificate revocation list, nothing of it verified.
+#[derive(Clone)]
+pub(super) struct Crl {
+    pub(super) sha256: Digest,
+    pub(super) issuer: DistinguishedName,
+    pub(super) issuer_der: Vec<u8>,
+    pub(super) this_update: UnixTime,
+    pub(super) next_update: Option<UnixTime>,
+    pub(super) number: Option<Number>,
+    /// For a delta: the number of the base that it builds on, at least
+    pub(super) delta_of: Option<Number>,
+    pub(super) scope: Scope,
+    /// Where deltas of this list are published
+    pub(super) delta_urls: Vec<String>,
+    /// A critical extension that is not known
+    pub(super) critical_extension: Option<String>,
+    message: SignedMessage,
+    signature: Vec<u8>,
+    /// The content of `revokedCertificates`
+    revoked: Vec<u8>,
+    /// Where in `revoked` the entries begin, by serial number, then in the list's order
+    index: Vec<u32>,
+}
+
+/// What an issuingDistributionPoint says that a list is about. RFC 5280 section 5.2.5.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// The URLs of the distribution point, where one is named
+    pub(super) urls: Option<Vec<String>>,
+    pub(super) only_leaves: bool,
+    pub(super) only_cas: bool,
+    pub(super) only_attribute_certificates: bool,
+    pub(super) only_some_reasons: bool,
+    pub(super) indirect: bool,
+}
+
+/// A CRL's number, of any length.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Number {
+    length: usize,
+    /// Without leading zeros
+    digits: Vec<u8>,
+}
+
+/// What an entry says about a certificate.
+pub(super) struct Entry<'a> {
+    pub(super) revoked_at: UnixTime,
+    pub(super) reason: Option<RevocationReason>,
+    /// `InvalidityDate`, DER
+    pub(super) invalidity_date: Option<&'a [u8]>,
+    /// A critical extension that is not known
+    pub(super) critical_extension: Option<String>,
+}
+
+#[derive(DecodeValue)]
+struct CertificateList<'a> {
+    tbs: Tlv<'a>,
+    algorithm: Tlv<'a>,
+    signature: BitStringRef<'a>,
+}
+
+impl<'a> Sequence<'a> for CertificateList<'a> {}
+
+#[derive(DecodeValue)]
+struct TbsCertList<'a> {
+    version: u8,
+    algorithm: Tlv<'a>,
+    issuer: Tlv<'a>,
+    this_update: Time,
+    next_update: Option<Time>,
+    revoked: Option<SequenceOf<'a>>,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<SequenceOf<'a>>,
+}
+
+impl<'a> Sequence<'a> for TbsCertList<'a> {}
+
+#[derive(DecodeValue)]
+struct RevokedCertificate<'a> {
+    serial: Integer<'a>,
+    revoked_at: Time,
+    extensions: Option<SequenceOf<'a>>,
+}
+
+impl<'a> Sequence<'a> for RevokedCertificate<'a> {}
+
+#[derive(DecodeValue)]
+struct IssuingDistributionPoint<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    distribution_point: Option<AnyRef<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    only_leaves: Option<bool>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    only_cas: Option<bool>,
+    #[asn1(context_specific = "3", tag_mode = "IMPLICIT", optional = "true")]
+    only_some_reasons: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "4", tag_mode = "IMPLICIT", optional = "true")]
+    indirect: Option<bool>,
+    #[asn1(context_specific = "5", tag_mode = "IMPLICIT", optional = "true")]
+    only_attribute_certificates: Option<bool>,
+}
+
+impl<'a> Sequence<'a> for IssuingDistributionPoint<'a> {}
+
+#[derive(DecodeValue)]
+struct DistributionPoint<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    name: Option<AnyRef<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    _reasons: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    _crl_issuer: Option<SequenceOf<'a>>,
+}
+
+impl<'a> Sequence<'a> for DistributionPoint<'a> {}
+
+#[derive(DecodeValue)]
+struct AuthorityKeyIdentifier<'a> {
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    _key: Option<&'a OctetStringRef>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    _issuer: Option<SequenceOf<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    _serial: Option<Integer<'a>>,
+}
+
+impl<'a> Sequence<'a> for AuthorityKeyIdentifier<'a> {}
+
+impl Crl {
+    /// Reads a list, which must be all of `der`; none where it is malformed.
+    pub(super) fn parse(der: &[u8]) -> Option<Self> {
+        Self::read(der).ok().flatten()
+    }
+
+    fn read(der: &[u8]) -> der::Result<Option<Self>> {
+        let list = CertificateList::from_der(der)?;
+        let tbs = TbsCertList::from_der(list.tbs.0)?;
+        let (Some(algorithm), Some(issuer), Some(signature)) = (
+            SignatureAlgorithm::parse(list.algorithm.0),
+            DistinguishedName::parse(tbs.issuer.0),
+            list.signature.as_bytes(),
+        ) else {
+            return Ok(None);
+        };
+        if tbs.version != 1 || tbs.algorithm != list.algorithm {
+            return Ok(None);
+        }
+        let revoked = tbs.revoked.map_or(&[][..], |revoked| revoked.content());
+        let mut crl = Self {
+            sha256: Digest::sha256(der),
+            issuer,
+            issuer_der: tbs.issuer.0.to_vec(),
+            this_update: tbs.this_update.time,
+            next_update: tbs.next_update.map(|next| next.time),
+            number: None,
+            delta_of: None,
+            scope: Scope::default(),
+            delta_urls: Vec::new(),
+            critical_extension: None,
+            message: SignedMessage::new(algorithm, list.tbs.0),
+            signature: signature.to_vec(),
+            index: index(revoked)?,
+            revoked: revoked.to_vec(),
+        };
+        for extension in asn1::extensions(tbs.extensions)? {
+            crl.take_extension(&extension)?;
+        }
+        Ok(Some(crl))
+    }
+
+    fn take_extension(&mut self, extension: &Extension<'_>) -> der::Result<()> {
+        let value = extension.value.as_bytes();
+        match extension.oid {
+            CRL_NUMBER => self.number = Some(Number::from_der(value)?),
+            DELTA_CRL_INDICATOR => self.delta_of = Some(Number::from_der(value)?),
+            ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
+            FRESHEST_CRL => self.delta_urls = distribution_points(value)?,
+            // Not used: what counts is whose key made the signature. A malformed one spoils the list in the reference.
+            AUTHORITY_KEY_IDENTIFIER => drop(AuthorityKeyIdentifier::from_der(value)?),
+            _ => {}
+        }
+        if extension.critical && ![DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT].contains(&extension.oid) {
+            self.critical_extension.get_or_insert(extension.oid.to_string());
+        }
+        Ok(())
+    }
+
+    /// Checks that the holder of `issuer`'s key signed this list.
+    pub(super) fn check_signature(&self, issuer: &Certificate) -> Result<(), SignatureError> {
+        self.message.verify_signature(issuer.public_key(), &self.signature)
+    }
+
+    /// What the list says about a certificate, in the list's order; an error where an entry is malformed.
+    pub(super) fn entries(&self, certificate: &Certificate) -> der::Result<Vec<Entry<'_>>> {
+        let serial = shortest(certificate.serial());
+        let serial_at = |offset: &u32| self.entry(*offset).map(|entry| entry.serial.0);
+        let first = self.index.partition_point(|offset| serial_at(offset).is_ok_and(|other| other < serial));
+        let mut entries = Vec::new();
+        for offset in self.index.get(first..).unwrap_or_default() {
+            let entry = self.entry(*offset)?;
+            if entry.serial.0 != serial {
+                break;
+            }
+            entries.push(Entry::read(&entry)?);
+        }
+        Ok(entries)
+    }
+
+    fn entry(&self, offset: u32) -> der::Result<RevokedCertificate<'_>> {
+        let at = usize::try_from(offset).ok();
+        let bytes = at.and_then(|at| self.revoked.get(at..)).unwrap_or_default();
+        RevokedCertificate::decode(&mut SliceReader::new(bytes)?)
+    }
+}
+
+/// Where the entries of `revoked` begin, sorted by serial number; entries of one certificate keep their order. Reads every
+/// entry, so that a malformed one is found now.
+fn index(revoked: &[u8]) -> der::Result<Vec<u32>> {
+    let mut reader = SliceReader::new(revoked)?;
+    let mut entries: Vec<(&[u8], u32)> = Vec::new();
+    while !reader.is_finished() {
+        let offset = u32::from(reader.position());
+        let entry = RevokedCertificate::decode(&mut reader)?;
+        if entry.extensions.is_some() {
+            Entry::read(&entry)?;
+        }
+        entries.push((entry.serial.0, offset));
+    }
+    entries.sort();
+    Ok(entries.into_iter().map(|(_, offset)| offset).collect())
+}
+
+impl<'a> Entry<'a> {
+    fn read(entry: &RevokedCertificate<'a>) -> der::Result<Self> {
+        let mut read = Self {
+            revoked_at: entry.revoked_at.time,
+            reason: None,
+            invalidity_date: None,
+            critical_extension: None,
+        };
+        for extension in asn1::extensions(entry.extensions)? {
+            let value = extension.value.as_bytes();
+            match extension.oid {
+                REASON_CODE => read.reason = Some(reason(value)?),
+                INVALIDITY_DATE => read.invalidity_date = Some(value),
+                _ => {}
+            }
+            if extension.critical && extension.oid != INVALIDITY_DATE {
+                read.critical_extension.get_or_insert(extension.oid.to_string());
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// Reads a `CRLReason`.
+pub(super) fn reason(der: &[u8]) -> der::Result<RevocationReason> {
+    let any = AnyRef::from_der(der)?;
+    match (any.tag(), any.value()) {
+        (Tag::Enumerated, [code]) => Ok(RevocationReason(*code)),
+        _ => Err(Tag::Enumerated.value_error().into()),
+    }
+}
+
+/// Reads an `InvalidityDate`, RFC 5280 section 5.3.2.
+pub(super) fn invalidity_date(der: &[u8]) -> Option<UnixTime> {
+    GeneralizedTime::from_der(der).ok().map(|time| time.0)
+}
+
+impl Number {
+    fn from_der(der: &[u8]) -> der::Result<Self> {
+        let Integer(bytes) = Integer::from_der(der)?;
+        if bytes.first().is_some_and(|first| *first >= 0x80) {
+            return Err(Tag::Integer.value_error().into());
+        }
+        let digits: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+        Ok(Self { length: digits.len(), digits })
+    }
+}
+
+impl Scope {
+    fn from_der(der: &[u8]) -> der::Result<Self> {
+        let point = IssuingDistributionPoint::from_der(der)?;
+        let is_set = |flag: Option<bool>| flag.unwrap_or(false);
+        Ok(Self {
+            urls: point.distribution_point.map(asn1::distribution_point_urls).transpose()?,
+            only_leaves: is_set(point.only_leaves),
+            only_cas: is_set(point.only_cas),
+            only_attribute_certificates: is_set(point.only_attribute_certificates),
+            only_some_reasons: point.only_some_reasons.is_some(),
+            indirect: is_set(point.indirect),
+        })
+    }
+}
+
+/// The URLs of a `CRLDistributionPoints`.
+fn distribution_points(der: &[u8]) -> der::Result<Vec<String>> {
+    let mut urls = Vec::new();
+    for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
+        if let Some(name) = point?.name {
+            urls.extend(asn1::distribution_point_urls(name)?);
+        }
+    }
+    Ok(urls)
+}
+
+/// An integer's content octets in their only DER form.
+fn shortest(mut integer: &[u8]) -> &[u8] {
+    while let [0, second, ..] = integer
+        && *second < 0x80
+    {
+        integer = integer.get(1..).unwrap_or_default();
+    }
+    integer
+}
+
+/// cRLNumber, RFC 5280 section 5.2.3
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+/// reasonCode, RFC 5280 section 5.3.1
+const REASON_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
+/// invalidityDate, RFC 5280 section 5.3.2
+const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
+/// deltaCRLIndicator, RFC 5280 section 5.2.4
+const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+/// issuingDistributionPoint, RFC 5280 section 5.2.5
+const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+/// authorityKeyIdentifier, RFC 5280 section 5.2.1
+const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+/// freshestCRL, RFC 5280 section 5.2.6
+const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");

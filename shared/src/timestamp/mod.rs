@@ -1,0 +1,274 @@
+//! RFC 3161 timestamps: a token, the signature that it stamps and the trusted roots in; when the signature existed, how
+//! exactly that is known, and the TSA's chain out.
+//!
+//! Signature specification, "Timestamp countersignature"; RFC 3161, 5652, 5816. The order of the checks is that of
+//! [`verify`]; a token that fails one proves nothing. Whether the TSA's certificates are revoked is asked elsewhere
+//! ([`crate::revocation`]).
+
+mod ber;
+mod name_constraints;
+mod path;
+mod signed_data;
+mod tst_info;
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub use path::PathError;
+use signed_data::{SignedData, SignerInfo};
+use tst_info::TstInfo;
+
+use crate::codes::Code;
+use crate::limits;
+use crate::time::UnixTime;
+use crate::x509::{Certificate, CertificateError, ChainError, SignatureError};
+
+/// A verified timestamp: the signature existed at some point between [`Self::time`] less and plus [`Self::accuracy`].
+#[derive(Clone, Debug)]
+pub struct Timestamp {
+    /// When the signature existed.
+    pub time: UnixTime,
+    /// How far the time may be off.
+    pub accuracy: Duration,
+    /// The TSA's chain, leaf first, the trusted root last.
+    pub chain: Vec<Certificate>,
+}
+
+/// Verifies that `token` is a timestamp of `signed` by a TSA whose chain ends at one of `anchors`.
+///
+/// Everything about the TSA's certificates is judged at the time of the timestamp: one that has expired since was good
+/// when it signed.
+///
+/// # Errors
+/// The first [`TimestampError`] that is met; where the token has several signers and none is good, that of the last.
+pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Timestamp, TimestampError> {
+    if token.len() > limits::TIMESTAMP_TOKEN_BYTES {
+        return Err(TimestampError::TooLarge { bytes: token.len() });
+    }
+    let der = ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })?;
+    let data = SignedData::parse(&der)?;
+
+    let info = TstInfo::parse(data.content)?;
+    info.check_imprint(signed)?;
+    let (time, accuracy) = (info.time(), info.accuracy()?);
+
+    if anchors.is_empty() {
+        return Err(TimestampError::NoAnchors);
+    }
+    let mut last = TimestampError::NoSigner;
+    for signer in &data.signers {
+        match verify_signer(signer, &data, anchors, time) {
+            Ok(chain) => return Ok(Timestamp { time, accuracy, chain }),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// One signer of a token: its certificate, its signature, and the chain to a trusted root.
+fn verify_signer(
+    signer: &SignerInfo<'_>,
+    data: &SignedData<'_>,
+    anchors: &[Certificate],
+    time: UnixTime,
+) -> Result<Vec<Certificate>, TimestampError> {
+    let certificate = signer.certificate(&data.certificates)?;
+    signer.check_signature(data.content, certificate)?;
+    let times: Vec<UnixTime> = [Some(time), signer.signing_time()?].into_iter().flatten().collect();
+    Ok(path::find(certificate, &data.certificates, anchors, &times)?)
+}
+
+impl Timestamp {
+    /// Checks that every certificate of the signing chain was valid whenever within the accuracy the signature was made.
+    ///
+    /// # Errors
+    /// [`TimestampError::OutsideValidity`] with the first certificate that was not.
+    pub fn covers(&self, chain: &[Certificate]) -> Result<(), TimestampError> {
+        let earliest = self.time.earlier(self.accuracy);
+        let latest = self.time.later(self.accuracy);
+        for certificate in chain {
+            let covered = earliest.is_some_and(|time| time >= certificate.not_before())
+                && latest.is_some_and(|time| time <= certificate.not_after());
+            if !covered {
+                return Err(TimestampError::OutsideValidity {
+                    subject: certificate.subject().to_string(),
+                    not_before: certificate.not_before(),
+                    not_after: certificate.not_after(),
+                    time: self.time,
+                    accuracy: self.accuracy,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a timestamp is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimestampError {
+    /// Longer than [`limits::TIMESTAMP_TOKEN_BYTES`].
+    #[error("timestamp token of {bytes} bytes is too large")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A part of the token is not what RFC 3161 and RFC 5652 say.
+    #[error("timestamp token with malformed {what}")]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A part of the token is of another version.
+    #[error("timestamp token with {what} of version {version}, which is not supported")]
+    Version {
+        /// Which part.
+        what: &'static str,
+        /// Its version.
+        version: u8,
+    },
+    /// The token, or what it signs, is of another type.
+    #[error("timestamp token with content of type {oid}")]
+    ContentType {
+        /// The type.
+        oid: String,
+    },
+    /// More of something than the verifier looks at.
+    #[error("timestamp token with too many {what}")]
+    TooMany {
+        /// What.
+        what: &'static str,
+    },
+    /// Something among the token's certificates is no X.509 certificate; attribute certificates are none.
+    #[error("timestamp token with a certificate that is not of X.509")]
+    NotX509,
+    /// A certificate of the token is malformed.
+    #[error("timestamp token with a malformed certificate: {error}")]
+    Certificate {
+        /// Why.
+        error: CertificateError,
+    },
+    /// A critical extension of the timestamp is not known.
+    #[error("timestamp with the critical extension {oid}, which is not known")]
+    CriticalExtension {
+        /// The extension.
+        oid: String,
+    },
+    /// The hash of what is stamped is none that is accepted, such as SHA-1.
+    #[error("timestamp over a hash of type {oid}, which is not accepted")]
+    ImprintAlgorithm {
+        /// The hash function.
+        oid: String,
+    },
+    /// The timestamp is one of other bytes than this signature.
+    #[error("timestamp of something else than this signature")]
+    ImprintMismatch,
+    /// The accuracy is out of range.
+    #[error("timestamp whose accuracy is out of range")]
+    Accuracy,
+    /// There are no trusted roots.
+    #[error("no timestamping root is trusted")]
+    NoAnchors,
+    /// The token has no signer.
+    #[error("timestamp token without a signer")]
+    NoSigner,
+    /// The signer's certificate is not in the token.
+    #[error("timestamp token without its signer's certificate")]
+    SignerCertificateMissing,
+    /// A signed attribute is missing.
+    #[error("timestamp token without the signed attribute {name}")]
+    AttributeMissing {
+        /// Which.
+        name: &'static str,
+    },
+    /// A signed attribute is malformed, occurs twice, or says something else than it must.
+    #[error("timestamp token with a wrong signed attribute {name}")]
+    Attribute {
+        /// Which.
+        name: &'static str,
+    },
+    /// The signed attribute signingCertificateV2 names another certificate than the signer's.
+    #[error("timestamp token whose signer vouches for another certificate")]
+    SigningCertificate,
+    /// The signed digest is not that of the content.
+    #[error("timestamp token whose content was changed")]
+    MessageDigest,
+    /// A hash or signature algorithm is none that is accepted.
+    #[error("timestamp token made with algorithm {oid}, which is not accepted")]
+    Algorithm {
+        /// The algorithm.
+        oid: String,
+    },
+    /// The signature is wrong.
+    #[error("timestamp token: {error}")]
+    Signature {
+        /// Why.
+        error: SignatureError,
+    },
+    /// No path from the signer to a trusted root holds.
+    #[error("timestamp token: {0}")]
+    Path(#[from] PathError),
+    /// A certificate of the signing chain was not valid throughout the time that the timestamp allows.
+    #[error("{subject} is valid from {not_before} to {not_after}, and the timestamp is of {time} ± {} s", accuracy.as_secs_f64())]
+    OutsideValidity {
+        /// Whose certificate.
+        subject: String,
+        /// The first second of its validity.
+        not_before: UnixTime,
+        /// The last second of its validity.
+        not_after: UnixTime,
+        /// The time of the timestamp.
+        time: UnixTime,
+        /// How far it may be off.
+        accuracy: Duration,
+    },
+}
+
+impl TimestampError {
+    /// The code that reports give.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::TooLarge { .. } | Self::TooMany { .. } => Code::TimestampTooLarge,
+            Self::Malformed { .. }
+            | Self::Version { .. }
+            | Self::ContentType { .. }
+            | Self::CriticalExtension { .. }
+            | Self::Accuracy => Code::TimestampMalformed,
+            Self::NotX509 | Self::Certificate { .. } => Code::TimestampCertificateMalformed,
+            Self::ImprintAlgorithm { .. } | Self::Algorithm { .. } => Code::TimestampAlgorithm,
+            Self::ImprintMismatch => Code::TimestampImprintMismatch,
+            Self::NoAnchors => Code::TimestampNoAnchor,
+            Self::NoSigner | Self::SignerCertificateMissing => Code::TimestampSignerMissing,
+            Self::AttributeMissing { .. } | Self::Attribute { .. } => Code::TimestampAttribute,
+            Self::SigningCertificate => Code::TimestampSigningCertificate,
+            Self::MessageDigest | Self::Signature { error: SignatureError::Wrong } => {
+                Code::TimestampSignatureWrong
+            }
+            Self::Signature { .. } => Code::TimestampAlgorithm,
+            Self::Path(error) => error.code(),
+            Self::OutsideValidity { .. } => Code::TimestampOutsideValidity,
+        }
+    }
+}
+
+impl PathError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotValidAt { .. } => Code::TimestampCertificateNotValid,
+            Self::CriticalExtension { .. }
+            | Self::Purpose { .. }
+            | Self::NameConstraints { .. }
+            | Self::Chain { error: ChainError::Requirement { .. } } => Code::TimestampCertificateUnsuitable,
+            Self::Chain {
+                error:
+                    ChainError::Signature {
+                        error:
+                            SignatureError::UnsupportedAlgorithm { .. } | SignatureError::UnsuitableKey { .. },
+                        ..
+                    },
+            } => Code::TimestampAlgorithm,
+            Self::Untrusted { .. } | Self::Chain { .. } | Self::TooManyPaths => Code::TimestampUntrusted,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The path from a timestamp's signer to a trusted root: the token's certificates, in no order, and the roots in; a
+//! checked chain out. RFC 5280 section 6, evaluated at the time of the timestamp.
+//!
+//! Issuers are looked for among the trusted roots first, then among the token's own certificates; each path that reaches a
+//! root is then checked whole, and the first that holds is taken. A root that exists self-signed and cross-signed has two
+//! paths, and either will do.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use x509_parser::extensions::PolicyConstraints;
+use x509_parser::prelude::FromDer as _;
+
+use super::name_constraints::{self, SUBJECT_ALTERNATIVE_NAME, alternative_names, is_compared};
+use crate::limits;
+use crate::time::UnixTime;
+use crate::x509::{
+    Certificate, ChainError, Extension, SignatureError, check_issued_by, check_timestamping_chain, oid,
+};
+
+/// Finds a chain from `signer` to one of `anchors` that is valid for timestamping at every one of `times`: that of the
+/// timestamp first, and the signer's own where it claims one.
+pub(super) fn find(
+    signer: &Certificate,
+    certificates: &[Certificate],
+    anchors: &[Certificate],
+    times: &[UnixTime],
+) -> Result<Vec<Certificate>, PathError> {
+    let mut search =
+        Search { certificates, anchors, times, steps: limits::TIMESTAMP_PATH_STEPS, error: None };
+    match search.extend(&mut Vec::from([signer.clone()])) {
+        Some(chain) => Ok(chain),
+        None => Err(search
+            .error
+            .unwrap_or_else(|| PathError::Untrusted { subject: signer.subject().to_string() })),
+    }
+}
+
+struct Search<'a> {
+    certificates: &'a [Certificate],
+    anchors: &'a [Certificate],
+    times: &'a [UnixTime],
+    /// How many signatures may yet be checked
+    steps: usize,
+    /// Why the first path that reached an anchor was not taken
+    error: Option<PathError>,
+}
+
+impl Search<'_> {
+    /// The first good chain that begins with `path`.
+    fn extend(&mut self, path: &mut Vec<Certificate>) -> Option<Vec<Certificate>> {
+        let issuer_name = path.last()?.issuer_der().to_vec();
+        let (anchors, certificates) = (self.anchors, self.certificates);
+        for (is_anchor, candidate) in
+            anchors.iter().map(|anchor| (true, anchor)).chain(certificates.iter().map(|other| (false, other)))
+        {
+            if candidate.subject_der() != issuer_name
+                || path.iter().any(|known| is_same_entity(known, candidate))
+            {
+                continue;
+            }
+            if path.len() >= limits::CHAIN_CERTIFICATES {
+                return None;
+            }
+            // An anchor costs a check of the whole path, any other certificate one signature.
+            let cost = if is_anchor { path.len().saturating_add(1) } else { 1 };
+            let Some(steps) = self.steps.checked_sub(cost) else {
+                self.error.get_or_insert(PathError::TooManyPaths);
+                return None;
+            };
+            self.steps = steps;
+            if !is_anchor && !self.is_issued_by(path, candidate) {
+                continue;
+            }
+            path.push(candidate.clone());
+            if is_anchor {
+                match check(path, self.times) {
+                    Ok(()) => return Some(path.clone()),
+                    Err(error) => {
+                        self.error.get_or_insert(error);
+                    }
+                }
+            } else if let Some(chain) = self.extend(path) {
+                return Some(chain);
+            }
+            path.pop();
+        }
+        None
+    }
+
+    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. Certificates of one name and
+    /// different keys would otherwise make up more paths than can be walked.
+    fn is_issued_by(&mut self, path: &[Certificate], issuer: &Certificate) -> bool {
+        let at = path.len().saturating_sub(1);
+        match path.last().map(|certificate| check_issued_by(certificate, issuer)) {
+            Some(Ok(())) => true,
+            // Not a wrong turn, but the issuer, and an algorithm such as SHA-1: this is what to tell.
+            Some(Err(ChainError::Signature {
+                error: error @ SignatureError::UnsupportedAlgorithm { .. },
+                ..
+            })) => {
+                self.error.get_or_insert(PathError::Chain { error: ChainError::Signature { at, error } });
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether two certificates are of one subject and key: a path that meets an entity twice is a loop.
+fn is_same_entity(one: &Certificate, other: &Certificate) -> bool {
+    one.subject_der() == other.subject_der() && one.public_key_info() == other.public_key_info()
+}
+
+/// Checks a whole path, leaf first, whose names agree and whose last certificate is trusted.
+fn check(path: &[Certificate], times: &[UnixTime]) -> Result<(), PathError> {
+    for certificate in path {
+        let subject = || certificate.subject().to_string();
+        if let Some(at) = times.iter().find(|at| !certificate.is_valid_at(**at)) {
+            return Err(PathError::NotValidAt { subject: subject(), at: *at });
+        }
+        let mut critical = certificate.extensions().iter().filter(|extension| extension.critical);
+        if let Some(extension) = critical.find(|extension| !is_processed(extension)) {
+            return Err(PathError::CriticalExtension { subject: subject(), oid: extension.oid.clone() });
+        }
+        if demands_policy(certificate) {
+            return Err(PathError::CriticalExtension { subject: subject(), oid: POLICY_CONSTRAINTS.into() });
+        }
+        if !may_timestamp(certificate) {
+            return Err(PathError::Purpose { subject: subject() });
+        }
+    }
+    name_constraints::check(path)?;
+    check_timestamping_chain(path).map_err(|error| PathError::Chain { error })
+}
+
+/// Whether an extension is taken into account. Alternative names are, where name constraints could be compared with one.
+fn is_processed(extension: &Extension) -> bool {
+    if extension.oid == SUBJECT_ALTERNATIVE_NAME {
+        return alternative_names(&extension.value).is_some_and(|names| names.iter().any(is_compared));
+    }
+    PROCESSED.contains(&extension.oid.as_str())
+}
+
+/// Whether a certificate has no extended key usage, any, or timestamping: a CA's usages bound those of all below it.
+fn may_timestamp(certificate: &Certificate) -> bool {
+    certificate.extended_key_usage().is_none_or(|usage| {
+        let fits =
+            |purpose: &String| [oid::TIME_STAMPING, oid::ANY_EXTENDED_KEY_USAGE].contains(&purpose.as_str());
+        usage.purposes.iter().any(fits)
+    })
+}
+
+/// Whether a certificate makes the paths through it prove a policy, which is not evaluated here.
+fn demands_policy(certificate: &Certificate) -> bool {
+    certificate.extension(POLICY_CONSTRAINTS).is_some_and(|extension| {
+        match PolicyConstraints::from_der(&extension.value) {
+            Ok((rest, constraints)) => !rest.is_empty() || constraints.require_explicit_policy.is_some(),
+            Err(_) => true,
+        }
+    })
+}
+
+/// policyConstraints, RFC 5280 section 4.2.1.11
+const POLICY_CONSTRAINTS: &str = "2.5.29.36";
+
+/// The extensions that are taken into account, and may therefore be critical. What policies a path is good for is not
+/// asked, so those that speak of policies change nothing, but for a demand for an explicit one.
+const PROCESSED: [&str; 9] = [
+    oid::KEY_USAGE,
+    oid::BASIC_CONSTRAINTS,
+    oid::EXTENDED_KEY_USAGE,
+    oid::NAME_CONSTRAINTS,
+    oid::CRL_DISTRIBUTION_POINTS,
+    "2.5.29.32", // certificatePolicies
+    "2.5.29.33", // policyMappings
+    POLICY_CONSTRAINTS,
+    "2.5.29.54", // inhibitAnyPolicy
+];
+
+/// Why no path from a timestamp's signer to a trusted root holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// The token's certificates lead to none of the trusted roots.
+    #[error("its signer {subject} leads to no root in the policy's tsa stores")]
+    Untrusted {
+        /// The signer.
+        subject: String,
+    },
+    /// A certificate was not valid when the timestamp was made, or when its signer claims to have made it.
+    #[error("{subject} was not valid at {at}")]
+    NotValidAt {
+        /// Whose certificate.
+        subject: String,
+        /// The time.
+        at: UnixTime,
+    },
+    /// A critical extension that is not evaluated.
+    #[error("{subject} has the critical extension {oid}, which is not known")]
+    CriticalExtension {
+        /// Whose certificate.
+        subject: String,
+        /// The extension.
+        oid: String,
+    },
+    /// A certificate is limited to other purposes.
+    #[error("{subject} is not meant for timestamping")]
+    Purpose {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// A certificate has a name that a CA above it may not issue for.
+    #[error("{subject} has a name outside the name constraints of {issuer}")]
+    NameConstraints {
+        /// Whose certificate.
+        subject: String,
+        /// Whose constraints.
+        issuer: String,
+    },
+    /// The certificates are no chain, or not what they must be at their place.
+    #[error("{error}")]
+    Chain {
+        /// Why.
+        error: ChainError,
+    },
+    /// The token's certificates allow more paths than [`limits::TIMESTAMP_PATH_STEPS`] pays for.
+    #[error("its certificates allow too many paths")]
+    TooManyPaths,
+}

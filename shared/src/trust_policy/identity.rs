@@ -1,0 +1,240 @@
+//! Trusted identities: distinguished names in a trust policy, and whether a leaf certificate's subject matches one.
+//!
+//! Grammar: RFC 4514 as the reference's LDAP library reads it (notary.md 8.8 to 8.12). Matching: every attribute that the
+//! pattern names has the same value in the subject; the subject may have more. The reference prints the subject and parses
+//! it again; what that round trip cannot express fails here as it does there.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::x509::DistinguishedName;
+
+/// Attributes that a pattern and a subject must have, with a value.
+const MANDATORY: [&str; 3] = ["C", "ST", "O"];
+
+/// Who a statement trusts to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identities {
+    /// `*`: whoever the trust store vouches for.
+    Any,
+    /// Any of these; none where the document names only kinds of identity that are not known.
+    Subjects(Vec<SubjectPattern>),
+}
+
+/// A pattern for the subject of a leaf certificate: `x509.subject:C=US,ST=WA,O=Acme`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectPattern {
+    attributes: BTreeMap<String, String>,
+}
+
+impl SubjectPattern {
+    /// Reads the part after `x509.subject:`.
+    ///
+    /// # Errors
+    /// [`IdentityError`] where it is not a distinguished name of the form that trust policies may hold.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        if text.contains("=#") {
+            return Err(IdentityError::HexValue);
+        }
+        let mut attributes = BTreeMap::new();
+        for (name, value) in split(text)? {
+            let name = if name == "S" { "ST".to_string() } else { name };
+            if value.is_empty() {
+                return Err(IdentityError::Empty { attribute: name });
+            }
+            if attributes.contains_key(&name) {
+                return Err(IdentityError::Repeated { attribute: name });
+            }
+            attributes.insert(name, value);
+        }
+        match MANDATORY.into_iter().find(|name| !attributes.contains_key(*name)) {
+            Some(attribute) => Err(IdentityError::Missing { attribute }),
+            None => Ok(Self { attributes }),
+        }
+    }
+
+    /// Whether whatever matches `other` matches this pattern too.
+    pub fn covers(&self, other: &Self) -> bool {
+        is_subset(&self.attributes, &other.attributes)
+    }
+
+    /// Whether `subject` has every attribute of the pattern, with the same value.
+    pub fn matches(&self, subject: &DistinguishedName) -> bool {
+        printable(subject).is_some_and(|subject| is_subset(&self.attributes, &subject))
+    }
+}
+
+fn is_subset(pattern: &BTreeMap<String, String>, whole: &BTreeMap<String, String>) -> bool {
+    pattern.iter().all(|(name, value)| whole.get(name) == Some(value))
+}
+
+/// The subject as the reference has it after printing and parsing; none where that fails: an attribute type beyond those
+/// of RFC 4514, one that occurs twice, `=#` in a value, or C, ST or O missing.
+fn printable(subject: &DistinguishedName) -> Option<BTreeMap<String, String>> {
+    let mut attributes = BTreeMap::new();
+    for attribute in subject.attributes() {
+        let name = attribute.short_name()?;
+        if attribute.value.contains("=#") {
+            return None;
+        }
+        let repeated = attributes.insert(name.to_string(), attribute.value.clone()).is_some();
+        // of these two the reference keeps the last; others it joins in a way that it then cannot read
+        if repeated && !matches!(name, "CN" | "SERIALNUMBER") {
+            return None;
+        }
+    }
+    MANDATORY
+        .iter()
+        .all(|name| attributes.get(*name).is_some_and(|value| !value.is_empty()))
+        .then_some(attributes)
+}
+
+/// The types and values of a distinguished name, unescaped.
+fn split(text: &str) -> Result<Vec<(String, String)>, IdentityError> {
+    let mut parts = Vec::new();
+    let mut name: Option<String> = None;
+    let mut start = 0;
+    let mut escaped = false;
+    let piece = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    for (at, letter) in text.char_indices() {
+        let next = at.saturating_add(letter.len_utf8());
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '=' if name.is_none() => {
+                name = Some(unescape(piece(start, at))?);
+                start = next;
+            }
+            ',' | ';' => {
+                parts.push((name.take().ok_or(IdentityError::Incomplete)?, unescape(piece(start, at))?));
+                start = next;
+            }
+            '+' if name.is_some() => return Err(IdentityError::MultiValued),
+            _ => {}
+        }
+    }
+    parts.push((name.ok_or(IdentityError::Incomplete)?, unescape(piece(start, text.len()))?));
+    if parts.iter().any(|(name, _)| name.is_empty()) { Err(IdentityError::Incomplete) } else { Ok(parts) }
+}
+
+/// A type or value without the spaces around it and without its escapes: `\` and a special character, or two hex digits.
+fn unescape(text: &str) -> Result<String, IdentityError> {
+    // spaces alone are padding, as the reference's LDAP library has it; a tab is part of the value
+    let trimmed = text.trim_start_matches(' ');
+    let mut bytes = Vec::with_capacity(trimmed.len());
+    let mut kept = 0;
+    let mut rest = trimmed.chars();
+    while let Some(letter) = rest.next() {
+        let mut buffer = [0; 4];
+        if letter != '\\' {
+            bytes.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
+            if letter != ' ' {
+                kept = bytes.len();
+            }
+            continue;
+        }
+        match rest.next() {
+            Some(special @ (' ' | '"' | '#' | '+' | ',' | ';' | '<' | '=' | '>' | '\\')) => {
+                bytes.extend_from_slice(special.encode_utf8(&mut buffer).as_bytes());
+            }
+            Some(high) => {
+                let digits = high.to_digit(16).zip(rest.next().and_then(|low| low.to_digit(16)));
+                let (high, low) = digits.ok_or(IdentityError::Escape)?;
+                bytes.push(u8::try_from(high << 4 | low).map_err(|_| IdentityError::Escape)?);
+            }
+            None => return Err(IdentityError::Escape),
+        }
+        kept = bytes.len();
+    }
+    // what stands behind the last letter that is not a space is padding, unless it was escaped
+    bytes.truncate(kept);
+    String::from_utf8(bytes).map_err(|_| IdentityError::Escape)
+}
+
+/// Why text is no pattern for subjects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// `=#`: values in hex are not supported.
+    #[error("holds a value in hex (`=#`)")]
+    HexValue,
+    /// A part is not `TYPE=value`.
+    #[error("has a part that is not TYPE=value")]
+    Incomplete,
+    /// `+`: several attributes in one part.
+    #[error("joins attributes with `+`")]
+    MultiValued,
+    /// `\` before something that cannot be escaped.
+    #[error("has a malformed escape")]
+    Escape,
+    /// An attribute without a value.
+    #[error("gives {attribute} no value")]
+    Empty {
+        /// Its type.
+        attribute: String,
+    },
+    /// An attribute twice.
+    #[error("gives {attribute} twice")]
+    Repeated {
+        /// Its type.
+        attribute: String,
+    },
+    /// C, ST or O is not given.
+    #[error("lacks {attribute}; C, ST and O are mandatory, in capitals")]
+    Missing {
+        /// Its type.
+        attribute: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(text: &str, name: &str) -> Result<Option<String>, IdentityError> {
+        SubjectPattern::parse(text).map(|pattern| pattern.attributes.get(name).cloned())
+    }
+
+    #[test]
+    fn reads_escapes_and_spaces() {
+        for (value, want) in [
+            ("Acme", "Acme"),
+            ("  Acme  ", "Acme"),
+            ("\\ Acme\\ ", " Acme "),
+            ("Acme\\ \\ ", "Acme  "),
+            ("a\\,b", "a,b"),
+            ("a\\2Cb", "a,b"),
+            ("a\\\\", "a\\"),
+            ("a=b", "a=b"),
+            ("Sm\\C3\\B8rrebr\\C3\\B8d", "Smørrebrød"),
+            ("a  b", "a  b"),
+            ("Acme\t", "Acme\t"),
+        ] {
+            let text = alloc::format!("C=US, ST=WA , O={value}");
+            assert_eq!(attribute(&text, "O"), Ok(Some(want.into())), "{text}");
+            assert_eq!(attribute(&alloc::format!("O={value};S=WA;C=US"), "ST"), Ok(Some("WA".into())));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_pattern() {
+        let missing = |attribute| IdentityError::Missing { attribute };
+        for (text, error) in [
+            ("", IdentityError::Incomplete),
+            ("*", IdentityError::Incomplete),
+            ("C=US,ST=WA", missing("O")),
+            ("c=US,ST=WA,O=a", missing("C")),
+            ("C=US,ST=WA,O=", IdentityError::Empty { attribute: "O".into() }),
+            ("C=US,ST=WA,O=a,S=b", IdentityError::Repeated { attribute: "ST".into() }),
+            ("C=US,ST=WA,O=#61", IdentityError::HexValue),
+            ("C=US,ST=WA+O=a", IdentityError::MultiValued),
+            ("C=US,ST=WA,O=a\\", IdentityError::Escape),
+            ("C=US,ST=WA,O=a\\zz", IdentityError::Escape),
+            ("C=US,ST=WA,O=\\ff", IdentityError::Escape),
+            ("C=US,ST=WA,O=a,", IdentityError::Incomplete),
+        ] {
+            assert_eq!(SubjectPattern::parse(text), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Trust stores: named lists of certificates, given as the bytes of files.
+//!
+//! Trust store specification (notary.md section 7). One bad file poisons its store; a store that is not used by a statement
+//! harms nobody. Trust is the equality of a certificate's DER with one of the chain's; no path is built.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use x509_parser::pem::Pem;
+
+use crate::limits;
+use crate::report::TrustedCertificate;
+use crate::x509::{Certificate, CertificateError, check_ca, is_self_signed};
+
+/// What the certificates of a store vouch for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoreType {
+    /// Signers of the scheme `notary.x509`
+    Ca,
+    /// Signers of the scheme `notary.x509.signingAuthority`
+    SigningAuthority,
+    /// Timestamping authorities
+    Tsa,
+}
+
+impl StoreType {
+    /// Every type.
+    pub const ALL: [Self; 3] = [Self::Ca, Self::SigningAuthority, Self::Tsa];
+
+    /// The name in trust policies and of the folder.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Ca => "ca",
+            Self::SigningAuthority => "signingAuthority",
+            Self::Tsa => "tsa",
+        }
+    }
+
+    /// The type of that name.
+    pub fn from_folder(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|store_type| store_type.folder() == name)
+    }
+}
+
+/// What stands in the folder of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file and its bytes.
+    File(Vec<u8>),
+    /// A folder, symbolic link or anything else.
+    NotRegular,
+    /// Something that could not be read, and why.
+    Unreadable(String),
+}
+
+/// All stores, each read or found unusable.
+#[derive(Clone, Debug, Default)]
+pub struct TrustStore {
+    stores: BTreeMap<(StoreType, String), Result<Vec<Certificate>, TrustStoreError>>,
+}
+
+impl TrustStore {
+    /// Adds the store of that type and name with what its folder holds, by file name.
+    pub fn add(
+        &mut self,
+        store_type: StoreType,
+        name: &str,
+        entries: impl IntoIterator<Item = (String, Entry)>,
+    ) {
+        self.stores.insert((store_type, name.to_string()), read_store(store_type, entries));
+    }
+
+    /// Records that a store cannot be used, such as one whose folder is a symbolic link.
+    pub fn add_unusable(&mut self, store_type: StoreType, name: &str, why: impl Into<String>) {
+        let error = TrustStoreError::Unreadable { file: name.to_string(), why: why.into() };
+        self.stores.insert((store_type, name.to_string()), Err(error));
+    }
+
+    /// The certificates of a store.
+    ///
+    /// # Errors
+    /// [`TrustStoreError`] where the store does not exist, or anything in it is not as it must be.
+    pub fn certificates(&self, store_type: StoreType, name: &str) -> Result<&[Certificate], TrustStoreError> {
+        match self.stores.get(&(store_type, name.to_string())) {
+            Some(Ok(certificates)) => Ok(certificates),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(TrustStoreError::Missing),
+        }
+    }
+
+    /// Every certificate of every usable store, sorted, as reports list them.
+    pub fn report(&self) -> Vec<TrustedCertificate> {
+        let usable = self.stores.iter().filter_map(|(key, store)| Some((key, store.as_ref().ok()?)));
+        let mut list: Vec<_> = usable
+            .flat_map(|((store_type, name), certificates)| {
+                certificates.iter().map(move |certificate| TrustedCertificate {
+                    store_type: store_type.folder().into(),
+                    name: name.clone(),
+                    subject: certificate.subject().to_string(),
+                    sha256: certificate.sha256().hex().into(),
+                    not_after: certificate.not_after(),
+                })
+            })
+            .collect();
+        list.sort();
+        list
+    }
+
+    /// Every store that cannot be used, with the reason.
+    pub fn unusable(&self) -> impl Iterator<Item = (StoreType, &str, &TrustStoreError)> {
+        self.stores.iter().filter_map(|((store_type, name), store)| {
+            Some((*store_type, name.as_str(), store.as_ref().err()?))
+        })
+    }
+}
+
+fn read_store(
+    store_type: StoreType,
+    entries: impl IntoIterator<Item = (String, Entry)>,
+) -> Result<Vec<Certificate>, TrustStoreError> {
+    let mut certificates = Vec::new();
+    for (file, entry) in entries {
+        let bytes = match entry {
+            Entry::File(bytes) => bytes,
+            Entry::NotRegular => return Err(TrustStoreError::NotRegular { file }),
+            Entry::Unreadable(why) => return Err(TrustStoreError::Unreadable { file, why }),
+        };
+        for certificate in read_certificates(&bytes).map_err(|error| error.of(&file))? {
+            check(store_type, &certificate)
+                .map_err(|()| TrustStoreError::NotAnAnchor { file: file.clone(), store_type })?;
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() { Err(TrustStoreError::Empty) } else { Ok(certificates) }
+}
+
+/// The certificates of a PEM or DER file. PEM: every block is a certificate, other text is ignored. DER: certificates one
+/// after another, nothing else.
+///
+/// # Errors
+/// [`FileError`] where there is none, or something else.
+pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_STORE_FILE_BYTES {
+        return Err(FileError::TooLarge);
+    }
+    let is_pem = bytes.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN);
+    let certificates = if is_pem {
+        let mut certificates = Vec::new();
+        for block in Pem::iter_from_buffer(bytes) {
+            let block = block.map_err(|_| FileError::Pem)?;
+            if block.label != "CERTIFICATE" {
+                return Err(FileError::OtherPemBlock { label: block.label });
+            }
+            certificates.push(Certificate::parse(&block.contents)?);
+        }
+        certificates
+    } else {
+        Certificate::parse_sequence(bytes)?
+    };
+    if certificates.is_empty() { Err(FileError::NoCertificate) } else { Ok(certificates) }
+}
+
+const PEM_BEGIN: &[u8] = b"-----BEGIN";
+
+/// What a certificate must be to stand in a store: a CA or a self-signed leaf; a self-signed CA in a `tsa` store.
+fn check(store_type: StoreType, certificate: &Certificate) -> Result<(), ()> {
+    let is_ca = certificate.basic_constraints().is_some_and(|constraints| constraints.ca);
+    let fits = match store_type {
+        StoreType::Ca | StoreType::SigningAuthority => is_ca || is_self_signed(certificate),
+        StoreType::Tsa => is_self_signed(certificate) && check_ca(certificate, 0, false).is_ok(),
+    };
+    if fits { Ok(()) } else { Err(()) }
+}
+
+/// Why a store cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustStoreError {
+    /// There is no such store.
+    #[error("does not exist")]
+    Missing,
+    /// There is no file in it.
+    #[error("is empty")]
+    Empty,
+    /// Something in it is not a regular file.
+    #[error("holds {file}, which is not a regular file")]
+    NotRegular {
+        /// Its name.
+        file: String,
+    },
+    /// Something in it could not be read.
+    #[error("holds {file}, which cannot be read: {why}")]
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// A file is not a file of certificates.
+    #[error("holds {file}, which is not usable: {error}")]
+    File {
+        /// Its name.
+        file: String,
+        /// Why.
+        error: FileError,
+    },
+    /// A certificate that nothing can be anchored at.
+    #[error("holds {file}, whose certificate is not {}", match store_type { StoreType::Tsa => "a self-signed root CA", _ => "a CA or self-signed" })]
+    NotAnAnchor {
+        /// Its name.
+        file: String,
+        /// The type of store.
+        store_type: StoreType,
+    },
+}
+
+/// Why bytes are not a file of certificates.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// Longer than [`limits::TRUST_STORE_FILE_BYTES`].
+    #[error("it is too large")]
+    TooLarge,
+    /// Malformed PEM.
+    #[error("malformed PEM")]
+    Pem,
+    /// A PEM block that is not a certificate.
+    #[error("it holds a PEM block {label:?}")]
+    OtherPemBlock {
+        /// The block's label.
+        label: String,
+    },
+    /// A malformed certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// There is no certificate in it.
+    #[error("it holds no certificate")]
+    NoCertificate,
+}
+
+impl FileError {
+    fn of(self, file: &str) -> TrustStoreError {
+        TrustStoreError::File { file: file.to_string(), error: self }
+    }
+}

@@ -1,0 +1,435 @@
+//! One certificate: DER in, the parts that verification asks for out. RFC 5280 section 4.
+//!
+//! The outer structure is read strictly with `der` (no trailing bytes, minimal lengths, both algorithm identifiers
+//! equal), the contents with x509-parser. A duplicate extension, a malformed extension that matters, or a negative serial
+//! number makes the whole certificate malformed.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use der::asn1::BitStringRef;
+use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber};
+use x509_parser::certificate::X509CertificateParser;
+use x509_parser::nom::Parser as _;
+use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
+
+use super::extensions::Contents;
+use super::{DistinguishedName, PublicKey, SignatureAlgorithm};
+use crate::limits;
+use crate::oci::Digest;
+use crate::time::UnixTime;
+
+/// Object identifiers of extensions and key purposes, dotted.
+pub mod oid {
+    /// keyUsage, RFC 5280 section 4.2.1.3
+    pub const KEY_USAGE: &str = "2.5.29.15";
+    /// basicConstraints, RFC 5280 section 4.2.1.9
+    pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+    /// nameConstraints, RFC 5280 section 4.2.1.10
+    pub const NAME_CONSTRAINTS: &str = "2.5.29.30";
+    /// cRLDistributionPoints, RFC 5280 section 4.2.1.13
+    pub const CRL_DISTRIBUTION_POINTS: &str = "2.5.29.31";
+    /// extKeyUsage, RFC 5280 section 4.2.1.12
+    pub const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+    /// freshestCRL, RFC 5280 section 4.2.1.15
+    pub const FRESHEST_CRL: &str = "2.5.29.46";
+    /// anyExtendedKeyUsage
+    pub const ANY_EXTENDED_KEY_USAGE: &str = "2.5.29.37.0";
+    /// id-kp-serverAuth
+    pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
+    /// id-kp-clientAuth
+    pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+    /// id-kp-emailProtection
+    pub const EMAIL_PROTECTION: &str = "1.3.6.1.5.5.7.3.4";
+    /// id-kp-timeStamping
+    pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+    /// id-kp-OCSPSigning
+    pub const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
+    /// authorityInfoAccess, RFC 5280 section 4.2.2.1
+    pub const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
+    /// id-ad-ocsp
+    pub const AD_OCSP: &str = "1.3.6.1.5.5.7.48.1";
+}
+
+/// A certificate. Cheap to clone; equal when the DER is equal.
+#[derive(Clone)]
+pub struct Certificate(Arc<Parts>);
+
+struct Parts {
+    der: Vec<u8>,
+    tbs: Vec<u8>,
+    sha256: Digest,
+    serial: Vec<u8>,
+    issuer_der: Vec<u8>,
+    subject_der: Vec<u8>,
+    issuer: DistinguishedName,
+    subject: DistinguishedName,
+    not_before: UnixTime,
+    not_after: UnixTime,
+    public_key: PublicKey,
+    public_key_info: Vec<u8>,
+    signature_algorithm: SignatureAlgorithm,
+    signature: Vec<u8>,
+    is_v3: bool,
+    extensions: Vec<Extension>,
+    basic_constraints: Option<BasicConstraints>,
+    key_usage: Option<KeyUsage>,
+    extended_key_usage: Option<ExtendedKeyUsage>,
+    crl_urls: Vec<String>,
+    ocsp_urls: Vec<String>,
+}
+
+/// An extension as it stands in the certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The type as a dotted object identifier.
+    pub oid: String,
+    /// Whether one that does not know it must refuse the certificate.
+    pub critical: bool,
+    /// The content of `extnValue`.
+    pub value: Vec<u8>,
+}
+
+/// basicConstraints, RFC 5280 section 4.2.1.9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicConstraints {
+    /// Whether the subject is a CA.
+    pub ca: bool,
+    /// How many CA certificates may stand between this one and the leaf.
+    pub path_length: Option<u64>,
+}
+
+/// keyUsage, RFC 5280 section 4.2.1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Whether the extension is critical.
+    pub critical: bool,
+    pub(super) bits: u16,
+}
+
+#[expect(missing_docs, reason = "each is the bit of RFC 5280 of that name")]
+impl KeyUsage {
+    pub fn digital_signature(self) -> bool {
+        self.bits & 1 != 0
+    }
+    pub fn key_encipherment(self) -> bool {
+        self.bits & (1 << 2) != 0
+    }
+    pub fn data_encipherment(self) -> bool {
+        self.bits & (1 << 3) != 0
+    }
+    pub fn key_agreement(self) -> bool {
+        self.bits & (1 << 4) != 0
+    }
+    pub fn key_cert_sign(self) -> bool {
+        self.bits & (1 << 5) != 0
+    }
+    pub fn crl_sign(self) -> bool {
+        self.bits & (1 << 6) != 0
+    }
+    pub fn encipher_only(self) -> bool {
+        self.bits & (1 << 7) != 0
+    }
+    pub fn decipher_only(self) -> bool {
+        self.bits & (1 << 8) != 0
+    }
+}
+
+/// extKeyUsage, RFC 5280 section 4.2.1.12.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendedKeyUsage {
+    /// Whether the extension is critical.
+    pub critical: bool,
+    /// The purposes as dotted object identifiers, in the extension's order.
+    pub purposes: Vec<String>,
+}
+
+impl Certificate {
+    /// Reads one certificate, which must be all of `der`.
+    ///
+    /// # Errors
+    /// [`CertificateError`] where it is malformed or past [`limits::CERTIFICATE_BYTES`].
+    pub fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.len() > limits::CERTIFICATE_BYTES {
+            return Err(CertificateError::TooLarge { bytes: der.len() });
+        }
+        let skeleton = Skeleton::read(der).map_err(|_| CertificateError::Structure)?;
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        let (rest, parsed) = parser.parse(der).map_err(|_| CertificateError::Structure)?;
+        if !rest.is_empty() || skeleton.inner_algorithm != skeleton.outer_algorithm {
+            return Err(CertificateError::Structure);
+        }
+        // RFC 5280 section 4.1.2.1; extensions of older versions would be overlooked by other readers
+        let is_v3 = parsed.version == X509Version::V3;
+        if parsed.version.0 > X509Version::V3.0 || (!is_v3 && !parsed.extensions().is_empty()) {
+            return Err(CertificateError::Structure);
+        }
+        if parsed.raw_serial().first().is_none_or(|first| first & 0x80 != 0) {
+            return Err(CertificateError::Serial);
+        }
+        let name = |name| DistinguishedName::from_name(name).ok_or(CertificateError::Name);
+        let contents = Contents::read(parsed.extensions())?;
+        Ok(Self(Arc::new(Parts {
+            sha256: Digest::sha256(der),
+            serial: parsed.raw_serial().to_vec(),
+            issuer: name(&parsed.issuer)?,
+            subject: name(&parsed.subject)?,
+            not_before: unix_time(parsed.validity.not_before).ok_or(CertificateError::Validity)?,
+            not_after: unix_time(parsed.validity.not_after).ok_or(CertificateError::Validity)?,
+            public_key: PublicKey::from_info(&parsed.subject_pki).ok_or(CertificateError::PublicKey)?,
+            signature_algorithm: SignatureAlgorithm::from_identifier(&parsed.signature_algorithm),
+            is_v3,
+            tbs: skeleton.tbs.to_vec(),
+            issuer_der: skeleton.issuer.to_vec(),
+            subject_der: skeleton.subject.to_vec(),
+            public_key_info: skeleton.public_key_info.to_vec(),
+            signature: skeleton.signature.to_vec(),
+            der: der.to_vec(),
+            extensions: contents.extensions,
+            basic_constraints: contents.basic_constraints,
+            key_usage: contents.key_usage,
+            extended_key_usage: contents.extended_key_usage,
+            crl_urls: contents.crl_urls,
+            ocsp_urls: contents.ocsp_urls,
+        })))
+    }
+
+    /// Reads certificates that stand one after another with nothing between them.
+    ///
+    /// # Errors
+    /// [`CertificateError`] where anything in `der` is not a certificate.
+    pub fn parse_sequence(der: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        let mut reader = SliceReader::new(der).map_err(|_| CertificateError::Structure)?;
+        let mut certificates = Vec::new();
+        while !reader.is_finished() {
+            certificates.push(Self::parse(reader.tlv_bytes().map_err(|_| CertificateError::Structure)?)?);
+        }
+        Ok(certificates)
+    }
+
+    /// The whole certificate, DER.
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// What the issuer signed, DER.
+    pub fn tbs(&self) -> &[u8] {
+        &self.0.tbs
+    }
+
+    /// The SHA-256 of the DER: the certificate's thumbprint.
+    pub fn sha256(&self) -> &Digest {
+        &self.0.sha256
+    }
+
+    /// The serial number's content octets.
+    pub fn serial(&self) -> &[u8] {
+        &self.0.serial
+    }
+
+    /// The issuer's name, DER; this is what names are compared by.
+    pub fn issuer_der(&self) -> &[u8] {
+        &self.0.issuer_der
+    }
+
+    /// The subject's name, DER; this is what names are compared by.
+    pub fn subject_der(&self) -> &[u8] {
+        &self.0.subject_der
+    }
+
+    /// The issuer's name.
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.0.issuer
+    }
+
+    /// The subject's name.
+    pub fn subject(&self) -> &DistinguishedName {
+        &self.0.subject
+    }
+
+    /// The first second of its validity.
+    pub fn not_before(&self) -> UnixTime {
+        self.0.not_before
+    }
+
+    /// The last second of its validity.
+    pub fn not_after(&self) -> UnixTime {
+        self.0.not_after
+    }
+
+    /// Whether `at` is within its validity, both ends included.
+    pub fn is_valid_at(&self, at: UnixTime) -> bool {
+        self.not_before() <= at && at <= self.not_after()
+    }
+
+    /// The subject's key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.public_key
+    }
+
+    /// `SubjectPublicKeyInfo`, DER.
+    pub fn public_key_info(&self) -> &[u8] {
+        &self.0.public_key_info
+    }
+
+    /// The algorithm of the issuer's signature.
+    pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
+        &self.0.signature_algorithm
+    }
+
+    /// The issuer's signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.0.signature
+    }
+
+    /// Whether it is of version 3.
+    pub fn is_v3(&self) -> bool {
+        self.0.is_v3
+    }
+
+    /// basicConstraints.
+    pub fn basic_constraints(&self) -> Option<BasicConstraints> {
+        self.0.basic_constraints
+    }
+
+    /// keyUsage.
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.0.key_usage
+    }
+
+    /// extKeyUsage.
+    pub fn extended_key_usage(&self) -> Option<&ExtendedKeyUsage> {
+        self.0.extended_key_usage.as_ref()
+    }
+
+    /// Every URL of cRLDistributionPoints, in order.
+    pub fn crl_urls(&self) -> &[String] {
+        &self.0.crl_urls
+    }
+
+    /// Every OCSP URL of authorityInfoAccess, in order.
+    pub fn ocsp_urls(&self) -> &[String] {
+        &self.0.ocsp_urls
+    }
+
+    /// All extensions, in order; no type occurs twice.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.0.extensions
+    }
+
+    /// The extension of a type.
+    pub fn extension(&self, oid: &str) -> Option<&Extension> {
+        self.0.extensions.iter().find(|extension| extension.oid == oid)
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der() == other.der()
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} {})", self.subject(), self.sha256())
+    }
+}
+
+/// The raw parts of a certificate, each a slice of it.
+struct Skeleton<'a> {
+    tbs: &'a [u8],
+    inner_algorithm: &'a [u8],
+    outer_algorithm: &'a [u8],
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    public_key_info: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Skeleton<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, der::Error> {
+        let mut reader = SliceReader::new(der)?;
+        let (tbs, outer_algorithm, signature) = reader.sequence(|reader| {
+            let (tbs, algorithm) = (reader.tlv_bytes()?, reader.tlv_bytes()?);
+            Ok::<_, der::Error>((tbs, algorithm, BitStringRef::decode(reader)?))
+        })?;
+        reader.finish()?;
+        let signature = signature.as_bytes().ok_or(Tag::BitString.value_error())?;
+        let mut reader = SliceReader::new(tbs)?;
+        let context = |number| Tag::ContextSpecific { constructed: true, number: TagNumber(number) };
+        reader.sequence(|reader| {
+            if Tag::peek(reader)? == context(0) {
+                reader.tlv_bytes()?;
+            }
+            let _serial = reader.tlv_bytes()?;
+            let inner_algorithm = reader.tlv_bytes()?;
+            let issuer = reader.tlv_bytes()?;
+            let _validity = reader.tlv_bytes()?;
+            let subject = reader.tlv_bytes()?;
+            let public_key_info = reader.tlv_bytes()?;
+            // unique identifiers and extensions, whose own structure x509-parser reads
+            let mut least = 0;
+            while !reader.is_finished() {
+                let number = match Tag::peek(reader)? {
+                    Tag::ContextSpecific { number, .. } => number.value(),
+                    other => return Err(other.value_error().into()),
+                };
+                if !(1..=3).contains(&number) || number <= least {
+                    return Err(Tag::Sequence.value_error().into());
+                }
+                least = number;
+                reader.tlv_bytes()?;
+            }
+            Ok(Self { tbs, inner_algorithm, outer_algorithm, issuer, subject, public_key_info, signature })
+        })
+    }
+}
+
+/// A time of a certificate or CRL.
+pub(crate) fn unix_time(time: ASN1Time) -> Option<UnixTime> {
+    UnixTime::from_seconds(time.timestamp())
+}
+
+/// Why bytes are not a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// Longer than [`limits::CERTIFICATE_BYTES`].
+    #[error("certificate of {bytes} bytes is too large")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not the DER of a certificate, or followed by other bytes.
+    #[error("not the DER of one certificate")]
+    Structure,
+    /// The serial number is negative or empty.
+    #[error("serial number is negative")]
+    Serial,
+    /// A name holds a malformed string.
+    #[error("malformed name")]
+    Name,
+    /// A time is out of range.
+    #[error("malformed validity")]
+    Validity,
+    /// The public key is malformed.
+    #[error("malformed public key")]
+    PublicKey,
+    /// An extension that matters is malformed.
+    #[error("malformed extension {oid}")]
+    Extension {
+        /// Its type.
+        oid: String,
+    },
+    /// An extension occurs twice.
+    #[error("extension {oid} occurs twice")]
+    DuplicateExtension {
+        /// Its type.
+        oid: String,
+    },
+}

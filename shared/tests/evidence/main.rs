@@ -1,0 +1,5 @@
+//! Timestamps and revocation evidence: real ones with the verdicts known, and made ones with one thing wrong each.
+
+mod revocation;
+mod support;
+mod timestamps;

@@ -1,0 +1,34 @@
+//! Programs that tests need and cargo cannot bring: each by the Debian package that has it.
+
+use std::path::PathBuf;
+
+/// The path of `program`.
+///
+/// # Panics
+/// Where it is not installed, with what to install.
+pub fn program(program: &str, package: &str) -> PathBuf {
+    find(program).unwrap_or_else(|| {
+        panic!("{program} is not installed: apt-get install -y --no-install-recommends {package}")
+    })
+}
+
+/// The path of `program`, where it is installed.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let more = ["/usr/local/sbin".into(), "/usr/sbin".into(), "/sbin".into(), home.join("go/bin")];
+    std::env::split_paths(&path).chain(more).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// Stops the test where it does not run as root, which containerd, mounts and namespaces need.
+///
+/// # Panics
+/// Where this process is not root's.
+pub fn need_root() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|ids| ids.split_whitespace().nth(1));
+    assert_eq!(effective, Some("0"), "this test starts containerd or sshd and needs root");
+}

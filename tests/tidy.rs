@@ -1,0 +1,88 @@
+//! Rules about the repository's own files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Files of source text are split before this.
+const LONGEST_FILE: usize = 800;
+
+#[test]
+fn files_are_short() {
+    let mut sources = Vec::new();
+    collect_sources(Path::new(ROOT), &mut sources);
+    assert!(sources.len() > 20, "found {} source files", sources.len());
+    for path in sources {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= LONGEST_FILE, "{}: {lines} lines, split it", path.display());
+    }
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[workspace.dependencies]").nth(1).unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    let mut found = 0;
+    for line in dependencies.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let ours = line.contains("path = ");
+        let reason = line.rsplit_once("# ").is_some_and(|(_, reason)| !reason.trim().is_empty());
+        assert!(ours || reason, "no reason beside: {line}");
+        found += 1;
+    }
+    assert!(found > 10, "found {found} dependencies");
+}
+
+#[test]
+fn members_take_versions_from_the_workspace() {
+    let mut manifests = Vec::new();
+    collect(Path::new(ROOT), &|path| path.ends_with("Cargo.toml"), &mut manifests);
+    assert!(manifests.len() >= 6, "found {} manifests", manifests.len());
+    for path in manifests {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("[workspace]") {
+            continue;
+        }
+        let section = text.split("dependencies]").skip(1).flat_map(|part| part.split("\n[").next());
+        for line in section.flat_map(str::lines).filter(|line| line.contains('=') && !line.starts_with('#')) {
+            assert!(line.contains("workspace = true"), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_code_map_names_what_exists() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let map = readme.split("## Code map").nth(1).expect("README.md has a code map");
+    let map = map.split("\n## ").next().unwrap_or(map);
+    let mut found = 0;
+    // whatever stands in backquotes and has a slash is a path from the root
+    for path in map.split('`').skip(1).step_by(2).filter(|text| text.contains('/') && !text.contains(' ')) {
+        assert!(Path::new(ROOT).join(path).exists(), "README.md names {path}, which is not there");
+        found += 1;
+    }
+    assert!(found > 10, "found {found} paths in the code map");
+}
+
+fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    collect(
+        folder,
+        &|path| path.extension().is_some_and(|kind| kind == "rs" || kind == "py" || kind == "html"),
+        found,
+    );
+}
+
+fn collect(folder: &Path, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && !name.ends_with("-target") && !name.starts_with('.') {
+                collect(&path, wanted, found);
+            }
+        } else if wanted(&path) {
+            found.push(path);
+        }
+    }
+}

@@ -1,0 +1,604 @@
+//! Vectors beyond the conformance cases: what the design adds to notation's behaviour, one small layout each.
+//!
+//! To add one: a function that builds a [`Vector`], with the verdict that is expected of the image and why, in the table's
+//! order of subjects. The toolkit in `fixtures/generate` makes whatever is needed, right or wrong.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use assay_fixtures::archive;
+use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
+use assay_fixtures::envelope::{Format, Signing};
+use assay_fixtures::image::{Image, linux};
+use assay_fixtures::layout::Layout;
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Manifest, media_type};
+use assay_shared::report::Via;
+use assay_tests::program::{self, Finished, verdict};
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use serde_json::{Value, json};
+
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
+
+/// A time at which the publisher's certificates are valid.
+const AT: &str = "2026-11-20T12:00:00Z";
+
+const GOOD: Signature = Signature::Good(Algorithm::P256, Format::Cose);
+const NAME: &str = "registry.example.test/team/app:v1";
+
+/// One image in a store, signatures in a bundle, and the trust directory for both.
+struct Vector {
+    publisher: Publisher,
+    store: Layout,
+    bundle: Layout,
+    policy: Option<Value>,
+    flags: Vec<&'static str>,
+}
+
+impl Vector {
+    /// An empty store and an empty bundle.
+    fn new() -> Self {
+        Self {
+            publisher: Publisher::new(),
+            store: Layout::new(),
+            bundle: Layout::new(),
+            policy: None,
+            flags: Vec::new(),
+        }
+    }
+
+    /// A store with one image of one manifest.
+    fn of_image() -> (Self, Descriptor) {
+        let mut vector = Self::new();
+        let target = Image::of_text(linux("amd64"), "app", "vector").add_to(&mut vector.store);
+        vector.store.name(&target, NAME);
+        (vector, target)
+    }
+
+    /// A store with an index of two platforms, both there, and its manifests.
+    fn of_index() -> (Self, Descriptor, [Descriptor; 2]) {
+        let mut vector = Self::new();
+        let manifests =
+            ["amd64", "arm64"].map(|of| Image::of_text(linux(of), "app", "vector").add_to(&mut vector.store));
+        let index = vector.store.add_index(false, &manifests);
+        (vector, index, manifests)
+    }
+
+    /// Signs `subject` in the bundle.
+    fn sign(&mut self, subject: &Descriptor, signature: Signature) {
+        let signature = self.publisher.sign(&mut self.bundle, subject, signature);
+        self.bundle.list(signature);
+    }
+
+    /// Adds an envelope for `target`, in a signature manifest that `change` has changed.
+    fn sign_in(&mut self, target: &Descriptor, change: impl FnOnce(&mut Value)) {
+        let signature = self.publisher.sign(&mut self.bundle, target, GOOD);
+        let mut manifest: Value = serde_json::from_slice(self.bundle.blob(&signature.digest)).unwrap();
+        change(&mut manifest);
+        let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+        self.bundle.remove(&signature.digest);
+        let changed = self.bundle.add(&media_type, manifest.to_string().into_bytes());
+        self.bundle.list(changed);
+    }
+
+    /// Copies an index to the bundle, without what it lists.
+    fn carry(&mut self, index: &Descriptor) {
+        self.bundle.copy(&self.store, index, |_| false);
+        self.bundle.list(index.clone());
+    }
+
+    fn write(&self, folder: &Path) {
+        self.store.write(&folder.join("store")).unwrap();
+        self.bundle.write(&folder.join("bundle")).unwrap();
+        archive::write_files(&folder.join("trust"), &self.publisher.trust()).unwrap();
+        if let Some(policy) = &self.policy {
+            fs::write(folder.join("trust/trustpolicy.json"), policy.to_string()).unwrap();
+        }
+    }
+
+    fn verify(&self) -> Finished {
+        let folder = tempfile::tempdir().unwrap();
+        self.write(folder.path());
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        verify(&format!("layout:{}", path("store")), &path("trust"), &path("bundle"), &self.flags)
+    }
+
+    /// Judges the vector; its store has one image.
+    #[track_caller]
+    fn expect(&self, expected: &str) {
+        self.expect_via(expected, None);
+    }
+
+    #[track_caller]
+    fn expect_via(&self, expected: &str, via: Option<Via>) {
+        let done = self.verify();
+        let report = done.report();
+        let [image] = &report.images[..] else { panic!("{} images", report.images.len()) };
+        assert_eq!((verdict(image).as_str(), image.via), (expected, via), "{:?}", image.message);
+        let code = match expected.split('/').next() {
+            Some("passed" | "skipped") => 0,
+            Some("failed") => 1,
+            _ => 3,
+        };
+        let _ = done.expect_code(code);
+        assert!(image.message.is_some() || code == 0, "what did not pass says why");
+    }
+}
+
+fn verify(store: &str, trust: &str, bundle: &str, flags: &[&str]) -> Finished {
+    let arguments = ["verify", "--store", store, "--trust", trust, "--signatures", bundle, "--at", AT];
+    program::run(AGENT, arguments.iter().chain(flags))
+}
+
+// Signature manifests: notary.md §1.3. Microsoft uses the form with artifactType, which notation 1.3.2 overlooks in layouts.
+
+#[test]
+fn signature_manifest_with_artifact_type() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign_in(&target, |manifest| {
+        manifest["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+        manifest["config"]["mediaType"] = media_type::OCI_EMPTY.into();
+    });
+    vector.expect("passed");
+}
+
+#[test]
+fn signature_manifest_of_another_artifact_type() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign_in(&target, |manifest| {
+        manifest["artifactType"] = "application/vnd.example.sbom".into();
+        manifest["config"]["mediaType"] = media_type::OCI_EMPTY.into();
+    });
+    vector.expect("failed/no-signature");
+}
+
+#[test]
+fn signature_manifest_whose_subject_has_another_size() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign_in(&target, |manifest| {
+        manifest["subject"]["size"] = (target.size + 1).into();
+    });
+    vector.expect("failed/no-signature");
+}
+
+#[test]
+fn signature_manifest_whose_annotations_are_nonsense() {
+    // real ones of 2024 have a thumbprint annotation that is no JSON
+    let (mut vector, target) = Vector::of_image();
+    vector.sign_in(&target, |manifest| {
+        manifest["annotations"] =
+            json!({ "io.cncf.notary.x509chain.thumbprint#S256": "[abc,def]", "org.opencontainers.image.created": "x" });
+    });
+    vector.expect("passed");
+}
+
+#[test]
+fn signature_under_a_fallback_tag_only() {
+    let (mut vector, target) = Vector::of_image();
+    let signature = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
+    let mut index = vector.bundle.add_index(false, &[signature]);
+    let tag = target.digest.as_str().replace(':', "-");
+    index.annotations.insert("org.opencontainers.image.ref.name".into(), tag);
+    vector.bundle.list(index);
+    vector.expect("passed");
+}
+
+#[test]
+fn signature_manifest_that_was_changed() {
+    let (mut vector, target) = Vector::of_image();
+    let signature = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
+    vector.bundle.tamper(&signature.digest);
+    vector.bundle.list(signature);
+    let report = vector.verify().report();
+    assert_ne!(verdict(&report.images[0]), "passed");
+}
+
+#[test]
+fn one_signature_that_cannot_be_read_does_not_hide_a_good_one() {
+    let (mut vector, target) = Vector::of_image();
+    let broken =
+        vector.publisher.sign(&mut vector.bundle, &target, Signature::Good(Algorithm::P384, Format::Jws));
+    let envelope = vector.bundle.layers(&broken).remove(0);
+    vector.bundle.remove(&envelope.digest);
+    vector.bundle.list(broken);
+    vector.sign(&target, GOOD);
+    vector.expect("passed");
+}
+
+// Indexes and their manifests: design §3.1.
+
+#[test]
+fn index_alone_is_signed_and_held() {
+    let (mut vector, index, _) = Vector::of_index();
+    vector.store.name(&index, NAME);
+    vector.sign(&index, GOOD);
+    vector.expect("passed");
+}
+
+#[test]
+fn only_the_parent_index_is_signed() {
+    let (mut vector, index, [manifest, _]) = Vector::of_index();
+    vector.store.name(&manifest, NAME);
+    vector.sign(&index, GOOD);
+    vector.carry(&index);
+    vector.expect("failed/no-signature");
+    vector.flags = vec!["--accept", "parent-index"];
+    vector.expect_via("passed", Some(Via::ParentIndex));
+    // what is accepted is that, and not the other
+    vector.flags = vec!["--accept", "platform-manifest"];
+    vector.expect("failed/no-signature");
+}
+
+#[test]
+fn a_parent_index_that_does_not_verify_helps_nobody() {
+    for signature in
+        [Signature::OtherAuthority, Signature::OtherIdentity, Signature::Tampered, Signature::OfAnotherImage]
+    {
+        let (mut vector, index, [manifest, _]) = Vector::of_index();
+        vector.store.name(&manifest, NAME);
+        vector.sign(&index, signature);
+        vector.carry(&index);
+        vector.flags = vec!["--accept", "parent-index"];
+        let report = vector.verify().expect_code(1).report();
+        assert_ne!(verdict(&report.images[0]), "passed", "{signature:?}");
+    }
+}
+
+#[test]
+fn a_signed_index_that_lists_others_helps_nobody() {
+    let (mut vector, target) = Vector::of_image();
+    let other = Image::of_text(linux("amd64"), "other", "other").add_to(&mut vector.store);
+    let index = vector.store.add_index(false, &[other]);
+    vector.sign(&index, GOOD);
+    vector.carry(&index);
+    vector.flags = vec!["--accept", "parent-index"];
+    vector.expect("failed/no-signature");
+    // nor one whose bytes were changed so that it lists the image
+    let mut manifest: Value = serde_json::from_slice(vector.bundle.blob(&index.digest)).unwrap();
+    manifest["manifests"][0]["digest"] = target.digest.as_str().into();
+    manifest["manifests"][0]["size"] = target.size.into();
+    vector.bundle.put(&index.digest, manifest.to_string().into_bytes());
+    let report = vector.verify().expect_code(1).report();
+    assert_ne!(verdict(&report.images[0]), "passed");
+}
+
+#[test]
+fn only_the_platform_manifests_are_signed() {
+    let (mut vector, index, manifests) = Vector::of_index();
+    vector.store.name(&index, NAME);
+    for manifest in &manifests {
+        vector.sign(manifest, GOOD);
+    }
+    vector.expect("failed/no-signature");
+    vector.flags = vec!["--accept", "platform-manifest"];
+    vector.expect_via("passed", Some(Via::PlatformManifest));
+    vector.flags = vec!["--accept", "parent-index"];
+    vector.expect("failed/no-signature");
+}
+
+#[test]
+fn one_of_two_platform_manifests_is_signed() {
+    let (mut vector, index, [manifest, _]) = Vector::of_index();
+    vector.store.name(&index, NAME);
+    vector.sign(&manifest, GOOD);
+    vector.flags = vec!["--accept", "platform-manifest"];
+    let report = vector.verify().expect_code(1).report();
+    assert_ne!(verdict(&report.images[0]), "passed", "the other manifest is there and unsigned");
+}
+
+// Policies: an image must pass under the statement of every repository that it is known by.
+
+#[test]
+fn every_repository_must_pass() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    vector.store.name(&target, "registry.example.test/mirror/app:v1");
+    vector.expect("passed");
+    let statement = |name: &str, scope: &str, identity: &str| {
+        json!({
+            "name": name,
+            "registryScopes": [scope],
+            "signatureVerification": { "level": "strict" },
+            "trustStores": ["ca:publisher"],
+            "trustedIdentities": [identity],
+        })
+    };
+    let other = "x509.subject: C=US, ST=Oregon, O=Somebody Else";
+    vector.policy = Some(json!({
+        "version": "1.0",
+        "trustPolicies": [
+            statement("team", "registry.example.test/team/app", "*"),
+            statement("mirror", "registry.example.test/mirror/app", other),
+        ],
+    }));
+    vector.expect("failed/authenticity");
+    // a repository that no statement covers
+    vector.policy = Some(json!({
+        "version": "1.0",
+        "trustPolicies": [statement("team", "registry.example.test/team/app", "*")],
+    }));
+    vector.expect("failed/policy");
+}
+
+#[test]
+fn a_skipped_repository_vouches_for_no_other() {
+    const TOOL: &str = "registry.example.test/site-tools/node-shell:v1";
+    let (mut vector, target) = Vector::of_image();
+    vector.store.name(&target, TOOL);
+    vector.expect("failed/no-signature");
+    vector.sign(&target, GOOD);
+    vector.expect("passed");
+    // by itself it is skipped, whatever its signatures are worth
+    let mut vector = Vector::new();
+    let target = Image::of_text(linux("amd64"), "app", "vector").add_to(&mut vector.store);
+    vector.store.name(&target, TOOL);
+    vector.sign(&target, Signature::Tampered);
+    vector.expect("skipped");
+}
+
+#[test]
+fn a_name_that_no_scope_can_name_is_covered_by_the_star_alone() {
+    for name in ["app:v1", "app", "REGISTRY.example.test/Team/App:v1", "registry.example.test/team/app:v1:v2"]
+    {
+        let mut vector = Vector::new();
+        let target = Image::of_text(linux("amd64"), "app", "vector").add_to(&mut vector.store);
+        vector.store.name(&target, name);
+        vector.expect("failed/no-signature");
+        vector.policy = Some(json!({
+            "version": "1.0",
+            "trustPolicies": [{
+                "name": "team",
+                "registryScopes": ["registry.example.test/team/app"],
+                "signatureVerification": { "level": "skip" },
+            }],
+        }));
+        vector.expect("failed/policy");
+    }
+}
+
+// Content: design §3.2.
+
+#[test]
+fn every_kind_of_blob_is_hashed() {
+    type Pick = fn(&Layout, &Descriptor, &Descriptor) -> Descriptor;
+    let picks: [(&str, Pick); 4] = [
+        ("index", |_, index, _| index.clone()),
+        ("manifest", |_, _, manifest| manifest.clone()),
+        ("config", |store, _, manifest| store.config(manifest)),
+        ("layer", |store, _, manifest| store.layers(manifest).remove(0)),
+    ];
+    for (what, pick) in picks {
+        let (mut vector, index, [manifest, _]) = Vector::of_index();
+        vector.store.name(&index, NAME);
+        vector.sign(&index, GOOD);
+        let blob = pick(&vector.store, &index, &manifest);
+        vector.store.tamper(&blob.digest);
+        let report = vector.verify().expect_code(1).report();
+        let image = &report.images[0];
+        assert_eq!(verdict(image), "failed/content-mismatch", "{what}");
+        assert_eq!(image.content.mismatched.len(), 1, "{what}");
+        assert_eq!(image.content.mismatched[0].digest, blob.digest, "{what}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_not_what_is_wrong() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let layer = vector.store.layers(&target).remove(0);
+    vector.store.remove(&layer.digest);
+    vector.expect("passed");
+    let config = vector.store.config(&target);
+    vector.store.remove(&config.digest);
+    vector.expect("inconclusive/unreadable");
+    vector.store.remove(&target.digest);
+    vector.expect("inconclusive/unreadable");
+    // nothing of the image is read when that is asked for
+    vector.flags = vec!["--content", "none"];
+    vector.expect("passed");
+}
+
+#[test]
+fn a_manifest_listed_twice_is_as_absent_as_one_listed_once() {
+    let (mut vector, _, [manifest, _]) = Vector::of_index();
+    let index = vector.store.add_index(false, &[manifest.clone(), manifest.clone()]);
+    vector.store.name(&index, NAME);
+    vector.sign(&index, GOOD);
+    vector.expect("passed");
+    vector.store.remove(&manifest.digest);
+    vector.expect("inconclusive/unreadable");
+}
+
+#[test]
+fn a_longer_blob_is_found() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let layer = vector.store.layers(&target).remove(0);
+    let mut longer = vector.store.blob(&layer.digest).to_vec();
+    longer.push(0);
+    vector.store.put(&layer.digest, longer);
+    vector.expect("failed/content-mismatch");
+}
+
+#[test]
+fn a_failed_signature_and_changed_content_fail_once() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, Signature::OtherAuthority);
+    let layer = vector.store.layers(&target).remove(0);
+    vector.store.tamper(&layer.digest);
+    let report = vector.verify().expect_code(1).report();
+    assert_eq!(report.summary.failed, 1);
+    assert_eq!(report.images[0].content.mismatched.len(), 1);
+}
+
+#[test]
+fn blobs_that_are_no_files_are_not_waited_for() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let layer = vector.store.layers(&target).remove(0);
+    vector.store.remove(&layer.digest);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let fifo = path(&format!("store/blobs/sha256/{}", layer.digest.hex()));
+    let _ = program::run("mkfifo", [&fifo]).expect_code(0);
+    let done = verify(&format!("layout:{}", path("store")), &path("trust"), &path("bundle"), &[]);
+    assert_eq!(verdict(&done.expect_code(3).report().images[0]), "inconclusive/unreadable");
+}
+
+// Bundles: directory or archive, the same verdict.
+
+#[test]
+fn a_bundle_that_lists_itself_comes_to_an_end() {
+    let (mut vector, target) = Vector::of_image();
+    let index = vector.bundle.add_index(false, &[]);
+    vector.bundle.list(index.clone());
+    let around = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [index] });
+    vector.bundle.put(&index.digest, around.to_string().into_bytes());
+    vector.sign(&target, GOOD);
+    vector.expect("passed");
+}
+
+#[test]
+fn indexes_in_a_bundle_nest_to_a_limit() {
+    let nested = |depth| {
+        let (mut vector, target) = Vector::of_image();
+        let mut entry = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
+        for _ in 0..depth {
+            entry = vector.bundle.add_index(false, &[entry]);
+        }
+        vector.bundle.list(entry);
+        vector.verify().report()
+    };
+    let (inside, outside) = (nested(2), nested(limits::INDEX_DEPTH + 1));
+    assert_eq!(verdict(&inside.images[0]), "passed");
+    // a signature may be where nobody looked
+    assert_eq!(verdict(&outside.images[0]), "inconclusive/unreadable");
+    assert_eq!((inside.coverage.unreadable.len(), outside.coverage.unreadable.len()), (0, 1));
+}
+
+#[test]
+fn an_archive_with_two_files_of_one_name_is_refused() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // a tar archive ends with zeros, so that another one can follow only where they are cut off
+    let mut twice = vector.bundle.tar();
+    twice.truncate(twice.len() - 1024);
+    twice.extend(Layout::new().tar());
+    fs::write(path("twice.tar"), twice).unwrap();
+    let _ =
+        verify(&format!("layout:{}", path("store")), &path("trust"), &path("twice.tar"), &[]).expect_code(2);
+}
+
+#[test]
+fn archives_that_were_cut_short_are_refused() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let tar = vector.bundle.tar();
+    for (kind, bytes) in [
+        ("tar", tar.clone()),
+        ("tar.gz", archive::gzip(&tar)),
+        ("tar.zst", compress_to_vec(&tar[..], CompressionLevel::Fastest)),
+    ] {
+        let short = path(&format!("short.{kind}"));
+        fs::write(&short, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let done = verify(&format!("layout:{}", path("store")), &path("trust"), &short, &[]);
+        let _ = done.expect_code(2);
+    }
+}
+
+#[test]
+fn bundles_and_stores_come_in_every_form() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    for name in ["store", "bundle"] {
+        let mut files = archive::Files::new();
+        archive::read_files(&folder.path().join(name), &folder.path().join(name), &mut files).unwrap();
+        let tar = archive::tar(&files);
+        let put = |kind: &str, bytes: &[u8]| {
+            fs::File::create(folder.path().join(format!("{name}{kind}"))).unwrap().write_all(bytes).unwrap();
+        };
+        put(".tar", &tar);
+        put(".tar.gz", &archive::gzip(&tar));
+        put(".tar.zst", &compress_to_vec(&tar[..], CompressionLevel::Fastest));
+    }
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for kind in ["", ".tar", ".tar.gz", ".tar.zst"] {
+        let bundle = path(&format!("bundle{kind}"));
+        let done = verify(&format!("layout:{}", path("store")), &path("trust"), &bundle, &[]);
+        assert_eq!(done.expect_code(0).report().summary.passed, 1, "bundle{kind}");
+        let store = format!("layout:{}", path(&format!("store{kind}")));
+        let done = verify(&store, &path("trust"), &path("bundle"), &[]);
+        assert_eq!(done.expect_code(0).report().summary.passed, 1, "store{kind}");
+    }
+}
+
+#[test]
+fn signatures_of_several_bundles_are_tried() {
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, Signature::OtherAuthority);
+    let folder = tempfile::tempdir().unwrap();
+    vector.write(folder.path());
+    let mut second = Layout::new();
+    let signature = vector.publisher.sign(&mut second, &target, GOOD);
+    second.list(signature);
+    second.write(&folder.path().join("second")).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let store = format!("layout:{}", path("store"));
+    let _ = verify(&store, &path("trust"), &path("bundle"), &[]).expect_code(1);
+    let _ =
+        verify(&store, &path("trust"), &path("bundle"), &["--signatures", &path("second")]).expect_code(0);
+}
+
+#[test]
+fn a_layout_is_its_own_signature_source() {
+    let (mut vector, target) = Vector::of_image();
+    let signature = vector.publisher.sign(&mut vector.store, &target, GOOD);
+    vector.store.list(signature);
+    vector.expect("passed");
+}
+
+// Envelopes: limits.rs, one just inside and one just outside.
+
+#[test]
+fn envelopes_are_bounded() {
+    for (over, expected) in [(false, "passed"), (true, "failed")] {
+        let (mut vector, target) = Vector::of_image();
+        let signer = vector.publisher.clone();
+        let signing = Signing::new(
+            signer.signer(Algorithm::P256),
+            &target,
+            assay_shared::time::UnixTime::parse(AT).unwrap(),
+        );
+        let mut envelope = signing.jws();
+        // white space before the object's end, where JSON allows any
+        let room = limits::ENVELOPE_BYTES - envelope.len() + usize::from(over);
+        let end = envelope.len() - 1;
+        envelope.splice(end..end, std::iter::repeat_n(b' ', room));
+        let chain = signing.signer.chain.clone();
+        let signature = vector.bundle.add_signature(&target, Format::Jws, envelope, &chain, AT);
+        vector.bundle.list(signature);
+        let report = vector.verify().report();
+        let found = verdict(&report.images[0]);
+        assert_eq!(found.split('/').next(), Some(expected), "{found}");
+    }
+}
+
+#[test]
+fn the_toolkit_makes_what_it_says() {
+    // a vector that is broken by accident would pass as "failed"
+    let (mut vector, target) = Vector::of_image();
+    vector.sign(&target, GOOD);
+    let manifest = Manifest::parse(vector.store.blob(&target.digest)).unwrap();
+    assert_eq!((manifest.layers.len(), manifest.config.is_some()), (1, true));
+    vector.expect("passed");
+}
