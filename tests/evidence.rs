@@ -38,6 +38,8 @@ const EXPECTED: [(&str, &str); 8] = [
 struct Site {
     root: Credential,
     ca: Credential,
+    /// Nobody has a list of this one.
+    other_ca: Credential,
     tsa_root: Credential,
     tsa: Credential,
     other_tsa: Credential,
@@ -50,8 +52,11 @@ impl Site {
             Credential::self_signed(&profile, &Key::named(key))
         };
         let root = ca("Evidence Root", "p384-a");
-        let intermediate =
-            Profile::ca(Name::new("Evidence", "Evidence CA"), 2, time("2020-01-01T00:00:00Z"), far());
+        let intermediate = |name: &str, serial: u64, key: &str| {
+            let profile =
+                Profile::ca(Name::new("Evidence", name), serial, time("2020-01-01T00:00:00Z"), far());
+            root.issue(&profile, &Key::named(key))
+        };
         let tsa = |root: &Credential, key: &str| {
             let name = Name::new("Evidence", "Evidence TSA");
             root.issue(&Profile::timestamping(name, 3, time("2020-01-01T00:00:00Z"), far()), &Key::named(key))
@@ -59,7 +64,8 @@ impl Site {
         let (tsa_root, other_root) =
             (ca("Evidence TSA Root", "rsa3072-a"), ca("Evidence TSA Root", "rsa3072-b"));
         Self {
-            ca: root.issue(&intermediate, &Key::named("p384-b")),
+            ca: intermediate("Evidence CA", 2, "p384-b"),
+            other_ca: intermediate("Evidence Other CA", 4, "p384-c"),
             tsa: tsa(&tsa_root, "rsa2048-a"),
             other_tsa: tsa(&other_root, "p256-c"),
             root,
@@ -70,8 +76,7 @@ impl Site {
     /// A signer until 2025, or until much later.
     fn signer(&self, serial: u64, expires: bool, crl: Option<&str>) -> Credential {
         let end = if expires { time("2025-01-01T00:00:00Z") } else { far() };
-        let name = Name::new("Evidence", "Evidence Signer");
-        let mut profile = Profile::signer(name, serial, time("2024-01-01T00:00:00Z"), end);
+        let mut profile = profile(serial, end);
         profile.extensions.extend(crl.map(Extension::crl_distribution_point));
         self.ca.issue(&profile, &Key::named("p256-a"))
     }
@@ -80,7 +85,10 @@ impl Site {
         let signer = match case {
             "plain/not-revoked" => self.signer(11, false, Some(LEAF_CRL)),
             "plain/revoked" => self.signer(12, false, Some(LEAF_CRL)),
-            "plain/crl-lost" => self.signer(13, false, Some(LOST_CRL)),
+            "plain/crl-lost" => {
+                let profile = profile(13, far()).with(Extension::crl_distribution_point(LOST_CRL));
+                self.other_ca.issue(&profile, &Key::named("p256-a"))
+            }
             "plain/no-revocation" => self.signer(14, false, None),
             _ => self.signer(15, true, None),
         };
@@ -199,6 +207,11 @@ fn notation_passes(notation: &Path, folder: &Path, name: &str, digest: &Digest) 
     let done = finish(command.env("NOTATION_EXPERIMENTAL", "1"));
     println!("{name}: {:?} {}", done.code, done.stderr);
     done.code == Some(0)
+}
+
+fn profile(serial: u64, end: UnixTime) -> Profile {
+    let name = Name::new("Evidence", "Evidence Signer");
+    Profile::signer(name, serial, time("2024-01-01T00:00:00Z"), end)
 }
 
 fn far() -> UnixTime {

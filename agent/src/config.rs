@@ -75,17 +75,17 @@ pub(crate) struct StorePlan {
     pub(crate) namespaces: Vec<String>,
 }
 
-impl StorePlan {
-    /// The node that the store's images run on; none of a layout, which may have been taken anywhere.
-    pub(crate) fn runs_on<'a>(&self, node: &'a Node) -> Option<&'a Node> {
-        matches!(self.place, Place::Containerd { .. }).then_some(node)
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Containerd { address: String },
     Layout { path: PathBuf },
+}
+
+impl Place {
+    /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        matches!(self, Self::Containerd { .. })
+    }
 }
 
 impl std::fmt::Display for Place {

@@ -23,13 +23,8 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let signatures = Signatures::collect(&[Source { store: &*store, name: "store".to_owned() }]);
     let inventory = Inventory::new(store.listing(), |record| signatures.is_referrer(record));
     let images: Vec<&Image> = inventory.images.iter().collect();
-    let checked = content::check_all(
-        &*store,
-        &images,
-        ContentMode::Metadata,
-        plan.store.runs_on(&plan.node),
-        plan.jobs,
-    );
+    let node = plan.store.place.is_this_machine().then_some(&plan.node);
+    let checked = content::check_all(&*store, &images, ContentMode::Metadata, node, plan.jobs);
     let reached = checked.iter().flat_map(|one| one.manifests.iter().cloned()).collect();
     let coverage = report::coverage(store.listing(), &inventory, &signatures, Some(&reached));
     let images = inventory.images.iter().zip(checked).map(|(image, checked)| InventoryImage {

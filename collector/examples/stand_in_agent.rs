@@ -1,6 +1,11 @@
 //! A program that stands in for the agent where a test is about the visit and not about the verdict: it judges nothing,
 //! and misbehaves as `--store` says. Never part of a release.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the collector's rules are not for what stands in for its agent"
+)]
+
 use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What was typed becomes what is meant: files, environment and terminal are read here, before any node is visited.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
+
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -11,9 +13,10 @@ use assay_shared::time::{TimeError, UnixTime};
 use crate::cli;
 use crate::fleet::Pace;
 use crate::nodes::{self, Jump, Node, Site, SiteFileError};
+use crate::report::terminal::Look;
 use crate::ssh::host_keys::{KnownHosts, KnownHostsError};
 use crate::ssh::{self, Connector, Login, LoginError, Target};
-use crate::visit::{self, Payload, PayloadError, Plan, Platform};
+use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::{clock, random};
 
 /// Something that was given cannot be used; no node was visited.
@@ -51,6 +54,15 @@ pub enum ConfigError {
         /// What is wrong.
         source: LoginError,
     },
+    /// No key is named and no agent is there.
+    #[error("node {node}: no identity is given and SSH_AUTH_SOCK names no SSH agent")]
+    NoAgent {
+        /// The node.
+        node: String,
+    },
+    /// Which agents are sent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// What is to be sent.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -157,6 +169,8 @@ pub fn connector<'a>(
         known_hosts: BTreeMap::new(),
         logins: BTreeMap::new(),
         targets: BTreeMap::new(),
+        has_agent: cfg!(windows)
+            || std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty()),
         passphrase: std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty()),
     };
     let mut targets = BTreeMap::new();
@@ -174,6 +188,7 @@ struct Reader<'a> {
     known_hosts: BTreeMap<PathBuf, Arc<KnownHosts>>,
     logins: BTreeMap<Option<PathBuf>, Login>,
     targets: BTreeMap<String, Arc<Target>>,
+    has_agent: bool,
     passphrase: Option<String>,
 }
 
@@ -223,7 +238,8 @@ impl Reader<'_> {
                 let given = self.passphrase.clone();
                 Login::from_file(path, &mut |path| given.clone().or_else(|| ask(path)))
             }
-            None => Login::from_agent(),
+            None if self.has_agent => Ok(Login::Agent),
+            None => return Err(ConfigError::NoAgent { node: node.name.clone() }),
         };
         let login = login.map_err(|source| ConfigError::Login { node: node.name.clone(), source })?;
         self.logins.insert(path, login.clone());
@@ -250,6 +266,12 @@ impl Reader<'_> {
         self.known_hosts.insert(path, Arc::clone(&known));
         Ok(known)
     }
+}
+
+/// How text may look on standard output.
+pub fn look() -> Look {
+    let columns = terminal_size::terminal_size().map(|(width, _)| width.0);
+    Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
 /// Asks for a passphrase, where there is a person to ask.

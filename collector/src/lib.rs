@@ -2,8 +2,7 @@
 //!
 //! # Layout
 //! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file) → `fleet` (many visits at once) → `visit`
-//! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `render` and `output` (reports
-//! as files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
+//! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `report` (pure) → `output` (files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
 
 pub mod cli;
 pub mod commands;
@@ -18,12 +17,11 @@ pub mod stop;
 pub mod visit;
 
 pub mod output;
-pub mod render;
+pub mod report;
 
 mod clock;
 mod console;
 mod random;
-mod text;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use assay_shared::report::SiteReport;
 
 use crate::random;
+use crate::report::{self, ReportError};
 
 /// The folder that a run's files go to.
 #[derive(Clone, Debug)]
@@ -26,17 +27,13 @@ pub enum OutputError {
         source: io::Error,
     },
     /// A report cannot be made.
-    #[error("making {name}: {reason}")]
-    Render {
-        /// The report.
-        name: &'static str,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Render(#[from] ReportError),
 }
 
-/// The folder of the node reports.
-const NODES: &str = "nodes";
+/// The folders in it, and the endings of the reports there; in the folder itself those that begin so are reports.
+const FOLDERS: [(&str, &str); 2] = [("nodes", "json"), ("junit", "xml")];
+const REPORTS: [&str; 3] = ["report.json", "report.html", "junit.xml"];
 
 impl Output {
     /// Makes the folder ready: what an earlier run reported there is removed, so that nothing old passes for new.
@@ -44,21 +41,14 @@ impl Output {
     /// # Errors
     /// [`OutputError`]
     pub fn prepare(folder: &Path) -> Result<Self, OutputError> {
-        let failed = |path: &Path, source| OutputError::Write { path: path.to_owned(), source };
-        let nodes = folder.join(NODES);
-        fs::create_dir_all(&nodes).map_err(|source| failed(&nodes, source))?;
-        for (folder, kinds) in [(folder, &["json", "xml", "html"][..]), (nodes.as_path(), &["json"][..])] {
-            for entry in fs::read_dir(folder).map_err(|source| failed(folder, source))? {
-                let path = entry.map_err(|source| failed(folder, source))?.path();
-                let is_kind = path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known));
-                let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-                let ours =
-                    folder == nodes || stem == "report" || stem == "junit" || stem.starts_with("junit~");
-                if is_kind && ours && path.is_file() {
-                    fs::remove_file(&path).map_err(|source| failed(&path, source))?;
-                }
-            }
+        for (name, ending) in FOLDERS {
+            let folder = folder.join(name);
+            fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+            remove(&folder, |name| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with('.')))?;
         }
+        remove(folder, |name| {
+            REPORTS.contains(&name) || (name.starts_with("junit~") && name.ends_with(".xml"))
+        })?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -67,20 +57,13 @@ impl Output {
         self.folder.join(name)
     }
 
-    /// Writes a node's report, byte for byte as it came.
-    ///
-    /// # Errors
-    /// [`OutputError`]
-    pub fn write_node(&self, node: &str, bytes: &[u8]) -> Result<(), OutputError> {
-        self.write(&format!("{NODES}/{node}.json"), bytes)
-    }
-
     /// Writes the site's reports.
     ///
     /// # Errors
     /// [`OutputError`]
     pub fn write_site(&self, report: &SiteReport) -> Result<(), OutputError> {
-        for (name, bytes) in crate::render::files(report)? {
+        for file in report::write_all(report) {
+            let (name, bytes) = file?;
             self.write(&name, &bytes)?;
         }
         Ok(())
@@ -95,6 +78,22 @@ impl Output {
             OutputError::Write { path, source }
         })
     }
+}
+
+/// Removes the files of a folder whose names are ours.
+fn remove(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), OutputError> {
+    for entry in fs::read_dir(folder).map_err(|source| failed(folder, source))? {
+        let path = entry.map_err(|source| failed(folder, source))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(&ours) && path.is_file() {
+            fs::remove_file(&path).map_err(|source| failed(&path, source))?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, source: io::Error) -> OutputError {
+    OutputError::Write { path: path.to_owned(), source }
 }
 
 fn write_whole(beside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -113,7 +112,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("nodes")).unwrap();
-        let old = ["report.json", "junit.xml", "junit~2.xml", "report.html", "nodes/a.json"];
+        fs::create_dir(path("junit")).unwrap();
+        let old = ["report.json", "junit.xml", "junit~2.xml", "report.html", "nodes/a.json", "junit/a.xml"];
         let kept = ["journal.jsonl", "run.log", "notes.json", "site.toml", "nodes/readme.txt"];
         for name in old.iter().chain(&kept) {
             fs::write(path(name), "x").unwrap();
@@ -125,7 +125,7 @@ mod tests {
         for name in kept {
             assert!(path(name).exists(), "{name}");
         }
-        output.write_node("a", b"{}").unwrap();
+        output.write("nodes/a.json", b"{}").unwrap();
         assert_eq!(fs::read(path("nodes/a.json")).unwrap(), b"{}");
         assert_eq!(fs::read_dir(path("nodes")).unwrap().count(), 2);
     }

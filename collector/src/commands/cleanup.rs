@@ -10,9 +10,10 @@ use super::{CommandError, block_on};
 use crate::journal::{self, Journal, State};
 use crate::nodes::Node;
 use crate::output::OutputError;
+use crate::report::clean;
 use crate::ssh::{Connect as _, Connector, Session as _};
 use crate::visit::{self, ANY_FOLDER};
-use crate::{cli, config, console, text};
+use crate::{cli, config, console};
 
 /// Runs `assay cleanup`.
 ///
@@ -25,7 +26,8 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
             let path = folder.join(journal::FILE_NAME);
             let left = journal::left(folder)
                 .map_err(|source| CommandError::Journal { path: path.clone(), source })?;
-            let journal = Journal::open(folder).map_err(|source| OutputError::Write { path, source })?;
+            let journal = Journal::open(folder)
+                .map_err(|source| CommandError::Folder(OutputError::Write { path, source }))?;
             (journal, left)
         }
         None => {
@@ -52,7 +54,7 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
 /// Names the nodes of the journal that the site file does not have; says whether there was none.
 fn report_unknown(left: &BTreeMap<String, Vec<String>>) -> bool {
     for (node, names) in left {
-        let node = text::clean(node, 200);
+        let node = clean::name(node);
         console::say(&format!("{node}: not in the site file; left there: {}", names.join(", ")));
     }
     left.is_empty()
@@ -87,10 +89,7 @@ async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names
     let mut session = match connector.connect(name).await {
         Ok(session) => session,
         Err(error) => {
-            console::say(&text::clean(
-                &format!("{name}: {}", visit::with_sources(&error)),
-                text::MESSAGE_CHARS,
-            ));
+            console::say(&clean::message(&format!("{name}: {}", visit::with_sources(&error))));
             return false;
         }
     };
@@ -112,7 +111,7 @@ async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names
                 visit::with_sources(&error)
             }
         };
-        console::say(&text::clean(&format!("{name}: {line}"), text::MESSAGE_CHARS));
+        console::say(&clean::message(&format!("{name}: {line}")));
     }
     session.close().await;
     clean

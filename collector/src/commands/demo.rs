@@ -14,7 +14,7 @@ use crate::nodes::Site;
 use crate::output::{Output, OutputError};
 use crate::ssh::Local;
 use crate::visit::{self, Payload, Plan};
-use crate::{cli, clock, config, console, random, render};
+use crate::{cli, clock, config, console, random};
 
 /// The recorded site: `site.toml`, `nodes/<name>/store/`, `trust/`, `bundle/`, `expected.json` and `at`.
 const SITE: &[u8] = include_bytes!("../../../fixtures/demo/site.tar");
@@ -36,14 +36,15 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
         arguments: Vec::new(),
         limits: visit::Limits::default(),
     };
-    let output = Output::prepare(&options.out)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
-    let log = Log::create(&log).map_err(|source| OutputError::Write { path: log, source })?;
-    let progress = Progress::new(site.site.nodes.len(), Verbosity::Quiet, log);
+    let log =
+        Log::create(&log).map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
+    let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log);
     let nodes = site.site.nodes.clone();
-    let report = visit_all(nodes, Local, plan, Journal::none(), Pace::default(), progress, &output)?;
+    let report = visit_all(nodes, Local, plan, &Journal::none(), Pace::default(), progress, &output)?;
 
-    console::print(&render::table(&report));
+    console::print(&crate::report::terminal::site(&report, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));
     let differences = differences(&report, &site.expected);
     if differences.is_empty() {
@@ -146,5 +147,50 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // It is in the folder for such things; what cannot be removed goes with them.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_site_is_whole() {
+        let scratch = Scratch::new().unwrap();
+        let site = DemoSite::unpack(SITE, &scratch.0).unwrap();
+        let names: Vec<_> = site.site.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names.len(), 3);
+        assert_eq!(names, site.expected.keys().map(String::as_str).collect::<Vec<_>>());
+        for node in &site.site.nodes {
+            let store = node.store.as_deref().unwrap().strip_prefix("layout:").unwrap();
+            assert!(Path::new(store).join("oci-layout").is_file(), "{store}");
+            assert!(!node.sudo);
+        }
+        let folder = scratch.0.clone();
+        drop(scratch);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let row = |name: &str, outcome| {
+            let node =
+                Site::parse(&format!("[[node]]\nname = \"{name}\"\naddress = \"192.0.2.1\"\n")).unwrap();
+            let mut row = visit::row_of(&node.nodes[0]);
+            row.outcome = outcome;
+            row
+        };
+        let report = |rows| {
+            let time = clock::now();
+            let run = assay_shared::report::SiteRun { id: String::new(), started: time, finished: time };
+            SiteReport::new(run, String::new(), Default::default(), rows)
+        };
+        let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();
+        // Not visited, not verified, another node: none of these is what was expected.
+        assert_eq!(differences(&report(Vec::new()), &expected).len(), 1);
+        assert_eq!(differences(&report(vec![row("a", Outcome::AgentFailed)]), &expected).len(), 2);
+        assert_eq!(differences(&report(vec![row("a", Outcome::Verified)]), &expected).len(), 1);
+        assert_eq!(differences(&report(vec![row("b", Outcome::TimedOut)]), &Expected::new()).len(), 1);
+        assert_eq!(differences(&report(Vec::new()), &Expected::new()), [""; 0]);
     }
 }

@@ -23,6 +23,9 @@ pub enum CommandError {
     /// What was given cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The folder for what will be found cannot be used; no node was visited.
+    #[error(transparent)]
+    Folder(OutputError),
     /// What was found cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -11,8 +11,9 @@ use assay_shared::time::UnixTime;
 
 use super::CommandError;
 use crate::output::Output;
+use crate::report::clean;
 use crate::visit::gather::{self, REPORT_BYTES};
-use crate::{cli, console, render, text};
+use crate::{cli, config, console};
 
 /// Runs `assay report`.
 ///
@@ -20,38 +21,31 @@ use crate::{cli, console, render, text};
 /// [`CommandError`]
 pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     let mut names = BTreeSet::new();
-    let mut read = Vec::new();
+    let mut rows = Vec::new();
     for path in &options.reports {
         let node = name_of(path);
         if !names.insert(node.to_lowercase()) {
             return Err(CommandError::SameNode { path: path.clone(), node });
         }
-        let (row, bytes) = row(node, path);
+        let row = row(node, path);
         if row.outcome != Outcome::Verified {
             let message = row.message.as_deref().unwrap_or_default();
-            console::say(&format!("{}: {}: {message}", row.name, row.outcome.as_str()));
-        }
-        read.push((row, bytes));
-    }
-    // Only now, so that reports may be read from the folder that they are written to.
-    let output = Output::prepare(&options.out)?;
-    let mut rows = Vec::new();
-    for (row, bytes) in read {
-        if row.outcome == Outcome::Verified {
-            output.write_node(&row.name, &bytes)?;
+            console::say(&format!("{}: {}: {message}", clean::name(&row.name), row.outcome.as_str()));
         }
         rows.push(row);
     }
+    // Only now, so that reports may be read from the folder that they are written to.
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let run = run_of(&rows);
     let report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), SiteInputs::default(), rows);
     output.write_site(&report)?;
     if !options.quiet {
-        console::print(&render::table(&report));
+        console::print(&crate::report::terminal::site(&report, config::look()));
     }
     Ok(report.verdict)
 }
 
-fn row(name: String, path: &Path) -> (NodeRow, Vec<u8>) {
+fn row(name: String, path: &Path) -> NodeRow {
     let mut bytes = Vec::new();
     let read =
         std::fs::File::open(path).and_then(|file| file.take(REPORT_BYTES as u64 + 1).read_to_end(&mut bytes));
@@ -63,13 +57,13 @@ fn row(name: String, path: &Path) -> (NodeRow, Vec<u8>) {
         Err(error) => (None, Some(error.to_string())),
     };
     let hint = report.is_none().then(|| "gather the node's report again".to_owned());
-    let row = NodeRow {
+    NodeRow {
         name,
         address: None,
         os: report.as_ref().map(|report| report.node.os.clone()),
         roles: Vec::new(),
         outcome: if report.is_some() { Outcome::Verified } else { Outcome::BadReport },
-        message: message.map(|message| text::clean(&message, text::MESSAGE_CHARS)),
+        message: message.map(|message| clean::message(&message)),
         hint,
         attempts: 0,
         started: report.as_ref().map(|report| report.run.started),
@@ -77,8 +71,7 @@ fn row(name: String, path: &Path) -> (NodeRow, Vec<u8>) {
         host_key: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         report,
-    };
-    (row, bytes)
+    }
 }
 
 /// The node's name: the file's, without its ending, in characters that a file name may have.

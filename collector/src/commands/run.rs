@@ -1,5 +1,7 @@
 //! `assay run`: a site is visited, and what came of it is written.
 
+use std::path::Path;
+
 use assay_shared::report::{ExitCode, SiteReport, SiteRun};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -10,8 +12,8 @@ use crate::nodes::Node;
 use crate::output::{Output, OutputError};
 use crate::ssh::Connect;
 use crate::stop::{self, Stop};
-use crate::visit::{Plan, Visited};
-use crate::{cli, clock, config, console, render};
+use crate::visit::Plan;
+use crate::{cli, clock, config, console};
 
 /// Runs `assay run`.
 ///
@@ -21,9 +23,10 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let site = config::site(&options.site)?;
     let plan = config::plan(options)?;
     let connector = config::connector(&site, &options.site, &options.pace, &site.nodes)?;
-    let output = Output::prepare(&options.out)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
-    let unwritable = |path: &std::path::Path, source| OutputError::Write { path: path.to_owned(), source };
+    let unwritable =
+        |path: &Path, source| CommandError::Folder(OutputError::Write { path: path.to_owned(), source });
     let progress = Progress::new(
         site.nodes.len(),
         if options.quiet { Verbosity::Quiet } else { Verbosity::Normal },
@@ -32,8 +35,8 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let journal =
         Journal::open(&options.out).map_err(|source| unwritable(&output.path(journal::FILE_NAME), source))?;
     let report =
-        visit_all(site.nodes, connector, plan, journal, config::pace(&options.pace), progress, &output)?;
-    console::print(&render::table(&report));
+        visit_all(site.nodes, connector, plan, &journal, config::pace(&options.pace), progress, &output)?;
+    console::print(&crate::report::terminal::site(&report, config::look()));
     Ok(report.verdict)
 }
 
@@ -42,34 +45,27 @@ pub(super) fn visit_all<C: Connect>(
     nodes: Vec<Node>,
     connector: C,
     plan: Plan,
-    journal: Journal,
+    journal: &Journal,
     pace: Pace,
     progress: Progress,
     output: &Output,
 ) -> Result<SiteReport, CommandError> {
     let started = clock::now();
     let (id, inputs) = (plan.run_id.clone(), plan.payload.inputs());
-    let visited: Vec<Visited> = block_on(async {
+    let rows = block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop::on_signals(stopper, console::say));
         let (events, shown) = unbounded_channel();
         let showing = tokio::spawn(progress.follow(shown));
-        let visited = fleet::run(nodes, connector, plan, journal.clone(), stop, pace, events).await;
+        let rows = fleet::run(nodes, connector, plan, journal.clone(), stop, pace, events).await;
         // It ends with the last event; a broken display is no reason to lose the reports.
         let _ = showing.await;
-        visited
+        rows
     })?;
     if let Some(problem) = journal.problem() {
         console::say(&format!(
             "the journal could not be kept: {problem}; assay cleanup --site finds what is left"
         ));
-    }
-    let mut rows = Vec::new();
-    for Visited { row, bytes } in visited {
-        if let Some(bytes) = bytes {
-            output.write_node(&row.name, &bytes)?;
-        }
-        rows.push(row);
     }
     let run = SiteRun { id, started, finished: clock::now() };
     let report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), inputs, rows);

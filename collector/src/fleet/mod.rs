@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::nodes::Node;
 use crate::ssh::Connect;
 use crate::stop::Stop;
-use crate::visit::{Failure, Plan, Visited, row_of, visit};
+use crate::visit::{Failure, Plan, row_of, visit};
 
 /// How a fleet is visited.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +64,9 @@ pub async fn run<C: Connect>(
     stop: Stop,
     pace: Pace,
     events: UnboundedSender<Event>,
-) -> Vec<Visited> {
+) -> Vec<NodeRow> {
     let shared = Arc::new(Fleet { connector, plan, journal, stop, pace, events });
-    let mut visited: Vec<Option<Visited>> = nodes.iter().map(|_| None).collect();
+    let mut visited: Vec<Option<NodeRow>> = nodes.iter().map(|_| None).collect();
     let mut waiting = nodes.iter().cloned().enumerate();
     let mut running = JoinSet::new();
     loop {
@@ -89,11 +89,11 @@ pub async fn run<C: Connect>(
         }
     }
     let stopped = shared.stop.is_requested();
-    let finish = |(node, done): (&Node, Option<Visited>)| {
+    let finish = |(node, done): (&Node, Option<NodeRow>)| {
         done.unwrap_or_else(|| {
             let row = unfinished(node, stopped);
             let _ = shared.events.send(Event::Finished(Box::new(row.clone())));
-            Visited { row, bytes: None }
+            row
         })
     };
     nodes.iter().zip(visited).map(finish).collect()
@@ -109,32 +109,32 @@ struct Fleet<C> {
 }
 
 impl<C: Connect> Fleet<C> {
-    async fn node(&self, node: &Node) -> Visited {
+    async fn node(&self, node: &Node) -> NodeRow {
         // Nobody listening is no reason to stop.
         let _ = self.events.send(Event::Started { node: node.name.clone() });
         let mut attempt = 1;
         let mut back_off = self.pace.back_off;
         let started = crate::clock::now();
-        let mut visited = loop {
-            let visited = visit(&self.connector, node, &self.plan, &self.journal, &self.stop, attempt).await;
-            let may_pass = visited.row.outcome == Outcome::Unreachable
-                && matches!(visited.row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
+        let mut row = loop {
+            let row = visit(&self.connector, node, &self.plan, &self.journal, &self.stop, attempt).await;
+            let may_pass = row.outcome == Outcome::Unreachable
+                && matches!(row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
             if !may_pass || attempt > self.pace.retries || self.stop.is_requested() {
-                break visited;
+                break row;
             }
             let wait = jittered(back_off);
-            let message = visited.row.message.clone().unwrap_or_default();
+            let message = row.message.clone().unwrap_or_default();
             let _ = self.events.send(Event::Retried { node: node.name.clone(), message, wait });
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stop.requested() => break visited,
+                () = self.stop.requested() => break row,
             }
             attempt += 1;
             back_off = back_off.saturating_mul(3);
         };
-        visited.row.started = Some(started);
-        let _ = self.events.send(Event::Finished(Box::new(visited.row.clone())));
-        visited
+        row.started = Some(started);
+        let _ = self.events.send(Event::Finished(Box::new(row.clone())));
+        row
     }
 }
 

@@ -11,11 +11,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Event;
-use crate::{clock, console, text};
+use crate::report::clean;
+use crate::{clock, console};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
+    /// Nothing; the log has it.
+    Silent,
     /// Only what is wrong.
     Quiet,
     /// Every node.
@@ -103,8 +106,12 @@ impl Progress {
 
     /// A bar on a terminal shows what is well by itself.
     fn say(&self, line: &str, bad: bool) {
-        let quiet = self.verbosity == Verbosity::Quiet || !self.bar.is_hidden();
-        if quiet && !bad {
+        let wanted = match self.verbosity {
+            Verbosity::Silent => false,
+            Verbosity::Quiet => bad,
+            Verbosity::Normal => bad || self.bar.is_hidden(),
+        };
+        if !wanted {
             return;
         }
         let line = one_line(line);
@@ -140,5 +147,5 @@ fn finished(row: &NodeRow) -> String {
 
 /// One line, whatever a node's message holds.
 fn one_line(line: &str) -> String {
-    text::clean(&line.replace(['\n', '\t'], " "), text::MESSAGE_CHARS)
+    clean::message(&line.replace(['\n', '\t'], " "))
 }

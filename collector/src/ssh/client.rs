@@ -1,26 +1,26 @@
 //! SSH over TCP, with russh. The host key is verified before anything is sent; every step has its own time limit.
 //!
-//! Only algorithms without known weakness are offered: no SHA-1, no CBC, no group below 3,072 bits. Compression is offered
-//! (`zlib@openssh.com`, which begins after the login), so that what is uploaded travels compressed.
+//! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use russh::client::{ChannelOpenHandle, Config, Handle, Handler, Msg, Session as RusshSession};
-use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelMsg, Disconnect, Preferred, cipher, compression, kex, mac};
+use russh::client::{Config, Handle, Msg};
+use russh::keys::Algorithm;
+use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::host_keys::{self, Known, Verdict};
+use super::algorithms::preferred;
+use super::check::{HostKeyCheck, Judged};
+use super::host_keys::Known;
 use super::input::SendError;
 use super::{
     Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Session, SessionError,
 };
+use crate::report::clean;
 
 /// A host to log in to.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ impl Connector {
         let name = format!("{}@{}", jump.user, jump.known.name);
         let host = {
             // Nothing panics while the lock is held; a poisoned one still holds a whole map.
-            let mut jumps = self.jumps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(jumps.entry(name.clone()).or_default())
         };
         let mut open = host.lock().await;
@@ -193,8 +193,7 @@ impl Connection {
         limits: Limits,
         through: Option<Arc<Connection>>,
     ) -> Result<Self, Refusal> {
-        let judged = Arc::new(Mutex::new(None));
-        let check = HostKeyCheck { known: target.known.clone(), judged: Arc::clone(&judged) };
+        let (check, judged) = HostKeyCheck::new(target.known.clone());
         let config = Config {
             preferred,
             keepalive_interval: Some(limits.keep_alive),
@@ -203,7 +202,7 @@ impl Connection {
         };
         let agreeing = russh::client::connect_stream(Arc::new(config), stream, check);
         let handle = timeout(limits.connect, agreeing).await;
-        let judged = judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
         let handle = match (handle, judged) {
             (_, Some(Judged { error: Some(error), algorithm, .. })) => {
                 return Err(Refusal { error, algorithm: Some(algorithm) });
@@ -241,7 +240,9 @@ impl Connection {
 type ForwardStream = russh::ChannelStream<Msg>;
 
 async fn dial(target: &Target, limits: Limits) -> Result<TcpStream, ConnectError> {
-    match timeout(limits.connect, TcpStream::connect((target.address.as_str(), target.port))).await {
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    let connecting = TcpStream::connect((target.address.as_str(), target.port));
+    match timeout(limits.connect, connecting).await {
         Ok(Ok(stream)) => {
             // Nagle's delay costs time only.
             let _ = stream.set_nodelay(true);
@@ -263,7 +264,7 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
             address,
             port,
             kind: format!("{kind:?}").to_lowercase(),
-            theirs: crate::text::clean(&theirs.join(","), 500),
+            theirs: clean::line(&theirs.join(","), 500),
         },
         russh::Error::IO(error) => ConnectError::Unreachable { address, port, reason: error.to_string() },
         russh::Error::Disconnect | russh::Error::HUP => {
@@ -276,7 +277,7 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
 async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Output, SessionError> {
     let failed = |error: russh::Error| match error {
         russh::Error::ChannelOpenFailure(reason) => {
-            SessionError::Refused(crate::text::clean(reason.description(), 200))
+            SessionError::Refused(clean::line(reason.description(), 200))
         }
         error => SessionError::Lost(error.to_string()),
     };
@@ -336,234 +337,10 @@ async fn drive(channel: Channel<Msg>, command: Command<'_>) -> Result<Output, Se
             }
             Some(ChannelMsg::ExitStatus { exit_status }) => output.exit = Exit::Code(exit_status),
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                output.exit = Exit::Signal(crate::text::clean(&format!("{signal_name:?}"), 40));
+                output.exit = Exit::Signal(clean::line(&format!("{signal_name:?}"), 40));
             }
             Some(_) => {}
             None => return Ok(output),
         }
     }
 }
-
-/// What the connection's own task asks: whether the host key is the host's, and whether the host may open channels.
-pub(super) struct HostKeyCheck {
-    known: Known,
-    judged: Arc<Mutex<Option<Judged>>>,
-}
-
-struct Judged {
-    fingerprint: String,
-    algorithm: Algorithm,
-    error: Option<ConnectError>,
-}
-
-impl Handler for HostKeyCheck {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let key = shown.public_key();
-        let blob = key.to_bytes().map_err(|error| russh::Error::Keys(error.into()))?;
-        let fingerprint = host_keys::fingerprint(&blob);
-        let error = match shown.certificate() {
-            Some(certificate) => judge_certificate(&self.known, certificate, &blob, &fingerprint),
-            None => judge_key(&self.known, &blob, &fingerprint),
-        }
-        .err();
-        let accepted = error.is_none();
-        let judged = Judged { fingerprint, algorithm: key.algorithm(), error };
-        *self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(judged);
-        Ok(accepted)
-    }
-
-    // A host opens no channels here: none was asked for, and without these they would all be accepted. Dropping the
-    // reply refuses.
-
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_forwarded_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_agent_forward(
-        &mut self,
-        _: Channel<Msg>,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_session(
-        &mut self,
-        _: Channel<Msg>,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-
-    async fn server_channel_open_x11(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _reply: ChannelOpenHandle,
-        _: &mut RusshSession,
-    ) -> Result<(), russh::Error> {
-        Ok(())
-    }
-}
-
-fn judge_key(known: &Known, key: &[u8], fingerprint: &str) -> Result<(), ConnectError> {
-    let (name, shown) = (known.name.clone(), fingerprint.to_owned());
-    match known.judge(key) {
-        Verdict::Known => Ok(()),
-        Verdict::Unknown => Err(ConnectError::HostKeyUnknown { name, shown }),
-        Verdict::Changed => Err(ConnectError::HostKeyChanged { name, shown, known: known.fingerprints() }),
-        Verdict::Revoked => Err(ConnectError::HostKeyRevoked { name, shown }),
-    }
-}
-
-/// A host certificate (PROTOCOL.certkeys): signed by an authority of this host, for hosts, naming it, valid now.
-fn judge_certificate(
-    known: &Known,
-    certificate: &Certificate,
-    key: &[u8],
-    fingerprint: &str,
-) -> Result<(), ConnectError> {
-    let (name, shown) = (known.name.clone(), fingerprint.to_owned());
-    let fails = |reason: &str| {
-        let (name, shown) = (name.clone(), shown.clone());
-        Err(ConnectError::HostCertificate { name, shown, reason: reason.to_owned() })
-    };
-    let signer = russh::keys::PublicKey::new(certificate.signature_key().clone(), "");
-    let Ok(authority) = signer.to_bytes() else {
-        return fails("its authority's key cannot be read");
-    };
-    if known.is_revoked(key) || known.is_revoked(&authority) {
-        return Err(ConnectError::HostKeyRevoked { name, shown });
-    }
-    if !known.is_authority(&authority) {
-        // As OpenSSH: a certificate of nobody we know is worth the key in it.
-        return judge_key(known, key, fingerprint);
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let trusted = [signer.fingerprint(HashAlg::Sha256)];
-    if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
-        return fails("it is signed with SHA-1");
-    }
-    if certificate.cert_type() != CertType::Host {
-        return fails("it is for users");
-    }
-    if certificate.critical_options().iter().next().is_some() {
-        return fails("it has critical options, which no host certificate has");
-    }
-    let named = |principal: &String| host_keys::matches_patterns(principal, &known.address);
-    if !certificate.valid_principals().iter().any(named) {
-        return fails("it does not name this host");
-    }
-    match certificate.validate_at(now, &trusted) {
-        Ok(()) => Ok(()),
-        Err(_) => fails("its signature is wrong or it is not valid now"),
-    }
-}
-
-/// What is offered, the types of known host keys first, without those that turned out to be others than the pinned.
-fn preferred(known: &Known, shown: &[Algorithm]) -> Preferred {
-    let types = known.key_types();
-    let is_known = |algorithm: &Algorithm| match algorithm {
-        Algorithm::Rsa { .. } => types.contains(&"ssh-rsa"),
-        other => types.contains(&other.as_str()),
-    };
-    let is_shown = |algorithm: &Algorithm| match algorithm {
-        Algorithm::Rsa { .. } => shown.iter().any(|shown| matches!(shown, Algorithm::Rsa { .. })),
-        other => shown.contains(other),
-    };
-    let mut keys: Vec<Algorithm> =
-        HOST_KEYS.iter().filter(|algorithm| !is_shown(algorithm)).cloned().collect();
-    keys.sort_by_key(|algorithm| !is_known(algorithm));
-    let certificates = if known.has_authorities() { HOST_KEYS } else { &[] };
-    Preferred {
-        kex: Cow::Borrowed(KEX),
-        key: Cow::Owned(keys),
-        host_key_certificates: Cow::Borrowed(certificates),
-        cipher: Cow::Borrowed(CIPHERS),
-        mac: Cow::Borrowed(MACS),
-        compression: Cow::Borrowed(COMPRESSION),
-    }
-}
-
-const KEX: &[kex::Name] = &[
-    kex::MLKEM768X25519_SHA256,
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::ECDH_SHA2_NISTP521,
-    kex::DH_GEX_SHA256,
-    kex::DH_G18_SHA512,
-    kex::DH_G16_SHA512,
-    kex::EXTENSION_SUPPORT_AS_CLIENT,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
-];
-
-const HOST_KEYS: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-];
-
-/// GCM first: fast in hardware, and out of reach of prefix truncation where the other side lacks strict key exchange.
-const CIPHERS: &[cipher::Name] = &[
-    cipher::AES_128_GCM,
-    cipher::AES_256_GCM,
-    cipher::CHACHA20_POLY1305,
-    cipher::AES_256_CTR,
-    cipher::AES_128_CTR,
-];
-
-const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
-
-const COMPRESSION: &[compression::Name] = &[compression::ZLIB_LEGACY, compression::NONE];

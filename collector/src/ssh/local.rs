@@ -84,6 +84,7 @@ async fn beginning(mut reader: impl AsyncRead + Unpin) -> Result<Vec<u8>, Sessio
     Ok(bytes)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
 fn lost(error: std::io::Error) -> SessionError {
     SessionError::Lost(error.to_string())
 }

@@ -14,7 +14,7 @@ use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, signature};
 use russh::{AgentAuthError, Signer};
 
 use super::ConnectError;
-use super::client::HostKeyCheck;
+use super::check::HostKeyCheck;
 
 /// A way to log in.
 #[derive(Clone)]
@@ -74,9 +74,6 @@ pub enum LoginError {
         /// Why.
         reason: String,
     },
-    /// No key is named and no agent is there.
-    #[error("no identity is given and SSH_AUTH_SOCK names no SSH agent")]
-    NoAgent,
 }
 
 /// How many of the agent's keys are tried: OpenSSH's server hangs up after six.
@@ -93,16 +90,6 @@ impl Login {
         let key = private_key(path, &text, passphrase)?;
         let certificate = certificate(path, &key)?.map(Box::new);
         Ok(Self::Key { path: path.to_owned(), key: Arc::new(key), certificate })
-    }
-
-    /// The agent of this machine.
-    ///
-    /// # Errors
-    /// [`LoginError::NoAgent`]
-    pub fn from_agent() -> Result<Self, LoginError> {
-        let named =
-            cfg!(windows) || std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty());
-        if named { Ok(Self::Agent) } else { Err(LoginError::NoAgent) }
     }
 
     /// Logs in on a connection whose host key has been verified.

@@ -1,8 +1,10 @@
 //! What a visit needs of a node: run a command there, feed it, read it. Over SSH ([`Client`]) or, for `assay demo`, as a
 //! local process ([`Local`]).
 //!
-//! This folder is the only one that opens sockets, and `client.rs` and `login.rs` the only files that name russh.
+//! This folder is the only one that opens sockets or names russh.
 
+mod algorithms;
+mod check;
 mod client;
 pub mod host_keys;
 mod input;
@@ -69,9 +71,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// The standard error as text for people: cleaned, last lines first to go.
+    /// The standard error as text for people: cleaned, and cut where it is long.
     pub fn complaint(&self) -> String {
-        crate::text::clean(String::from_utf8_lossy(&self.stderr).trim(), crate::text::MESSAGE_CHARS)
+        crate::report::clean::block(
+            String::from_utf8_lossy(&self.stderr).trim(),
+            crate::report::clean::MESSAGE,
+        )
     }
 }
 

@@ -7,8 +7,8 @@ use assay_shared::report::{CleanUp, CleanUpResult};
 use super::deploy::{OUTPUT_BYTES, said};
 use super::{Dialect, Plan, Traces, dialects, posix, powershell, with_sources};
 use crate::nodes::Node;
+use crate::report::clean;
 use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
-use crate::text;
 
 /// The folders of every run, as a pattern.
 pub const ANY_FOLDER: &str = "assay-????????T??????Z-????????????????-????????????????";
@@ -62,7 +62,7 @@ pub(super) async fn after_visit<C: Connect>(
     CleanUp {
         result: CleanUpResult::Unknown,
         folder: Some(traces.folder.clone().unwrap_or_else(|| name.to_owned())),
-        message: Some(text::clean(&unknown, text::MESSAGE_CHARS)),
+        message: Some(clean::message(&unknown)),
     }
 }
 
@@ -96,7 +96,7 @@ pub async fn clean_up(
             break;
         }
     }
-    Ok(answer.unwrap_or_else(|| CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
+    Ok(answer.unwrap_or(CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
 }
 
 /// What the node says: gone is only what it says is gone.
@@ -104,7 +104,7 @@ fn read(output: &Output) -> CleanUp {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let line = |prefix: &str| {
         let found = stdout.lines().find_map(|line| line.strip_prefix(prefix));
-        found.map(|folder| text::clean(folder, 300))
+        found.map(clean::name)
     };
     let clean = stdout.lines().any(|line| line == "assay-clean");
     if clean && output.exit == Exit::Code(0) {
@@ -120,6 +120,6 @@ fn read(output: &Output) -> CleanUp {
     CleanUp {
         result: CleanUpResult::Failed,
         folder: line("assay-left "),
-        message: Some(text::clean(&message, text::MESSAGE_CHARS)),
+        message: Some(clean::block(&message, clean::MESSAGE)),
     }
 }

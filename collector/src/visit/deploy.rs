@@ -2,12 +2,13 @@
 
 use assay_shared::report::Outcome;
 
-use super::payload::{Platform, Shipment, in_lines};
+use super::payload::{Shipment, in_lines};
+use super::platform::Platform;
 use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
 use crate::journal::{Journal, State};
 use crate::nodes::Node;
+use crate::report::clean;
 use crate::ssh::{Command, Exit, Input, Output, Session};
-use crate::text;
 
 /// What stands on the node.
 pub(super) struct Deployed<'a> {
@@ -92,7 +93,7 @@ async fn prepare(
         other => {
             // The script ends before it makes a folder on a platform there is no agent for; PowerShell's does not ask.
             traces.touched = dialect == Dialect::PowerShell;
-            let said = other.map_or_else(|said| text::clean(said, 80), |platform| platform.to_string());
+            let said = other.map_or_else(|said| clean::line(said, 80), |platform| platform.to_string());
             return Err(unsupported(&said, plan));
         }
     };
@@ -124,7 +125,7 @@ fn no_folder(node: &Node, output: &Output, stdout: &str) -> Failure {
     let places: Vec<String> = stdout
         .lines()
         .filter_map(|line| line.strip_prefix("assay-place "))
-        .map(|place| text::clean(place, 200))
+        .map(|place| clean::line(place, 200))
         .collect();
     if output.exit == Exit::Code(posix::NO_PLACE) {
         let message = format!("no place for the agent: {}", places.join(", "));

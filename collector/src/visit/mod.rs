@@ -8,6 +8,7 @@ mod clean_up;
 mod deploy;
 pub mod gather;
 mod payload;
+mod platform;
 mod posix;
 mod powershell;
 mod run;
@@ -18,12 +19,14 @@ use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome}
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
-pub use payload::{Architecture, Payload, PayloadError, Platform, Shipment, agents, agents_in};
+pub use payload::{Payload, PayloadError, Shipment};
+pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
 pub use posix::quote;
 
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Os};
+use crate::report::clean;
 use crate::ssh::{Connect, ConnectError, Session, SessionError};
 use crate::stop::Stop;
 
@@ -175,22 +178,6 @@ pub fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A report that was accepted, and what there is to say about it.
-pub struct Gathered {
-    /// The report.
-    pub report: NodeReport,
-    /// The bytes it came in, as the node wrote them.
-    pub bytes: Vec<u8>,
-}
-
-/// What a visit came to.
-pub struct Visited {
-    /// The node's row.
-    pub row: NodeRow,
-    /// The accepted report's bytes, as the node wrote them.
-    pub bytes: Option<Vec<u8>>,
-}
-
 /// What is known of the node so far, for the row and the clean-up.
 #[derive(Debug, Default)]
 struct Traces {
@@ -211,12 +198,11 @@ pub async fn visit<C: Connect>(
     journal: &Journal,
     stop: &Stop,
     attempt: u32,
-) -> Visited {
+) -> NodeRow {
     let started = clock::now();
     let mut row = row_of(node);
     row.attempts = attempt;
     row.started = Some(started);
-    let mut bytes = None;
 
     let connected = tokio::select! {
         connected = connector.connect(&node.name) => connected.map_err(Failure::from),
@@ -249,11 +235,10 @@ pub async fn visit<C: Connect>(
                 journal.record(&node.name, &name, state).await;
             }
             match result {
-                Ok(gathered) => {
+                Ok(report) => {
                     row.outcome = Outcome::Verified;
-                    (row.message, row.hint) = clock_remark(&gathered.report);
-                    row.report = Some(gathered.report);
-                    bytes = Some(gathered.bytes);
+                    (row.message, row.hint) = clock_remark(&report);
+                    row.report = Some(report);
                     None
                 }
                 Err(failure) => Some(failure),
@@ -262,11 +247,11 @@ pub async fn visit<C: Connect>(
     };
     if let Some(failure) = failure {
         row.outcome = failure.outcome;
-        row.message = Some(crate::text::clean(&failure.message, crate::text::MESSAGE_CHARS));
+        row.message = Some(clean::block(&failure.message, clean::MESSAGE));
         row.hint = failure.hint;
     }
     row.finished = Some(clock::now());
-    Visited { row, bytes }
+    row
 }
 
 /// The row of a node that nothing has become of yet.
@@ -299,7 +284,7 @@ async fn steps(
     journal: &Journal,
     name: &str,
     traces: &mut Traces,
-) -> Result<Gathered, Failure> {
+) -> Result<NodeReport, Failure> {
     let deployed = deploy::deploy(session, node, plan, journal, name, traces).await?;
     let ran = run::run(session, node, plan, &deployed).await?;
     let expected = gather::Expected {
@@ -311,12 +296,10 @@ async fn steps(
         platform: deployed.platform,
     };
     // Reading tens of megabytes of JSON would hold up the other nodes' connections.
-    let read = tokio::task::spawn_blocking(move || {
-        gather::accept(&ran.report, ran.exit, &expected).map(|report| Gathered { report, bytes: ran.report })
-    });
+    let read = tokio::task::spawn_blocking(move || gather::accept(&ran.report, ran.exit, &expected));
     let hint = "nothing of it is believed; see whether the node can be trusted";
     match read.await {
-        Ok(Ok(gathered)) => Ok(gathered),
+        Ok(Ok(report)) => Ok(report),
         Ok(Err(error)) => Err(Failure::new(Outcome::BadReport, error.to_string(), hint)),
         Err(error) => Err(Failure::new(Outcome::BadReport, format!("reading the report: {error}"), hint)),
     }

@@ -4,7 +4,6 @@
 //! taken: a notation configuration folder, which serves as one, also holds private keys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,26 +11,9 @@ use std::sync::Arc;
 use assay_shared::report::{SentFile, SiteInputs};
 
 use super::archive::{self, Archive, ArchiveError};
+use super::platform::Platform;
 use crate::nodes::Os;
 use crate::ssh::Input;
-
-/// What a node runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Platform {
-    /// The operating system.
-    pub os: Os,
-    /// The architecture.
-    pub architecture: Architecture,
-}
-
-/// An architecture that agents are built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Architecture {
-    /// x86-64
-    Amd64,
-    /// AArch64
-    Arm64,
-}
 
 /// All that is sent, for every platform there is an agent for.
 #[derive(Debug)]
@@ -77,28 +59,6 @@ pub enum PayloadError {
         /// The trust directory.
         path: PathBuf,
     },
-    /// A file is no program that is understood.
-    #[error("{}: not a program for Linux or Windows on amd64 or arm64", path.display())]
-    NotAnAgent {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Two agents are for one platform.
-    #[error("{} and {}: both are agents for {platform}", first.display(), second.display())]
-    TwoAgents {
-        /// The platform.
-        platform: Platform,
-        /// One.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
-    /// There is no agent.
-    #[error("no agent in {}; build one (cargo build --release -p assay-agent) or name it with --agent", path.display())]
-    NoAgent {
-        /// Where one was looked for.
-        path: PathBuf,
-    },
 }
 
 /// Bytes of a trust directory, kept in memory: the largest public CRLs have 8 MiB, and this is thirty of them.
@@ -107,16 +67,6 @@ const TRUST_BYTES: u64 = 256 << 20;
 /// What the agent reads of a trust directory.
 const TRUST_FILES: [&str; 2] = ["trustpolicy.json", "trustpolicy.oci.json"];
 const TRUST_FOLDERS: [&str; 2] = ["truststore", "crls"];
-
-/// What agents are called where they lie in one folder; the first of a platform is taken.
-const AGENT_FILES: [&str; 6] = [
-    "assay-agent-linux-amd64",
-    "assay-agent-linux-arm64",
-    "assay-agent-windows-amd64.exe",
-    "assay-agent-windows-arm64.exe",
-    "assay-agent",
-    "assay-agent.exe",
-];
 
 impl Payload {
     /// Reads, hashes and packs.
@@ -228,82 +178,18 @@ impl Shipment {
     }
 }
 
-/// Sorts agents by the platform that their own headers name.
-///
-/// # Errors
-/// [`PayloadError`] where a file is no program, or two are for one platform.
-pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, PathBuf>, PayloadError> {
-    let mut agents: BTreeMap<Platform, PathBuf> = BTreeMap::new();
-    for path in paths {
-        let platform = platform_of(path)?.ok_or_else(|| PayloadError::NotAnAgent { path: path.clone() })?;
-        if let Some(first) = agents.insert(platform, path.clone()) {
-            return Err(PayloadError::TwoAgents { platform, first, second: path.clone() });
-        }
-    }
-    Ok(agents)
-}
-
-/// The agents of a folder, by their usual names.
-///
-/// # Errors
-/// [`PayloadError`] where there is none.
-pub fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, PathBuf>, PayloadError> {
-    let mut agents = BTreeMap::new();
-    for name in AGENT_FILES {
-        let path = folder.join(name);
-        if path.is_file()
-            && let Some(platform) = platform_of(&path)?
-        {
-            agents.entry(platform).or_insert(path);
-        }
-    }
-    if agents.is_empty() { Err(PayloadError::NoAgent { path: folder.to_owned() }) } else { Ok(agents) }
-}
-
-/// The platform of a program, from its ELF or PE header; none where it is neither.
-fn platform_of(path: &Path) -> Result<Option<Platform>, PayloadError> {
-    let unreadable = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(4096).read_to_end(&mut head).map_err(unreadable)?;
-    Ok(read_platform(&head))
-}
-
-fn read_platform(head: &[u8]) -> Option<Platform> {
-    let half = |at: usize| Some(u16::from_le_bytes(*head.get(at..)?.first_chunk()?));
-    // ELF, 64-bit, little-endian, for System V or Linux: "Tool Interface Standard, ELF", e_ident and e_machine.
-    if head.starts_with(b"\x7fELF\x02\x01\x01") && matches!(head.get(7), Some(0 | 3)) {
-        let architecture = match half(18)? {
-            62 => Architecture::Amd64,
-            183 => Architecture::Arm64,
-            _ => return None,
-        };
-        return Some(Platform { os: Os::Linux, architecture });
-    }
-    // "PE Format", MS-DOS stub and COFF file header.
-    if head.starts_with(b"MZ") {
-        let at = usize::try_from(u32::from_le_bytes(*head.get(0x3c..)?.first_chunk()?)).ok()?;
-        if head.get(at..at.checked_add(4)?)? != b"PE\0\0" {
-            return None;
-        }
-        let architecture = match half(at.checked_add(4)?)? {
-            0x8664 => Architecture::Amd64,
-            0xaa64 => Architecture::Arm64,
-            _ => return None,
-        };
-        return Some(Platform { os: Os::Windows, architecture });
-    }
-    None
-}
-
 fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
     let unreadable = |path: &Path, source| ArchiveError::Unreadable { path: path.to_owned(), source };
     std::fs::read_dir(trust).map_err(|source| unreadable(trust, source))?;
     let mut found = Vec::new();
     for name in TRUST_FILES {
         let path = trust.join(name);
-        if path.is_file() {
-            found.push((name.to_owned(), path));
+        // As for the agent a link is no policy: what it leads to may change under a reader's hands.
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_file() => found.push((name.to_owned(), path)),
+            Ok(_) => return Err(ArchiveError::NotAFile { path }.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(unreadable(&path, source).into()),
         }
     }
     if found.is_empty() {
@@ -366,51 +252,6 @@ fn sent(name: String, input: &Input) -> Result<SentFile, PayloadError> {
     Ok(SentFile { name, sha256: archive::sha256(input).map_err(PayloadError::Read)?, size: input.size() })
 }
 
-impl Platform {
-    /// What `uname -sm` says there.
-    pub fn uname(self) -> Option<&'static [&'static str]> {
-        match (self.os, self.architecture) {
-            (Os::Linux, Architecture::Amd64) => Some(&["Linux x86_64", "Linux amd64"]),
-            (Os::Linux, Architecture::Arm64) => Some(&["Linux aarch64", "Linux arm64"]),
-            (Os::Windows, _) => None,
-        }
-    }
-
-    /// What `PROCESSOR_ARCHITECTURE` says on Windows.
-    pub fn from_windows(architecture: &str) -> Option<Self> {
-        let architecture = match architecture {
-            "AMD64" => Architecture::Amd64,
-            "ARM64" => Architecture::Arm64,
-            _ => return None,
-        };
-        Some(Self { os: Os::Windows, architecture })
-    }
-
-    /// The platform that `uname -sm` names.
-    pub fn from_uname(text: &str) -> Option<Self> {
-        [Architecture::Amd64, Architecture::Arm64]
-            .into_iter()
-            .map(|architecture| Self { os: Os::Linux, architecture })
-            .find(|platform| platform.uname().is_some_and(|names| names.contains(&text)))
-    }
-}
-
-impl Architecture {
-    /// The name in reports, which is Go's.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture.as_str())
-    }
-}
-
 /// Base64 of an archive in lines, for shells whose input is text.
 pub(super) fn in_lines(archive: &Input) -> std::io::Result<Input> {
     use base64::Engine as _;
@@ -430,40 +271,8 @@ pub(super) fn in_lines(archive: &Input) -> std::io::Result<Input> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::platform::Architecture;
     use super::*;
-
-    fn elf(class: u8, machine: u16) -> Vec<u8> {
-        let mut head = b"\x7fELF".to_vec();
-        head.extend([class, 1, 1, 0]);
-        head.resize(18, 0);
-        head.extend(machine.to_le_bytes());
-        head
-    }
-
-    fn pe(machine: u16) -> Vec<u8> {
-        let mut head = b"MZ".to_vec();
-        head.resize(0x3c, 0);
-        head.extend(128u32.to_le_bytes());
-        head.resize(128, 0);
-        head.extend(b"PE\0\0");
-        head.extend(machine.to_le_bytes());
-        head
-    }
-
-    #[test]
-    fn a_programs_header_names_its_platform() {
-        let name = |head: &[u8]| read_platform(head).map(|platform| platform.to_string());
-        assert_eq!(name(&elf(2, 62)).as_deref(), Some("linux/amd64"));
-        assert_eq!(name(&elf(2, 183)).as_deref(), Some("linux/arm64"));
-        assert_eq!(name(&pe(0x8664)).as_deref(), Some("windows/amd64"));
-        assert_eq!(name(&pe(0xaa64)).as_deref(), Some("windows/arm64"));
-        for head in [elf(1, 3), elf(2, 243), pe(0x14c), b"#!/bin/sh".to_vec(), b"MZ".to_vec(), Vec::new()] {
-            assert_eq!(name(&head), None);
-        }
-        let mut far = pe(0x8664);
-        far.splice(0x3c..0x40, u32::MAX.to_le_bytes());
-        assert_eq!(name(&far), None);
-    }
 
     #[test]
     fn private_keys_stay_here() {
@@ -509,11 +318,11 @@ mod tests {
     fn a_payload_lists_every_file() {
         let folder = tempfile::tempdir().unwrap();
         let agent = folder.path().join("agent");
-        std::fs::write(&agent, elf(2, 62)).unwrap();
+        std::fs::write(&agent, "an agent").unwrap();
         std::fs::write(folder.path().join("trustpolicy.json"), "{}").unwrap();
-        let agents = agents(&[agent.clone()]).unwrap();
+        let platform = Platform { os: Os::Linux, architecture: Architecture::Amd64 };
+        let agents = [(platform, agent)].into();
         let payload = Payload::new(&agents, folder.path(), &[]).unwrap();
-        let platform = payload.platforms().next().unwrap();
         let shipment = payload.shipment(platform).unwrap();
         let mut bytes = Vec::new();
         shipment.archive.read(|part| bytes.extend_from_slice(part)).unwrap();
@@ -525,6 +334,5 @@ mod tests {
             .collect();
         assert_eq!(names, ["assay-agent", "trust/", "trust/trustpolicy.json", "SHA256SUMS"]);
         assert_eq!(payload.policy_digests().len(), 1);
-        assert!(matches!(super::agents(&[agent.clone(), agent]), Err(PayloadError::TwoAgents { .. })));
     }
 }

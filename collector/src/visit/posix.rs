@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Prepare;
-use super::payload::Platform;
+use super::platform::Platform;
 
 /// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;

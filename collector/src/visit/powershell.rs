@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Prepare;
-use super::payload::Platform;
+use super::platform::Platform;
 use super::posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT};
 
 /// One literal of PowerShell, whatever `text` holds: between single quotes only the quotes themselves mean anything, and

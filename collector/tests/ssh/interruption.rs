@@ -30,7 +30,7 @@ fn a_signal_stops_cleans_up_and_reports() {
         let node = Node::start();
         let (site, child) = hanging(&node);
         signal(&child, name);
-        let ran = site.read(child.wait_with_output().unwrap());
+        let ran = site.read(&child.wait_with_output().unwrap());
         assert_eq!(ran.exit, 3, "{}", ran.stderr);
         let outcomes: Vec<_> =
             ran.report.nodes.iter().map(|row| (row.outcome, row.clean_up.result)).collect();

@@ -63,7 +63,7 @@ fn encrypted_keys_want_their_passphrase_once_and_before_any_visit() {
     };
     assert_eq!(with("wrong").output().unwrap().status.code(), Some(2));
     assert_eq!(node.logins(), 0);
-    site.read(with("open sesame").output().unwrap()).expect(Outcome::Verified, CleanUpResult::Removed, 0);
+    site.read(&with("open sesame").output().unwrap()).expect(Outcome::Verified, CleanUpResult::Removed, 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_agent_of_this_machine() {
     let run = || {
         let mut command = site.run_command(&[]);
         command.env("SSH_AUTH_SOCK", &socket);
-        site.read(command.output().unwrap())
+        site.read(&command.output().unwrap())
     };
     run().expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
     for kind in ["ed25519", "rsa"] {

@@ -213,10 +213,10 @@ impl Site {
     }
 
     pub(crate) fn run(&self, options: &[&str]) -> Ran {
-        self.read(self.run_command(options).output().unwrap())
+        self.read(&self.run_command(options).output().unwrap())
     }
 
-    pub(crate) fn read(&self, output: Output) -> Ran {
+    pub(crate) fn read(&self, output: &Output) -> Ran {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let path = self.path("out/report.json");
         let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}\n{stderr}", path.display()));

@@ -181,7 +181,7 @@ fn a_folder_that_cannot_be_removed_is_a_finding() {
         assert!(done.unwrap().success(), "{command}");
     };
     nsenter(format!("mkdir {inside}/held && mount -t tmpfs tmpfs {inside}/held"));
-    let ran = site.read(child.wait_with_output().unwrap());
+    let ran = site.read(&child.wait_with_output().unwrap());
     ran.expect(Outcome::Verified, CleanUpResult::Failed, 3);
     assert_eq!(ran.row().clean_up.folder.as_deref(), Some(inside.as_str()));
 
@@ -231,7 +231,7 @@ fn a_node_there_is_no_agent_for() {
     fs::write(site.path("agent"), agent).unwrap();
     let mut command = site.collector("run");
     command.arg("--trust").arg(site.path("trust")).arg("--agent").arg(site.path("agent"));
-    let ran = site.read(command.output().unwrap());
+    let ran = site.read(&command.output().unwrap());
     ran.expect(Outcome::Unsupported, CleanUpResult::NotNeeded, 3);
     assert_eq!(node.traces(), [""; 0]);
 }

@@ -6,6 +6,8 @@
 mod exit_code;
 mod inventory;
 mod node;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod site;
 mod verdict;
 
@@ -14,3 +16,7 @@ pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
 pub use node::*;
 pub use site::*;
 pub use verdict::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};
+
+/// The form of the SHA-256 digests that stand without their algorithm.
+#[cfg(feature = "schema")]
+const HEX_SHA256: &str = "^[0-9a-f]{64}$";

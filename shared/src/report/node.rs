@@ -17,7 +17,8 @@ pub const NODE_REPORT_SCHEMA: &str = "assay/node-report/v1";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeReport {
-    /// [`NODE_REPORT_SCHEMA`]
+    /// Always `assay/node-report/v1`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = NODE_REPORT_SCHEMA)))]
     pub schema: String,
     /// The run.
     pub run: Run,
@@ -39,12 +40,7 @@ impl NodeReport {
     /// What the report says as an exit code: the worst of its images. A container that runs an image without a record is a
     /// failure; something that could not be read leaves the report incomplete.
     pub fn verdict(&self) -> ExitCode {
-        let images = ExitCode::of(self.images.iter().map(|image| image.status));
-        let unlisted = self.coverage.unlisted.iter().any(|one| one.kind == "container");
-        let unlisted = if unlisted { ExitCode::Failed } else { ExitCode::Passed };
-        let unreadable = !self.coverage.unreadable.is_empty();
-        let unreadable = if unreadable { ExitCode::Incomplete } else { ExitCode::Passed };
-        images.max(unlisted).max(unreadable)
+        ExitCode::of(self.images.iter().map(|image| image.status)).max(self.coverage.verdict())
     }
 }
 
@@ -71,6 +67,7 @@ pub struct Agent {
     /// The target triple that it was built for.
     pub target: String,
     /// The digest of the executable that ran; null where it could not be read.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: Option<String>,
 }
 
@@ -114,6 +111,7 @@ pub struct Inputs {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrustPolicyInput {
     /// Digest of the file.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
 }
 
@@ -129,6 +127,7 @@ pub struct TrustedCertificate {
     /// The subject, RFC 4514.
     pub subject: String,
     /// Digest of the certificate's DER.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
     /// When it expires.
     pub not_after: UnixTime,
@@ -139,6 +138,7 @@ pub struct TrustedCertificate {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleInput {
     /// Digest of the file; of `index.json` where the bundle is a directory.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
     /// How many signature manifests it holds.
     pub signatures: u64,
@@ -155,6 +155,7 @@ pub struct CrlInput {
     /// When the next is due.
     pub next_update: Option<UnixTime>,
     /// Digest of the CRL's DER.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
 }
 
@@ -172,6 +173,25 @@ pub struct Coverage {
     pub unlisted: Vec<Unlisted>,
     /// What could not be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Coverage {
+    /// What is left to say of the store beside its images: a running container that no image record accounts for
+    /// fails, what could not be read is incomplete.
+    pub fn verdict(&self) -> ExitCode {
+        if self.unlisted_containers().next().is_some() {
+            ExitCode::Failed
+        } else if self.unreadable.is_empty() {
+            ExitCode::Passed
+        } else {
+            ExitCode::Incomplete
+        }
+    }
+
+    /// The containers that run an image which the store does not list.
+    pub fn unlisted_containers(&self) -> impl Iterator<Item = &Unlisted> {
+        self.unlisted.iter().filter(|unlisted| unlisted.kind == "container")
+    }
 }
 
 /// Something in the store that no image record accounts for.
@@ -289,6 +309,7 @@ pub struct ChainCertificate {
     /// The subject, RFC 4514.
     pub subject: String,
     /// Digest of the certificate's DER.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
     /// When it expires.
     pub not_after: UnixTime,

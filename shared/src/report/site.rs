@@ -15,7 +15,8 @@ pub const SITE_REPORT_SCHEMA: &str = "assay/site-report/v1";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SiteReport {
-    /// [`SITE_REPORT_SCHEMA`]
+    /// Always `assay/site-report/v1`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SITE_REPORT_SCHEMA)))]
     pub schema: String,
     /// The run.
     pub run: SiteRun,
@@ -72,6 +73,7 @@ pub struct SentFile {
     /// What it is: an agent's platform such as `linux/amd64`, else the file's name.
     pub name: String,
     /// Its digest.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
     pub sha256: String,
     /// Its size in bytes.
     pub size: u64,
@@ -110,12 +112,15 @@ pub struct NodeRow {
 }
 
 impl NodeRow {
-    /// What the node contributes to the site's verdict: the worst of its images, of the visit and of the clean-up.
+    /// The node's report, where it was accepted: the only one that counts, and the only one to show.
+    pub fn accepted(&self) -> Option<&NodeReport> {
+        self.report.as_ref().filter(|_| self.outcome == Outcome::Verified)
+    }
+
+    /// What the node contributes to the site's verdict: the worst of its images, of the visit, of what the agent could
+    /// not see, and of the clean-up.
     pub fn verdict(&self) -> ExitCode {
-        let report = match (&self.outcome, &self.report) {
-            (Outcome::Verified, Some(report)) => report.verdict(),
-            _ => ExitCode::Incomplete,
-        };
+        let report = self.accepted().map_or(ExitCode::Incomplete, NodeReport::verdict);
         let clean_up = match self.clean_up.result {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
             CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
@@ -218,7 +223,7 @@ impl SiteSummary {
     fn of(nodes: &[NodeRow]) -> Self {
         let statuses = nodes
             .iter()
-            .filter_map(|node| node.report.as_ref())
+            .filter_map(NodeRow::accepted)
             .flat_map(|report| report.images.iter().map(|image| image.status));
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Self {

@@ -2,7 +2,7 @@
 """Opens report.html in headless Chromium: it must show every node and every image of report.json, ask nobody for anything,
 and say nothing on the console.
 
-usage: html.py FOLDER_OF_REPORTS SCREENSHOT
+usage: open_html.py FOLDER_OF_REPORTS SCREENSHOT
 """
 
 import html.parser
@@ -61,7 +61,7 @@ def main():
             # by one of its names at least, without the digest
             wanted.add(tuple(name.split("@sha")[0] for name in image["references"]) or image["digest"][:19])
     missing = [names for names in wanted if not any(name in text for name in ([names] if isinstance(names, str) else names))]
-    assert wanted and not missing, f"not on the page: {missing}"
+    assert wanted and not missing, f"not on the page: {str(missing)[:1000]}"
 
     chromium(page, f"--screenshot={screenshot}")
     size = os.path.getsize(screenshot)

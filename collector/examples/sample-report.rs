@@ -1,0 +1,40 @@
+//! Writes the reports of a made-up site, to look at and to test readers with.
+//!
+//! `sample-report DIR site|outcomes|passed|hostile`, or `sample-report DIR large|apart NODES IMAGES`
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+use assay::report;
+
+#[path = "../src/report/sample.rs"]
+mod sample;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (folder, site) = match arguments.as_slice() {
+        [folder, "site"] => (folder, sample::site()),
+        [folder, "outcomes"] => (folder, sample::every_outcome()),
+        [folder, "passed"] => (folder, sample::all_passed()),
+        [folder, "hostile"] => (folder, sample::hostile()),
+        [folder, "large", nodes, images] => (folder, sample::large(nodes.parse()?, images.parse()?)),
+        [folder, "apart", nodes, images] => (folder, sample::apart(nodes.parse()?, images.parse()?)),
+        _ => {
+            return Err(
+                "sample-report DIR site|outcomes|passed|hostile, or DIR large|apart NODES IMAGES".into()
+            );
+        }
+    };
+    print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
+    for file in report::write_all(&site) {
+        let (name, bytes) = file?;
+        let path = Path::new(folder).join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! What is to say of a node beside its images: whether it was verified, whether anything was left on it, and what its
+//! agent could not account for. Every report shows these, so they are found in one place.
+
+use assay_shared::report::{CleanUpResult, Coverage, ExitCode, NodeRow, Outcome};
+
+use super::clean;
+use super::words::{self, Words};
+
+/// What a finding is about. Each is a test case of its own in JUnit, green where nothing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// The visit: was the node verified at all?
+    Visit,
+    /// The agent's view: did it see everything?
+    Coverage,
+    /// The clean-up: is the node as it was?
+    CleanUp,
+}
+
+impl Subject {
+    /// Every subject, in the order of a visit.
+    pub(super) const ALL: [Self; 3] = [Self::Visit, Self::Coverage, Self::CleanUp];
+
+    /// The subject as reports write it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Visit => "visit",
+            Self::Coverage => "coverage",
+            Self::CleanUp => "clean-up",
+        }
+    }
+}
+
+/// Something about a node that keeps it from being verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// What it is about.
+    pub(super) subject: Subject,
+    /// What it does to the verdict: [`ExitCode::Failed`] or [`ExitCode::Incomplete`].
+    pub(super) severity: ExitCode,
+    /// A stable code.
+    pub(super) code: &'static str,
+    /// The code, explained.
+    pub(super) words: Words,
+    /// The finding on one line, cleaned.
+    pub(super) message: String,
+    /// What to do, cleaned.
+    pub(super) hint: String,
+    /// Its particulars, cleaned, not more than [`PARTICULARS`].
+    pub(super) particulars: Vec<String>,
+}
+
+/// Particulars of one finding that are shown: a node may claim any number.
+const PARTICULARS: usize = 50;
+
+/// Everything found about `node`, in the order of [`Subject`]; nothing where it was verified and left clean.
+pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let found = |subject, severity, code, words: Words, message: Option<&str>| Finding {
+        subject,
+        severity,
+        code,
+        words,
+        message: clean::message_or(message, words.what),
+        hint: words.todo.into(),
+        particulars: Vec::new(),
+    };
+    let visit = |code, words, message| found(Subject::Visit, ExitCode::Incomplete, code, words, message);
+
+    match (node.outcome, node.accepted()) {
+        (Outcome::Verified, Some(report)) => {
+            if report.images.is_empty() {
+                findings.push(visit("no-images", words::EMPTY, None));
+            }
+            findings.extend(coverage(&report.coverage));
+        }
+        // a node that is said to be verified and has no report to show for it
+        (Outcome::Verified, None) => {
+            let code = Outcome::BadReport;
+            findings.push(visit(code.as_str(), words::outcome(code), node.message.as_deref()));
+        }
+        (outcome, _) => {
+            let mut finding = visit(outcome.as_str(), words::outcome(outcome), node.message.as_deref());
+            finding.hint = clean::message_or(node.hint.as_deref(), finding.words.todo);
+            findings.push(finding);
+        }
+    }
+
+    let (code, words) = match node.clean_up.result {
+        CleanUpResult::NotNeeded | CleanUpResult::Removed => return findings,
+        CleanUpResult::Failed => ("clean-up-failed", words::NOT_CLEANED),
+        CleanUpResult::Unknown => ("clean-up-unknown", words::CLEANING_UNKNOWN),
+    };
+    let mut finding =
+        found(Subject::CleanUp, ExitCode::Incomplete, code, words, node.clean_up.message.as_deref());
+    finding.particulars = node.clean_up.folder.iter().map(|folder| clean::name(folder)).collect();
+    findings.push(finding);
+    findings
+}
+
+fn coverage(coverage: &Coverage) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |severity, code, words: Words, particulars: Vec<String>| {
+        let message = match particulars.as_slice() {
+            [first, _, ..] => format!("{} of them, the first: {first}", particulars.len()),
+            [only] => only.clone(),
+            [] => return,
+        };
+        let mut shown = particulars;
+        let more = shown.len().saturating_sub(PARTICULARS);
+        shown.truncate(PARTICULARS);
+        if more > 0 {
+            shown.push(format!("and {more} more; the node's report has all"));
+        }
+        let hint = words.todo.into();
+        findings.push(Finding {
+            subject: Subject::Coverage,
+            severity,
+            code,
+            words,
+            message,
+            hint,
+            particulars: shown,
+        });
+    };
+    let unlisted = coverage.unlisted_containers().map(|container| {
+        let image = container.name.as_deref().unwrap_or("an unknown image");
+        clean::message(&format!(
+            "container {} in namespace {} runs {image}",
+            container.id, container.namespace
+        ))
+    });
+    let reason = assay_shared::report::Reason::InUseUnlisted;
+    add(ExitCode::Failed, reason.as_str(), words::reason(reason), unlisted.collect());
+    let unreadable =
+        coverage.unreadable.iter().map(|part| clean::message(&format!("{}: {}", part.what, part.why)));
+    add(ExitCode::Incomplete, "unreadable-store", words::COVERAGE, unreadable.collect());
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::report::ExitCode;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn findings_and_images_together_are_the_nodes_verdict() {
+        let mut nodes = sample::every_outcome().nodes;
+        nodes.extend(sample::site().nodes);
+        nodes.extend(sample::hostile().nodes);
+        assert!(nodes.len() > 15);
+        let mut seen = std::collections::BTreeSet::new();
+        for mut node in nodes {
+            for result in [CleanUpResult::Removed, CleanUpResult::Failed, CleanUpResult::Unknown] {
+                node.clean_up.result = result;
+                let images = node.accepted().map_or(&[][..], |report| &report.images);
+                let worst_image = images.iter().map(|image| ExitCode::from(image.status)).max();
+                let found = of(&node);
+                let worst_finding = found.iter().map(|finding| finding.severity).max();
+                assert_eq!(
+                    worst_image.max(worst_finding).unwrap_or(ExitCode::Passed),
+                    node.verdict(),
+                    "{}",
+                    node.name
+                );
+                seen.extend(found.iter().map(|finding| finding.code));
+            }
+        }
+        for code in ["no-images", "in-use-unlisted", "unreadable-store", "clean-up-failed", "bad-report"] {
+            assert!(seen.contains(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_image_list_from_a_node_that_was_not_verified_does_not_count() {
+        let mut node = sample::site().nodes.remove(0);
+        node.outcome = Outcome::BadReport;
+        assert!(node.report.is_some());
+        assert_eq!(node.verdict(), ExitCode::Incomplete);
+        assert_eq!(of(&node)[0].code, "bad-report");
+    }
+
+    #[test]
+    fn a_verified_node_without_a_report_is_not_verified() {
+        let mut node = sample::site().nodes.remove(0);
+        node.report = None;
+        assert_eq!(node.verdict(), ExitCode::Incomplete);
+        assert_eq!(of(&node)[0].code, "bad-report");
+    }
+}

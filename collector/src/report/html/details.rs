@@ -1,0 +1,311 @@
+//! An image in full: what each result of it rests on, signature by signature and check by check.
+
+use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature};
+use assay_shared::time::UnixTime;
+
+use super::images::{Entry, Judged};
+use super::mark::Mark;
+use super::node_list::{NodeList, Nodes};
+use crate::report::text;
+use crate::report::text::{count, number};
+use crate::report::{clean, names, words};
+
+/// Items of one kind that are shown of one image.
+const SHOWN: usize = 20;
+
+/// An image as the page shows it.
+pub(super) struct ImageView {
+    pub(super) id: String,
+    pub(super) mark: Mark,
+    pub(super) name: String,
+    pub(super) digest: String,
+    pub(super) short_digest: String,
+    /// Such as `3 nodes`, and which.
+    pub(super) nodes: NodeList,
+    /// Why it came to that where it did worst; empty where it passed.
+    pub(super) reason: &'static str,
+    /// Such as `failed on 1 of them`; empty where all agree.
+    pub(super) differs: String,
+    pub(super) references: Vec<String>,
+    pub(super) media_type: String,
+    pub(super) size: String,
+    pub(super) results: Vec<ResultView>,
+}
+
+/// What some nodes agree on.
+pub(super) struct ResultView {
+    pub(super) mark: Mark,
+    pub(super) nodes: NodeList,
+    /// The reason's code and heading.
+    pub(super) reason: Option<(&'static str, &'static str)>,
+    pub(super) message: String,
+    pub(super) hint: String,
+    pub(super) via: Option<&'static str>,
+    pub(super) policy: String,
+    pub(super) platforms: String,
+    pub(super) content: String,
+    pub(super) mismatched: Vec<Blob>,
+    pub(super) rootfs: Option<Files>,
+    pub(super) in_use: Vec<String>,
+    pub(super) signatures: Vec<SignatureView>,
+    pub(super) more_signatures: usize,
+}
+
+/// A blob that is not what its descriptor says.
+pub(super) struct Blob {
+    pub(super) digest: String,
+    pub(super) media_type: String,
+    pub(super) found: String,
+}
+
+/// What comparing the unpacked files showed.
+pub(super) struct Files {
+    pub(super) summary: String,
+    pub(super) differing: Vec<String>,
+}
+
+/// A signature as the page shows it.
+pub(super) struct SignatureView {
+    pub(super) mark: Mark,
+    pub(super) digest: String,
+    pub(super) signer: String,
+    /// Heading and text of what else is known.
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) chain: Vec<CertificateView>,
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) checks: Vec<CheckView>,
+}
+
+/// A certificate of a chain.
+pub(super) struct CertificateView {
+    pub(super) subject: String,
+    pub(super) not_after: String,
+    pub(super) expired: bool,
+    pub(super) sha256: String,
+}
+
+/// One check.
+pub(super) struct CheckView {
+    pub(super) name: &'static str,
+    pub(super) mark: Mark,
+    pub(super) action: &'static str,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+/// Makes views of images.
+pub(super) struct Details<'a> {
+    /// The site's nodes.
+    pub(super) nodes: &'a Nodes,
+    /// When the run began; what has expired has expired then.
+    pub(super) now: UnixTime,
+}
+
+impl Details<'_> {
+    pub(super) fn of(&self, entry: &Entry<'_>) -> Option<ImageView> {
+        let worst = entry.results.first()?;
+        let places: Vec<usize> = entry.cells.keys().copied().collect();
+        let differs = if entry.results.len() > 1 {
+            let same = entry.cells.values().filter(|mark| **mark == entry.mark).count();
+            if same < places.len() {
+                format!("{} on {same} of them", entry.mark.word())
+            } else {
+                "for different reasons".into()
+            }
+        } else {
+            String::new()
+        };
+        Some(ImageView {
+            id: entry.id.clone(),
+            mark: entry.mark,
+            name: entry.name.clone(),
+            digest: worst.image.digest.as_str().into(),
+            short_digest: names::short_digest(worst.image),
+            nodes: self.nodes.list(&places),
+            reason: worst.image.reason.map_or("", |reason| words::reason(reason).title),
+            differs,
+            references: shown(entry.references.iter(), |reference| clean::name(reference)),
+            media_type: clean::name(&worst.image.media_type),
+            size: text::size(worst.image.size),
+            results: entry.results.iter().take(SHOWN).map(|judged| self.result(judged)).collect(),
+        })
+    }
+
+    fn result(&self, judged: &Judged<'_>) -> ResultView {
+        let image = judged.image;
+        let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
+            summary: match rootfs.differing.len() {
+                0 => format!(
+                    "{} compared with the signed layers, no difference",
+                    count_of(rootfs.snapshots, "snapshot")
+                ),
+                differing => format!(
+                    "{} of {} differ from the signed layers",
+                    count(differing, "file"),
+                    count_of(rootfs.snapshots, "snapshot")
+                ),
+            },
+            differing: shown(rootfs.differing.iter(), |file| clean::name(file)),
+        });
+        ResultView {
+            mark: image.status.into(),
+            nodes: self.nodes.list(&judged.nodes),
+            reason: image.reason.map(|reason| (Reason::as_str(reason), words::reason(reason).title)),
+            message: image.message.as_deref().map(clean::message).unwrap_or_default(),
+            hint: image.hint.as_deref().map(clean::message).unwrap_or_default(),
+            via: image.via.map(words::via),
+            policy: image.policy.as_deref().map(clean::name).unwrap_or_default(),
+            platforms: shown(image.platforms.iter(), |platform| clean::name(platform)).join(", "),
+            content: content(judged),
+            mismatched: image
+                .content
+                .mismatched
+                .iter()
+                .take(SHOWN)
+                .map(|blob| Blob {
+                    digest: blob.digest.as_str().into(),
+                    media_type: clean::name(&blob.media_type),
+                    found: clean::name(&blob.found),
+                })
+                .collect(),
+            rootfs,
+            in_use: shown(image.in_use.iter(), container),
+            signatures: image
+                .signatures
+                .iter()
+                .take(SHOWN)
+                .map(|signature| self.signature(signature))
+                .collect(),
+            more_signatures: image.signatures.len().saturating_sub(SHOWN),
+        }
+    }
+
+    fn signature(&self, signature: &Signature) -> SignatureView {
+        let mut facts = Vec::new();
+        let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
+        fact("Envelope", signature.envelope.as_deref().map(clean::name));
+        fact("Found in", Some(source(&signature.source)));
+        fact("Policy statement", signature.policy.as_deref().map(clean::name));
+        fact("Signed", signature.signing_time.map(text::time));
+        fact(
+            "Timestamp",
+            signature.timestamp.as_ref().map(|stamp| {
+                let (time, tsa) = (text::time(stamp.time), clean::name(&stamp.tsa));
+                format!("{time} ± {} s by {tsa}", stamp.accuracy)
+            }),
+        );
+        SignatureView {
+            mark: signature.status.into(),
+            digest: signature.digest.as_str().into(),
+            signer: signature
+                .signer
+                .as_deref()
+                .map_or_else(|| "not known, since integrity is not proven".into(), clean::name),
+            facts,
+            chain: signature
+                .chain
+                .iter()
+                .take(SHOWN)
+                .map(|certificate| CertificateView {
+                    subject: clean::name(&certificate.subject),
+                    not_after: text::day(certificate.not_after),
+                    expired: certificate.not_after < self.now,
+                    sha256: clean::name(&certificate.sha256),
+                })
+                .collect(),
+            metadata: signature
+                .user_metadata
+                .iter()
+                .take(SHOWN)
+                .map(|(name, value)| (clean::name(name), clean::name(value)))
+                .collect(),
+            checks: checks(signature),
+        }
+    }
+}
+
+fn checks(signature: &Signature) -> Vec<CheckView> {
+    let all = &signature.checks;
+    let mut views: Vec<CheckView> = [
+        ("Integrity", &all.integrity),
+        ("Authenticity", &all.authenticity),
+        ("Authentic timestamp", &all.authentic_timestamp),
+        ("Expiry", &all.expiry),
+        ("Revocation", &all.revocation),
+    ]
+    .into_iter()
+    .map(|(name, check)| CheckView {
+        name,
+        mark: check.result.into(),
+        action: words::action(check.action),
+        code: check.code.as_deref().map(clean::name).unwrap_or_default(),
+        message: check.message.as_deref().map(clean::message).unwrap_or_default(),
+    })
+    .collect();
+    let target = &signature.target;
+    // a signature of another image is no signature of this one: never left to the policy
+    let action = if target.result == CheckResult::Skipped { "skipped" } else { "enforced" };
+    views.push(CheckView {
+        name: "Names this image",
+        mark: target.result.into(),
+        action,
+        code: target.code.as_deref().map(clean::name).unwrap_or_default(),
+        message: target.message.as_deref().map(clean::message).unwrap_or_default(),
+    });
+    views
+}
+
+/// What hashing the content showed, in a sentence.
+fn content(judged: &Judged<'_>) -> String {
+    let (least, most) = &judged.content;
+    let range = |least: u64, most: u64| {
+        if least == most { number(least) } else { format!("{} to {}", number(least), number(most)) }
+    };
+    let asked = match least.mode {
+        ContentMode::Full => "everything hashed",
+        ContentMode::Metadata => "indexes, manifests and configs hashed",
+        ContentMode::None => return "not hashed: the run asked for none".into(),
+    };
+    let bytes = if least.bytes == most.bytes {
+        text::size(least.bytes)
+    } else {
+        format!("{} to {}", text::size(least.bytes), text::size(most.bytes))
+    };
+    let mut sentence = format!("{asked}: {} blobs match, {bytes}", range(least.checked, most.checked));
+    if most.absent > 0 {
+        sentence.push_str(&format!("; {} not on the node", range(least.absent, most.absent)));
+    }
+    sentence
+}
+
+/// Where a signature was found; of a bundle the file's name, since its folder was made for the visit.
+fn source(source: &str) -> String {
+    clean::name(source.rsplit(['/', '\\']).next().unwrap_or(source))
+}
+
+fn container(container: &ContainerUse) -> String {
+    let name = |name: &Option<String>| name.as_deref().map_or_else(|| "-".into(), clean::name);
+    match (&container.pod_namespace, &container.pod) {
+        (None, None) => clean::name(&container.id),
+        _ => format!(
+            "{}/{}, container {}",
+            name(&container.pod_namespace),
+            name(&container.pod),
+            name(&container.container)
+        ),
+    }
+}
+
+fn count_of(many: u64, one: &str) -> String {
+    count(usize::try_from(many).unwrap_or(usize::MAX), one)
+}
+
+/// The first of `items`, and how many more there are.
+fn shown<T>(mut items: impl ExactSizeIterator<Item = T>, mut show: impl FnMut(T) -> String) -> Vec<String> {
+    let more = items.len().saturating_sub(SHOWN);
+    let mut texts: Vec<String> = items.by_ref().take(SHOWN).map(&mut show).collect();
+    if more > 0 {
+        texts.push(format!("and {} more", number(more as u64)));
+    }
+    texts
+}

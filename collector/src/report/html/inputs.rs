@@ -1,0 +1,82 @@
+//! What the verdicts rest on, and whether all nodes rested on the same.
+
+use std::collections::BTreeMap;
+
+use assay_shared::report::{SentFile, SiteReport};
+
+use super::node_list::{NodeList, Nodes};
+use crate::report::clean;
+use crate::report::text;
+
+/// Lines of each kind that are shown.
+const SHOWN: usize = 50;
+
+/// The inputs as the page shows them.
+pub(super) struct InputsView {
+    /// What was sent to the nodes.
+    pub(super) files: Vec<FileView>,
+    /// Trust policies that were applied, and by whom; more than one is remarkable.
+    pub(super) policies: Vec<(String, NodeList)>,
+    /// Bundles that were read.
+    pub(super) bundles: Vec<(String, NodeList)>,
+    /// What agents said about their inputs.
+    pub(super) warnings: Vec<(String, NodeList)>,
+}
+
+/// A file.
+pub(super) struct FileView {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    pub(super) size: String,
+    pub(super) sha256: String,
+}
+
+pub(super) fn of(report: &SiteReport, nodes: &Nodes) -> InputsView {
+    let file = |kind, file: &SentFile| FileView {
+        kind,
+        name: clean::name(&file.name),
+        size: text::size(file.size),
+        sha256: clean::name(&file.sha256),
+    };
+    let inputs = &report.inputs;
+    let agents = inputs.agents.iter().map(|sent| file("Agent", sent));
+    let trust = inputs.trust.iter().map(|sent| file("Trust directory", sent));
+    let bundles = inputs.bundles.iter().map(|sent| file("Bundle", sent));
+    let mut by_policy = Said::default();
+    let mut by_bundle = Said::default();
+    let mut by_warning = Said::default();
+    for (place, node) in report.nodes.iter().enumerate() {
+        let Some(own) = node.accepted() else { continue };
+        by_policy.add(&own.inputs.trust_policy.sha256, place);
+        for bundle in &own.inputs.bundles {
+            by_bundle.add(&bundle.sha256, place);
+        }
+        for warning in &own.inputs.warnings {
+            by_warning.add(warning, place);
+        }
+    }
+    InputsView {
+        files: agents.chain(trust).chain(bundles).take(SHOWN).collect(),
+        policies: by_policy.listed(nodes),
+        bundles: by_bundle.listed(nodes),
+        warnings: by_warning.listed(nodes),
+    }
+}
+
+/// Who said what.
+#[derive(Default)]
+struct Said<'a>(BTreeMap<&'a str, Vec<usize>>);
+
+impl<'a> Said<'a> {
+    fn add(&mut self, text: &'a str, place: usize) {
+        let places = self.0.entry(text).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+
+    fn listed(self, nodes: &Nodes) -> Vec<(String, NodeList)> {
+        let listed = self.0.into_iter().take(SHOWN);
+        listed.map(|(text, places)| (clean::message(text), nodes.list(&places))).collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! The report as one HTML page for people: the site's verdict first, then what is wrong and what to do, then everything.
+//!
+//! One file. Nothing in it asks for anything else: its content security policy forbids every request, every script but
+//! its own and every style but its own, both named by their hash. What nodes, registries and operators wrote is cleaned
+//! (`clean`) and escaped by the template engine; no such text is ever an address, a style or a script. Everything can be
+//! read without the script, which only filters, sorts and opens.
+//!
+//! Its size follows what differs, not what there is: an image that is the same on five hundred nodes is shown once.
+//! Anchors: `#problems`, `#picture`, `#nodes`, `#images`, `#expiry`, `#inputs`, and `#image-` with the first 16 digits of a
+//! digest.
+
+mod details;
+mod expiry;
+mod images;
+mod inputs;
+mod mark;
+mod node_list;
+mod nodes;
+mod picture;
+mod problems;
+mod verdict;
+
+use askama::Template;
+use assay_shared::oci::Digest;
+use assay_shared::report::SiteReport;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use self::details::{Details, ImageView};
+use self::expiry::Expiry;
+use self::inputs::InputsView;
+use self::mark::Mark;
+use self::node_list::Nodes;
+use self::nodes::{NodeView, RecordView};
+use self::picture::Picture;
+use self::problems::ProblemView;
+use self::verdict::{Card, Share, VerdictView};
+use super::{clean, text};
+
+/// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
+/// still opens in a few seconds; further ones are left to the node reports.
+const DETAILS: usize = 2_000;
+
+const STYLE: &str = include_str!("../../../templates/report.css");
+const SCRIPT: &str = include_str!("../../../templates/report.js");
+
+#[derive(Template)]
+#[template(path = "report.html", whitespace = "minimize")]
+struct Page {
+    policy: String,
+    style: &'static str,
+    script: &'static str,
+    title: String,
+    verdict: VerdictView,
+    cards: Vec<Card>,
+    shares: Vec<Share>,
+    run: Vec<(&'static str, String)>,
+    problems: Vec<ProblemView>,
+    picture: Picture,
+    nodes: Vec<NodeView>,
+    images: Vec<ImageView>,
+    images_omitted: usize,
+    expiry: Vec<Expiry>,
+    expiry_omitted: usize,
+    inputs: InputsView,
+    records: Vec<RecordView>,
+}
+
+/// The page.
+///
+/// # Errors
+/// Where the template engine fails to write; writing to memory does not fail.
+pub fn site(report: &SiteReport) -> Result<String, askama::Error> {
+    let nodes = Nodes::of(&report.nodes);
+    let entries = images::of(report);
+    let details = Details { nodes: &nodes, now: report.run.started };
+    let images: Vec<ImageView> = entries.iter().take(DETAILS).filter_map(|entry| details.of(entry)).collect();
+    let (expiry, expiry_omitted) = expiry::of(report);
+    let verdict = verdict::of(report, &entries);
+    let run = &report.run;
+    let page = Page {
+        policy: policy(),
+        style: STYLE,
+        script: SCRIPT,
+        title: format!("{} · {} · assay", verdict.word, text::day(run.started)),
+        cards: verdict::cards(report, &entries),
+        shares: verdict::shares(report),
+        run: vec![
+            ("Run", clean::name(&run.id)),
+            ("Began", text::time(run.started)),
+            ("Took", text::duration(run.started, run.finished)),
+            ("Exit code", report.verdict.number().to_string()),
+            ("assay", clean::name(&report.collector)),
+        ],
+        verdict,
+        problems: problems::of(report, &nodes, &images, &entries),
+        picture: picture::of(report, &nodes, &entries),
+        nodes: nodes::of(report, &nodes),
+        images_omitted: entries.len() - images.len(),
+        images,
+        expiry,
+        expiry_omitted,
+        inputs: inputs::of(report, &nodes),
+        records: nodes::records(report, &nodes),
+    };
+    page.render()
+}
+
+/// The content security policy: nothing but what is in the file, and of that only what was written here.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        source(STYLE),
+        source(SCRIPT),
+    )
+}
+
+/// `text` as a source that a content security policy names.
+fn source(text: &str) -> String {
+    let hex = Digest::sha256(text.as_bytes());
+    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
+    let bytes: Vec<u8> = hex
+        .hex()
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, hex| byte << 4 | digit(*hex)))
+        .collect();
+    format!("sha256-{}", STANDARD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The nodes: what became of each visit, what was found there, and what identifies it.
+
+use assay_shared::report::{CleanUpResult, NodeRow, SiteReport, Summary};
+
+use super::mark::Mark;
+use super::node_list::Nodes;
+use crate::report::findings::{self, Finding};
+use crate::report::text;
+use crate::report::text::number;
+use crate::report::{clean, words};
+
+/// A node as the page shows it.
+pub(super) struct NodeView {
+    /// Its place in the report.
+    pub(super) place: usize,
+    pub(super) name: String,
+    pub(super) roles: String,
+    pub(super) platform: String,
+    pub(super) verdict: Mark,
+    pub(super) outcome: &'static str,
+    pub(super) verified: bool,
+    /// Passed, failed, inconclusive and skipped images; a dash where nothing was verified.
+    pub(super) counts: [Count; 4],
+    pub(super) clean_up: &'static str,
+    pub(super) clean_up_mark: Mark,
+    pub(super) duration: String,
+    pub(super) findings: Vec<FindingView>,
+}
+
+/// What is to say of a node beside its images.
+pub(super) struct FindingView {
+    pub(super) title: &'static str,
+    pub(super) message: String,
+    /// The one particular that the message does not say; several are among the problems.
+    pub(super) particular: Option<String>,
+    pub(super) hint: String,
+}
+
+/// How many images came out in one way.
+pub(super) struct Count {
+    pub(super) class: &'static str,
+    pub(super) text: String,
+    /// For sorting.
+    pub(super) number: u64,
+}
+
+/// What identifies a node and its run: for the record.
+pub(super) struct RecordView {
+    pub(super) name: String,
+    /// Heading and text.
+    pub(super) facts: Vec<(&'static str, String)>,
+}
+
+/// Every node.
+pub(super) fn of(report: &SiteReport, nodes: &Nodes) -> Vec<NodeView> {
+    report.nodes.iter().enumerate().map(|(place, node)| view(place, node, nodes)).collect()
+}
+
+fn view(place: usize, node: &NodeRow, nodes: &Nodes) -> NodeView {
+    let own = node.accepted();
+    let platform = match own {
+        Some(own) => format!("{}/{}", clean::line(&own.node.os, 32), clean::line(&own.node.architecture, 32)),
+        None => node.os.as_deref().map_or_else(|| "–".into(), |os| clean::line(os, 32)),
+    };
+    let summary = own.map(|own| Summary::of(own.images.iter().map(|image| image.status)));
+    let count = |class, pick: fn(Summary) -> u64| Count {
+        class: if summary.is_some_and(|summary| pick(summary) > 0) { class } else { "none" },
+        text: summary.map_or_else(|| "–".into(), |summary| number(pick(summary))),
+        number: summary.map_or(0, pick),
+    };
+    NodeView {
+        place,
+        name: nodes.name(place).to_owned(),
+        roles: clean::line(&node.roles.join(", "), 100),
+        platform,
+        verdict: node.verdict().into(),
+        outcome: words::outcome(node.outcome).title,
+        verified: own.is_some(),
+        counts: [
+            count("passed", |summary| summary.passed),
+            count("failed", |summary| summary.failed),
+            count("inconclusive", |summary| summary.inconclusive),
+            count("skipped", |summary| summary.skipped),
+        ],
+        clean_up: words::clean_up(node.clean_up.result),
+        clean_up_mark: match node.clean_up.result {
+            CleanUpResult::Removed => Mark::Passed,
+            CleanUpResult::NotNeeded => Mark::NotRun,
+            CleanUpResult::Failed => Mark::Failed,
+            CleanUpResult::Unknown => Mark::Inconclusive,
+        },
+        duration: match (node.started, node.finished) {
+            (Some(started), Some(finished)) => text::duration(started, finished),
+            _ => "–".into(),
+        },
+        findings: findings::of(node).into_iter().map(finding).collect(),
+    }
+}
+
+fn finding(finding: Finding) -> FindingView {
+    let mut particulars = finding.particulars;
+    let particular = particulars.pop().filter(|only| particulars.is_empty() && *only != finding.message);
+    FindingView { title: finding.words.title, message: finding.message, particular, hint: finding.hint }
+}
+
+/// What the auditor compares: who was visited, what ran there, under which policy.
+pub(super) fn records(report: &SiteReport, nodes: &Nodes) -> Vec<RecordView> {
+    let record = |(place, node): (usize, &NodeRow)| {
+        let mut facts = Vec::new();
+        let mut fact = |name, value: Option<&str>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                facts.push((name, clean::name(value)));
+            }
+        };
+        fact("Address", node.address.as_deref());
+        fact("Host key", node.host_key.as_deref());
+        fact("Attempts", Some(&node.attempts.to_string()));
+        if let Some(own) = node.accepted() {
+            fact("Host name", own.node.hostname.as_deref());
+            fact("Machine id", own.node.machine_id.as_deref());
+            fact("Verified at", Some(&text::time(own.run.verified_at)));
+            fact("containerd", own.node.containerd.as_deref());
+            fact("Store", Some(&own.inputs.store));
+            fact("Namespaces", Some(&own.coverage.namespaces.join(", ")));
+            fact("Containers", Some(&number(own.coverage.containers)));
+            fact("Agent", Some(&format!("{} {}", own.agent.version, own.agent.target)));
+            fact("Agent SHA-256", own.agent.sha256.as_deref());
+            fact("Trust policy SHA-256", Some(&own.inputs.trust_policy.sha256));
+        }
+        RecordView { name: nodes.name(place).to_owned(), facts }
+    };
+    report.nodes.iter().enumerate().map(record).collect()
+}

@@ -1,0 +1,175 @@
+use std::collections::BTreeSet;
+
+use assay_shared::report::ExitCode;
+
+use super::*;
+use crate::report::sample;
+
+fn samples() -> Vec<SiteReport> {
+    vec![
+        sample::site(),
+        sample::every_outcome(),
+        sample::all_passed(),
+        sample::hostile(),
+        sample::large(40, 60),
+        sample::apart(5, 8),
+    ]
+}
+
+/// Every tag of a page, and every attribute of every tag. The page is written by one template, so that this needs no more
+/// than the forms that the template writes.
+fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let mut tags = Vec::new();
+    // what is between the tags of style and script is text
+    let page = page.replace(STYLE, "").replace(SCRIPT, "");
+    for piece in page.split('<').skip(1) {
+        let mut name_end = piece.find([' ', '>', '\n']).unwrap();
+        if piece.starts_with("/") || piece.starts_with("!DOCTYPE") {
+            continue;
+        }
+        let name = piece[..name_end].to_owned();
+        let mut attributes = Vec::new();
+        loop {
+            let rest = piece[name_end..].trim_start();
+            if rest.starts_with('>') || rest.starts_with("/>") {
+                break;
+            }
+            let end = rest.find(['=', ' ', '>']).unwrap();
+            let attribute = rest[..end].to_owned();
+            let mut value = String::new();
+            let mut after = end;
+            if rest[end..].starts_with("=\"") {
+                let close = rest[end + 2..].find('"').unwrap();
+                value = rest[end + 2..end + 2 + close].to_owned();
+                after = end + 3 + close;
+            }
+            attributes.push((attribute, value));
+            name_end = piece.len() - rest.len() + after;
+        }
+        tags.push((name, attributes));
+    }
+    tags
+}
+
+#[test]
+fn equal_reports_give_equal_pages() {
+    for report in samples() {
+        assert_eq!(site(&report).unwrap(), site(&report.clone()).unwrap());
+    }
+}
+
+#[test]
+fn the_policy_names_exactly_the_style_and_the_script_of_the_page() {
+    assert_eq!(source(""), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    for report in samples() {
+        let page = site(&report).unwrap();
+        let policy = format!("content=\"{}\"", policy().replace('\'', "&#39;"));
+        assert!(page.contains(&policy));
+        let between = |open: &str, close: &str| {
+            let (_, rest) = page.split_once(open).unwrap();
+            rest.split_once(close).unwrap().0.to_owned()
+        };
+        assert_eq!(between("<style>", "</style>"), STYLE);
+        assert_eq!(between("<script>", "</script>"), SCRIPT);
+        assert_eq!((page.matches("<style").count(), page.matches("<script").count()), (1, 1));
+    }
+    assert!(
+        !STYLE.contains("</")
+            && !SCRIPT.contains("</")
+            && !STYLE.contains("url(h")
+            && !STYLE.contains("@import")
+    );
+}
+
+/// Whatever nodes are called, the page has no tag and no attribute but those of the template, and no address outside it.
+#[test]
+fn names_never_become_markup() {
+    let mut usual = BTreeSet::new();
+    for report in [sample::site(), sample::every_outcome(), sample::large(40, 60)] {
+        for (name, attributes) in tags(&site(&report).unwrap()) {
+            usual.extend(attributes.into_iter().map(|(attribute, _)| (name.clone(), attribute)));
+            usual.insert((name, String::new()));
+        }
+    }
+    assert!(usual.len() > 80);
+    let page = site(&sample::hostile()).unwrap();
+    let mut links = 0;
+    for (name, attributes) in tags(&page) {
+        assert!(usual.contains(&(name.clone(), String::new())), "{name}");
+        for (attribute, value) in attributes {
+            assert!(usual.contains(&(name.clone(), attribute.clone())), "{name} {attribute}");
+            assert!(
+                !attribute.starts_with("on") && attribute != "style" && attribute != "src",
+                "{attribute}"
+            );
+            if attribute == "href" {
+                links += 1;
+                let own = value
+                    .strip_prefix('#')
+                    .is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+                assert!(own || value == "data:,", "{value}");
+            }
+        }
+    }
+    assert!(links > 100);
+    assert!(page.chars().all(|letter| letter == '\n'
+        || letter == '\u{202f}'
+        || clean::line(&letter.to_string(), 1) == letter.to_string()));
+}
+
+#[test]
+fn every_link_leads_somewhere_and_no_anchor_is_there_twice() {
+    for report in samples().into_iter().chain([sample::apart(30, 100)]) {
+        let page = site(&report).unwrap();
+        let all = tags(&page);
+        let of = |wanted: &str| -> Vec<String> {
+            let attributes = all.iter().flat_map(|(_, attributes)| attributes);
+            attributes.filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect()
+        };
+        let ids = of("id");
+        let different: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(ids.len(), different.len());
+        for link in of("href").iter().filter_map(|link| link.strip_prefix('#')) {
+            assert!(different.contains(&link.to_owned()), "{link}");
+        }
+        for label in of("aria-labelledby") {
+            assert!(different.contains(&label), "{label}");
+        }
+    }
+}
+
+#[test]
+fn the_verdict_comes_first_and_is_the_reports() {
+    for (report, word) in [
+        (sample::site(), "Failed"),
+        (sample::every_outcome(), "Incomplete"),
+        (sample::all_passed(), "Passed"),
+    ] {
+        let page = site(&report).unwrap();
+        let heading = format!("<h1 id=\"verdict\" tabindex=\"-1\">{word}</h1>");
+        let at = page.find(&heading).unwrap();
+        assert!(page.find("<h2").unwrap() > at);
+        assert_eq!(page.contains("id=\"problems\""), report.verdict != ExitCode::Passed);
+    }
+}
+
+#[test]
+fn a_site_of_no_nodes_is_a_page_too() {
+    let mut empty = sample::site();
+    empty.nodes.clear();
+    let page = site(&SiteReport::new(empty.run, empty.collector, empty.inputs, empty.nodes)).unwrap();
+    assert!(page.contains(">Incomplete</h1>"));
+}
+
+/// Details that do not fit are counted, and what is not in order stays.
+#[test]
+fn a_page_is_bounded_and_keeps_what_is_not_in_order() {
+    let report = sample::apart(30, 100);
+    let page = site(&report).unwrap();
+    assert_eq!(page.matches("<details class=\"image\"").count(), DETAILS);
+    assert_eq!(page.matches("data-s=\"failed\" data-n").count() as u64, report.summary.images.failed);
+    assert!(page.contains("1000 more images"));
+    let small = site(&sample::large(40, 60)).unwrap();
+    let large = site(&sample::large(400, 60)).unwrap();
+    assert!(large.len() < small.len() * 4, "{} and {}", small.len(), large.len());
+}

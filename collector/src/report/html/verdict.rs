@@ -1,0 +1,121 @@
+//! The site's verdict in words, and the numbers behind it.
+
+use assay_shared::report::SiteReport;
+
+use super::images::Entry;
+use super::mark::Mark;
+use crate::report::text::{count, number};
+use crate::report::verdict;
+
+/// The verdict.
+pub(super) struct VerdictView {
+    pub(super) mark: Mark,
+    /// In one word.
+    pub(super) word: &'static str,
+    /// In one sentence.
+    pub(super) headline: String,
+    /// What else counts, a sentence each.
+    pub(super) also: Vec<String>,
+}
+
+/// A number and what it counts.
+pub(super) struct Card {
+    pub(super) class: &'static str,
+    pub(super) number: String,
+    pub(super) label: &'static str,
+    pub(super) note: String,
+}
+
+/// A status' share of all images, for the bar.
+pub(super) struct Share {
+    pub(super) class: &'static str,
+    pub(super) word: &'static str,
+    pub(super) number: String,
+    /// Where it begins and how long it is, in thousandths of the bar.
+    pub(super) from: u64,
+    pub(super) length: u64,
+}
+
+pub(super) fn of(report: &SiteReport, entries: &[Entry<'_>]) -> VerdictView {
+    let mut also = verdict::sentences(report);
+    let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
+    if differing > 0 {
+        also.push(format!("{} did not come out the same on every node.", count(differing, "image")));
+    }
+    let headline = if also.is_empty() { String::new() } else { also.remove(0) };
+    VerdictView { mark: report.verdict.into(), word: verdict::word(report.verdict), headline, also }
+}
+
+/// The numbers that people ask for first.
+pub(super) fn cards(report: &SiteReport, entries: &[Entry<'_>]) -> Vec<Card> {
+    let (images, summary) = (report.summary.images, &report.summary);
+    let card = |class, number: String, label, note: String| Card { class, number, label, note };
+    let some = |class, many: u64| if many > 0 { class } else { "none" };
+    let unverified = summary.nodes.saturating_sub(summary.verified);
+    let of_nodes = format!("of {}", number(summary.nodes));
+    let left = verdict::left_behind(report);
+    let running = |mark: Mark| {
+        let used = |entry: &&Entry<'_>| {
+            entry
+                .results
+                .iter()
+                .any(|judged| Mark::from(judged.image.status) == mark && !judged.image.in_use.is_empty())
+        };
+        let many = entries.iter().filter(used).count();
+        if many > 0 { format!("{} in use", number(many as u64)) } else { String::new() }
+    };
+    vec![
+        card(
+            if unverified > 0 { "inconclusive" } else { "plain" },
+            number(summary.verified),
+            "nodes verified",
+            of_nodes,
+        ),
+        card("plain", number(entries.len() as u64), "different images", String::new()),
+        card(some("passed", images.passed), number(images.passed), "passed", String::new()),
+        card(some("failed", images.failed), number(images.failed), "failed", running(Mark::Failed)),
+        card(
+            some("inconclusive", images.inconclusive),
+            number(images.inconclusive),
+            "inconclusive",
+            String::new(),
+        ),
+        card(some("skipped", images.skipped), number(images.skipped), "skipped by policy", String::new()),
+        card(some("inconclusive", left as u64), number(left as u64), "nodes not left clean", String::new()),
+    ]
+}
+
+/// The bar: nodes that were not verified have their share of it, and the images of the others divide the rest.
+pub(super) fn shares(report: &SiteReport) -> Vec<Share> {
+    let images = report.summary.images;
+    let all = images.passed + images.failed + images.inconclusive + images.skipped;
+    let unverified = report.summary.nodes.saturating_sub(report.summary.verified);
+    // what is bad is seen even where it is rare
+    let part = |many: u64, of: u64, whole: u64| match many.saturating_mul(whole).checked_div(of) {
+        Some(length) if many > 0 => length.max(8),
+        _ => 0,
+    };
+    let hatched = part(unverified, report.summary.nodes, 1_000);
+    let rest = 1_000_u64.saturating_sub(hatched);
+    let others = [
+        ("failed", "failed", images.failed),
+        ("inconclusive", "inconclusive", images.inconclusive),
+        ("skipped", "skipped", images.skipped),
+    ]
+    .map(|(class, word, many)| (class, word, many, part(many, all, rest)));
+    let taken: u64 = others.iter().map(|(.., length)| length).sum();
+    let passed = if images.passed > 0 { rest.saturating_sub(taken) } else { 0 };
+
+    let mut from = 0;
+    let mut shares = Vec::new();
+    let parts = others.into_iter().chain([("passed", "passed", images.passed, passed)]);
+    for (class, word, many, length) in
+        parts.chain([("unverified", "nodes not verified", unverified, hatched)])
+    {
+        if many > 0 {
+            shares.push(Share { class, word, number: number(many), from, length });
+            from += length;
+        }
+    }
+    shares
+}

@@ -1,0 +1,286 @@
+//! Reports as JSON: `assay/site-report/v1` for the site, `assay/node-report/v1` for a node.
+//!
+//! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report is laid out for people
+//! who compare two runs line by line: everything of the run, the inputs and the nodes on lines of its own, each image on one
+//! line. A node report is one line, as the agent writes it.
+
+use std::io;
+
+use assay_shared::report::{NodeReport, SiteReport};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+/// Depth from which on values stay on one line: the site, its nodes, a node, its report, the images, *an image*.
+const ONE_LINE: usize = 6;
+
+/// The site report.
+///
+/// # Errors
+/// Where serde_json refuses a value; no value of these types is refused.
+pub fn site(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::new();
+    report.serialize(&mut Serializer::with_formatter(&mut bytes, Lines::default()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// A node report.
+///
+/// # Errors
+/// As for [`site`].
+pub fn node(report: &NodeReport) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Indents down to [`ONE_LINE`], and writes what lies deeper on one line.
+#[derive(Default)]
+struct Lines {
+    /// Arrays and objects that are open.
+    depth: usize,
+    /// Whether anything is in the innermost one yet.
+    filled: bool,
+}
+
+impl Lines {
+    fn open<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.filled = false;
+        writer.write_all(bracket)
+    }
+
+    fn next<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        if self.depth < ONE_LINE { self.new_line(writer) } else { Ok(()) }
+    }
+
+    fn close<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        let indented = self.filled && self.depth < ONE_LINE;
+        self.depth -= 1;
+        self.filled = true;
+        if indented {
+            self.new_line(writer)?;
+        }
+        writer.write_all(bracket)
+    }
+
+    fn new_line<W: ?Sized + io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| writer.write_all(b"  "))
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"[")
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.next(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"]")
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"{")
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.next(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(if self.depth < ONE_LINE { b": " } else { b":" })
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use assay_shared::report::{ExitCode, schema};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::sample;
+
+    fn samples() -> Vec<SiteReport> {
+        vec![
+            sample::site(),
+            sample::every_outcome(),
+            sample::all_passed(),
+            sample::hostile(),
+            sample::large(5, 20),
+        ]
+    }
+
+    fn compiled(schema: &str) -> jsonschema::Validator {
+        let schema = serde_json::from_str(schema).unwrap();
+        jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+    }
+
+    #[test]
+    fn equal_reports_give_equal_bytes_and_come_back_unchanged() {
+        for report in samples() {
+            let bytes = site(&report).unwrap();
+            assert_eq!(bytes, site(&report.clone()).unwrap());
+            assert_eq!(serde_json::from_slice::<SiteReport>(&bytes).unwrap(), report);
+            for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
+                let bytes = node(own).unwrap();
+                assert_eq!(serde_json::from_slice::<NodeReport>(&bytes).unwrap(), *own);
+                assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn each_image_has_a_line_of_its_own() {
+        let report = sample::site();
+        let text = String::from_utf8(site(&report).unwrap()).unwrap();
+        let images = report.summary.images;
+        let all = images.passed + images.failed + images.skipped + images.inconclusive;
+        let lines = text.lines().filter(|line| line.trim_start().starts_with("{\"namespace\":"));
+        assert_eq!(lines.count() as u64, all);
+        assert!(text.lines().any(|line| line.trim_start() == "\"outcome\": \"verified\","));
+    }
+
+    /// The committed files are what the types say. `ASSAY_REGENERATE=1` writes them.
+    #[test]
+    fn the_committed_schemas_are_those_of_the_types() {
+        for (name, made) in
+            [("node-report.v1.json", schema::node_report()), ("site-report.v1.json", schema::site_report())]
+        {
+            let path = format!("{}/../shared/schema/{name}", env!("CARGO_MANIFEST_DIR"));
+            #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+            if env::var_os("ASSAY_REGENERATE").is_some() {
+                fs::write(&path, &made).unwrap();
+            }
+            let committed = fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == made,
+                "{path} is not what the types say: run the tests with ASSAY_REGENERATE=1"
+            );
+            assert!(jsonschema::draft202012::meta::is_valid(&serde_json::from_str(&made).unwrap()));
+        }
+    }
+
+    #[test]
+    fn every_report_is_valid_under_its_schema() {
+        let (of_site, of_node) = (compiled(&schema::site_report()), compiled(&schema::node_report()));
+        let mut nodes = 0;
+        for report in samples() {
+            let value: Value = serde_json::from_slice(&site(&report).unwrap()).unwrap();
+            of_site.validate(&value).unwrap();
+            for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
+                nodes += 1;
+                let value: Value = serde_json::from_slice(&node(own).unwrap()).unwrap();
+                of_node.validate(&value).unwrap();
+            }
+        }
+        assert!(nodes > 30);
+    }
+
+    /// Each of these is one edit of a valid report.
+    #[test]
+    fn the_schema_refuses_what_is_no_report() {
+        let of_site = compiled(&schema::site_report());
+        let whole = serde_json::to_value(sample::all_passed()).unwrap();
+        assert!(of_site.is_valid(&whole));
+        for (path, value) in [
+            ("/schema", "assay/site-report/v2".into()),
+            ("/verdict", "fine".into()),
+            ("/nodes/0/outcome", "Verified".into()),
+            ("/nodes/0/report/schema", "assay/site-report/v1".into()),
+            ("/nodes/0/report/run/verified_at", "yesterday".into()),
+            ("/nodes/0/report/images/0/status", "ok".into()),
+            ("/nodes/0/report/images/0/reason", "because".into()),
+            ("/nodes/0/report/images/0/digest", "sha256:abc".into()),
+            ("/nodes/0/report/images/0/size", (-1).into()),
+            ("/nodes/0/report/images/0/signatures/0/checks/expiry", Value::Null),
+            ("/nodes/0/report/inputs/trust_policy/sha256", "ABC".into()),
+        ] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(path).unwrap() = value;
+            assert!(!of_site.is_valid(&changed), "{path}");
+        }
+        for (parent, member) in [
+            ("", "verdict"),
+            ("/nodes/0", "clean_up"),
+            ("/nodes/0/report/images/0", "reason"),
+            ("/nodes/0/report/images/0/signatures/0/checks", "revocation"),
+        ] {
+            let mut changed = whole.clone();
+            changed.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member).unwrap();
+            assert!(!of_site.is_valid(&changed), "{parent}/{member}");
+        }
+    }
+
+    /// A reader of today takes a report of tomorrow: members that it does not know, anywhere, change nothing.
+    #[test]
+    fn unknown_members_are_accepted_at_every_level() {
+        fn add_members(value: &mut Value, added: &mut usize) {
+            match value {
+                Value::Object(members) => {
+                    members.values_mut().for_each(|value| add_members(value, added));
+                    members.insert("x_of_tomorrow".into(), serde_json::json!({"nested": [1, null, "text"]}));
+                    *added += 1;
+                }
+                Value::Array(items) => items.iter_mut().for_each(|item| add_members(item, added)),
+                _ => {}
+            }
+        }
+        let mut report = sample::site();
+        // where names are free, a new one is data
+        for image in
+            report.nodes.iter_mut().filter_map(|row| row.report.as_mut()).flat_map(|own| &mut own.images)
+        {
+            image.signatures.iter_mut().for_each(|signature| signature.user_metadata.clear());
+        }
+        let mut value = serde_json::to_value(&report).unwrap();
+        let mut added = 0;
+        add_members(&mut value, &mut added);
+        assert!(added > 200);
+        let mut metadata = 0;
+        for path in 0..report.nodes.len() {
+            let images = value.pointer_mut(&format!("/nodes/{path}/report/images")).unwrap();
+            for image in images.as_array_mut().unwrap() {
+                for signature in image["signatures"].as_array_mut().unwrap() {
+                    signature["user_metadata"] = serde_json::json!({});
+                    metadata += 1;
+                }
+            }
+        }
+        assert!(metadata > 5);
+        compiled(&schema::site_report()).validate(&value).unwrap();
+        assert_eq!(serde_json::from_value::<SiteReport>(value).unwrap(), report);
+    }
+
+    /// A reader of today takes a report of yesterday, from before `warnings`.
+    #[test]
+    fn members_that_came_later_may_be_absent() {
+        let report = sample::all_passed();
+        let value = serde_json::to_value(&report).unwrap();
+        assert!(value.pointer("/nodes/0/report/inputs/warnings").is_none());
+        compiled(&schema::site_report()).validate(&value).unwrap();
+        assert_eq!(serde_json::from_value::<SiteReport>(value).unwrap().verdict, ExitCode::Passed);
+    }
+}

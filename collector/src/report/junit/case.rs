@@ -1,0 +1,131 @@
+//! An image as a test case.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use assay_shared::report::{Check, CheckResult, Image, Reason, Signature, Status};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
+
+use crate::report::{clean, names, words};
+
+/// A case that took no time of its own: the agent judges images together.
+pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(name, status);
+    case.set_classname(if class.trim().is_empty() { "-" } else { class });
+    case.set_time(Duration::ZERO);
+    case
+}
+
+/// The case of `image` on the node of the clean name `node`.
+pub(super) fn of(node: &str, image: &Image) -> TestCase {
+    let class = format!("{node}/{}", names::repository(image));
+    new(&names::full(image), &class, status(image))
+}
+
+fn status(image: &Image) -> TestCaseStatus {
+    let mut status = match image.status {
+        Status::Passed => return TestCaseStatus::success(),
+        Status::Skipped => TestCaseStatus::skipped(),
+        Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Status::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
+    };
+    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let otherwise =
+        if image.status == Status::Skipped { "the trust policy says level skip" } else { words.what };
+    let message = clean::message_or(image.message.as_deref(), otherwise);
+    if image.status == Status::Skipped {
+        status.set_message(message);
+        return status;
+    }
+    let hint = clean::message_or(image.hint.as_deref(), words.todo);
+    let text = particulars(image, &message, &hint);
+    let code = image.reason.map_or("unexplained", Reason::as_str);
+    status.set_type(code).set_message(message).set_description(text);
+    status
+}
+
+/// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.
+fn particulars(image: &Image, message: &str, hint: &str) -> String {
+    let mut text = format!("{message}\nWhat to do: {hint}\n\nDigest: {}\n", image.digest);
+    list(&mut text, "Reference", image.references.iter().map(|reference| clean::name(reference)));
+    list(
+        &mut text,
+        "Running in",
+        image.in_use.iter().map(|container| {
+            let name = |name: &Option<String>| name.as_deref().map_or("-".into(), clean::name);
+            let (space, pod) = (name(&container.pod_namespace), name(&container.pod));
+            format!("{space}/{pod}/{} ({})", name(&container.container), clean::name(&container.id))
+        }),
+    );
+    list(
+        &mut text,
+        "Changed blob",
+        image.content.mismatched.iter().map(|blob| {
+            format!("{} ({}), found {}", blob.digest, clean::name(&blob.media_type), clean::name(&blob.found))
+        }),
+    );
+    let differing = image.rootfs.iter().flat_map(|rootfs| &rootfs.differing);
+    list(&mut text, "Changed file", differing.map(|file| clean::name(file)));
+    if let Some(policy) = &image.policy {
+        list(&mut text, "Policy", std::iter::once(clean::name(policy)));
+    }
+    for signature in image.signatures.iter().take(SHOWN) {
+        text.push('\n');
+        of_signature(&mut text, signature);
+    }
+    let more = image.signatures.len().saturating_sub(SHOWN);
+    if more > 0 {
+        text.push_str(&format!("\nand {more} more signatures\n"));
+    }
+    clean::block(&text, clean::BLOCK)
+}
+
+fn of_signature(text: &mut String, signature: &Signature) {
+    let signer =
+        signature.signer.as_deref().map_or("unknown, since integrity is not proven".into(), clean::name);
+    // writing to a String cannot fail
+    let _ = writeln!(
+        text,
+        "Signature {}: {}\n  signer: {signer}",
+        signature.digest,
+        words::status(signature.status)
+    );
+    if let Some(leaf) = signature.chain.first() {
+        let _ = writeln!(text, "  certificate expires: {}", leaf.not_after);
+    }
+    let checks = &signature.checks;
+    for (name, check) in [
+        ("integrity", &checks.integrity),
+        ("authenticity", &checks.authenticity),
+        ("authentic timestamp", &checks.authentic_timestamp),
+        ("expiry", &checks.expiry),
+        ("revocation", &checks.revocation),
+    ] {
+        let Check { result, action, code, message } = check;
+        let action = words::action(*action);
+        one_check(text, &format!("{name} ({action})"), *result, code.as_deref(), message.as_deref());
+    }
+    let target = &signature.target;
+    one_check(text, "names this image", target.result, target.code.as_deref(), target.message.as_deref());
+}
+
+fn one_check(text: &mut String, name: &str, result: CheckResult, code: Option<&str>, message: Option<&str>) {
+    let _ = write!(text, "  {name}: {}", words::check(result));
+    for particular in [code, message].into_iter().flatten() {
+        let _ = write!(text, ", {}", clean::message(particular));
+    }
+    text.push('\n');
+}
+
+fn list(text: &mut String, title: &str, mut items: impl Iterator<Item = String>) {
+    for item in items.by_ref().take(SHOWN) {
+        let _ = writeln!(text, "{title}: {item}");
+    }
+    let more = items.count();
+    if more > 0 {
+        let _ = writeln!(text, "and {more} more");
+    }
+}
+
+/// Items of one kind that are shown of one image: a real image has a handful, a hostile report any number.
+const SHOWN: usize = 20;

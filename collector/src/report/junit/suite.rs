@@ -1,0 +1,168 @@
+//! A node as a test suite.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use assay_shared::report::{ExitCode, NodeRow, SiteReport};
+use assay_shared::time::UnixTime;
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
+
+use super::case;
+use crate::report::findings::{self, Finding, Subject};
+use crate::report::{clean, names, words};
+
+/// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
+pub(super) fn of_node(report: &SiteReport, node: &NodeRow, name: &str, id: usize) -> TestSuite {
+    let own = node.accepted();
+    let hostname = own.and_then(|own| own.node.hostname.as_deref()).map(clean::name);
+    let started = node.started.unwrap_or(report.run.started);
+    let finished = node.finished.unwrap_or(started);
+    let mut suite = new(name, hostname.as_deref(), id, (started, finished));
+    suite.add_properties(properties(report, node));
+
+    let found = findings::of(node);
+    for subject in Subject::ALL {
+        // what nobody looked at is not shown green
+        if subject == Subject::Coverage && own.is_none() {
+            continue;
+        }
+        suite.add_test_case(of_subject(name, subject, &found));
+    }
+    // a reader that meets a name twice may keep the first case only
+    let mut names = HashSet::new();
+    for image in own.iter().flat_map(|own| &own.images) {
+        let mut case = case::of(name, image);
+        let mut count = 1;
+        while !names.insert(case.name.to_string()) {
+            count += 1;
+            case.name = format!("{} ({count})", names::full(image)).into();
+        }
+        suite.add_test_case(case);
+    }
+    suite
+}
+
+/// A suite of one case: the site's verdict.
+pub(super) fn of_site(report: &SiteReport) -> TestSuite {
+    let mut suite = new("site", None, 0, (report.run.started, report.run.finished));
+    let status = if report.nodes.is_empty() {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("no-nodes").set_message(words::NO_NODES.what).set_description(words::NO_NODES.todo);
+        status
+    } else {
+        let kind = match report.verdict {
+            ExitCode::Passed => None,
+            ExitCode::Failed => Some(NonSuccessKind::Failure),
+            ExitCode::Incomplete | ExitCode::Usage => Some(NonSuccessKind::Error),
+        };
+        kind.map_or_else(TestCaseStatus::success, |kind| {
+            let mut status = TestCaseStatus::non_success(kind);
+            let message = "the site is not in order; its nodes are in this file and those beside it";
+            status.set_type("site").set_message(message);
+            status
+        })
+    };
+    suite.add_test_case(case::new("verdict", "site", status));
+    suite
+}
+
+/// A suite with the attributes that both schemas know, and the one of Apache Ant demands.
+fn new(
+    name: &str,
+    hostname: Option<&str>,
+    id: usize,
+    (started, finished): (UnixTime, UnixTime),
+) -> TestSuite {
+    let or_dash = |text: &str| if text.trim().is_empty() { "-".to_owned() } else { text.to_owned() };
+    let mut suite = TestSuite::new(or_dash(name));
+    for (attribute, value) in [
+        ("timestamp", without_zone(started)),
+        ("hostname", or_dash(hostname.unwrap_or(name))),
+        ("package", or_dash(name)),
+        ("id", id.to_string()),
+    ] {
+        suite.extra.insert(attribute.into(), value.into());
+    }
+    let seconds = finished.seconds().saturating_sub(started.seconds());
+    suite.set_time(Duration::from_secs(seconds.try_into().unwrap_or(0)));
+    suite.add_property(Property::new("format", "assay/junit/v1"));
+    suite.set_system_out("");
+    suite.set_system_err("");
+    suite
+}
+
+fn of_subject(node: &str, subject: Subject, found: &[Finding]) -> TestCase {
+    let about: Vec<&Finding> = found.iter().filter(|finding| finding.subject == subject).collect();
+    let worst = about.iter().max_by_key(|finding| finding.severity);
+    let status = match worst {
+        None => TestCaseStatus::success(),
+        Some(worst) => {
+            let kind = match worst.severity {
+                ExitCode::Failed => NonSuccessKind::Failure,
+                _ => NonSuccessKind::Error,
+            };
+            let mut text = String::new();
+            for finding in &about {
+                text.push_str(&format!("{}: {}\n", finding.code, finding.message));
+                for particular in &finding.particulars {
+                    text.push_str(&format!("  {particular}\n"));
+                }
+                text.push_str(&format!("What to do: {}\n", finding.hint));
+            }
+            let mut status = TestCaseStatus::non_success(kind);
+            status.set_type(worst.code).set_message(worst.message.as_str()).set_description(text);
+            status
+        }
+    };
+    case::new(subject.as_str(), node, status)
+}
+
+fn properties(report: &SiteReport, node: &NodeRow) -> Vec<Property> {
+    let mut properties = Vec::new();
+    let mut add = |name: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            properties.push(Property::new(name, clean::name(value)));
+        }
+    };
+    add("run.id", Some(&report.run.id));
+    add("run.started", Some(&report.run.started.to_string()));
+    add("run.finished", Some(&report.run.finished.to_string()));
+    add("collector.version", Some(&report.collector));
+    add("node.outcome", Some(node.outcome.as_str()));
+    add("node.address", node.address.as_deref());
+    add("node.roles", Some(&node.roles.join(",")));
+    add("node.host_key", node.host_key.as_deref());
+    add("node.attempts", Some(&node.attempts.to_string()));
+    let Some(own) = node.accepted() else {
+        add("node.os", node.os.as_deref());
+        return properties;
+    };
+    add("run.verified_at", Some(&own.run.verified_at.to_string()));
+    add("node.os", Some(&own.node.os));
+    add("node.architecture", Some(&own.node.architecture));
+    add("node.machine_id", own.node.machine_id.as_deref());
+    add("node.containerd", own.node.containerd.as_deref());
+    add("agent.version", Some(&own.agent.version));
+    add("agent.target", Some(&own.agent.target));
+    add("agent.sha256", own.agent.sha256.as_deref());
+    add("inputs.store", Some(&own.inputs.store));
+    add("inputs.trust_policy.sha256", Some(&own.inputs.trust_policy.sha256));
+    add("inputs.trust_store.certificates", Some(&own.inputs.trust_store.len().to_string()));
+    add("inputs.crls", Some(&own.inputs.crls.len().to_string()));
+    for bundle in own.inputs.bundles.iter().take(BUNDLES) {
+        add("inputs.bundle.sha256", Some(&bundle.sha256));
+    }
+    add("coverage.namespaces", Some(&own.coverage.namespaces.join(",")));
+    add("coverage.images", Some(&own.coverage.images.to_string()));
+    add("coverage.containers", Some(&own.coverage.containers.to_string()));
+    properties
+}
+
+/// Bundles that are named: a site has one or two, a hostile report any number.
+const BUNDLES: usize = 20;
+
+/// `2026-01-31T12:00:00`, in UTC.
+fn without_zone(time: UnixTime) -> String {
+    let text = time.to_string();
+    text.get(..19).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,255 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_shared::report::{ExitCode, Status};
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::*;
+use crate::report::{clean, names, sample};
+
+/// One case as another program reads it.
+#[derive(Debug)]
+struct Case {
+    suite: String,
+    class: String,
+    name: String,
+    /// `failure`, `error` or `skipped` with its type, message and text.
+    child: Option<(String, Option<String>, String, String)>,
+}
+
+/// Reads a file back with a parser that knows nothing of JUnit.
+fn read(xml: &str) -> (Vec<BTreeMap<String, String>>, Vec<Case>) {
+    let attributes = |tag: &BytesStart<'_>| -> BTreeMap<String, String> {
+        tag.attributes()
+            .map(|attribute| {
+                let attribute = attribute.unwrap();
+                let value = attribute.normalized_value(quick_xml::XmlVersion::Explicit1_0).unwrap();
+                (attribute.key.as_ref().to_owned(), value.into_owned())
+            })
+            .collect()
+    };
+    let mut reader = Reader::from_str(xml);
+    reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().check_end_names = true;
+    let (mut suites, mut cases) = (Vec::new(), Vec::<Case>::new());
+    let (mut inside, mut depth) = (false, 0);
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(tag) => {
+                depth += 1;
+                let mut found = attributes(&tag);
+                match tag.name().as_ref() {
+                    "testsuites" => assert_eq!((depth, found.len()), (1, 0)),
+                    "testsuite" => suites.push(found),
+                    "testcase" => cases.push(Case {
+                        suite: suites.last().unwrap()["name"].clone(),
+                        class: found.remove("classname").unwrap(),
+                        name: found.remove("name").unwrap(),
+                        child: None,
+                    }),
+                    "failure" | "error" | "skipped" => {
+                        inside = true;
+                        let kind = tag.name().as_ref().to_owned();
+                        let message = found.remove("message").unwrap();
+                        cases.last_mut().unwrap().child =
+                            Some((kind, found.remove("type"), message, String::new()));
+                    }
+                    "properties" | "property" | "system-out" | "system-err" => {}
+                    other => panic!("unknown element {other}"),
+                }
+            }
+            Event::Text(text) if inside => {
+                let child = cases.last_mut().unwrap().child.as_mut().unwrap();
+                child.3.push_str(&text);
+            }
+            Event::GeneralRef(entity) if inside => {
+                let child = cases.last_mut().unwrap().child.as_mut().unwrap();
+                child.3.push_str(quick_xml::escape::resolve_predefined_entity(&entity).unwrap());
+            }
+            Event::End(_) => {
+                depth -= 1;
+                inside = false;
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert_eq!(depth, 0);
+    (suites, cases)
+}
+
+fn one_file(report: &SiteReport) -> String {
+    let mut files = site(report, "junit").unwrap();
+    assert_eq!(files.len(), 1);
+    let (name, xml) = files.remove(0);
+    assert_eq!(name, "junit.xml");
+    xml
+}
+
+fn samples() -> Vec<SiteReport> {
+    vec![
+        sample::site(),
+        sample::every_outcome(),
+        sample::all_passed(),
+        sample::hostile(),
+        sample::large(7, 30),
+    ]
+}
+
+#[test]
+fn every_image_of_every_node_is_a_case_with_its_status() {
+    for report in samples() {
+        let (suites, cases) = read(&one_file(&report));
+        assert_eq!(suites.len(), report.nodes.len());
+        for (node, suite) in report.nodes.iter().zip(&suites) {
+            let images = node.accepted().map_or(&[][..], |own| &own.images);
+            for image in images {
+                let name = names::full(image);
+                let class = format!("{}/{}", clean::name(&node.name), names::repository(image));
+                let found: Vec<&Case> =
+                    cases.iter().filter(|case| case.class == class && case.name == name).collect();
+                let [case] = found.as_slice() else { panic!("{} cases for {name}", found.len()) };
+                assert_eq!(case.suite, suite["name"]);
+                let child = case.child.as_ref().map(|(kind, ..)| kind.as_str());
+                let expected = match image.status {
+                    Status::Passed => None,
+                    Status::Failed => Some("failure"),
+                    Status::Inconclusive => Some("error"),
+                    Status::Skipped => Some("skipped"),
+                };
+                assert_eq!(child, expected);
+                if let Some((_, code, _, text)) = &case.child
+                    && image.status == Status::Failed
+                {
+                    assert_eq!(code.as_deref(), image.reason.map(assay_shared::report::Reason::as_str));
+                    assert!(text.contains(image.digest.as_str()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_suite_is_green_exactly_if_its_node_is() {
+    for report in samples() {
+        let (_, cases) = read(&one_file(&report));
+        for node in &report.nodes {
+            let own: Vec<&Case> =
+                cases.iter().filter(|case| in_node(case, &clean::name(&node.name))).collect();
+            assert!(own.len() >= 2, "{}", node.name);
+            let kinds: BTreeSet<&str> =
+                own.iter().filter_map(|case| case.child.as_ref()).map(|(kind, ..)| kind.as_str()).collect();
+            let verdict = match (kinds.contains("failure"), kinds.contains("error")) {
+                (true, _) => ExitCode::Failed,
+                (false, true) => ExitCode::Incomplete,
+                (false, false) => ExitCode::Passed,
+            };
+            assert_eq!(verdict, node.verdict(), "{}", node.name);
+        }
+    }
+}
+
+fn in_node(case: &Case, node: &str) -> bool {
+    case.class == node
+        || case.class.strip_prefix(node).is_some_and(|rest| rest.starts_with('/'))
+        || node.is_empty() && case.class == "-"
+}
+
+#[test]
+fn counts_are_those_of_the_cases() {
+    for report in samples() {
+        let (suites, cases) = read(&one_file(&report));
+        for count in ["tests", "failures", "errors", "skipped"] {
+            let said: usize = suites.iter().map(|suite| suite[count].parse::<usize>().unwrap()).sum();
+            let kind = count.trim_end_matches('s');
+            let found = cases.iter().filter(|case| {
+                count == "tests"
+                    || case.child.as_ref().is_some_and(|(child, ..)| child == count || child == kind)
+            });
+            assert_eq!(said, found.count(), "{count}");
+        }
+    }
+}
+
+#[test]
+fn no_two_cases_share_a_name() {
+    let mut report = sample::site();
+    report.nodes.push(report.nodes[0].clone());
+    report.nodes.push(report.nodes[0].clone());
+    let own = report.nodes[0].report.as_mut().unwrap();
+    let twice = own.images[0].clone();
+    own.images.extend([twice.clone(), twice]);
+    let (_, cases) = read(&one_file(&report));
+    let names: BTreeSet<(&str, &str)> = cases.iter().map(|case| (&*case.class, &*case.name)).collect();
+    assert_eq!(names.len(), cases.len());
+}
+
+#[test]
+fn a_site_without_nodes_is_not_green() {
+    let mut report = sample::site();
+    report.nodes.clear();
+    let (suites, cases) = read(&one_file(&report));
+    assert_eq!(suites.len(), 1);
+    assert_eq!(cases[0].child.as_ref().unwrap().0, "error");
+}
+
+#[test]
+fn every_outcome_has_its_code() {
+    let report = sample::every_outcome();
+    let (_, cases) = read(&one_file(&report));
+    let mut seen = BTreeSet::new();
+    for node in &report.nodes {
+        let visit = cases.iter().find(|case| case.class == node.name && case.name == "visit").unwrap();
+        let code = visit
+            .child
+            .as_ref()
+            .and_then(|(kind, code, ..)| (kind == "error").then(|| code.clone().unwrap()));
+        let empty = node.accepted().is_some_and(|own| own.images.is_empty());
+        let expected = match node.outcome {
+            assay_shared::report::Outcome::Verified => empty.then(|| "no-images".to_owned()),
+            other => Some(other.as_str().to_owned()),
+        };
+        assert_eq!(code, expected);
+        seen.extend(code);
+    }
+    assert_eq!(seen.len(), 12);
+}
+
+#[test]
+fn files_keep_to_their_size_and_lose_nothing() {
+    let report = sample::large(12, 60);
+    let (_, all) = read(&one_file(&report));
+    for most in [20_000, 60_000, 200_000] {
+        let files = files("junit", &report, 0..report.nodes.len(), most).unwrap();
+        assert!(files.len() > 1);
+        let mut count = 0;
+        for (at, (name, xml)) in files.iter().enumerate() {
+            let expected = if at == 0 { "junit.xml".to_owned() } else { format!("junit~{}.xml", at + 1) };
+            assert_eq!(*name, expected);
+            assert!(xml.len() <= most, "{} of {most}", xml.len());
+            let (_, cases) = read(xml);
+            count += cases.len();
+            if at == 0 {
+                assert_eq!((&*cases[0].class, &*cases[0].name), ("site", "verdict"));
+                assert_eq!(cases[0].child.as_ref().unwrap().0, "failure");
+            }
+        }
+        assert_eq!(count, all.len() + 1);
+    }
+}
+
+#[test]
+fn equal_reports_give_equal_files_and_a_node_has_the_suite_it_has_in_the_site() {
+    for report in samples() {
+        let whole = one_file(&report);
+        assert_eq!(whole, one_file(&report.clone()));
+        let (_, all) = read(&whole);
+        let mut count = 0;
+        for place in 0..report.nodes.len() {
+            let files = node(&report, place, "n").unwrap();
+            assert_eq!(files[0].0, "n.xml");
+            count += read(&files[0].1).1.len();
+        }
+        assert_eq!(count, all.len());
+    }
+}

@@ -1,0 +1,165 @@
+//! What an image is called in reports: it may have many references, some of them hostile, or none.
+
+use std::collections::HashSet;
+
+use assay_shared::oci::Reference;
+use assay_shared::report::Image;
+
+use super::clean;
+
+/// What stands where something has no name.
+pub(super) const NAMELESS: &str = "(no name)";
+
+/// containerd's namespace on every Kubernetes node, which therefore goes without saying.
+const USUAL_NAMESPACE: &str = "k8s.io";
+
+/// The reference that people know the image by: the first with a tag, else the first in a registry, else the first.
+pub(super) fn reference(image: &Image) -> &str {
+    let tagged = |text: &&String| text.parse::<Reference>().is_ok_and(|reference| reference.tag.is_some());
+    let by_digest = |text: &&String| text.parse::<Reference>().is_ok();
+    let references = &image.references;
+    references
+        .iter()
+        .find(tagged)
+        .or_else(|| references.iter().find(by_digest))
+        .or_else(|| references.iter().find(|text| !text.trim().is_empty()))
+        .map_or(NAMELESS, String::as_str)
+}
+
+/// [`reference`] without its digest, cleaned.
+pub(super) fn short(image: &Image) -> String {
+    let reference = reference(image);
+    clean::name(reference.split_once("@sha").map_or(reference, |(name, _)| name))
+}
+
+/// The repository of [`reference`], cleaned: what images are grouped by.
+pub(super) fn repository(image: &Image) -> String {
+    let reference = reference(image);
+    match reference.parse::<Reference>() {
+        Ok(reference) => clean::name(reference.repository.as_str()),
+        Err(_) => short(image),
+    }
+}
+
+/// `reference@digest`, and the namespace where it is an unusual one. On one node no two images have the same.
+pub(super) fn full(image: &Image) -> String {
+    let mut name = short(image);
+    name.push('@');
+    name.push_str(image.digest.as_str());
+    if !matches!(image.namespace.as_str(), "" | USUAL_NAMESPACE) {
+        name.push_str(&format!(" (namespace {})", clean::name(&image.namespace)));
+    }
+    name
+}
+
+/// The start of the digest, enough for people to tell images apart.
+pub(super) fn short_digest(image: &Image) -> String {
+    format!("{}:{}", image.digest.algorithm().name(), short_hex(image.digest.hex()))
+}
+
+/// The start of a digest, cleaned.
+pub(super) fn short_hex(hex: &str) -> String {
+    let start: String = hex.chars().take(12).collect();
+    format!("{}…", clean::name(&start))
+}
+
+/// Gives out file names for nodes, each once, whatever the nodes are called.
+#[derive(Default)]
+pub(super) struct FileNames(HashSet<String>);
+
+impl FileNames {
+    /// A file name for the node called `name`, without extension: letters, digits, `-`, `_` and inner points as they
+    /// are, everything else as `%` and hex. It names no folder, no device and no hidden file on any system.
+    pub(super) fn give(&mut self, name: &str) -> String {
+        let mut stem = String::new();
+        for (at, byte) in name.bytes().enumerate().take(LONGEST_STEM) {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => stem.push(char::from(byte)),
+                b'.' if at > 0 && at + 1 < name.len() => stem.push('.'),
+                other => stem.push_str(&format!("%{other:02X}")),
+            }
+        }
+        let base = stem.split('.').next().unwrap_or_default().to_ascii_uppercase();
+        if stem.is_empty() || DEVICES.contains(&base.as_str()) {
+            stem.insert_str(0, "node-");
+        }
+        // file systems of jump boxes may not tell `A` from `a`
+        let mut given = stem.clone();
+        for count in 2_u64.. {
+            if self.0.insert(given.to_ascii_lowercase()) {
+                break;
+            }
+            given = format!("{stem}~{count}");
+        }
+        given
+    }
+}
+
+/// With each byte written as three letters and an extension, below the 255 bytes that file systems take.
+const LONGEST_STEM: usize = 64;
+
+/// Names that Windows keeps for devices, with whatever extension.
+const DEVICES: &[&str] = &[
+    "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9",
+    "LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn image(references: &[&str]) -> Image {
+        let mut image = sample::image("app");
+        image.references = references.iter().map(ToString::to_string).collect();
+        image
+    }
+
+    #[test]
+    fn prefers_the_name_that_people_know() {
+        let digest = sample::image("app").digest;
+        let by_digest = format!("r.example.test/app@{digest}");
+        let image = image(&["import-2026", &by_digest, "r.example.test/app:v1", "sha256:abc"]);
+        assert_eq!(reference(&image), "r.example.test/app:v1");
+        assert_eq!(repository(&image), "r.example.test/app");
+        assert_eq!(full(&image), format!("r.example.test/app:v1@{digest}"));
+    }
+
+    #[test]
+    fn names_what_has_no_proper_name() {
+        let digest = sample::image("app").digest;
+        for (references, name, group) in [
+            (&[][..], "(no name)", "(no name)"),
+            (&["import-2026"][..], "import-2026", "import-2026"),
+            (&[&*format!("r.example.test/app@{digest}")][..], "r.example.test/app", "r.example.test/app"),
+            (&["a\u{1b}b"][..], "a\\u{1b}b", "a\\u{1b}b"),
+        ] {
+            let mut image = image(references);
+            assert_eq!(repository(&image), group);
+            assert_eq!(full(&image), format!("{name}@{digest}"));
+            image.namespace = "moby".into();
+            assert_eq!(full(&image), format!("{name}@{digest} (namespace moby)"));
+        }
+    }
+
+    #[test]
+    fn file_names_stay_in_their_folder_and_apart() {
+        let mut names = FileNames::default();
+        for (node, file) in [
+            ("cp-1.site_A", "cp-1.site_A"),
+            ("CP-1.SITE_A", "CP-1.SITE_A~2"),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+            ("..", "%2E%2E"),
+            (".hidden", "%2Ehidden"),
+            ("a\\b:c", "a%5Cb%3Ac"),
+            ("nul.txt", "node-nul.txt"),
+            ("", "node-"),
+            ("\0\u{202e}", "%00%E2%80%AE"),
+        ] {
+            assert_eq!(names.give(node), file, "{node:?}");
+        }
+        let long = "ü".repeat(10_000);
+        assert!(names.give(&long).len() < 200);
+        assert_ne!(names.give(&long), names.give(&long));
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything that is not in order at a site, grouped by its reason: what the reports put first.
+//!
+//! The same finding about the same image on many nodes is one case that names the nodes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{CheckResult, ExitCode, Image, Reason, SiteReport, Status};
+
+use super::words::{self, Words};
+use super::{clean, findings};
+
+/// One reason, and all that it was found for.
+pub(super) struct Problem<'a> {
+    /// The reason's code.
+    pub(super) code: &'static str,
+    /// What it does to the verdict: [`ExitCode::Failed`] or [`ExitCode::Incomplete`].
+    pub(super) severity: ExitCode,
+    /// The reason, explained.
+    pub(super) words: Words,
+    /// What it was found for: images by name, then nodes.
+    pub(super) cases: Vec<Case<'a>>,
+    /// The finer codes that checks of these images gave.
+    pub(super) checks: BTreeSet<&'a str>,
+}
+
+impl Problem<'_> {
+    /// How many different images and nodes are concerned.
+    pub(super) fn extent(&self) -> (usize, usize) {
+        let images: BTreeSet<&Digest> =
+            self.cases.iter().filter_map(|case| case.image).map(|image| &image.digest).collect();
+        let nodes: BTreeSet<usize> = self.cases.iter().flat_map(|case| case.nodes.iter().copied()).collect();
+        (images.len(), nodes.len())
+    }
+}
+
+/// One image, or the nodes themselves.
+pub(super) struct Case<'a> {
+    /// The image as one of the nodes has it; none where it is about the nodes.
+    pub(super) image: Option<&'a Image>,
+    /// The finding, cleaned.
+    pub(super) message: String,
+    /// What to do, cleaned.
+    pub(super) hint: String,
+    /// More of the finding, cleaned.
+    pub(super) particulars: Vec<String>,
+    /// The nodes concerned, by their place in the report, ascending.
+    pub(super) nodes: Vec<usize>,
+}
+
+/// All problems: failures first, then by how many cases there are.
+pub(super) fn of(report: &SiteReport) -> Vec<Problem<'_>> {
+    let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
+    for (at, node) in report.nodes.iter().enumerate() {
+        for finding in findings::of(node) {
+            let group =
+                problems.entry((finding.severity, finding.code)).or_insert_with(|| Group::new(finding.words));
+            group.add(None, (finding.message, finding.hint, finding.particulars), at);
+        }
+        for image in node.accepted().iter().flat_map(|own| &own.images) {
+            let severity = match image.status {
+                Status::Failed => ExitCode::Failed,
+                Status::Inconclusive => ExitCode::Incomplete,
+                Status::Passed | Status::Skipped => continue,
+            };
+            let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+            let code = image.reason.map_or("unexplained", Reason::as_str);
+            let group = problems.entry((severity, code)).or_insert_with(|| Group::new(words));
+            let message = clean::message_or(image.message.as_deref(), words.what);
+            let hint = clean::message_or(image.hint.as_deref(), words.todo);
+            group.add(Some(image), (message, hint, Vec::new()), at);
+            group.checks.extend(codes(image));
+        }
+    }
+    let mut problems: Vec<Problem<'_>> = problems
+        .into_iter()
+        .map(|((severity, code), Group { words, mut cases, checks, .. })| {
+            let name =
+                |case: &Case<'_>| case.image.map(|image| (super::names::short(image), image.digest.clone()));
+            cases.sort_by_cached_key(|case| (case.image.is_none(), name(case), case.nodes.clone()));
+            Problem { code, severity, words, cases, checks }
+        })
+        .collect();
+    problems
+        .sort_by_key(|problem| (std::cmp::Reverse((problem.severity, problem.cases.len())), problem.code));
+    problems
+}
+
+/// The codes of the checks that an image's signatures did not pass.
+fn codes(image: &Image) -> impl Iterator<Item = &str> {
+    image.signatures.iter().flat_map(|signature| {
+        let checks = &signature.checks;
+        let five = [
+            &checks.integrity,
+            &checks.authenticity,
+            &checks.authentic_timestamp,
+            &checks.expiry,
+            &checks.revocation,
+        ];
+        let five = five.into_iter().map(|check| (check.result, &check.code));
+        five.chain([(signature.target.result, &signature.target.code)])
+            .filter(|(result, _)| matches!(result, CheckResult::Failed | CheckResult::Inconclusive))
+            .filter_map(|(_, code)| code.as_deref())
+    })
+}
+
+struct Group<'a> {
+    words: Words,
+    cases: Vec<Case<'a>>,
+    checks: BTreeSet<&'a str>,
+    /// Where in `cases` a finding about an image is.
+    known: HashMap<(Option<&'a Digest>, String, String), usize>,
+}
+
+impl<'a> Group<'a> {
+    fn new(words: Words) -> Self {
+        Self { words, cases: Vec::new(), checks: BTreeSet::new(), known: HashMap::new() }
+    }
+
+    fn add(&mut self, image: Option<&'a Image>, found: (String, String, Vec<String>), node: usize) {
+        let (message, hint, particulars) = found;
+        let key = (image.map(|image| &image.digest), message.clone(), hint.clone());
+        let next = self.cases.len();
+        let at = *self.known.entry(key).or_insert(next);
+        match self.cases.get_mut(at) {
+            Some(case) => {
+                // two images of one digest on one node differ in namespace
+                if case.nodes.last() != Some(&node) {
+                    case.nodes.push(node);
+                }
+                if case.particulars != particulars {
+                    case.particulars.extend(particulars);
+                    case.particulars.dedup();
+                    case.particulars.truncate(PARTICULARS);
+                }
+            }
+            None => self.cases.push(Case { image, message, hint, particulars, nodes: vec![node] }),
+        }
+    }
+}
+
+/// Particulars that one case keeps of all its nodes.
+const PARTICULARS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn every_image_and_node_that_is_not_in_order_is_in_exactly_one_group() {
+        for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(60, 40)] {
+            let problems = of(&report);
+            for (at, node) in report.nodes.iter().enumerate() {
+                for image in node.accepted().iter().flat_map(|own| &own.images) {
+                    let found = problems.iter().flat_map(|problem| &problem.cases).filter(|case| {
+                        case.nodes.contains(&at)
+                            && case.image.is_some_and(|other| other.digest == image.digest)
+                    });
+                    let not_in_order = matches!(image.status, Status::Failed | Status::Inconclusive);
+                    assert_eq!(found.count(), usize::from(not_in_order), "{}", image.digest);
+                }
+                let found = problems.iter().filter(|problem| {
+                    problem.cases.iter().any(|case| case.image.is_none() && case.nodes.contains(&at))
+                });
+                assert_eq!(found.count(), findings::of(node).len());
+            }
+            let worst = problems.iter().map(|problem| problem.severity).max();
+            assert_eq!(worst.unwrap_or(ExitCode::Passed), report.verdict);
+        }
+        assert!(of(&sample::all_passed()).is_empty());
+    }
+
+    #[test]
+    fn the_same_finding_on_many_nodes_is_one_case() {
+        let report = sample::large(200, 100);
+        let images: usize = report
+            .nodes
+            .iter()
+            .filter_map(|node| node.accepted())
+            .map(|own| own.summary.failed as usize)
+            .sum();
+        let problems = of(&report);
+        let cases: usize = problems.iter().map(|problem| problem.cases.len()).sum();
+        assert!(images > 200 && cases < 20, "{images} images, {cases} cases");
+        assert_eq!(problems[0].severity, ExitCode::Failed);
+    }
+}

@@ -1,0 +1,259 @@
+//! Reports for people who look at a terminal: the verdict, a table of the nodes, what is not in order and what to do.
+//!
+//! Words carry everything, colour only repeats it. Long sites are cut with a count of what was left out; the other
+//! reports have it all. Escape sequences in the text are this module's own: what nodes wrote has none left (`clean`).
+
+use std::ffi::OsStr;
+
+use assay_shared::report::{ExitCode, SiteReport, Summary};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::problems::{self, Problem};
+use super::text::count;
+use super::{clean, names, text, verdict, words};
+
+/// Nodes that are all listed; of more, only those that are not in order.
+const ALL_NODES: usize = 40;
+
+/// Nodes not in order that are listed.
+const NODES: usize = 100;
+
+/// Cases of one reason that are listed.
+const CASES: usize = 12;
+
+/// Node names of one case.
+const NAMES: usize = 6;
+
+/// Columns where the terminal does not say how many it has.
+const WIDTH: u16 = 100;
+
+/// Below this a table of seven columns cannot be read at all.
+const NARROWEST: u16 = 60;
+
+/// How the text may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Columns.
+    pub width: u16,
+    /// Whether colour is wanted.
+    pub colour: bool,
+}
+
+impl Look {
+    /// Colour for terminals only, and not where the variable `NO_COLOR` has any value (no-color.org); as wide as the
+    /// terminal, within reason.
+    pub fn new(is_terminal: bool, no_color: Option<&OsStr>, columns: Option<u16>) -> Self {
+        let colour = is_terminal && no_color.is_none_or(OsStr::is_empty);
+        Self { width: columns.filter(|_| is_terminal).unwrap_or(WIDTH).clamp(NARROWEST, 200), colour }
+    }
+
+    fn paint(self, verdict: ExitCode, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let colour = match verdict {
+            ExitCode::Passed => 32,
+            ExitCode::Failed => 31,
+            ExitCode::Incomplete | ExitCode::Usage => 33,
+        };
+        format!("\u{1b}[1;{colour}m{text}\u{1b}[0m")
+    }
+}
+
+/// The site.
+pub fn site(report: &SiteReport, look: Look) -> String {
+    let mut out = String::new();
+    out.push_str(&look.paint(report.verdict, verdict::word(report.verdict)));
+    for sentence in verdict::sentences(report) {
+        out.push_str(&format!("\n  {sentence}"));
+    }
+    out.push_str("\n\n");
+    out.push_str(&nodes(report, look));
+    for problem in problems::of(report) {
+        out.push('\n');
+        out.push_str(&one_problem(report, &problem, look));
+    }
+    let run = &report.run;
+    let (id, took) = (clean::name(&run.id), text::duration(run.started, run.finished));
+    out.push_str(&format!("\nRun {id}, {}, {took}\n", text::time(run.started)));
+    // numbers are grouped by a narrow space that not every terminal has
+    out.replace('\u{202f}', " ")
+}
+
+fn nodes(report: &SiteReport, look: Look) -> String {
+    let mut table = table(look);
+    table.set_header(["NODE", "VISIT", "PASSED", "FAILED", "INCONCL.", "SKIPPED", "CLEAN-UP"]);
+    for column in 2..6 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let all = report.nodes.len() <= ALL_NODES;
+    let chosen = report.nodes.iter().filter(|node| all || node.verdict() != ExitCode::Passed).take(NODES);
+    let mut shown = 0;
+    for node in chosen {
+        shown += 1;
+        let own = node.accepted().map(|own| Summary::of(own.images.iter().map(|image| image.status)));
+        let number = |pick: fn(Summary) -> u64| own.map_or_else(|| "-".into(), |own| pick(own).to_string());
+        table.add_row([
+            Cell::new(clean::line(&node.name, 60)),
+            Cell::new(node.outcome.as_str()),
+            Cell::new(number(|own| own.passed)),
+            Cell::new(number(|own| own.failed)),
+            Cell::new(number(|own| own.inconclusive)),
+            Cell::new(number(|own| own.skipped)),
+            Cell::new(words::clean_up(node.clean_up.result)),
+        ]);
+    }
+    if shown == 0 {
+        return format!("{} in order\n", count(report.nodes.len(), "node"));
+    }
+    let mut text = format!("{}\n", table.trim_fmt());
+    let bad = report.nodes.iter().filter(|node| node.verdict() != ExitCode::Passed).count();
+    if !all {
+        if bad < report.nodes.len() {
+            text.push_str(&format!("and {} in order\n", count(report.nodes.len() - bad, "node")));
+        }
+        if bad > shown {
+            text.push_str(&format!("and {} more not in order\n", bad - shown));
+        }
+    }
+    text
+}
+
+fn one_problem(report: &SiteReport, problem: &Problem<'_>, look: Look) -> String {
+    let (images, on_nodes) = problem.extent();
+    let on = count(on_nodes, "node");
+    let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
+    let title = look.paint(problem.severity, problem.words.title);
+    let mut out = format!("{title} [{}], {extent}\n", problem.code);
+    for case in problem.cases.iter().take(CASES) {
+        let nodes = node_names(report, &case.nodes);
+        let subject = match case.image {
+            Some(image) => format!("{}  {}  on {nodes}", names::short(image), names::short_digest(image)),
+            None => nodes,
+        };
+        wrap(&mut out, 2, &subject, look);
+        wrap(&mut out, 6, &case.message, look);
+        for particular in case.particulars.iter().take(CASES).filter(|line| **line != case.message) {
+            wrap(&mut out, 6, particular, look);
+        }
+        if case.hint != problem.words.todo {
+            wrap(&mut out, 6, &format!("hint: {}", case.hint), look);
+        }
+    }
+    let more = problem.cases.len().saturating_sub(CASES);
+    if more > 0 {
+        wrap(&mut out, 2, &format!("and {more} more"), look);
+    }
+    wrap(&mut out, 2, &format!("What to do: {}", problem.words.todo), look);
+    out
+}
+
+/// Adds `text`, indented, on as many lines as it needs.
+fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
+    let mut cell = table(look);
+    // a cell has a space on either side
+    cell.set_width(look.width.saturating_sub(indent));
+    cell.add_row([text]);
+    for line in cell.lines() {
+        out.push_str(&" ".repeat(usize::from(indent)));
+        out.push_str(line.trim());
+        out.push('\n');
+    }
+}
+
+fn node_names(report: &SiteReport, places: &[usize]) -> String {
+    let name =
+        |place: &usize| report.nodes.get(*place).map_or_else(String::new, |node| clean::line(&node.name, 60));
+    let mut names: Vec<String> = places.iter().take(NAMES).map(name).collect();
+    if places.len() > NAMES {
+        names.push(format!("and {} more", places.len() - NAMES));
+    }
+    names.join(", ")
+}
+
+/// A table without lines, whose cells wrap.
+fn table(look: Look) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(look.width);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::report::{Reason, Status};
+
+    use super::*;
+    use crate::report::sample;
+
+    const PLAIN: Look = Look { width: 100, colour: false };
+
+    fn samples() -> Vec<SiteReport> {
+        vec![
+            sample::site(),
+            sample::every_outcome(),
+            sample::all_passed(),
+            sample::hostile(),
+            sample::large(120, 30),
+        ]
+    }
+
+    #[test]
+    fn no_escape_sequence_but_its_own_and_no_line_too_long() {
+        for report in samples() {
+            for width in [60, 80, 132] {
+                let plain = site(&report, Look { width, colour: false });
+                assert!(plain.chars().all(|letter| letter == '\n' || !letter.is_control()));
+                let coloured = site(&report, Look { width, colour: true });
+                let mut rest = coloured.clone();
+                for own in ["\u{1b}[1;31m", "\u{1b}[1;32m", "\u{1b}[1;33m", "\u{1b}[0m"] {
+                    rest = rest.replace(own, "");
+                }
+                assert_eq!(rest, plain);
+                assert!(coloured.contains('\u{1b}'));
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_and_every_node_that_is_not_in_order_is_named() {
+        let text = site(&sample::site(), PLAIN);
+        let failed = sample::site();
+        let images = failed.nodes.iter().filter_map(|node| node.accepted()).flat_map(|own| &own.images);
+        let reasons: Vec<Reason> =
+            images.filter(|image| image.status == Status::Failed).filter_map(|image| image.reason).collect();
+        assert!(reasons.len() > 12);
+        for reason in reasons {
+            assert!(text.contains(&format!("[{}]", reason.as_str())), "{}", reason.as_str());
+        }
+        let outcomes = sample::every_outcome();
+        let text = site(&outcomes, PLAIN);
+        for node in &outcomes.nodes {
+            assert!(text.contains(node.outcome.as_str()), "{}", node.name);
+        }
+    }
+
+    #[test]
+    fn a_large_site_is_cut_and_says_so() {
+        let text = site(&sample::large(400, 20), PLAIN);
+        assert!(text.lines().count() < 300);
+        assert!(text.contains("more"));
+    }
+
+    #[test]
+    fn colour_is_for_terminals_that_want_it() {
+        let (none, empty, set) = (None, Some(OsStr::new("")), Some(OsStr::new("1")));
+        for (terminal, no_color, colour) in
+            [(true, none, true), (true, empty, true), (true, set, false), (false, none, false)]
+        {
+            assert_eq!(Look::new(terminal, no_color, Some(80)).colour, colour);
+        }
+        let widths = [(true, Some(5)), (true, Some(80)), (true, Some(999)), (true, None), (false, Some(80))]
+            .map(|(terminal, columns)| Look::new(terminal, none, columns).width);
+        assert_eq!(widths, [60, 80, 200, 100, 100]);
+    }
+}

@@ -1,0 +1,138 @@
+//! The site's verdict in words.
+
+use assay_shared::report::{CleanUpResult, ExitCode, SiteReport, Status};
+
+use super::text::{count, number};
+
+/// The verdict in one word.
+pub(super) fn word(verdict: ExitCode) -> &'static str {
+    match verdict {
+        ExitCode::Passed => "Passed",
+        ExitCode::Failed => "Failed",
+        ExitCode::Incomplete => "Incomplete",
+        ExitCode::Usage => "Not run",
+    }
+}
+
+/// The verdict in sentences, the one that decides first; at least one.
+pub(super) fn sentences(report: &SiteReport) -> Vec<String> {
+    let (images, summary) = (report.summary.images, &report.summary);
+    let all = images.passed + images.failed + images.inconclusive + images.skipped;
+    let nodes = report.nodes.len();
+    let affected = |status: Status| {
+        report
+            .nodes
+            .iter()
+            .filter(|node| {
+                node.accepted().is_some_and(|own| own.images.iter().any(|image| image.status == status))
+            })
+            .count()
+    };
+    let is_are = |many: u64| if many == 1 { "is" } else { "are" };
+    let of_all = |many: u64| format!("{} of {}", number(many), count_of(all, "image"));
+    let on_of = |status| format!("on {} of {}", affected(status), count(nodes, "node"));
+
+    let mut sentences = Vec::new();
+    if images.failed > 0 {
+        sentences.push(format!("{} failed, {}.", of_all(images.failed), on_of(Status::Failed)));
+    }
+    let unlisted = report
+        .nodes
+        .iter()
+        .filter_map(|node| node.accepted())
+        .filter(|own| own.coverage.verdict() == ExitCode::Failed)
+        .count();
+    if unlisted > 0 {
+        sentences.push(format!(
+            "Containers run images that the store does not list, on {}.",
+            count(unlisted, "node")
+        ));
+    }
+    let unverified = summary.nodes.saturating_sub(summary.verified);
+    if unverified > 0 {
+        let (many, of) = (number(unverified), count(nodes, "node"));
+        sentences
+            .push(format!("{many} of {of} {} not verified.", if unverified == 1 { "was" } else { "were" }));
+    }
+    if images.inconclusive > 0 {
+        let on = on_of(Status::Inconclusive);
+        sentences.push(format!("{} could not be judged, {on}.", of_all(images.inconclusive)));
+    }
+    let empty =
+        report.nodes.iter().filter(|node| node.accepted().is_some_and(|own| own.images.is_empty())).count();
+    if empty > 0 {
+        sentences.push(format!("No image at all was found on {}.", count(empty, "node")));
+    }
+    let unread = report
+        .nodes
+        .iter()
+        .filter_map(|node| node.accepted())
+        .filter(|own| !own.coverage.unreadable.is_empty());
+    let unread = unread.count();
+    if unread > 0 {
+        sentences.push(format!("Not everything could be read on {}.", count(unread, "node")));
+    }
+    let left = left_behind(report);
+    if left > 0 {
+        sentences.push(format!("The clean-up failed or is not confirmed on {}.", count(left, "node")));
+    }
+    if nodes == 0 {
+        sentences.push("The site has no node; nothing was verified.".into());
+    }
+    if report.verdict == ExitCode::Passed {
+        let verified = format!(
+            "{} on {} {} verified.",
+            count_of(images.passed, "image"),
+            count(nodes, "node"),
+            is_are(images.passed)
+        );
+        sentences.insert(0, if images.passed > 1 { format!("All {verified}") } else { verified });
+    }
+    if images.skipped > 0 {
+        let skipped = count_of(images.skipped, "image");
+        sentences.push(format!(
+            "{skipped} {} not checked, since the trust policy says skip.",
+            is_are(images.skipped)
+        ));
+    }
+    sentences
+}
+
+/// Nodes that are not known to be as they were.
+pub(super) fn left_behind(report: &SiteReport) -> usize {
+    let left = |result| matches!(result, CleanUpResult::Failed | CleanUpResult::Unknown);
+    report.nodes.iter().filter(|node| left(node.clean_up.result)).count()
+}
+
+fn count_of(many: u64, one: &str) -> String {
+    count(usize::try_from(many).unwrap_or(usize::MAX), one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn whatever_the_verdict_rests_on_is_said() {
+        for report in [sample::site(), sample::every_outcome(), sample::all_passed(), sample::hostile()] {
+            assert!(!sentences(&report).is_empty());
+        }
+        let passed = sentences(&sample::all_passed());
+        assert_eq!(passed, ["All 2 images on 1 node are verified."]);
+    }
+
+    /// Only a site that passed is said to be verified.
+    #[test]
+    fn nothing_but_a_pass_sounds_like_one() {
+        for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
+            assert_ne!(report.verdict, ExitCode::Passed);
+            assert!(sentences(&report).iter().all(|sentence| !sentence.contains("are verified")));
+        }
+        let mut empty = sample::site();
+        empty.nodes.clear();
+        let empty = SiteReport::new(empty.run, empty.collector, empty.inputs, empty.nodes);
+        assert_eq!(empty.verdict, ExitCode::Incomplete);
+        assert!(!sentences(&empty).is_empty());
+    }
+}

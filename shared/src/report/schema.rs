@@ -1,0 +1,36 @@
+//! The reports' JSON Schemas (draft 2020-12), made from the types: what a reader of a report may rely on.
+//!
+//! They demand what every report has and accept members that they do not know, so that a reader of today takes a report
+//! of tomorrow. `shared/schema/` holds them as files; a test of the collector compares, and writes them anew when the
+//! environment has `ASSAY_REGENERATE=1`.
+
+use alloc::string::{String, ToString as _};
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use super::{NodeReport, SiteReport};
+
+/// The schema of a node report, as the file has it.
+pub fn node_report() -> String {
+    text(schema_of::<NodeReport>("urn:assay:node-report:v1", "assay node report, version 1"))
+}
+
+/// The schema of a site report, as the file has it.
+pub fn site_report() -> String {
+    text(schema_of::<SiteReport>("urn:assay:site-report:v1", "assay site report, version 1"))
+}
+
+fn schema_of<Report: JsonSchema>(id: &str, title: &str) -> Schema {
+    // "serialize": members that are always written are required, null where there is nothing to say
+    let mut schema =
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Report>();
+    schema.insert("$id".to_string(), id.into());
+    schema.insert("title".to_string(), title.into());
+    schema
+}
+
+fn text(schema: Schema) -> String {
+    // the alternate form is indented
+    alloc::format!("{:#}\n", schema.to_value())
+}
