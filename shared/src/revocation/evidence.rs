@@ -124,7 +124,7 @@ fn read(file: &str, bytes: &[u8]) -> Result<Items, EvidenceError> {
     let mut items = Items::default();
     if bytes.trim_ascii_start().starts_with(b"{") {
         items.crls.push(read_cache_file(file, bytes)?);
-    } else if bytes.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN) {
+    } else if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(PEM_BEGIN)) {
         for block in Pem::iter_from_buffer(bytes) {
             let block = block.map_err(|_| EvidenceError::Pem)?;
             match block.label.as_str() {
@@ -185,7 +185,7 @@ fn exceeds(bytes: &[u8], most: u64) -> bool {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most
 }
 
-const PEM_BEGIN: &[u8] = b"-----BEGIN";
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The names that the file of a URL's CRL may have.
 pub(super) struct FileNames<'a> {
@@ -307,6 +307,17 @@ mod tests {
         }
         assert_eq!(evidence.malformed.first().map(String::as_str), Some("name.crl"));
         assert_eq!(evidence.crls(), []);
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let mut evidence = Evidence::default();
+        let mut add = |bytes: u64| evidence.add_file("a", &alloc::vec![0; bytes.try_into().unwrap()]);
+        assert_eq!(add(limits::CRL_BYTES), Err(EvidenceError::Crl));
+        let too_large = |bytes: u64| Err(EvidenceError::TooLarge { bytes: bytes.try_into().unwrap() });
+        for bytes in [limits::CRL_BYTES + 1, limits::EVIDENCE_FILE_BYTES + 1] {
+            assert_eq!(add(bytes), too_large(bytes));
+        }
     }
 
     #[test]

@@ -51,12 +51,15 @@ impl Search<'_> {
     fn extend(&mut self, path: &mut Vec<Certificate>) -> Option<Vec<Certificate>> {
         let issuer_name = path.last()?.issuer_der().to_vec();
         let (anchors, certificates) = (self.anchors, self.certificates);
+        let is_candidate = |path: &[Certificate], certificate: &Certificate| {
+            certificate.subject_der() == issuer_name
+                && !path.iter().any(|known| is_same_entity(known, certificate))
+        };
+        let is_ambiguous = certificates.iter().filter(|other| is_candidate(path, other)).count() > 1;
         for (is_anchor, candidate) in
             anchors.iter().map(|anchor| (true, anchor)).chain(certificates.iter().map(|other| (false, other)))
         {
-            if candidate.subject_der() != issuer_name
-                || path.iter().any(|known| is_same_entity(known, candidate))
-            {
+            if !is_candidate(path, candidate) {
                 continue;
             }
             if path.len() >= limits::CHAIN_CERTIFICATES {
@@ -69,7 +72,7 @@ impl Search<'_> {
                 return None;
             };
             self.steps = steps;
-            if !is_anchor && !self.is_issued_by(path, candidate) {
+            if !is_anchor && is_ambiguous && !self.is_issued_by(path, candidate) {
                 continue;
             }
             path.push(candidate.clone());
@@ -88,8 +91,8 @@ impl Search<'_> {
         None
     }
 
-    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. Certificates of one name and
-    /// different keys would otherwise make up more paths than can be walked.
+    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. It is asked where there are
+    /// several of that name, since they would otherwise make up more paths than can be walked.
     fn is_issued_by(&mut self, path: &[Certificate], issuer: &Certificate) -> bool {
         let at = path.len().saturating_sub(1);
         match path.last().map(|certificate| check_issued_by(certificate, issuer)) {

@@ -592,6 +592,17 @@ fn ocsp_responders() {
     assert_eq!(code(&checked, &[("leaf.crl", &good)]), None);
     assert_eq!(code(&checked, &[("leaf.crl", &bad)]), refused);
     assert_eq!(code(&checked, &[]), refused);
+    // more certificates than anyone sends
+    let responder = pki.ca.issue(&template());
+    for (count, added) in [
+        (limits::OCSP_CERTIFICATES, Ok(())),
+        (limits::OCSP_CERTIFICATES + 1, Err(EvidenceError::OcspResponse)),
+    ] {
+        let certificates = vec![responder.certificate.clone(); count];
+        let response =
+            Answer { certificates, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &responder);
+        assert_eq!(Evidence::default().add_file("leaf.ocsp", &response), added);
+    }
     // a response that does not bring its signer along, and one with the signature of another
     let responder = pki.ca.issue(&template());
     let lonely = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &responder);
