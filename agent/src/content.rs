@@ -341,3 +341,176 @@ fn platform_of(config: &[u8]) -> Option<String> {
     let platform: Platform = serde_json::from_slice(config).ok()?;
     (!platform.os.is_empty()).then(|| platform.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::oci::media_type;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::{Blob, BlobContent, Listing, Manifests};
+
+    /// A store in memory, whose blobs are named by the digest that they are found under.
+    #[derive(Default)]
+    struct Memory {
+        blobs: HashMap<Digest, Vec<u8>>,
+        unreadable: HashSet<Digest>,
+        listing: Listing,
+    }
+
+    impl Memory {
+        fn put(&mut self, media_type: &str, content: &[u8]) -> Descriptor {
+            let digest = Digest::sha256(content);
+            self.blobs.insert(digest.clone(), content.to_vec());
+            Descriptor::new(media_type, digest, content.len() as u64)
+        }
+
+        fn manifest(&mut self, layer: &str) -> Descriptor {
+            let config = self.put("config", format!(r#"{{"os":"linux","of":"{layer}"}}"#).as_bytes());
+            let layer = self.put("layer", layer.as_bytes());
+            let manifest = json!({"config": config, "layers": [layer]}).to_string();
+            self.put(media_type::OCI_MANIFEST, manifest.as_bytes())
+        }
+
+        fn index(&mut self, entries: &[(&Descriptor, Option<(&str, &str)>)]) -> Descriptor {
+            let entry = |(descriptor, platform): &(&Descriptor, Option<(&str, &str)>)| {
+                let mut entry = serde_json::to_value(descriptor).unwrap();
+                if let Some((os, architecture)) = platform {
+                    entry["platform"] = json!({"os": os, "architecture": architecture});
+                }
+                entry
+            };
+            let manifests: Vec<Value> = entries.iter().map(entry).collect();
+            self.put(media_type::OCI_INDEX, json!({"manifests": manifests}).to_string().as_bytes())
+        }
+
+        fn without(&self, digests: &[&Digest]) -> Self {
+            let kept = self.blobs.iter().filter(|(digest, _)| !digests.contains(digest));
+            let blobs = kept.map(|(digest, content)| (digest.clone(), content.clone())).collect();
+            Self { blobs, ..Self::default() }
+        }
+
+        /// The parts of a manifest.
+        fn content(&self, manifest: &Descriptor) -> Vec<Digest> {
+            let manifest = Manifest::parse(&self.blobs[&manifest.digest]).unwrap();
+            manifest.content().map(|part| part.digest.clone()).collect()
+        }
+    }
+
+    impl Store for Memory {
+        fn listing(&self) -> &Listing {
+            &self.listing
+        }
+
+        fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+            if self.unreadable.contains(digest) {
+                return Err(BlobError::Unreadable { why: "no permission".into() });
+            }
+            let content = self.blobs.get(digest).ok_or(BlobError::Absent)?;
+            Ok(Blob { size: content.len() as u64, content: BlobContent::Stream(Box::new(&content[..])) })
+        }
+
+        fn manifests(&self) -> Manifests<'_> {
+            Manifests::Roots(&[])
+        }
+    }
+
+    fn image(target: &Descriptor) -> Image {
+        let target = target.clone();
+        Image { namespace: String::new(), target, references: vec![], in_use: vec![], recorded: true }
+    }
+
+    fn checked(store: &Memory, target: &Descriptor, mode: ContentMode) -> Checked {
+        let node = Node {
+            hostname: None,
+            machine_id: None,
+            os: "linux".into(),
+            architecture: "amd64".into(),
+            containerd: None,
+        };
+        check_all(store, &[&image(target)], mode, Some(&node), 2).remove(0)
+    }
+
+    const OWN: Option<(&str, &str)> = Some(("linux", "amd64"));
+    const FOREIGN: Option<(&str, &str)> = Some(("windows", "amd64"));
+
+    #[test]
+    fn the_nodes_own_platform_must_be_there_with_its_config() {
+        let mut store = Memory::default();
+        let (own, foreign) = (store.manifest("own"), store.manifest("foreign"));
+        let index = store.index(&[(&own, OWN), (&foreign, FOREIGN)]);
+        let (own_parts, foreign_parts) = (store.content(&own), store.content(&foreign));
+        for (absent, judged) in [
+            (&[][..], true),
+            (&[&foreign.digest], true),
+            (&[&foreign_parts[0]], true),
+            (&[&own_parts[1], &foreign_parts[1]], true),
+            (&[&own_parts[0]], false),
+            (&[&own.digest], false),
+            (&[&index.digest], false),
+        ] {
+            let checked = checked(&store.without(absent), &index, ContentMode::Full);
+            assert_eq!(checked.unjudged.is_empty(), judged, "{:?}", checked.unjudged);
+            assert_eq!(checked.content.absent, absent.len() as u64);
+        }
+    }
+
+    #[test]
+    fn an_index_without_the_nodes_platform_needs_any_and_attestations_are_none() {
+        let mut store = Memory::default();
+        let (foreign, attestation) = (store.manifest("foreign"), store.manifest("attestation"));
+        let index = store.index(&[(&foreign, FOREIGN), (&attestation, Some(("unknown", "unknown")))]);
+        assert!(checked(&store, &index, ContentMode::Full).unjudged.is_empty());
+        let attested = store.without(&[&foreign.digest]);
+        assert!(!checked(&attested, &index, ContentMode::Full).unjudged.is_empty());
+    }
+
+    #[test]
+    fn nested_indexes_are_followed_to_the_nodes_platform() {
+        let mut store = Memory::default();
+        let own = store.manifest("own");
+        let inner = store.index(&[(&own, OWN)]);
+        let outer = store.index(&[(&inner, None)]);
+        let whole = checked(&store, &outer, ContentMode::Full);
+        assert_eq!((whole.content.checked, whole.platforms), (5, vec!["linux/amd64".to_owned()]));
+        let lacking = store.without(&[&own.digest]);
+        assert!(!checked(&lacking, &outer, ContentMode::Full).unjudged.is_empty());
+    }
+
+    #[test]
+    fn wrong_bytes_sizes_and_unreadable_blobs_are_told_apart() {
+        let mut store = Memory::default();
+        let manifest = store.manifest("layer");
+        let layer = store.content(&manifest)[1].clone();
+        store.blobs.insert(layer.clone(), b"other".to_vec());
+        let wrong = checked(&store, &manifest, ContentMode::Full);
+        assert_eq!((wrong.content.mismatched.len(), wrong.content.checked), (1, 2));
+        assert!(checked(&store, &manifest, ContentMode::Metadata).content.mismatched.is_empty());
+        store.unreadable.insert(layer);
+        let unreadable = checked(&store, &manifest, ContentMode::Full);
+        assert_eq!((unreadable.content.mismatched.len(), unreadable.unjudged.len()), (0, 1));
+        let resized = Descriptor { size: manifest.size + 1, ..manifest };
+        assert_eq!(checked(&store, &resized, ContentMode::Full).content.mismatched.len(), 1);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |indexes: usize| {
+            let mut store = Memory::default();
+            let mut target = store.manifest("own");
+            for _ in 0..indexes {
+                target = store.index(&[(&target, None)]);
+            }
+            checked(&store, &target, ContentMode::Full).limit
+        };
+        assert_eq!(nested(limits::INDEX_DEPTH - 1), None);
+        assert!(nested(limits::INDEX_DEPTH).is_some());
+    }
+
+    #[test]
+    fn nothing_is_read_at_none() {
+        let absent = Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256(b""), 0);
+        let checked = checked(&Memory::default(), &absent, ContentMode::None);
+        assert!(checked.unjudged.is_empty() && checked.content.absent == 0);
+    }
+}

@@ -123,10 +123,7 @@ fn store_entry(file: &DirEntry) -> Entry {
 /// Every file under `crls/`. Links are followed, since a CRL is believed for its signature and not for its place. A file
 /// that is no evidence proves nothing, and whatever needed it stays unknown.
 fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
-    /// notation's cache files are JSON with a base CRL and perhaps a delta, in base64: 4/3 of two CRLs.
-    const FILE_BYTES: u64 = limits::CRL_BYTES * 3;
-
-    let mut evidence: Evidence = Default::default();
+    let mut evidence = Evidence::default();
     if !folder.exists() {
         return evidence;
     }
@@ -141,9 +138,9 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
             }
         };
         let name = file.path().strip_prefix(folder).unwrap_or(file.path()).to_string_lossy().into_owned();
-        let outcome = match read_up_to(file.path(), FILE_BYTES) {
+        let outcome = match read_up_to(file.path(), limits::EVIDENCE_FILE_BYTES) {
             Ok(Some(bytes)) => evidence.add_file(&name, &bytes).map_err(|error| error.to_string()),
-            Ok(None) => Err(format!("larger than {FILE_BYTES} bytes")),
+            Ok(None) => Err(format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES)),
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = outcome {

@@ -145,7 +145,7 @@ fn absent_layers_are_counted_and_absent_metadata_cannot_be_judged() {
 }
 
 #[test]
-fn other_platforms_may_be_absent_and_the_nodes_own_may_not() {
+fn a_layout_may_lack_platforms_but_not_all() {
     let site = Site::new();
     let layout = site.layout("store");
     let (own, other) = (layout.image("own", here()), layout.image("other", "plan9/mips"));

@@ -8,7 +8,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{
     Choice, Decode, DecodeValue, Error, FixedTag, Header, Reader, Sequence, SliceReader, Tag, TagNumber,
     Tagged,
@@ -117,11 +117,18 @@ impl<'a> DecodeValue<'a> for Integer<'a> {
     }
 }
 
+impl Integer<'_> {
+    /// Whether the number is greater than zero.
+    pub(crate) fn is_positive(self) -> bool {
+        self.0 != [0] && self.0.first().is_some_and(|first| *first < 0x80)
+    }
+}
+
 /// An `AlgorithmIdentifier`, RFC 5280 section 4.1.1.2.
 #[derive(Clone, DecodeValue)]
 pub(crate) struct AlgorithmIdentifier<'a> {
     pub(crate) algorithm: ObjectIdentifier,
-    _parameters: Option<AnyRef<'a>>,
+    pub(crate) parameters: Option<AnyRef<'a>>,
 }
 
 impl<'a> Sequence<'a> for AlgorithmIdentifier<'a> {}
@@ -252,25 +259,52 @@ fn decimal(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The URLs of a `DistributionPointName`, given as the content of its `[0] EXPLICIT`. RFC 5280 section 4.2.1.13.
-pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Vec<String>, Error> {
-    const FULL_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
-    const RELATIVE_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
-    const URL: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
-    match name.tag() {
-        FULL_NAME => {}
-        RELATIVE_NAME => return Ok(Vec::new()),
-        tag => return Err(tag.unexpected_error(None).into()),
-    }
+/// The URLs of a `CRLDistributionPoints`, in order. RFC 5280 section 4.2.1.13.
+pub(crate) fn distribution_points(der: &[u8]) -> Result<Vec<String>, Error> {
     let mut urls = Vec::new();
-    for general_name in List::<IsSequence>(name.value(), PhantomData).iter::<AnyRef<'_>>() {
-        let general_name = general_name?;
-        if general_name.tag() == URL {
-            let text = core::str::from_utf8(general_name.value()).map_err(|_| URL.value_error())?;
-            urls.push(text.to_string());
+    for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
+        if let Some(name) = point?.name {
+            urls.extend(distribution_point_urls(name)?);
         }
     }
     Ok(urls)
+}
+
+#[derive(DecodeValue)]
+struct DistributionPoint<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    name: Option<AnyRef<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    _reasons: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    _crl_issuer: Option<SequenceOf<'a>>,
+}
+
+impl<'a> Sequence<'a> for DistributionPoint<'a> {}
+
+/// The URLs of a `DistributionPointName`. A name relative to the CRL's issuer is refused, as the reference refuses it.
+pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Vec<String>, Error> {
+    const FULL_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    if name.tag() != FULL_NAME {
+        return Err(name.tag().unexpected_error(None).into());
+    }
+    let mut urls = Vec::new();
+    for general_name in List::<IsSequence>(name.value(), PhantomData).iter::<AnyRef<'_>>() {
+        urls.extend(url(general_name?)?);
+    }
+    Ok(urls)
+}
+
+/// The URL that a `GeneralName` is; none where it is of another kind.
+pub(crate) fn url(general_name: AnyRef<'_>) -> Result<Option<String>, Error> {
+    const URL: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
+    if general_name.tag() != URL {
+        return Ok(None);
+    }
+    match core::str::from_utf8(general_name.value()) {
+        Ok(text) if text.is_ascii() => Ok(Some(text.to_string())),
+        _ => Err(URL.value_error().into()),
+    }
 }
 
 #[cfg(test)]

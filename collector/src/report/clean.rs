@@ -37,6 +37,14 @@ pub fn message(text: &str) -> String {
     line(text, MESSAGE)
 }
 
+/// A message or hint, or `otherwise` where there is none.
+pub fn message_or(text: Option<&str>, otherwise: &str) -> String {
+    match text.filter(|text| !text.trim().is_empty()) {
+        Some(text) => message(text),
+        None => otherwise.to_owned(),
+    }
+}
+
 fn clean(text: &str, most: usize, keep_lines: bool) -> String {
     let mut cleaned = String::with_capacity(text.len().min(most));
     let mut marks = 0;

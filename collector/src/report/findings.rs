@@ -61,7 +61,7 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
         severity,
         code,
         words,
-        message: message.map_or_else(|| words.what.into(), clean::message),
+        message: clean::message_or(message, words.what),
         hint: words.todo.into(),
         particulars: Vec::new(),
     };
@@ -81,9 +81,7 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
         }
         (outcome, _) => {
             let mut finding = visit(outcome.as_str(), words::outcome(outcome), node.message.as_deref());
-            if let Some(hint) = &node.hint {
-                finding.hint = clean::message(hint);
-            }
+            finding.hint = clean::message_or(node.hint.as_deref(), finding.words.todo);
             findings.push(finding);
         }
     }

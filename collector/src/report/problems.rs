@@ -66,8 +66,8 @@ pub(super) fn of(report: &SiteReport) -> Vec<Problem<'_>> {
             let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
             let code = image.reason.map_or("unexplained", Reason::as_str);
             let group = problems.entry((severity, code)).or_insert_with(|| Group::new(words));
-            let message = image.message.as_deref().map_or_else(|| words.what.into(), clean::message);
-            let hint = image.hint.as_deref().map_or_else(|| words.todo.into(), clean::message);
+            let message = clean::message_or(image.message.as_deref(), words.what);
+            let hint = clean::message_or(image.hint.as_deref(), words.todo);
             group.add(Some(image), (message, hint, Vec::new()), at);
             group.checks.extend(codes(image));
         }

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 
 use assay_shared::report::{ExitCode, SiteReport, Summary};
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::problems::{self, Problem};
 use super::text::count;
@@ -126,38 +126,41 @@ fn one_problem(report: &SiteReport, problem: &Problem<'_>, look: Look) -> String
     let on = count(on_nodes, "node");
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
     let title = look.paint(problem.severity, problem.words.title);
-    let mut text = format!("{title} [{}], {extent}\n", problem.code);
-    let mut table = table(look);
+    let mut out = format!("{title} [{}], {extent}\n", problem.code);
     for case in problem.cases.iter().take(CASES) {
-        let mut lines = vec![case.message.clone()];
-        lines.extend(case.particulars.iter().take(CASES).filter(|line| **line != case.message).cloned());
-        if case.hint != problem.words.todo {
-            lines.push(format!("hint: {}", case.hint));
-        }
-        let subject = case.image.map_or_else(String::new, |image| {
-            format!("{}\n{}", names::short(image), names::short_digest(image))
-        });
         let nodes = node_names(report, &case.nodes);
-        if images == 0 {
-            table.add_row([String::new(), nodes, lines.join("\n")]);
-        } else {
-            table.add_row([String::new(), subject, nodes, lines.join("\n")]);
+        let subject = match case.image {
+            Some(image) => format!("{}  {}  on {nodes}", names::short(image), names::short_digest(image)),
+            None => nodes,
+        };
+        wrap(&mut out, 2, &subject, look);
+        wrap(&mut out, 6, &case.message, look);
+        for particular in case.particulars.iter().take(CASES).filter(|line| **line != case.message) {
+            wrap(&mut out, 6, particular, look);
+        }
+        if case.hint != problem.words.todo {
+            wrap(&mut out, 6, &format!("hint: {}", case.hint), look);
         }
     }
-    // a name in one piece can be copied
-    let longest = table.column_max_content_widths().get(1).copied().unwrap_or(0);
-    if let Some(column) = table.column_mut(1).filter(|_| longest <= look.width * 3 / 5) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    text.push_str(&format!("{}\n", table.trim_fmt()));
     let more = problem.cases.len().saturating_sub(CASES);
     if more > 0 {
-        text.push_str(&format!("  and {more} more\n"));
+        wrap(&mut out, 2, &format!("and {more} more"), look);
     }
-    let mut todo = self::table(look);
-    todo.add_row([String::new(), format!("What to do: {}", problem.words.todo)]);
-    text.push_str(&format!("{}\n", todo.trim_fmt()));
-    text
+    wrap(&mut out, 2, &format!("What to do: {}", problem.words.todo), look);
+    out
+}
+
+/// Adds `text`, indented, on as many lines as it needs.
+fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
+    let mut cell = table(look);
+    // a cell has a space on either side
+    cell.set_width(look.width.saturating_sub(indent));
+    cell.add_row([text]);
+    for line in cell.lines() {
+        out.push_str(&" ".repeat(usize::from(indent)));
+        out.push_str(line.trim());
+        out.push('\n');
+    }
 }
 
 fn node_names(report: &SiteReport, places: &[usize]) -> String {

@@ -122,18 +122,6 @@ struct IssuingDistributionPoint<'a> {
 impl<'a> Sequence<'a> for IssuingDistributionPoint<'a> {}
 
 #[derive(DecodeValue)]
-struct DistributionPoint<'a> {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    name: Option<AnyRef<'a>>,
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
-    _reasons: Option<BitStringRef<'a>>,
-    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
-    _crl_issuer: Option<SequenceOf<'a>>,
-}
-
-impl<'a> Sequence<'a> for DistributionPoint<'a> {}
-
-#[derive(DecodeValue)]
 struct AuthorityKeyIdentifier<'a> {
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
     _key: Option<&'a OctetStringRef>,
@@ -193,9 +181,11 @@ impl Crl {
             CRL_NUMBER => self.number = Some(Number::from_der(value)?),
             DELTA_CRL_INDICATOR => self.delta_of = Some(Number::from_der(value)?),
             ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
-            FRESHEST_CRL => self.delta_urls = distribution_points(value)?,
+            FRESHEST_CRL => self.delta_urls = asn1::distribution_points(value)?,
             // Not used: what counts is whose key made the signature. A malformed one spoils the list in the reference.
-            AUTHORITY_KEY_IDENTIFIER => drop(AuthorityKeyIdentifier::from_der(value)?),
+            AUTHORITY_KEY_IDENTIFIER => {
+                AuthorityKeyIdentifier::from_der(value)?;
+            }
             _ => {}
         }
         if extension.critical && ![DELTA_CRL_INDICATOR, ISSUING_DISTRIBUTION_POINT].contains(&extension.oid) {
@@ -310,17 +300,6 @@ impl Scope {
             indirect: is_set(point.indirect),
         })
     }
-}
-
-/// The URLs of a `CRLDistributionPoints`.
-fn distribution_points(der: &[u8]) -> der::Result<Vec<String>> {
-    let mut urls = Vec::new();
-    for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
-        if let Some(name) = point?.name {
-            urls.extend(asn1::distribution_point_urls(name)?);
-        }
-    }
-    Ok(urls)
 }
 
 /// An integer's content octets in their only DER form.

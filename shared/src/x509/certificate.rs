@@ -9,14 +9,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use der::asn1::BitStringRef;
-use der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber};
+use der::{Reader as _, SliceReader};
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::nom::Parser as _;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
 use super::extensions::Contents;
+use super::structure::Structure;
 use super::{DistinguishedName, PublicKey, SignatureAlgorithm};
 use crate::limits;
 use crate::oci::Digest;
@@ -156,10 +156,10 @@ impl Certificate {
         if der.len() > limits::CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { bytes: der.len() });
         }
-        let skeleton = Skeleton::read(der).map_err(|_| CertificateError::Structure)?;
+        let structure = Structure::read(der).map_err(|_| CertificateError::Structure)?;
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let (rest, parsed) = parser.parse(der).map_err(|_| CertificateError::Structure)?;
-        if !rest.is_empty() || skeleton.inner_algorithm != skeleton.outer_algorithm {
+        if !rest.is_empty() || structure.inner_algorithm != structure.outer_algorithm {
             return Err(CertificateError::Structure);
         }
         // RFC 5280 section 4.1.2.1; extensions of older versions would be overlooked by other readers
@@ -182,11 +182,11 @@ impl Certificate {
             public_key: PublicKey::from_info(&parsed.subject_pki).ok_or(CertificateError::PublicKey)?,
             signature_algorithm: SignatureAlgorithm::from_identifier(&parsed.signature_algorithm),
             is_v3,
-            tbs: skeleton.tbs.to_vec(),
-            issuer_der: skeleton.issuer.to_vec(),
-            subject_der: skeleton.subject.to_vec(),
-            public_key_info: skeleton.public_key_info.to_vec(),
-            signature: skeleton.signature.to_vec(),
+            tbs: structure.tbs.to_vec(),
+            issuer_der: structure.issuer.to_vec(),
+            subject_der: structure.subject.to_vec(),
+            public_key_info: structure.public_key_info.to_vec(),
+            signature: structure.signature.to_vec(),
             der: der.to_vec(),
             extensions: contents.extensions,
             basic_constraints: contents.basic_constraints,
@@ -337,56 +337,6 @@ impl Eq for Certificate {}
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} {})", self.subject(), self.sha256())
-    }
-}
-
-/// The raw parts of a certificate, each a slice of it.
-struct Skeleton<'a> {
-    tbs: &'a [u8],
-    inner_algorithm: &'a [u8],
-    outer_algorithm: &'a [u8],
-    issuer: &'a [u8],
-    subject: &'a [u8],
-    public_key_info: &'a [u8],
-    signature: &'a [u8],
-}
-
-impl<'a> Skeleton<'a> {
-    fn read(der: &'a [u8]) -> Result<Self, der::Error> {
-        let mut reader = SliceReader::new(der)?;
-        let (tbs, outer_algorithm, signature) = reader.sequence(|reader| {
-            let (tbs, algorithm) = (reader.tlv_bytes()?, reader.tlv_bytes()?);
-            Ok::<_, der::Error>((tbs, algorithm, BitStringRef::decode(reader)?))
-        })?;
-        reader.finish()?;
-        let signature = signature.as_bytes().ok_or(Tag::BitString.value_error())?;
-        let mut reader = SliceReader::new(tbs)?;
-        let context = |number| Tag::ContextSpecific { constructed: true, number: TagNumber(number) };
-        reader.sequence(|reader| {
-            if Tag::peek(reader)? == context(0) {
-                reader.tlv_bytes()?;
-            }
-            let _serial = reader.tlv_bytes()?;
-            let inner_algorithm = reader.tlv_bytes()?;
-            let issuer = reader.tlv_bytes()?;
-            let _validity = reader.tlv_bytes()?;
-            let subject = reader.tlv_bytes()?;
-            let public_key_info = reader.tlv_bytes()?;
-            // unique identifiers and extensions, whose own structure x509-parser reads
-            let mut least = 0;
-            while !reader.is_finished() {
-                let number = match Tag::peek(reader)? {
-                    Tag::ContextSpecific { number, .. } => number.value(),
-                    other => return Err(other.value_error().into()),
-                };
-                if !(1..=3).contains(&number) || number <= least {
-                    return Err(Tag::Sequence.value_error().into());
-                }
-                least = number;
-                reader.tlv_bytes()?;
-            }
-            Ok(Self { tbs, inner_algorithm, outer_algorithm, issuer, subject, public_key_info, signature })
-        })
     }
 }
 

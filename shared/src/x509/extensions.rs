@@ -7,14 +7,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode as _, Sequence};
-use x509_parser::extensions::{
-    AuthorityInfoAccess, CRLDistributionPoints, DistributionPointName, GeneralName, NameConstraints,
-    SubjectAlternativeName,
-};
+use der::{Decode as _, DecodeValue, Sequence};
+use x509_parser::extensions::{GeneralName, NameConstraints, SubjectAlternativeName};
 use x509_parser::prelude::{FromDer, X509Extension};
 
 use super::certificate::{BasicConstraints, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid};
+use crate::asn1::{self, SequenceOf};
 
 /// What the extensions say, together.
 #[derive(Default)]
@@ -57,7 +55,7 @@ impl Contents {
                 self.basic_constraints = Some(BasicConstraints { ca: constraints.ca, path_length });
             }
             oid::KEY_USAGE => {
-                let usage = BitStringRef::from_der(value).ok()?;
+                let usage = BitStringRef::from_der(value).ok().filter(has_zero_padding)?;
                 let set = (0_u16..9).filter(|bit| usage.get(usize::from(*bit)) == Some(true));
                 let bits = set.fold(0, |bits, bit| bits | 1_u16 << bit);
                 self.key_usage = Some(KeyUsage { critical: extension.critical, bits });
@@ -67,16 +65,28 @@ impl Contents {
                 let purposes = purposes.iter().map(ToString::to_string).collect();
                 self.extended_key_usage = Some(ExtendedKeyUsage { critical: extension.critical, purposes });
             }
-            oid::CRL_DISTRIBUTION_POINTS => self.crl_urls = distribution_point_urls(value)?,
+            oid::CRL_DISTRIBUTION_POINTS => self.crl_urls = asn1::distribution_points(value).ok()?,
             oid::AUTHORITY_INFO_ACCESS => {
-                let access = whole::<AuthorityInfoAccess<'_>>(value).filter(|_| !extension.critical)?;
-                let ocsp = access.iter().filter(|access| access.access_method.to_id_string() == oid::AD_OCSP);
-                self.ocsp_urls = ocsp.filter_map(|access| url(&access.access_location)).collect();
+                if extension.critical {
+                    return None;
+                }
+                for access in SequenceOf::from_der(value).ok()?.iter::<AccessDescription<'_>>() {
+                    let access = access.ok()?;
+                    if access.method == AD_OCSP {
+                        self.ocsp_urls.extend(asn1::url(access.location).ok()?);
+                    }
+                }
             }
             _ => check_unused(extension)?,
         }
         Some(())
     }
+}
+
+/// Whether the unused bits of a bit string are zero, as DER has it.
+fn has_zero_padding(bits: &BitStringRef<'_>) -> bool {
+    let unused = u32::from(bits.unused_bits());
+    bits.raw_bytes().last().is_none_or(|last| last.trailing_zeros() >= unused)
 }
 
 #[derive(Sequence)]
@@ -86,6 +96,14 @@ struct BasicConstraintsDer {
     #[asn1(optional = "true")]
     path_length: Option<u64>,
 }
+
+#[derive(DecodeValue)]
+struct AccessDescription<'a> {
+    method: ObjectIdentifier,
+    location: AnyRef<'a>,
+}
+
+impl<'a> Sequence<'a> for AccessDescription<'a> {}
 
 /// Checks the form of an extension that decides nothing here.
 fn check_unused(extension: &Extension) -> Option<()> {
@@ -149,27 +167,10 @@ fn skip_all<'a>(reader: &mut impl der::Reader<'a>) -> Result<(), der::Error> {
     Ok(())
 }
 
-/// Every URL of a cRLDistributionPoints or freshestCRL, in order; none where it is malformed.
-fn distribution_point_urls(value: &[u8]) -> Option<Vec<String>> {
-    let points = whole::<CRLDistributionPoints<'_>>(value)?;
-    let full_names = points.iter().filter_map(|point| match &point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => Some(names),
-        _ => None,
-    });
-    Some(full_names.flatten().filter_map(url).collect())
-}
-
 /// A value that x509-parser reads, which must be all of `bytes`.
 fn whole<'a, T: FromDer<'a, x509_parser::error::X509Error>>(bytes: &'a [u8]) -> Option<T> {
     let (rest, value) = T::from_der(bytes).ok()?;
     rest.is_empty().then_some(value)
-}
-
-fn url(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::URI(url) => Some((*url).into()),
-        _ => None,
-    }
 }
 
 /// The forms of RFC 5280 section 4.2.1.6 that readers check.
@@ -205,3 +206,6 @@ fn is_uri(text: &str) -> bool {
         text.split_once("//").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
     host.is_empty() || host.split('.').all(|label| !label.is_empty())
 }
+
+/// id-ad-ocsp, RFC 5280 section 4.2.2.1
+const AD_OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap(oid::AD_OCSP);

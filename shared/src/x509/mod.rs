@@ -10,6 +10,7 @@ mod extensions;
 mod name;
 mod requirements;
 mod signature;
+mod structure;
 
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid,

@@ -1,22 +1,33 @@
 //! A layout in a directory. Links are followed as long as they stay inside: Kubernetes mounts ConfigMaps that way.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use assay_shared::oci::Digest;
+use assay_shared::oci::{Algorithm, Digest};
 
 /// A directory that files are opened in and never outside of.
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
+    /// The folders of blobs by their algorithm, resolved once: layouts have thousands of blobs in one.
+    blobs: HashMap<Algorithm, PathBuf>,
 }
 
 impl Directory {
     /// # Errors
     /// Where the path cannot be resolved.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self { root: path.canonicalize()? })
+        let root = path.canonicalize()?;
+        let blobs = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
+            .into_iter()
+            .filter_map(|algorithm| {
+                let folder = root.join("blobs").join(algorithm.name()).canonicalize().ok()?;
+                folder.starts_with(&root).then_some((algorithm, folder))
+            })
+            .collect();
+        Ok(Self { root, blobs })
     }
 
     /// Opens a regular file by its path in the layout.
@@ -43,6 +54,13 @@ impl Directory {
     /// As [`Directory::open`].
     pub(super) fn blob(&self, digest: &Digest) -> io::Result<(File, u64)> {
         // a digest is well-formed, so its hex is no path
+        if let Some(folder) = self.blobs.get(&digest.algorithm()) {
+            let path = folder.join(digest.hex());
+            let metadata = path.symlink_metadata()?;
+            if metadata.is_file() {
+                return Ok((File::open(path)?, metadata.len()));
+            }
+        }
         self.open(&Path::new("blobs").join(digest.algorithm().name()).join(digest.hex()))
     }
 }
@@ -73,6 +91,33 @@ mod tests {
             ("nothing", io::ErrorKind::NotFound),
         ] {
             assert_eq!(directory.open(Path::new(name)).unwrap_err().kind(), kind, "{name}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+    fn blobs_follow_the_same_rule() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("layout");
+        let blobs = root.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let [real, inside, outside, absent] = [b"r", b"i", b"o", b"a"].map(|bytes| Digest::sha256(bytes));
+        std::fs::write(blobs.join(real.hex()), "r").unwrap();
+        symlink(real.hex(), blobs.join(inside.hex())).unwrap();
+        std::fs::write(scratch.path().join("secret"), "s").unwrap();
+        symlink("../../../secret", blobs.join(outside.hex())).unwrap();
+        // an algorithm's whole folder that leads out
+        std::fs::create_dir(scratch.path().join("elsewhere")).unwrap();
+        symlink("../../elsewhere", root.join("blobs/sha512")).unwrap();
+        let far = Algorithm::Sha512.digest(b"f");
+        std::fs::write(scratch.path().join("elsewhere").join(far.hex()), "f").unwrap();
+
+        let directory = Directory::new(&root).unwrap();
+        assert!(directory.blob(&real).is_ok() && directory.blob(&inside).is_ok());
+        for (digest, kind) in
+            [(outside, io::ErrorKind::Other), (far, io::ErrorKind::Other), (absent, io::ErrorKind::NotFound)]
+        {
+            assert_eq!(directory.blob(&digest).unwrap_err().kind(), kind);
         }
     }
 }

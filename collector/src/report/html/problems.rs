@@ -68,6 +68,10 @@ pub(super) fn of(
     let view = |problem: problems::Problem<'_>| {
         let (images, on_nodes) = problem.extent();
         let on = count(on_nodes, "node");
+        let checks: Vec<CodeView> = problem.checks.iter().take(CODES).map(|code| explained(code)).collect();
+        // what is said once of the reason or of a code need not be said of each image
+        let is_said =
+            |hint: &str| hint == problem.words.todo || checks.iter().any(|check| check.todo == hint);
         ProblemView {
             code: problem.code,
             mark: problem.severity.into(),
@@ -84,7 +88,7 @@ pub(super) fn of(
                         (names::short(image), anchors.get(&image.digest).map(|anchor| (*anchor).to_owned()))
                     }),
                     digest: case.image.map(names::short_digest).unwrap_or_default(),
-                    hint: if case.hint == problem.words.todo { String::new() } else { case.hint },
+                    hint: if is_said(&case.hint) { String::new() } else { case.hint },
                     particulars: if case.particulars == [case.message.as_str()] {
                         Vec::new()
                     } else {
@@ -94,7 +98,7 @@ pub(super) fn of(
                     nodes: nodes.list(&case.nodes),
                 })
                 .collect(),
-            checks: problem.checks.into_iter().take(CODES).map(explained).collect(),
+            checks,
         }
     };
     problems::of(report).into_iter().map(view).collect()

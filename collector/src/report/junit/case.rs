@@ -30,16 +30,14 @@ fn status(image: &Image) -> TestCaseStatus {
         Status::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
     let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
-    let message = match (&image.message, image.status) {
-        (Some(message), _) => clean::message(message),
-        (None, Status::Skipped) => "the trust policy says level skip".into(),
-        (None, _) => words.what.into(),
-    };
+    let otherwise =
+        if image.status == Status::Skipped { "the trust policy says level skip" } else { words.what };
+    let message = clean::message_or(image.message.as_deref(), otherwise);
     if image.status == Status::Skipped {
         status.set_message(message);
         return status;
     }
-    let hint = image.hint.as_deref().map_or_else(|| words.todo.into(), clean::message);
+    let hint = clean::message_or(image.hint.as_deref(), words.todo);
     let text = particulars(image, &message, &hint);
     let code = image.reason.map_or("unexplained", Reason::as_str);
     status.set_type(code).set_message(message).set_description(text);

@@ -10,7 +10,7 @@
 //! | `skipped` | the trust policy says level `skip` |
 //! | no child | passed |
 //!
-//! The properties of a suite, all of which are text and are left out where there is nothing to say: `run.id`,
+//! The properties of a suite, all of which are text and are left out where there is nothing to say: `format`, `run.id`,
 //! `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
 //! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.attempts`,
 //! `agent.version`, `agent.target`, `agent.sha256`, `inputs.store`, `inputs.trust_policy.sha256`,
