@@ -68,7 +68,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            step: Duration::from_secs(60),
+            step: Duration::from_secs(120),
             upload: Duration::from_secs(1800),
             run: Duration::from_secs(900),
         }

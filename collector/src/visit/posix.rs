@@ -120,12 +120,20 @@ exec $t $n ./assay-agent {arguments}
     elevated(sudo, &script)
 }
 
-/// Ends every process in the folders of that name, removes them, and looks whether they are gone.
+/// Ends every process that is in the folders of that name or was told it, removes them, and looks whether they are gone.
 ///
-/// `name` may have `?` in it. Folders of other users are none of ours.
+/// `name` may have `?` in it. Folders of other users are none of ours. A script that was given up because the node is
+/// slow may be about to make the folder: its command line has the name. This script's own has it in brackets only, and so
+/// has grep's.
 pub(super) fn clean_up(sudo: bool, name: &str) -> String {
+    let told = name.replace('?', ".").replacen('a', "[a]", 1);
+    let (first, rest) = name.split_at(1);
     let script = format!(
         r#"
+for p in $(grep -ls '{told}' /proc/[0-9]*/cmdline); do
+  p=${{p#/proc/}}
+  kill -9 "${{p%%/*}}" 2>/dev/null
+done
 running() {{
   ls -l /proc/[0-9]*/exe /proc/[0-9]*/cwd 2>/dev/null | while read -r l; do
     case $l in
@@ -135,7 +143,7 @@ running() {{
 }}
 r=0
 for d in {PLACES}; do
-  for f in "$d"/{name}; do
+  for f in "$d"/[{first}]{rest}; do
     [ -d "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] || continue
     i=0
     while p=$(running) && [ -n "$p" ]; do
@@ -189,7 +197,7 @@ pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -217,6 +225,18 @@ mod tests {
             let output = Command::new("sh").arg("-c").arg(&twice).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_script_that_is_late_makes_no_folder_after_the_clean_up() {
+        let name = format!("assay-test-{}", std::process::id());
+        let request = Prepare { sudo: false, name: &name, needed: 0, platforms: &[] };
+        let late = format!("sleep 5\n{}", prepare(&request));
+        let mut late = Command::new("sh").arg("-c").arg(&late).stdout(Stdio::null()).spawn().unwrap();
+        let clean = Command::new("sh").arg("-c").arg(clean_up(false, &name)).output().unwrap();
+        assert_eq!(clean.status.code(), Some(0));
+        assert_eq!(clean.stdout, b"assay-clean\n");
+        assert_eq!(late.wait().unwrap().code(), None, "killed");
     }
 
     #[test]
