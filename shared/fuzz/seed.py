@@ -65,6 +65,7 @@ def main():
                 seeds_of_envelope(data, policy)
     for text in ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.25+02:00"]:
         seed("time", text.encode())
+    seed("dsse", b'{"payloadType":"t","payload":"YQ==","signatures":[{"keyid":"SHA256:a","sig":"YQ=="}]}')
     seed("node_report", b'{"schema":"assay/node-report/v1"}')
     if not cases:
         sys.exit("no cases found")

@@ -31,6 +31,8 @@ pub mod envelope;
 pub mod payload;
 pub mod signature_manifest;
 
+pub mod dsse;
+
 pub mod trust_policy;
 pub mod trust_store;
 

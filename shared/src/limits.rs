@@ -107,3 +107,15 @@ pub const SCANNED_BLOB_BYTES: u64 = 64 << 10;
 
 /// Bytes of one message from containerd, which itself sends at most 16 MiB by default: some 40,000 image records.
 pub const GRPC_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Bytes of one DSSE envelope: a payload as large as [`LAYOUT_INDEX_BYTES`], in base64.
+pub const DSSE_ENVELOPE_BYTES: usize = 48 << 20;
+
+/// Signatures of one DSSE envelope: a site has one key, or two while it changes them.
+pub const DSSE_SIGNATURES: usize = 16;
+
+/// Bytes of one public key of a site: real ones are under 300.
+pub const SITE_KEY_BYTES: usize = 16 << 10;
+
+/// Public keys of a site; every signature without a key id is tried with each.
+pub const SITE_KEYS: usize = 64;

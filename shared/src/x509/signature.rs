@@ -160,6 +160,17 @@ impl PublicKey {
         &self.bytes
     }
 
+    /// The key of these bytes, which are as AWS-LC takes them; whether they are one shows when they verify something.
+    pub(crate) fn from_bytes(algorithm: KeyAlgorithm, bytes: Vec<u8>) -> Self {
+        Self { algorithm, bytes }
+    }
+
+    /// Reads the DER of a `SubjectPublicKeyInfo` and nothing after it; none where it is malformed.
+    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
+        let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
+        if rest.is_empty() { Self::from_info(&info) } else { None }
+    }
+
     /// Reads a `SubjectPublicKeyInfo`; none where it is malformed. Keys of unknown kinds are kept as such, since a
     /// certificate that is never asked to verify anything may carry one.
     pub(super) fn from_info(info: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
