@@ -43,3 +43,5 @@ pub mod verify;
 
 pub mod codes;
 pub mod report;
+
+pub mod bundle;

@@ -119,3 +119,6 @@ pub const SITE_KEY_BYTES: usize = 16 << 10;
 
 /// Public keys of a site; every signature without a key id is tried with each.
 pub const SITE_KEYS: usize = 64;
+
+/// Bytes of a `bundle.json`, as of a layout's `index.json`: 145,000 files of 230 bytes each, which is 36,000 signed images.
+pub const BUNDLE_DOCUMENT_BYTES: u64 = LAYOUT_INDEX_BYTES;

@@ -10,11 +10,13 @@ mod crl;
 mod crl_check;
 mod evidence;
 mod ocsp;
+mod published;
 
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
 pub use evidence::{Evidence, EvidenceError};
+pub use published::{PublishedCrl, crl_urls};
 
 use crate::codes::Code;
 use crate::time::UnixTime;

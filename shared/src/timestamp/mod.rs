@@ -43,10 +43,7 @@ pub struct Timestamp {
 /// # Errors
 /// The first [`TimestampError`] that is met; where the token has several signers and none is good, that of the last.
 pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Timestamp, TimestampError> {
-    if token.len() > limits::TIMESTAMP_TOKEN_BYTES {
-        return Err(TimestampError::TooLarge { bytes: token.len() });
-    }
-    let der = ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })?;
+    let der = readable(token)?;
     let data = SignedData::parse(&der)?;
 
     let info = TstInfo::parse(data.content)?;
@@ -64,6 +61,23 @@ pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Ti
         }
     }
     Err(last)
+}
+
+/// The certificates that a token carries, in its order, whoever signed it: to learn what evidence they will demand.
+///
+/// # Errors
+/// [`TimestampError`] where the token cannot be read.
+pub fn unverified_certificates(token: &[u8]) -> Result<Vec<Certificate>, TimestampError> {
+    let der = readable(token)?;
+    Ok(SignedData::parse(&der)?.certificates)
+}
+
+/// A token in DER.
+fn readable(token: &[u8]) -> Result<Vec<u8>, TimestampError> {
+    if token.len() > limits::TIMESTAMP_TOKEN_BYTES {
+        return Err(TimestampError::TooLarge { bytes: token.len() });
+    }
+    ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })
 }
 
 /// One signer of a token: its certificate, its signature, and the chain to a trusted root.
