@@ -68,6 +68,9 @@ pub struct Run {
     /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub accept: Vec<String>,
+    /// The exceptions that the site granted: images that may fail, why, who says so, and until when
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
     /// Seconds that the agent may run on a node
@@ -112,6 +115,12 @@ pub struct Report {
     /// Where the reports go
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// The exceptions that the site granted: images that may fail, why, who says so, and until when
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
+    /// Judge the waivers' expiry at this time instead of now
+    #[arg(long, value_name = "RFC3339", requires = "waivers")]
+    pub at: Option<String>,
     /// Say only what is wrong
     #[arg(short, long)]
     pub quiet: bool,

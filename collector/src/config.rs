@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use assay_shared::oci::Digest;
+use assay_shared::report::SiteWaivers;
 use assay_shared::time::{TimeError, UnixTime};
 
 use crate::cli;
@@ -17,7 +19,8 @@ use crate::report::terminal::Look;
 use crate::ssh::host_keys::{KnownHosts, KnownHostsError};
 use crate::ssh::{self, Connector, Login, LoginError, Target};
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
-use crate::{clock, random};
+use crate::waivers::WaiversError;
+use crate::{clock, random, waivers};
 
 /// Something that was given cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong.
         source: SiteFileError,
+    },
+    /// The waivers file.
+    #[error("{}: {source}", path.display())]
+    Waivers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: WaiversError,
     },
     /// A `known_hosts` file.
     #[error("{}: {source}", path.display())]
@@ -100,6 +111,23 @@ pub fn site(path: &Path) -> Result<Site, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     Site::parse(&text).map_err(|source| ConfigError::Site { path: path.to_owned(), source })
+}
+
+/// The waivers that were given, judged at a time that was given or now.
+///
+/// # Errors
+/// [`ConfigError`]
+pub fn waivers(path: Option<&Path>, judged_at: Option<&str>) -> Result<Option<SiteWaivers>, ConfigError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let judged_at = judged_at.map(at).transpose()?.unwrap_or_else(clock::now);
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let sha256 = Digest::sha256(text.as_bytes()).hex().to_owned();
+    waivers::parse(&text, sha256, judged_at)
+        .map(Some)
+        .map_err(|source| ConfigError::Waivers { path: path.to_owned(), source })
 }
 
 /// What every visit does.

@@ -1,7 +1,7 @@
 //! The collector: visits the nodes of a site over SSH, has each judged by the agent, and reports.
 //!
 //! # Layout
-//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file) → `fleet` (many visits at once) → `visit`
+//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file), `waivers` → `fleet` (many visits at once) → `visit`
 //! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `report` (pure) → `output` (files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
 
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 
 pub mod nodes;
+pub mod waivers;
 
 pub mod fleet;
 pub mod journal;

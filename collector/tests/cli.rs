@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use assay_shared::report::{Outcome, SiteReport};
+use assay_shared::report::{Outcome, SiteReport, WaiverState};
 use tempfile::TempDir;
 
 fn assay(arguments: &[&str]) -> Output {
@@ -193,4 +193,42 @@ fn a_demo_whose_agent_judges_nothing_fails() {
     let report = read(&folder.path().join("out"));
     assert_eq!(report.nodes.len(), 3);
     assert!(report.nodes.iter().all(|row| row.outcome == Outcome::AgentFailed && row.report.is_none()));
+}
+
+#[test]
+fn waivers_excuse_what_failed_until_they_expire() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("a.json"),
+        node_report("run", &[("passed", None), ("failed", Some("no-signature"))]),
+    )
+    .unwrap();
+    let (a, out, file) = (path(&folder, "a.json"), path(&folder, "out"), path(&folder, "waivers.toml"));
+    let digest = read_failed(&a);
+    let at = |code, time: &str, image: &str| {
+        let text = format!(
+            "[[waiver]]\nimage = \"{image}\"\nreason = \"vendor signs from 2.0\"\napprover = \"J. Doe\"\nexpires = 2026-12-31\n"
+        );
+        fs::write(&file, text).unwrap();
+        exits(code, &["report", &a, "--out", &out, "--waivers", &file, "--at", time]);
+        let report = read(&folder.path().join("out"));
+        let waivers = report.waivers.unwrap().waivers;
+        (report.summary.waived, waivers[0].state, waivers[0].images)
+    };
+    assert_eq!(at(0, "2026-12-31T23:59:59Z", &digest), (1, WaiverState::Applied, 1));
+    assert_eq!(at(1, "2027-01-01T00:00:00Z", &digest), (0, WaiverState::Expired, 1));
+    assert_eq!(at(1, "2026-12-31T23:59:59Z", "r.test/other"), (0, WaiverState::Unused, 0));
+    let own: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("out/nodes/a.json")).unwrap()).unwrap();
+    assert!(!own.to_string().contains("waive"), "a node report never has one");
+    fs::write(&file, "[[waiver]]\nimage = \"a\"\n").unwrap();
+    assert!(exits(2, &["report", &a, "--out", &out, "--waivers", &file]).contains("line 1"));
+    exits(2, &["report", &a, "--out", &out, "--waivers", &path(&folder, "absent.toml")]);
+}
+
+/// The digest of the report's failed image.
+fn read_failed(report: &str) -> String {
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let images = report["images"].as_array().unwrap();
+    images.iter().find(|image| image["status"] == "failed").unwrap()["digest"].as_str().unwrap().to_owned()
 }

@@ -8,7 +8,7 @@ use assay_shared::report::{ExitCode, Outcome, SiteReport};
 
 use super::CommandError;
 use super::run::visit_all;
-use crate::fleet::{Log, Pace, Progress, Verbosity};
+use crate::fleet::{Log, Pace, Progress, Verbosity, Visits};
 use crate::journal::Journal;
 use crate::nodes::Site;
 use crate::output::{Output, OutputError};
@@ -42,7 +42,8 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
         Log::create(&log).map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
     let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log);
     let nodes = site.site.nodes.clone();
-    let report = visit_all(nodes, Local, plan, &Journal::none(), Pace::default(), progress, &output)?;
+    let visits = Visits { nodes, plan, journal: Journal::none(), pace: Pace::default(), waivers: None };
+    let report = visit_all(Local, visits, progress, &output)?;
 
     console::print(&crate::report::terminal::site(&report, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));

@@ -1,4 +1,5 @@
-//! `assay report`: the same reports from node reports that came another way. No clock is read: equal files, equal reports.
+//! `assay report`: the same reports from node reports that came another way. Equal files, equal reports: no clock is read,
+//! but for the expiry of waivers, and there neither where the time is given.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -20,6 +21,7 @@ use crate::{cli, config, console};
 /// # Errors
 /// [`CommandError`]
 pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
+    let mut waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
     let mut names = BTreeSet::new();
     let mut rows = Vec::new();
     for path in &options.reports {
@@ -36,8 +38,12 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     }
     // Only now, so that reports may be read from the folder that they are written to.
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
+    if let Some(waivers) = &mut waivers {
+        rows.iter_mut().for_each(|row| waivers.apply(row));
+    }
     let run = run_of(&rows);
-    let report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), SiteInputs::default(), rows);
+    let mut report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), SiteInputs::default(), rows);
+    report.waivers = waivers;
     output.write_site(&report)?;
     if !options.quiet {
         console::print(&crate::report::terminal::site(&report, config::look()));
@@ -71,6 +77,7 @@ fn row(name: String, path: &Path) -> NodeRow {
         host_key: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         report,
+        waived: Vec::new(),
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod progress;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
+use assay_shared::report::{CleanUpResult, NodeRow, Outcome, SiteWaivers};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
@@ -34,6 +34,21 @@ impl Default for Pace {
     }
 }
 
+/// What there is to do.
+#[derive(Debug)]
+pub struct Visits {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// What each visit does.
+    pub plan: Plan,
+    /// Where it is recorded.
+    pub journal: Journal,
+    /// How the fleet is visited.
+    pub pace: Pace,
+    /// The exceptions that the site granted.
+    pub waivers: Option<SiteWaivers>,
+}
+
 /// What happens as it happens.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -55,17 +70,16 @@ pub enum Event {
     Finished(Box<NodeRow>),
 }
 
-/// Visits every node. Rows come in the order of `nodes`.
+/// Visits every node. Rows come in the order of `nodes`, and the waivers with what became of them.
 pub async fn run<C: Connect>(
-    nodes: Vec<Node>,
     connector: C,
-    plan: Plan,
-    journal: Journal,
+    visits: Visits,
     stop: Stop,
-    pace: Pace,
     events: UnboundedSender<Event>,
-) -> Vec<NodeRow> {
-    let shared = Arc::new(Fleet { connector, plan, journal, stop, pace, events });
+) -> (Vec<NodeRow>, Option<SiteWaivers>) {
+    let Visits { nodes, plan, journal, pace, waivers } = visits;
+    let waivers = Mutex::new(waivers);
+    let shared = Arc::new(Fleet { connector, plan, journal, stop, pace, waivers, events });
     let mut visited: Vec<Option<NodeRow>> = nodes.iter().map(|_| None).collect();
     let mut waiting = nodes.iter().cloned().enumerate();
     let mut running = JoinSet::new();
@@ -96,7 +110,9 @@ pub async fn run<C: Connect>(
             row
         })
     };
-    nodes.iter().zip(visited).map(finish).collect()
+    let rows = nodes.iter().zip(visited).map(finish).collect();
+    let waivers = shared.waivers.lock().unwrap_or_else(PoisonError::into_inner).take();
+    (rows, waivers)
 }
 
 struct Fleet<C> {
@@ -105,6 +121,7 @@ struct Fleet<C> {
     journal: Journal,
     stop: Stop,
     pace: Pace,
+    waivers: Mutex<Option<SiteWaivers>>,
     events: UnboundedSender<Event>,
 }
 
@@ -133,6 +150,9 @@ impl<C: Connect> Fleet<C> {
             back_off = back_off.saturating_mul(3);
         };
         row.started = Some(started);
+        if let Some(waivers) = self.waivers.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            waivers.apply(&mut row);
+        }
         let _ = self.events.send(Event::Finished(Box::new(row.clone())));
         row
     }

@@ -132,6 +132,9 @@ fn finished(row: &NodeRow) -> String {
             summary.passed, summary.failed, summary.skipped, summary.inconclusive
         );
     }
+    if !row.waived.is_empty() {
+        line += &format!(", {} waived", row.waived.len());
+    }
     for message in [&row.message, &row.hint].into_iter().flatten() {
         line += &format!("; {message}");
     }

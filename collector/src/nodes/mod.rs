@@ -7,6 +7,7 @@ mod site_file;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use site_file::line_of;
 pub use site_file::{SiteFileError, SiteFileProblem};
 
 /// Every node of a site file, sorted by name.

@@ -292,7 +292,7 @@ fn check_jumps(nodes: &BTreeMap<&str, &Node>, node: &Node) -> Result<(), SiteFil
 }
 
 /// The line of a byte offset, counted from 1.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }

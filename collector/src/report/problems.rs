@@ -57,7 +57,8 @@ pub(super) fn of(report: &SiteReport) -> Vec<Problem<'_>> {
                 problems.entry((finding.severity, finding.code)).or_insert_with(|| Group::new(finding.words));
             group.add(None, (finding.message, finding.hint, finding.particulars), at);
         }
-        for image in node.accepted().iter().flat_map(|own| &own.images) {
+        let images = node.accepted().into_iter().flat_map(|own| &own.images);
+        for image in images.filter(|image| node.waiver(image).is_none()) {
             let severity = match image.status {
                 Status::Failed => ExitCode::Failed,
                 Status::Inconclusive => ExitCode::Incomplete,

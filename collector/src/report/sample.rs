@@ -582,6 +582,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
             message: None,
         },
         report: Some(report),
+        waived: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The site's verdict in words.
 
-use assay_shared::report::{CleanUpResult, ExitCode, SiteReport, Status};
+use assay_shared::report::{CleanUpResult, ExitCode, SiteReport, Status, WaiverState};
 
 use super::text::{count, number};
 
@@ -86,7 +86,28 @@ pub(super) fn sentences(report: &SiteReport) -> Vec<String> {
             count(nodes, "node"),
             is_are(images.passed)
         );
-        sentences.insert(0, if images.passed > 1 { format!("All {verified}") } else { verified });
+        sentences.insert(
+            0,
+            if images.passed > 1 && images.passed + images.skipped == all {
+                format!("All {verified}")
+            } else {
+                verified
+            },
+        );
+    }
+    let waived = report.summary.waived;
+    if waived > 0 {
+        let images = count_of(waived, "image");
+        sentences.push(format!("{images} did not pass and {} waived.", is_are(waived)));
+    }
+    let expired = report.waivers.iter().flat_map(|waivers| &waivers.waivers);
+    let expired = expired.filter(|waiver| waiver.state == WaiverState::Expired && waiver.images > 0).count();
+    if expired > 0 {
+        let waivers = count(expired, "waiver");
+        sentences.push(format!(
+            "{waivers} for images that did not pass {} expired.",
+            if expired == 1 { "has" } else { "have" }
+        ));
     }
     if images.skipped > 0 {
         let skipped = count_of(images.skipped, "image");

@@ -274,6 +274,7 @@ pub fn row_of(node: &Node) -> NodeRow {
         host_key: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         report: None,
+        waived: Vec::new(),
     }
 }
 

@@ -10,12 +10,14 @@ mod node;
 pub mod schema;
 mod site;
 mod verdict;
+mod waiver;
 
 pub use exit_code::ExitCode;
 pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
 pub use node::*;
 pub use site::*;
 pub use verdict::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};
+pub use waiver::{SiteWaivers, WaivedImage, Waiver, WaiverState};
 
 /// The form of the SHA-256 digests that stand without their algorithm.
 #[cfg(feature = "schema")]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExitCode, NodeReport, Summary};
+use super::{ExitCode, Image, NodeReport, SiteWaivers, Status, Summary, WaivedImage};
 use crate::time::UnixTime;
 
 /// The value of [`SiteReport::schema`].
@@ -30,15 +30,19 @@ pub struct SiteReport {
     pub summary: SiteSummary,
     /// What the collector's exit code says.
     pub verdict: ExitCode,
+    /// The waivers that were given; absent where none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waivers: Option<SiteWaivers>,
 }
 
 impl SiteReport {
-    /// Sorts `nodes`, counts, and finds the verdict.
+    /// Sorts `nodes`, counts, and finds the verdict. Waivers were applied to the rows before.
     pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, mut nodes: Vec<NodeRow>) -> Self {
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
         let summary = SiteSummary::of(&nodes);
         let verdict = nodes.iter().map(NodeRow::verdict).max().unwrap_or(ExitCode::Incomplete);
-        Self { schema: SITE_REPORT_SCHEMA.into(), run, collector, inputs, nodes, summary, verdict }
+        let schema = SITE_REPORT_SCHEMA.into();
+        Self { schema, run, collector, inputs, nodes, summary, verdict, waivers: None }
     }
 }
 
@@ -109,6 +113,9 @@ pub struct NodeRow {
     pub clean_up: CleanUp,
     /// The node's own report.
     pub report: Option<NodeReport>,
+    /// The images that waivers cover, sorted by namespace, then digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<WaivedImage>,
 }
 
 impl NodeRow {
@@ -117,10 +124,14 @@ impl NodeRow {
         self.report.as_ref().filter(|_| self.outcome == Outcome::Verified)
     }
 
-    /// What the node contributes to the site's verdict: the worst of its images, of the visit, of what the agent could
-    /// not see, and of the clean-up.
+    /// What the node contributes to the site's verdict: the worst of its images that no waiver covers, of the visit, of
+    /// what the agent could not see, and of the clean-up.
     pub fn verdict(&self) -> ExitCode {
-        let report = self.accepted().map_or(ExitCode::Incomplete, NodeReport::verdict);
+        let report = self.accepted().map_or(ExitCode::Incomplete, |report| {
+            let status =
+                |image: &Image| if self.waiver(image).is_some() { Status::Passed } else { image.status };
+            ExitCode::of(report.images.iter().map(status)).max(report.coverage.verdict())
+        });
         let clean_up = match self.clean_up.result {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
             CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
@@ -217,6 +228,9 @@ pub struct SiteSummary {
     pub verified: u64,
     /// Images of all nodes, by status.
     pub images: Summary,
+    /// How many of the failed and inconclusive ones waivers cover.
+    #[serde(default)]
+    pub waived: u64,
 }
 
 impl SiteSummary {
@@ -230,6 +244,7 @@ impl SiteSummary {
             nodes: count(nodes.len()),
             verified: count(nodes.iter().filter(|node| node.outcome == Outcome::Verified).count()),
             images: Summary::of(statuses),
+            waived: count(nodes.iter().map(|node| node.waived.len()).sum()),
         }
     }
 }
