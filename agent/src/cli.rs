@@ -30,7 +30,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Where the images are: containerd, containerd:ADDRESS or layout:PATH (an OCI image layout, directory or tar)
+    /// Where the images are: containerd, containerd:ADDRESS, root:DIR (containerd's root on disk, read without its daemon)
+    /// or layout:PATH (an OCI image layout, directory or tar)
     #[arg(long, value_name = "STORE", default_value = "containerd")]
     pub(crate) store: StoreSpec,
     /// Only this namespace of containerd; repeatable [default: every namespace]
@@ -115,6 +116,8 @@ pub(crate) struct OutputArgs {
 pub(crate) enum StoreSpec {
     /// A containerd daemon, at the platform's address where none is given.
     Containerd(Option<String>),
+    /// A containerd root on disk.
+    Root(PathBuf),
     /// An OCI image layout, directory or tar.
     Layout(PathBuf),
 }
@@ -122,10 +125,8 @@ pub(crate) enum StoreSpec {
 /// Why text names no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreSpecError {
-    #[error("stores are containerd, containerd:ADDRESS and layout:PATH")]
+    #[error("stores are containerd, containerd:ADDRESS, root:DIR and layout:PATH")]
     Unknown,
-    #[error("reading a containerd root from disk is not available in this version")]
-    RootNotAvailable,
     #[error("nothing after the colon")]
     Empty,
 }
@@ -136,9 +137,9 @@ impl FromStr for StoreSpec {
     fn from_str(text: &str) -> Result<Self, StoreSpecError> {
         match text.split_once(':') {
             None if text == "containerd" => Ok(Self::Containerd(None)),
-            Some(("root", _)) => Err(StoreSpecError::RootNotAvailable),
-            Some(("containerd" | "layout", "")) => Err(StoreSpecError::Empty),
+            Some(("containerd" | "root" | "layout", "")) => Err(StoreSpecError::Empty),
             Some(("containerd", address)) => Ok(Self::Containerd(Some(address.to_owned()))),
+            Some(("root", path)) => Ok(Self::Root(path.into())),
             Some(("layout", path)) => Ok(Self::Layout(path.into())),
             _ => Err(StoreSpecError::Unknown),
         }
@@ -230,7 +231,12 @@ mod tests {
             ("containerd:/run/c.sock", Ok(StoreSpec::Containerd(Some("/run/c.sock".into())))),
             ("layout:a:b", Ok(StoreSpec::Layout("a:b".into()))),
             ("layout:", Err(StoreSpecError::Empty)),
-            ("root:/var/lib/containerd", Err(StoreSpecError::RootNotAvailable)),
+            ("root:/var/lib/containerd", Ok(StoreSpec::Root("/var/lib/containerd".into()))),
+            (
+                r"root:C:\ProgramData\containerd\root",
+                Ok(StoreSpec::Root(r"C:\ProgramData\containerd\root".into())),
+            ),
+            ("root:", Err(StoreSpecError::Empty)),
             ("docker", Err(StoreSpecError::Unknown)),
             ("/run/c.sock", Err(StoreSpecError::Unknown)),
         ] {
@@ -241,7 +247,6 @@ mod tests {
     #[test]
     fn what_this_version_lacks_is_refused() {
         assert_eq!(refused(&["verify", "--trust", "t", "--rootfs", "all"]), ErrorKind::ValueValidation);
-        assert_eq!(refused(&["verify", "--trust", "t", "--store", "root:/x"]), ErrorKind::ValueValidation);
     }
 
     #[test]

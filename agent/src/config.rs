@@ -78,13 +78,14 @@ pub(crate) struct StorePlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Containerd { address: String },
+    Root { path: PathBuf },
     Layout { path: PathBuf },
 }
 
 impl Place {
     /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
     pub(crate) fn is_this_machine(&self) -> bool {
-        matches!(self, Self::Containerd { .. })
+        matches!(self, Self::Containerd { .. } | Self::Root { .. })
     }
 }
 
@@ -92,6 +93,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Containerd { address } => write!(f, "containerd:{address}"),
+            Self::Root { path } => write!(f, "root:{}", path.display()),
             Self::Layout { path } => write!(f, "layout:{}", path.display()),
         }
     }
@@ -177,6 +179,7 @@ fn store_plan(args: StoreArgs) -> Result<StorePlan, ConfigError> {
             let address = address.strip_prefix("unix://").map(str::to_owned).unwrap_or(address);
             Place::Containerd { address }
         }
+        StoreSpec::Root(path) => Place::Root { path },
         StoreSpec::Layout(_) if !args.namespace.is_empty() => return Err(ConfigError::NamespaceOfLayout),
         StoreSpec::Layout(path) => Place::Layout { path },
     };

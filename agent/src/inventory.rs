@@ -190,7 +190,7 @@ mod tests {
 
     fn container(id: &str, image: Option<&str>) -> Container {
         let usage = ContainerUse { pod: None, pod_namespace: None, container: None, id: id.into() };
-        Container { namespace: NAMESPACE.into(), image: image.map(str::to_owned), usage }
+        Container { namespace: NAMESPACE.into(), image: image.map(str::to_owned), snapshot: None, usage }
     }
 
     fn names(inventory: &Inventory) -> Vec<Vec<&str>> {

@@ -122,3 +122,14 @@ pub const SITE_KEYS: usize = 64;
 
 /// Bytes of a `bundle.json`, as of a layout's `index.json`: 145,000 files of 230 bytes each, which is 36,000 signed images.
 pub const BUNDLE_DOCUMENT_BYTES: u64 = LAYOUT_INDEX_BYTES;
+
+/// Times that a database which is written to meanwhile is read anew: a read takes milliseconds, and a daemon that pulls
+/// images commits some dozen times a second.
+pub const BOLT_ATTEMPTS: usize = 50;
+
+/// Levels of pages in one bucket of a bbolt file: a hundred keys a page make four levels for a hundred million records.
+pub const BOLT_DEPTH: usize = 16;
+
+/// Bytes of one page of a bbolt file with what overflows it, which holds one value. containerd's largest are containers'
+/// specifications, which come in messages of at most 16 MiB.
+pub const BOLT_PAGE_BYTES: usize = 17 << 20;

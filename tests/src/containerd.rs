@@ -87,6 +87,11 @@ impl Containerd {
         format!("containerd:{}", self.socket().display())
     }
 
+    /// The agent's `--store` for its files, with no need of the daemon.
+    pub fn root_store(&self) -> String {
+        format!("root:{}", self.path("root").display())
+    }
+
     /// The file that holds the blob of that digest.
     pub fn blob(&self, digest: &Digest) -> PathBuf {
         let blobs = self.path("root/io.containerd.content.v1.content/blobs");

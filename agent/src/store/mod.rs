@@ -4,8 +4,12 @@
 //! ([`fetch`], [`hash`]). A store never decides anything; what it cannot read it says.
 
 mod blob;
+mod catalogue;
 pub(crate) mod containerd;
+mod directory;
+mod file;
 pub(crate) mod layout;
+pub(crate) mod root;
 
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Unreadable};
@@ -15,6 +19,7 @@ pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, check, fetch, hash, 
 use crate::config::{Place, StorePlan};
 use containerd::{Containerd, ContainerdError};
 use layout::{Layout, LayoutError, Reading};
+use root::{Root, RootError};
 
 /// A store of images and of the blobs that they are made of.
 pub(crate) trait Store: Sync {
@@ -82,7 +87,16 @@ pub(crate) struct Container {
     pub(crate) namespace: String,
     /// The name of the image record that it was made from; none for a container without an image.
     pub(crate) image: Option<String>,
+    /// What its file system is; none for one that brings its own.
+    pub(crate) snapshot: Option<Snapshot>,
     pub(crate) usage: ContainerUse,
+}
+
+/// A snapshot by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Snapshot {
+    pub(crate) snapshotter: String,
+    pub(crate) key: String,
 }
 
 /// Opens the store that the plan names.
@@ -92,6 +106,7 @@ pub(crate) struct Container {
 pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
     Ok(match &plan.place {
         Place::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
+        Place::Root { path } => Box::new(Root::open(path, &plan.namespaces)?),
         Place::Layout { path } => Box::new(Layout::open(path, reading)?),
     })
 }
@@ -102,6 +117,9 @@ pub(crate) enum StoreError {
     /// containerd does not answer as it should.
     #[error(transparent)]
     Containerd(#[from] ContainerdError),
+    /// The path is no containerd root that can be read.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// The path is no OCI image layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),

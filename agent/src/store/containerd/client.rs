@@ -109,7 +109,7 @@ impl Client {
         let filters = vec!["type==io.containerd.content.v1".to_owned()];
         let mut plugins = self.call(service.plugins(PluginsRequest { filters })).ok()?.plugins;
         let root = plugins.iter_mut().find_map(|plugin| plugin.exports.remove("root"))?;
-        Some(PathBuf::from(root).join("blobs"))
+        Some(root.into())
     }
 
     pub(super) fn images(&self, namespace: &str) -> Result<Vec<Image>, Failure> {

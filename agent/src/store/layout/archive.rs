@@ -17,6 +17,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::Reading;
 use super::compression::{Bounded, Packing, Zstd};
+use crate::store::file::read_at;
 use crate::store::{Blob, BlobContent, BlobError, Hashed};
 
 /// The members of a tar that make a layout.
@@ -291,16 +292,6 @@ impl Read for Slice<'_> {
         self.at += u64::try_from(read).unwrap_or(0);
         Ok(read)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
 /// A reader whose budget of bytes can be set while another holds the reader.

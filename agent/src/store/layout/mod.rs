@@ -5,7 +5,6 @@
 
 mod archive;
 mod compression;
-mod directory;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,10 +18,10 @@ use serde::Deserialize;
 
 pub(crate) use archive::ArchiveError;
 
+use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
 use archive::Archive;
 use compression::Packing;
-use directory::Directory;
 
 /// How much of a layout will be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,104 @@
+//! A containerd root on disk, read without its daemon: of a node that is down or not believed, of a golden image.
+//!
+//! In: the folder that containerd calls `root`. Out: the same store as the daemon's, from `meta.db` and the files of the
+//! content store. Nothing is locked or written; a daemon may run meanwhile.
+
+mod bolt;
+mod metadata;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use assay_shared::oci::Digest;
+
+use super::catalogue::Catalogue;
+use super::directory::Directory;
+use super::{Blob, BlobContent, BlobError, Listing, Manifests, Store};
+use bolt::Flaw;
+
+/// A containerd root.
+pub(crate) struct Root {
+    catalogue: Catalogue,
+    content: Directory,
+}
+
+/// Where containerd's metadata is within its root.
+const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
+
+/// Where its content is.
+const CONTENT: &str = "io.containerd.content.v1.content";
+
+impl Root {
+    /// Reads the metadata of the `namespaces`, of all that there are where none is given.
+    ///
+    /// # Errors
+    /// [`RootError`] where the folder is no containerd root, or its metadata cannot be read.
+    pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
+        let at = |problem| RootError { path: path.to_owned(), problem };
+        let directory = Directory::new(path).map_err(|error| at(error.into()))?;
+        let metadata = match directory.open(Path::new(METADATA)) {
+            Ok((file, _)) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(at(RootProblem::NoMetadata)),
+            Err(error) => return Err(at(error.into())),
+        };
+        let catalogue = read(&metadata, namespaces).map_err(at)?;
+        let content = Directory::new(&path.join(CONTENT)).map_err(|_| at(RootProblem::NoContent))?;
+        Ok(Self { catalogue, content })
+    }
+}
+
+fn read(metadata: &File, namespaces: &[String]) -> Result<Catalogue, RootProblem> {
+    bolt::read(metadata, |file| metadata::read(&file, namespaces))?.ok_or(RootProblem::NotContainerds)
+}
+
+impl Store for Root {
+    fn listing(&self) -> &Listing {
+        &self.catalogue.listing
+    }
+
+    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        self.catalogue.size(namespace, digest)?;
+        let (file, size) = self.content.blob(digest)?;
+        Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
+    }
+
+    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.catalogue.has(namespace, digest)
+    }
+
+    fn manifests(&self) -> Manifests<'_> {
+        self.catalogue.manifests()
+    }
+}
+
+/// Why a folder cannot be read as a containerd root.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub(crate) struct RootError {
+    /// The folder.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: RootProblem,
+}
+
+/// What is wrong with a containerd root.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RootProblem {
+    /// It is absent or may not be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// There is no metadata.
+    #[error("is no containerd root: {METADATA} is missing")]
+    NoMetadata,
+    /// There is no content store.
+    #[error("is no containerd root: {CONTENT} is missing or may not be read")]
+    NoContent,
+    /// The metadata is damaged, or nothing that this program reads.
+    #[error("its {METADATA} {0}")]
+    Metadata(#[from] Flaw),
+    /// It is a sound database of something else.
+    #[error("its {METADATA} is not containerd's: it has no schema v1")]
+    NotContainerds,
+}
