@@ -171,6 +171,9 @@ mod tests {
         for code in ["no-images", "in-use-unlisted", "unreadable-store", "clean-up-failed", "bad-report"] {
             assert!(seen.contains(code), "{code}");
         }
+        for code in seen {
+            assert!(words::all().any(|(known, _)| known == code), "{code} is not explained");
+        }
     }
 
     #[test]

@@ -65,6 +65,19 @@ pub fn clean_up(result: CleanUpResult) -> &'static str {
     }
 }
 
+/// Everything here that has a code: reasons of images, outcomes of visits, findings about nodes.
+pub fn all() -> impl Iterator<Item = (&'static str, Words)> {
+    let findings = [
+        ("no-images", EMPTY),
+        ("unreadable-store", COVERAGE),
+        ("clean-up-failed", NOT_CLEANED),
+        ("clean-up-unknown", CLEANING_UNKNOWN),
+    ];
+    let reasons = Reason::ALL.into_iter().map(|code| (code.as_str(), reason(code)));
+    let outcomes = Outcome::ALL.into_iter().map(|code| (code.as_str(), outcome(code)));
+    reasons.chain(outcomes).chain(findings)
+}
+
 /// Why an image did not pass.
 pub fn reason(reason: Reason) -> Words {
     match reason {

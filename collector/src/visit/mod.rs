@@ -167,13 +167,16 @@ fn meaning(error: &ConnectError) -> (Outcome, &'static str) {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line. A cause that the words before it end with is not said again.
 pub fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(cause.trim_end()) {
+            text += &format!(": {cause}");
+        }
+        source = error.source();
     }
     text
 }

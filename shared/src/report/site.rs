@@ -172,6 +172,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 12] = [
+        Self::Verified,
+        Self::Unreachable,
+        Self::HostKeyMismatch,
+        Self::HostKeyUnknown,
+        Self::AuthRefused,
+        Self::SudoRefused,
+        Self::TimedOut,
+        Self::Unsupported,
+        Self::UploadFailed,
+        Self::AgentFailed,
+        Self::BadReport,
+        Self::Interrupted,
+    ];
+
     /// The outcome as reports write it.
     pub fn as_str(self) -> &'static str {
         match self {

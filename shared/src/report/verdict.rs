@@ -57,6 +57,24 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
+        Self::NoSignature,
+        Self::Policy,
+        Self::Integrity,
+        Self::Authenticity,
+        Self::AuthenticTimestamp,
+        Self::Expiry,
+        Self::Revocation,
+        Self::DescriptorMismatch,
+        Self::ContentMismatch,
+        Self::WrongDigest,
+        Self::RootfsMismatch,
+        Self::InUseUnlisted,
+        Self::Unreadable,
+        Self::Limit,
+    ];
+
     /// The reason as reports write it.
     pub fn as_str(self) -> &'static str {
         match self {
