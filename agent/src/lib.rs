@@ -16,7 +16,7 @@ mod procedure;
 mod report;
 mod signatures;
 mod store;
-mod trust;
+pub mod trust;
 mod verify;
 
 use std::collections::HashSet;

@@ -1,4 +1,5 @@
-//! The trust directory: policy, trust stores and CRLs from disk into the values that the verifier takes.
+//! The trust directory: policy, trust stores, CRLs and the site's public keys from disk into the values that the verifier
+//! takes. Both programs read it here, so that `assay trust check` sees what the agent will see.
 //!
 //! The only errors are of a directory or a policy file that is not there: without them nothing can be judged. A policy that
 //! is invalid and a store that is unusable are facts that the verdicts report.
@@ -7,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use assay_shared::dsse::{KeyError, VerifyingKey};
 use assay_shared::limits;
 use assay_shared::oci::Digest;
 use assay_shared::revocation::Evidence;
@@ -16,27 +18,34 @@ use walkdir::{DirEntry, WalkDir};
 
 /// What the site trusts.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub struct Trust {
+    /// The policy document's file.
+    pub policy_path: PathBuf,
     /// SHA-256 of the policy document, lower-case hex.
-    pub(crate) policy_sha256: String,
-    pub(crate) policy: Result<TrustPolicy, PolicyError>,
-    pub(crate) store: TrustStore,
-    pub(crate) evidence: Evidence,
+    pub policy_sha256: String,
+    /// The policy, or why it cannot be used.
+    pub policy: Result<TrustPolicy, PolicyError>,
+    /// The trust stores, each usable or not.
+    pub store: TrustStore,
+    /// The CRLs.
+    pub evidence: Evidence,
+    /// The keys that vouch for the site's bundles and evidence, by file name.
+    pub keys: Vec<VerifyingKey>,
     /// Findings that change no verdict by themselves.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Reads a trust directory.
 ///
 /// # Errors
 /// [`TrustError`] where there is no directory or no policy file, or they cannot be read.
-pub(crate) fn read(directory: &Path) -> Result<Trust, TrustError> {
+pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     let at = |problem| TrustError { path: directory.to_owned(), problem };
     let metadata = directory.metadata().map_err(|error| at(TrustProblem::Unreadable(error)))?;
     if !metadata.is_dir() {
         return Err(at(TrustProblem::NotADirectory));
     }
-    let document = policy_document(directory)?;
+    let (policy_path, document) = policy_document(directory)?;
     let mut warnings = Vec::new();
     let policy = TrustPolicy::parse(&document);
     if let Ok(policy) = &policy {
@@ -49,12 +58,14 @@ pub(crate) fn read(directory: &Path) -> Result<Trust, TrustError> {
         warnings.push(format!("trust store {}:{name} {error}", store_type.folder()));
     }
     let evidence = evidence(&directory.join("crls"), &mut warnings);
+    let keys = keys(&directory.join("keys"), &mut warnings);
     warnings.sort();
-    Ok(Trust { policy_sha256: Digest::sha256(&document).hex().to_owned(), policy, store, evidence, warnings })
+    let policy_sha256 = Digest::sha256(&document).hex().to_owned();
+    Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, warnings })
 }
 
 /// The policy document. `trustpolicy.oci.json` comes first; where it exists and is bad there is no falling back.
-fn policy_document(directory: &Path) -> Result<Vec<u8>, TrustError> {
+fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
     for name in ["trustpolicy.oci.json", "trustpolicy.json"] {
         let path = directory.join(name);
         // as in the reference, a link is no policy: what it leads to may change under a reader's hands
@@ -67,7 +78,7 @@ fn policy_document(directory: &Path) -> Result<Vec<u8>, TrustError> {
             return Err(TrustError { path, problem: TrustProblem::NotRegular });
         }
         return match read_up_to(&path, limits::TRUST_POLICY_BYTES) {
-            Ok(Some(bytes)) => Ok(bytes),
+            Ok(Some(bytes)) => Ok((path, bytes)),
             Ok(None) => Err(TrustError { path, problem: TrustProblem::TooLarge }),
             Err(error) => Err(TrustError { path, problem: error.into() }),
         };
@@ -150,6 +161,38 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
     evidence
 }
 
+/// The public keys in `keys/`: regular files that end in `.pub` or `.pem`, one key each. A file that is no key gives no trust,
+/// and harms no other.
+fn keys(folder: &Path, warnings: &mut Vec<String>) -> Vec<VerifyingKey> {
+    let mut keys = Vec::new();
+    if folder.symlink_metadata().is_err() {
+        return keys;
+    }
+    for file in children(folder) {
+        let Ok(file) = file.map_err(|error| warnings.push(error.to_string())) else { continue };
+        let mut refuse = |why: String| {
+            warnings.push(format!("keys/{}: {why}; it is ignored", file.file_name().to_string_lossy()));
+        };
+        if !file.path().extension().is_some_and(|ending| ending == "pub" || ending == "pem") {
+            refuse("the name ends neither in .pub nor in .pem".to_owned());
+        } else if !file.file_type().is_file() {
+            refuse("not a regular file".to_owned());
+        } else if keys.len() >= limits::SITE_KEYS {
+            refuse(format!("more than {} keys", limits::SITE_KEYS));
+        } else {
+            match read_up_to(file.path(), limits::SITE_KEY_BYTES as u64) {
+                Ok(Some(bytes)) => match VerifyingKey::read(&bytes) {
+                    Ok(key) => keys.push(key),
+                    Err(error) => refuse(error.to_string()),
+                },
+                Ok(None) => refuse(KeyError::TooLarge.to_string()),
+                Err(error) => refuse(error.to_string()),
+            }
+        }
+    }
+    keys
+}
+
 fn children(folder: &Path) -> impl Iterator<Item = Result<DirEntry, walkdir::Error>> {
     WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name().into_iter()
 }
@@ -164,7 +207,7 @@ fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 /// Why a trust directory cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[error("trust directory: {}: {problem}", path.display())]
-pub(crate) struct TrustError {
+pub struct TrustError {
     /// The directory or file.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -174,7 +217,7 @@ pub(crate) struct TrustError {
 /// What is wrong with a trust directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum TrustProblem {
+pub enum TrustProblem {
     /// It is absent or cannot be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
@@ -222,6 +265,24 @@ mod tests {
         std::fs::write(scratch.path().join("trustpolicy.oci.json"), "[]").unwrap();
         let newer = read(scratch.path()).unwrap();
         assert!(newer.policy.is_err() && newer.policy_sha256 == Digest::sha256(b"[]").hex());
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_named_and_harms_no_other() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keys = scratch.path().join("keys");
+        std::fs::create_dir_all(keys.join("folder.pub")).unwrap();
+        std::fs::write(scratch.path().join("trustpolicy.json"), "{}").unwrap();
+        let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICDS7LTMAh3pE9Hv4lCqVYfP3WW6nGnGqJUPLUQkxVsN";
+        for (name, text) in
+            [("a.pub", line), ("b.pem", "no key"), ("c", line), ("large.pub", &line.repeat(1_000))]
+        {
+            std::fs::write(keys.join(name), text).unwrap();
+        }
+        let trust = read(scratch.path()).unwrap();
+        assert_eq!(trust.keys.iter().map(VerifyingKey::to_openssh).collect::<Vec<_>>(), [line]);
+        let named: Vec<_> = trust.warnings.iter().filter_map(|warning| warning.split(':').next()).collect();
+        assert_eq!(named, ["keys/b.pem", "keys/c", "keys/folder.pub", "keys/large.pub"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Verifies the container images of a site's nodes, offline, over SSH.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub enum Command {
     Report(Report),
     /// Remove what an interrupted run left on the nodes
     Cleanup(Cleanup),
+    /// Make or show the key that vouches for the site's bundles and evidence
+    SiteKey(SiteKey),
     /// Explain a code of a report: what happened, why it matters, what to do
     Explain(Explain),
 }
@@ -138,6 +140,59 @@ pub struct Cleanup {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
+}
+
+/// `assay site-key`
+#[derive(Debug, Args)]
+pub struct SiteKey {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SiteKeyCommand,
+}
+
+/// What to do with a site key.
+#[derive(Debug, Subcommand)]
+pub enum SiteKeyCommand {
+    /// Make a key: FILE is the private one, unencrypted and readable by its owner alone, FILE.pub the public one. A key that
+    /// ssh-keygen made, encrypted or held by the SSH agent, serves as well
+    Create {
+        /// The private key's file; nothing is overwritten
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The kind of key
+        #[arg(long, value_enum, default_value_t = KeyKind::Ed25519)]
+        kind: KeyKind,
+        /// Words at the end of the public key's line
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        comment: String,
+    },
+    /// Show the id and the public key of a key file, private or public
+    Show {
+        /// The key's file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// The kinds of site keys.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeyKind {
+    /// Ed25519
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256
+    P256,
+    /// ECDSA on P-384 with SHA-384
+    P384,
+}
+
+impl From<KeyKind> for assay_shared::dsse::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Ed25519 => Self::Ed25519,
+            KeyKind::P256 => Self::EcdsaP256,
+            KeyKind::P384 => Self::EcdsaP384,
+        }
+    }
 }
 
 /// `assay explain`

@@ -302,6 +302,11 @@ pub fn look() -> Look {
     Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
+/// The passphrase of a key file: from the environment, else from a person, where there is one.
+pub fn passphrase(path: &Path) -> Option<String> {
+    std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty()).or_else(|| ask(path))
+}
+
 /// Asks for a passphrase, where there is a person to ask.
 fn ask(path: &Path) -> Option<String> {
     if !io::stdin().is_terminal() {

@@ -17,6 +17,8 @@ pub mod ssh;
 pub mod stop;
 pub mod visit;
 
+pub mod site_key;
+
 pub mod output;
 pub mod report;
 
@@ -35,6 +37,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(options) => commands::run(options),
         Command::Report(options) => commands::report(options),
         Command::Cleanup(options) => commands::cleanup(options),
+        Command::SiteKey(options) => commands::site_key(options),
         Command::Explain(options) => commands::explain(options),
     };
     let code = result.unwrap_or_else(|error| {

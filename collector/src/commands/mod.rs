@@ -5,12 +5,14 @@ mod demo;
 mod explain;
 mod report;
 mod run;
+mod site_key;
 
 pub use cleanup::cleanup;
 pub use demo::demo;
 pub use explain::explain;
 pub use report::report;
 pub use run::run;
+pub use site_key::site_key;
 
 use assay_shared::report::ExitCode;
 
@@ -45,6 +47,9 @@ pub enum CommandError {
         /// The name.
         node: String,
     },
+    /// A site key.
+    #[error(transparent)]
+    SiteKey(#[from] crate::site_key::SiteKeyError),
     /// There is no such code.
     #[error("there is no code {code:?}; assay explain lists all codes")]
     UnknownCode {

@@ -105,7 +105,8 @@ impl Login {
                 offer(handle, user, &mut FileKey(Arc::clone(key)), identities, &self.name()).await
             }
             Self::Agent => {
-                let mut agent = connect_agent().await?;
+                let mut agent =
+                    connect_agent().await.map_err(|error| ConnectError::Agent(error.to_string()))?;
                 if let Some(binding) = handle.agent_session_binding() {
                     // Agents that do not know the request refuse it, and then hold no key that wants it.
                     let _ = agent.bind_session(binding, false).await;
@@ -133,7 +134,11 @@ impl Login {
     }
 }
 
-fn private_key(path: &Path, text: &str, passphrase: Passphrase<'_>) -> Result<PrivateKey, LoginError> {
+pub(super) fn private_key(
+    path: &Path,
+    text: &str,
+    passphrase: Passphrase<'_>,
+) -> Result<PrivateKey, LoginError> {
     let path = path.to_owned();
     let not_a_key = |path, error: &keys::Error| LoginError::NotAKey { path, reason: error.to_string() };
     let encrypted = text.contains("ENCRYPTED");
@@ -242,10 +247,11 @@ impl Signer for FileKey {
     }
 }
 
-async fn connect_agent() -> Result<AgentClient<Box<dyn AgentStream + Send + Unpin>>, ConnectError> {
+/// The SSH agent of this machine.
+pub(super) async fn connect_agent() -> Result<AgentClient<Box<dyn AgentStream + Send + Unpin>>, keys::Error> {
     #[cfg(unix)]
     let agent = AgentClient::connect_env().await;
     #[cfg(windows)]
     let agent = AgentClient::connect_named_pipe(r"\\.\pipe\openssh-ssh-agent").await;
-    agent.map(AgentClient::dynamic).map_err(|error| ConnectError::Agent(error.to_string()))
+    agent.map(AgentClient::dynamic)
 }

@@ -10,6 +10,7 @@ pub mod host_keys;
 mod input;
 mod local;
 mod login;
+mod signing;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use client::{Client, Connector, Limits, Target};
 pub use input::{Input, Part};
 pub use local::Local;
 pub use login::{Login, LoginError, Passphrase};
+pub use signing::{SigningError, SigningKey};
 
 /// A way to reach nodes.
 pub trait Connect: Send + Sync + 'static {

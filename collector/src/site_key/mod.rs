@@ -1,0 +1,128 @@
+//! The site's own key: it vouches for bundles and evidence in DSSE envelopes ([`assay_shared::dsse`]).
+//!
+//! The private key is a file (PKCS#8 or OpenSSH's form, encrypted or not), or stays in the SSH agent of this machine,
+//! whose public key is then given instead. Every signature is checked before it leaves here.
+
+mod create;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use assay_shared::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
+use assay_shared::limits;
+
+use crate::ssh::{LoginError, Passphrase, SigningError, SigningKey};
+
+pub use create::{Created, create};
+
+/// A key that signs for the site.
+pub struct SiteKey {
+    path: PathBuf,
+    signing: SigningKey,
+    public: VerifyingKey,
+}
+
+impl SiteKey {
+    /// Loads a private key, or a public key whose private one the SSH agent holds.
+    ///
+    /// # Errors
+    /// [`SiteKeyError`]
+    pub fn load(path: &Path, passphrase: Passphrase<'_>) -> Result<Self, SiteKeyError> {
+        let text = read(path)?;
+        if let Ok(public) = VerifyingKey::read(text.as_bytes()) {
+            let signing = SigningKey::in_agent(&public.to_openssh()).map_err(|error| failed(path, error))?;
+            return Ok(Self { path: path.to_owned(), signing, public });
+        }
+        let signing = SigningKey::from_private(path, &text, passphrase)?;
+        let line = signing.public_line().map_err(|error| failed(path, error))?;
+        let public = VerifyingKey::read(line.as_bytes())
+            .map_err(|source| SiteKeyError::Unsuitable { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), signing, public })
+    }
+
+    /// Its public part, which sites put into the folder `keys` of their trust directories.
+    pub fn public(&self) -> &VerifyingKey {
+        &self.public
+    }
+
+    /// An envelope around the payload, signed with this key.
+    ///
+    /// # Errors
+    /// [`SiteKeyError::Signing`]
+    pub async fn sign(&self, payload_type: &str, payload: Vec<u8>) -> Result<Envelope, SiteKeyError> {
+        let message = dsse::pre_authentication_encoding(payload_type, &payload);
+        let bytes = self.signing.sign(&message).await.map_err(|error| failed(&self.path, error))?;
+        if !self.public.verify(&message, &bytes) {
+            let wrong = SigningError::Refused("what it made is not its signature".to_owned());
+            return Err(failed(&self.path, wrong));
+        }
+        let signature = Signature { key_id: Some(self.public.id().to_owned()), bytes };
+        Ok(Envelope::new(payload_type.to_owned(), payload, vec![signature]))
+    }
+}
+
+/// The text of a key file.
+fn read(path: &Path) -> Result<String, SiteKeyError> {
+    let unreadable = |source| SiteKeyError::Unreadable { path: path.to_owned(), source };
+    let length = path.metadata().map_err(unreadable)?.len();
+    if length > limits::SITE_KEY_BYTES as u64 {
+        return Err(SiteKeyError::Unsuitable { path: path.to_owned(), source: KeyError::TooLarge });
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+fn failed(path: &Path, source: SigningError) -> SiteKeyError {
+    SiteKeyError::Signing { path: path.to_owned(), source }
+}
+
+/// A site key cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteKeyError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no private key, or its passphrase is not known.
+    #[error(transparent)]
+    Private(#[from] LoginError),
+    /// It is a key of a kind that signs no envelopes.
+    #[error("{}: {source}", path.display())]
+    Unsuitable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// It did not sign.
+    #[error("{}: {source}", path.display())]
+    Signing {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SigningError,
+    },
+    /// A new key would be written over a file.
+    #[error("{}: there is a file already; keys are never overwritten, so give another name", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A new key cannot be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The crypto library made no key.
+    #[error("no key could be generated")]
+    Generate,
+}
+
+#[cfg(test)]
+mod tests;
