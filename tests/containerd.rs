@@ -2,98 +2,54 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use assay_fixtures::archive::{self, LayerFile};
-use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
+use assay_fixtures::demo::publisher::{Algorithm, Signature};
 use assay_fixtures::envelope::Format;
-use assay_fixtures::image::{Image, linux, linux_here};
+use assay_fixtures::image::{Image, linux};
 use assay_fixtures::interop;
-use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::NodeReport;
-use assay_tests::containerd::{Containerd, KUBERNETES};
+use assay_shared::oci::Digest;
+use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::interop::Kept;
-use assay_tests::program::{Finished, finish, verdict};
-use assay_tests::static_program;
-use tempfile::TempDir;
+use assay_tests::on_each_release;
+use assay_tests::program::{finish, verdict};
+use assay_tests::published::{AT, GOOD, Published, reference, sleeper, verdicts, verify};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
-/// A time at which the publisher's certificates are valid.
-const AT: &str = "2026-11-20T12:00:00Z";
-
-const GOOD: Signature = Signature::Good(Algorithm::P256, Format::Cose);
-
-/// Images as published, with their signatures in a bundle and a trust directory beside it.
-struct Published {
-    folder: TempDir,
-    publisher: Publisher,
-    images: Layout,
-    bundle: Layout,
+on_each_release! {
+    what_notation_signed_passes_on_containerd,
+    verdicts_are_exact,
+    every_namespace_is_judged_or_the_one_asked_for,
+    a_byte_changed_on_disk_is_found,
+    layers_that_were_discarded_are_absent,
+    a_missing_config_is_inconclusive,
+    running_containers_are_named,
+    a_container_whose_image_was_removed_is_found,
+    nothing_judged_is_never_success,
+    a_socket_that_denies_is_not_an_empty_store,
 }
 
-impl Published {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            publisher: Publisher::new(),
-            images: Layout::new(),
-            bundle: Layout::new(),
-        }
-    }
-
-    /// Publishes an image of that name, and gives its target.
-    fn image(&mut self, name: &str, signatures: &[Signature]) -> Descriptor {
-        let target = Image::of_text(linux_here(), "app", name).add_to(&mut self.images);
-        self.publish(name, &target, signatures);
-        target
-    }
-
-    fn publish(&mut self, name: &str, target: &Descriptor, signatures: &[Signature]) {
-        self.images.name(target, &reference(name));
-        for &signature in signatures {
-            let signature = self.publisher.sign(&mut self.bundle, target, signature);
-            self.bundle.list(signature);
-        }
-    }
-
-    /// Writes bundle and trust directory.
-    fn write(&self) {
-        self.bundle.write(&self.path("bundle")).unwrap();
-        archive::write_files(&self.path("trust"), &self.publisher.trust()).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Runs the agent on `store` at [`AT`].
-    fn verify(&self, store: &str, more: &[&str]) -> Finished {
-        verify(store, &self.path("trust"), &self.path("bundle"), &[&["--at", AT], more].concat())
-    }
-}
-
-#[test]
-fn what_notation_signed_passes_on_containerd() {
-    let containerd = Containerd::start();
+fn what_notation_signed_passes_on_containerd(release: Release) {
+    let containerd = Containerd::of(release);
     let kept = Kept::unpack();
     let interop = interop::Interop::new();
     containerd.import(KUBERNETES, &interop.layout);
-    let done = verify(&containerd.store(), &kept.trust(), &kept.layout(), &["--at", interop::AT]);
+    let done =
+        verify(Path::new(AGENT), &containerd.store(), &kept.trust(), &kept.layout(), &["--at", interop::AT]);
     let report = done.expect_code(0).report();
     let expected: BTreeMap<Digest, String> =
         interop.jobs.iter().map(|job| (job.target.digest.clone(), "passed".into())).collect();
     assert_eq!(verdicts(&report), expected);
     assert_eq!(report.coverage.namespaces, [KUBERNETES]);
-    assert_eq!(report.node.containerd.as_deref().map(|version| version.starts_with('1')), Some(true));
+    let version = if release == Release::Debian { "1." } else { "2." };
+    assert_eq!(report.node.containerd.as_deref().map(|said| said.starts_with(version)), Some(true));
 }
 
-#[test]
-fn verdicts_are_exact() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn verdicts_are_exact(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     let mut expected = BTreeMap::new();
     for (name, signatures, verdict) in [
         ("team/cose-ec", &[GOOD][..], "passed"),
@@ -133,13 +89,12 @@ fn verdicts_are_exact() {
     // the same bytes for the same input
     let one = published.verify(&containerd.store(), &["--jobs", "1"]);
     let other = published.verify(&containerd.store(), &["--jobs", "8"]);
-    assert_eq!(one.stdout, other.stdout);
+    assert_eq!(one.text(), other.text());
 }
 
-#[test]
-fn every_namespace_is_judged_or_the_one_asked_for() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn every_namespace_is_judged_or_the_one_asked_for(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     published.image("team/signed", &[GOOD]);
     published.write();
     containerd.import(KUBERNETES, &published.images);
@@ -153,10 +108,9 @@ fn every_namespace_is_judged_or_the_one_asked_for() {
     assert_eq!(report.coverage.images, 1);
 }
 
-#[test]
-fn a_byte_changed_on_disk_is_found() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn a_byte_changed_on_disk_is_found(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     let target = published.image("team/app", &[GOOD]);
     published.image("team/other", &[GOOD]);
     published.write();
@@ -178,10 +132,9 @@ fn a_byte_changed_on_disk_is_found() {
     assert_eq!(report.summary.passed, 2);
 }
 
-#[test]
-fn layers_that_were_discarded_are_absent() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn layers_that_were_discarded_are_absent(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     let target = published.image("team/app", &[GOOD]);
     published.write();
     containerd.import(KUBERNETES, &published.images);
@@ -192,10 +145,9 @@ fn layers_that_were_discarded_are_absent() {
     assert_eq!(report.images[0].content.absent, 1);
 }
 
-#[test]
-fn a_missing_config_is_inconclusive() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn a_missing_config_is_inconclusive(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     let target = published.image("team/app", &[GOOD]);
     published.write();
     containerd.import(KUBERNETES, &published.images);
@@ -206,10 +158,9 @@ fn a_missing_config_is_inconclusive() {
     assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
 }
 
-#[test]
-fn running_containers_are_named() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn running_containers_are_named(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     published.image("team/idle", &[GOOD]);
     let target = sleeper().add_to(&mut published.images);
     published.publish("team/sleeper", &target, &[GOOD]);
@@ -217,21 +168,20 @@ fn running_containers_are_named() {
     fs::write(containerd.path("images.tar"), published.images.tar()).unwrap();
     let archive = containerd.path("images.tar").display().to_string();
     let _ = containerd.ctr(["images", "import", &archive]).expect_code(0);
-    let _ = containerd.ctr(["run", "--detach", &reference("team/sleeper"), "one"]).expect_code(0);
+    let id = containerd.run(&reference("team/sleeper"), "one");
 
     let report = published.verify(&containerd.store(), &[]).expect_code(0).report();
     assert_eq!(report.coverage.containers, 1);
     for image in &report.images {
         let users: Vec<&str> = image.in_use.iter().map(|user| user.id.as_str()).collect();
-        let expected: &[&str] = if image.digest == target.digest { &["one"] } else { &[] };
+        let expected: &[&str] = if image.digest == target.digest { &[&id] } else { &[] };
         assert_eq!(users, expected, "{:?}", image.references);
     }
 }
 
-#[test]
-fn a_container_whose_image_was_removed_is_found() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn a_container_whose_image_was_removed_is_found(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     published.image("team/idle", &[GOOD]);
     let target = sleeper().add_to(&mut published.images);
     published.publish("team/sleeper", &target, &[GOOD]);
@@ -240,7 +190,7 @@ fn a_container_whose_image_was_removed_is_found() {
     let archive = containerd.path("images.tar").display().to_string();
     let _ = containerd.ctr(["images", "import", &archive]).expect_code(0);
     let name = reference("team/sleeper");
-    let _ = containerd.ctr(["run", "--detach", &name, "one"]).expect_code(0);
+    let id = containerd.run(&name, "one");
     for record in containerd.images_of(&target.digest) {
         let _ = containerd.ctr(["images", "remove", "--sync", &record]).expect_code(0);
     }
@@ -248,74 +198,12 @@ fn a_container_whose_image_was_removed_is_found() {
     let report = published.verify(&containerd.store(), &[]).expect_code(1).report();
     let found: Vec<(&str, &str)> =
         report.coverage.unlisted.iter().map(|one| (one.kind.as_str(), one.id.as_str())).collect();
-    assert!(found.contains(&("container", "one")), "{found:?}");
+    assert!(found.contains(&("container", id.as_str())), "{found:?}");
 }
 
-/// The report of the daemon, of its root while it runs, and of the root alone: byte for byte the same, but for who was asked.
-#[test]
-fn a_daemon_and_its_root_give_the_same_report() {
-    let mut containerd = Containerd::start();
-    let mut published = Published::new();
-    published.image("team/signed", &[GOOD]);
-    published.image("team/unsigned", &[]);
-    published.image("team/tampered", &[Signature::Tampered]);
-    let [corrupt, truncated, longer, discarded, lost] =
-        ["corrupt", "truncated", "longer", "discarded", "lost"].map(|name| {
-            let target = published.image(&format!("team/{name}"), &[GOOD]);
-            published.images.layers(&target).remove(0).digest
-        });
-    let platforms = ["amd64", "arm64"].map(|architecture| {
-        Image::of_text(linux(architecture), "app", "multi").docker().add_to(&mut published.images)
-    });
-    let index = published.images.add_index(true, &platforms);
-    published.publish("team/multi", &index, &[GOOD]);
-    let target = sleeper().add_to(&mut published.images);
-    published.publish("team/sleeper", &target, &[GOOD]);
-    let removed = Image { entrypoint: "/./sleeper".into(), ..sleeper() }.add_to(&mut published.images);
-    published.publish("team/removed", &removed, &[GOOD]);
-    published.write();
-    containerd.import("default", &published.images);
-    containerd.import(KUBERNETES, &published.images);
-    let _ = containerd
-        .ctr(["images", "tag", &reference("team/signed"), "other.example.test/a:v2"])
-        .expect_code(0);
-    for (name, id) in [("team/sleeper", "one"), ("team/removed", "two")] {
-        let _ = containerd.ctr(["run", "--detach", &reference(name), id]).expect_code(0);
-    }
-    for record in containerd.images_of(&removed.digest) {
-        let _ = containerd.ctr(["images", "remove", "--sync", &record]).expect_code(0);
-    }
-    let _ = containerd.ctr(["content", "delete", discarded.as_str()]).expect_code(0);
-    let change = |digest: &Digest, change: &dyn Fn(&mut Vec<u8>)| {
-        let mut bytes = fs::read(containerd.blob(digest)).unwrap();
-        change(&mut bytes);
-        fs::write(containerd.blob(digest), bytes).unwrap();
-    };
-    change(&corrupt, &|bytes| bytes[10] ^= 1);
-    change(&truncated, &|bytes| bytes.truncate(20));
-    change(&longer, &|bytes| bytes.push(0));
-    fs::remove_file(containerd.blob(&lost)).unwrap();
-
-    let daemon = published.verify(&containerd.store(), &[]).expect_code(1);
-    let live = published.verify(&containerd.root_store(), &[]).expect_code(1);
-    let version = daemon.report().node.containerd.unwrap();
-    assert_eq!((daemon.report().coverage.images, daemon.report().coverage.containers), (21, 2));
-    let expected = daemon
-        .text()
-        .replace(&containerd.store(), &containerd.root_store())
-        // who answered, which only one who answers can say
-        .replace(&format!(r#""containerd":"{version}""#), r#""containerd":null"#);
-    assert_eq!(live.text(), expected);
-    containerd.stop();
-    let _ = published.verify(&containerd.store(), &[]).expect_code(3);
-    let stopped = published.verify(&containerd.root_store(), &[]).expect_code(1);
-    assert_eq!(stopped.text(), expected);
-}
-
-#[test]
-fn nothing_judged_is_never_success() {
-    let mut containerd = Containerd::start();
-    let mut published = Published::new();
+fn nothing_judged_is_never_success(release: Release) {
+    let mut containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     let _ = published.image("team/app", &[GOOD]);
     published.write();
     // empty
@@ -328,8 +216,8 @@ fn nothing_judged_is_never_success() {
     // a bundle that is no layout, a trust directory that is not there
     let store = containerd.store();
     let (trust, bundle) = (published.path("trust"), published.path("bundle"));
-    let _ = verify(&store, &trust, &trust, &[]).expect_code(2);
-    let _ = verify(&store, &published.path("none"), &bundle, &[]).expect_code(2);
+    let _ = verify(Path::new(AGENT), &store, &trust, &trust, &[]).expect_code(2);
+    let _ = verify(Path::new(AGENT), &store, &published.path("none"), &bundle, &[]).expect_code(2);
     // stopped
     containerd.stop();
     let _ = published.verify(&containerd.store(), &[]).expect_code(3);
@@ -338,10 +226,9 @@ fn nothing_judged_is_never_success() {
     let _ = published.verify(&containerd.store(), &[]).expect_code(0);
 }
 
-#[test]
-fn a_socket_that_denies_is_not_an_empty_store() {
-    let containerd = Containerd::start();
-    let mut published = Published::new();
+fn a_socket_that_denies_is_not_an_empty_store(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
     published.image("team/app", &[GOOD]);
     published.write();
     containerd.import(KUBERNETES, &published.images);
@@ -349,7 +236,7 @@ fn a_socket_that_denies_is_not_an_empty_store() {
     let open = tempfile::Builder::new().prefix("assay-open-").tempdir().unwrap();
     let agent = open.path().join("assay-agent");
     fs::copy(AGENT, &agent).unwrap();
-    for folder in [open.path(), published.folder.path()] {
+    for folder in [open.path(), published.path("trust").parent().unwrap()] {
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new("setpriv");
@@ -358,32 +245,4 @@ fn a_socket_that_denies_is_not_an_empty_store() {
     command.arg("--trust").arg(published.path("trust")).arg("--signatures").arg(published.path("bundle"));
     let done = finish(&mut command).expect_code(3);
     assert!(!done.stderr.is_empty());
-}
-
-/// Runs the agent where there is no network.
-fn verify(store: &str, trust: &Path, bundle: &Path, more: &[&str]) -> Finished {
-    let mut command = Command::new("unshare");
-    command.arg("--net").arg(AGENT).args(["verify", "--store", store]);
-    command.arg("--trust").arg(trust).arg("--signatures").arg(bundle).args(more);
-    finish(&mut command)
-}
-
-fn verdicts(report: &NodeReport) -> BTreeMap<Digest, String> {
-    report.images.iter().map(|image| (image.digest.clone(), verdict(image))).collect()
-}
-
-fn reference(name: &str) -> String {
-    format!("registry.example.test/{name}:v1")
-}
-
-/// An image whose program runs without anything else in it.
-fn sleeper() -> Image {
-    let program = static_program::sleeper();
-    let file = LayerFile { path: "sleeper", mode: 0o755, content: &program };
-    Image {
-        platform: linux_here(),
-        docker: false,
-        layers: vec![archive::layer(&[file])],
-        entrypoint: "/sleeper".into(),
-    }
 }

@@ -1,4 +1,4 @@
-//! Debian's containerd on a root, state and socket of its own, in a scratch folder.
+//! A containerd, Debian's or a newer one, on a root, state and socket of its own, in a scratch folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,26 +17,106 @@ use crate::program::{Finished, finish};
 /// The namespace that Kubernetes uses.
 pub const KUBERNETES: &str = "k8s.io";
 
+/// What the names of scratch folders begin with.
+const PREFIX: &str = "assay-containerd-";
+
 /// How long containerd may take to answer, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whose containerd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Debian's, which is 1.6.
+    Debian,
+    /// The 2.x that is built from its Go module.
+    Two,
+}
+
+impl Release {
+    /// Whether it is to be had; where it is not, with a word about it.
+    ///
+    /// 2.x comes as a Go module only, which a machine may not be able to fetch: tests go on without it.
+    pub fn is_there(self) -> bool {
+        let there = self == Self::Debian || Self::folder().is_some();
+        if !there {
+            eprintln!(
+                "NOT RUN: containerd 2. tests/run says how to get it; CONTAINERD2 names the folder of its programs."
+            );
+        }
+        there
+    }
+
+    fn program(self, name: &str) -> PathBuf {
+        match self {
+            Self::Debian => packages::program(name, "containerd runc"),
+            Self::Two => Self::folder().expect("containerd 2").join(name),
+        }
+    }
+
+    /// Where the programs of 2.x are.
+    fn folder() -> Option<PathBuf> {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests/containerd-2/bin");
+        let folder = std::env::var_os("CONTAINERD2").map_or(built, PathBuf::from);
+        folder.join("containerd").is_file().then_some(folder)
+    }
+}
+
+/// Makes of each function of a [`Release`] one test for each of them.
+#[macro_export]
+macro_rules! on_each_release {
+    ($($test:ident,)*) => {
+        mod debian {
+            $(#[test] fn $test() { super::$test($crate::containerd::Release::Debian); })*
+        }
+        mod containerd_2 {
+            $(#[test] fn $test() {
+                let release = $crate::containerd::Release::Two;
+                if release.is_there() {
+                    super::$test(release);
+                }
+            })*
+        }
+    };
+}
 
 /// A running containerd. Dropping it ends it and what it runs, and removes its files.
 #[derive(Debug)]
 pub struct Containerd {
+    release: Release,
     folder: TempDir,
     daemon: Option<Child>,
 }
 
 impl Containerd {
-    /// Starts containerd and waits for it to answer.
+    /// Starts Debian's containerd and waits for it to answer.
     ///
     /// # Panics
     /// Where it is not installed or does not answer.
     pub fn start() -> Self {
+        Self::of(Release::Debian)
+    }
+
+    /// Starts the containerd of that release and waits for it to answer.
+    ///
+    /// # Panics
+    /// Where it is not there or does not answer.
+    pub fn of(release: Release) -> Self {
+        Self::new(release, false)
+    }
+
+    /// The same with Kubernetes' service, which gives each image of its namespace its config's digest as another name.
+    ///
+    /// # Panics
+    /// As [`Self::of`].
+    pub fn with_kubernetes(release: Release) -> Self {
+        Self::new(release, true)
+    }
+
+    fn new(release: Release, kubernetes: bool) -> Self {
         packages::need_root();
-        let folder = tempfile::Builder::new().prefix("assay-containerd-").tempdir().expect("scratch folder");
-        let mut containerd = Self { folder, daemon: None };
-        fs::write(containerd.path("config.toml"), containerd.config()).expect("scratch folder");
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().expect("scratch folder");
+        let mut containerd = Self { release, folder, daemon: None };
+        fs::write(containerd.path("config.toml"), containerd.config(kubernetes)).expect("scratch folder");
         containerd.start_again();
         containerd
     }
@@ -47,9 +127,13 @@ impl Containerd {
     /// As [`Self::start`].
     pub fn start_again(&mut self) {
         assert!(self.daemon.is_none(), "already running");
-        let program = packages::program("containerd", "containerd runc");
+        let program = self.release.program("containerd");
         let log = fs::File::create(self.path("log")).expect("scratch folder");
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
+        // its own shim before any other
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = program.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(folders).expect("folders without colons"));
         command.arg("--config").arg(self.path("config.toml"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().expect("containerd starts"));
@@ -109,7 +193,7 @@ impl Containerd {
         namespace: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Finished {
-        let mut command = Command::new(packages::program("ctr", "containerd runc"));
+        let mut command = Command::new(self.release.program("ctr"));
         command.arg("--address").arg(self.socket()).arg("--namespace").arg(namespace);
         finish(command.args(arguments))
     }
@@ -124,6 +208,18 @@ impl Containerd {
         let path = archive.path().as_os_str();
         let flags = ["images", "import", "--all-platforms", "--no-unpack"].map(OsStr::new);
         let _ = self.ctr_in(namespace, flags.into_iter().chain([path])).expect_code(0);
+    }
+
+    /// Runs a container of that image in Kubernetes' namespace, and gives its id, which begins with `name`: all daemons of a
+    /// machine share one folder of running containers.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn run(&self, image: &str, name: &str) -> String {
+        let own = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        let id = format!("{name}-{}", own.trim_start_matches(PREFIX));
+        let _ = self.ctr(["run", "--detach", image, &id]).expect_code(0);
+        id
     }
 
     /// The names of Kubernetes' images with that target.
@@ -153,22 +249,20 @@ impl Containerd {
         self.ctr_in(namespace, arguments).text().lines().map(str::to_owned).collect()
     }
 
-    fn config(&self) -> String {
+    fn config(&self, kubernetes: bool) -> String {
         let folder = self.folder.path().display();
+        // Kubernetes' service names images anew on its own, some time after they are imported
+        let disabled =
+            if kubernetes { "" } else { r#""io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images""# };
         format!(
             r#"version = 2
+disabled_plugins = [{disabled}]
 root = "{folder}/root"
 state = "{folder}/state"
 [grpc]
 address = "{folder}/containerd.sock"
 [ttrpc]
 address = "{folder}/containerd.sock.ttrpc"
-[plugins."io.containerd.grpc.v1.cri"]
-stream_server_address = "127.0.0.1"
-stream_server_port = "0"
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{folder}/cni/bin"
-conf_dir = "{folder}/cni/conf"
 "#
         )
     }

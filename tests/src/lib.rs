@@ -7,6 +7,7 @@ pub mod packages;
 pub mod program;
 
 pub mod containerd;
+pub mod published;
 pub mod sshd;
 pub mod static_program;
 

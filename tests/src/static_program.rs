@@ -1,6 +1,7 @@
 //! A program that runs in an image with nothing else in it, and sleeps.
 
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::program::finish;
 
@@ -8,7 +9,12 @@ use crate::program::finish;
 ///
 /// # Panics
 /// Where the compiler that builds these tests cannot be run.
-pub fn sleeper() -> Vec<u8> {
+pub fn sleeper() -> &'static [u8] {
+    static SLEEPER: OnceLock<Vec<u8>> = OnceLock::new();
+    SLEEPER.get_or_init(compile)
+}
+
+fn compile() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("scratch folder");
     let source = folder.path().join("sleeper.rs");
     let program = folder.path().join("sleeper");

@@ -1,0 +1,118 @@
+//! Images as a publisher makes them, with signatures in a bundle and a trust directory beside it, and the agent run on a store
+//! that holds them, where there is no network.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assay_fixtures::archive::{self, LayerFile};
+use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
+use assay_fixtures::envelope::Format;
+use assay_fixtures::image::{Image, linux_here};
+use assay_fixtures::layout::Layout;
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::NodeReport;
+use tempfile::TempDir;
+
+use crate::program::{Finished, finish, verdict};
+use crate::static_program;
+
+/// A time at which the publisher's certificates are valid.
+pub const AT: &str = "2026-11-20T12:00:00Z";
+
+/// A signature that passes.
+pub const GOOD: Signature = Signature::Good(Algorithm::P256, Format::Cose);
+
+/// Images as published, with their signatures in a bundle and a trust directory beside it.
+#[derive(Debug)]
+pub struct Published {
+    agent: PathBuf,
+    folder: TempDir,
+    publisher: Publisher,
+    /// The images.
+    pub images: Layout,
+    /// Their signatures.
+    pub bundle: Layout,
+}
+
+impl Published {
+    /// Nothing yet, for that agent.
+    ///
+    /// # Panics
+    /// Where no scratch folder can be made.
+    pub fn new(agent: impl Into<PathBuf>) -> Self {
+        Self {
+            agent: agent.into(),
+            folder: tempfile::tempdir().expect("scratch folder"),
+            publisher: Publisher::new(),
+            images: Layout::new(),
+            bundle: Layout::new(),
+        }
+    }
+
+    /// Publishes an image of that name, and gives its target.
+    pub fn image(&mut self, name: &str, signatures: &[Signature]) -> Descriptor {
+        let target = Image::of_text(linux_here(), "app", name).add_to(&mut self.images);
+        self.publish(name, &target, signatures);
+        target
+    }
+
+    /// Publishes what is at `target` under that name.
+    pub fn publish(&mut self, name: &str, target: &Descriptor, signatures: &[Signature]) {
+        self.images.name(target, &reference(name));
+        for &signature in signatures {
+            let signature = self.publisher.sign(&mut self.bundle, target, signature);
+            self.bundle.list(signature);
+        }
+    }
+
+    /// Writes bundle and trust directory.
+    ///
+    /// # Panics
+    /// Where they cannot be written.
+    pub fn write(&self) {
+        self.bundle.write(&self.path("bundle")).expect("scratch folder");
+        archive::write_files(&self.path("trust"), &self.publisher.trust()).expect("scratch folder");
+    }
+
+    /// A path in the scratch folder, such as `trust` or `bundle`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the agent on `store` at [`AT`].
+    pub fn verify(&self, store: &str, more: &[&str]) -> Finished {
+        let more = [&["--at", AT], more].concat();
+        verify(&self.agent, store, &self.path("trust"), &self.path("bundle"), &more)
+    }
+}
+
+/// Runs the agent where there is no network.
+pub fn verify(agent: &Path, store: &str, trust: &Path, bundle: &Path, more: &[&str]) -> Finished {
+    let mut command = Command::new("unshare");
+    command.arg("--net").arg(agent).args(["verify", "--store", store]);
+    command.arg("--trust").arg(trust).arg("--signatures").arg(bundle).args(more);
+    finish(&mut command)
+}
+
+/// The verdict of each image, as fixtures write it.
+pub fn verdicts(report: &NodeReport) -> BTreeMap<Digest, String> {
+    report.images.iter().map(|image| (image.digest.clone(), verdict(image))).collect()
+}
+
+/// The full name of an image.
+pub fn reference(name: &str) -> String {
+    format!("registry.example.test/{name}:v1")
+}
+
+/// An image whose program runs without anything else in it.
+pub fn sleeper() -> Image {
+    let program = static_program::sleeper();
+    let file = LayerFile { path: "sleeper", mode: 0o755, content: program };
+    Image {
+        platform: linux_here(),
+        docker: false,
+        layers: vec![archive::layer(&[file])],
+        entrypoint: "/sleeper".into(),
+    }
+}
