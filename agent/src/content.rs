@@ -11,7 +11,7 @@ use assay_shared::report::{Content, ContentMode, Mismatch, Node};
 
 use crate::inventory::Image;
 use crate::parallel;
-use crate::store::{BlobError, Hashed, Store, check, fetch, hash};
+use crate::store::{BlobError, Store, fetch, verify};
 
 /// What the content of an image is.
 #[derive(Debug, Default)]
@@ -43,35 +43,34 @@ pub(crate) fn check_all(
         return images.iter().map(|_| nothing()).collect();
     }
     let walks = parallel::map(jobs, images, || (), |(), image| Walk::of(store, image, mode, node));
-    let wanted: BTreeMap<(&str, &Digest), u64> = images
+    let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = images
         .iter()
         .zip(&walks)
         .flat_map(|(image, walk)| {
-            walk.layers.iter().map(|layer| ((image.namespace.as_str(), &layer.digest), layer.size))
+            walk.layers.iter().map(|layer| ((image.namespace.as_str(), key(layer)), layer))
         })
         .collect();
     // whether a namespace has a blob is asked for each namespace; the bytes are the same in all
-    let mut distinct: HashMap<&Digest, (&str, u64)> = HashMap::new();
+    let mut distinct: HashMap<Key<'_>, (&str, &Descriptor)> = HashMap::new();
     let mut absent: HashSet<(&str, &Digest)> = HashSet::new();
-    for ((namespace, digest), size) in wanted {
-        if store.has(namespace, digest) {
-            distinct.entry(digest).or_insert((namespace, size));
+    for ((namespace, key), layer) in wanted {
+        if store.has(namespace, &layer.digest) {
+            distinct.entry(key).or_insert((namespace, layer));
         } else {
-            absent.insert((namespace, digest));
+            absent.insert((namespace, &layer.digest));
         }
     }
     // the largest first: a large one taken last would leave the other threads idle
-    let mut order: Vec<(&Digest, &str, u64)> =
-        distinct.into_iter().map(|(digest, (namespace, size))| (digest, namespace, size)).collect();
-    order.sort_unstable_by_key(|(digest, _, size)| (std::cmp::Reverse(*size), *digest));
-    let hashed = parallel::map(
+    let mut order: Vec<(&str, &Descriptor)> = distinct.into_values().collect();
+    order.sort_unstable_by_key(|(_, layer)| (std::cmp::Reverse(layer.size), &layer.digest));
+    let outcomes = parallel::map(
         jobs,
         &order,
         || vec![0; BUFFER_BYTES],
-        |buffer, (digest, namespace, _)| hash(store, namespace, digest, buffer),
+        |buffer, (namespace, layer)| verify(store, namespace, layer, buffer),
     );
-    let hashed: HashMap<&Digest, Result<Hashed, BlobError>> =
-        order.iter().map(|(digest, ..)| *digest).zip(hashed).collect();
+    let hashed: HashMap<Key<'_>, Result<(), BlobError>> =
+        order.iter().map(|(_, layer)| key(layer)).zip(outcomes).collect();
 
     let finish = |(image, walk): (&&Image, &Walk<'_>)| {
         let mut checked = Checked {
@@ -86,20 +85,22 @@ pub(crate) fn check_all(
             let outcome = if absent.contains(&(image.namespace.as_str(), &layer.digest)) {
                 Err(BlobError::Absent)
             } else {
-                hashed.get(&layer.digest).cloned().unwrap_or(Err(BlobError::Absent))
+                hashed.get(&key(layer)).cloned().unwrap_or(Err(BlobError::Absent))
             };
-            note(
-                &mut checked.content,
-                &mut checked.unjudged,
-                layer,
-                outcome.and_then(|found| check(layer, &found)),
-            );
+            note(&mut checked.content, &mut checked.unjudged, layer, outcome);
         }
         checked.content.mismatched.sort();
         checked.content.mismatched.dedup();
         checked
     };
     images.iter().zip(&walks).map(finish).collect()
+}
+
+/// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
+type Key<'d> = (&'d Digest, u64);
+
+fn key(descriptor: &Descriptor) -> Key<'_> {
+    (&descriptor.digest, descriptor.size)
 }
 
 /// Long enough to make few calls, short enough to stay in the cache between reading and hashing.

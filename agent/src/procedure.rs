@@ -1,18 +1,20 @@
 //! The two lists that the sample procedure's Linux script writes, for those who parse them today.
 //!
-//! The script names each image by its first repository digest, else by its first tag, and writes JSON with four spaces.
-//! Whatever did not pass is in `failed_signed_images`: there is no third list for what could not be judged or was skipped.
+//! The script takes the images of `crictl images -o json` in their order, names each by its first repository digest, else by
+//! its first tag, and writes JSON with four spaces. Whatever did not pass is in `failed_signed_images`: there is no third list
+//! for what could not be judged or was skipped. crictl sees the namespace `k8s.io` alone and joins images of one config;
+//! here every namespace is judged and every target is an image, so that nothing that failed is left out.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::HashSet;
 
-use assay_shared::oci::Reference;
 use assay_shared::report::{Image, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Lists<'a> {
-    failed_signed_images: BTreeSet<&'a str>,
-    passed_signed_images: BTreeSet<&'a str>,
+struct Lists {
+    failed_signed_images: Vec<String>,
+    passed_signed_images: Vec<String>,
 }
 
 /// The lists as JSON.
@@ -20,28 +22,85 @@ struct Lists<'a> {
 /// # Errors
 /// Never in practice: text can always be written as JSON.
 pub(crate) fn write(images: &[Image]) -> Result<Vec<u8>, serde_json::Error> {
-    let named = |passed| {
-        let images = images.iter().filter(move |image| (image.status == Status::Passed) == passed);
-        images.filter_map(name).collect::<BTreeSet<&str>>()
-    };
-    let failed = named(false);
+    let mut listed: Vec<(Listed, bool)> =
+        images.iter().map(|image| (Listed::of(image), image.status == Status::Passed)).collect();
+    listed.sort_by(|(one, _), (other, _)| one.order(other));
+    let mut seen = HashSet::new();
     // the same name in two namespaces must pass in both
-    let passed = named(true).difference(&failed).copied().collect();
-    let lists = Lists { failed_signed_images: failed, passed_signed_images: passed };
+    let mut of = |status| {
+        let of_status = listed.iter().filter(|(_, passed)| *passed == status);
+        of_status
+            .map(|(image, _)| image.name())
+            .filter(|name| seen.insert(*name))
+            .map(str::to_owned)
+            .collect()
+    };
+    let lists = Lists { failed_signed_images: of(false), passed_signed_images: of(true) };
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     lists.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
     Ok(bytes)
 }
 
-/// The name that the script would have chosen.
-fn name(image: &Image) -> Option<&str> {
-    let parsed = |name: &str| name.parse::<Reference>().ok();
-    let by_digest = |name: &&String| parsed(name).is_some_and(|reference| reference.digest.is_some());
-    let by_tag = |name: &&String| parsed(name).is_some_and(|reference| reference.tag.is_some());
-    let references = &image.references;
-    let chosen = references.iter().find(by_digest).or_else(|| references.iter().find(by_tag));
-    chosen.or(references.first()).map(String::as_str).or(Some(image.digest.as_str()))
+/// An image as CRI lists it.
+struct Listed {
+    digests: Vec<String>,
+    tags: Vec<String>,
+    id: String,
+}
+
+impl Listed {
+    /// Sorts an image's names into digests and tags as containerd's CRI plugin does: names with tag and digest before those
+    /// with a digest alone, then by the alphabet. A bare digest is an id.
+    fn of(image: &Image) -> Self {
+        let mut digests = Vec::new();
+        let mut tags = Vec::new();
+        let mut id = None;
+        for reference in &image.references {
+            let (name, digest) =
+                reference.split_once('@').map_or((&**reference, None), |(name, digest)| (name, Some(digest)));
+            let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+            if name.parse::<assay_shared::oci::Digest>().is_ok() {
+                id = Some(reference.clone());
+            } else if digest.is_some() {
+                digests.push((!tagged, qualified(reference)));
+            } else {
+                tags.push(if tagged {
+                    qualified(reference)
+                } else {
+                    format!("{}:latest", qualified(reference))
+                });
+            }
+        }
+        digests.sort();
+        tags.sort();
+        let id = id.unwrap_or_else(|| image.digest.to_string());
+        Self { digests: digests.into_iter().map(|(_, name)| name).collect(), tags, id }
+    }
+
+    /// The name that the script chooses.
+    fn name(&self) -> &str {
+        self.digests.first().or(self.tags.first()).unwrap_or(&self.id)
+    }
+
+    /// crictl's order: by the first tag, then by the first digest, then by id. Where one image has tags and another none, its
+    /// order depends on the ids of both and is no order; here the tagged come first.
+    fn order(&self, other: &Self) -> Ordering {
+        let key = |image: &Self| {
+            let first = |names: &[String]| (names.is_empty(), names.first().cloned());
+            (first(&image.tags), first(&image.digests), image.id.clone())
+        };
+        key(self).cmp(&key(other))
+    }
+}
+
+/// A name with its registry, which Docker Hub's may lack.
+fn qualified(name: &str) -> String {
+    match name.split_once('/') {
+        Some((registry, _)) if registry.contains(['.', ':']) || registry == "localhost" => name.to_owned(),
+        Some(_) => format!("docker.io/{name}"),
+        None => format!("docker.io/library/{name}"),
+    }
 }
 
 #[cfg(test)]
@@ -72,23 +131,58 @@ mod tests {
         }
     }
 
+    fn lists(images: &[Image]) -> (Vec<String>, Vec<String>) {
+        let value: serde_json::Value = serde_json::from_slice(&write(images).unwrap()).unwrap();
+        let of = |name: &str| serde_json::from_value(value[name].clone()).unwrap();
+        (of("failed_signed_images"), of("passed_signed_images"))
+    }
+
     #[test]
-    fn the_scripts_form_and_names() {
+    fn names_are_the_scripts() {
         let digest = Digest::sha256(b"");
-        let by_digest = format!("r.example/app@{digest}");
+        for (references, expected) in [
+            (&["r.example/b:v2", "r.example/b:v1"][..], "r.example/b:v1".to_owned()),
+            (&["a.example/b:v1", "r.example/b@D", "D"], format!("r.example/b@{digest}")),
+            (&["a.example/b@D", "r.example/b:v1@D"], format!("r.example/b:v1@{digest}")),
+            (&["library/b:v1"], "docker.io/library/b:v1".to_owned()),
+            (&["b:v1"], "docker.io/library/b:v1".to_owned()),
+            (&["localhost/b:v1"], "localhost/b:v1".to_owned()),
+            (&["r.example:5000/b"], "r.example:5000/b:latest".to_owned()),
+            (&["D"], digest.to_string()),
+            (&[], digest.to_string()),
+        ] {
+            let references: Vec<String> =
+                references.iter().map(|name| name.replace('D', digest.as_str())).collect();
+            let references: Vec<&str> = references.iter().map(String::as_str).collect();
+            assert_eq!(lists(&[image(&references, Status::Passed)]), (vec![], vec![expected]));
+        }
+    }
+
+    #[test]
+    fn the_order_is_crictls() {
+        let by_digest = |name: &str| format!("{name}@{}", Digest::sha256(b""));
+        // by the tag, though named by the digest
+        let (first, last) = (by_digest("z.example/app"), by_digest("a.example/app"));
         let images = [
-            image(&["r.example/app:v1", &by_digest, digest.as_str()], Status::Passed),
-            image(&["r.example/b:v1", "r.example/b:v2"], Status::Inconclusive),
+            image(&[&by_digest("c.example/app")], Status::Passed),
+            image(&["r.example/b:v2", &last], Status::Passed),
+            image(&["r.example/b:v1", &first], Status::Passed),
+        ];
+        assert_eq!(lists(&images).1, [first, last, by_digest("c.example/app")]);
+    }
+
+    #[test]
+    fn what_did_not_pass_failed() {
+        let images = [
+            image(&["r.example/b:v1"], Status::Inconclusive),
             image(&["r.example/c:v1"], Status::Skipped),
             image(&["r.example/d:v1"], Status::Passed),
             image(&["r.example/d:v1"], Status::Failed),
+            image(&["r.example/e:v1"], Status::Passed),
         ];
-        let text = String::from_utf8(write(&images).unwrap()).unwrap();
-        let expected = format!(
-            "{{\n    \"failed_signed_images\": [\n        \"r.example/b:v1\",\n        \"r.example/c:v1\",\n        \
-             \"r.example/d:v1\"\n    ],\n    \"passed_signed_images\": [\n        \"{by_digest}\"\n    ]\n}}"
-        );
-        assert_eq!(text, expected);
+        let expected = "{\n    \"failed_signed_images\": [\n        \"r.example/b:v1\",\n        \"r.example/c:v1\",\n        \
+             \"r.example/d:v1\"\n    ],\n    \"passed_signed_images\": [\n        \"r.example/e:v1\"\n    ]\n}";
+        assert_eq!(String::from_utf8(write(&images).unwrap()).unwrap(), expected);
         assert_eq!(
             write(&[]).unwrap(),
             b"{\n    \"failed_signed_images\": [],\n    \"passed_signed_images\": []\n}"

@@ -50,6 +50,13 @@ pub(crate) struct Parent {
     pub(crate) child: Descriptor,
 }
 
+/// An index, its bytes checked.
+#[derive(Debug)]
+struct Index {
+    descriptor: Descriptor,
+    listed: Vec<Descriptor>,
+}
+
 /// A manifest of a store that may belong to no image.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -76,8 +83,7 @@ pub(crate) struct Signatures {
     pub(crate) warnings: Vec<String>,
     /// Manifests that refer to another and cannot be run ([`is_inert`]).
     inert: HashSet<Digest>,
-    /// Indexes and what they list.
-    indexes: HashMap<Digest, Vec<Descriptor>>,
+    indexes: HashMap<Digest, Index>,
 }
 
 impl Signatures {
@@ -118,15 +124,33 @@ impl Signatures {
         self.by_subject.values().flatten()
     }
 
-    /// The indexes that list exactly this target.
-    pub(crate) fn parents_of<'a>(&'a self, target: &'a Descriptor) -> impl Iterator<Item = &'a Descriptor> {
-        let parents = self.parents.get(&target.digest).map_or(&[][..], Vec::as_slice);
-        parents.iter().filter(|parent| parent.child.same_target(target)).map(|parent| &parent.index)
+    /// The indexes that list exactly this target, and those that list such an index: each holds the digest of what it lists,
+    /// so that a signature of the outermost speaks for all. The nearest first.
+    pub(crate) fn parents_of<'a>(&'a self, target: &'a Descriptor) -> Vec<&'a Descriptor> {
+        let mut found: Vec<&Descriptor> = Vec::new();
+        let mut known = HashSet::from([(&target.digest, target.media_type.as_str())]);
+        let mut nearest = vec![target];
+        for _ in 1..limits::INDEX_DEPTH {
+            let listing = |child: &&'a Descriptor| {
+                let parents = self.parents.get(&child.digest).map_or(&[][..], Vec::as_slice);
+                let child = *child;
+                parents
+                    .iter()
+                    .filter(move |parent| parent.child.same_target(child))
+                    .map(|parent| &parent.index)
+            };
+            let above = nearest.iter().flat_map(listing);
+            let above = above.filter(|index| known.insert((&index.digest, index.media_type.as_str())));
+            nearest = above.take(limits::PARENT_INDEXES.saturating_sub(found.len())).collect();
+            found.extend(&nearest);
+        }
+        found
     }
 
     /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
     pub(crate) fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
-        self.indexes.get(&target.digest).map_or(&[], Vec::as_slice)
+        let index = self.indexes.get(&target.digest).filter(|index| index.descriptor.same_target(target));
+        index.map_or(&[], |index| &index.listed)
     }
 
     /// Whether a record names a signature or another referrer, or a listing of such under a fallback tag, and so no image.
@@ -138,7 +162,7 @@ impl Signatures {
 
     /// Whether this is an index that lists nothing but referrers.
     pub(crate) fn lists_referrers(&self, index: &Digest) -> bool {
-        self.indexes.get(index).is_some_and(|listed| {
+        self.indexes.get(index).is_some_and(|Index { listed, .. }| {
             !listed.is_empty() && listed.iter().all(|entry| self.inert.contains(&entry.digest))
         })
     }
@@ -293,7 +317,11 @@ impl Search<'_, '_> {
             platform: child.platform.clone(),
             ..Descriptor::new(&child.media_type, child.digest.clone(), child.size)
         });
-        self.signatures.indexes.entry(descriptor.digest.clone()).or_insert_with(|| listed.collect());
+        let listed = listed.collect();
+        self.signatures
+            .indexes
+            .entry(descriptor.digest.clone())
+            .or_insert_with(|| Index { descriptor: index, listed });
     }
 
     fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {

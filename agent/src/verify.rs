@@ -47,6 +47,26 @@ impl Judgement {
     pub(crate) fn failed(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(Status::Failed, Some(reason), Some(message.into()))
     }
+
+    /// The same, its message saying what it is of.
+    fn of(mut self, what: String) -> Self {
+        self.message = Some(match self.message {
+            Some(message) => format!("{what}: {message}"),
+            None => what,
+        });
+        self
+    }
+
+    /// The judgement of an image without a signature, where what was accepted in place of one does not pass either. Whatever
+    /// is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the image.
+    fn for_want_of(self, other: Self) -> Self {
+        let message = [self.message, other.message].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let (status, reason) = match other.status {
+            Status::Inconclusive => (other.status, other.reason),
+            _ => (self.status, self.reason),
+        };
+        Self { status, reason, message: Some(message), hint: other.hint.or(self.hint), ..self }
+    }
 }
 
 impl Judge<'_> {
@@ -92,16 +112,20 @@ impl Judge<'_> {
         if own.reason != Some(Reason::NoSignature) {
             return own;
         }
+        own.hint = Some(self.hint(target));
         for via in self.accept {
-            let accepted = match via {
+            let other = match via {
                 Via::ParentIndex => self.by_parent(target, statements),
                 Via::PlatformManifest => self.by_platforms(image, statements),
             };
-            if let Some(accepted) = accepted {
-                return Judgement { via: Some(*via), ..accepted };
+            match other {
+                Some(other) if other.status == Status::Passed => {
+                    return Judgement { via: Some(*via), ..other };
+                }
+                Some(other) => own = own.for_want_of(other),
+                None => {}
             }
         }
-        own.hint = Some(self.hint(target));
         own
     }
 
@@ -218,48 +242,62 @@ impl Judge<'_> {
         self.verifier.verify(&envelope.media_type, &bytes, target, statement)
     }
 
-    /// Whether a signed index lists the image. That it lists it was found in bytes that match the index's digest.
+    /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there are
+    /// none. That they list it was found in bytes that match their digests.
     fn by_parent(&self, target: &Descriptor, statements: &[&Statement]) -> Option<Judgement> {
-        self.signatures.parents_of(target).find_map(|parent| {
+        let mut first = None;
+        for parent in self.signatures.parents_of(target).into_iter().filter(|parent| self.is_signed(parent)) {
             let mut judgement = self.under_all(parent, statements);
-            judgement.message = Some(format!("the index {} is signed and lists the image", parent.digest));
-            (judgement.status == Status::Passed).then_some(judgement)
-        })
+            if judgement.status == Status::Passed {
+                judgement.message =
+                    Some(format!("the index {}, which lists the image, is signed", parent.digest));
+                return Some(judgement);
+            }
+            first.get_or_insert(judgement.of(format!("the index {}, which lists the image", parent.digest)));
+        }
+        first
     }
 
-    /// Whether every manifest that the image, an index, lists and the store has is signed, and there is one.
+    /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one does
+    /// not. None where there is none.
     fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
         let store = self.sources.first()?.store;
-        let there: Vec<&Descriptor> = self
-            .signatures
-            .listed_by(&image.target)
-            .iter()
-            .filter(|entry| !is_attestation(entry) && store.has(&image.namespace, &entry.digest))
-            .collect();
+        let is_there =
+            |entry: &&Descriptor| !is_attestation(entry) && store.has(&image.namespace, &entry.digest);
         let mut signatures = Vec::new();
-        for manifest in &there {
-            let judgement = self.under_all(manifest, statements);
-            if judgement.status != Status::Passed {
-                return None;
+        let mut worst: Option<Judgement> = None;
+        let mut count = 0_usize;
+        for manifest in self.signatures.listed_by(&image.target).iter().filter(is_there) {
+            let mut judgement = self.under_all(manifest, statements);
+            signatures.append(&mut judgement.signatures);
+            count += 1;
+            if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
+                worst = Some(judgement.of(format!("the platform manifest {}", manifest.digest)));
             }
-            signatures.extend(judgement.signatures);
         }
-        let message = format!("all {} platform manifests in the store are signed", there.len());
-        let judgement = Judgement { signatures, ..Judgement::new(Status::Passed, None, Some(message)) };
-        (!there.is_empty()).then_some(judgement)
+        let mut worst = worst?;
+        if worst.status == Status::Passed {
+            worst.message = Some(format!("all {count} platform manifests in the store are signed"));
+            worst.signatures = signatures;
+        }
+        Some(worst)
+    }
+
+    fn is_signed(&self, descriptor: &Descriptor) -> bool {
+        self.signatures.of(descriptor).next().is_some()
     }
 
     /// What to do about an image without a signature.
     fn hint(&self, target: &Descriptor) -> String {
-        let signed = |descriptor: &Descriptor| self.signatures.of(descriptor).next().is_some();
-        if let Some(parent) = self.signatures.parents_of(target).find(|parent| signed(parent)) {
+        let parents = self.signatures.parents_of(target);
+        if let Some(parent) = parents.into_iter().find(|parent| self.is_signed(parent)) {
             return format!(
                 "the index {}, which lists the image, has a signature: --accept parent-index judges the image by it",
                 parent.digest
             );
         }
         let listed = self.signatures.listed_by(target);
-        match listed.iter().filter(|entry| signed(entry)).count() {
+        match listed.iter().filter(|entry| self.is_signed(entry)).count() {
             0 => {
                 "carry the image's signature in a bundle (--signatures), or have the image signed".to_owned()
             }

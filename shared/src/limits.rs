@@ -17,6 +17,9 @@ pub const INDEX_DEPTH: usize = 8;
 /// Entries that are followed of one index or manifest; the largest public multi-platform index has some 40.
 pub const INDEX_ENTRIES: usize = 20_000;
 
+/// Indexes that are looked at above one image: the same manifest is listed by an index or two of each release.
+pub const PARENT_INDEXES: usize = 1_000;
+
 /// Signatures that are tried for one image, as notation's default `--max-signatures`.
 pub const SIGNATURES_PER_IMAGE: usize = 100;
 

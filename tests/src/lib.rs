@@ -14,3 +14,4 @@ pub mod static_program;
 pub mod conformance;
 pub mod demo_site;
 pub mod interop;
+pub mod vector;

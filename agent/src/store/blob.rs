@@ -61,10 +61,20 @@ pub(crate) fn fetch(
     if descriptor.size > limit {
         return Err(BlobError::TooLarge { limit });
     }
-    let bytes = read_unchecked(store, namespace, &descriptor.digest, limit)?;
+    let blob = store.open(namespace, &descriptor.digest)?;
+    let stream = match blob.content {
+        BlobContent::Stream(stream) => stream,
+        // an archive that was streamed keeps what is small or looks like a manifest or an envelope
+        BlobContent::Hashed(found) => {
+            compare(descriptor, &found, blob.size)?;
+            return Err(BlobError::TooLarge { limit });
+        }
+    };
+    same_size(descriptor.size, blob.size)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
+    stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes)?;
     let found = descriptor.digest.algorithm().digest(&bytes);
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    check(descriptor, &Hashed { digest: found, size })?;
+    compare(descriptor, &found, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
     Ok(bytes)
 }
 
@@ -80,8 +90,9 @@ pub(crate) fn read_unchecked(
 ) -> Result<Vec<u8>, BlobError> {
     let blob = store.open(namespace, digest)?;
     match blob.content {
-        // an archive that was streamed keeps what is small or looks like a manifest or an envelope
-        BlobContent::Hashed(found) if found != *digest => Err(mismatch(&found, blob.size)),
+        BlobContent::Hashed(found) if found != *digest => {
+            Err(BlobError::Mismatch { found: found.to_string() })
+        }
         BlobContent::Hashed(_) => Err(BlobError::TooLarge { limit }),
         _ if blob.size > limit => Err(BlobError::TooLarge { limit }),
         BlobContent::Stream(stream) => {
@@ -93,49 +104,53 @@ pub(crate) fn read_unchecked(
     }
 }
 
-/// What a blob of any size hashes to, read in pieces of `buffer`'s length.
+/// Whether a blob of any size is what `descriptor` says, read in pieces of `buffer`'s length. A blob of another size is not
+/// read at all, and none is read further than one byte past its size: one that grows has an end all the same.
 ///
 /// # Errors
-/// [`BlobError::Absent`] or [`BlobError::Unreadable`].
-pub(crate) fn hash(
+/// [`BlobError`] where it is not, or where it cannot be read.
+pub(crate) fn verify(
     store: &dyn Store,
     namespace: &str,
-    digest: &Digest,
+    descriptor: &Descriptor,
     buffer: &mut [u8],
-) -> Result<Hashed, BlobError> {
-    let blob = store.open(namespace, digest)?;
-    match blob.content {
-        BlobContent::Hashed(digest) => Ok(Hashed { digest, size: blob.size }),
-        BlobContent::Stream(mut stream) => {
-            let mut hasher = digest.algorithm().hasher();
-            let mut size = 0_u64;
-            loop {
-                match stream.read(buffer) {
-                    Ok(0) => return Ok(Hashed { digest: hasher.finish(), size }),
-                    Ok(read) => {
-                        hasher.update(&buffer[..read]);
-                        size = size.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error.into()),
-                }
+) -> Result<(), BlobError> {
+    let blob = store.open(namespace, &descriptor.digest)?;
+    let stream = match blob.content {
+        BlobContent::Stream(stream) => stream,
+        BlobContent::Hashed(found) => return compare(descriptor, &found, blob.size),
+    };
+    same_size(descriptor.size, blob.size)?;
+    let mut stream = stream.take(descriptor.size.saturating_add(1));
+    let mut hasher = descriptor.digest.algorithm().hasher();
+    let mut size = 0_u64;
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => return compare(descriptor, &hasher.finish(), size),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                size = size.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Whether a blob is what `descriptor` says.
-///
-/// # Errors
-/// [`BlobError::Mismatch`] with what it is instead.
-pub(crate) fn check(descriptor: &Descriptor, found: &Hashed) -> Result<(), BlobError> {
-    if found.digest == descriptor.digest && found.size == descriptor.size {
-        Ok(())
-    } else {
-        Err(mismatch(&found.digest, found.size))
-    }
+fn compare(descriptor: &Descriptor, digest: &Digest, size: u64) -> Result<(), BlobError> {
+    same_size(descriptor.size, size)?;
+    if *digest == descriptor.digest { Ok(()) } else { Err(BlobError::Mismatch { found: digest.to_string() }) }
 }
 
-fn mismatch(digest: &Digest, size: u64) -> BlobError {
-    BlobError::Mismatch { found: format!("{digest}, {size} bytes") }
+/// Said in the same words however much of a blob was read: a store may know its size beforehand or not.
+fn same_size(expected: u64, found: u64) -> Result<(), BlobError> {
+    match found.cmp(&expected) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => {
+            Err(BlobError::Mismatch { found: format!("{found} bytes instead of {expected}") })
+        }
+        std::cmp::Ordering::Greater => {
+            Err(BlobError::Mismatch { found: format!("more than {expected} bytes") })
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Image stores: what they list, and blobs by digest.
 //!
 //! In: an address or a path. Out: a [`Listing`] taken once, and [`Blob`]s that nobody believes before they are hashed
-//! ([`fetch`], [`hash`]). A store never decides anything; what it cannot read it says.
+//! ([`fetch`], [`verify`]). A store never decides anything; what it cannot read it says.
 
 mod blob;
 mod catalogue;
@@ -14,7 +14,7 @@ pub(crate) mod root;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Unreadable};
 
-pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, check, fetch, hash, read_unchecked};
+pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 
 use crate::config::{Place, StorePlan};
 use containerd::{Containerd, ContainerdError};
@@ -29,7 +29,8 @@ pub(crate) trait Store: Sync {
     /// The blob of that digest as `namespace` sees it.
     ///
     /// # Errors
-    /// [`BlobError::Absent`] where the store does not have it, [`BlobError::Unreadable`] where it cannot be read.
+    /// [`BlobError::Absent`] where the store does not list it, [`BlobError::Unreadable`] where it does and its bytes are not
+    /// to be had: gone since, or no file.
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError>;
 
     /// Whether `namespace` has the blob, as far as can be told without reading it.
