@@ -29,7 +29,7 @@ pub(crate) struct Cost {
 pub(crate) fn run(command: &Command) -> Cost {
     let own = std::env::current_exe().expect("the path of this program");
     let mut copy = Command::new(own);
-    copy.arg(CHILD).arg(command.get_program()).args(command.get_args()).stderr(Stdio::inherit());
+    copy.arg(CHILD).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             copy.env(name, value);
@@ -38,7 +38,9 @@ pub(crate) fn run(command: &Command) -> Cost {
     let output = copy.output().expect("this program starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    let [wall, cpu, peak] = numbers[..] else { panic!("{command:?}: {text}") };
+    let [wall, cpu, peak] = numbers[..] else {
+        panic!("{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr))
+    };
     Cost { wall: Duration::from_micros(wall), cpu: Duration::from_micros(cpu), peak }
 }
 
