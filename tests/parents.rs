@@ -7,7 +7,7 @@ use assay_shared::oci::{Descriptor, media_type};
 use assay_shared::report::Via;
 use assay_tests::program::verdict;
 use assay_tests::vector::{GOOD, NAME, Vector};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const ACCEPT_PARENT: [&str; 2] = ["--accept", "parent-index"];
 const ACCEPT_PLATFORMS: [&str; 2] = ["--accept", "platform-manifest"];
@@ -95,8 +95,8 @@ fn one_of_two_platform_manifests_is_signed() {
 fn an_index_of_indexes_speaks_for_all_of_them() {
     let nested = |signed: usize| {
         let (mut vector, index, [manifest, _]) = Vector::of_index();
-        let middle = vector.store.add_index(false, &[index.clone()]);
-        let outer = vector.store.add_index(true, &[middle.clone()]);
+        let middle = vector.store.add_index(false, std::slice::from_ref(&index));
+        let outer = vector.store.add_index(true, std::slice::from_ref(&middle));
         vector.store.name(&manifest, NAME);
         for index in [&index, &middle, &outer] {
             vector.carry(index);

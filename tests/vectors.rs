@@ -5,20 +5,18 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 
 use assay_fixtures::archive;
-use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
+use assay_fixtures::demo::publisher::{Algorithm, Signature};
 use assay_fixtures::envelope::{Format, Signing};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Manifest, media_type};
-use assay_shared::report::Via;
 use assay_tests::program::{self, verdict};
 use assay_tests::vector::{AT, GOOD, NAME, Vector, verify};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use serde_json::{Value, json};
+use serde_json::json;
 
 // Signature manifests: notary.md §1.3. Microsoft uses the form with artifactType, which notation 1.3.2 overlooks in layouts.
 

@@ -55,7 +55,7 @@ pub(crate) fn measure(agent: &Path, work: &Path, table: &mut Table) {
         }
         match &notation {
             None => {
-                table.not_run(&format!("{count} images, against notation"), "no notation; NOTATION names it")
+                table.not_run(&format!("{count} images, against notation"), "no notation; NOTATION names it");
             }
             Some(notation) => against(notation, &folder, &targets, cost, table),
         }
