@@ -5,6 +5,7 @@
 
 mod blob;
 mod catalogue;
+#[cfg(feature = "containerd")]
 pub(crate) mod containerd;
 mod directory;
 mod file;
@@ -17,6 +18,7 @@ use assay_shared::report::{ContainerUse, Unreadable};
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 
 use crate::config::{Place, StorePlan};
+#[cfg(feature = "containerd")]
 use containerd::{Containerd, ContainerdError};
 use layout::{Layout, LayoutError, Reading};
 use root::{Root, RootError};
@@ -106,7 +108,10 @@ pub(crate) struct Snapshot {
 /// [`StoreError`] where nothing at all can be learned from it; parts that cannot be read are in the [`Listing`].
 pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
     Ok(match &plan.place {
+        #[cfg(feature = "containerd")]
         Place::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
+        #[cfg(not(feature = "containerd"))]
+        Place::Containerd { .. } => return Err(StoreError::NoContainerd),
         Place::Root { path } => Box::new(Root::open(path, &plan.namespaces)?),
         Place::Layout { path } => Box::new(Layout::open(path, reading)?),
     })
@@ -116,8 +121,13 @@ pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>,
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// containerd does not answer as it should.
+    #[cfg(feature = "containerd")]
     #[error(transparent)]
     Containerd(#[from] ContainerdError),
+    /// This build has no client.
+    #[cfg(not(feature = "containerd"))]
+    #[error("this build of the program does not speak to containerd")]
+    NoContainerd,
     /// The path is no containerd root that can be read.
     #[error(transparent)]
     Root(#[from] RootError),
