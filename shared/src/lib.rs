@@ -45,3 +45,6 @@ pub mod codes;
 pub mod report;
 
 pub mod bundle;
+
+pub mod evidence;
+pub mod statement;

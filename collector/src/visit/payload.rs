@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use assay_shared::dsse::{KeyError, VerifyingKey};
 use assay_shared::report::{SentFile, SiteInputs};
 
 use super::archive::{self, Archive, ArchiveError};
@@ -53,6 +54,14 @@ pub enum PayloadError {
         /// The trust directory.
         path: PathBuf,
     },
+    /// A file among the public keys is none.
+    #[error("{}: {source}; only public keys belong there, and nothing was sent", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
     /// The trust directory is larger than any real one.
     #[error("{}: a trust directory of more than {TRUST_BYTES} bytes", path.display())]
     TrustTooLarge {
@@ -66,7 +75,10 @@ const TRUST_BYTES: u64 = 256 << 20;
 
 /// What the agent reads of a trust directory.
 const TRUST_FILES: [&str; 2] = ["trustpolicy.json", "trustpolicy.oci.json"];
-const TRUST_FOLDERS: [&str; 2] = ["truststore", "crls"];
+const TRUST_FOLDERS: [&str; 3] = ["truststore", "crls", KEYS];
+
+/// The site's public keys, which vouch for its bundles.
+const KEYS: &str = "keys";
 
 impl Payload {
     /// Reads, hashes and packs.
@@ -214,6 +226,9 @@ fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
         if size > TRUST_BYTES {
             return Err(PayloadError::TrustTooLarge { path: trust.to_owned() });
         }
+        if name.starts_with(KEYS) {
+            VerifyingKey::read(&bytes).map_err(|source| PayloadError::Key { path, source })?;
+        }
         let mut input = Input::default();
         input.bytes(bytes);
         files.push((name, input));
@@ -281,6 +296,7 @@ mod tests {
             "trustpolicy.json",
             "truststore/x509/ca/site/root.crt",
             "crls/a.crl",
+            "keys/site.pub",
             "signingkeys.json",
             "localkeys/site.key",
         ] {
@@ -288,8 +304,15 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();
         }
+        // what is no public key may be a private one
+        assert!(matches!(read_trust(trust.path()), Err(PayloadError::Key { .. })));
+        let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPuVMm+qc+jemYFCkmuCFgLfxIR+AwxCOTGnf8tIccjD\n";
+        std::fs::write(trust.path().join("keys/site.pub"), public).unwrap();
         let names: Vec<_> = read_trust(trust.path()).unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["crls/a.crl", "trustpolicy.json", "truststore/x509/ca/site/root.crt"]);
+        assert_eq!(
+            names,
+            ["crls/a.crl", "keys/site.pub", "trustpolicy.json", "truststore/x509/ca/site/root.crt"]
+        );
         std::fs::remove_file(trust.path().join("trustpolicy.json")).unwrap();
         assert!(matches!(read_trust(trust.path()), Err(PayloadError::NoTrustPolicy { .. })));
         assert!(matches!(

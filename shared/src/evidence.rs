@@ -1,0 +1,132 @@
+//! `evidence.json`, `assay/evidence/v1`: what a pack of evidence holds, and which file is what.
+//!
+//! In: the bytes of the document. Out: its types. The document names every other file of the pack with its digest, so that one
+//! DSSE envelope over it ([`SIGNATURE`]) is over all of them, as in a bundle ([`crate::bundle`]). Refused are documents
+//! that two readers could understand differently, and names that lead out of the pack.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{CarriedFile, Tool, is_plain_path};
+use crate::json;
+use crate::limits;
+
+/// The value of [`EvidenceManifest::schema`].
+pub const EVIDENCE_SCHEMA: &str = "assay/evidence/v1";
+
+/// The document's name in a pack.
+pub const DOCUMENT: &str = "evidence.json";
+
+/// The name of the DSSE envelope over the document. It and the document are the two files that the document does not list.
+pub const SIGNATURE: &str = "evidence.json.dsse";
+
+/// The type of the envelope's payload, which is the document byte for byte.
+pub const PAYLOAD_TYPE: &str = "application/vnd.assay.evidence.v1+json";
+
+/// The site report, its node reports taken out: they are files of their own, unchanged.
+pub const SITE: &str = "site.json";
+
+/// The trust directory, as one archive: the very bytes whose digest the site report names.
+pub const TRUST: &str = "trust.tar";
+
+/// What a pack holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceManifest {
+    /// [`EVIDENCE_SCHEMA`]
+    pub schema: String,
+    /// What made it.
+    pub tool: Tool,
+    /// The run that it is of.
+    pub run: String,
+    /// The bundles as they were sent to the nodes, in the order given.
+    pub bundles: Vec<String>,
+    /// The nodes that were verified, sorted by name.
+    pub nodes: Vec<EvidenceNode>,
+    /// Every other file of the pack, sorted by path.
+    pub files: Vec<CarriedFile>,
+}
+
+/// A node's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceNode {
+    /// The node's name in the site report.
+    pub name: String,
+    /// Its report, as the run wrote it.
+    pub report: String,
+    /// The envelope of the statement about it ([`crate::statement`]).
+    pub statement: String,
+}
+
+impl EvidenceManifest {
+    /// Reads the document.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] where it is none, is of another version, or says what no pack can be.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
+            return Err(EvidenceError::TooLarge { bytes: bytes.len() });
+        }
+        let value = json::Value::parse(bytes)
+            .map_err(|error| EvidenceError::Malformed { line: error.line, column: error.column })?;
+        let schema =
+            value.as_object().and_then(|members| members.get("schema")).and_then(json::Value::as_text);
+        if schema != Some(EVIDENCE_SCHEMA) {
+            return Err(EvidenceError::Schema { schema: schema.unwrap_or_default().to_string() });
+        }
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|error| EvidenceError::Malformed { line: error.line(), column: error.column() })?;
+        let mut paths = manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles);
+        // names of nodes are written with % and hex where they have other letters
+        let is_listed = |path: &str| {
+            is_plain_path(&path.replace('%', "_")) && ![DOCUMENT, SIGNATURE].contains(&path)
+        };
+        match paths.find(|path| !is_listed(path)) {
+            Some(path) => Err(EvidenceError::Path { path: path.clone() }),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The document's bytes.
+    ///
+    /// # Errors
+    /// None in practice: there are no maps in it.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// Why bytes are no `evidence.json`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// Longer than [`limits::BUNDLE_DOCUMENT_BYTES`].
+    #[error("{bytes} bytes are too many")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not the JSON of such a document, or a member comes twice.
+    #[error("malformed (line {line}, column {column})")]
+    Malformed {
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where in that line, counted from 1.
+        column: usize,
+    },
+    /// Another document, or one of a later version.
+    #[error("its schema is {schema:?} and not {EVIDENCE_SCHEMA}")]
+    Schema {
+        /// What it says.
+        schema: String,
+    },
+    /// A path that leads out of the pack.
+    #[error("it lists {path:?}, which is no path in a pack")]
+    Path {
+        /// The path.
+        path: String,
+    },
+}
