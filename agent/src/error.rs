@@ -2,12 +2,12 @@
 
 use assay_shared::report::ExitCode;
 
+use crate::bundle::BundleFault;
 use crate::config::ConfigError;
 use crate::inspect::InspectError;
 use crate::inventory::UnknownImage;
 use crate::report::OutputError;
 use crate::store::StoreError;
-use crate::store::layout::LayoutError;
 use crate::trust::TrustError;
 
 /// Why a run ended early.
@@ -18,7 +18,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error("bundle: {0}")]
-    Bundle(#[source] LayoutError),
+    Bundle(#[from] BundleFault),
     #[error(transparent)]
     UnknownImage(#[from] UnknownImage),
     #[error(transparent)]

@@ -4,6 +4,7 @@
 //! store's records become images; signatures are looked for in store and bundles; each image's signatures are judged and its
 //! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
 
+mod bundle;
 mod cli;
 mod config;
 mod content;
@@ -29,6 +30,7 @@ use assay_shared::report::{
 use assay_shared::verify::Verifier;
 use clap::Parser as _;
 
+use bundle::{Bundle, BundleFault, Lock};
 use cli::{Cli, TextOrJson, VerifyFormat};
 use config::{Plan, VerifyPlan};
 use error::Error;
@@ -36,7 +38,7 @@ use inventory::{Image, Inventory};
 use report::Sink;
 use signatures::{Signatures, Source};
 use store::Store;
-use store::layout::{Layout, Reading};
+use store::layout::Reading;
 use verify::{Judge, Judgement};
 
 /// Runs the program with these arguments, the first of which is its name.
@@ -67,13 +69,12 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
 
 fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
-    let trust = trust::read(&plan.trust)?;
-    let bundles = plan
-        .bundles
-        .iter()
-        .map(|path| Layout::open(path, Reading::Manifests))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Error::Bundle)?;
+    let mut trust = trust::read(&plan.trust)?;
+    let bundles =
+        plan.bundles.iter().map(|path| Bundle::open(path, &trust.keys)).collect::<Result<Vec<_>, _>>()?;
+    for bundle in &bundles {
+        bundle.add_evidence(&mut trust.evidence, &mut trust.warnings);
+    }
     let reading = if plan.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
     let store = match store::open(&plan.store, reading) {
         Ok(store) => store,
@@ -82,10 +83,9 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
 
     let mut sources = vec![Source { store: &*store, name: "store".to_owned() }];
     sources.extend(
-        plan.bundles
+        bundles
             .iter()
-            .zip(&bundles)
-            .map(|(path, bundle)| Source { store: bundle, name: path.display().to_string() }),
+            .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() }),
     );
     let signatures = Signatures::collect(&sources);
     let mut inventory = Inventory::new(store.listing(), |record| signatures.is_referrer(record));
@@ -93,11 +93,13 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
 
     let verifier =
         Verifier { trust_store: &trust.store, evidence: &trust.evidence, at: plan.clock.verified_at };
+    let lock = Lock::new(&bundles);
     let judge = Judge {
         policy: &trust.policy,
         verifier,
         sources: &sources,
         signatures: &signatures,
+        lock: &lock,
         accept: &plan.accept,
     };
     let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
@@ -168,13 +170,13 @@ fn without_store(plan: &VerifyPlan, trust: &trust::Trust, sink: Sink, why: &str)
     Ok(report.verdict())
 }
 
-fn bundle_inputs(bundles: &[Layout], signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
+fn bundle_inputs(bundles: &[Bundle], signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
     let inputs = bundles.iter().enumerate().map(|(number, bundle)| {
-        let sha256 = bundle.digest()?.hex().to_owned();
+        let sha256 = bundle.layout.digest().map_err(BundleFault::from)?.hex().to_owned();
         // the first source is the store
         Ok(BundleInput { sha256, signatures: signatures.counts.get(number + 1).copied().unwrap_or(0) })
     });
-    inputs.collect::<Result<_, _>>().map_err(Error::Bundle)
+    inputs.collect()
 }
 
 fn write(plan: &VerifyPlan, sink: Sink, report: &NodeReport) -> Result<(), Error> {

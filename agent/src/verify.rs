@@ -12,6 +12,7 @@ use assay_shared::report::{Check, CheckResult, Checks, Reason, Signature, Status
 use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_shared::verify::{SignatureVerdict, Verifier};
 
+use crate::bundle::Lock;
 use crate::content::is_attestation;
 use crate::inventory::Image;
 use crate::signatures::{Candidate, Signatures, Source};
@@ -23,6 +24,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) verifier: Verifier<'a>,
     pub(crate) sources: &'a [Source<'a>],
     pub(crate) signatures: &'a Signatures,
+    pub(crate) lock: &'a Lock,
     pub(crate) accept: &'a BTreeSet<Via>,
 }
 
@@ -98,7 +100,7 @@ impl Judge<'_> {
         let mut judgement = if judged.is_empty() {
             Judgement::new(Status::Skipped, None, Some("the trust policy says level skip".into()))
         } else {
-            self.by_signatures(image, &judged)
+            self.as_locked(image, self.by_signatures(image, &judged))
         };
         judgement.policy = Some(names);
         judgement
@@ -127,6 +129,26 @@ impl Judge<'_> {
             }
         }
         own
+    }
+
+    /// A name that a bundle locks to another digest fails the image, whoever signed it: an old image with a good signature must not
+    /// stand where a new one belongs.
+    fn as_locked(&self, image: &Image, judgement: Judgement) -> Judgement {
+        let target = &image.target;
+        let lists_target = |digest: &Digest| {
+            self.accept.contains(&Via::ParentIndex)
+                && self.signatures.parents_of(target).any(|parent| parent.digest == *digest)
+        };
+        let is_right = |digest: &Digest| *digest == target.digest || lists_target(digest);
+        let Some((name, locked)) = self.lock.broken(&image.references, is_right) else { return judgement };
+        let message = format!("{name} is locked to {locked} and is {} here", target.digest);
+        Judgement {
+            status: Status::Failed,
+            reason: Some(Reason::WrongDigest),
+            message: Some(message),
+            hint: Some("pull the image that the bundle was made for, or make a bundle for this one".into()),
+            ..judgement
+        }
     }
 
     /// The worst of the verdicts under each statement, all signatures listed.

@@ -11,6 +11,8 @@ pub mod config;
 pub mod nodes;
 pub mod waivers;
 
+pub mod bundle;
+
 pub mod fleet;
 pub mod journal;
 pub mod ssh;
@@ -25,6 +27,7 @@ pub mod report;
 mod clock;
 mod console;
 mod random;
+mod scratch;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

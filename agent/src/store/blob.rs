@@ -26,6 +26,13 @@ pub(crate) struct Hashed {
     pub(crate) size: u64,
 }
 
+impl Hashed {
+    /// The digest and size of `bytes`.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { digest: Digest::sha256(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) }
+    }
+}
+
 /// Why the bytes of a blob are not to be had or not to be believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BlobError {

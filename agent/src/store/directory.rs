@@ -30,6 +30,11 @@ impl Directory {
         Ok(Self { root, blobs })
     }
 
+    /// Where it is, without links.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Opens a regular file by its path in the layout.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! place of SSH; the agent, the visits and the reports are the real ones.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use assay_shared::report::{ExitCode, Outcome, SiteReport};
 
@@ -12,6 +12,7 @@ use crate::fleet::{Log, Pace, Progress, Verbosity, Visits};
 use crate::journal::Journal;
 use crate::nodes::Site;
 use crate::output::{Output, OutputError};
+use crate::scratch::Scratch;
 use crate::ssh::Local;
 use crate::visit::{self, Payload, Plan};
 use crate::{cli, clock, config, console, random};
@@ -24,10 +25,11 @@ const SITE: &[u8] = include_bytes!("../../../fixtures/demo/site.tar");
 /// # Errors
 /// [`CommandError`]
 pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
-    let scratch = Scratch::new()?;
-    let site = DemoSite::unpack(SITE, &scratch.0)?;
+    let scratch =
+        Scratch::new().map_err(|source| CommandError::System { what: "making a scratch folder", source })?;
+    let site = DemoSite::unpack(SITE, scratch.path())?;
     let agents = config::agents(&options.agents)?;
-    let payload = Payload::new(&agents, &scratch.0.join("trust"), &[scratch.0.join("bundle")])
+    let payload = Payload::new(&agents, &scratch.path().join("trust"), &[scratch.path().join("bundle")])
         .map_err(config::ConfigError::from)?;
     let plan = Plan {
         run_id: random::run_id(clock::now()),
@@ -128,29 +130,6 @@ fn differences(report: &SiteReport, expected: &Expected) -> Vec<String> {
     differences
 }
 
-/// A private folder that goes when it is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, CommandError> {
-        let path = std::env::temp_dir().join(format!("assay-demo-{}", random::hex(8)));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&path)
-            .map_err(|source| CommandError::System { what: "making a scratch folder", source })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It is in the folder for such things; what cannot be removed goes with them.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +137,7 @@ mod tests {
     #[test]
     fn the_embedded_site_is_whole() {
         let scratch = Scratch::new().unwrap();
-        let site = DemoSite::unpack(SITE, &scratch.0).unwrap();
+        let site = DemoSite::unpack(SITE, scratch.path()).unwrap();
         let names: Vec<_> = site.site.nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names.len(), 3);
         assert_eq!(names, site.expected.keys().map(String::as_str).collect::<Vec<_>>());
@@ -167,7 +146,7 @@ mod tests {
             assert!(Path::new(store).join("oci-layout").is_file(), "{store}");
             assert!(!node.sudo);
         }
-        let folder = scratch.0.clone();
+        let folder = scratch.path().to_owned();
         drop(scratch);
         assert!(!folder.exists());
     }

@@ -5,8 +5,8 @@
 //! Links, devices, sparse members and members that come twice are refused: two readers could understand them differently.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -25,6 +25,10 @@ pub(super) struct Archive {
     file: File,
     pub(super) oci_layout: Option<Vec<u8>>,
     pub(super) index: Option<Vec<u8>>,
+    /// What a bundle has beside its layout, by path.
+    pub(super) beside: BTreeMap<String, Vec<u8>>,
+    /// Members that are no part of a bundle, by path.
+    pub(super) others: Vec<String>,
     blobs: HashMap<Digest, Member>,
 }
 
@@ -48,7 +52,7 @@ impl Archive {
     pub(super) fn open(file: File, packing: Packing, reading: Reading) -> Result<Self, ArchiveError> {
         let length = file.metadata()?.len();
         let reader = file.try_clone()?;
-        let mut scan = Scan::new(reading);
+        let mut scan = Scan { reading, ..Scan::default() };
         match packing {
             Packing::Tar => {
                 let metered = Metered::new(reader);
@@ -59,7 +63,13 @@ impl Archive {
             Packing::Gzip => scan.stream(MultiGzDecoder::new(BufReader::new(reader)), length)?,
             Packing::Zstd => scan.stream(Zstd::new(BufReader::new(reader)), length)?,
         }
-        Ok(Self { file, oci_layout: scan.oci_layout, index: scan.index, blobs: scan.blobs })
+        let Scan { oci_layout, index, beside, others, blobs, .. } = scan;
+        Ok(Self { file, oci_layout, index, beside, others, blobs })
+    }
+
+    /// The digests of the blobs that are there.
+    pub(super) fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.blobs.keys()
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Blob<'_>, BlobError> {
@@ -83,20 +93,19 @@ impl Archive {
 }
 
 /// What is found while the archive is read through.
+#[derive(Default)]
 struct Scan {
     reading: Reading,
     members: usize,
     kept: u64,
     oci_layout: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
+    beside: BTreeMap<String, Vec<u8>>,
+    others: Vec<String>,
     blobs: HashMap<Digest, Member>,
 }
 
 impl Scan {
-    fn new(reading: Reading) -> Self {
-        Self { reading, members: 0, kept: 0, oci_layout: None, index: None, blobs: HashMap::new() }
-    }
-
     /// A tar that can be read anywhere: notes where the blobs are.
     fn plain<R: Read>(
         &mut self,
@@ -105,7 +114,7 @@ impl Scan {
         length: u64,
     ) -> Result<(), ArchiveError> {
         while let Some(mut entry) = self.next(&mut entries, meter)? {
-            let Some(name) = Name::of(&entry.path_bytes()) else { continue };
+            let Some(name) = self.name(&entry) else { continue };
             regular(&entry, &name)?;
             let (offset, size) = (entry.raw_file_position(), entry.size());
             if offset.checked_add(size).is_none_or(|end| end > length) {
@@ -116,6 +125,7 @@ impl Scan {
                 Name::Blob(digest) => self.insert(digest, Member::At { offset, size })?,
                 Name::OciLayout => fill(&mut self.oci_layout, &mut entry, &name)?,
                 Name::Index => fill(&mut self.index, &mut entry, &name)?,
+                Name::Beside(path) => self.keep_beside(path, &mut entry)?,
             }
         }
         Ok(())
@@ -130,7 +140,7 @@ impl Scan {
         let mut buffer = vec![0; 128 << 10];
         while let Some(mut entry) = self.next(&mut entries, &meter)? {
             meter.unlimited();
-            if let Some(name) = Name::of(&entry.path_bytes()) {
+            if let Some(name) = self.name(&entry) {
                 regular(&entry, &name)?;
                 match name {
                     Name::Blob(digest) => {
@@ -140,11 +150,36 @@ impl Scan {
                     }
                     Name::OciLayout => fill(&mut self.oci_layout, &mut entry, &name)?,
                     Name::Index => fill(&mut self.index, &mut entry, &name)?,
+                    Name::Beside(path) => self.keep_beside(path, &mut entry)?,
                 }
             }
             while entry.read(&mut buffer)? != 0 {}
         }
         Ok(())
+    }
+
+    /// What a member is; one that is no part of a bundle is noted.
+    fn name<R: Read>(&mut self, entry: &tar::Entry<'_, R>) -> Option<Name> {
+        let path = entry.path_bytes();
+        let name = Name::of(&path);
+        if name.is_none() && !entry.header().entry_type().is_dir() {
+            self.others.push(String::from_utf8_lossy(&path).into_owned());
+        }
+        name
+    }
+
+    /// Keeps a file that a bundle has beside its layout.
+    fn keep_beside(&mut self, path: String, entry: &mut impl Read) -> Result<(), ArchiveError> {
+        let mut bytes = Vec::new();
+        entry.take(limits::EVIDENCE_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+        self.kept = self.kept.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.kept > limits::ARCHIVE_KEPT_BYTES {
+            return Err(ArchiveError::TooMuchToKeep);
+        }
+        match self.beside.insert(path.clone(), bytes) {
+            None => Ok(()),
+            Some(_) => Err(ArchiveError::Twice { name: path }),
+        }
     }
 
     /// The next member; what describes it is bounded, since the reader of tars takes it in whole.
@@ -220,6 +255,8 @@ enum Name {
     OciLayout,
     Index,
     Blob(Digest),
+    /// `bundle.json`, its signature, or a CRL.
+    Beside(String),
 }
 
 impl Name {
@@ -230,6 +267,7 @@ impl Name {
         match path {
             "oci-layout" => Some(Self::OciLayout),
             "index.json" => Some(Self::Index),
+            path if super::is_beside(path) => Some(Self::Beside(path.to_owned())),
             _ => {
                 let (algorithm, hex) = path.strip_prefix("blobs/")?.split_once('/')?;
                 format!("{algorithm}:{hex}").parse().ok().map(Self::Blob)
@@ -244,6 +282,7 @@ impl std::fmt::Display for Name {
             Self::OciLayout => f.write_str("oci-layout"),
             Self::Index => f.write_str("index.json"),
             Self::Blob(digest) => write!(f, "{digest}"),
+            Self::Beside(path) => f.write_str(path),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `io.containerd.image.name`, else `org.opencontainers.image.ref.name`. Blobs may be missing.
 
 mod archive;
+mod beside;
 mod compression;
 
 use std::collections::BTreeMap;
@@ -17,16 +18,19 @@ use assay_shared::report::Unreadable;
 use serde::Deserialize;
 
 pub(crate) use archive::ArchiveError;
+pub(crate) use beside::Beside;
+use beside::is_beside;
 
 use super::directory::Directory;
-use super::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
+use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
 use archive::Archive;
 use compression::Packing;
 
 /// How much of a layout will be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// Manifests, configs and envelopes.
+    #[default]
     Manifests,
     /// The digests of layers too.
     Everything,
@@ -36,7 +40,9 @@ pub(crate) enum Reading {
 pub(crate) struct Layout {
     path: PathBuf,
     files: Files,
-    index_digest: Digest,
+    /// Digest and size of `oci-layout` and `index.json`.
+    oci_layout: Hashed,
+    index: Hashed,
     entries: Vec<Descriptor>,
     listing: Listing,
 }
@@ -54,12 +60,14 @@ impl Layout {
     pub(crate) fn open(path: &Path, reading: Reading) -> Result<Self, LayoutError> {
         let at = |problem| LayoutError { path: path.to_owned(), problem };
         let (files, oci_layout, index) = read_files(path, reading).map_err(at)?;
-        check_version(&oci_layout.ok_or(LayoutProblem::NoOciLayout).map_err(at)?).map_err(at)?;
+        let oci_layout = oci_layout.ok_or(LayoutProblem::NoOciLayout).map_err(at)?;
+        check_version(&oci_layout).map_err(at)?;
         let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
         let (entries, unreadable) = read_index(&index).map_err(at)?;
         let records = entries.iter().filter_map(record).collect();
         let listing = Listing { records, unreadable, ..Listing::default() };
-        Ok(Self { path: path.to_owned(), files, index_digest: Digest::sha256(&index), entries, listing })
+        let (oci_layout, index) = (Hashed::of(&oci_layout), Hashed::of(&index));
+        Ok(Self { path: path.to_owned(), files, oci_layout, index, entries, listing })
     }
 
     /// The digest that reports name this layout by: of the file, or of a directory's `index.json`.
@@ -68,7 +76,7 @@ impl Layout {
     /// Where the file cannot be read to its end.
     pub(crate) fn digest(&self) -> Result<Digest, LayoutError> {
         match self.files {
-            Files::Directory(_) => Ok(self.index_digest.clone()),
+            Files::Directory(_) => Ok(self.index.digest.clone()),
             Files::Archive(_) => digest_of(&self.path)
                 .map_err(|error| LayoutError { path: self.path.clone(), problem: error.into() }),
         }

@@ -1,0 +1,176 @@
+//! Bundles: layouts that signatures are taken from, with what `bundle.json` adds to them where it is there.
+//!
+//! In: paths, and the site's public keys. Out: layouts, the lock and CRLs. Refused, before anything is judged: a bundle that was not
+//! finished, one whose files are not those that its document lists, and, where the trust directory names keys, one that none
+//! of them signed. A layout that another tool wrote has no document, and then no lock and nothing to check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use assay_shared::bundle::{BundleError, BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_shared::oci::Digest;
+use assay_shared::revocation::Evidence;
+
+use crate::store::layout::{Beside, Layout, LayoutError, Reading};
+
+/// A bundle that may be used.
+pub(crate) struct Bundle {
+    pub(crate) path: PathBuf,
+    pub(crate) layout: Layout,
+    manifest: Option<BundleManifest>,
+    crls: Vec<(String, Vec<u8>)>,
+}
+
+impl Bundle {
+    /// Opens a bundle and checks it as a whole.
+    ///
+    /// # Errors
+    /// [`BundleFault`] where it must not be used.
+    pub(crate) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, BundleFault> {
+        let at = |problem| BundleFault { path: path.to_owned(), problem };
+        let layout = Layout::open(path, Reading::Everything)?;
+        let Beside { document, signature, crls } = layout.beside()?;
+        if !keys.is_empty() {
+            check_signature(document.as_deref(), signature.as_deref(), keys).map_err(at)?;
+        }
+        let manifest = match document {
+            None => None,
+            Some(document) => {
+                let manifest =
+                    BundleManifest::parse(&document).map_err(|error| at(BundleProblem::Document(error)))?;
+                if !manifest.is_usable() {
+                    return Err(at(BundleProblem::Partial));
+                }
+                manifest.check_files(layout.files()?).map_err(|error| at(BundleProblem::File(error)))?;
+                Some(manifest)
+            }
+        };
+        Ok(Self { path: path.to_owned(), layout, manifest, crls })
+    }
+
+    /// Adds the bundle's CRLs to the evidence. One that cannot be read proves nothing, and what needed it stays unknown.
+    pub(crate) fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<String>) {
+        for (name, bytes) in &self.crls {
+            if let Err(error) = evidence.add_file(name, bytes) {
+                warnings.push(format!("{}: {name}: {error}", self.path.display()));
+            }
+        }
+        for gap in self.manifest.iter().flat_map(|manifest| &manifest.gaps) {
+            warnings.push(format!("{}: {} was not carried: {}", self.path.display(), gap.what, gap.why));
+        }
+    }
+}
+
+/// That a key of the site signed exactly this document.
+fn check_signature(
+    document: Option<&[u8]>,
+    signature: Option<&[u8]>,
+    keys: &[VerifyingKey],
+) -> Result<(), BundleProblem> {
+    let document = document.ok_or(BundleProblem::NoDocument)?;
+    let envelope = Envelope::parse(signature.ok_or(BundleProblem::NoSignature)?)?;
+    if envelope.verify(PAYLOAD_TYPE, keys)?.payload == document {
+        Ok(())
+    } else {
+        Err(BundleProblem::OtherDocument)
+    }
+}
+
+/// What names must stand for: the locks of all bundles together.
+#[derive(Debug, Default)]
+pub(crate) struct Lock {
+    digests: BTreeMap<String, BTreeSet<Digest>>,
+}
+
+impl Lock {
+    pub(crate) fn new(bundles: &[Bundle]) -> Self {
+        let mut lock = Self::default();
+        for image in bundles.iter().filter_map(|bundle| bundle.manifest.as_ref()).flat_map(|one| &one.images)
+        {
+            lock.digests.entry(image.reference.clone()).or_default().insert(image.digest.clone());
+        }
+        lock
+    }
+
+    /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that several
+    /// bundles or nodes knew for different images may stand for each of them.
+    pub(crate) fn broken<'a>(
+        &'a self,
+        references: &'a [String],
+        is_right: impl Fn(&Digest) -> bool,
+    ) -> Option<(&'a str, &'a Digest)> {
+        references.iter().find_map(|reference| {
+            let digests = self.digests.get(reference)?;
+            let first = digests.first()?;
+            (!digests.iter().any(&is_right)).then_some((reference.as_str(), first))
+        })
+    }
+}
+
+/// Why a bundle must not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub(crate) struct BundleFault {
+    /// The bundle.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: BundleProblem,
+}
+
+/// What is wrong with a bundle.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BundleProblem {
+    /// It is no layout that can be read.
+    #[error("{0}")]
+    Layout(crate::store::layout::LayoutProblem),
+    /// Its `bundle.json` is none.
+    #[error("its bundle.json: {0}")]
+    Document(BundleError),
+    /// It was not finished.
+    #[error("is partial: what made it did not finish; run assay bundle create again")]
+    Partial,
+    /// Its files are not those that it lists.
+    #[error("{0}; have the bundle sent again")]
+    File(FileError),
+    /// Keys are named, and it has no document that could be signed.
+    #[error(
+        "the trust directory names keys, and the bundle has no bundle.json that one of them could have signed"
+    )]
+    NoDocument,
+    /// Keys are named, and it is not signed.
+    #[error("the trust directory names keys, and the bundle is not signed: bundle.json.dsse is missing")]
+    NoSignature,
+    /// Its signature cannot be read.
+    #[error("its bundle.json.dsse: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// Its signature is not good.
+    #[error("its bundle.json.dsse: {0}")]
+    Signature(#[from] VerifyError),
+    /// The signature is over another document.
+    #[error("its bundle.json.dsse is of another bundle.json")]
+    OtherDocument,
+}
+
+impl From<LayoutError> for BundleFault {
+    fn from(LayoutError { path, problem }: LayoutError) -> Self {
+        Self { path, problem: BundleProblem::Layout(problem) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_what_any_bundle_says() {
+        let [old, new, other] = [b"1", b"2", b"3"].map(|bytes| Digest::sha256(bytes));
+        let mut lock = Lock::default();
+        lock.digests.insert("r/app:v1".into(), [old.clone(), new].into());
+        let names = ["r/unknown:v1".to_owned(), "r/app:v1".to_owned()];
+        assert!(lock.broken(&names, |digest| *digest == old).is_none());
+        assert_eq!(lock.broken(&names, |digest| *digest == other).unwrap().0, "r/app:v1");
+        assert!(lock.broken(&names[..1], |_| false).is_none());
+    }
+}

@@ -1,0 +1,26 @@
+//! Bundles as files: what is fetched becomes one layout with its `bundle.json`, and any layout becomes what a command asks of it.
+//!
+//! [`Staging`] is a bundle in the making: a folder beside the output, marked as partial, which a later run takes up again. It
+//! becomes the output ([`packing`]) in one step, whole, and the same content always gives the same bytes. [`Opened`] is a bundle
+//! or another tool's layout to be looked into: hostile input, of which nothing is written outside a scratch folder.
+
+mod opened;
+mod packing;
+mod staging;
+
+pub use opened::{OpenError, OpenProblem, Opened};
+pub use packing::Packing;
+pub use staging::{Content, Finished, Signer, Staging, StagingError};
+
+use assay_shared::oci::Digest;
+
+/// The path of a blob in a layout.
+pub fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+/// `oci-layout` as every tool writes it.
+const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// The annotation that names an image in `index.json`.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -1,0 +1,565 @@
+//! A layout to be looked into: a folder as it is, or a tar, plain or compressed, unpacked into a scratch folder of our own.
+//!
+//! Whoever wrote it is not believed. Of an archive only members that a bundle has are taken, under names made here; links,
+//! members that come twice and streams that grow implausibly are refused; what is larger than a manifest, layers above all, is
+//! left where it is and known by its size. In a folder no link is followed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
+
+use assay_shared::bundle::{
+    BundleError, BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
+};
+use assay_shared::limits;
+use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind};
+use flate2::read::MultiGzDecoder;
+
+use super::blob_path;
+use crate::scratch::Scratch;
+use crate::visit::archive::{self, ArchiveError};
+
+/// A layout, opened.
+#[derive(Debug)]
+pub struct Opened {
+    path: PathBuf,
+    root: PathBuf,
+    /// The folder goes when this does.
+    _scratch: Option<Scratch>,
+    entries: Vec<Descriptor>,
+    document: Option<BundleManifest>,
+    /// Files of an archive that were left in it, with their sizes.
+    left: BTreeMap<String, u64>,
+}
+
+impl Opened {
+    /// Opens a bundle, or a layout that any tool wrote.
+    ///
+    /// # Errors
+    /// [`OpenError`] where it is no layout, or one that two readers could understand differently.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let at = |problem| OpenError { path: path.to_owned(), problem };
+        let mut left = BTreeMap::new();
+        let (root, scratch) = if path.metadata().map_err(|error| at(error.into()))?.is_dir() {
+            (path.canonicalize().map_err(|error| at(error.into()))?, None)
+        } else {
+            let scratch = Scratch::new().map_err(|error| at(error.into()))?;
+            left = unpack(path, scratch.path()).map_err(at)?;
+            (scratch.path().canonicalize().map_err(|error| at(error.into()))?, Some(scratch))
+        };
+        let mut opened = Self {
+            path: path.to_owned(),
+            root,
+            _scratch: scratch,
+            entries: Vec::new(),
+            document: None,
+            left,
+        };
+        opened.entries = opened.read_index().map_err(at)?;
+        if let Some(bytes) = opened.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES).map_err(at)? {
+            opened.document = Some(BundleManifest::parse(&bytes).map_err(|error| at(error.into()))?);
+        }
+        Ok(opened)
+    }
+
+    /// The path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder where its files are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The entries of `index.json`.
+    pub fn entries(&self) -> &[Descriptor] {
+        &self.entries
+    }
+
+    /// `bundle.json`; none in the layouts of other tools.
+    pub fn document(&self) -> Option<&BundleManifest> {
+        self.document.as_ref()
+    }
+
+    /// The bytes of `bundle.json` and of its DSSE envelope, where they are there.
+    ///
+    /// # Errors
+    /// [`OpenError`] where one cannot be read.
+    pub fn signed_document(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        let document = self.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES).map_err(at)?;
+        let limit = u64::try_from(limits::DSSE_ENVELOPE_BYTES).unwrap_or(u64::MAX);
+        Ok((document, self.file(SIGNATURE, limit).map_err(at)?))
+    }
+
+    /// The CRLs, by path, sorted.
+    ///
+    /// # Errors
+    /// [`OpenError`] where one cannot be read.
+    pub fn crls(&self) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        let mut crls = Vec::new();
+        for (name, _) in self.names()? {
+            if name.strip_prefix(CRLS).is_some_and(|rest| rest.starts_with('/'))
+                && let Some(bytes) = self.file(&name, limits::EVIDENCE_FILE_BYTES).map_err(at)?
+            {
+                crls.push((name, bytes));
+            }
+        }
+        Ok(crls)
+    }
+
+    /// The bytes of a blob, which are what its digest says; none where it is not there. Layers of an archive are not there either.
+    ///
+    /// # Errors
+    /// [`OpenProblem::Altered`] where the bytes are others, [`OpenProblem::TooLarge`] where there are more than `limit`.
+    pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        match self.file(&blob_path(digest), limit).map_err(at)? {
+            Some(bytes) if !digest.matches(&bytes) => {
+                Err(at(OpenProblem::Altered { digest: digest.clone() }))
+            }
+            bytes => Ok(bytes),
+        }
+    }
+
+    /// A manifest or index, read; none where it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::blob`], and where it is no manifest.
+    pub fn manifest(&self, digest: &Digest) -> Result<Option<Manifest>, OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        self.blob(digest, limits::MANIFEST_BYTES)?
+            .map(|bytes| Manifest::parse(&bytes))
+            .transpose()
+            .map_err(|error| at(OpenProblem::Manifest { digest: digest.clone(), error }))
+    }
+
+    /// Every manifest that `index.json` leads to and that is there, each once, in the order in which it is met.
+    ///
+    /// # Errors
+    /// As [`Self::manifest`], and where there are more than any real layout has.
+    pub fn manifests(&self) -> Result<Vec<(Descriptor, Manifest)>, OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        let mut found = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut open: Vec<(Descriptor, usize)> =
+            self.entries.iter().rev().map(|entry| (entry.clone(), 1)).collect();
+        while let Some((descriptor, depth)) = open.pop() {
+            if ManifestKind::of(&descriptor.media_type).is_none() || !seen.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            if seen.len() > limits::GRAPH_MANIFESTS || depth > limits::INDEX_DEPTH {
+                return Err(at(OpenProblem::TooManyManifests));
+            }
+            let Some(manifest) = self.manifest(&descriptor.digest)? else { continue };
+            open.extend(manifest.manifests.iter().rev().map(|child| (child.clone(), depth + 1)));
+            if open.len() > limits::GRAPH_MANIFESTS {
+                return Err(at(OpenProblem::TooManyManifests));
+            }
+            found.push((descriptor, manifest));
+        }
+        Ok(found)
+    }
+
+    /// Every file by its path, with its size, sorted.
+    ///
+    /// # Errors
+    /// [`OpenError`] where a folder cannot be read, or something else than files and folders is there.
+    pub fn names(&self) -> Result<BTreeMap<String, u64>, OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        let mut names = self.left.clone();
+        for (name, path) in archive::files(&self.root).map_err(|error| at(error.into()))? {
+            names.insert(name, path.symlink_metadata().map_err(|error| at(error.into()))?.len());
+        }
+        Ok(names)
+    }
+
+    /// Checks that its files are those that its document lists; nothing where it has none.
+    ///
+    /// # Errors
+    /// [`OpenProblem::File`] with the first that is not.
+    pub fn check_files(&self) -> Result<(), OpenError> {
+        let at = |problem| OpenError { path: self.path.clone(), problem };
+        let Some(document) = &self.document else { return Ok(()) };
+        let carried = |(path, size): (String, u64)| {
+            // a blob is hashed as its name says, and every other file with SHA-256
+            let named: Option<Digest> =
+                path.strip_prefix("blobs/").and_then(|rest| rest.replacen('/', ":", 1).parse().ok());
+            let algorithm = named.map_or(Algorithm::Sha256, |digest| digest.algorithm());
+            let digest = if self.left.contains_key(&path) {
+                // no bundle of ours has any
+                algorithm.digest(b"")
+            } else {
+                hash(&self.root.join(&path), algorithm).map_err(|error| at(error.into()))?
+            };
+            Ok(CarriedFile { path, size, digest })
+        };
+        let files = self.names()?.into_iter().map(carried).collect::<Result<Vec<_>, OpenError>>()?;
+        document.check_files(files).map_err(|error| at(error.into()))
+    }
+
+    fn read_index(&self) -> Result<Vec<Descriptor>, OpenProblem> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct OciLayout {
+            image_layout_version: String,
+        }
+        let layout = self.file("oci-layout", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
+        match serde_json::from_slice::<OciLayout>(&layout) {
+            Ok(layout) if layout.image_layout_version == "1.0.0" => {}
+            _ => return Err(OpenProblem::Version),
+        }
+        let index = self.file("index.json", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
+        let index: Index = serde_json::from_slice(&index)
+            .map_err(|error| OpenProblem::Index { line: error.line(), column: error.column() })?;
+        Ok(index.manifests.unwrap_or_default())
+    }
+
+    /// A file of at most `limit` bytes; none where it is not there.
+    fn file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, OpenProblem> {
+        let path = self.root.join(name);
+        let metadata = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        // a folder on the way may be a link too
+        if !metadata.is_file() || !path.canonicalize()?.starts_with(&self.root) {
+            return Err(OpenProblem::NotAFile { name: name.to_owned() });
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(OpenProblem::TooLarge { name: name.to_owned(), limit });
+        }
+        Ok(Some(bytes))
+    }
+}
+
+/// `index.json`, which may have more entries than an index among the blobs.
+#[derive(serde::Deserialize)]
+struct Index {
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+}
+
+/// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
+fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
+    let mut file = File::open(path)?;
+    let packed = file.metadata()?.len();
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(512).read_to_end(&mut head)?;
+    file.rewind()?;
+    let file = BufReader::new(file);
+    match &head[..] {
+        [0x1f, 0x8b, ..] => take_members(MultiGzDecoder::new(file), packed, folder),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => take_members(Frames::new(file), packed, folder),
+        _ if head.get(257..262) == Some(b"ustar") => take_members(file, packed, folder),
+        _ => Err(OpenProblem::NotAnArchive),
+    }
+}
+
+fn take_members(stream: impl Read, packed: u64, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
+    let most = packed.saturating_mul(limits::ARCHIVE_RATIO).saturating_add(limits::ARCHIVE_FREE_BYTES);
+    let mut members = tar::Archive::new(Bounded { stream, left: most });
+    let mut left = BTreeMap::new();
+    for (count, member) in members.entries()?.enumerate() {
+        let mut member = member?;
+        if count >= limits::ARCHIVE_MEMBERS {
+            return Err(OpenProblem::TooManyMembers);
+        }
+        if member.header().entry_type().is_dir() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+        if !is_of_bundle(&name) {
+            // nothing reads it; that it is there counts where a document lists all files
+            left.insert(name, member.size());
+            continue;
+        }
+        if !member.header().entry_type().is_file() {
+            return Err(OpenProblem::NotAFile { name });
+        }
+        let is_blob = name.starts_with("blobs/");
+        let target = folder.join(&name);
+        if target.symlink_metadata().is_ok() || left.contains_key(&name) {
+            return Err(OpenProblem::Twice { name });
+        }
+        if is_blob && member.size() > limits::MANIFEST_BYTES {
+            left.insert(name, member.size());
+            continue;
+        }
+        let size = member.size();
+        if size > limits::EVIDENCE_FILE_BYTES {
+            return Err(OpenProblem::TooLarge { name, limit: limits::EVIDENCE_FILE_BYTES });
+        }
+        fs::create_dir_all(target.parent().unwrap_or(folder))?;
+        let written = io::copy(&mut member, &mut File::create_new(&target)?)?;
+        if written != size {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    Ok(left)
+}
+
+/// Whether a path is of a file that a bundle may have.
+fn is_of_bundle(name: &str) -> bool {
+    let is_crl = |rest: &str| is_plain_path(rest) && !rest.contains('/');
+    ["oci-layout", "index.json", DOCUMENT, SIGNATURE].contains(&name)
+        || name
+            .strip_prefix("blobs/")
+            .is_some_and(|rest| rest.replacen('/', ":", 1).parse::<Digest>().is_ok())
+        || name.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_crl)
+}
+
+fn hash(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut hasher = algorithm.hasher();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Refuses to read on once a stream has become implausibly larger than what it came from.
+struct Bounded<R> {
+    stream: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other("decompresses to an implausible size"))?;
+        Ok(read)
+    }
+}
+
+/// The content of Zstandard frames that stand one after the other.
+struct Frames<R: io::BufRead> {
+    decoder: Option<ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>,
+    source: Option<R>,
+}
+
+impl<R: io::BufRead> Frames<R> {
+    fn new(source: R) -> Self {
+        Self { decoder: None, source: Some(source) }
+    }
+}
+
+impl<R: io::BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if let Some(mut source) = self.source.take() {
+                if source.fill_buf()?.is_empty() {
+                    self.source = Some(source);
+                    return Ok(0);
+                }
+                let decoder = ruzstd::decoding::StreamingDecoder::new(source);
+                self.decoder = Some(decoder.map_err(|error| io::Error::other(error.to_string()))?);
+            }
+            let Some(decoder) = &mut self.decoder else { return Ok(0) };
+            match decoder.read(buffer)? {
+                0 => self.source = self.decoder.take().map(ruzstd::decoding::StreamingDecoder::into_inner),
+                read => return Ok(read),
+            }
+        }
+    }
+}
+
+/// Why a layout cannot be looked into.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct OpenError {
+    /// The layout.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: OpenProblem,
+}
+
+/// What is wrong with a layout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenProblem {
+    /// It is absent, damaged, or cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
+    /// A file that is no tar, gzip or Zstandard.
+    #[error("is neither a directory nor a tar, tar.gz or tar.zst")]
+    NotAnArchive,
+    /// There is no `oci-layout` or no `index.json`.
+    #[error("is no OCI image layout: oci-layout or index.json is missing")]
+    NoLayout,
+    /// `oci-layout` says something else than version 1.0.0.
+    #[error("is no OCI image layout of version 1.0.0")]
+    Version,
+    /// `index.json` is no index.
+    #[error("its index.json is malformed (line {line}, column {column})")]
+    Index {
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where in that line, counted from 1.
+        column: usize,
+    },
+    /// `bundle.json` is none.
+    #[error("its bundle.json: {0}")]
+    Document(#[from] BundleError),
+    /// A file of the layout is a link, a device or a folder.
+    #[error("its {name} is no regular file")]
+    NotAFile {
+        /// The file.
+        name: String,
+    },
+    /// A member of the archive comes twice.
+    #[error("has its member {name} twice")]
+    Twice {
+        /// The member.
+        name: String,
+    },
+    /// More than [`limits::ARCHIVE_MEMBERS`].
+    #[error("has more than {} members", limits::ARCHIVE_MEMBERS)]
+    TooManyMembers,
+    /// A file that is larger than any real one.
+    #[error("its {name} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// What is read of such a file.
+        limit: u64,
+    },
+    /// A blob's bytes are not what its name says.
+    #[error("the blob {digest} is altered")]
+    Altered {
+        /// Its name.
+        digest: Digest,
+    },
+    /// A blob is listed as a manifest and is none.
+    #[error("{digest}: {error}")]
+    Manifest {
+        /// Its name.
+        digest: Digest,
+        /// Why.
+        error: ManifestError,
+    },
+    /// Indexes list more, or are nested deeper, than in any real layout.
+    #[error("its indexes are larger or nested deeper than in any real layout")]
+    TooManyManifests,
+    /// Its files are not those that its document lists.
+    #[error("{0}")]
+    File(#[from] FileError),
+    /// Its files cannot be listed.
+    #[error(transparent)]
+    Files(#[from] ArchiveError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Content, Staging};
+    use super::*;
+
+    fn tar_of(members: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_entry_type(*kind);
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_cksum();
+            builder.append(&header, *content).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn open(bytes: &[u8]) -> Result<Opened, OpenProblem> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layout.tar");
+        fs::write(&path, bytes).unwrap();
+        Opened::open(&path).map_err(|error| error.problem)
+    }
+
+    const FILE: tar::EntryType = tar::EntryType::Regular;
+    const LAYOUT: (&str, tar::EntryType, &[u8]) = ("oci-layout", FILE, super::super::OCI_LAYOUT);
+    const INDEX: (&str, tar::EntryType, &[u8]) = ("index.json", FILE, b"{}");
+
+    #[test]
+    fn hostile_archives_write_nothing_outside_and_are_refused() {
+        let escape = open(&tar_of(&[LAYOUT, INDEX, ("../escape", FILE, b"x"), ("/tmp/escape", FILE, b"x")]));
+        assert_eq!(escape.unwrap().left.len(), 2, "left in the archive");
+        for (members, what) in [
+            (vec![LAYOUT, INDEX, INDEX], "twice"),
+            (vec![LAYOUT, ("index.json", tar::EntryType::Symlink, b"")], "a link"),
+            (vec![LAYOUT, ("index.json", tar::EntryType::Char, b"")], "a device"),
+            (vec![LAYOUT], "no index"),
+            (vec![INDEX], "no layout"),
+            (vec![LAYOUT, ("index.json", FILE, b"[")], "no JSON"),
+            (vec![LAYOUT, INDEX, (DOCUMENT, FILE, b"{}")], "no document"),
+        ] {
+            assert!(open(&tar_of(&members)).is_err(), "{what}");
+        }
+        assert!(matches!(open(b"PK"), Err(OpenProblem::NotAnArchive)));
+        let whole = tar_of(&[LAYOUT, INDEX, ("crls/a", FILE, &[7; 4096])]);
+        assert!(matches!(open(&whole[..whole.len() - 4096]), Err(OpenProblem::Unreadable(_))));
+    }
+
+    #[test]
+    fn bombs_are_not_unpacked() {
+        // one frame of zeros for 4 MiB each: 512 bytes become a gigabyte, whatever the name of the file says
+        let zeros = ruzstd::encoding::compress_to_vec(
+            &vec![0; 4 << 20][..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1 << 30);
+        header.as_old_mut().name[..10].copy_from_slice(b"index.json");
+        header.set_cksum();
+        let mut bomb = ruzstd::encoding::compress_to_vec(
+            &header.as_bytes()[..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        for _ in 0..256 {
+            bomb.extend_from_slice(&zeros);
+        }
+        if let Ok(opened) = open(&bomb) {
+            panic!("{opened:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_every_packing_and_a_changed_file_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.tar", "a.tar.gz", "a.tar.zst", "folder"] {
+            let out = folder.path().join(name);
+            let staging = Staging::open(&out).unwrap();
+            let digest = Digest::sha256(b"{}");
+            staging.add_blob(&digest, b"{}").unwrap();
+            let entry = Descriptor::new(assay_shared::oci::media_type::OCI_INDEX, digest.clone(), 2);
+            let content = Content {
+                entries: vec![entry.clone()],
+                blobs: [digest.clone()].into(),
+                ..Content::default()
+            };
+            let finished = staging.finish(content, None).unwrap();
+            let opened = Opened::open(&out).unwrap();
+            assert_eq!(opened.document(), Some(&finished.manifest));
+            assert_eq!(opened.entries(), [entry]);
+            assert_eq!(opened.manifests().unwrap().len(), 1);
+            opened.check_files().unwrap();
+        }
+        let out = folder.path().join("folder");
+        fs::write(out.join("more"), "").unwrap();
+        let added = Opened::open(&out).unwrap().check_files().unwrap_err().problem;
+        assert!(matches!(added, OpenProblem::File(FileError::Added { .. })));
+    }
+}

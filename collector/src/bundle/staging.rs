@@ -1,0 +1,423 @@
+//! A bundle in the making: blobs and CRLs in as they are fetched, one layout with its `bundle.json` out.
+//!
+//! The folder stands beside the output under its name with `.partial`. It holds no `index.json` before everything else is there,
+//! and a `bundle.json` that says `partial`, so that nothing takes it for a bundle. What a run left there is used again once its digest
+//! was checked; what the finished bundle does not list is removed. Everything appears whole or not at all.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use assay_shared::bundle::{
+    BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
+    SIGNATURE, Tool,
+};
+use assay_shared::oci::{Descriptor, Digest, media_type};
+
+use super::{OCI_LAYOUT, Packing, blob_path, packing};
+use crate::random;
+use crate::visit::archive::ArchiveError;
+
+/// A bundle in the making.
+#[derive(Debug)]
+pub struct Staging {
+    folder: PathBuf,
+    out: PathBuf,
+}
+
+/// What a finished bundle holds.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// The entries of `index.json`: images under their names, and signature manifests without.
+    pub entries: Vec<Descriptor>,
+    /// The digests of the blobs.
+    pub blobs: BTreeSet<Digest>,
+    /// The lock.
+    pub images: Vec<LockedImage>,
+    /// The CRLs, each in the file that it names.
+    pub crls: Vec<CarriedCrl>,
+    /// What is missing.
+    pub gaps: Vec<Gap>,
+    /// Whether gaps in images and signatures are as they should be.
+    pub gaps_accepted: bool,
+}
+
+/// A bundle that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its document.
+    pub manifest: BundleManifest,
+    /// Bytes of the file; of all files together where it is a folder.
+    pub size: u64,
+}
+
+/// Signs the document: bytes of `bundle.json` in, the DSSE envelope's JSON out.
+pub type Signer<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
+
+/// A bundle cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// Something else is where the bundle is to be.
+    #[error("{}: is there already; remove it, or name another place", path.display())]
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A path that names no file, such as `..`.
+    #[error("{}: names no file or folder to write", path.display())]
+    Name {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The system says no.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Images or signatures are missing, and nobody said that this is as it should be.
+    #[error("{gaps} of what was asked for could not be had, and no bundle was written")]
+    Gaps {
+        /// How many things.
+        gaps: usize,
+    },
+    /// A blob that was fetched is not what its digest says any more.
+    #[error("{path}: was changed while the bundle was made", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The files cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] ArchiveError),
+    /// The document cannot be written as JSON.
+    #[error("bundle.json: {0}")]
+    Document(#[from] serde_json::Error),
+    /// The document cannot be signed.
+    #[error("signing bundle.json: {0}")]
+    Sign(String),
+}
+
+impl Staging {
+    /// Begins a bundle that will be at `out`, or goes on with one that an earlier run left unfinished.
+    ///
+    /// # Errors
+    /// [`StagingError`] where a folder is at `out` that is not empty, or nothing can be written there.
+    pub fn open(out: &Path) -> Result<Self, StagingError> {
+        let name = out.file_name().ok_or_else(|| StagingError::Name { path: out.to_owned() })?;
+        let exists = || StagingError::Exists { path: out.to_owned() };
+        match fs::symlink_metadata(out) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(StagingError::Write { path: out.to_owned(), source }),
+            Ok(metadata) if metadata.is_file() && Packing::of(out) != Packing::Folder => {}
+            Ok(metadata) if metadata.is_dir() && Packing::of(out) == Packing::Folder => {
+                let mut entries = fs::read_dir(out)
+                    .map_err(|source| StagingError::Write { path: out.to_owned(), source })?;
+                if entries.next().is_some() {
+                    return Err(exists());
+                }
+            }
+            Ok(_) => return Err(exists()),
+        }
+        let mut partial = name.to_owned();
+        partial.push(".partial");
+        let folder = out.with_file_name(partial);
+        if fs::symlink_metadata(&folder).is_ok_and(|metadata| !metadata.is_dir()) {
+            return Err(StagingError::Exists { path: folder });
+        }
+        let staging = Self { folder, out: out.to_owned() };
+        for algorithm in ["sha256", "sha384", "sha512"] {
+            staging.make_folder(&format!("blobs/{algorithm}"))?;
+        }
+        staging.make_folder(CRLS)?;
+        // what an earlier run wrote last goes first: without it the folder is no layout
+        for name in ["index.json", SIGNATURE] {
+            staging.remove(name)?;
+        }
+        let partial = manifest(Content::default(), Completeness::Partial, Vec::new());
+        staging.write(DOCUMENT, &partial.to_bytes()?)?;
+        Ok(staging)
+    }
+
+    /// The folder, while it is in the making.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The bytes of a blob that is there already, by an earlier run or this one; none where it is not, or is not what its digest
+    /// says.
+    pub fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.folder.join(blob_path(digest))).ok()?;
+        digest.matches(&bytes).then_some(bytes)
+    }
+
+    /// Adds a blob.
+    ///
+    /// # Errors
+    /// [`StagingError::Write`]; [`StagingError::Changed`] where `bytes` are not what `digest` names.
+    pub fn add_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StagingError> {
+        let path = blob_path(digest);
+        if !digest.matches(bytes) {
+            return Err(StagingError::Changed { path: self.folder.join(path) });
+        }
+        self.write(&path, bytes)
+    }
+
+    /// Adds the CRL that was published at `url`, and gives its path in the bundle.
+    ///
+    /// # Errors
+    /// [`StagingError::Write`]
+    pub fn add_crl(&self, url: &str, bytes: &[u8]) -> Result<String, StagingError> {
+        let path = crl_path(url);
+        self.write(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Makes the bundle of what was added, and puts it in its place.
+    ///
+    /// # Errors
+    /// [`StagingError`]; then nothing is at the output that was not there before, and what was added is kept for another run.
+    pub fn finish(self, content: Content, signer: Option<&Signer<'_>>) -> Result<Finished, StagingError> {
+        let complete = !content.gaps.iter().any(|gap| gap.kind != assay_shared::bundle::GapKind::Crl);
+        let completeness = match (complete, content.gaps_accepted) {
+            (true, _) => Completeness::Complete,
+            (false, true) => Completeness::GapsAccepted,
+            (false, false) => return Err(StagingError::Gaps { gaps: content.gaps.len() }),
+        };
+        let mut names = vec!["oci-layout".to_owned(), "index.json".to_owned()];
+        names.extend(content.crls.iter().map(|crl| crl.file.clone()));
+        names.extend(content.blobs.iter().map(blob_path));
+        names.sort();
+        names.dedup();
+        self.remove_all_but(&names)?;
+        self.write("oci-layout", OCI_LAYOUT)?;
+        self.write("index.json", &index(content.entries.clone())?)?;
+
+        let files = names.iter().map(|name| self.carried(name)).collect::<Result<Vec<_>, _>>()?;
+        let manifest = manifest(content, completeness, files);
+        let document = manifest.to_bytes()?;
+        if let Some(signer) = signer {
+            self.write(SIGNATURE, &signer(&document).map_err(StagingError::Sign)?)?;
+            names.insert(0, SIGNATURE.to_owned());
+        }
+        self.write(DOCUMENT, &document)?;
+        names.insert(0, DOCUMENT.to_owned());
+        let size = self.put_in_place(&names)?;
+        Ok(Finished { manifest, size })
+    }
+
+    fn put_in_place(self, names: &[String]) -> Result<u64, StagingError> {
+        let failed = |source| StagingError::Write { path: self.out.clone(), source };
+        let packing = Packing::of(&self.out);
+        if packing == Packing::Folder {
+            packing::put_in_place(&self.folder, &self.out).map_err(failed)?;
+            let size = |name: &String| Ok(fs::metadata(self.out.join(name))?.len());
+            return names.iter().map(size).sum::<io::Result<u64>>().map_err(failed);
+        }
+        let beside = self.out.with_file_name(format!(".assay-{}.part", random::hex(8)));
+        let written = packing
+            .write(&self.folder, names, &beside)
+            .map_err(StagingError::from)
+            .and_then(|()| packing::put_in_place(&beside, &self.out).map_err(failed));
+        if let Err(error) = written {
+            // what is half written helps nobody; where it cannot be removed either, there is nothing more to do
+            let _ = fs::remove_file(&beside);
+            return Err(error);
+        }
+        let folder = &self.folder;
+        fs::remove_dir_all(folder).map_err(|source| StagingError::Write { path: folder.clone(), source })?;
+        Ok(fs::metadata(&self.out).map_err(failed)?.len())
+    }
+
+    /// A file as the document lists it. Blobs are hashed once more: the list is of what is there, not of what was meant.
+    fn carried(&self, name: &str) -> Result<CarriedFile, StagingError> {
+        let path = self.folder.join(name);
+        let mut bytes = Vec::new();
+        File::open(&path)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|source| StagingError::Write { path: path.clone(), source })?;
+        let digest =
+            match name.strip_prefix("blobs/").and_then(|rest| rest.replacen('/', ":", 1).parse().ok()) {
+                None => Digest::sha256(&bytes),
+                Some(digest) if Digest::matches(&digest, &bytes) => digest,
+                Some(_) => return Err(StagingError::Changed { path }),
+            };
+        Ok(CarriedFile { path: name.to_owned(), size: bytes.len() as u64, digest })
+    }
+
+    fn make_folder(&self, name: &str) -> Result<(), StagingError> {
+        let path = self.folder.join(name);
+        fs::create_dir_all(&path).map_err(|source| StagingError::Write { path, source })
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StagingError> {
+        let path = self.folder.join(name);
+        let beside = self.folder.join(format!(".{}", random::hex(8)));
+        let written = File::create_new(&beside)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&beside, &path));
+        written.map_err(|source| {
+            let _ = fs::remove_file(&beside);
+            StagingError::Write { path, source }
+        })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StagingError> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StagingError::Write { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what an earlier run left and this bundle does not hold.
+    fn remove_all_but(&self, names: &[String]) -> Result<(), StagingError> {
+        let walk = |folder: &str| -> io::Result<()> {
+            for entry in fs::read_dir(self.folder.join(folder))? {
+                let entry = entry?;
+                let name = format!("{folder}{}", entry.file_name().to_string_lossy());
+                if !entry.file_type()?.is_dir() && name != DOCUMENT && names.binary_search(&name).is_err() {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        };
+        let failed = |source| StagingError::Write { path: self.folder.clone(), source };
+        for folder in ["", "crls/", "blobs/sha256/", "blobs/sha384/", "blobs/sha512/"] {
+            walk(folder).map_err(failed)?;
+        }
+        for algorithm in ["sha256", "sha384", "sha512"] {
+            // one that is not empty stays
+            let _ = fs::remove_dir(self.folder.join("blobs").join(algorithm));
+        }
+        let _ = fs::remove_dir(self.folder.join(CRLS));
+        Ok(())
+    }
+}
+
+/// Where the CRL of a URL is in a bundle: under the name that the reference's cache gives it, by which verification finds it.
+pub(super) fn crl_path(url: &str) -> String {
+    format!("{CRLS}/{}", Digest::sha256(url.as_bytes()).hex())
+}
+
+/// `index.json` of these entries, sorted, each once.
+fn index(mut entries: Vec<Descriptor>) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Index {
+        schema_version: u8,
+        media_type: &'static str,
+        manifests: Vec<Descriptor>,
+    }
+    entries.sort_by(|one, other| (&one.annotations, &one.digest).cmp(&(&other.annotations, &other.digest)));
+    entries.dedup();
+    serde_json::to_vec(&Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests: entries })
+}
+
+fn manifest(content: Content, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
+    let Content { mut images, mut crls, mut gaps, .. } = content;
+    images.sort();
+    images.dedup();
+    crls.sort();
+    crls.dedup();
+    gaps.sort();
+    gaps.dedup();
+    BundleManifest {
+        schema: BUNDLE_SCHEMA.to_owned(),
+        tool: Tool { name: "assay".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        completeness,
+        images,
+        crls,
+        gaps,
+        files,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(staging: &Staging, content: &mut Content, bytes: &[u8]) -> Descriptor {
+        let digest = Digest::sha256(bytes);
+        staging.add_blob(&digest, bytes).unwrap();
+        content.blobs.insert(digest.clone());
+        Descriptor::new(media_type::OCI_MANIFEST, digest, bytes.len() as u64)
+    }
+
+    fn make(out: &Path) -> Finished {
+        let staging = Staging::open(out).unwrap();
+        let mut content = Content::default();
+        for bytes in [b"one".as_slice(), b"two"] {
+            let entry = blob(&staging, &mut content, bytes);
+            content.entries.insert(0, entry);
+        }
+        staging.finish(content, None).unwrap()
+    }
+
+    #[test]
+    fn the_same_content_gives_the_same_bytes_in_every_packing() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.tar", "a.tar.gz", "a.tar.zst"] {
+            let [one, other] = ["1", "2"].map(|number| {
+                let out = folder.path().join(format!("{number}{name}"));
+                let finished = make(&out);
+                let bytes = fs::read(&out).unwrap();
+                assert_eq!(finished.size, bytes.len() as u64);
+                bytes
+            });
+            assert!(one == other, "{name}");
+        }
+        make(&folder.path().join("folder"));
+        assert!(folder.path().join("folder/index.json").is_file());
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 7, "{left:?}");
+    }
+
+    #[test]
+    fn what_is_not_finished_is_no_layout_and_is_taken_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("site.tar");
+        let staging = Staging::open(&out).unwrap();
+        let mut content = Content::default();
+        let kept = blob(&staging, &mut content, b"kept");
+        let dropped = blob(&staging, &mut content, b"dropped");
+        content.gaps.push(Gap {
+            kind: assay_shared::bundle::GapKind::Image,
+            what: "r.example/app:v1".into(),
+            why: "gone".into(),
+        });
+        assert!(matches!(staging.finish(content, None), Err(StagingError::Gaps { gaps: 1 })));
+        let partial = folder.path().join("site.tar.partial");
+        assert!(!out.exists() && !partial.join("index.json").exists());
+        let document = BundleManifest::parse(&fs::read(partial.join(DOCUMENT)).unwrap()).unwrap();
+        assert!(!document.is_usable());
+
+        let staging = Staging::open(&out).unwrap();
+        assert_eq!(staging.blob(&kept.digest).unwrap(), b"kept");
+        fs::write(partial.join(blob_path(&dropped.digest)), "changed").unwrap();
+        assert!(staging.blob(&dropped.digest).is_none());
+        let content =
+            Content { blobs: [kept.digest.clone()].into(), entries: vec![kept], ..Content::default() };
+        let finished = staging.finish(content, None).unwrap();
+        assert_eq!(finished.manifest.files.len(), 3);
+        assert!(out.is_file() && !partial.exists());
+    }
+
+    #[test]
+    fn nothing_that_is_there_is_overwritten_by_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("mine"), "").unwrap();
+        assert!(matches!(Staging::open(&out), Err(StagingError::Exists { .. })));
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(matches!(Staging::open(&folder.path().join("file")), Err(StagingError::Exists { .. })));
+        assert!(matches!(Staging::open(Path::new("..")), Err(StagingError::Name { .. })));
+    }
+}
