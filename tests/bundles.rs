@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assay::bundle::{Content, Finished, Staging};
+use assay::bundle::{Content, Finished, Signer, Staging};
+use assay::site_key::{self, SiteKey};
 use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
-use assay_shared::bundle::{Gap, GapKind, LockedImage};
+use assay_shared::bundle::{Gap, GapKind, LockedImage, PAYLOAD_TYPE};
+use assay_shared::dsse::KeyKind;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_tests::program::{self, Finished as Done, verdict};
 use tempfile::TempDir;
@@ -71,11 +73,15 @@ impl Site {
     }
 
     fn write(&self, name: &str, content: Content) -> Finished {
+        self.write_signed(name, content, None)
+    }
+
+    fn write_signed(&self, name: &str, content: Content, signer: Option<&Signer<'_>>) -> Finished {
         let staging = Staging::open(&self.path(name)).unwrap();
         for digest in &content.blobs {
             staging.add_blob(digest, self.signatures.blob(digest)).unwrap();
         }
-        staging.finish(content, None).unwrap()
+        staging.finish(content, signer).unwrap()
     }
 
     fn verify(&self, bundles: &[&str], flags: &[&str]) -> Done {
@@ -141,7 +147,8 @@ fn a_platform_of_a_locked_index_is_right_where_its_parent_is_accepted() {
 fn bundles_that_are_not_as_they_were_made_are_refused() {
     let site = Site::new();
     let index = fs::read(site.path("store/index.json")).unwrap();
-    let changes: [(&str, &dyn Fn(&Path)); 5] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+    let changes: [Change<'_>; 5] = [
         ("a changed index", &|bundle| fs::write(bundle.join("index.json"), &index).unwrap()),
         ("an added file", &|bundle| fs::write(bundle.join("more"), "").unwrap()),
         ("an added CRL", &|bundle| {
@@ -183,11 +190,38 @@ fn a_partial_bundle_is_refused_and_one_whose_gaps_were_accepted_says_so() {
 }
 
 #[test]
-fn a_bundle_without_a_signature_is_refused_where_the_site_has_keys() {
+fn where_the_site_has_keys_one_of_them_has_signed_this_very_bundle() {
     let site = Site::new();
-    site.write("a.tar", site.content(&site.index.digest));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     fs::create_dir(site.path("trust/keys")).unwrap();
-    site.expect(&["a.tar"], &[], "passed");
+    let key = |name: &str| {
+        site_key::create(&site.path(name), KeyKind::Ed25519, "test").unwrap();
+        SiteKey::load(&site.path(name), &mut |_| None).unwrap()
+    };
+    let (ours, other) = (key("ours"), key("other"));
+    let write = |name: &str, key: Option<&SiteKey>| {
+        let sign = |document: &[u8]| {
+            let envelope = runtime.block_on(key.unwrap().sign(PAYLOAD_TYPE, document.to_vec()));
+            Ok(envelope.unwrap().to_json().into_bytes())
+        };
+        let signer: Option<&Signer<'_>> = if key.is_some() { Some(&sign) } else { None };
+        site.write_signed(name, site.content(&site.index.digest), signer);
+    };
+    write("unsigned.tar", None);
+    write("other.tar", Some(&other));
+    write("ours.tar", Some(&ours));
+    write("swapped", Some(&ours));
+    let swapped = fs::read_to_string(site.path("swapped/bundle.json")).unwrap();
+    fs::write(site.path("swapped/bundle.json"), swapped.replace("\n", "\n ")).unwrap();
+    for bundle in ["unsigned.tar", "other.tar", "ours.tar", "swapped"] {
+        site.expect(&[bundle], &[], "passed");
+    }
+    fs::write(site.path("trust/keys/site.pub"), ours.public().to_openssh()).unwrap();
+    site.expect(&["ours.tar"], &[], "passed");
+    for bundle in ["unsigned.tar", "other.tar", "swapped"] {
+        let _ = site.verify(&["ours.tar", bundle], &[]).expect_code(2);
+    }
+    // a key that cannot be read gives no trust, and takes the demand for a signature away from nobody
     fs::write(site.path("trust/keys/site.pub"), "no key").unwrap();
-    let _ = site.verify(&["a.tar"], &[]).expect_code(2);
+    let _ = site.verify(&["ours.tar"], &[]).expect_code(2);
 }

@@ -23,15 +23,15 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Opens a bundle and checks it as a whole.
+    /// Opens a bundle and checks it as a whole; one of `keys`, where there are any, must have signed it.
     ///
     /// # Errors
     /// [`BundleFault`] where it must not be used.
-    pub(crate) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, BundleFault> {
+    pub(crate) fn open(path: &Path, keys: Option<&[VerifyingKey]>) -> Result<Self, BundleFault> {
         let at = |problem| BundleFault { path: path.to_owned(), problem };
         let layout = Layout::open(path, Reading::Everything)?;
         let Beside { document, signature, crls } = layout.beside()?;
-        if !keys.is_empty() {
+        if let Some(keys) = keys {
             check_signature(document.as_deref(), signature.as_deref(), keys).map_err(at)?;
         }
         let manifest = match document {

@@ -70,8 +70,8 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
 fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
     let mut trust = trust::read(&plan.trust)?;
-    let bundles =
-        plan.bundles.iter().map(|path| Bundle::open(path, &trust.keys)).collect::<Result<Vec<_>, _>>()?;
+    let keys = trust.names_keys.then_some(&trust.keys[..]);
+    let bundles = plan.bundles.iter().map(|path| Bundle::open(path, keys)).collect::<Result<Vec<_>, _>>()?;
     for bundle in &bundles {
         bundle.add_evidence(&mut trust.evidence, &mut trust.warnings);
     }

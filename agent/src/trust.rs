@@ -1,9 +1,5 @@
-<<<<<<< HEAD
 //! The trust directory: policy, trust stores, CRLs and the site's public keys from disk into the values that the verifier
 //! takes. Both programs read it here, so that `assay trust check` sees what the agent will see.
-=======
-//! The trust directory: policy, trust stores, CRLs and the site's keys from disk into the values that the verifier takes.
->>>>>>> 00e7770 (Bundles: written in one step, looked into safely; the agent reads their lock, CRLs and signature)
 //!
 //! The only errors are of a directory or a policy file that is not there: without them nothing can be judged. A policy that
 //! is invalid and a store that is unusable are facts that the verdicts report.
@@ -26,7 +22,6 @@ pub struct Trust {
     /// The policy document's file.
     pub policy_path: PathBuf,
     /// SHA-256 of the policy document, lower-case hex.
-<<<<<<< HEAD
     pub policy_sha256: String,
     /// The policy, or why it cannot be used.
     pub policy: Result<TrustPolicy, PolicyError>,
@@ -36,14 +31,8 @@ pub struct Trust {
     pub evidence: Evidence,
     /// The keys that vouch for the site's bundles and evidence, by file name.
     pub keys: Vec<VerifyingKey>,
-=======
-    pub(crate) policy_sha256: String,
-    pub(crate) policy: Result<TrustPolicy, PolicyError>,
-    pub(crate) store: TrustStore,
-    pub(crate) evidence: Evidence,
-    /// The keys of the site; where there is one, every bundle must be signed by one.
-    pub(crate) keys: Vec<VerifyingKey>,
->>>>>>> 00e7770 (Bundles: written in one step, looked into safely; the agent reads their lock, CRLs and signature)
+    /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
+    pub names_keys: bool,
     /// Findings that change no verdict by themselves.
     pub warnings: Vec<String>,
 }
@@ -71,43 +60,12 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
         warnings.push(format!("trust store {}:{name} {error}", store_type.folder()));
     }
     let evidence = evidence(&directory.join("crls"), &mut warnings);
-<<<<<<< HEAD
-    let keys = keys(&directory.join("keys"), &mut warnings);
+    let keys_folder = directory.join("keys");
+    let keys = keys(&keys_folder, &mut warnings);
+    let names_keys = keys_folder.exists() && children(&keys_folder).next().is_some();
     warnings.sort();
     let policy_sha256 = Digest::sha256(&document).hex().to_owned();
-    Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, warnings })
-=======
-    let keys = keys(&directory.join("keys"))?;
-    warnings.sort();
-    let policy_sha256 = Digest::sha256(&document).hex().to_owned();
-    Ok(Trust { policy_sha256, policy, store, evidence, keys, warnings })
-}
-
-/// Every public key under `keys/`. Whatever else is there is an error: passing over a key would be trusting without it.
-fn keys(folder: &Path) -> Result<Vec<VerifyingKey>, TrustError> {
-    let mut keys = Vec::new();
-    if !folder.exists() {
-        return Ok(keys);
-    }
-    for file in children(folder) {
-        let file = file.map_err(|error| TrustError {
-            path: folder.to_owned(),
-            problem: io::Error::from(error).into(),
-        })?;
-        let at = |problem| TrustError { path: file.path().to_owned(), problem };
-        if !file.file_type().is_file() {
-            return Err(at(TrustProblem::NotRegular));
-        }
-        if keys.len() >= limits::SITE_KEYS {
-            return Err(at(TrustProblem::TooManyKeys));
-        }
-        let limit = u64::try_from(limits::SITE_KEY_BYTES).unwrap_or(u64::MAX);
-        let bytes = read_up_to(file.path(), limit).map_err(|error| at(error.into()))?;
-        let bytes = bytes.ok_or_else(|| at(TrustProblem::Key(KeyError::TooLarge)))?;
-        keys.push(VerifyingKey::read(&bytes).map_err(|error| at(TrustProblem::Key(error)))?);
-    }
-    Ok(keys)
->>>>>>> 00e7770 (Bundles: written in one step, looked into safely; the agent reads their lock, CRLs and signature)
+    Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, names_keys, warnings })
 }
 
 /// The policy document. `trustpolicy.oci.json` comes first; where it exists and is bad there is no falling back.
@@ -279,12 +237,6 @@ pub enum TrustProblem {
     /// The policy is larger than [`limits::TRUST_POLICY_BYTES`].
     #[error("is larger than {} bytes", limits::TRUST_POLICY_BYTES)]
     TooLarge,
-    /// A file under `keys/` is no public key.
-    #[error("{0}")]
-    Key(KeyError),
-    /// More than [`limits::SITE_KEYS`].
-    #[error("more than {} keys", limits::SITE_KEYS)]
-    TooManyKeys,
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Judge<'_> {
         let target = &image.target;
         let lists_target = |digest: &Digest| {
             self.accept.contains(&Via::ParentIndex)
-                && self.signatures.parents_of(target).any(|parent| parent.digest == *digest)
+                && self.signatures.parents_of(target).iter().any(|parent| parent.digest == *digest)
         };
         let is_right = |digest: &Digest| *digest == target.digest || lists_target(digest);
         let Some((name, locked)) = self.lock.broken(&image.references, is_right) else { return judgement };

@@ -83,15 +83,22 @@ impl Opened {
         self.document.as_ref()
     }
 
-    /// The bytes of `bundle.json` and of its DSSE envelope, where they are there.
+    /// The bytes of `bundle.json`, which a signature is over.
     ///
     /// # Errors
-    /// [`OpenError`] where one cannot be read.
-    pub fn signed_document(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), OpenError> {
-        let at = |problem| OpenError { path: self.path.clone(), problem };
-        let document = self.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES).map_err(at)?;
+    /// [`OpenError`] where it cannot be read.
+    pub fn document_bytes(&self) -> Result<Option<Vec<u8>>, OpenError> {
+        self.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES)
+            .map_err(|problem| OpenError { path: self.path.clone(), problem })
+    }
+
+    /// The DSSE envelope over `bundle.json`.
+    ///
+    /// # Errors
+    /// [`OpenError`] where it cannot be read.
+    pub fn signature(&self) -> Result<Option<Vec<u8>>, OpenError> {
         let limit = u64::try_from(limits::DSSE_ENVELOPE_BYTES).unwrap_or(u64::MAX);
-        Ok((document, self.file(SIGNATURE, limit).map_err(at)?))
+        self.file(SIGNATURE, limit).map_err(|problem| OpenError { path: self.path.clone(), problem })
     }
 
     /// The CRLs, by path, sorted.

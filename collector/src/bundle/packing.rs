@@ -65,7 +65,7 @@ impl Packing {
 /// Where a tar goes.
 enum Sink {
     Plain(File),
-    Gzip(GzEncoder<File>),
+    Gzip(Box<GzEncoder<File>>),
     Zstd { file: File, chunk: Vec<u8> },
 }
 
@@ -76,7 +76,9 @@ impl Sink {
     fn new(packing: Packing, file: File) -> Self {
         match packing {
             Packing::Folder | Packing::Tar => Self::Plain(file),
-            Packing::Gzip => Self::Gzip(GzBuilder::new().mtime(0).write(file, Compression::default())),
+            Packing::Gzip => {
+                Self::Gzip(Box::new(GzBuilder::new().mtime(0).write(file, Compression::default())))
+            }
             Packing::Zstd => Self::Zstd { file, chunk: Vec::with_capacity(FRAME) },
         }
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use assay_shared::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE, is_plain_path};
 use assay_shared::limits;
-use assay_shared::oci::Digest;
+use assay_shared::oci::{Descriptor, Digest};
 use walkdir::WalkDir;
 
 use super::{Files, Layout, LayoutError, LayoutProblem};
 use crate::store::directory::Directory;
-use crate::store::{Hashed, hash};
+use crate::store::{BlobError, Hashed, Store as _, verify};
 
 /// What a bundle has beside its layout. All of it is absent from the layouts of other tools.
 #[derive(Debug, Default)]
@@ -54,15 +54,21 @@ impl Layout {
         let unreadable = |path: &str, why: String| self.at(io::Error::other(format!("{path}: {why}")).into());
         let mut buffer = vec![0; 128 << 10];
         let mut files = vec![carried("oci-layout", &self.oci_layout), carried("index.json", &self.index)];
-        let mut hashed = |digest: &Digest| {
+        // a blob that is not what its name says is a file with another digest
+        let mut blob = |digest: &Digest| -> Result<CarriedFile, LayoutError> {
             let path = blob_path(digest);
-            let hashed = hash(self, "", digest, &mut buffer);
-            hashed.map(|hashed| carried(&path, &hashed)).map_err(|error| unreadable(&path, error.to_string()))
+            let size = self.open("", digest).map(|blob| blob.size);
+            let size = size.map_err(|error| unreadable(&path, error.to_string()))?;
+            match verify(self, "", &Descriptor::new("", digest.clone(), size), &mut buffer) {
+                Ok(()) => Ok(CarriedFile { path, size, digest: digest.clone() }),
+                Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::of(b""))),
+                Err(error) => Err(unreadable(&path, error.to_string())),
+            }
         };
         match &self.files {
             Files::Archive(archive) => {
                 for digest in archive.digests() {
-                    files.push(hashed(digest)?);
+                    files.push(blob(digest)?);
                 }
                 files.extend(archive.beside.iter().map(|(path, bytes)| carried(path, &Hashed::of(bytes))));
                 files.extend(archive.others.iter().map(|path| carried(path, &Hashed::of(b""))));
@@ -71,7 +77,7 @@ impl Layout {
                 for path in names(&self.path).map_err(|problem| self.at(problem))? {
                     match blob_digest(&path) {
                         _ if ["oci-layout", "index.json"].contains(&path.as_str()) => {}
-                        Some(digest) => files.push(hashed(&digest)?),
+                        Some(digest) => files.push(blob(&digest)?),
                         None if is_beside(&path) => {
                             let bytes = contents(directory, &path).map_err(|problem| self.at(problem))?;
                             files.push(carried(&path, &Hashed::of(&bytes)));
