@@ -6,7 +6,8 @@ use assay_shared::limits;
 use assay_shared::oci::{Descriptor, media_type};
 use assay_shared::report::Via;
 use assay_tests::program::verdict;
-use assay_tests::vector::{GOOD, NAME, Vector};
+use assay_tests::published::GOOD;
+use assay_tests::vector::{NAME, Vector};
 use serde_json::Value;
 
 const ACCEPT_PARENT: [&str; 2] = ["--accept", "parent-index"];

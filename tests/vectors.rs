@@ -14,7 +14,8 @@ use assay_fixtures::layout::Layout;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Manifest, media_type};
 use assay_tests::program::{self, verdict};
-use assay_tests::vector::{AT, GOOD, NAME, Vector, verify};
+use assay_tests::published::{AT, GOOD};
+use assay_tests::vector::{NAME, Vector, verify};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::json;
 

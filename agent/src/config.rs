@@ -49,6 +49,8 @@ pub(crate) struct InventoryPlan {
     pub(crate) store: StorePlan,
     pub(crate) output: Output,
     pub(crate) format: TextOrJson,
+    /// How many characters a line for people may have.
+    pub(crate) width: usize,
     pub(crate) jobs: usize,
     pub(crate) node: Node,
 }
@@ -138,6 +140,7 @@ impl Plan {
                 store: store_plan(store)?,
                 output: output_plan(output),
                 format,
+                width: width(),
                 jobs: cores(),
                 node: node(),
             }),
@@ -188,6 +191,11 @@ fn store_plan(args: StoreArgs) -> Result<StorePlan, ConfigError> {
 
 fn output_plan(args: OutputArgs) -> Output {
     if args.output == Path::new("-") { Output::Stdout } else { Output::File(args.output) }
+}
+
+/// The terminal's width; where standard output is none, what fits a wide one.
+fn width() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(120, |(width, _)| width.0.into())
 }
 
 fn cores() -> usize {

@@ -5,6 +5,7 @@
 //! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
 
 mod bundle;
+mod changes;
 mod cli;
 mod config;
 mod content;
@@ -17,6 +18,7 @@ mod procedure;
 mod report;
 mod signatures;
 mod store;
+mod table;
 pub mod trust;
 mod verify;
 
@@ -31,14 +33,15 @@ use assay_shared::verify::Verifier;
 use clap::Parser as _;
 
 use bundle::{Bundle, BundleFault, Lock};
+use changes::Changes;
 use cli::{Cli, TextOrJson, VerifyFormat};
 use config::{Plan, VerifyPlan};
 use error::Error;
 use inventory::{Image, Inventory};
 use report::Sink;
 use signatures::{Signatures, Source};
-use store::Store;
 use store::layout::Reading;
+use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
 /// Runs the program with these arguments, the first of which is its name.
@@ -103,10 +106,12 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
         accept: &plan.accept,
     };
     let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
-    let (images, reached) = with_content(plan, &*store, &inventory, judgements);
+    let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
 
     let listing = store.listing();
-    let coverage = report::coverage(listing, &inventory, &signatures, reached.as_ref());
+    let mut coverage = report::coverage(listing, &inventory, &signatures, reached.as_ref());
+    coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
+    coverage.unreadable.sort();
     let bundles = bundle_inputs(&bundles, &signatures)?;
     let warnings = signatures.warnings.clone();
     let report =
@@ -158,6 +163,29 @@ fn with_content(
         })
         .collect();
     (images, complete.then_some(reached))
+}
+
+/// Lists a store that is in use again, takes back the verdicts on images that changed, and gives what was not judged: images
+/// that appeared, or the store where it is gone.
+fn changed_meanwhile(
+    plan: &VerifyPlan,
+    before: &Listing,
+    images: &mut [assay_shared::report::Image],
+) -> Vec<Unreadable> {
+    if !plan.store.place.is_this_machine() {
+        return Vec::new();
+    }
+    match store::open(&plan.store, Reading::Manifests) {
+        Err(error) => {
+            let why = format!("it could be read at first, and then not again: {error}");
+            vec![Unreadable { what: plan.store.place.to_string(), why }]
+        }
+        Ok(again) => {
+            let changes = Changes::between(before, again.listing());
+            images.iter_mut().for_each(|image| changes.mark(image));
+            changes.appeared
+        }
+    }
 }
 
 /// The report of a run whose store could not be opened: no image, and the reason why.

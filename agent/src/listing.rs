@@ -1,7 +1,5 @@
 //! `inventory`: what the store has, unverified, as a table or as JSON.
 
-use std::fmt::Write as _;
-
 use assay_shared::report::{
     ContentMode, ExitCode, INVENTORY_SCHEMA, Inventory as InventoryReport, InventoryImage, Node,
 };
@@ -15,6 +13,7 @@ use crate::report::{self, Sink};
 use crate::signatures::{Signatures, Source};
 use crate::store;
 use crate::store::layout::Reading;
+use crate::table;
 
 /// Lists the images of a store.
 pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
@@ -46,7 +45,7 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     };
     let bytes = match plan.format {
         TextOrJson::Json => crate::json_line(&inventory)?,
-        TextOrJson::Text => table(&inventory).into_bytes(),
+        TextOrJson::Text => table::write(&inventory, plan.width).into_bytes(),
     };
     sink.write(&bytes)?;
     for unreadable in &inventory.coverage.unreadable {
@@ -54,61 +53,4 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     }
     let complete = !inventory.images.is_empty() && inventory.coverage.unreadable.is_empty();
     Ok(if complete { ExitCode::Passed } else { ExitCode::Incomplete })
-}
-
-/// One line for each image, its other names below it.
-fn table(inventory: &InventoryReport) -> String {
-    let mut rows = vec![["NAMESPACE", "IMAGE", "DIGEST", "PLATFORMS", "SIZE", "IN USE"].map(str::to_owned)];
-    for image in &inventory.images {
-        let name = image.references.first().map_or("-", String::as_str);
-        rows.push([
-            if image.namespace.is_empty() { "-".to_owned() } else { image.namespace.clone() },
-            name.to_owned(),
-            short(image.digest.as_str()),
-            image.platforms.join(","),
-            size(image.content_size),
-            image.in_use.len().to_string(),
-        ]);
-        for other in image.references.iter().skip(1) {
-            let empty = String::new;
-            rows.push([empty(), other.clone(), empty(), empty(), empty(), empty()]);
-        }
-    }
-    for unlisted in &inventory.coverage.unlisted {
-        rows.push([
-            unlisted.namespace.clone(),
-            unlisted.name.clone().unwrap_or_else(|| "-".to_owned()),
-            short(&unlisted.id),
-            format!("{} without an image record", unlisted.kind),
-            String::new(),
-            String::new(),
-        ]);
-    }
-    let rows: Vec<[String; 6]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| crate::clean(cell))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // writing to a String cannot fail
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// As much of a digest as people compare.
-fn short(digest: &str) -> String {
-    digest.chars().take("sha256:".len() + 12).collect()
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
-    }
 }

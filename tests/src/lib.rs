@@ -5,6 +5,7 @@
 
 pub mod packages;
 pub mod program;
+pub mod proxy;
 
 pub mod containerd;
 pub mod published;

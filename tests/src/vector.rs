@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assay_fixtures::archive;
-use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
-use assay_fixtures::envelope::Format;
+use assay_fixtures::demo::publisher::{Publisher, Signature};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_shared::oci::Descriptor;
@@ -15,12 +14,7 @@ use assay_shared::report::Via;
 use serde_json::Value;
 
 use crate::program::{self, Finished, verdict};
-
-/// A time at which the publisher's certificates are valid.
-pub const AT: &str = "2026-11-20T12:00:00Z";
-
-/// A signature that is as it should be.
-pub const GOOD: Signature = Signature::Good(Algorithm::P256, Format::Cose);
+use crate::published::{AT, GOOD};
 
 /// The name of a vector's image.
 pub const NAME: &str = "registry.example.test/team/app:v1";

@@ -46,6 +46,16 @@ pub(crate) enum BlobError {
     Mismatch { found: String },
 }
 
+impl BlobError {
+    /// Of a blob that the store lists: that its bytes are not to be had is no word about them, and not that it was discarded.
+    pub(super) fn of_listed(self) -> Self {
+        match self {
+            Self::Absent => Self::Unreadable { why: "the store lists it, and it is gone".to_owned() },
+            other => other,
+        }
+    }
+}
+
 impl From<std::io::Error> for BlobError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {

@@ -38,7 +38,8 @@ impl Directory {
     /// Opens a regular file by its path in the layout.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] where there is none; others where it leads outside or is no regular file.
+    /// [`io::ErrorKind::NotFound`] where there is none, [`io::ErrorKind::Unsupported`] where it is no regular file; others
+    /// where it leads outside.
     pub(super) fn open(&self, relative: &Path) -> io::Result<(File, u64)> {
         // Between this look and the opening the path may change. Nothing read is believed before its digest is checked,
         // so that whoever can change it gains nothing but reading what this process may read, and cannot see it.
@@ -48,7 +49,7 @@ impl Directory {
         }
         let metadata = path.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("not a regular file"));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "not a regular file"));
         }
         Ok((File::open(&path)?, metadata.len()))
     }
@@ -92,7 +93,7 @@ mod tests {
         for (name, kind) in [
             ("out", io::ErrorKind::Other),
             ("device", io::ErrorKind::Other),
-            ("..data", io::ErrorKind::Other),
+            ("..data", io::ErrorKind::Unsupported),
             ("nothing", io::ErrorKind::NotFound),
         ] {
             assert_eq!(directory.open(Path::new(name)).unwrap_err().kind(), kind, "{name}");

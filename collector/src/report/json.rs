@@ -166,9 +166,11 @@ mod tests {
     /// The committed files are what the types say. `ASSAY_REGENERATE=1` writes them.
     #[test]
     fn the_committed_schemas_are_those_of_the_types() {
-        for (name, made) in
-            [("node-report.v1.json", schema::node_report()), ("site-report.v1.json", schema::site_report())]
-        {
+        for (name, made) in [
+            ("inventory.v1.json", schema::inventory()),
+            ("node-report.v1.json", schema::node_report()),
+            ("site-report.v1.json", schema::site_report()),
+        ] {
             let path = format!("{}/../shared/schema/{name}", env!("CARGO_MANIFEST_DIR"));
             #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
             if env::var_os("ASSAY_REGENERATE").is_some() {

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString as _};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use super::{NodeReport, SiteReport};
+use super::{Inventory, NodeReport, SiteReport};
 
 /// The schema of a node report, as the file has it.
 pub fn node_report() -> String {
@@ -19,6 +19,11 @@ pub fn node_report() -> String {
 /// The schema of a site report, as the file has it.
 pub fn site_report() -> String {
     text(schema_of::<SiteReport>("urn:assay:site-report:v1", "assay site report, version 1"))
+}
+
+/// The schema of an inventory, as the file has it.
+pub fn inventory() -> String {
+    text(schema_of::<Inventory>("urn:assay:inventory:v1", "assay inventory, version 1"))
 }
 
 fn schema_of<Report: JsonSchema>(id: &str, title: &str) -> Schema {

@@ -179,7 +179,6 @@ impl Read for ContentReader<'_> {
             match self.client.next(&mut self.stream) {
                 Ok(Some(message)) => (self.piece, self.taken) = (message.data, 0),
                 Ok(None) => return Ok(0),
-                Err(Failure::NotFound) => return Err(io::ErrorKind::NotFound.into()),
                 Err(failure) => return Err(io::Error::other(failure)),
             }
         }

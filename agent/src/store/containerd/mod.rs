@@ -7,6 +7,7 @@
 mod client;
 
 use std::fs::File;
+use std::io;
 
 use assay_shared::oci::Digest;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
@@ -45,9 +46,17 @@ impl Containerd {
         Ok(Self { content, catalogue: catalogue.finish(), client })
     }
 
-    /// The blob's file; none where it cannot be read.
-    fn file(&self, digest: &Digest) -> Option<(File, u64)> {
-        self.content.as_ref()?.blob(digest).ok()
+    /// The blob's file; none where it cannot be read, and the daemon is to be asked.
+    ///
+    /// # Errors
+    /// [`BlobError::Unreadable`] where something else than a file stands there: who opens a pipe waits for ever, the daemon
+    /// as well.
+    fn file(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
+        match self.content.as_ref().map(|content| content.blob(digest)) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Err(error.into()),
+            Some(Ok(file)) => Ok(Some(file)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -75,11 +84,11 @@ impl Store for Containerd {
 
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         let size = self.catalogue.size(namespace, digest)?;
-        if let Some((file, size)) = self.file(digest) {
+        if let Some((file, size)) = self.file(digest)? {
             return Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) });
         }
         let stream = self.client.read(namespace, digest).map_err(|failure| match failure {
-            Failure::NotFound => BlobError::Absent,
+            Failure::NotFound => BlobError::Absent.of_listed(),
             other => BlobError::Unreadable { why: other.to_string() },
         })?;
         Ok(Blob { size, content: BlobContent::Stream(Box::new(stream)) })

@@ -59,7 +59,7 @@ impl Store for Root {
 
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         self.catalogue.size(namespace, digest)?;
-        let (file, size) = self.content.blob(digest)?;
+        let (file, size) = self.content.blob(digest).map_err(|error| BlobError::from(error).of_listed())?;
         Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
     }
 

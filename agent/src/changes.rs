@@ -1,0 +1,98 @@
+//! What became of the store while it was read: its listings from before and from after in, the images that changed out.
+//!
+//! A node that is in use pulls and removes images at any time. What was judged of an image that changed meanwhile may be
+//! true of neither state, and what appeared was not judged at all: both are said, and neither passes.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{Image, Reason, Status, Unreadable};
+
+use crate::store::Listing;
+
+/// What identifies an image, as in the inventory.
+type Key<'l> = (&'l str, &'l Digest, &'l str, u64);
+
+/// What changed between two listings.
+#[derive(Debug, Default)]
+pub(crate) struct Changes<'l> {
+    changed: HashSet<Key<'l>>,
+    /// Images that only the later listing has.
+    pub(crate) appeared: Vec<Unreadable>,
+}
+
+impl<'l> Changes<'l> {
+    /// Compares two listings of one store.
+    pub(crate) fn between(before: &'l Listing, after: &Listing) -> Self {
+        let (before, after) = (images(before), images(after));
+        let changed = before.iter().filter(|(key, names)| after.get(*key) != Some(names));
+        let appeared = after.iter().filter(|(key, _)| !before.contains_key(*key));
+        let unreadable = |((namespace, digest, ..), names): (&Key<'_>, &BTreeSet<&str>)| Unreadable {
+            what: format!("{namespace}: image {}", names.first().unwrap_or(&digest.as_str())),
+            why: "it appeared while the store was read; run again".to_owned(),
+        };
+        Self { changed: changed.map(|(key, _)| *key).collect(), appeared: appeared.map(unreadable).collect() }
+    }
+
+    /// Takes a verdict back that the change may have made: a pass, or that there is no signature. What was seen to be wrong
+    /// was wrong.
+    pub(crate) fn mark(&self, image: &mut Image) {
+        let key = (image.namespace.as_str(), &image.digest, image.media_type.as_str(), image.size);
+        let may_be_due_to_it = image.status == Status::Passed || image.reason == Some(Reason::NoSignature);
+        if self.changed.contains(&key) && may_be_due_to_it {
+            (image.status, image.reason, image.via) = (Status::Inconclusive, Some(Reason::Unreadable), None);
+            image.message = Some("the image's names changed while the store was read".to_owned());
+            image.hint = Some("run again when nothing pulls or removes images".to_owned());
+        }
+    }
+}
+
+/// Images with their names. A bare id is no name: Kubernetes' service adds it some time after the image.
+fn images(listing: &Listing) -> BTreeMap<Key<'_>, BTreeSet<&str>> {
+    let mut images: BTreeMap<Key<'_>, BTreeSet<&str>> = BTreeMap::new();
+    for record in &listing.records {
+        let target = &record.target;
+        let key = (record.namespace.as_str(), &target.digest, target.media_type.as_str(), target.size);
+        let names = images.entry(key).or_default();
+        if record.name.parse::<Digest>().is_err() {
+            names.insert(&record.name);
+        }
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::oci::Descriptor;
+
+    use super::*;
+    use crate::store::Record;
+
+    fn listing(records: &[(&str, &str)]) -> Listing {
+        let record = |(name, content): &(&str, &str)| Record {
+            namespace: "k8s.io".into(),
+            name: (*name).to_owned(),
+            target: Descriptor::new("m", Digest::sha256(content.as_bytes()), 1),
+        };
+        Listing { records: records.iter().map(record).collect(), ..Listing::default() }
+    }
+
+    #[test]
+    fn images_that_are_removed_renamed_moved_or_new() {
+        let id = Digest::sha256(b"config").to_string();
+        let before =
+            listing(&[("a:1", "a"), ("b:1", "b"), ("c:1", "c"), ("d:1", "d"), ("e:1", "e"), (&id, "f")]);
+        let after =
+            listing(&[("a:1", "a"), ("b:2", "b"), ("c:1", "new"), ("d:1", "d"), ("d:2", "d"), (&id, "a")]);
+        let changes = Changes::between(&before, &after);
+        let changed: BTreeSet<&Digest> = changes.changed.iter().map(|(_, digest, ..)| *digest).collect();
+        let expected = ["b", "c", "d", "e", "f"].map(|content| Digest::sha256(content.as_bytes()));
+        assert_eq!(changed, expected.iter().collect());
+        assert_eq!(
+            changes.appeared.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(),
+            ["k8s.io: image c:1"]
+        );
+        let same = Changes::between(&before, &before);
+        assert!(same.changed.is_empty() && same.appeared.is_empty());
+    }
+}
