@@ -2,11 +2,13 @@
 //!
 //! `sample-report DIR site|outcomes|passed|hostile`, or `sample-report DIR large|apart NODES IMAGES`
 
+use std::env;
 use std::error::Error;
 use std::path::Path;
-use std::{env, fs};
 
-use assay::report;
+use assay::output::Output;
+use assay::report::{self, Head};
+use assay_shared::report::SiteReport;
 
 #[path = "../src/report/sample.rs"]
 mod sample;
@@ -27,14 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
         }
     };
+    let output = Output::prepare(Path::new(folder))?;
+    let SiteReport { run, collector, inputs, nodes, waivers, .. } = site;
+    let site = output.write_site(Head { run, collector, inputs, waivers, baseline: None }, nodes)?;
     print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
-    for file in report::write_all(&site) {
-        let (name, bytes) = file?;
-        let path = Path::new(folder).join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, bytes)?;
-    }
     Ok(())
 }

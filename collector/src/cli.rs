@@ -73,6 +73,9 @@ pub struct Run {
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,
+    /// The report.json of an earlier run, to say what changed since
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
     /// Seconds that the agent may run on a node
@@ -120,6 +123,9 @@ pub struct Report {
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,
+    /// The report.json of an earlier run, to say what changed since
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
     /// Judge the waivers' expiry at this time instead of now
     #[arg(long, value_name = "RFC3339", requires = "waivers")]
     pub at: Option<String>,

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use assay_shared::time::{TimeError, UnixTime};
 use crate::cli;
 use crate::fleet::Pace;
 use crate::nodes::{self, Jump, Node, Site, SiteFileError};
+use crate::report::difference::{Baseline, BaselineError};
 use crate::report::terminal::Look;
 use crate::ssh::host_keys::{KnownHosts, KnownHostsError};
 use crate::ssh::{self, Connector, Login, LoginError, Target};
@@ -48,6 +49,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong.
         source: WaiversError,
+    },
+    /// The report of the run to compare with.
+    #[error("{}: {source}", path.display())]
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: BaselineError,
     },
     /// A `known_hosts` file.
     #[error("{}: {source}", path.display())]
@@ -128,6 +137,21 @@ pub fn waivers(path: Option<&Path>, judged_at: Option<&str>) -> Result<Option<Si
     waivers::parse(&text, sha256, judged_at)
         .map(Some)
         .map_err(|source| ConfigError::Waivers { path: path.to_owned(), source })
+}
+
+/// The earlier run to compare with, where one was given.
+///
+/// # Errors
+/// [`ConfigError`]
+pub fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let file = std::fs::File::open(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    Baseline::read(BufReader::new(file))
+        .map(Some)
+        .map_err(|source| ConfigError::Baseline { path: path.to_owned(), source })
 }
 
 /// What every visit does.

@@ -1,13 +1,14 @@
 //! The files of a run. Each appears whole or not at all: it is written beside its place and then moved there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use assay_shared::report::SiteReport;
+use assay_shared::report::NodeRow;
 
 use crate::random;
-use crate::report::{self, ReportError};
+use crate::report::{self, Folder, Head, ReportError, Site};
 
 /// The folder that a run's files go to.
 #[derive(Clone, Debug)]
@@ -33,7 +34,14 @@ pub enum OutputError {
 
 /// The folders in it, and the endings of the reports there; in the folder itself those that begin so are reports.
 const FOLDERS: [(&str, &str); 2] = [("nodes", "json"), ("junit", "xml")];
-const REPORTS: [&str; 3] = ["report.json", "report.html", "junit.xml"];
+const REPORTS: [&str; 6] = [
+    "report.json",
+    "report.html",
+    "junit.xml",
+    "report.sarif",
+    "oscal-assessment-results.json",
+    "metrics.prom",
+];
 
 impl Output {
     /// Makes the folder ready: what an earlier run reported there is removed, so that nothing old passes for new.
@@ -41,12 +49,21 @@ impl Output {
     /// # Errors
     /// [`OutputError`]
     pub fn prepare(folder: &Path) -> Result<Self, OutputError> {
+        Self::prepare_keeping(folder, &[])
+    }
+
+    /// [`Output::prepare`], but the files `kept` stay, since they are still to be read.
+    ///
+    /// # Errors
+    /// [`OutputError`]
+    pub fn prepare_keeping(folder: &Path, kept: &[PathBuf]) -> Result<Self, OutputError> {
+        let kept: BTreeSet<PathBuf> = kept.iter().filter_map(|path| path.canonicalize().ok()).collect();
         for (name, ending) in FOLDERS {
             let folder = folder.join(name);
             fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
-            remove(&folder, |name| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with('.')))?;
+            remove(&folder, &kept, |name| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with('.')))?;
         }
-        remove(folder, |name| {
+        remove(folder, &kept, |name| {
             REPORTS.contains(&name) || (name.starts_with("junit~") && name.ends_with(".xml"))
         })?;
         Ok(Self { folder: folder.to_owned() })
@@ -57,35 +74,76 @@ impl Output {
         self.folder.join(name)
     }
 
-    /// Writes the site's reports.
+    /// Writes the site's reports, and gives what there is to say of it.
     ///
     /// # Errors
     /// [`OutputError`]
-    pub fn write_site(&self, report: &SiteReport) -> Result<(), OutputError> {
-        for file in report::write_all(report) {
-            let (name, bytes) = file?;
-            self.write(&name, &bytes)?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), OutputError> {
-        let path = self.path(name);
-        let beside = self.path(&format!("{name}.{}.part", random::hex(4)));
-        write_whole(&beside, &path, bytes).map_err(|source| {
-            // What is half written helps nobody; where it cannot be removed either, the error says where it is.
-            let _ = fs::remove_file(&beside);
-            OutputError::Write { path, source }
+    pub fn write_site(
+        &self,
+        head: Head,
+        rows: impl IntoIterator<Item = NodeRow>,
+    ) -> Result<Site, OutputError> {
+        report::write_all(self, head, rows).map_err(|error| match error {
+            ReportError::Write { name, source } => OutputError::Write { path: self.path(&name), source },
+            other => OutputError::Render(other),
         })
     }
 }
 
+impl Folder for Output {
+    type File = Part;
+
+    fn create(&self, name: &str) -> io::Result<Part> {
+        let beside = self.path(&format!("{name}.{}.part", random::hex(4)));
+        let file = BufWriter::new(File::create_new(&beside)?);
+        Ok(Part { file, beside: Some(beside), path: self.path(name) })
+    }
+
+    fn keep(&self, mut part: Part) -> io::Result<()> {
+        part.file.flush()?;
+        part.file.get_ref().sync_all()?;
+        if let Some(beside) = &part.beside {
+            fs::rename(beside, &part.path)?;
+        }
+        part.beside = None;
+        Ok(())
+    }
+}
+
+/// A file that is written beside its place.
+pub struct Part {
+    file: BufWriter<File>,
+    /// Where it is; nowhere once it is kept.
+    beside: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // What is half written helps nobody; where it cannot be removed either, its name says what it is.
+        if let Some(beside) = &self.beside {
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
 /// Removes the files of a folder whose names are ours.
-fn remove(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), OutputError> {
+fn remove(folder: &Path, kept: &BTreeSet<PathBuf>, ours: impl Fn(&str) -> bool) -> Result<(), OutputError> {
     for entry in fs::read_dir(folder).map_err(|source| failed(folder, source))? {
         let path = entry.map_err(|source| failed(folder, source))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(&ours) && path.is_file() {
+        let is_kept = || path.canonicalize().is_ok_and(|path| kept.contains(&path));
+        if name.is_some_and(&ours) && path.is_file() && !is_kept() {
             fs::remove_file(&path).map_err(|source| failed(&path, source))?;
         }
     }
@@ -94,13 +152,6 @@ fn remove(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), OutputError>
 
 fn failed(path: &Path, source: io::Error) -> OutputError {
     OutputError::Write { path: path.to_owned(), source }
-}
-
-fn write_whole(beside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(beside, path)
 }
 
 #[cfg(test)]
@@ -125,7 +176,11 @@ mod tests {
         for name in kept {
             assert!(path(name).exists(), "{name}");
         }
-        output.write("nodes/a.json", b"{}").unwrap();
+        let mut part = output.create("nodes/a.json").unwrap();
+        part.write_all(b"{}").unwrap();
+        assert!(!path("nodes/a.json").exists());
+        output.keep(part).unwrap();
+        drop(output.create("nodes/b.json").unwrap());
         assert_eq!(fs::read(path("nodes/a.json")).unwrap(), b"{}");
         assert_eq!(fs::read_dir(path("nodes")).unwrap().count(), 2);
     }

@@ -1,18 +1,16 @@
 //! `assay report`: the same reports from node reports that came another way. Equal files, equal reports: no clock is read,
 //! but for the expiry of waivers, and there neither where the time is given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use assay_shared::report::{
-    CleanUp, CleanUpResult, ExitCode, NodeReport, NodeRow, Outcome, SiteInputs, SiteReport, SiteRun,
-};
+use assay_shared::report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun};
 use assay_shared::time::UnixTime;
 
 use super::CommandError;
 use crate::output::Output;
-use crate::report::clean;
+use crate::report::{Head, clean};
 use crate::visit::gather::{self, REPORT_BYTES};
 use crate::{cli, config, console};
 
@@ -21,34 +19,41 @@ use crate::{cli, config, console};
 /// # Errors
 /// [`CommandError`]
 pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
-    let mut waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
-    let mut names = BTreeSet::new();
-    let mut rows = Vec::new();
+    let waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
+    let baseline = config::baseline(options.baseline.as_deref())?;
+    let mut named: BTreeMap<String, &Path> = BTreeMap::new();
+    let mut taken = BTreeSet::new();
     for path in &options.reports {
         let node = name_of(path);
-        if !names.insert(node.to_lowercase()) {
+        if !taken.insert(node.to_lowercase()) {
             return Err(CommandError::SameNode { path: path.clone(), node });
         }
-        let row = row(node, path);
+        named.insert(node, path);
+    }
+    // Each is read twice, once for what the run was and once to be written: not all are in memory at once.
+    let mut run = RunOf::default();
+    for (node, path) in &named {
+        let row = row(node.clone(), path);
         if row.outcome != Outcome::Verified {
             let message = row.message.as_deref().unwrap_or_default();
             console::say(&format!("{}: {}: {message}", clean::name(&row.name), row.outcome.as_str()));
         }
-        rows.push(row);
+        run.add(&row);
     }
-    // Only now, so that reports may be read from the folder that they are written to.
-    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
-    if let Some(waivers) = &mut waivers {
-        rows.iter_mut().for_each(|row| waivers.apply(row));
-    }
-    let run = run_of(&rows);
-    let mut report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), SiteInputs::default(), rows);
-    report.waivers = waivers;
-    output.write_site(&report)?;
+    // Only now, and not the reports themselves: they may be in the folder that is written to.
+    let output = Output::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
+    let head = Head {
+        run: run.end(),
+        collector: env!("CARGO_PKG_VERSION").to_owned(),
+        inputs: SiteInputs::default(),
+        waivers,
+        baseline,
+    };
+    let site = output.write_site(head, named.iter().map(|(node, path)| row(node.clone(), path)))?;
     if !options.quiet {
-        console::print(&crate::report::terminal::site(&report, config::look()));
+        console::print(&crate::report::terminal::site(&site, config::look()));
     }
-    Ok(report.verdict)
+    Ok(site.verdict)
 }
 
 fn row(name: String, path: &Path) -> NodeRow {
@@ -89,17 +94,25 @@ fn name_of(path: &Path) -> String {
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// The run that the reports are of: its id where all agree, and the time from the first to the last.
-fn run_of(rows: &[NodeRow]) -> SiteRun {
-    let runs = || rows.iter().filter_map(|row| row.report.as_ref()).map(|report: &NodeReport| &report.run);
-    let ids: BTreeSet<&str> = runs().map(|run| run.id.as_str()).collect();
-    let id = match ids.iter().collect::<Vec<_>>().as_slice() {
-        [id] => (**id).to_owned(),
-        _ => String::new(),
-    };
-    let nothing = UnixTime::from_seconds(0);
-    let started = runs().map(|run| run.started).min().or(nothing);
-    let finished = runs().map(|run| run.finished).max().or(nothing);
-    let epoch = crate::clock::now;
-    SiteRun { id, started: started.unwrap_or_else(epoch), finished: finished.unwrap_or_else(epoch) }
+/// The run that reports are of: its id where all agree, and the time from the first to the last.
+#[derive(Default)]
+struct RunOf {
+    ids: BTreeSet<String>,
+    times: Option<(UnixTime, UnixTime)>,
+}
+
+impl RunOf {
+    fn add(&mut self, row: &NodeRow) {
+        let Some(run) = row.report.as_ref().map(|report| &report.run) else { return };
+        self.ids.insert(run.id.clone());
+        let (started, finished) = self.times.unwrap_or((run.started, run.finished));
+        self.times = Some((started.min(run.started), finished.max(run.finished)));
+    }
+
+    fn end(mut self) -> SiteRun {
+        let only = if self.ids.len() == 1 { self.ids.pop_first() } else { None };
+        let nothing = || UnixTime::from_seconds(0).unwrap_or_else(crate::clock::now);
+        let (started, finished) = self.times.unwrap_or_else(|| (nothing(), nothing()));
+        SiteRun { id: only.unwrap_or_default(), started, finished }
+    }
 }

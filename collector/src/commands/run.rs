@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use assay_shared::report::{ExitCode, SiteReport, SiteRun};
+use assay_shared::report::{ExitCode, SiteRun};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CommandError, block_on};
 use crate::fleet::{self, Log, Progress, Verbosity, Visits};
 use crate::journal::{self, Journal};
 use crate::output::{Output, OutputError};
+use crate::report::difference::Baseline;
+use crate::report::{Head, Site};
 use crate::ssh::Connect;
 use crate::stop::{self, Stop};
 use crate::{cli, clock, config, console};
@@ -21,6 +23,8 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let site = config::site(&options.site)?;
     let plan = config::plan(options)?;
     let waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
+    // before the folder is made ready, which may be where it is
+    let baseline = config::baseline(options.baseline.as_deref())?;
     let connector = config::connector(&site, &options.site, &options.pace, &site.nodes)?;
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
@@ -35,9 +39,9 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
         Journal::open(&options.out).map_err(|source| unwritable(&output.path(journal::FILE_NAME), source))?;
     let pace = config::pace(&options.pace);
     let visits = Visits { nodes: site.nodes, plan, journal, pace, waivers };
-    let report = visit_all(connector, visits, progress, &output)?;
-    console::print(&crate::report::terminal::site(&report, config::look()));
-    Ok(report.verdict)
+    let site = visit_all(connector, visits, progress, &output, baseline)?;
+    console::print(&crate::report::terminal::site(&site, config::look()));
+    Ok(site.verdict)
 }
 
 /// Visits nodes, and writes their reports and the site's.
@@ -46,11 +50,12 @@ pub(super) fn visit_all<C: Connect>(
     visits: Visits,
     progress: Progress,
     output: &Output,
-) -> Result<SiteReport, CommandError> {
+    baseline: Option<Baseline>,
+) -> Result<Site, CommandError> {
     let started = clock::now();
     let (id, inputs) = (visits.plan.run_id.clone(), visits.plan.payload.inputs());
     let journal = visits.journal.clone();
-    let (rows, waivers) = block_on(async {
+    let (mut rows, waivers) = block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop::on_signals(stopper, console::say));
         let (events, shown) = unbounded_channel();
@@ -66,8 +71,7 @@ pub(super) fn visit_all<C: Connect>(
         ));
     }
     let run = SiteRun { id, started, finished: clock::now() };
-    let mut report = SiteReport::new(run, env!("CARGO_PKG_VERSION").to_owned(), inputs, rows);
-    report.waivers = waivers;
-    output.write_site(&report)?;
-    Ok(report)
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    let head = Head { run, collector: env!("CARGO_PKG_VERSION").to_owned(), inputs, waivers, baseline };
+    Ok(output.write_site(head, rows)?)
 }

@@ -6,32 +6,78 @@
 
 use std::io;
 
-use assay_shared::report::{NodeReport, SiteReport};
+use assay_shared::report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 /// Depth from which on values stay on one line: the site, its nodes, a node, its report, the images, *an image*.
 const ONE_LINE: usize = 6;
 
-/// The site report.
-///
-/// # Errors
-/// Where serde_json refuses a value; no value of these types is refused.
-pub fn site(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
+/// Writes a site report, its nodes one after the other, so that not all of them need be in memory at once.
+pub struct SiteWriter<W> {
+    out: W,
+    filled: bool,
+}
+
+impl<W: io::Write> SiteWriter<W> {
+    /// Begins with everything that stands before the nodes of `head`, which has none.
+    ///
+    /// # Errors
+    /// Where `out` does not take it.
+    pub fn begin(mut out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
+        let text = laid_out(head)?;
+        let (before, _) = text.split_at(nodes_at(&text));
+        out.write_all(before).map_err(serde_json::Error::io)?;
+        Ok(Self { out, filled: false })
+    }
+
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// As for [`SiteWriter::begin`].
+    pub fn add(&mut self, row: &NodeRow) -> Result<(), serde_json::Error> {
+        let between: &[u8] = if self.filled { b",\n    " } else { b"\n    " };
+        self.filled = true;
+        self.out.write_all(between).map_err(serde_json::Error::io)?;
+        let lines = Lines { depth: 2, filled: false };
+        row.serialize(&mut Serializer::with_formatter(&mut self.out, lines))
+    }
+
+    /// Ends with everything that stands after the nodes of `tail`, which has none.
+    ///
+    /// # Errors
+    /// As for [`SiteWriter::begin`].
+    pub fn end(mut self, tail: &SiteReport) -> Result<W, serde_json::Error> {
+        let text = laid_out(tail)?;
+        let (_, after) = text.split_at(nodes_at(&text));
+        let closing: &[u8] = if self.filled { b"\n  " } else { b"" };
+        for part in [closing, after, b"\n"] {
+            self.out.write_all(part).map_err(serde_json::Error::io)?;
+        }
+        Ok(self.out)
+    }
+}
+
+fn laid_out(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::new();
     report.serialize(&mut Serializer::with_formatter(&mut bytes, Lines::default()))?;
-    bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// A node report.
+/// Where the nodes belong in a report that has none. In a text the quotes would be escaped, so this is found once.
+fn nodes_at(text: &[u8]) -> usize {
+    let empty = b"\"nodes\": []";
+    let found = text.windows(empty.len()).position(|part| part == empty);
+    found.map_or(text.len(), |at| at + empty.len() - 1)
+}
+
+/// Writes a node report.
 ///
 /// # Errors
-/// As for [`site`].
-pub fn node(report: &NodeReport) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = serde_json::to_vec(report)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+/// Where `out` does not take it.
+pub fn node(mut out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(&mut out, report)?;
+    out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
 /// Indents down to [`ONE_LINE`], and writes what lies deeper on one line.
@@ -131,6 +177,33 @@ mod tests {
             sample::hostile(),
             sample::large(5, 20),
         ]
+    }
+
+    fn site(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
+        let mut head = report.clone();
+        head.nodes.clear();
+        let mut writer = SiteWriter::begin(Vec::new(), &head)?;
+        report.nodes.iter().try_for_each(|row| writer.add(row))?;
+        writer.end(&head)
+    }
+
+    fn node(report: &NodeReport) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = Vec::new();
+        super::node(&mut bytes, report)?;
+        Ok(bytes)
+    }
+
+    /// Node by node it is laid out as in one piece, also where a text looks like what the pieces are told by.
+    #[test]
+    fn the_pieces_are_the_whole() {
+        for mut report in samples() {
+            report.run.id = "\"nodes\": []".into();
+            let mut whole = laid_out(&report).unwrap();
+            whole.push(b'\n');
+            assert!(site(&report).unwrap() == whole);
+            report.nodes.clear();
+            assert!(site(&report).unwrap().ends_with(b"}\n"));
+        }
     }
 
     fn compiled(schema: &str) -> jsonschema::Validator {

@@ -1,27 +1,72 @@
-//! What a run found, as files and text: JSON, JUnit, HTML, a table for the terminal.
+//! What a run found, as files and text: JSON, JUnit, HTML, SARIF, OSCAL, Prometheus metrics, a table for the terminal.
 //!
-//! Pure: a [`SiteReport`] goes in, bytes come out, and the same report gives the same bytes. Whatever a node, a registry or
-//! an operator wrote is taken for hostile and goes through [`clean`] before it is shown; JSON alone holds it as it is.
-//! Nothing is shown as passed that was not verified: a report from a node whose visit did not end well is not shown at all.
+//! Pure: nodes go in one after the other, bytes come out, and the same report gives the same bytes. A node is forgotten once
+//! it is written; a [`Site`] keeps what differs. Whatever a node, a registry or an operator wrote is taken for hostile and goes
+//! through [`clean`] before it is shown; JSON alone holds it as it is. Nothing is shown as passed that was not verified: a
+//! report from a node whose visit did not end well is not shown at all.
 
 pub mod clean;
+pub mod difference;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod metrics;
+pub mod oscal;
+pub mod sarif;
 pub mod terminal;
 pub mod words;
 
+mod expiry;
 mod findings;
 mod names;
 mod problems;
 #[cfg(test)]
 mod sample;
+mod site;
 mod text;
 mod verdict;
 
-use assay_shared::report::SiteReport;
+use std::io::{self, Write as _};
 
-/// Every file of the report of a run, one after the other: a path below the run's folder, with `/`, and its bytes.
+use assay_shared::report::{NodeRow, SiteInputs, SiteRun, SiteWaivers};
+
+use self::difference::Baseline;
+pub use self::site::Site;
+
+/// Where the files of a report go.
+pub trait Folder {
+    /// A file that is being written.
+    type File: io::Write;
+
+    /// Begins the file of a path below the folder, with `/`. It is not there before it is kept.
+    ///
+    /// # Errors
+    /// Where the system says no.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Puts a file that is whole in its place.
+    ///
+    /// # Errors
+    /// Where the system says no.
+    fn keep(&self, file: Self::File) -> io::Result<()>;
+}
+
+/// What a report begins with.
+pub struct Head {
+    /// The run.
+    pub run: SiteRun,
+    /// The collector's version.
+    pub collector: String,
+    /// What was sent to the nodes.
+    pub inputs: SiteInputs,
+    /// The waivers to apply.
+    pub waivers: Option<SiteWaivers>,
+    /// An earlier run to compare with.
+    pub baseline: Option<Baseline>,
+}
+
+/// Writes every file of the report of a run, and gives what there is to say of the site. `rows` are in the order of their
+/// names; one is taken when the one before it is written.
 ///
 /// | path | what |
 /// |---|---|
@@ -30,74 +75,199 @@ use assay_shared::report::SiteReport;
 /// | `junit.xml` | the site, for CI; where it is too large for one file, `junit~2.xml` and so on beside it |
 /// | `junit/NODE.xml` | one node, for CI that shows nodes apart |
 /// | `nodes/NODE.json` | a node's own report |
+/// | `report.sarif` | what is not in order, for those who import SARIF 2.1.0 |
+/// | `oscal-assessment-results.json` | what it says about controls of NIST SP 800-53, for those who import OSCAL |
+/// | `metrics.prom` | counts and ends, for Prometheus |
 ///
-/// A file is made when it is asked for, so that not all are in memory at once. NODE is the node's name, with everything
-/// that is not a letter, a digit, `-`, `_` or an inner point written as `%` and hex.
-pub fn write_all(report: &SiteReport) -> impl Iterator<Item = Result<(String, Vec<u8>), ReportError>> + '_ {
+/// NODE is the node's name, with everything that is not a letter, a digit, `-`, `_` or an inner point written as `%` and hex.
+///
+/// # Errors
+/// [`ReportError`]
+pub fn write_all<F: Folder>(
+    folder: &F,
+    head: Head,
+    rows: impl IntoIterator<Item = NodeRow>,
+) -> Result<Site, ReportError> {
+    let Head { run, collector, inputs, waivers, baseline } = head;
+    // counted anew, whatever was counted on the way here
+    let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
+    let mut site = Site::new(run.clone(), collector.clone(), inputs, waivers.clone());
+    let mut difference = baseline.map(difference::Comparison::with);
+    let mut whole = {
+        let file = create(folder, SITE)?;
+        json::SiteWriter::begin(file, &site.without_nodes())
+            .map_err(|error| ReportError::json(SITE, error))?
+    };
     let mut names = names::FileNames::default();
-    let nodes: Vec<String> = report.nodes.iter().map(|node| names.give(&node.name)).collect();
-    let own = report.nodes.iter().zip(nodes.clone()).filter_map(|(node, name)| {
-        let own = node.accepted()?;
-        Some(json::node(own).map(|bytes| (format!("nodes/{name}.json"), bytes)).map_err(ReportError::Json))
-    });
-    let suites = nodes
-        .into_iter()
-        .enumerate()
-        .flat_map(move |(place, name)| files(junit::node(report, place, &format!("junit/{name}"))));
-    std::iter::once_with(move || {
-        json::site(report).map(|bytes| ("report.json".into(), bytes)).map_err(ReportError::Json)
-    })
-    .chain(std::iter::once_with(move || {
-        html::site(report).map(|page| ("report.html".into(), page.into_bytes())).map_err(ReportError::Html)
-    }))
-    .chain(std::iter::once_with(move || files(junit::site(report, "junit"))).flatten())
-    .chain(suites)
-    .chain(own)
-}
-
-type Junit = Result<Vec<(String, String)>, quick_junit::SerializeError>;
-
-fn files(made: Junit) -> Vec<Result<(String, Vec<u8>), ReportError>> {
-    match made {
-        Ok(files) => files.into_iter().map(|(name, text)| Ok((name, text.into_bytes()))).collect(),
-        Err(error) => vec![Err(ReportError::Junit(error))],
+    let mut suites = junit::Suites::new(&run, &collector, junit::FILE_BYTES);
+    let mut junit = junit::Files::begin(folder, "junit".into(), junit::FILE_BYTES)?;
+    for mut row in rows {
+        if let Some(waivers) = &mut waivers {
+            waivers.apply(&mut row);
+        }
+        let name = names.give(&row.name);
+        whole.add(&row).map_err(|error| ReportError::json(SITE, error))?;
+        if let Some(own) = row.accepted() {
+            let path = format!("nodes/{name}.json");
+            write(folder, &path, |file| {
+                json::node(file, own).map_err(|error| ReportError::json(&path, error))
+            })?;
+        }
+        let mut apart = junit::Files::begin(folder, format!("junit/{name}"), junit::FILE_BYTES)?;
+        for suite in suites.of(&row).map_err(ReportError::Junit)? {
+            junit.add(&suite)?;
+            apart.add(&suite)?;
+        }
+        apart.end(&run, row.verdict(), 1)?;
+        if let Some(difference) = &mut difference {
+            difference.add(&row);
+        }
+        site.add(row, name);
     }
+    site.waivers = waivers;
+    site.difference = difference.map(difference::Comparison::end);
+    junit.end(&run, site.verdict, site.nodes.len())?;
+    let file = whole.end(&site.without_nodes()).map_err(|error| ReportError::json(SITE, error))?;
+    keep(folder, SITE, file)?;
+    write(folder, "report.html", |file| {
+        let page = html::site(&site).map_err(ReportError::Html)?;
+        file.write_all(page.as_bytes()).map_err(|source| ReportError::write("report.html", source))
+    })?;
+    write(folder, "report.sarif", |file| {
+        sarif::site(file, &site).map_err(|error| ReportError::json("report.sarif", error))
+    })?;
+    write(folder, OSCAL, |file| oscal::site(file, &site).map_err(|error| ReportError::json(OSCAL, error)))?;
+    write(folder, "metrics.prom", |file| {
+        file.write_all(metrics::site(&site).as_bytes())
+            .map_err(|source| ReportError::write("metrics.prom", source))
+    })?;
+    Ok(site)
 }
 
-/// Why a report could not be written. None of these is known to happen.
+const SITE: &str = "report.json";
+const OSCAL: &str = "oscal-assessment-results.json";
+
+fn write<F: Folder>(
+    folder: &F,
+    name: &str,
+    fill: impl FnOnce(&mut F::File) -> Result<(), ReportError>,
+) -> Result<(), ReportError> {
+    let mut file = create(folder, name)?;
+    fill(&mut file)?;
+    keep(folder, name, file)
+}
+
+fn create<F: Folder>(folder: &F, name: &str) -> Result<F::File, ReportError> {
+    folder.create(name).map_err(|source| ReportError::write(name, source))
+}
+
+fn keep<F: Folder>(folder: &F, name: &str, file: F::File) -> Result<(), ReportError> {
+    folder.keep(file).map_err(|source| ReportError::write(name, source))
+}
+
+/// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A value that JSON cannot hold.
+    /// The system says no.
+    #[error("{name}: {source}")]
+    Write {
+        /// The file.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A value that JSON cannot hold. Not known to happen.
     #[error("the report cannot be written as JSON")]
     Json(#[source] serde_json::Error),
-    /// Text that XML cannot hold.
+    /// Text that XML cannot hold. Not known to happen.
     #[error("the report cannot be written as JUnit XML")]
     Junit(#[source] quick_junit::SerializeError),
-    /// The template did not render.
+    /// The template did not render. Not known to happen.
     #[error("the report cannot be written as HTML")]
     Html(#[source] askama::Error),
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+impl ReportError {
+    fn write(name: &str, source: io::Error) -> Self {
+        Self::Write { name: name.to_owned(), source }
+    }
 
+    fn json(name: &str, error: serde_json::Error) -> Self {
+        if error.is_io() { Self::write(name, error.into()) } else { Self::Json(error) }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::RefCell;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use assay_shared::report::SiteReport;
     use serde_json::Value;
 
     use super::*;
 
+    /// A folder in memory.
+    #[derive(Default)]
+    pub(crate) struct Memory(RefCell<BTreeMap<String, Vec<u8>>>);
+
+    impl Folder for Memory {
+        type File = MemoryFile;
+
+        fn create(&self, name: &str) -> io::Result<Self::File> {
+            Ok(MemoryFile(name.to_owned(), Vec::new()))
+        }
+
+        fn keep(&self, MemoryFile(name, bytes): MemoryFile) -> io::Result<()> {
+            assert!(self.0.borrow_mut().insert(name.clone(), bytes).is_none(), "{name}");
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        /// Names and texts, sorted by name without its ending.
+        pub(crate) fn texts(self) -> Vec<(String, String)> {
+            let mut texts: Vec<_> = self.0.into_inner().into_iter().collect();
+            texts.sort_by_key(|(name, _)| {
+                name.rsplit_once('.').map(|(stem, _)| (stem.len(), stem.to_owned()))
+            });
+            texts.into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+        }
+    }
+
+    fn written(report: &SiteReport) -> Vec<(String, String)> {
+        let folder = Memory::default();
+        let SiteReport { run, collector, inputs, nodes, waivers, .. } = report.clone();
+        let site =
+            write_all(&folder, Head { run, collector, inputs, waivers, baseline: None }, nodes).unwrap();
+        assert_eq!((site.verdict, site.summary), (report.verdict, report.summary));
+        folder.texts()
+    }
+
+    /// Its name and what was written.
+    pub(crate) struct MemoryFile(String, Vec<u8>);
+
+    impl io::Write for MemoryFile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn every_file_has_its_own_name_below_the_folder() {
         for report in [sample::site(), sample::hostile(), sample::every_outcome()] {
-            let files: Vec<(String, Vec<u8>)> = write_all(&report).map(Result::unwrap).collect();
+            let files = written(&report);
             let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-            assert_eq!(names.len(), files.len());
             let accepted = report.nodes.iter().filter(|node| node.accepted().is_some()).count();
-            assert_eq!(files.len(), 3 + report.nodes.len() + accepted);
+            assert_eq!(files.len(), OF_SITE.len() + report.nodes.len() + accepted);
             for name in names {
                 let parts: Vec<&str> = name.split('/').collect();
                 match parts.as_slice() {
-                    ["report.json" | "report.html" | "junit.xml"] => {}
+                    [file] => assert!(OF_SITE.contains(file), "{name}"),
                     ["junit", file] => assert!(file.ends_with(".xml") && !file.starts_with('.'), "{name}"),
                     ["nodes", file] => assert!(file.ends_with(".json") && !file.starts_with('.'), "{name}"),
                     _ => panic!("{name}"),
@@ -107,6 +277,16 @@ mod tests {
                     "{name}"
                 );
             }
+        }
+    }
+
+    const OF_SITE: [&str; 6] =
+        ["report.json", "report.html", "junit.xml", "report.sarif", "metrics.prom", OSCAL];
+
+    #[test]
+    fn equal_reports_give_equal_files() {
+        for report in [sample::site(), sample::hostile(), sample::large(5, 20)] {
+            assert!(written(&report) == written(&report));
         }
     }
 
@@ -162,11 +342,11 @@ mod tests {
         let evil = "\u{1b}[31m\u{202e}<script>\0\u{ffff}\u{200b}\r\n\"'&";
         let (report, replaced) = poisoned(evil);
         assert!(replaced > 150, "{replaced}");
-        let terminal = terminal::site(&report, terminal::Look { width: 100, colour: false });
-        let texts = write_all(&report).map(Result::unwrap).filter(|(name, _)| !name.ends_with(".json"));
-        let texts: Vec<String> =
-            texts.map(|(_, bytes)| String::from_utf8(bytes).unwrap()).chain([terminal]).collect();
-        assert_eq!(texts.len(), 2 + 2 + 1);
+        let terminal = terminal::site(&Site::of(&report), terminal::Look { width: 100, colour: false });
+        let raw = |name: &str| name == SITE || name.starts_with("nodes/");
+        let texts = written(&report).into_iter().filter(|(name, _)| !raw(name));
+        let texts: Vec<String> = texts.map(|(_, text)| text).chain([terminal]).collect();
+        assert_eq!(texts.len(), 5 + 2 + 1);
         for text in texts {
             for letter in text.chars() {
                 let own = matches!(letter, '\n' | '\u{202f}');
@@ -176,7 +356,8 @@ mod tests {
                     letter.escape_unicode()
                 );
             }
-            assert!(text.contains("\\u{1b}[31m\\u{202e}"));
+            // what formats escape, they escape with backslashes
+            assert!(text.replace('\\', "").contains("u{1b}[31mu{202e}"));
         }
     }
 }

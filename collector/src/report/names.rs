@@ -15,9 +15,13 @@ const USUAL_NAMESPACE: &str = "k8s.io";
 
 /// The reference that people know the image by: the first with a tag, else the first in a registry, else the first.
 pub(super) fn reference(image: &Image) -> &str {
+    preferred(&image.references)
+}
+
+/// [`reference`] of the references alone.
+pub(super) fn preferred(references: &[String]) -> &str {
     let tagged = |text: &&String| text.parse::<Reference>().is_ok_and(|reference| reference.tag.is_some());
     let by_digest = |text: &&String| text.parse::<Reference>().is_ok();
-    let references = &image.references;
     references
         .iter()
         .find(tagged)
@@ -28,8 +32,12 @@ pub(super) fn reference(image: &Image) -> &str {
 
 /// [`reference`] without its digest, cleaned.
 pub(super) fn short(image: &Image) -> String {
-    let reference = reference(image);
-    clean::name(reference.split_once("@sha").map_or(reference, |(name, _)| name))
+    clean::name(without_digest(reference(image)))
+}
+
+/// A reference without its digest, as it is.
+pub(super) fn without_digest(reference: &str) -> &str {
+    reference.split_once("@sha").map_or(reference, |(name, _)| name)
 }
 
 /// The repository of [`reference`], cleaned: what images are grouped by.

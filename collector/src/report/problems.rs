@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{CheckResult, ExitCode, Image, Reason, SiteReport, Status};
+use assay_shared::report::{CheckResult, ExitCode, Image, Reason};
 
+use super::clean;
+use super::site::Site;
 use super::words::{self, Words};
-use super::{clean, findings};
 
 /// One reason, and all that it was found for.
 pub(super) struct Problem<'a> {
@@ -49,29 +50,25 @@ pub(super) struct Case<'a> {
 }
 
 /// All problems: failures first, then by how many cases there are.
-pub(super) fn of(report: &SiteReport) -> Vec<Problem<'_>> {
+pub(super) fn of(site: &Site) -> Vec<Problem<'_>> {
     let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
-    for (at, node) in report.nodes.iter().enumerate() {
-        for finding in findings::of(node) {
+    for (at, node) in site.nodes.iter().enumerate() {
+        for finding in &node.findings {
             let group =
                 problems.entry((finding.severity, finding.code)).or_insert_with(|| Group::new(finding.words));
-            group.add(None, (finding.message, finding.hint, finding.particulars), at);
+            let found = (finding.message.clone(), finding.hint.clone(), finding.particulars.clone());
+            group.add(None, found, &[at]);
         }
-        let images = node.accepted().into_iter().flat_map(|own| &own.images);
-        for image in images.filter(|image| node.waiver(image).is_none()) {
-            let severity = match image.status {
-                Status::Failed => ExitCode::Failed,
-                Status::Inconclusive => ExitCode::Incomplete,
-                Status::Passed | Status::Skipped => continue,
-            };
-            let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
-            let code = image.reason.map_or("unexplained", Reason::as_str);
-            let group = problems.entry((severity, code)).or_insert_with(|| Group::new(words));
-            let message = clean::message_or(image.message.as_deref(), words.what);
-            let hint = clean::message_or(image.hint.as_deref(), words.todo);
-            group.add(Some(image), (message, hint, Vec::new()), at);
-            group.checks.extend(codes(image));
-        }
+    }
+    for judged in &site.results {
+        let (Some(severity), image) = (judged.severity(), &judged.image) else { continue };
+        let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+        let code = image.reason.map_or("unexplained", Reason::as_str);
+        let group = problems.entry((severity, code)).or_insert_with(|| Group::new(words));
+        let message = clean::message_or(image.message.as_deref(), words.what);
+        let hint = clean::message_or(image.hint.as_deref(), words.todo);
+        group.add(Some(image), (message, hint, Vec::new()), &judged.nodes);
+        group.checks.extend(codes(image));
     }
     let mut problems: Vec<Problem<'_>> = problems
         .into_iter()
@@ -118,7 +115,7 @@ impl<'a> Group<'a> {
         Self { words, cases: Vec::new(), checks: BTreeSet::new(), known: HashMap::new() }
     }
 
-    fn add(&mut self, image: Option<&'a Image>, found: (String, String, Vec<String>), node: usize) {
+    fn add(&mut self, image: Option<&'a Image>, found: (String, String, Vec<String>), nodes: &[usize]) {
         let (message, hint, particulars) = found;
         let key = (image.map(|image| &image.digest), message.clone(), hint.clone());
         let next = self.cases.len();
@@ -126,16 +123,16 @@ impl<'a> Group<'a> {
         match self.cases.get_mut(at) {
             Some(case) => {
                 // two images of one digest on one node differ in namespace
-                if case.nodes.last() != Some(&node) {
-                    case.nodes.push(node);
-                }
+                case.nodes.extend(nodes);
+                case.nodes.sort_unstable();
+                case.nodes.dedup();
                 if case.particulars != particulars {
                     case.particulars.extend(particulars);
                     case.particulars.dedup();
                     case.particulars.truncate(PARTICULARS);
                 }
             }
-            None => self.cases.push(Case { image, message, hint, particulars, nodes: vec![node] }),
+            None => self.cases.push(Case { image, message, hint, particulars, nodes: nodes.to_vec() }),
         }
     }
 }
@@ -145,13 +142,16 @@ const PARTICULARS: usize = 50;
 
 #[cfg(test)]
 mod tests {
+    use assay_shared::report::Status;
+
     use super::*;
-    use crate::report::sample;
+    use crate::report::{findings, sample};
 
     #[test]
     fn every_image_and_node_that_is_not_in_order_is_in_exactly_one_group() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(60, 40)] {
-            let problems = of(&report);
+            let site = Site::of(&report);
+            let problems = of(&site);
             for (at, node) in report.nodes.iter().enumerate() {
                 for image in node.accepted().iter().flat_map(|own| &own.images) {
                     let found = problems.iter().flat_map(|problem| &problem.cases).filter(|case| {
@@ -169,7 +169,7 @@ mod tests {
             let worst = problems.iter().map(|problem| problem.severity).max();
             assert_eq!(worst.unwrap_or(ExitCode::Passed), report.verdict);
         }
-        assert!(of(&sample::all_passed()).is_empty());
+        assert!(of(&Site::of(&sample::all_passed())).is_empty());
     }
 
     #[test]
@@ -181,7 +181,8 @@ mod tests {
             .filter_map(|node| node.accepted())
             .map(|own| own.summary.failed as usize)
             .sum();
-        let problems = of(&report);
+        let site = Site::of(&report);
+        let problems = of(&site);
         let cases: usize = problems.iter().map(|problem| problem.cases.len()).sum();
         assert!(images > 200 && cases < 20, "{images} images, {cases} cases");
         assert_eq!(problems[0].severity, ExitCode::Failed);

@@ -5,10 +5,12 @@
 
 use std::ffi::OsStr;
 
-use assay_shared::report::{ExitCode, SiteReport, Summary};
+use assay_shared::report::{ExitCode, Summary};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::difference::{Difference, NodeChange};
 use super::problems::{self, Problem};
+use super::site::Site;
 use super::text::count;
 use super::{clean, names, text, verdict, words};
 
@@ -61,7 +63,7 @@ impl Look {
 }
 
 /// The site.
-pub fn site(report: &SiteReport, look: Look) -> String {
+pub fn site(report: &Site, look: Look) -> String {
     let mut out = String::new();
     out.push_str(&look.paint(report.verdict, verdict::word(report.verdict)));
     for sentence in verdict::sentences(report) {
@@ -73,6 +75,11 @@ pub fn site(report: &SiteReport, look: Look) -> String {
         out.push('\n');
         out.push_str(&one_problem(report, &problem, look));
     }
+    if let Some(difference) = &report.difference {
+        out.push('\n');
+        out.push_str(&changes(report, difference, look));
+    }
+    out.push_str(&waivers(report, look));
     let run = &report.run;
     let (id, took) = (clean::name(&run.id), text::duration(run.started, run.finished));
     out.push_str(&format!("\nRun {id}, {}, {took}\n", text::time(run.started)));
@@ -80,7 +87,7 @@ pub fn site(report: &SiteReport, look: Look) -> String {
     out.replace('\u{202f}', " ")
 }
 
-fn nodes(report: &SiteReport, look: Look) -> String {
+fn nodes(report: &Site, look: Look) -> String {
     let mut table = table(look);
     table.set_header(["NODE", "VISIT", "PASSED", "FAILED", "INCONCL.", "SKIPPED", "CLEAN-UP"]);
     for column in 2..6 {
@@ -89,27 +96,27 @@ fn nodes(report: &SiteReport, look: Look) -> String {
         }
     }
     let all = report.nodes.len() <= ALL_NODES;
-    let chosen = report.nodes.iter().filter(|node| all || node.verdict() != ExitCode::Passed).take(NODES);
+    let chosen = report.nodes.iter().filter(|node| all || node.verdict != ExitCode::Passed).take(NODES);
     let mut shown = 0;
     for node in chosen {
         shown += 1;
-        let own = node.accepted().map(|own| Summary::of(own.images.iter().map(|image| image.status)));
-        let number = |pick: fn(Summary) -> u64| own.map_or_else(|| "-".into(), |own| pick(own).to_string());
+        let number =
+            |pick: fn(Summary) -> u64| node.images.map_or_else(|| "-".into(), |own| pick(own).to_string());
         table.add_row([
-            Cell::new(clean::line(&node.name, 60)),
-            Cell::new(node.outcome.as_str()),
+            Cell::new(clean::line(&node.row.name, 60)),
+            Cell::new(node.row.outcome.as_str()),
             Cell::new(number(|own| own.passed)),
             Cell::new(number(|own| own.failed)),
             Cell::new(number(|own| own.inconclusive)),
             Cell::new(number(|own| own.skipped)),
-            Cell::new(words::clean_up(node.clean_up.result)),
+            Cell::new(words::clean_up(node.row.clean_up.result)),
         ]);
     }
     if shown == 0 {
         return format!("{} in order\n", count(report.nodes.len(), "node"));
     }
     let mut text = format!("{}\n", table.trim_fmt());
-    let bad = report.nodes.iter().filter(|node| node.verdict() != ExitCode::Passed).count();
+    let bad = report.nodes.iter().filter(|node| node.verdict != ExitCode::Passed).count();
     if !all {
         if bad < report.nodes.len() {
             text.push_str(&format!("and {} in order\n", count(report.nodes.len() - bad, "node")));
@@ -121,7 +128,7 @@ fn nodes(report: &SiteReport, look: Look) -> String {
     text
 }
 
-fn one_problem(report: &SiteReport, problem: &Problem<'_>, look: Look) -> String {
+fn one_problem(report: &Site, problem: &Problem<'_>, look: Look) -> String {
     let (images, on_nodes) = problem.extent();
     let on = count(on_nodes, "node");
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
@@ -150,6 +157,53 @@ fn one_problem(report: &SiteReport, problem: &Problem<'_>, look: Look) -> String
     out
 }
 
+/// What changed since an earlier run: counts, and by name what is worse than it was.
+fn changes(report: &Site, difference: &Difference, look: Look) -> String {
+    let mut out = String::new();
+    wrap(&mut out, 0, &difference.sentence(), look);
+    let worse: Vec<_> = difference.images.iter().filter(|change| change.is_worse()).collect();
+    for change in worse.iter().take(CASES) {
+        let (kind, on) = (change.kind.word(), node_names(report, &change.nodes));
+        wrap(&mut out, 2, &format!("{kind}: {}  {}  on {on}", change.name, change.standing()), look);
+    }
+    if worse.len() > CASES {
+        wrap(&mut out, 2, &format!("and {} more", worse.len() - CASES), look);
+    }
+    for change in difference.nodes.iter().take(CASES) {
+        let name = match change {
+            NodeChange::Lost(at) | NodeChange::Verified(at) | NodeChange::New(at) => {
+                node_names(report, &[*at])
+            }
+            NodeChange::Gone(name) => name.clone(),
+        };
+        wrap(&mut out, 2, &format!("node {}: {name}", change.word()), look);
+    }
+    if difference.nodes.len() > CASES {
+        wrap(&mut out, 2, &format!("and {} more nodes", difference.nodes.len() - CASES), look);
+    }
+    out
+}
+
+/// Who excused what, why and until when; nothing where no waivers were given.
+fn waivers(report: &Site, look: Look) -> String {
+    let mut out = String::new();
+    let Some(given) = report.waivers.as_ref().filter(|given| !given.waivers.is_empty()) else { return out };
+    out.push_str("\nWaivers\n");
+    for waiver in given.waivers.iter().take(NODES) {
+        let (state, image) = (words::waiver(waiver.state), clean::name(&waiver.image));
+        let on =
+            waiver.node.as_deref().map(|node| format!(" on {}", clean::line(node, 60))).unwrap_or_default();
+        let covers = count(usize::try_from(waiver.images).unwrap_or(usize::MAX), "image");
+        wrap(&mut out, 2, &format!("{state}, {covers}: {image}{on}"), look);
+        let (until, approver) = (text::time(waiver.expires), clean::name(&waiver.approver));
+        wrap(&mut out, 6, &format!("until {until} by {approver}: {}", clean::message(&waiver.reason)), look);
+    }
+    if given.waivers.len() > NODES {
+        wrap(&mut out, 2, &format!("and {} more", given.waivers.len() - NODES), look);
+    }
+    out
+}
+
 /// Adds `text`, indented, on as many lines as it needs.
 fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
     let mut cell = table(look);
@@ -163,9 +217,10 @@ fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
     }
 }
 
-fn node_names(report: &SiteReport, places: &[usize]) -> String {
-    let name =
-        |place: &usize| report.nodes.get(*place).map_or_else(String::new, |node| clean::line(&node.name, 60));
+fn node_names(report: &Site, places: &[usize]) -> String {
+    let name = |place: &usize| {
+        report.nodes.get(*place).map_or_else(String::new, |node| clean::line(&node.row.name, 60))
+    };
     let mut names: Vec<String> = places.iter().take(NAMES).map(name).collect();
     if places.len() > NAMES {
         names.push(format!("and {} more", places.len() - NAMES));
@@ -192,14 +247,15 @@ mod tests {
 
     const PLAIN: Look = Look { width: 100, colour: false };
 
-    fn samples() -> Vec<SiteReport> {
-        vec![
+    fn samples() -> Vec<Site> {
+        let reports = [
             sample::site(),
             sample::every_outcome(),
             sample::all_passed(),
             sample::hostile(),
             sample::large(120, 30),
-        ]
+        ];
+        reports.iter().map(Site::of).collect()
     }
 
     #[test]
@@ -221,7 +277,7 @@ mod tests {
 
     #[test]
     fn every_reason_and_every_node_that_is_not_in_order_is_named() {
-        let text = site(&sample::site(), PLAIN);
+        let text = site(&Site::of(&sample::site()), PLAIN);
         let failed = sample::site();
         let images = failed.nodes.iter().filter_map(|node| node.accepted()).flat_map(|own| &own.images);
         let reasons: Vec<Reason> =
@@ -231,7 +287,7 @@ mod tests {
             assert!(text.contains(&format!("[{}]", reason.as_str())), "{}", reason.as_str());
         }
         let outcomes = sample::every_outcome();
-        let text = site(&outcomes, PLAIN);
+        let text = site(&Site::of(&outcomes), PLAIN);
         for node in &outcomes.nodes {
             assert!(text.contains(node.outcome.as_str()), "{}", node.name);
         }
@@ -239,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_large_site_is_cut_and_says_so() {
-        let text = site(&sample::large(400, 20), PLAIN);
+        let text = site(&Site::of(&sample::large(400, 20)), PLAIN);
         assert!(text.lines().count() < 300);
         assert!(text.contains("more"));
     }

@@ -63,6 +63,21 @@ pub(super) fn count(count: usize, one: &str) -> String {
     format!("{} {one}{plural}", number(count as u64))
 }
 
+/// `text` as a relative reference of one segment: everything but RFC 3986's unreserved letters, `/` and `@` is encoded, so
+/// that no letter of a name is taken for a scheme, a query or a fragment. What would be a host or a parent folder is not.
+pub(super) fn uri(text: &str) -> String {
+    let mut uri = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'@' => uri.push(char::from(byte)),
+            // no empty segment, none of dots alone
+            b'/' | b'.' if !uri.is_empty() && !uri.ends_with('/') => uri.push(char::from(byte)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! The site's verdict in words.
 
-use assay_shared::report::{CleanUpResult, ExitCode, SiteReport, Status, WaiverState};
+use assay_shared::report::{CleanUpResult, ExitCode, NodeReport, Summary, WaiverState};
 
+use super::site::Site;
 use super::text::{count, number};
 
 /// The verdict in one word.
@@ -15,33 +16,22 @@ pub(super) fn word(verdict: ExitCode) -> &'static str {
 }
 
 /// The verdict in sentences, the one that decides first; at least one.
-pub(super) fn sentences(report: &SiteReport) -> Vec<String> {
+pub(super) fn sentences(report: &Site) -> Vec<String> {
     let (images, summary) = (report.summary.images, &report.summary);
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
     let nodes = report.nodes.len();
-    let affected = |status: Status| {
-        report
-            .nodes
-            .iter()
-            .filter(|node| {
-                node.accepted().is_some_and(|own| own.images.iter().any(|image| image.status == status))
-            })
-            .count()
-    };
+    let accepted = || report.nodes.iter().filter_map(|node| node.accepted());
+    let on = |wanted: fn(&NodeReport) -> bool| accepted().filter(|own| wanted(own)).count();
     let is_are = |many: u64| if many == 1 { "is" } else { "are" };
     let of_all = |many: u64| format!("{} of {}", number(many), count_of(all, "image"));
-    let on_of = |status| format!("on {} of {}", affected(status), count(nodes, "node"));
+    let on_of = |affected| format!("on {affected} of {}", count(nodes, "node"));
 
     let mut sentences = Vec::new();
-    if images.failed > 0 {
-        sentences.push(format!("{} failed, {}.", of_all(images.failed), on_of(Status::Failed)));
+    let (failed, affected) = report.wrong(ExitCode::Failed);
+    if failed > 0 {
+        sentences.push(format!("{} failed, {}.", of_all(failed), on_of(affected)));
     }
-    let unlisted = report
-        .nodes
-        .iter()
-        .filter_map(|node| node.accepted())
-        .filter(|own| own.coverage.verdict() == ExitCode::Failed)
-        .count();
+    let unlisted = on(|own| own.coverage.verdict() == ExitCode::Failed);
     if unlisted > 0 {
         sentences.push(format!(
             "Containers run images that the store does not list, on {}.",
@@ -54,21 +44,15 @@ pub(super) fn sentences(report: &SiteReport) -> Vec<String> {
         sentences
             .push(format!("{many} of {of} {} not verified.", if unverified == 1 { "was" } else { "were" }));
     }
-    if images.inconclusive > 0 {
-        let on = on_of(Status::Inconclusive);
-        sentences.push(format!("{} could not be judged, {on}.", of_all(images.inconclusive)));
+    let (inconclusive, affected) = report.wrong(ExitCode::Incomplete);
+    if inconclusive > 0 {
+        sentences.push(format!("{} could not be judged, {}.", of_all(inconclusive), on_of(affected)));
     }
-    let empty =
-        report.nodes.iter().filter(|node| node.accepted().is_some_and(|own| own.images.is_empty())).count();
+    let empty = report.nodes.iter().filter(|node| node.images == Some(Summary::default())).count();
     if empty > 0 {
         sentences.push(format!("No image at all was found on {}.", count(empty, "node")));
     }
-    let unread = report
-        .nodes
-        .iter()
-        .filter_map(|node| node.accepted())
-        .filter(|own| !own.coverage.unreadable.is_empty());
-    let unread = unread.count();
+    let unread = on(|own| !own.coverage.unreadable.is_empty());
     if unread > 0 {
         sentences.push(format!("Not everything could be read on {}.", count(unread, "node")));
     }
@@ -120,9 +104,9 @@ pub(super) fn sentences(report: &SiteReport) -> Vec<String> {
 }
 
 /// Nodes that are not known to be as they were.
-pub(super) fn left_behind(report: &SiteReport) -> usize {
+pub(super) fn left_behind(report: &Site) -> usize {
     let left = |result| matches!(result, CleanUpResult::Failed | CleanUpResult::Unknown);
-    report.nodes.iter().filter(|node| left(node.clean_up.result)).count()
+    report.nodes.iter().filter(|node| left(node.row.clean_up.result)).count()
 }
 
 fn count_of(many: u64, one: &str) -> String {
@@ -131,15 +115,17 @@ fn count_of(many: u64, one: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use assay_shared::report::SiteReport;
+
     use super::*;
     use crate::report::sample;
 
     #[test]
     fn whatever_the_verdict_rests_on_is_said() {
         for report in [sample::site(), sample::every_outcome(), sample::all_passed(), sample::hostile()] {
-            assert!(!sentences(&report).is_empty());
+            assert!(!sentences(&Site::of(&report)).is_empty());
         }
-        let passed = sentences(&sample::all_passed());
+        let passed = sentences(&Site::of(&sample::all_passed()));
         assert_eq!(passed, ["All 2 images on 1 node are verified."]);
     }
 
@@ -148,12 +134,12 @@ mod tests {
     fn nothing_but_a_pass_sounds_like_one() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
             assert_ne!(report.verdict, ExitCode::Passed);
-            assert!(sentences(&report).iter().all(|sentence| !sentence.contains("are verified")));
+            assert!(sentences(&Site::of(&report)).iter().all(|sentence| !sentence.contains("are verified")));
         }
         let mut empty = sample::site();
         empty.nodes.clear();
         let empty = SiteReport::new(empty.run, empty.collector, empty.inputs, empty.nodes);
         assert_eq!(empty.verdict, ExitCode::Incomplete);
-        assert!(!sentences(&empty).is_empty());
+        assert!(!sentences(&Site::of(&empty)).is_empty());
     }
 }

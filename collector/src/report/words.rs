@@ -2,7 +2,7 @@
 //!
 //! The finer codes of checks have their own table in `assay_shared::codes`.
 
-use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status, Via};
+use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status, Via, WaiverState};
 
 /// One code, explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,15 @@ pub fn via(via: Via) -> &'static str {
     match via {
         Via::ParentIndex => "a signed index that lists it (parent-index)",
         Via::PlatformManifest => "the signed manifests that it lists (platform-manifest)",
+    }
+}
+
+/// What became of a waiver.
+pub fn waiver(state: WaiverState) -> &'static str {
+    match state {
+        WaiverState::Applied => "applied",
+        WaiverState::Unused => "unused",
+        WaiverState::Expired => "expired",
     }
 }
 

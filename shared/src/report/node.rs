@@ -397,15 +397,18 @@ impl Summary {
     /// Counts statuses.
     pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
         let mut summary = Self::default();
-        for status in statuses {
-            let count = match status {
-                Status::Passed => &mut summary.passed,
-                Status::Failed => &mut summary.failed,
-                Status::Skipped => &mut summary.skipped,
-                Status::Inconclusive => &mut summary.inconclusive,
-            };
-            *count = count.saturating_add(1);
-        }
+        statuses.into_iter().for_each(|status| summary.add(status));
         summary
+    }
+
+    /// Counts a status.
+    pub fn add(&mut self, status: Status) {
+        let count = match status {
+            Status::Passed => &mut self.passed,
+            Status::Failed => &mut self.failed,
+            Status::Skipped => &mut self.skipped,
+            Status::Inconclusive => &mut self.inconclusive,
+        };
+        *count = count.saturating_add(1);
     }
 }

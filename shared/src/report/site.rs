@@ -251,16 +251,20 @@ pub struct SiteSummary {
 
 impl SiteSummary {
     fn of(nodes: &[NodeRow]) -> Self {
-        let statuses = nodes
-            .iter()
-            .filter_map(NodeRow::accepted)
-            .flat_map(|report| report.images.iter().map(|image| image.status));
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        Self {
-            nodes: count(nodes.len()),
-            verified: count(nodes.iter().filter(|node| node.outcome == Outcome::Verified).count()),
-            images: Summary::of(statuses),
-            waived: count(nodes.iter().map(|node| node.waived.len()).sum()),
+        let mut summary = Self::default();
+        nodes.iter().for_each(|node| summary.add(node));
+        summary
+    }
+
+    /// Counts a node.
+    pub fn add(&mut self, node: &NodeRow) {
+        self.nodes = self.nodes.saturating_add(1);
+        if node.outcome == Outcome::Verified {
+            self.verified = self.verified.saturating_add(1);
         }
+        if let Some(report) = node.accepted() {
+            report.images.iter().for_each(|image| self.images.add(image.status));
+        }
+        self.waived = self.waived.saturating_add(u64::try_from(node.waived.len()).unwrap_or(u64::MAX));
     }
 }

@@ -1,11 +1,12 @@
 //! An image in full: what each result of it rests on, signature by signature and check by check.
 
-use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature};
+use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature, WaivedImage};
 use assay_shared::time::UnixTime;
 
-use super::images::{Entry, Judged};
+use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
+use crate::report::site::Judged;
 use crate::report::text;
 use crate::report::text::{count, number};
 use crate::report::{clean, names, words};
@@ -36,6 +37,8 @@ pub(super) struct ImageView {
 pub(super) struct ResultView {
     pub(super) mark: Mark,
     pub(super) nodes: NodeList,
+    /// Who granted a waiver, why and until when.
+    pub(super) waiver: Option<WaiverView>,
     /// The reason's code and heading.
     pub(super) reason: Option<(&'static str, &'static str)>,
     pub(super) message: String,
@@ -49,6 +52,13 @@ pub(super) struct ResultView {
     pub(super) in_use: Vec<String>,
     pub(super) signatures: Vec<SignatureView>,
     pub(super) more_signatures: usize,
+}
+
+/// The waiver that covers a result.
+pub(super) struct WaiverView {
+    pub(super) reason: String,
+    pub(super) approver: String,
+    pub(super) until: String,
 }
 
 /// A blob that is not what its descriptor says.
@@ -120,7 +130,7 @@ impl Details<'_> {
             mark: entry.mark,
             name: entry.name.clone(),
             digest: worst.image.digest.as_str().into(),
-            short_digest: names::short_digest(worst.image),
+            short_digest: names::short_digest(&worst.image),
             nodes: self.nodes.list(&places),
             reason: worst.image.reason.map_or("", |reason| words::reason(reason).title),
             differs,
@@ -131,8 +141,8 @@ impl Details<'_> {
         })
     }
 
-    fn result(&self, judged: &Judged<'_>) -> ResultView {
-        let image = judged.image;
+    fn result(&self, judged: &Judged) -> ResultView {
+        let image = &judged.image;
         let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
             summary: match rootfs.differing.len() {
                 0 => format!(
@@ -148,7 +158,8 @@ impl Details<'_> {
             differing: shown(rootfs.differing.iter(), |file| clean::name(file)),
         });
         ResultView {
-            mark: image.status.into(),
+            mark: Mark::of(judged),
+            waiver: judged.waiver.as_ref().map(waiver),
             nodes: self.nodes.list(&judged.nodes),
             reason: image.reason.map(|reason| (Reason::as_str(reason), words::reason(reason).title)),
             message: image.message.as_deref().map(clean::message).unwrap_or_default(),
@@ -224,6 +235,14 @@ impl Details<'_> {
     }
 }
 
+fn waiver(waiver: &WaivedImage) -> WaiverView {
+    WaiverView {
+        reason: clean::message(&waiver.reason),
+        approver: clean::name(&waiver.approver),
+        until: text::time(waiver.expires),
+    }
+}
+
 fn checks(signature: &Signature) -> Vec<CheckView> {
     let all = &signature.checks;
     let mut views: Vec<CheckView> = [
@@ -256,7 +275,7 @@ fn checks(signature: &Signature) -> Vec<CheckView> {
 }
 
 /// What hashing the content showed, in a sentence.
-fn content(judged: &Judged<'_>) -> String {
+fn content(judged: &Judged) -> String {
     let (least, most) = &judged.content;
     let range = |least: u64, most: u64| {
         if least == most { number(least) } else { format!("{} to {}", number(least), number(most)) }

@@ -1,14 +1,11 @@
-//! What expires when: signers' certificates, trust anchors, revocation lists. Nodes mostly agree; each is shown once.
+//! What expires when, as a table with bars. Each certificate has an anchor that chains lead to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::SiteReport;
-use assay_shared::time::UnixTime;
-
-use crate::report::text;
+use super::images::{Entry, ImageList, Names};
+use crate::report::site::Site;
 use crate::report::text::count;
-use crate::report::{clean, names};
+use crate::report::{clean, expiry, names, text};
 
 /// Rows that are shown, the earliest first: a site has a handful.
 const ROWS: usize = 200;
@@ -24,6 +21,8 @@ const SOON: i64 = 30;
 
 /// Something that ends.
 pub(super) struct Expiry {
+    /// Its anchor; empty where another row has it.
+    pub(super) id: String,
     /// What kind of thing.
     pub(super) kind: &'static str,
     /// Its name, cleaned.
@@ -38,76 +37,61 @@ pub(super) struct Expiry {
     pub(super) class: &'static str,
     /// The bar's length.
     pub(super) bar: i64,
-    /// What rests on it.
-    pub(super) used: String,
+    /// The images that rest on it.
+    pub(super) used: ImageList,
 }
 
 /// Everything that ends, the earliest first, and how much was left out.
-pub(super) fn of(report: &SiteReport) -> (Vec<Expiry>, usize) {
-    let now = report.run.started;
-    let mut known: BTreeMap<(UnixTime, &'static str, &str, &str), BTreeSet<&Digest>> = BTreeMap::new();
-    for own in report.nodes.iter().filter_map(|node| node.accepted()) {
-        for anchor in &own.inputs.trust_store {
-            let kind = if anchor.store_type == "tsa" { "Timestamp anchor" } else { "Trust anchor" };
-            known.entry((anchor.not_after, kind, &anchor.sha256, &anchor.subject)).or_default();
-        }
-        for crl in &own.inputs.crls {
-            if let Some(next) = crl.next_update {
-                known.entry((next, "Revocation list", &crl.sha256, &crl.issuer)).or_default();
-            }
-        }
-        let anchors: BTreeSet<&str> =
-            own.inputs.trust_store.iter().map(|anchor| anchor.sha256.as_str()).collect();
-        for image in &own.images {
-            for certificate in
-                image.signatures.iter().flat_map(|signature| signature.chain.iter().enumerate())
-            {
-                let (at, certificate) = certificate;
-                let kind = match at {
-                    _ if anchors.contains(certificate.sha256.as_str()) => "Trust anchor",
-                    0 => "Signing certificate",
-                    _ => "Issuing certificate",
-                };
-                let key =
-                    (certificate.not_after, kind, certificate.sha256.as_str(), certificate.subject.as_str());
-                known.entry(key).or_default().insert(&image.digest);
-            }
-        }
-    }
-    let omitted = known.len().saturating_sub(ROWS);
-    let rows = known.into_iter().take(ROWS).map(|((end, kind, sha256, subject), images)| {
-        let days = text::days(now, end);
+pub(super) fn of(site: &Site, entries: &[Entry<'_>]) -> (Vec<Expiry>, usize) {
+    let now = site.run.started;
+    let names = Names::of(entries);
+    let all = expiry::of(site);
+    let omitted = all.len().saturating_sub(ROWS);
+    let mut ids = HashSet::new();
+    let rows = all.into_iter().take(ROWS).map(|ending| {
+        let days = text::days(now, ending.end);
+        let id = anchor(ending.sha256);
         Expiry {
-            kind,
-            subject: clean::name(subject),
-            sha256: names::short_hex(sha256),
-            day: text::day(end),
+            // a list and a certificate have different digests; what a hostile report makes equal has one anchor
+            id: if ids.insert(id.clone()) { id } else { String::new() },
+            kind: ending.kind,
+            subject: clean::name(ending.subject),
+            sha256: names::short_hex(ending.sha256),
+            day: text::day(ending.end),
             left: match days {
                 0 => "today".into(),
                 1.. => format!("in {}", count(days.unsigned_abs() as usize, "day")),
                 _ => format!("{} ago", count(days.unsigned_abs() as usize, "day")),
             },
             class: match days {
-                _ if end < now => "expired",
+                _ if ending.end < now => "expired",
                 ..=SOON => "soon",
                 _ => "later",
             },
             bar: (days.clamp(0, SCALE) * BAR / SCALE).max(2),
-            used: if images.is_empty() { String::new() } else { count(images.len(), "image") },
+            used: names.list(&ending.images),
         }
     });
     (rows.collect(), omitted)
 }
 
+/// The anchor of a certificate or revocation list: `cert-` and the first digits of its digest.
+pub(super) fn anchor(sha256: &str) -> String {
+    let digits: String = sha256.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    format!("cert-{}", digits.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::html::images;
     use crate::report::sample;
 
     #[test]
     fn each_once_the_earliest_first() {
         let report = sample::large(30, 20);
-        let (rows, omitted) = of(&report);
+        let site = Site::of(&report);
+        let (rows, omitted) = of(&site, &images::of(&site));
         assert_eq!(omitted, 0);
         let kinds: Vec<(&str, &str)> = rows.iter().map(|row| (row.kind, row.class)).collect();
         assert_eq!(
@@ -122,6 +106,6 @@ mod tests {
             ]
         );
         assert_eq!((rows[0].left.as_str(), rows[1].left.as_str()), ("52 days ago", "in 9 days"));
-        assert!(rows[2].used.ends_with("images"));
+        assert!(rows[2].used.text.ends_with("images") && rows[2].used.links.len() > 20);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use assay_shared::report::{SentFile, SiteReport};
+use assay_shared::report::SentFile;
 
 use super::node_list::{NodeList, Nodes};
 use crate::report::clean;
+use crate::report::site::Site;
 use crate::report::text;
 
 /// Lines of each kind that are shown.
@@ -31,7 +32,7 @@ pub(super) struct FileView {
     pub(super) sha256: String,
 }
 
-pub(super) fn of(report: &SiteReport, nodes: &Nodes) -> InputsView {
+pub(super) fn of(report: &Site, nodes: &Nodes) -> InputsView {
     let file = |kind, file: &SentFile| FileView {
         kind,
         name: clean::name(&file.name),

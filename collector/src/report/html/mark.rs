@@ -4,22 +4,31 @@ use std::fmt;
 
 use assay_shared::report::{CheckResult, ExitCode, Outcome, Status};
 
+use crate::report::site::Judged;
+
 /// How something came out, as the page marks it: a class for the style sheet, a symbol, a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Failed,
     Inconclusive,
+    Waived,
     Skipped,
     NotRun,
     Passed,
 }
 
 impl Mark {
+    /// How a result is marked: as waived where a waiver covers it.
+    pub(super) fn of(judged: &Judged) -> Self {
+        if judged.waiver.is_some() { Self::Waived } else { judged.image.status.into() }
+    }
+
     /// The class, which is the symbol's name as well.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Failed => "failed",
             Self::Inconclusive => "inconclusive",
+            Self::Waived => "waived",
             Self::Skipped => "skipped",
             Self::NotRun => "not-run",
             Self::Passed => "passed",

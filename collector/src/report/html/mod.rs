@@ -22,7 +22,6 @@ mod verdict;
 
 use askama::Template;
 use assay_shared::oci::Digest;
-use assay_shared::report::SiteReport;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -35,6 +34,7 @@ use self::nodes::{NodeView, RecordView};
 use self::picture::Picture;
 use self::problems::ProblemView;
 use self::verdict::{Card, Share, VerdictView};
+use super::site::Site;
 use super::{clean, text};
 
 /// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
@@ -70,12 +70,12 @@ struct Page {
 ///
 /// # Errors
 /// Where the template engine fails to write; writing to memory does not fail.
-pub fn site(report: &SiteReport) -> Result<String, askama::Error> {
+pub fn site(report: &Site) -> Result<String, askama::Error> {
     let nodes = Nodes::of(&report.nodes);
     let entries = images::of(report);
     let details = Details { nodes: &nodes, now: report.run.started };
     let images: Vec<ImageView> = entries.iter().take(DETAILS).filter_map(|entry| details.of(entry)).collect();
-    let (expiry, expiry_omitted) = expiry::of(report);
+    let (expiry, expiry_omitted) = expiry::of(report, &entries);
     let verdict = verdict::of(report, &entries);
     let run = &report.run;
     let page = Page {

@@ -2,6 +2,7 @@
 
 use assay_shared::report::{NodeRow, Outcome};
 
+use crate::report::site::SiteNode;
 use crate::report::text::count;
 use crate::report::{clean, names};
 
@@ -25,9 +26,12 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    pub(super) fn of(rows: &[NodeRow]) -> Self {
-        let verified = rows.iter().enumerate().filter(|(_, row)| row.outcome == Outcome::Verified);
-        Self { names: rows.iter().map(name).collect(), verified: verified.map(|(at, _)| at).collect() }
+    pub(super) fn of(nodes: &[SiteNode]) -> Self {
+        let verified = nodes.iter().enumerate().filter(|(_, node)| node.row.outcome == Outcome::Verified);
+        Self {
+            names: nodes.iter().map(|node| name(&node.row)).collect(),
+            verified: verified.map(|(at, _)| at).collect(),
+        }
     }
 
     /// The clean name of the node at `place`.
@@ -93,10 +97,11 @@ fn ranges(places: &[usize]) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
+    use crate::report::site::Site;
 
     #[test]
     fn says_it_in_the_shortest_way() {
-        let report = sample::large(50, 2);
+        let report = Site::of(&sample::large(50, 2));
         let nodes = Nodes::of(&report.nodes);
         let verified: Vec<usize> = (0..50).filter(|place| *place != 33).collect();
         assert_eq!(nodes.list(&[3, 4, 7]).text, "node-0003, node-0004, node-0007");

@@ -1,10 +1,11 @@
 //! The nodes: what became of each visit, what was found there, and what identifies it.
 
-use assay_shared::report::{CleanUpResult, NodeRow, SiteReport, Summary};
+use assay_shared::report::{CleanUpResult, Summary};
 
 use super::mark::Mark;
 use super::node_list::Nodes;
-use crate::report::findings::{self, Finding};
+use crate::report::findings::Finding;
+use crate::report::site::{Site, SiteNode};
 use crate::report::text;
 use crate::report::text::number;
 use crate::report::{clean, words};
@@ -52,17 +53,17 @@ pub(super) struct RecordView {
 }
 
 /// Every node.
-pub(super) fn of(report: &SiteReport, nodes: &Nodes) -> Vec<NodeView> {
+pub(super) fn of(report: &Site, nodes: &Nodes) -> Vec<NodeView> {
     report.nodes.iter().enumerate().map(|(place, node)| view(place, node, nodes)).collect()
 }
 
-fn view(place: usize, node: &NodeRow, nodes: &Nodes) -> NodeView {
-    let own = node.accepted();
+fn view(place: usize, node: &SiteNode, nodes: &Nodes) -> NodeView {
+    let (own, row) = (node.accepted(), &node.row);
     let platform = match own {
         Some(own) => format!("{}/{}", clean::line(&own.node.os, 32), clean::line(&own.node.architecture, 32)),
-        None => node.os.as_deref().map_or_else(|| "–".into(), |os| clean::line(os, 32)),
+        None => row.os.as_deref().map_or_else(|| "–".into(), |os| clean::line(os, 32)),
     };
-    let summary = own.map(|own| Summary::of(own.images.iter().map(|image| image.status)));
+    let summary = node.images;
     let count = |class, pick: fn(Summary) -> u64| Count {
         class: if summary.is_some_and(|summary| pick(summary) > 0) { class } else { "none" },
         text: summary.map_or_else(|| "–".into(), |summary| number(pick(summary))),
@@ -71,10 +72,10 @@ fn view(place: usize, node: &NodeRow, nodes: &Nodes) -> NodeView {
     NodeView {
         place,
         name: nodes.name(place).to_owned(),
-        roles: clean::line(&node.roles.join(", "), 100),
+        roles: clean::line(&row.roles.join(", "), 100),
         platform,
-        verdict: node.verdict().into(),
-        outcome: words::outcome(node.outcome).title,
+        verdict: node.verdict.into(),
+        outcome: words::outcome(row.outcome).title,
         verified: own.is_some(),
         counts: [
             count("passed", |summary| summary.passed),
@@ -82,39 +83,43 @@ fn view(place: usize, node: &NodeRow, nodes: &Nodes) -> NodeView {
             count("inconclusive", |summary| summary.inconclusive),
             count("skipped", |summary| summary.skipped),
         ],
-        clean_up: words::clean_up(node.clean_up.result),
-        clean_up_mark: match node.clean_up.result {
+        clean_up: words::clean_up(row.clean_up.result),
+        clean_up_mark: match row.clean_up.result {
             CleanUpResult::Removed => Mark::Passed,
             CleanUpResult::NotNeeded => Mark::NotRun,
             CleanUpResult::Failed => Mark::Failed,
             CleanUpResult::Unknown => Mark::Inconclusive,
         },
-        duration: match (node.started, node.finished) {
+        duration: match (row.started, row.finished) {
             (Some(started), Some(finished)) => text::duration(started, finished),
             _ => "–".into(),
         },
-        findings: findings::of(node).into_iter().map(finding).collect(),
+        findings: node.findings.iter().map(finding).collect(),
     }
 }
 
-fn finding(finding: Finding) -> FindingView {
-    let mut particulars = finding.particulars;
-    let particular = particulars.pop().filter(|only| particulars.is_empty() && *only != finding.message);
-    FindingView { title: finding.words.title, message: finding.message, particular, hint: finding.hint }
+fn finding(finding: &Finding) -> FindingView {
+    let particular = match finding.particulars.as_slice() {
+        [only] if *only != finding.message => Some(only.clone()),
+        _ => None,
+    };
+    let (message, hint) = (finding.message.clone(), finding.hint.clone());
+    FindingView { title: finding.words.title, message, particular, hint }
 }
 
 /// What the auditor compares: who was visited, what ran there, under which policy.
-pub(super) fn records(report: &SiteReport, nodes: &Nodes) -> Vec<RecordView> {
-    let record = |(place, node): (usize, &NodeRow)| {
+pub(super) fn records(report: &Site, nodes: &Nodes) -> Vec<RecordView> {
+    let record = |(place, node): (usize, &SiteNode)| {
+        let row = &node.row;
         let mut facts = Vec::new();
         let mut fact = |name, value: Option<&str>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 facts.push((name, clean::name(value)));
             }
         };
-        fact("Address", node.address.as_deref());
-        fact("Host key", node.host_key.as_deref());
-        fact("Attempts", Some(&node.attempts.to_string()));
+        fact("Address", row.address.as_deref());
+        fact("Host key", row.host_key.as_deref());
+        fact("Attempts", Some(&row.attempts.to_string()));
         if let Some(own) = node.accepted() {
             fact("Host name", own.node.hostname.as_deref());
             fact("Machine id", own.node.machine_id.as_deref());

@@ -4,11 +4,12 @@
 //! thin band, and what did not stands out of it in height as well as in colour, has its words in a tooltip and leads to
 //! its image. Both are whole without a script.
 
-use assay_shared::report::{NodeRow, Outcome, SiteReport};
+use assay_shared::report::Outcome;
 
 use super::images::Entry;
 use super::mark::{Icon, Mark};
 use super::node_list::Nodes;
+use crate::report::site::{Site, SiteNode};
 use crate::report::text::{count, number};
 use crate::report::words;
 
@@ -108,7 +109,7 @@ pub(super) struct Area {
 }
 
 /// Draws the site.
-pub(super) fn of(report: &SiteReport, nodes: &Nodes, entries: &[Entry<'_>]) -> Picture {
+pub(super) fn of(report: &Site, nodes: &Nodes, entries: &[Entry<'_>]) -> Picture {
     if entries.is_empty() {
         return Picture::None;
     }
@@ -129,11 +130,11 @@ fn order<'a>(entry: &'a Entry<'_>) -> (&'a str, &'a str, &'a str) {
     (parent, name, &entry.id)
 }
 
-fn unverified(node: &NodeRow) -> Option<&'static str> {
-    (node.outcome != Outcome::Verified).then(|| words::outcome(node.outcome).title)
+fn unverified(node: &SiteNode) -> Option<&'static str> {
+    (node.row.outcome != Outcome::Verified).then(|| words::outcome(node.row.outcome).title)
 }
 
-fn table(report: &SiteReport, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {
+fn table(report: &Site, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {
     let columns: Vec<Column> = report
         .nodes
         .iter()
@@ -160,7 +161,7 @@ fn table(report: &SiteReport, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usi
     Table { columns, groups, omitted }
 }
 
-fn drawing(report: &SiteReport, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Drawing {
+fn drawing(report: &Site, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Drawing {
     let columns = report.nodes.len();
     let wide = ((WIDTH - GUTTER) / columns).clamp(2, 14);
     let high = (600 / chosen.len()).clamp(6, 14);
@@ -181,8 +182,9 @@ fn drawing(report: &SiteReport, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: u
             });
         }
     }
-    let mut outlines: [(Mark, String); 4] =
-        [Mark::Passed, Mark::Skipped, Mark::Inconclusive, Mark::Failed].map(|mark| (mark, String::new()));
+    let mut outlines: [(Mark, String); 5] =
+        [Mark::Passed, Mark::Skipped, Mark::Waived, Mark::Inconclusive, Mark::Failed]
+            .map(|mark| (mark, String::new()));
     let mut marked = Vec::new();
     for (row, entry) in chosen.iter().enumerate() {
         let y = row * high;
@@ -205,6 +207,7 @@ fn drawing(report: &SiteReport, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: u
                 Mark::Failed => (0, high),
                 Mark::Inconclusive => (high / 4, high - high / 4),
                 Mark::Skipped | Mark::NotRun => (high / 2, 1),
+                Mark::Waived => (high / 2 - 1, 3),
                 Mark::Passed => (high / 4, high / 2),
             };
             if let Some((_, outline)) = outlines.iter_mut().find(|(known, _)| *known == mark) {
@@ -257,7 +260,7 @@ fn runs(entry: &Entry<'_>) -> Vec<(usize, usize, Mark)> {
     runs
 }
 
-fn label(report: &SiteReport, chosen: &[&Entry<'_>]) -> String {
+fn label(report: &Site, chosen: &[&Entry<'_>]) -> String {
     let affected = |mark: Mark| number(chosen.iter().filter(|entry| entry.mark == mark).count() as u64);
     format!(
         "{} on {}: {} failed somewhere, {} inconclusive somewhere, {} passed wherever they are",
@@ -277,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_small_site_is_a_table_that_shows_every_cell() {
-        let report = sample::site();
+        let report = Site::of(&sample::site());
         let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
         let Picture::Table(table) = of(&report, &nodes, &entries) else { panic!("not a table") };
         let cells = table.groups.iter().flat_map(|group| &group.rows).flat_map(|row| &row.cells);
@@ -287,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_large_site_is_a_drawing_in_which_every_exception_has_words() {
-        let report = sample::large(120, 90);
+        let report = Site::of(&sample::large(120, 90));
         let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
         let Picture::Drawing(drawing) = of(&report, &nodes, &entries) else { panic!("not a drawing") };
         let count = |class: &str| drawing.areas.iter().filter(|area| area.class == class).count();
@@ -304,7 +307,7 @@ mod tests {
 
     #[test]
     fn runs_join_neighbours_that_came_to_the_same() {
-        let report = sample::large(120, 90);
+        let report = Site::of(&sample::large(120, 90));
         let entries = images::of(&report);
         let cells: usize = entries.iter().map(|entry| entry.cells.len()).sum();
         let joined: usize = entries.iter().map(|entry| runs(entry).len()).sum();

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use assay_shared::codes::Code;
 use assay_shared::oci::Digest;
-use assay_shared::report::SiteReport;
 
 use super::details::ImageView;
 use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
+use crate::report::site::Site;
 use crate::report::text::count;
 use crate::report::words::Words;
 use crate::report::{clean, names, problems};
@@ -54,7 +54,7 @@ pub(super) struct CodeView {
 }
 
 pub(super) fn of(
-    report: &SiteReport,
+    report: &Site,
     nodes: &Nodes,
     images: &[ImageView],
     entries: &[Entry<'_>],

@@ -1,9 +1,13 @@
 use std::collections::BTreeSet;
 
-use assay_shared::report::ExitCode;
+use assay_shared::report::{ExitCode, SiteReport};
 
 use super::*;
 use crate::report::sample;
+
+fn site(report: &SiteReport) -> Result<String, askama::Error> {
+    super::site(&Site::of(report))
+}
 
 fn samples() -> Vec<SiteReport> {
     vec![

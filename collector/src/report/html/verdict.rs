@@ -1,9 +1,10 @@
 //! The site's verdict in words, and the numbers behind it.
 
-use assay_shared::report::SiteReport;
+use assay_shared::report::ExitCode;
 
 use super::images::Entry;
 use super::mark::Mark;
+use crate::report::site::Site;
 use crate::report::text::{count, number};
 use crate::report::verdict;
 
@@ -36,7 +37,7 @@ pub(super) struct Share {
     pub(super) length: u64,
 }
 
-pub(super) fn of(report: &SiteReport, entries: &[Entry<'_>]) -> VerdictView {
+pub(super) fn of(report: &Site, entries: &[Entry<'_>]) -> VerdictView {
     let mut also = verdict::sentences(report);
     let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
     if differing > 0 {
@@ -47,8 +48,9 @@ pub(super) fn of(report: &SiteReport, entries: &[Entry<'_>]) -> VerdictView {
 }
 
 /// The numbers that people ask for first.
-pub(super) fn cards(report: &SiteReport, entries: &[Entry<'_>]) -> Vec<Card> {
+pub(super) fn cards(report: &Site, entries: &[Entry<'_>]) -> Vec<Card> {
     let (images, summary) = (report.summary.images, &report.summary);
+    let (failed, inconclusive) = (report.wrong(ExitCode::Failed).0, report.wrong(ExitCode::Incomplete).0);
     let card = |class, number: String, label, note: String| Card { class, number, label, note };
     let some = |class, many: u64| if many > 0 { class } else { "none" };
     let unverified = summary.nodes.saturating_sub(summary.verified);
@@ -56,10 +58,7 @@ pub(super) fn cards(report: &SiteReport, entries: &[Entry<'_>]) -> Vec<Card> {
     let left = verdict::left_behind(report);
     let running = |mark: Mark| {
         let used = |entry: &&Entry<'_>| {
-            entry
-                .results
-                .iter()
-                .any(|judged| Mark::from(judged.image.status) == mark && !judged.image.in_use.is_empty())
+            entry.results.iter().any(|judged| Mark::of(judged) == mark && judged.containers > 0)
         };
         let many = entries.iter().filter(used).count();
         if many > 0 { format!("{} in use", number(many as u64)) } else { String::new() }
@@ -73,20 +72,16 @@ pub(super) fn cards(report: &SiteReport, entries: &[Entry<'_>]) -> Vec<Card> {
         ),
         card("plain", number(entries.len() as u64), "different images", String::new()),
         card(some("passed", images.passed), number(images.passed), "passed", String::new()),
-        card(some("failed", images.failed), number(images.failed), "failed", running(Mark::Failed)),
-        card(
-            some("inconclusive", images.inconclusive),
-            number(images.inconclusive),
-            "inconclusive",
-            String::new(),
-        ),
+        card(some("failed", failed), number(failed), "failed", running(Mark::Failed)),
+        card(some("inconclusive", inconclusive), number(inconclusive), "inconclusive", String::new()),
+        card(some("waived", summary.waived), number(summary.waived), "waived", running(Mark::Waived)),
         card(some("skipped", images.skipped), number(images.skipped), "skipped by policy", String::new()),
         card(some("inconclusive", left as u64), number(left as u64), "nodes not left clean", String::new()),
     ]
 }
 
 /// The bar: nodes that were not verified have their share of it, and the images of the others divide the rest.
-pub(super) fn shares(report: &SiteReport) -> Vec<Share> {
+pub(super) fn shares(report: &Site) -> Vec<Share> {
     let images = report.summary.images;
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
     let unverified = report.summary.nodes.saturating_sub(report.summary.verified);
@@ -98,8 +93,9 @@ pub(super) fn shares(report: &SiteReport) -> Vec<Share> {
     let hatched = part(unverified, report.summary.nodes, 1_000);
     let rest = 1_000_u64.saturating_sub(hatched);
     let others = [
-        ("failed", "failed", images.failed),
-        ("inconclusive", "inconclusive", images.inconclusive),
+        ("failed", "failed", report.wrong(ExitCode::Failed).0),
+        ("inconclusive", "inconclusive", report.wrong(ExitCode::Incomplete).0),
+        ("waived", "waived", report.summary.waived),
         ("skipped", "skipped", images.skipped),
     ]
     .map(|(class, word, many)| (class, word, many, part(many, all, rest)));

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use assay_shared::report::{Check, CheckResult, Image, Reason, Signature, Status};
+use assay_shared::report::{Check, CheckResult, Image, Reason, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
-use crate::report::{clean, names, words};
+use crate::report::words::Words;
+use crate::report::{clean, names, text, words};
 
 /// A case that took no time of its own: the agent judges images together.
 pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
@@ -17,9 +18,22 @@ pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
 }
 
 /// The case of `image` on the node of the clean name `node`.
-pub(super) fn of(node: &str, image: &Image) -> TestCase {
+pub(super) fn of(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> TestCase {
     let class = format!("{node}/{}", names::repository(image));
-    new(&names::full(image), &class, status(image))
+    let status = waiver.map_or_else(|| status(image), |waiver| waived(image, waiver));
+    new(&names::full(image), &class, status)
+}
+
+/// Skipped, and not in silence: who granted the waiver, why and until when, and what it excuses.
+fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    let found = clean::message_or(image.message.as_deref(), finding(image).what);
+    let (until, word) = (text::time(waiver.expires), words::status(image.status));
+    let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
+    let code = image.reason.map_or("unexplained", Reason::as_str);
+    status.set_type("waived");
+    status.set_message(format!("waived until {until} by {approver}: {reason} (it {word}, {code}: {found})"));
+    status
 }
 
 fn status(image: &Image) -> TestCaseStatus {
@@ -29,7 +43,7 @@ fn status(image: &Image) -> TestCaseStatus {
         Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
         Status::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let words = finding(image);
     let otherwise =
         if image.status == Status::Skipped { "the trust policy says level skip" } else { words.what };
     let message = clean::message_or(image.message.as_deref(), otherwise);
@@ -42,6 +56,10 @@ fn status(image: &Image) -> TestCaseStatus {
     let code = image.reason.map_or("unexplained", Reason::as_str);
     status.set_type(code).set_message(message).set_description(text);
     status
+}
+
+fn finding(image: &Image) -> Words {
+    image.reason.map_or(words::UNEXPLAINED, words::reason)
 }
 
 /// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.

@@ -29,72 +29,137 @@ mod case;
 mod suite;
 
 use std::collections::HashSet;
-use std::ops::Range;
+use std::io;
 
-use assay_shared::report::{NodeRow, SiteReport};
+use assay_shared::report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
-use super::clean;
+use super::{Folder, ReportError, clean};
 
 /// Bytes of one file that GitLab reads: 30 MB; other systems take more.
 pub const FILE_BYTES: usize = 30_000_000;
 
-/// The site in as many files as it needs, mostly one: the first is called `stem`.xml, further ones `stem`~2.xml and so on.
-///
-/// # Errors
-/// Where quick-junit refuses text; cleaned text is never refused.
-pub fn site(report: &SiteReport, stem: &str) -> Result<Vec<(String, String)>, SerializeError> {
-    files(stem, report, 0..report.nodes.len(), FILE_BYTES)
-}
-
-/// The node at `place` of the site's nodes, in the same form.
-///
-/// # Errors
-/// As for [`site`].
-pub fn node(report: &SiteReport, place: usize, stem: &str) -> Result<Vec<(String, String)>, SerializeError> {
-    files(stem, report, place..place.saturating_add(1), FILE_BYTES)
-}
-
-fn files(
-    stem: &str,
-    report: &SiteReport,
-    places: Range<usize>,
+/// Makes suites of nodes, one after the other.
+pub struct Suites<'a> {
+    run: &'a SiteRun,
+    collector: &'a str,
     most: usize,
-) -> Result<Vec<(String, String)>, SerializeError> {
-    let verdict = text(&mut suite::of_site(report))?;
-    let most = most.saturating_sub(HEAD.len() + verdict.len() + FOOT.len());
-    let mut bodies = vec![String::new()];
-    let named = suite_names(report).into_iter().zip(&report.nodes).enumerate();
-    for (id, (name, node)) in named.skip(places.start).take(places.len()) {
-        for text in parts(suite::of_node(report, node, &name, id), most)? {
-            match bodies.last_mut() {
-                Some(body) if body.len() + text.len() <= most => body.push_str(&text),
-                _ => bodies.push(text),
-            }
-        }
-    }
-    // whoever reads only the first of several files, or a file without nodes, must not see a site in order
-    if report.nodes.is_empty() || bodies.len() > 1 {
-        bodies.iter_mut().take(1).for_each(|first| first.insert_str(0, &verdict));
-    }
-    let name = |at: usize| if at == 0 { format!("{stem}.xml") } else { format!("{stem}~{}.xml", at + 1) };
-    Ok(bodies.into_iter().enumerate().map(|(at, body)| (name(at), format!("{HEAD}{body}{FOOT}"))).collect())
+    names: HashSet<String>,
 }
 
-/// The nodes' clean names, each once: readers keep the first of two cases of one name, which may be the good one.
-fn suite_names(report: &SiteReport) -> Vec<String> {
-    let mut given = HashSet::new();
-    let unique = |node: &NodeRow| {
+impl<'a> Suites<'a> {
+    /// Suites of a run, in parts that fit into files of `most` bytes.
+    pub fn new(run: &'a SiteRun, collector: &'a str, most: usize) -> Self {
+        Self { run, collector, most, names: HashSet::new() }
+    }
+
+    /// The suite of the next node, mostly in one part.
+    ///
+    /// # Errors
+    /// Where quick-junit refuses text; cleaned text is never refused.
+    pub fn of(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
+        let id = self.names.len();
+        let name = self.name(node);
+        let suite = suite::of_node(self.run, self.collector, node, &name, id);
+        parts(suite, self.most.saturating_sub(HEAD.len() + VERDICT + FOOT.len()))
+    }
+
+    /// The node's clean name, once: readers keep the first of two cases of one name, which may be the good one.
+    fn name(&mut self, node: &NodeRow) -> String {
         let clean = clean::name(&node.name);
         let mut name = clean.clone();
         let mut count = 1;
-        while !given.insert(name.clone()) {
+        while !self.names.insert(name.clone()) {
             count += 1;
             name = format!("{clean} ({count})");
         }
         name
-    };
-    report.nodes.iter().map(unique).collect()
+    }
+}
+
+/// Writes suites into as many files as they need, mostly one: the first is called `stem`.xml, further ones `stem`~2.xml
+/// and so on.
+pub struct Files<'a, F: Folder> {
+    folder: &'a F,
+    stem: String,
+    most: usize,
+    first: Open<F::File>,
+    /// The last of several.
+    last: Option<Open<F::File>>,
+    count: usize,
+}
+
+/// A file that suites are being written to.
+struct Open<W> {
+    name: String,
+    file: W,
+    bytes: usize,
+}
+
+impl<'a, F: Folder> Files<'a, F> {
+    /// Begins the first file. None will have more than `most` bytes.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`]
+    pub fn begin(folder: &'a F, stem: String, most: usize) -> Result<Self, ReportError> {
+        let first = Open::begin(folder, format!("{stem}.xml"))?;
+        Ok(Self { folder, stem, most, first, last: None, count: 1 })
+    }
+
+    /// Adds a suite, or a part of one.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`]
+    pub fn add(&mut self, suite: &str) -> Result<(), ReportError> {
+        let most = self.most.saturating_sub(VERDICT + FOOT.len());
+        let open = self.last.as_mut().unwrap_or(&mut self.first);
+        if open.bytes == HEAD.len() || open.bytes + suite.len() <= most {
+            return open.write(suite);
+        }
+        self.count += 1;
+        let mut next = Open::begin(self.folder, format!("{}~{}.xml", self.stem, self.count))?;
+        next.write(suite)?;
+        match self.last.replace(next) {
+            Some(full) => full.end(self.folder),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the files. Whoever reads only the first of several, or one without nodes, must not see something in order that
+    /// is not: it ends with a suite of the verdict.
+    ///
+    /// # Errors
+    /// [`ReportError`]
+    pub fn end(mut self, run: &SiteRun, verdict: ExitCode, nodes: usize) -> Result<(), ReportError> {
+        if self.last.is_some() || nodes == 0 {
+            let text = text(&mut suite::of_verdict(run, verdict, nodes)).map_err(ReportError::Junit)?;
+            self.first.write(&text)?;
+        }
+        self.first.end(self.folder)?;
+        self.last.map_or(Ok(()), |last| last.end(self.folder))
+    }
+}
+
+impl<W: io::Write> Open<W> {
+    fn begin(folder: &impl Folder<File = W>, name: String) -> Result<Self, ReportError> {
+        let file =
+            folder.create(&name).map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        let mut open = Self { name, file, bytes: 0 };
+        open.write(HEAD)?;
+        Ok(open)
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), ReportError> {
+        self.bytes += text.len();
+        let failed = |source| ReportError::Write { name: self.name.clone(), source };
+        self.file.write_all(text.as_bytes()).map_err(failed)
+    }
+
+    fn end(mut self, folder: &impl Folder<File = W>) -> Result<(), ReportError> {
+        self.write(FOOT)?;
+        let Self { name, file, .. } = self;
+        folder.keep(file).map_err(|source| ReportError::Write { name, source })
+    }
 }
 
 /// `suite` as XML, in parts of at most `most` bytes where it is longer than that.
@@ -133,6 +198,9 @@ fn text(suite: &mut TestSuite) -> Result<String, SerializeError> {
     let inner = whole.get(start..end).unwrap_or_default().trim_end();
     Ok(format!("    {inner}\n"))
 }
+
+/// Bytes kept free for the suite of the verdict.
+const VERDICT: usize = 2_000;
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
 const FOOT: &str = "</testsuites>\n";

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use assay_shared::report::{ExitCode, NodeRow, SiteReport};
+use assay_shared::report::{ExitCode, NodeRow, SiteRun};
 use assay_shared::time::UnixTime;
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
@@ -12,13 +12,13 @@ use crate::report::findings::{self, Finding, Subject};
 use crate::report::{clean, names, words};
 
 /// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
-pub(super) fn of_node(report: &SiteReport, node: &NodeRow, name: &str, id: usize) -> TestSuite {
+pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
     let own = node.accepted();
     let hostname = own.and_then(|own| own.node.hostname.as_deref()).map(clean::name);
-    let started = node.started.unwrap_or(report.run.started);
+    let started = node.started.unwrap_or(run.started);
     let finished = node.finished.unwrap_or(started);
     let mut suite = new(name, hostname.as_deref(), id, (started, finished));
-    suite.add_properties(properties(report, node));
+    suite.add_properties(properties(run, collector, node));
 
     let found = findings::of(node);
     for subject in Subject::ALL {
@@ -31,7 +31,7 @@ pub(super) fn of_node(report: &SiteReport, node: &NodeRow, name: &str, id: usize
     // a reader that meets a name twice may keep the first case only
     let mut names = HashSet::new();
     for image in own.iter().flat_map(|own| &own.images) {
-        let mut case = case::of(name, image);
+        let mut case = case::of(name, image, node.waiver(image));
         let mut count = 1;
         while !names.insert(case.name.to_string()) {
             count += 1;
@@ -42,26 +42,28 @@ pub(super) fn of_node(report: &SiteReport, node: &NodeRow, name: &str, id: usize
     suite
 }
 
-/// A suite of one case: the site's verdict.
-pub(super) fn of_site(report: &SiteReport) -> TestSuite {
-    let mut suite = new("site", None, 0, (report.run.started, report.run.finished));
-    let status = if report.nodes.is_empty() {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type("no-nodes").set_message(words::NO_NODES.what).set_description(words::NO_NODES.todo);
-        status
-    } else {
-        let kind = match report.verdict {
-            ExitCode::Passed => None,
-            ExitCode::Failed => Some(NonSuccessKind::Failure),
-            ExitCode::Incomplete | ExitCode::Usage => Some(NonSuccessKind::Error),
-        };
-        kind.map_or_else(TestCaseStatus::success, |kind| {
-            let mut status = TestCaseStatus::non_success(kind);
-            let message = "the site is not in order; its nodes are in this file and those beside it";
-            status.set_type("site").set_message(message);
-            status
-        })
+/// A suite of one case: the verdict on `nodes` nodes together.
+pub(super) fn of_verdict(run: &SiteRun, verdict: ExitCode, nodes: usize) -> TestSuite {
+    let mut suite = new("site", None, 0, (run.started, run.finished));
+    let kind = match verdict {
+        _ if nodes == 0 => Some(NonSuccessKind::Error),
+        ExitCode::Passed => None,
+        ExitCode::Failed => Some(NonSuccessKind::Failure),
+        ExitCode::Incomplete | ExitCode::Usage => Some(NonSuccessKind::Error),
     };
+    let status = kind.map_or_else(TestCaseStatus::success, |kind| {
+        let mut status = TestCaseStatus::non_success(kind);
+        if nodes == 0 {
+            status
+                .set_type("no-nodes")
+                .set_message(words::NO_NODES.what)
+                .set_description(words::NO_NODES.todo);
+        } else {
+            let message = "not all is in order; the nodes are in this file and those beside it";
+            status.set_type("site").set_message(message);
+        }
+        status
+    });
     suite.add_test_case(case::new("verdict", "site", status));
     suite
 }
@@ -117,17 +119,17 @@ fn of_subject(node: &str, subject: Subject, found: &[Finding]) -> TestCase {
     case::new(subject.as_str(), node, status)
 }
 
-fn properties(report: &SiteReport, node: &NodeRow) -> Vec<Property> {
+fn properties(run: &SiteRun, collector: &str, node: &NodeRow) -> Vec<Property> {
     let mut properties = Vec::new();
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             properties.push(Property::new(name, clean::name(value)));
         }
     };
-    add("run.id", Some(&report.run.id));
-    add("run.started", Some(&report.run.started.to_string()));
-    add("run.finished", Some(&report.run.finished.to_string()));
-    add("collector.version", Some(&report.collector));
+    add("run.id", Some(&run.id));
+    add("run.started", Some(&run.started.to_string()));
+    add("run.finished", Some(&run.finished.to_string()));
+    add("collector.version", Some(collector));
     add("node.outcome", Some(node.outcome.as_str()));
     add("node.address", node.address.as_deref());
     add("node.roles", Some(&node.roles.join(",")));

@@ -1,0 +1,472 @@
+//! What changed since an earlier run: that run's site report and this run's rows go in, node by node; changes come out.
+//!
+//! An image is told by its namespace and digest. It is *wrong* where it failed or is inconclusive and no waiver covers it.
+//! Images are compared on nodes that both runs verified; of the others the node itself is the change. Of the earlier report
+//! only what is compared is kept, so that it may be a large one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{Image, NodeRow, Reason, SITE_REPORT_SCHEMA, SiteRun, Status};
+use serde::Deserialize;
+
+use super::text::number;
+use super::{clean, names, text, words};
+
+/// An earlier run, as far as it is compared.
+pub struct Baseline {
+    run: SiteRun,
+    nodes: BTreeMap<String, Before>,
+}
+
+/// The earlier run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// It is no site report.
+    #[error("not a site report: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It has another schema.
+    #[error("the schema is {0:?}, not {SITE_REPORT_SCHEMA:?}")]
+    Schema(String),
+}
+
+impl Baseline {
+    /// Reads an earlier `report.json`.
+    ///
+    /// # Errors
+    /// [`BaselineError`]
+    pub fn read(report: impl io::Read) -> Result<Self, BaselineError> {
+        let old: Old = serde_json::from_reader(report)?;
+        if old.schema != SITE_REPORT_SCHEMA {
+            return Err(BaselineError::Schema(old.schema));
+        }
+        Ok(Self {
+            run: old.run,
+            nodes: old.nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
+        })
+    }
+}
+
+/// The changes since an earlier run.
+#[derive(Debug)]
+pub struct Difference {
+    /// That run.
+    pub(super) since: SiteRun,
+    /// Images, by kind and name.
+    pub(super) images: Vec<Change>,
+    /// Nodes, by kind and name.
+    pub(super) nodes: Vec<NodeChange>,
+    /// Images that were wrong and still are, counted on each node.
+    pub(super) still_wrong: u64,
+    wrong_before: BTreeSet<(Digest, Option<String>)>,
+}
+
+/// What became of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// It was in order and is not now.
+    NewlyFailing,
+    /// It was wrong and is in order now.
+    Fixed,
+    /// It was not there.
+    New,
+    /// It is not there any more.
+    Gone,
+}
+
+impl Kind {
+    /// Every kind, the one that matters most first.
+    pub(super) const ALL: [Self; 4] = [Self::NewlyFailing, Self::Fixed, Self::New, Self::Gone];
+
+    /// The kind in words.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::NewlyFailing => "newly failing",
+            Self::Fixed => "fixed",
+            Self::New => "new",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// One image that came to the same change on some nodes.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    /// Its name, cleaned.
+    pub(super) name: String,
+    pub(super) digest: Digest,
+    /// How it stood; not where it is new.
+    pub(super) before: Option<Standing>,
+    /// How it stands; not where it is gone.
+    pub(super) after: Option<Standing>,
+    /// The nodes, by their place in the report, ascending.
+    pub(super) nodes: Vec<usize>,
+}
+
+impl Change {
+    /// How it stood and how it stands, as far as it was and is there.
+    pub(super) fn standing(&self) -> String {
+        let both = [&self.before, &self.after].into_iter().flatten().map(ToString::to_string);
+        both.collect::<Vec<_>>().join(" → ")
+    }
+
+    /// Whether it is wrong now and was not before.
+    pub(super) fn is_worse(&self) -> bool {
+        matches!(self.kind, Kind::NewlyFailing | Kind::New)
+            && self.after.as_ref().is_some_and(Standing::is_wrong)
+    }
+}
+
+/// How an image stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Standing {
+    pub(super) status: Status,
+    pub(super) waived: bool,
+    /// The reason's code, cleaned.
+    pub(super) reason: Option<String>,
+}
+
+impl Standing {
+    /// Whether something is wrong that no waiver covers.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self.status, Status::Failed | Status::Inconclusive) && !self.waived
+    }
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(words::status(self.status))?;
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        f.write_str(if self.waived { ", waived" } else { "" })
+    }
+}
+
+/// What became of a node.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NodeChange {
+    /// It was verified and is not now: its place.
+    Lost(usize),
+    /// It was not verified and is now.
+    Verified(usize),
+    /// It was not part of the site.
+    New(usize),
+    /// It is not part of the site any more: its name, cleaned.
+    Gone(String),
+}
+
+impl Difference {
+    /// How many images came to `kind`, counted on each node, and how many of these are wrong now.
+    pub(super) fn count(&self, kind: Kind) -> (u64, u64) {
+        let mut counts = (0_u64, 0_u64);
+        for change in self.images.iter().filter(|change| change.kind == kind) {
+            let nodes = change.nodes.len() as u64;
+            counts.0 = counts.0.saturating_add(nodes);
+            if change.after.as_ref().is_some_and(Standing::is_wrong) {
+                counts.1 = counts.1.saturating_add(nodes);
+            }
+        }
+        counts
+    }
+
+    /// What changed, in a sentence.
+    pub(super) fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        for kind in Kind::ALL {
+            let (images, wrong) = self.count(kind);
+            let mut part = format!("{} {}", number(images), kind.word());
+            if kind == Kind::New && wrong > 0 {
+                part.push_str(&format!(" ({} of them not in order)", number(wrong)));
+            }
+            parts.push(part);
+        }
+        let still = number(self.still_wrong);
+        format!(
+            "Since the run of {}: {}; {still} not in order then and now.",
+            text::time(self.since.started),
+            parts.join(", ")
+        )
+    }
+
+    /// Whether the image was wrong for that reason on any node before; none where it was not wrong at all.
+    pub(super) fn was_wrong(&self, digest: &Digest, reason: Option<Reason>) -> Option<bool> {
+        let reason = reason.map(|reason| reason.as_str().to_owned());
+        if self.wrong_before.contains(&(digest.clone(), reason)) {
+            return Some(true);
+        }
+        let mut of_digest = self.wrong_before.range((digest.clone(), None)..);
+        of_digest.next().is_some_and(|(other, _)| other == digest).then_some(false)
+    }
+}
+
+impl NodeChange {
+    /// The change in words.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Lost(_) => "not verified any more",
+            Self::Verified(_) => "verified again",
+            Self::New(_) => "new",
+            Self::Gone(_) => "gone",
+        }
+    }
+}
+
+/// A comparison that goes on node by node.
+pub struct Comparison {
+    baseline: Baseline,
+    place: usize,
+    images: BTreeMap<Key, Vec<usize>>,
+    names: BTreeMap<Digest, String>,
+    nodes: Vec<NodeChange>,
+    still_wrong: u64,
+    wrong_before: BTreeSet<(Digest, Option<String>)>,
+}
+
+type Key = (Kind, Digest, Option<Standing>, Option<Standing>);
+
+impl Comparison {
+    /// Begins a comparison with an earlier run.
+    pub fn with(baseline: Baseline) -> Self {
+        let wrong_before = baseline
+            .nodes
+            .values()
+            .flat_map(|node| &node.images)
+            .filter(|(_, (standing, _))| standing.is_wrong())
+            .map(|((_, digest), (standing, _))| (digest.clone(), standing.reason.clone()))
+            .collect();
+        Self {
+            baseline,
+            place: 0,
+            images: BTreeMap::new(),
+            names: BTreeMap::new(),
+            nodes: Vec::new(),
+            still_wrong: 0,
+            wrong_before,
+        }
+    }
+
+    /// Compares the next node of the report.
+    pub fn add(&mut self, row: &NodeRow) {
+        let place = self.place;
+        self.place += 1;
+        match (self.baseline.nodes.remove(&row.name), row.accepted()) {
+            (None, _) => self.nodes.push(NodeChange::New(place)),
+            (Some(before), None) => {
+                if before.verified {
+                    self.nodes.push(NodeChange::Lost(place));
+                }
+            }
+            (Some(before), Some(_)) if !before.verified => self.nodes.push(NodeChange::Verified(place)),
+            (Some(mut before), Some(own)) => {
+                for image in &own.images {
+                    let after = Standing {
+                        status: image.status,
+                        waived: row.waiver(image).is_some(),
+                        reason: image.reason.map(|reason| reason.as_str().to_owned()),
+                    };
+                    let key = (image.namespace.clone(), image.digest.clone());
+                    let was = before.images.remove(&key).map(|(standing, _)| standing);
+                    self.image(place, image, was, after);
+                }
+                for ((_, digest), (was, name)) in before.images {
+                    self.change((Kind::Gone, digest, Some(was), None), place, || clean::name(&name));
+                }
+            }
+        }
+    }
+
+    fn image(&mut self, place: usize, image: &Image, was: Option<Standing>, after: Standing) {
+        let kind = match &was {
+            None => Kind::New,
+            Some(was) => match (was.is_wrong(), after.is_wrong()) {
+                (false, true) => Kind::NewlyFailing,
+                (true, false) => Kind::Fixed,
+                (true, true) => {
+                    self.still_wrong = self.still_wrong.saturating_add(1);
+                    return;
+                }
+                (false, false) => return,
+            },
+        };
+        self.change((kind, image.digest.clone(), was, Some(after)), place, || names::short(image));
+    }
+
+    fn change(&mut self, key: Key, place: usize, name: impl FnOnce() -> String) {
+        self.names.entry(key.1.clone()).or_insert_with(name);
+        let places = self.images.entry(key).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+
+    /// Ends the comparison: nodes that did not come up are gone.
+    pub fn end(mut self) -> Difference {
+        let gone = self.baseline.nodes.keys().map(|name| NodeChange::Gone(clean::name(name)));
+        self.nodes.extend(gone);
+        self.nodes.sort();
+        let names = self.names;
+        let mut images: Vec<Change> = self
+            .images
+            .into_iter()
+            .map(|((kind, digest, before, after), nodes)| Change {
+                kind,
+                name: names.get(&digest).cloned().unwrap_or_default(),
+                digest,
+                before,
+                after,
+                nodes,
+            })
+            .collect();
+        // within a kind what is wrong comes first
+        images.sort_by_cached_key(|change| {
+            let wrong = change.after.as_ref().is_some_and(Standing::is_wrong);
+            (change.kind, !wrong, change.name.clone(), change.digest.clone())
+        });
+        Difference {
+            since: self.baseline.run,
+            images,
+            nodes: self.nodes,
+            still_wrong: self.still_wrong,
+            wrong_before: self.wrong_before,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Old {
+    schema: String,
+    run: SiteRun,
+    nodes: Vec<Before>,
+}
+
+/// A node of the earlier run.
+#[derive(Deserialize)]
+#[serde(from = "OldNode")]
+struct Before {
+    name: String,
+    verified: bool,
+    /// By namespace and digest: how it stood, and its name.
+    images: BTreeMap<(String, Digest), (Standing, String)>,
+}
+
+#[derive(Deserialize)]
+struct OldNode {
+    name: String,
+    outcome: String,
+    report: Option<OldReport>,
+    #[serde(default)]
+    waived: Vec<OldWaived>,
+}
+
+#[derive(Deserialize)]
+struct OldReport {
+    images: Vec<OldImage>,
+}
+
+#[derive(Deserialize)]
+struct OldImage {
+    namespace: String,
+    digest: Digest,
+    references: Vec<String>,
+    status: Status,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OldWaived {
+    namespace: String,
+    digest: Digest,
+}
+
+impl From<OldNode> for Before {
+    fn from(old: OldNode) -> Self {
+        let verified = old.outcome == "verified" && old.report.is_some();
+        let waived: BTreeSet<(String, Digest)> =
+            old.waived.into_iter().map(|waived| (waived.namespace, waived.digest)).collect();
+        let images = old.report.into_iter().flat_map(|report| report.images).map(|image| {
+            let key = (image.namespace, image.digest);
+            let name = names::without_digest(names::preferred(&image.references)).to_owned();
+            let reason = image.reason.map(|reason| clean::name(&reason));
+            let standing = Standing { status: image.status, waived: waived.contains(&key), reason };
+            (key, (standing, name))
+        });
+        Self { name: old.name, verified, images: images.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_shared::report::{Outcome, SiteReport};
+
+    use super::*;
+    use crate::report::sample;
+
+    fn compared(before: &SiteReport, after: &SiteReport) -> Difference {
+        let baseline = Baseline::read(serde_json::to_vec(before).unwrap().as_slice()).unwrap();
+        let mut comparison = Comparison::with(baseline);
+        after.nodes.iter().for_each(|row| comparison.add(row));
+        comparison.end()
+    }
+
+    #[test]
+    fn a_run_does_not_differ_from_itself() {
+        for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
+            let difference = compared(&report, &report);
+            assert!(difference.images.is_empty() && difference.nodes.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_kind_of_change() {
+        let before = sample::site();
+        let mut after = before.clone();
+        let own = after.nodes[0].report.as_mut().unwrap();
+        let failed = own.images.iter().position(|image| image.status == Status::Failed).unwrap();
+        let passed = own.images.iter().position(|image| image.status == Status::Passed).unwrap();
+        own.images[failed].status = Status::Passed;
+        own.images[failed].reason = None;
+        own.images[passed].status = Status::Failed;
+        own.images[passed].reason = Some(Reason::ContentMismatch);
+        own.images.push(sample::image("brand/new"));
+        let gone =
+            own.images.remove((0..own.images.len()).find(|at| ![failed, passed].contains(at)).unwrap());
+        let kinds: Vec<(Kind, (u64, u64))> =
+            Kind::ALL.map(|kind| (kind, compared(&before, &after).count(kind))).into();
+        let difference = compared(&before, &after);
+        assert_eq!(
+            kinds,
+            [(Kind::NewlyFailing, (1, 1)), (Kind::Fixed, (1, 0)), (Kind::New, (1, 1)), (Kind::Gone, (1, 0))]
+        );
+        assert_eq!(difference.images.last().unwrap().digest, gone.digest);
+        assert_eq!(difference.images[0].nodes, [0]);
+        // going back, what was fixed fails again
+        assert_eq!(compared(&after, &before).count(Kind::Fixed).0, 1);
+    }
+
+    #[test]
+    fn a_node_that_was_not_verified_has_no_images_to_compare() {
+        let before = sample::site();
+        let mut after = before.clone();
+        after.nodes[0].outcome = Outcome::Unreachable;
+        after.nodes[1].name = "zz".into();
+        let difference = compared(&before, &after);
+        assert!(difference.images.is_empty());
+        let gone = NodeChange::Gone(before.nodes[1].name.clone());
+        assert_eq!(difference.nodes, [NodeChange::Lost(0), NodeChange::New(1), gone]);
+        assert_eq!(compared(&after, &before).nodes[0], NodeChange::Verified(0));
+    }
+
+    #[test]
+    fn what_is_no_site_report_is_refused() {
+        for text in ["", "{}", "[]"] {
+            assert!(matches!(Baseline::read(text.as_bytes()), Err(BaselineError::Malformed(_))));
+        }
+        let mut other = serde_json::to_value(sample::all_passed()).unwrap();
+        other["schema"] = "assay/site-report/v2".into();
+        let other = serde_json::to_vec(&other).unwrap();
+        assert!(matches!(Baseline::read(other.as_slice()), Err(BaselineError::Schema(_))));
+    }
+}

@@ -1,0 +1,485 @@
+//! The report as OSCAL assessment results (NIST, version 1.1): what was found says about four controls of SP 800-53.
+//!
+//! | control | not satisfied by |
+//! |---|---|
+//! | CM-14 signed components | whatever keeps a signature from being verified |
+//! | SI-7 software, firmware and information integrity | changed content or files, broken signatures, what runs unlisted |
+//! | SR-4 provenance | no or another's signature, an unproven time, another image under a name |
+//! | SR-11 component authenticity | no, a broken, an untrusted or a revoked signature, changed content |
+//!
+//! What could not be judged or was not verified leaves all four unsatisfied. A control that only waived images stand against is
+//! not satisfied either, and says that the deviation was approved. Each node and each distinct result is an observation; a
+//! node's points to its report. Identifiers are made from the run and the content: the same report gives the same ones.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use assay_shared::report::{ExitCode, Reason, Status, WaivedImage};
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+
+use super::site::{Judged, Site, SiteNode};
+use super::text::{count, uri};
+use super::words;
+use super::{clean, names, text, verdict};
+
+const VERSION: &str = "1.1.3";
+
+/// A control, and the reasons that stand against it.
+struct Control {
+    id: &'static str,
+    title: &'static str,
+    reasons: &'static [Reason],
+}
+
+const CONTROLS: [Control; 4] = [
+    Control {
+        id: "cm-14",
+        title: "CM-14 Signed Components",
+        reasons: &[
+            Reason::NoSignature,
+            Reason::Policy,
+            Reason::Integrity,
+            Reason::Authenticity,
+            Reason::AuthenticTimestamp,
+            Reason::Expiry,
+            Reason::Revocation,
+            Reason::DescriptorMismatch,
+            Reason::WrongDigest,
+            Reason::InUseUnlisted,
+        ],
+    },
+    Control {
+        id: "si-7",
+        title: "SI-7 Software, Firmware, and Information Integrity",
+        reasons: &[
+            Reason::Integrity,
+            Reason::DescriptorMismatch,
+            Reason::ContentMismatch,
+            Reason::WrongDigest,
+            Reason::RootfsMismatch,
+            Reason::InUseUnlisted,
+        ],
+    },
+    Control {
+        id: "sr-4",
+        title: "SR-4 Provenance",
+        reasons: &[
+            Reason::NoSignature,
+            Reason::Policy,
+            Reason::Authenticity,
+            Reason::AuthenticTimestamp,
+            Reason::DescriptorMismatch,
+            Reason::WrongDigest,
+            Reason::InUseUnlisted,
+        ],
+    },
+    Control {
+        id: "sr-11",
+        title: "SR-11 Component Authenticity",
+        reasons: &[
+            Reason::NoSignature,
+            Reason::Integrity,
+            Reason::Authenticity,
+            Reason::Revocation,
+            Reason::DescriptorMismatch,
+            Reason::ContentMismatch,
+            Reason::WrongDigest,
+            Reason::RootfsMismatch,
+            Reason::InUseUnlisted,
+        ],
+    },
+];
+
+impl Control {
+    /// Whether an image that did not pass for `reason` stands against it. What gives no reason, cannot be read or is past
+    /// a limit stands against all.
+    fn is_concerned(&self, status: Status, reason: Option<Reason>) -> bool {
+        status == Status::Inconclusive
+            || match reason {
+                None | Some(Reason::Unreadable | Reason::Limit) => true,
+                Some(reason) => self.reasons.contains(&reason),
+            }
+    }
+}
+
+/// Writes the site.
+///
+/// # Errors
+/// Where `out` does not take it.
+pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+    let ids = Ids::of(site);
+    let nodes: Vec<Value> = site.nodes.iter().enumerate().map(|(at, node)| item(&ids, at, node)).collect();
+    let mut observations: Vec<Value> =
+        site.nodes.iter().enumerate().map(|(at, node)| visited(&ids, site, at, node)).collect();
+    observations
+        .extend(site.results.iter().enumerate().map(|(at, judged)| judged_so(&ids, site, at, judged)));
+    let risks: Vec<Value> = site
+        .results
+        .iter()
+        .enumerate()
+        .filter_map(|(at, judged)| Some(deviation(&ids, at, judged, judged.waiver.as_ref()?)))
+        .collect();
+    let mut result = json!({
+        "uuid": ids.give("result", ""),
+        "title": format!("{} ({})", verdict::word(site.verdict), text::time(site.run.started)),
+        "description": markup(&verdict::sentences(site).join(" ")),
+        "start": site.run.started,
+        "end": site.run.finished,
+        "props": props(&[("run-id", &site.run.id), ("exit-code", &site.verdict.number().to_string())]),
+        "reviewed-controls": { "control-selections": [{
+            "include-controls": CONTROLS.map(|control| json!({ "control-id": control.id })),
+        }]},
+        "findings": CONTROLS.map(|control| finding(&ids, site, &control)),
+    });
+    let mut definitions = json!({});
+    add(&mut definitions, "components", components(&ids, site));
+    add(&mut definitions, "inventory-items", nodes);
+    if definitions != json!({}) {
+        result["local-definitions"] = definitions;
+    }
+    add(&mut result, "observations", observations);
+    add(&mut result, "risks", risks);
+    let plan = ids.give("plan", "");
+    let whole = json!({ "assessment-results": {
+        "uuid": ids.give("assessment-results", ""),
+        "metadata": {
+            "title": "Verification of container images on nodes",
+            "last-modified": site.run.finished,
+            "version": site.run.finished.to_string(),
+            "oscal-version": VERSION,
+            "props": props(&[("assay-version", &site.collector)]),
+        },
+        "import-ap": { "href": format!("#{plan}") },
+        "results": [result],
+        "back-matter": { "resources": [{
+            "uuid": plan,
+            "title": "Assessment plan",
+            "description": "Every image of every node is verified under the site's trust policy. No plan of its own was \
+                            written down in OSCAL; what was sent to the nodes is in report.json.",
+            "rlinks": [{ "href": "report.json", "media-type": "application/json" }],
+        }]},
+    }});
+    serde_json::to_writer_pretty(&mut out, &whole)?;
+    out.write_all(b"\n").map_err(serde_json::Error::io)
+}
+
+/// A node.
+fn item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
+    let row = &node.row;
+    let own = node.accepted();
+    json!({
+        "uuid": ids.node(at),
+        "description": markup(&clean::name(&row.name)),
+        "props": props(&[
+            ("name", &row.name),
+            ("outcome", row.outcome.as_str()),
+            ("address", row.address.as_deref().unwrap_or_default()),
+            ("os", own.map_or(row.os.as_deref().unwrap_or_default(), |own| &own.node.os)),
+            ("machine-id", own.and_then(|own| own.node.machine_id.as_deref()).unwrap_or_default()),
+        ]),
+    })
+}
+
+/// The images, each digest once.
+fn components(ids: &Ids, site: &Site) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    let mut components = Vec::new();
+    for judged in &site.results {
+        let image = &judged.image;
+        if seen.insert(&image.digest) {
+            let name = names::short(image);
+            components.push(json!({
+                "uuid": ids.give("image", image.digest.as_str()),
+                "type": "software",
+                "title": markup(&name),
+                "description": "A container image.",
+                "props": props(&[("name", &name), ("digest", image.digest.as_str())]),
+                "status": { "state": "operational" },
+            }));
+        }
+    }
+    components
+}
+
+/// What became of the visit to a node.
+fn visited(ids: &Ids, site: &Site, at: usize, node: &SiteNode) -> Value {
+    let title = words::outcome(node.row.outcome).title;
+    let mut said: Vec<String> =
+        node.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
+    if said.is_empty() {
+        said.push(words::outcome(node.row.outcome).what.to_owned());
+    }
+    let mut observation = json!({
+        "uuid": ids.give("visit", &at.to_string()),
+        "title": format!("{}: {title}", markup(&clean::name(&node.row.name))),
+        "description": markup(&said.join("\n\n")),
+        "methods": ["TEST"],
+        "types": ["node"],
+        "subjects": [{ "subject-uuid": ids.node(at), "type": "inventory-item" }],
+        "collected": node.row.finished.unwrap_or(site.run.finished),
+    });
+    if node.accepted().is_some() {
+        let href = format!("nodes/{}.json", uri(&node.file));
+        observation["relevant-evidence"] = json!([{ "href": href, "description": "The node's own report." }]);
+    }
+    observation
+}
+
+/// A distinct result of an image. Nodes are named where it is not in order; where it is, they are counted.
+fn judged_so(ids: &Ids, site: &Site, at: usize, judged: &Judged) -> Value {
+    let image = &judged.image;
+    let status = words::status(image.status);
+    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let code = image.reason.map_or("", Reason::as_str);
+    let otherwise = match image.status {
+        Status::Passed => "Signature and content are verified.",
+        Status::Skipped => "The trust policy says skip: nothing was checked.",
+        Status::Failed | Status::Inconclusive => words.what,
+    };
+    let mut subjects =
+        vec![json!({ "subject-uuid": ids.give("image", image.digest.as_str()), "type": "component" })];
+    if matches!(image.status, Status::Failed | Status::Inconclusive) {
+        let nodes = judged.nodes.iter();
+        subjects
+            .extend(nodes.map(|node| json!({ "subject-uuid": ids.node(*node), "type": "inventory-item" })));
+    }
+    let signer = image.signatures.iter().find_map(|signature| signature.signer.as_deref());
+    json!({
+        "uuid": ids.observation(at),
+        "title": format!("{}: {status} on {}", markup(&names::short(image)), count(judged.nodes.len(), "node")),
+        "description": markup(&clean::message_or(image.message.as_deref(), otherwise)),
+        "methods": ["TEST"],
+        "types": ["image"],
+        "subjects": subjects,
+        "collected": site.run.finished,
+        "props": props(&[
+            ("status", status),
+            ("reason", code),
+            ("waived", if judged.waiver.is_some() { "true" } else { "false" }),
+            ("nodes", &judged.nodes.len().to_string()),
+            ("signer", signer.unwrap_or_default()),
+        ]),
+    })
+}
+
+/// A waiver: a deviation that was approved.
+fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Value {
+    let image = &judged.image;
+    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
+    json!({
+        "uuid": ids.risk(at),
+        "title": format!("{}: {} (waived)", markup(&names::short(image)), words.title),
+        "description": markup(&clean::message_or(image.message.as_deref(), words.what)),
+        "statement": format!("{} {}", words.what, words.why),
+        "props": props(&[("approver", &approver), ("digest", image.digest.as_str())]),
+        "status": "deviation-approved",
+        "deadline": waiver.expires,
+        "risk-log": { "entries": [{
+            "uuid": ids.give("deviation", &at.to_string()),
+            "title": "Waiver applied",
+            "description": markup(&format!("Waived until {} by {approver}: {reason}", text::time(waiver.expires))),
+            "start": ids.started,
+            "status-change": "deviation-approved",
+        }]},
+        "related-observations": [{ "observation-uuid": ids.observation(at) }],
+    })
+}
+
+/// Whether a control is satisfied, and what that rests on.
+fn finding(ids: &Ids, site: &Site, control: &Control) -> Value {
+    let against = |judged: &Judged| {
+        matches!(judged.image.status, Status::Failed | Status::Inconclusive)
+            && control.is_concerned(judged.image.status, judged.image.reason)
+    };
+    let images: Vec<(usize, &Judged)> =
+        site.results.iter().enumerate().filter(|(_, judged)| against(judged)).collect();
+    let nodes: Vec<usize> = site
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| !node.findings.is_empty())
+        .map(|(at, _)| at)
+        .collect();
+    let failed = images.iter().any(|(_, judged)| judged.severity() == Some(ExitCode::Failed))
+        || site.nodes.iter().flat_map(|node| &node.findings).any(|found| found.severity == ExitCode::Failed);
+    let waived = images.iter().filter(|(_, judged)| judged.waiver.is_some()).count();
+    // nothing at all was verified where there is no node
+    let satisfied = images.is_empty() && nodes.is_empty() && !site.nodes.is_empty();
+    let mut remarks = vec![format!(
+        "{} stand against it, {waived} of them waived; {} not verified or not in order.",
+        count(images.len(), "result"),
+        count(nodes.len(), "node"),
+    )];
+    if site.summary.images.skipped > 0 {
+        let skipped = usize::try_from(site.summary.images.skipped).unwrap_or(usize::MAX);
+        remarks.push(format!("{} not checked, since the trust policy says skip.", count(skipped, "image")));
+    }
+    let reason = if satisfied {
+        "pass"
+    } else if failed {
+        "fail"
+    } else {
+        "other"
+    };
+    let observations: Vec<Value> = images
+        .iter()
+        .map(|(at, _)| ids.observation(*at))
+        .chain(nodes.iter().map(|at| ids.give("visit", &at.to_string())))
+        .map(|uuid| json!({ "observation-uuid": uuid }))
+        .collect();
+    let risks: Vec<Value> = images
+        .iter()
+        .filter(|(_, judged)| judged.waiver.is_some())
+        .map(|(at, _)| json!({ "risk-uuid": ids.risk(*at) }))
+        .collect();
+    let mut finding = json!({
+        "uuid": ids.give("finding", control.id),
+        "title": control.title,
+        "description": remarks.join(" "),
+        "target": {
+            "type": "statement-id",
+            "target-id": format!("{}_smt", control.id),
+            "status": { "state": if satisfied { "satisfied" } else { "not-satisfied" }, "reason": reason },
+        },
+    });
+    add(&mut finding, "related-observations", observations);
+    add(&mut finding, "related-risks", risks);
+    finding
+}
+
+/// Adds a list, unless it is empty: OSCAL has no empty ones.
+fn add(object: &mut Value, name: &str, items: Vec<Value>) {
+    if !items.is_empty() {
+        object[name] = items.into();
+    }
+}
+
+/// Names and values, without those that say nothing. A value is one line that neither begins nor ends with a space.
+fn props(all: &[(&str, &str)]) -> Vec<Value> {
+    all.iter()
+        .map(|(name, value)| (name, clean::name(value).trim().to_owned()))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| json!({ "name": name, "ns": "urn:assay", "value": value }))
+        .collect()
+}
+
+/// Cleaned text as markup that shows it as it is: OSCAL takes descriptions for Markdown with HTML in it.
+fn markup(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(
+            letter,
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '!' | '|' | '&' | '~'
+        ) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+/// Identifiers after RFC 9562 section 5.5, in a namespace made from the run.
+struct Ids {
+    namespace: [u8; 16],
+    started: assay_shared::time::UnixTime,
+}
+
+/// RFC 9562's namespace for URLs.
+const URLS: [u8; 16] =
+    [0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
+
+impl Ids {
+    fn of(site: &Site) -> Self {
+        let run = &site.run;
+        let namespace = named(URLS, &format!("urn:assay:run:{}:{}", run.started, run.id));
+        Self { namespace, started: run.started }
+    }
+
+    fn give(&self, kind: &str, name: &str) -> String {
+        let hex: String = named(self.namespace, &format!("{kind}:{name}"))
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+    }
+
+    fn node(&self, at: usize) -> String {
+        self.give("node", &at.to_string())
+    }
+
+    fn observation(&self, at: usize) -> String {
+        self.give("observation", &at.to_string())
+    }
+
+    fn risk(&self, at: usize) -> String {
+        self.give("risk", &at.to_string())
+    }
+}
+
+fn named(namespace: [u8; 16], name: &str) -> [u8; 16] {
+    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(&namespace);
+    hash.update(name.as_bytes());
+    let mut id = [0; 16];
+    id.iter_mut().zip(hash.finish().as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
+    id[6] = id[6] & 0x0f | 0x50;
+    id[8] = id[8] & 0x3f | 0x80;
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn results(report: &assay_shared::report::SiteReport) -> Value {
+        let mut bytes = Vec::new();
+        site(&mut bytes, &Site::of(report)).unwrap();
+        let whole: Value = serde_json::from_slice(&bytes).unwrap();
+        whole["assessment-results"]["results"][0].clone()
+    }
+
+    fn states(report: &assay_shared::report::SiteReport) -> Vec<String> {
+        let results = results(report);
+        let findings = results["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .map(|finding| finding["target"]["status"]["reason"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_control_is_satisfied_where_nothing_stands_against_it_and_something_was_verified() {
+        assert_eq!(states(&sample::all_passed()), ["pass"; 4]);
+        assert_eq!(states(&sample::site()), ["fail"; 4]);
+        assert_eq!(states(&sample::every_outcome()), ["other"; 4]);
+        let mut none = sample::all_passed();
+        none.nodes.clear();
+        assert_eq!(states(&none), ["other"; 4]);
+    }
+
+    #[test]
+    fn every_reason_stands_against_a_control() {
+        for judged in &Site::of(&sample::site()).results {
+            let image = &judged.image;
+            if image.status == Status::Failed {
+                assert!(CONTROLS.iter().any(|control| control.is_concerned(image.status, image.reason)));
+            }
+        }
+    }
+
+    #[test]
+    fn identifiers_are_version_5_and_the_same_for_the_same_run() {
+        // RFC 9562, appendix A.4
+        let dns = {
+            let mut dns = URLS;
+            dns[3] = 0x10;
+            dns
+        };
+        assert_eq!(named(dns, "www.example.com")[..4], [0x2e, 0xd6, 0x65, 0x7d]);
+        assert_eq!(results(&sample::site()), results(&sample::site()));
+    }
+}

@@ -1,0 +1,221 @@
+//! The report as SARIF 2.1.0 (OASIS): a result for everything that is not in order, waived images with their suppression.
+//!
+//! | in SARIF | is |
+//! |---|---|
+//! | `rule` | a reason or a finding's code |
+//! | `level` | `error` for failed, `warning` for inconclusive |
+//! | artifact location | an image as `reference@digest`, a node as its name, percent-encoded |
+//! | logical locations | the nodes |
+//! | `suppression` of kind `external` | a waiver: who, why, until when |
+//! | `partialFingerprints` | the code and the digest or node: what another run's result is told to be the same by |
+//! | `baselineState` | what an earlier run said, where one was given |
+
+use std::collections::BTreeMap;
+use std::io;
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{ExitCode, Reason, Status};
+use serde_json::{Value, json};
+
+use super::findings::Finding;
+use super::site::{Judged, Site};
+use super::text::{count, uri};
+use super::words::{self, Words};
+use super::{clean, names, text};
+
+/// Where the schema is published.
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Nodes of one result that have a location; all are counted in its message.
+const LOCATIONS: usize = 1_000;
+
+/// Writes the site.
+///
+/// # Errors
+/// Where `out` does not take it.
+pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+    let mut rules = Rules::default();
+    let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
+    let mut results: Vec<Value> =
+        site.results.iter().filter_map(|judged| image(site, judged, &names, &mut rules)).collect();
+    for (node, name) in site.nodes.iter().zip(&names) {
+        results.extend(node.findings.iter().map(|finding| of_node(finding, name, &mut rules)));
+    }
+    let run = &site.run;
+    let log = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "assay",
+                "version": clean::name(&site.collector),
+                "shortDescription": { "text": "Verifies the signatures and the content of container images on nodes." },
+                "rules": rules.listed(),
+            }},
+            "automationDetails": { "id": format!("assay/{}", clean::name(&run.id)) },
+            "invocations": [{
+                "executionSuccessful": site.verdict != ExitCode::Incomplete,
+                "exitCode": site.verdict.number(),
+                "startTimeUtc": run.started,
+                "endTimeUtc": run.finished,
+            }],
+            "columnKind": "unicodeCodePoints",
+            "properties": {
+                "nodes": site.summary.nodes,
+                "nodesVerified": site.summary.verified,
+                "images": site.summary.images,
+                "imagesWaived": site.summary.waived,
+            },
+            "results": results,
+        }],
+    });
+    serde_json::to_writer_pretty(&mut out, &log)?;
+    out.write_all(b"\n").map_err(serde_json::Error::io)
+}
+
+fn image(site: &Site, judged: &Judged, nodes: &[String], rules: &mut Rules) -> Option<Value> {
+    let image = &judged.image;
+    let level = match image.status {
+        Status::Failed => "error",
+        Status::Inconclusive => "warning",
+        Status::Passed | Status::Skipped => return None,
+    };
+    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let code = image.reason.map_or("unexplained", Reason::as_str);
+    let name = names::full(image);
+    let message = clean::message_or(image.message.as_deref(), words.what);
+    let hint = clean::message_or(image.hint.as_deref(), words.todo);
+    let on = count(judged.nodes.len(), "node");
+    let named: Vec<&String> = judged.nodes.iter().filter_map(|at| nodes.get(*at)).collect();
+    let mut result = result(
+        rules.index(code, words, level),
+        (code, level),
+        &format!("{name} on {on}: {message}. {hint}"),
+        (&name, named.iter().take(LOCATIONS).map(|name| name.as_str())),
+        image.digest.as_str(),
+    );
+    if let Some(waiver) = &judged.waiver {
+        let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
+        let until = text::time(waiver.expires);
+        result["suppressions"] = json!([{
+            "kind": "external",
+            "status": "accepted",
+            "justification": format!("Waived until {until} by {approver}: {reason}"),
+            "properties": { "approver": approver, "expires": waiver.expires },
+        }]);
+    }
+    if let Some(difference) = &site.difference {
+        result["baselineState"] = match difference.was_wrong(&image.digest, image.reason) {
+            Some(true) => "unchanged",
+            Some(false) => "updated",
+            None => "new",
+        }
+        .into();
+    }
+    result["properties"] = json!({
+        "nodes": named,
+        "containers": judged.containers,
+        "references": judged.references.iter().map(|reference| clean::name(reference)).collect::<Vec<_>>(),
+    });
+    Some(result)
+}
+
+fn of_node(finding: &Finding, node: &str, rules: &mut Rules) -> Value {
+    let level = if finding.severity == ExitCode::Failed { "error" } else { "warning" };
+    let index = rules.index(finding.code, finding.words, level);
+    let message = format!("{node}: {}. {}", finding.message, finding.hint);
+    let mut result = result(index, (finding.code, level), &message, (node, std::iter::once(node)), node);
+    result["properties"] = json!({ "subject": finding.subject.as_str(), "particulars": finding.particulars });
+    result
+}
+
+fn result<'a>(
+    index: usize,
+    (code, level): (&str, &str),
+    message: &str,
+    (artifact, nodes): (&str, impl Iterator<Item = &'a str>),
+    told_by: &str,
+) -> Value {
+    let fingerprint = Digest::sha256(format!("{code}\n{told_by}").as_bytes());
+    let nodes: Vec<Value> =
+        nodes.map(|node| json!({ "name": node, "fullyQualifiedName": node, "kind": "node" })).collect();
+    json!({
+        "ruleId": code,
+        "ruleIndex": index,
+        "level": level,
+        "kind": "fail",
+        "message": { "text": message },
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": { "uri": uri(artifact) },
+                "region": { "startLine": 1 },
+            },
+            "logicalLocations": nodes,
+        }],
+        "partialFingerprints": { "assay/v1": fingerprint.hex() },
+    })
+}
+
+/// The rules that results are of, in the order of first use.
+#[derive(Default)]
+struct Rules {
+    known: BTreeMap<&'static str, usize>,
+    listed: Vec<Value>,
+}
+
+impl Rules {
+    fn index(&mut self, code: &'static str, words: Words, level: &str) -> usize {
+        let listed = &mut self.listed;
+        *self.known.entry(code).or_insert_with(|| {
+            listed.push(json!({
+                "id": code,
+                "shortDescription": { "text": words.title },
+                "fullDescription": { "text": format!("{} {}", words.what, words.why) },
+                "help": { "text": words.todo },
+                "defaultConfiguration": { "level": level },
+            }));
+            listed.len() - 1
+        })
+    }
+
+    fn listed(self) -> Vec<Value> {
+        self.listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::report::sample;
+
+    fn log(report: &assay_shared::report::SiteReport) -> Value {
+        let mut bytes = Vec::new();
+        site(&mut bytes, &Site::of(report)).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn everything_that_is_not_in_order_is_a_result_of_its_rule() {
+        for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
+            let log = log(&report);
+            let run = &log["runs"][0];
+            let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+            let results = run["results"].as_array().unwrap();
+            let mut found = BTreeSet::new();
+            for result in results {
+                let index = result["ruleIndex"].as_u64().unwrap() as usize;
+                assert_eq!(rules[index]["id"], result["ruleId"]);
+                found.insert(result["ruleId"].as_str().unwrap().to_owned());
+            }
+            let problems: BTreeSet<String> = crate::report::problems::of(&Site::of(&report))
+                .iter()
+                .map(|problem| problem.code.to_owned())
+                .collect();
+            assert_eq!(found, problems);
+        }
+        assert_eq!(log(&sample::all_passed())["runs"][0]["results"], json!([]));
+    }
+}

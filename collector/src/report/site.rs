@@ -1,0 +1,342 @@
+//! A site as people and auditors look at it: rows go in one after the other, what differs stays, the rest is forgotten.
+//!
+//! Five hundred nodes mostly hold the same images with the same verdicts. A [`Site`] keeps each distinct result of an image
+//! once and knows which nodes agree on it, so that its size follows what differs and not what there is. All reports but
+//! JSON and JUnit, which repeat everything, are made from it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use assay_shared::oci::Digest;
+use assay_shared::report::{
+    Content, ExitCode, Image, NodeReport, NodeRow, Signature, SiteInputs, SiteReport, SiteRun, SiteSummary,
+    SiteWaivers, Status, Summary, WaivedImage,
+};
+
+use super::difference::Difference;
+use super::findings::{self, Finding};
+use super::names::FileNames;
+
+/// A site.
+pub struct Site {
+    /// The run.
+    pub run: SiteRun,
+    /// The collector's version.
+    pub collector: String,
+    /// What was sent to the nodes.
+    pub inputs: SiteInputs,
+    /// The waivers that were given, and what has become of them so far.
+    pub waivers: Option<SiteWaivers>,
+    /// Nodes and images, counted.
+    pub summary: SiteSummary,
+    /// The worst of all nodes; incomplete where there is none.
+    pub verdict: ExitCode,
+    /// What changed since an earlier run, where one was given.
+    pub difference: Option<Difference>,
+    /// Every node, in the order of the report.
+    pub(super) nodes: Vec<SiteNode>,
+    /// Every distinct result of every image, in the order of first sight.
+    pub(super) results: Vec<Judged>,
+    known: HashMap<Digest, Vec<usize>>,
+}
+
+/// A node of the site.
+pub(super) struct SiteNode {
+    /// Its row. The images of its report have been taken out: they are among [`Site::results`].
+    pub(super) row: NodeRow,
+    /// What it contributes to the verdict.
+    pub(super) verdict: ExitCode,
+    /// Its images by status, where its report was accepted.
+    pub(super) images: Option<Summary>,
+    /// Images that waivers cover.
+    pub(super) waived: u64,
+    /// The name of its files, without their endings.
+    pub(super) file: String,
+    /// What is to say of it beside its images.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// One result of an image, and the nodes that agree on it.
+pub(super) struct Judged {
+    /// The image as the first of the nodes has it.
+    pub(super) image: Image,
+    /// The waiver that covers it there.
+    pub(super) waiver: Option<WaivedImage>,
+    /// The nodes, by their place in the report, ascending.
+    pub(super) nodes: Vec<usize>,
+    /// The least and the most that any of them hashed.
+    pub(super) content: (Content, Content),
+    /// Every reference on any of the nodes.
+    pub(super) references: BTreeSet<String>,
+    /// How many images that is: two namespaces of a node may hold it.
+    pub(super) images: u64,
+    /// Containers that run it, on all of the nodes.
+    pub(super) containers: u64,
+}
+
+impl Site {
+    /// A site of no nodes yet.
+    pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, waivers: Option<SiteWaivers>) -> Self {
+        Self {
+            run,
+            collector,
+            inputs,
+            waivers,
+            summary: SiteSummary::default(),
+            verdict: ExitCode::Incomplete,
+            difference: None,
+            nodes: Vec::new(),
+            results: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The site of a whole report.
+    pub fn of(report: &SiteReport) -> Self {
+        let mut site = Self::new(
+            report.run.clone(),
+            report.collector.clone(),
+            report.inputs.clone(),
+            report.waivers.clone(),
+        );
+        let mut names = FileNames::default();
+        report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
+        site
+    }
+
+    /// Adds a node, to which waivers were applied before, and whose files are called `file`.
+    pub(super) fn add(&mut self, mut row: NodeRow, file: String) {
+        let place = self.nodes.len();
+        let verdict = row.verdict();
+        self.verdict = if place == 0 { verdict } else { self.verdict.max(verdict) };
+        self.summary.add(&row);
+        let findings = findings::of(&row);
+        let images = row.accepted().map(|own| Summary::of(own.images.iter().map(|image| image.status)));
+        let own: Vec<Image> = match &mut row.report {
+            Some(report) => std::mem::take(&mut report.images),
+            None => Vec::new(),
+        };
+        // what a node sends that was not accepted is not shown
+        for image in own.into_iter().filter(|_| images.is_some()) {
+            let waiver = row.waiver(&image).cloned();
+            self.result(place, image, waiver);
+        }
+        let waived = row.waived.len() as u64;
+        row.waived = Vec::new();
+        self.nodes.push(SiteNode { row, verdict, images, waived, file, findings });
+    }
+
+    fn result(&mut self, place: usize, image: Image, waiver: Option<WaivedImage>) {
+        let known = self.known.entry(image.digest.clone()).or_default();
+        let results = &mut self.results;
+        let same = known.iter().copied().find(|at| {
+            results.get(*at).is_some_and(|judged| {
+                same_waiver(judged.waiver.as_ref(), waiver.as_ref()) && same_result(&judged.image, &image)
+            })
+        });
+        match same.and_then(|at| results.get_mut(at)) {
+            Some(judged) => judged.add(place, &image),
+            None => {
+                known.push(results.len());
+                results.push(Judged {
+                    nodes: vec![place],
+                    content: (image.content.clone(), image.content.clone()),
+                    references: image.references.iter().cloned().collect(),
+                    images: 1,
+                    containers: image.in_use.len() as u64,
+                    waiver,
+                    image,
+                });
+            }
+        }
+    }
+
+    /// Images with something wrong of that severity that no waiver covers, and the nodes that have them.
+    pub(super) fn wrong(&self, severity: ExitCode) -> (u64, usize) {
+        let wrong = self.results.iter().filter(|judged| judged.severity() == Some(severity));
+        let (mut images, mut nodes) = (0_u64, BTreeSet::<usize>::new());
+        for judged in wrong {
+            images = images.saturating_add(judged.images);
+            nodes.extend(judged.nodes.iter().copied());
+        }
+        (images, nodes.len())
+    }
+
+    /// A site report that has everything but the nodes.
+    pub(super) fn without_nodes(&self) -> SiteReport {
+        let mut report =
+            SiteReport::new(self.run.clone(), self.collector.clone(), self.inputs.clone(), Vec::new());
+        report.summary = self.summary;
+        report.verdict = self.verdict;
+        report.waivers.clone_from(&self.waivers);
+        report
+    }
+}
+
+impl SiteNode {
+    /// Its report without the images, where that counts.
+    pub(super) fn accepted(&self) -> Option<&NodeReport> {
+        self.row.accepted()
+    }
+}
+
+impl Judged {
+    /// What it does to the verdict, where something is wrong that no waiver covers.
+    pub(super) fn severity(&self) -> Option<ExitCode> {
+        match self.image.status {
+            Status::Failed if self.waiver.is_none() => Some(ExitCode::Failed),
+            Status::Inconclusive if self.waiver.is_none() => Some(ExitCode::Incomplete),
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, place: usize, image: &Image) {
+        if self.nodes.last() != Some(&place) {
+            self.nodes.push(place);
+        }
+        self.images = self.images.saturating_add(1);
+        widen(&mut self.content, &image.content);
+        for reference in &image.references {
+            if self.references.len() < REFERENCES && !self.references.contains(reference) {
+                self.references.insert(reference.clone());
+            }
+        }
+        self.containers = self.containers.saturating_add(image.in_use.len() as u64);
+    }
+}
+
+/// References of one image that are kept of all nodes: real images have a handful.
+const REFERENCES: usize = 200;
+
+/// Whether two nodes say the same of an image. What differs from node to node without meaning anything does not count:
+/// how it is called, who runs it, which layers were discarded, where the bundle lay. The patterns name every field, so
+/// that a new one has to be decided on here.
+fn same_result(one: &Image, other: &Image) -> bool {
+    let Image {
+        namespace: _,
+        references: _,
+        digest,
+        media_type,
+        size,
+        platforms: _,
+        in_use: _,
+        status,
+        reason,
+        message,
+        hint,
+        via,
+        policy,
+        signatures,
+        content,
+        rootfs,
+    } = one;
+    let Content { mode, checked: _, bytes: _, absent: _, mismatched } = content;
+    *status == other.status
+        && *reason == other.reason
+        && *digest == other.digest
+        && *media_type == other.media_type
+        && *size == other.size
+        && *message == other.message
+        && *hint == other.hint
+        && *via == other.via
+        && *policy == other.policy
+        && *mode == other.content.mode
+        && *mismatched == other.content.mismatched
+        && *rootfs == other.rootfs
+        && signatures.len() == other.signatures.len()
+        && signatures.iter().zip(&other.signatures).all(|(one, other)| same_signature(one, other))
+}
+
+fn same_signature(one: &Signature, other: &Signature) -> bool {
+    let Signature {
+        digest,
+        source: _,
+        envelope,
+        policy,
+        status,
+        reason,
+        signer,
+        chain,
+        signing_time,
+        timestamp,
+        user_metadata,
+        checks,
+        target,
+    } = one;
+    *digest == other.digest
+        && *status == other.status
+        && *reason == other.reason
+        && *checks == other.checks
+        && *target == other.target
+        && *envelope == other.envelope
+        && *policy == other.policy
+        && *signer == other.signer
+        && *chain == other.chain
+        && *signing_time == other.signing_time
+        && *timestamp == other.timestamp
+        && *user_metadata == other.user_metadata
+}
+
+/// Whether two images of one digest are covered by the same waiver, in whatever namespace they are.
+fn same_waiver(one: Option<&WaivedImage>, other: Option<&WaivedImage>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            (&one.reason, &one.approver, one.expires) == (&other.reason, &other.approver, other.expires)
+        }
+        _ => false,
+    }
+}
+
+fn widen((least, most): &mut (Content, Content), content: &Content) {
+    least.checked = least.checked.min(content.checked);
+    least.bytes = least.bytes.min(content.bytes);
+    least.absent = least.absent.min(content.absent);
+    most.checked = most.checked.max(content.checked);
+    most.bytes = most.bytes.max(content.bytes);
+    most.absent = most.absent.max(content.absent);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_site_says_what_its_report_says() {
+        for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
+            let site = Site::of(&report);
+            assert_eq!((site.summary, site.verdict), (report.summary, report.verdict));
+            let images: usize =
+                report.nodes.iter().filter_map(|node| node.accepted()).map(|own| own.images.len()).sum();
+            let cells: usize = site.results.iter().map(|judged| judged.nodes.len()).sum();
+            assert_eq!(cells, images);
+            for (node, row) in site.nodes.iter().zip(&report.nodes) {
+                assert_eq!(node.verdict, row.verdict());
+            }
+        }
+    }
+
+    #[test]
+    fn its_size_follows_what_differs() {
+        let (few, many) = (Site::of(&sample::large(60, 30)), Site::of(&sample::large(240, 30)));
+        assert!(many.results.len() <= few.results.len() + 45);
+    }
+
+    #[test]
+    fn where_the_bundle_lay_makes_no_difference() {
+        let mut report = sample::large(2, 3);
+        for (at, node) in report.nodes.iter_mut().enumerate() {
+            for image in &mut node.report.as_mut().unwrap().images {
+                image.content.absent = at as u64;
+                image
+                    .signatures
+                    .iter_mut()
+                    .for_each(|signature| signature.source = format!("/tmp/{at}/site.tar"));
+            }
+        }
+        let site = Site::of(&report);
+        let both = site.results.iter().find(|judged| judged.nodes.len() == 2).unwrap();
+        assert_eq!((both.content.0.absent, both.content.1.absent), (0, 1));
+        assert_eq!(both.containers, 2);
+    }
+}
