@@ -13,6 +13,7 @@ use assay_shared::oci::Digest;
 use assay_shared::revocation::Evidence;
 
 use crate::store::layout::{Beside, Layout, LayoutError, Reading};
+use crate::trust::{About, Warning};
 
 /// A bundle that may be used.
 pub(crate) struct Bundle {
@@ -50,14 +51,15 @@ impl Bundle {
     }
 
     /// Adds the bundle's CRLs to the evidence. One that cannot be read proves nothing, and what needed it stays unknown.
-    pub(crate) fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<String>) {
+    pub(crate) fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<Warning>) {
         for (name, bytes) in &self.crls {
             if let Err(error) = evidence.add_file(name, bytes) {
-                warnings.push(format!("{}: {name}: {error}", self.path.display()));
+                About::Evidence.warn(warnings, format_args!("{}: {name}", self.path.display()), error);
             }
         }
         for gap in self.manifest.iter().flat_map(|manifest| &manifest.gaps) {
-            warnings.push(format!("{}: {} was not carried: {}", self.path.display(), gap.what, gap.why));
+            let what = format_args!("{}: {}", self.path.display(), gap.what);
+            About::Evidence.warn(warnings, what, format_args!("was not carried: {}", gap.why));
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn node_report(
         };
         key(one).cmp(&key(other))
     });
-    warnings.extend(trust.warnings.iter().cloned());
+    warnings.extend(trust.warnings.iter().map(ToString::to_string));
     warnings.sort();
     NodeReport {
         schema: NODE_REPORT_SCHEMA.into(),

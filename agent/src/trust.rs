@@ -4,6 +4,7 @@
 //! The only errors are of a directory or a policy file that is not there: without them nothing can be judged. A policy that
 //! is invalid and a store that is unusable are facts that the verdicts report.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,43 @@ pub struct Trust {
     /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
     pub names_keys: bool,
     /// Findings that change no verdict by themselves.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in a trust directory that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about.
+    pub about: About,
+    /// The file, trust store or member.
+    pub what: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a [`Warning`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A member of the policy that nobody knows, and that has no effect.
+    Policy,
+    /// A trust store that cannot be used.
+    Store,
+    /// A file in `crls`, or the folder.
+    Evidence,
+    /// A file in `keys`, or the folder.
+    Key,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl About {
+    pub(crate) fn warn(self, warnings: &mut Vec<Warning>, what: impl fmt::Display, why: impl fmt::Display) {
+        warnings.push(Warning { about: self, what: what.to_string(), why: why.to_string() });
+    }
 }
 
 /// Reads a trust directory.
@@ -51,19 +88,24 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     let mut warnings = Vec::new();
     let policy = TrustPolicy::parse(&document);
     if let Ok(policy) = &policy {
-        let unknown = policy.unknown_members();
-        warnings
-            .extend(unknown.iter().map(|member| format!("trust policy: unknown member {member} is ignored")));
+        for member in policy.unknown_members() {
+            About::Policy.warn(
+                &mut warnings,
+                "trust policy",
+                format_args!("unknown member {member} is ignored"),
+            );
+        }
     }
     let store = trust_store(&directory.join("truststore").join("x509"), &mut warnings);
     for (store_type, name, error) in store.unusable() {
-        warnings.push(format!("trust store {}:{name} {error}", store_type.folder()));
+        let what = format_args!("trust store {}:{name}", store_type.folder());
+        About::Store.warn(&mut warnings, what, error);
     }
     let evidence = evidence(&directory.join("crls"), &mut warnings);
     let keys_folder = directory.join("keys");
     let keys = keys(&keys_folder, &mut warnings);
     let names_keys = keys_folder.exists() && children(&keys_folder).next().is_some();
-    warnings.sort();
+    warnings.sort_by_cached_key(Warning::to_string);
     let policy_sha256 = Digest::sha256(&document).hex().to_owned();
     Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, names_keys, warnings })
 }
@@ -92,22 +134,28 @@ fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
 
 /// Every store of every type; what is not as it must be makes that store unusable, and the verifier says so where a
 /// statement uses it.
-fn trust_store(x509: &Path, warnings: &mut Vec<String>) -> TrustStore {
+fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
     let mut store = TrustStore::default();
     for store_type in StoreType::ALL {
         let folder = x509.join(store_type.folder());
         match folder.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                warnings.push(format!("{}: {error}", folder.display()));
+                About::Store.warn(warnings, folder.display(), error);
                 continue;
             }
             Ok(_) => {}
         }
         for named in children(&folder) {
-            let Ok(named) = named.map_err(|error| warnings.push(error.to_string())) else { continue };
+            let named = match named {
+                Ok(named) => named,
+                Err(error) => {
+                    About::Store.warn(warnings, folder.display(), error);
+                    continue;
+                }
+            };
             let Some(name) = named.file_name().to_str() else {
-                warnings.push(format!("{}: the name is not UTF-8", named.path().display()));
+                About::Store.warn(warnings, named.path().display(), "the name is not UTF-8");
                 continue;
             };
             if named.file_type().is_dir() {
@@ -137,7 +185,7 @@ fn store_entry(file: &DirEntry) -> Entry {
 
 /// Every file under `crls/`. Links are followed, since a CRL is believed for its signature and not for its place. A file
 /// that is no evidence proves nothing, and whatever needed it stays unknown.
-fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
+fn evidence(folder: &Path, warnings: &mut Vec<Warning>) -> Evidence {
     let mut evidence = Evidence::default();
     if !folder.exists() {
         return evidence;
@@ -148,7 +196,7 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
             Ok(file) if file.file_type().is_file() => file,
             Ok(_) => continue,
             Err(error) => {
-                warnings.push(error.to_string());
+                About::Evidence.warn(warnings, "crls", error);
                 continue;
             }
         };
@@ -159,7 +207,7 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = outcome {
-            warnings.push(format!("crls/{name}: {why}"));
+            About::Evidence.warn(warnings, format_args!("crls/{name}"), why);
         }
     }
     evidence
@@ -167,15 +215,22 @@ fn evidence(folder: &Path, warnings: &mut Vec<String>) -> Evidence {
 
 /// The public keys in `keys/`: regular files that end in `.pub` or `.pem`, one key each. A file that is no key gives no trust,
 /// and harms no other.
-fn keys(folder: &Path, warnings: &mut Vec<String>) -> Vec<VerifyingKey> {
+fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
     let mut keys = Vec::new();
     if folder.symlink_metadata().is_err() {
         return keys;
     }
     for file in children(folder) {
-        let Ok(file) = file.map_err(|error| warnings.push(error.to_string())) else { continue };
+        let file = match file {
+            Ok(file) => file,
+            Err(error) => {
+                About::Key.warn(warnings, "keys", error);
+                continue;
+            }
+        };
         let mut refuse = |why: String| {
-            warnings.push(format!("keys/{}: {why}; it is ignored", file.file_name().to_string_lossy()));
+            let what = format_args!("keys/{}", file.file_name().to_string_lossy());
+            About::Key.warn(warnings, what, format_args!("{why}; it is ignored"));
         };
         if !file.path().extension().is_some_and(|ending| ending == "pub" || ending == "pem") {
             refuse("the name ends neither in .pub nor in .pem".to_owned());
@@ -285,7 +340,7 @@ mod tests {
         }
         let trust = read(scratch.path()).unwrap();
         assert_eq!(trust.keys.iter().map(VerifyingKey::to_openssh).collect::<Vec<_>>(), [line]);
-        let named: Vec<_> = trust.warnings.iter().filter_map(|warning| warning.split(':').next()).collect();
+        let named: Vec<_> = trust.warnings.iter().map(|warning| warning.what.as_str()).collect();
         assert_eq!(named, ["keys/b.pem", "keys/c", "keys/folder.pub", "keys/large.pub"]);
     }
 

@@ -1,8 +1,12 @@
 //! The command line as it is typed.
 
+mod trust;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 /// Verifies the container images of a site's nodes, offline, over SSH.
 #[derive(Debug, Parser)]
@@ -28,6 +32,8 @@ pub enum Command {
     Report(Report),
     /// Remove what an interrupted run left on the nodes
     Cleanup(Cleanup),
+    /// Make, change and check a trust directory: whom the site believes
+    Trust(Trust),
     /// Make or show the key that vouches for the site's bundles and evidence
     SiteKey(SiteKey),
     /// Explain a code of a report: what happened, why it matters, what to do
@@ -146,6 +152,15 @@ pub struct Cleanup {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
+}
+
+/// How a command writes what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// `assay site-key`

@@ -11,3 +11,9 @@ pub(crate) fn say(line: &str) {
 pub(crate) fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
+
+/// A value as JSON on standard output.
+pub(crate) fn print_json(value: &impl serde::Serialize) {
+    // the values that are shown are structs of text, numbers and lists, which cannot fail to be written
+    print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
+}

@@ -20,6 +20,7 @@ pub mod stop;
 pub mod visit;
 
 pub mod site_key;
+pub mod trust;
 
 pub mod output;
 pub mod report;
@@ -40,6 +41,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(options) => commands::run(options),
         Command::Report(options) => commands::report(options),
         Command::Cleanup(options) => commands::cleanup(options),
+        Command::Trust(options) => commands::trust(options),
         Command::SiteKey(options) => commands::site_key(options),
         Command::Explain(options) => commands::explain(options),
     };

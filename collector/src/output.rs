@@ -94,20 +94,25 @@ impl Folder for Output {
     type File = Part;
 
     fn create(&self, name: &str) -> io::Result<Part> {
-        let beside = self.path(&format!("{name}.{}.part", random::hex(4)));
-        let file = BufWriter::new(File::create_new(&beside)?);
-        Ok(Part { file, beside: Some(beside), path: self.path(name) })
+        Part::new(self.path(name))
     }
 
-    fn keep(&self, mut part: Part) -> io::Result<()> {
-        part.file.flush()?;
-        part.file.get_ref().sync_all()?;
-        if let Some(beside) = &part.beside {
-            fs::rename(beside, &part.path)?;
-        }
-        part.beside = None;
-        Ok(())
+    fn keep(&self, part: Part) -> io::Result<()> {
+        part.keep()
     }
+}
+
+/// Writes a file, over the one that is there, whole or not at all.
+///
+/// # Errors
+/// [`OutputError::Write`]
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    let write = || {
+        let mut part = Part::new(path.to_owned())?;
+        part.write_all(bytes)?;
+        part.keep()
+    };
+    write().map_err(|source| failed(path, source))
 }
 
 /// A file that is written beside its place.
@@ -116,6 +121,27 @@ pub struct Part {
     /// Where it is; nowhere once it is kept.
     beside: Option<PathBuf>,
     path: PathBuf,
+}
+
+impl Part {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let mut beside = path.clone().into_os_string();
+        beside.push(format!(".{}.part", random::hex(4)));
+        let beside = PathBuf::from(beside);
+        let file = BufWriter::new(File::create_new(&beside)?);
+        Ok(Self { file, beside: Some(beside), path })
+    }
+
+    /// Moves it to its place.
+    fn keep(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        if let Some(beside) = &self.beside {
+            fs::rename(beside, &self.path)?;
+        }
+        self.beside = None;
+        Ok(())
+    }
 }
 
 impl Write for Part {

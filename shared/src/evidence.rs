@@ -79,9 +79,8 @@ impl EvidenceManifest {
             .map_err(|error| EvidenceError::Malformed { line: error.line(), column: error.column() })?;
         let mut paths = manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles);
         // names of nodes are written with % and hex where they have other letters
-        let is_listed = |path: &str| {
-            is_plain_path(&path.replace('%', "_")) && ![DOCUMENT, SIGNATURE].contains(&path)
-        };
+        let is_listed =
+            |path: &str| is_plain_path(&path.replace('%', "_")) && ![DOCUMENT, SIGNATURE].contains(&path);
         match paths.find(|path| !is_listed(path)) {
             Some(path) => Err(EvidenceError::Path { path: path.clone() }),
             None => Ok(manifest),

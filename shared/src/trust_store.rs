@@ -91,12 +91,12 @@ impl TrustStore {
 
     /// Every certificate of every usable store, sorted, as reports list them.
     pub fn report(&self) -> Vec<TrustedCertificate> {
-        let usable = self.stores.iter().filter_map(|(key, store)| Some((key, store.as_ref().ok()?)));
-        let mut list: Vec<_> = usable
-            .flat_map(|((store_type, name), certificates)| {
+        let mut list: Vec<_> = self
+            .usable()
+            .flat_map(|(store_type, name, certificates)| {
                 certificates.iter().map(move |certificate| TrustedCertificate {
                     store_type: store_type.folder().into(),
-                    name: name.clone(),
+                    name: name.into(),
                     subject: certificate.subject().to_string(),
                     sha256: certificate.sha256().hex().into(),
                     not_after: certificate.not_after(),
@@ -105,6 +105,13 @@ impl TrustStore {
             .collect();
         list.sort();
         list
+    }
+
+    /// Every store that can be used, with its certificates.
+    pub fn usable(&self) -> impl Iterator<Item = (StoreType, &str, &[Certificate])> {
+        self.stores.iter().filter_map(|((store_type, name), store)| {
+            Some((*store_type, name.as_str(), store.as_ref().ok()?.as_slice()))
+        })
     }
 
     /// Every store that cannot be used, with the reason.

@@ -6,6 +6,7 @@ mod explain;
 mod report;
 mod run;
 mod site_key;
+mod trust;
 
 pub use cleanup::cleanup;
 pub use demo::demo;
@@ -13,6 +14,7 @@ pub use explain::explain;
 pub use report::report;
 pub use run::run;
 pub use site_key::site_key;
+pub use trust::trust;
 
 use assay_shared::report::ExitCode;
 
@@ -47,6 +49,12 @@ pub enum CommandError {
         /// The name.
         node: String,
     },
+    /// A profile with more than its two roots.
+    #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
+    OneRootEach,
+    /// A trust directory.
+    #[error(transparent)]
+    Trust(#[from] crate::trust::TrustEditError),
     /// A site key.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),

@@ -23,7 +23,7 @@ mod problems;
 #[cfg(test)]
 mod sample;
 mod site;
-mod text;
+pub(crate) mod text;
 mod verdict;
 
 use std::io::{self, Write as _};

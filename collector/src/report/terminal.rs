@@ -49,7 +49,7 @@ impl Look {
         Self { width: columns.filter(|_| is_terminal).unwrap_or(WIDTH).clamp(NARROWEST, 200), colour }
     }
 
-    fn paint(self, verdict: ExitCode, text: &str) -> String {
+    pub(crate) fn paint(self, verdict: ExitCode, text: &str) -> String {
         if !self.colour {
             return text.to_owned();
         }
@@ -205,7 +205,7 @@ fn waivers(report: &Site, look: Look) -> String {
 }
 
 /// Adds `text`, indented, on as many lines as it needs.
-fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
+pub(crate) fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
     let mut cell = table(look);
     // a cell has a space on either side
     cell.set_width(look.width.saturating_sub(indent));
@@ -229,7 +229,7 @@ fn node_names(report: &Site, places: &[usize]) -> String {
 }
 
 /// A table without lines, whose cells wrap.
-fn table(look: Look) -> Table {
+pub(crate) fn table(look: Look) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

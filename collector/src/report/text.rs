@@ -3,7 +3,7 @@
 use assay_shared::time::UnixTime;
 
 /// `2026-01-31 12:00:00 UTC`
-pub(super) fn time(time: UnixTime) -> String {
+pub(crate) fn time(time: UnixTime) -> String {
     let text = time.to_string();
     match (text.get(..10), text.get(11..19)) {
         (Some(day), Some(clock)) => format!("{day} {clock} UTC"),
@@ -12,7 +12,7 @@ pub(super) fn time(time: UnixTime) -> String {
 }
 
 /// `2026-01-31`
-pub(super) fn day(time: UnixTime) -> String {
+pub(crate) fn day(time: UnixTime) -> String {
     let text = time.to_string();
     text.get(..10).unwrap_or(&text).to_owned()
 }

@@ -14,6 +14,7 @@ use x509_parser::pem::Pem;
 
 use super::crl::Crl;
 use super::ocsp::Response;
+use super::published::PublishedCrl;
 use crate::json::{Object, Value};
 use crate::limits;
 use crate::oci::Digest;
@@ -69,6 +70,14 @@ impl Evidence {
                 Err(error)
             }
         }
+    }
+
+    /// Every CRL with the name of its file, deltas too, in the order of the files.
+    pub fn published(&self) -> impl Iterator<Item = (&str, PublishedCrl)> {
+        self.crls.iter().flat_map(|staged| {
+            let both = [Some(&staged.crl), staged.delta.as_ref()];
+            both.into_iter().flatten().map(|crl| (staged.file.as_str(), PublishedCrl::of(crl)))
+        })
     }
 
     /// Every CRL, deltas too, sorted as reports list them.

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use super::crl::Crl;
 use super::crl_check::is_http;
 use super::evidence::{Evidence, EvidenceError};
 use crate::time::UnixTime;
@@ -32,14 +33,17 @@ impl PublishedCrl {
         let mut evidence = Evidence::default();
         evidence.add_file("published", bytes)?;
         let [staged] = evidence.staged_crls() else { return Err(EvidenceError::Crl) };
-        let crl = &staged.crl;
-        Ok(Self {
+        Ok(Self::of(&staged.crl))
+    }
+
+    pub(super) fn of(crl: &Crl) -> Self {
+        Self {
             issuer: crl.issuer.to_string(),
             this_update: crl.this_update,
             next_update: crl.next_update,
             is_delta: crl.delta_of.is_some(),
             delta_urls: crl.delta_urls.iter().filter(|url| is_http(url)).cloned().collect(),
-        })
+        }
     }
 }
 

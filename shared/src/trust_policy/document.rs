@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::FromStr;
 
 use super::level::{Actions, Level, VerifyTimestamp};
 use super::{Identities, IdentityError, SubjectPattern};
@@ -45,6 +46,24 @@ pub struct TrustStoreName {
     pub store_type: StoreType,
     /// Its name.
     pub name: String,
+}
+
+impl FromStr for TrustStoreName {
+    type Err = StatementError;
+
+    fn from_str(text: &str) -> Result<Self, StatementError> {
+        let invalid = || StatementError::TrustStore { store: text.to_string() };
+        let (store_type, name) = text.split_once(':').ok_or_else(invalid)?;
+        let store_type = StoreType::from_folder(store_type).ok_or_else(invalid)?;
+        // `.` and `..` match the specification's pattern and would leave the trust store's folder
+        let is_plain = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if is_plain && name != "." && name != ".." {
+            Ok(Self { store_type, name: name.to_string() })
+        } else {
+            Err(invalid())
+        }
+    }
 }
 
 impl fmt::Display for TrustStoreName {
@@ -137,6 +156,15 @@ impl Statement {
         self.level == Level::Skip
     }
 
+    /// The repositories that it is for, or `*` alone.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let (any, named) = match &self.scopes {
+            Scopes::Any => (Some("*"), &[][..]),
+            Scopes::Repositories(named) => (None, named.as_slice()),
+        };
+        any.into_iter().chain(named.iter().map(Repository::as_str))
+    }
+
     /// The names of its trust stores of one type.
     pub fn stores(&self, store_type: StoreType) -> impl Iterator<Item = &str> {
         self.trust_stores
@@ -174,7 +202,7 @@ impl Statement {
         } else if stores.is_empty() || identities.is_empty() {
             return Err(StatementError::NoTrust);
         }
-        let trust_stores = stores.into_iter().map(read_store).collect::<Result<_, _>>()?;
+        let trust_stores = stores.into_iter().map(str::parse).collect::<Result<_, _>>()?;
         let identities = read_identities(&identities)?;
         Ok(Self {
             name: name.to_string(),
@@ -238,20 +266,6 @@ fn read_override(verification: &Object, level: Level) -> Result<Actions, Stateme
         *place = action;
     }
     Ok(actions)
-}
-
-fn read_store(text: &str) -> Result<TrustStoreName, StatementError> {
-    let invalid = || StatementError::TrustStore { store: text.to_string() };
-    let (store_type, name) = text.split_once(':').ok_or_else(invalid)?;
-    let store_type = StoreType::from_folder(store_type).ok_or_else(invalid)?;
-    // `.` and `..` match the specification's pattern and would leave the trust store's folder
-    let is_plain = !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if is_plain && name != "." && name != ".." {
-        Ok(TrustStoreName { store_type, name: name.to_string() })
-    } else {
-        Err(invalid())
-    }
 }
 
 fn read_identities(identities: &[&str]) -> Result<Identities, StatementError> {

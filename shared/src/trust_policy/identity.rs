@@ -7,8 +7,9 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::x509::DistinguishedName;
+use crate::x509::{DistinguishedName, Escaped};
 
 /// Attributes that a pattern and a subject must have, with a value.
 const MANDATORY: [&str; 3] = ["C", "ST", "O"];
@@ -62,6 +63,18 @@ impl SubjectPattern {
     /// Whether `subject` has every attribute of the pattern, with the same value.
     pub fn matches(&self, subject: &DistinguishedName) -> bool {
         printable(subject).is_some_and(|subject| is_subset(&self.attributes, &subject))
+    }
+}
+
+impl fmt::Display for SubjectPattern {
+    /// As trust policies write it, attributes sorted by name and values escaped as RFC 4514 has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("x509.subject:")?;
+        for (number, (name, value)) in self.attributes.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(f, "{comma}{name}={}", Escaped(value))?;
+        }
+        Ok(())
     }
 }
 

@@ -16,14 +16,20 @@ pub enum Level {
 }
 
 impl Level {
+    /// The name in trust policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Permissive => "permissive",
+            Self::Audit => "audit",
+            Self::Skip => "skip",
+        }
+    }
+
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "strict" => Self::Strict,
-            "permissive" => Self::Permissive,
-            "audit" => Self::Audit,
-            "skip" => Self::Skip,
-            _ => return None,
-        })
+        [Self::Strict, Self::Permissive, Self::Audit, Self::Skip]
+            .into_iter()
+            .find(|level| level.as_str() == name)
     }
 
     /// What the level makes of each failed check, before overrides.

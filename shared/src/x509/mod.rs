@@ -18,6 +18,7 @@ pub use certificate::{
 pub use chain::{
     ChainError, check_code_signing_chain, check_issued_by, check_timestamping_chain, is_self_signed,
 };
+pub(crate) use name::Escaped;
 pub use name::{Attribute, DistinguishedName};
 pub use requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};
 pub(crate) use signature::SignedMessage;

@@ -116,7 +116,7 @@ impl fmt::Display for DistinguishedName {
 }
 
 /// A value with the escapes of RFC 4514 section 2.4.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,414 @@
+//! What a trust directory would trust, what expires when, and what is wrong with it: the agent's own reading of it and a
+//! time in, a [`TrustCheck`] out. Pure.
+
+use assay_agent::trust::{About, Trust};
+use assay_shared::report::{Action, ExitCode};
+use assay_shared::time::UnixTime;
+use assay_shared::trust_policy::{Identities, Statement, VerifyTimestamp};
+use assay_shared::trust_store::StoreType;
+use assay_shared::x509::Certificate;
+use serde::Serialize;
+
+/// The value of [`TrustCheck::schema`].
+pub const SCHEMA: &str = "assay/trust-check/v1";
+
+/// A trust directory looked over at a time.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrustCheck {
+    /// [`SCHEMA`]
+    pub schema: &'static str,
+    /// The time.
+    pub at: UnixTime,
+    /// The worst of the findings.
+    pub verdict: ExitCode,
+    /// The policy.
+    pub policy: Policy,
+    /// Every certificate of every usable store, by the end of its validity.
+    pub certificates: Vec<Anchor>,
+    /// Every CRL, by when the next is due.
+    pub crls: Vec<Crl>,
+    /// The site's public keys.
+    pub keys: Vec<Key>,
+    /// What is not as it should be, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// A trust policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Policy {
+    /// Its file's name.
+    pub file: String,
+    /// Its SHA-256 in hex.
+    pub sha256: String,
+    /// Its statements; none where it is refused.
+    pub statements: Vec<Trusting>,
+}
+
+/// A statement of a trust policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trusting {
+    /// Its name.
+    pub name: String,
+    /// `strict`, `permissive`, `audit` or `skip`.
+    pub level: &'static str,
+    /// The checks whose failure fails a signature.
+    pub enforced: Vec<&'static str>,
+    /// The repositories that it is for, or `*`.
+    pub scopes: Vec<String>,
+    /// Its trust stores.
+    pub stores: Vec<String>,
+    /// Who may sign: `*`, or patterns for subjects.
+    pub identities: Vec<String>,
+    /// When a timestamp is asked for: `always`, `after-cert-expiry`, or `never` without a `tsa` store.
+    pub timestamp: &'static str,
+}
+
+/// A certificate that is trusted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Anchor {
+    /// Its store, such as `ca:acme`.
+    pub store: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its SHA-256 in hex.
+    pub sha256: String,
+    /// When its validity begins.
+    pub not_before: UnixTime,
+    /// When its validity ends.
+    pub not_after: UnixTime,
+    /// Whether it is valid at the time.
+    pub state: State,
+    /// The statements that use its store.
+    pub used_by: Vec<String>,
+}
+
+/// A CRL.
+#[derive(Clone, Debug, Serialize)]
+pub struct Crl {
+    /// Its file's name.
+    pub file: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Whether it is a delta.
+    pub delta: bool,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: Option<UnixTime>,
+    /// Whether it can prove anything at the time.
+    pub state: State,
+}
+
+/// A public key of the site.
+#[derive(Clone, Debug, Serialize)]
+pub struct Key {
+    /// Its id, as `ssh-keygen -l` shows it.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+}
+
+/// How something stands to the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The time is in its validity.
+    Valid,
+    /// The time is before it.
+    NotYetValid,
+    /// The time is after it.
+    Expired,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about.
+    pub what: String,
+    /// What is wrong.
+    pub why: String,
+    /// What to do.
+    pub todo: &'static str,
+}
+
+/// How bad a finding is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Something is malformed, or a statement lets nothing pass.
+    Failed,
+    /// Something is not valid at the time, and what needs it will not pass.
+    Incomplete,
+    /// Worth knowing; it fails nothing by itself.
+    Note,
+}
+
+impl State {
+    fn of(from: UnixTime, until: Option<UnixTime>, at: UnixTime) -> Self {
+        if at < from {
+            Self::NotYetValid
+        } else if until.is_some_and(|until| at <= until) {
+            Self::Valid
+        } else {
+            // a CRL without an end proves nothing, as an expired one does
+            Self::Expired
+        }
+    }
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::NotYetValid => "not yet valid",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Looks over a trust directory.
+pub fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
+    let statements = trust.policy.as_ref().map_or(&[][..], |policy| policy.statements());
+    let certificates = anchors(trust, statements, at);
+    let crls = crls(trust, at);
+    let mut findings = Findings::default();
+    findings.malformed(trust);
+    for statement in statements {
+        findings.statement(statement, trust);
+    }
+    findings.validity(&certificates, &crls, statements);
+    let mut findings = findings.0;
+    findings.sort_by(|one, other| {
+        (one.severity, &one.what, &one.why).cmp(&(other.severity, &other.what, &other.why))
+    });
+    let verdict = match findings.first().map(|finding| finding.severity) {
+        Some(Severity::Failed) => ExitCode::Failed,
+        Some(Severity::Incomplete) => ExitCode::Incomplete,
+        Some(Severity::Note) | None => ExitCode::Passed,
+    };
+    let file = trust.policy_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let keys = trust.keys.iter().map(|key| Key { id: key.id().to_owned(), kind: key.kind().to_string() });
+    TrustCheck {
+        schema: SCHEMA,
+        at,
+        verdict,
+        policy: Policy {
+            file,
+            sha256: trust.policy_sha256.clone(),
+            statements: statements.iter().map(trusting).collect(),
+        },
+        certificates,
+        crls,
+        keys: keys.collect(),
+        findings,
+    }
+}
+
+fn trusting(statement: &Statement) -> Trusting {
+    let actions = &statement.actions;
+    let checks = [
+        ("integrity", if statement.is_skip() { Action::Skip } else { Action::Enforce }),
+        ("authenticity", actions.authenticity),
+        ("authentic_timestamp", actions.authentic_timestamp),
+        ("expiry", actions.expiry),
+        ("revocation", actions.revocation),
+    ];
+    Trusting {
+        name: statement.name.clone(),
+        level: statement.level.as_str(),
+        enforced: checks
+            .iter()
+            .filter(|(_, action)| *action == Action::Enforce)
+            .map(|(name, _)| *name)
+            .collect(),
+        scopes: statement.scopes().map(str::to_owned).collect(),
+        stores: statement.trust_stores.iter().map(ToString::to_string).collect(),
+        identities: match &statement.identities {
+            Identities::Any => vec!["*".to_owned()],
+            Identities::Subjects(patterns) => patterns.iter().map(ToString::to_string).collect(),
+        },
+        timestamp: match statement.verify_timestamp {
+            _ if statement.stores(StoreType::Tsa).next().is_none() => "never",
+            VerifyTimestamp::Always => "always",
+            VerifyTimestamp::AfterCertExpiry => "after-cert-expiry",
+        },
+    }
+}
+
+fn anchors(trust: &Trust, statements: &[Statement], at: UnixTime) -> Vec<Anchor> {
+    let mut anchors = Vec::new();
+    for (store_type, name, certificates) in trust.store.usable() {
+        let uses = |statement: &&Statement| statement.stores(store_type).any(|used| used == name);
+        let used_by: Vec<String> =
+            statements.iter().filter(uses).map(|statement| statement.name.clone()).collect();
+        anchors.extend(certificates.iter().map(|certificate: &Certificate| Anchor {
+            store: format!("{}:{name}", store_type.folder()),
+            subject: certificate.subject().to_string(),
+            sha256: certificate.sha256().hex().to_owned(),
+            not_before: certificate.not_before(),
+            not_after: certificate.not_after(),
+            state: State::of(certificate.not_before(), Some(certificate.not_after()), at),
+            used_by: used_by.clone(),
+        }));
+    }
+    anchors.sort_by(|one, other| {
+        (one.not_after, &one.store, &one.sha256).cmp(&(other.not_after, &other.store, &other.sha256))
+    });
+    anchors
+}
+
+fn crls(trust: &Trust, at: UnixTime) -> Vec<Crl> {
+    let mut crls: Vec<Crl> = trust
+        .evidence
+        .published()
+        .map(|(file, crl)| Crl {
+            file: file.to_owned(),
+            issuer: crl.issuer,
+            delta: crl.is_delta,
+            this_update: crl.this_update,
+            next_update: crl.next_update,
+            state: State::of(crl.this_update, crl.next_update, at),
+        })
+        .collect();
+    crls.sort_by(|one, other| (one.next_update, &one.file).cmp(&(other.next_update, &other.file)));
+    crls
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        severity: Severity,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        todo: &'static str,
+    ) {
+        self.0.push(Finding { severity, what: what.into(), why: why.into(), todo });
+    }
+
+    /// What the agent could not use.
+    fn malformed(&mut self, trust: &Trust) {
+        if let Err(error) = &trust.policy {
+            let file = trust.policy_path.file_name().unwrap_or_default().to_string_lossy();
+            self.add(
+                Severity::Failed,
+                file,
+                error.to_string(),
+                "correct the policy; every image fails until then",
+            );
+        }
+        for warning in &trust.warnings {
+            let (severity, todo) = match warning.about {
+                About::Policy => (Severity::Note, "correct the name, or remove the member"),
+                About::Store => (
+                    Severity::Failed,
+                    "remove what does not belong there; as it is, nothing in this store is trusted",
+                ),
+                About::Evidence => (Severity::Failed, "fetch the CRL again, or remove the file"),
+                About::Key => (Severity::Failed, "put one public key there, or remove the file"),
+            };
+            self.add(severity, warning.what.clone(), warning.why.clone(), todo);
+        }
+    }
+
+    /// What in a statement lets nothing pass, or too much.
+    fn statement(&mut self, statement: &Statement, trust: &Trust) {
+        let what = format!("statement {}", statement.name);
+        if statement.is_skip() {
+            let why = "nothing is verified for its images: the level is skip";
+            return self.add(Severity::Note, what, why, "use level strict where signatures exist");
+        }
+        for store in &statement.trust_stores {
+            if let Err(error) = trust.store.certificates(store.store_type, &store.name) {
+                let why = format!("its trust store {store} {error}");
+                let todo = "add a certificate with assay trust add, or take the store out of the statement";
+                self.add(Severity::Failed, what.clone(), why, todo);
+            }
+        }
+        let has = |store_type| statement.stores(store_type).next().is_some();
+        if !has(StoreType::Ca) && !has(StoreType::SigningAuthority) {
+            let why = "it names no store of the type ca or signingAuthority, so no signer is trusted";
+            self.add(Severity::Failed, what.clone(), why, "add the signers' CA to its trust stores");
+        }
+        match &statement.identities {
+            Identities::Any => {
+                let why = "it trusts whoever its stores' CAs issue a certificate to: the identity is *";
+                self.add(Severity::Note, what.clone(), why, "name the subjects that may sign");
+            }
+            Identities::Subjects(subjects) if subjects.is_empty() => {
+                let why = "none of its identities is of a kind that is known, so no signer is trusted";
+                self.add(
+                    Severity::Failed,
+                    what.clone(),
+                    why,
+                    "write identities as x509.subject: C=…,ST=…,O=…",
+                );
+            }
+            Identities::Subjects(_) => {}
+        }
+        if statement.actions.authenticity != Action::Enforce {
+            let why = format!(
+                "a signature of anybody passes: level {} only logs authenticity",
+                statement.level.as_str()
+            );
+            self.add(Severity::Note, what.clone(), why, "use level strict once the signatures are in order");
+        }
+        if has(StoreType::Ca) && !has(StoreType::Tsa) {
+            let why = "without a tsa store, signatures fail when their certificates expire";
+            self.add(
+                Severity::Note,
+                what,
+                why,
+                "add the timestamping authority's root, if signatures have timestamps",
+            );
+        }
+    }
+
+    /// What is not valid at the time.
+    fn validity(&mut self, anchors: &[Anchor], crls: &[Crl], statements: &[Statement]) {
+        for anchor in anchors {
+            let what = format!("{} in {}", anchor.subject, anchor.store);
+            if anchor.used_by.is_empty() {
+                let why = "no statement uses its store, so it is not trusted";
+                self.add(Severity::Note, what, why, "add the store to a statement, or remove it");
+            } else if anchor.state != State::Valid {
+                let why = match anchor.state {
+                    State::NotYetValid => format!("is not valid before {}", anchor.not_before),
+                    _ => format!("expired at {}", anchor.not_after),
+                };
+                let todo = "add the CA's next certificate; signatures pass only where a timestamp vouches for an earlier time";
+                self.add(Severity::Incomplete, what, why, todo);
+            }
+        }
+        for crl in crls.iter().filter(|crl| crl.state != State::Valid) {
+            let what = format!("crls/{}", crl.file);
+            let why = match (crl.state, crl.next_update) {
+                (State::NotYetValid, _) => format!("was issued later, at {}", crl.this_update),
+                (_, Some(next)) => format!("the next CRL of {} was due at {next}", crl.issuer),
+                (_, None) => "does not say when the next is due, and proves nothing".to_owned(),
+            };
+            let superseded = crls.iter().any(|other| {
+                other.state == State::Valid && other.issuer == crl.issuer && other.delta == crl.delta
+            });
+            let severity = if superseded { Severity::Note } else { Severity::Incomplete };
+            self.add(
+                severity,
+                what,
+                why,
+                "fetch the issuer's current CRL; until then its certificates' status is unknown",
+            );
+        }
+        let enforces = |statement: &&Statement| statement.actions.revocation == Action::Enforce;
+        if crls.is_empty()
+            && let Some(statement) = statements.iter().find(enforces)
+        {
+            let what = format!("statement {}", statement.name);
+            let why = "it enforces revocation, and there is no CRL here";
+            let todo = "carry the CRLs that the certificates name, here or in the bundle; without them their signatures fail";
+            self.add(Severity::Note, what, why, todo);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A new trust directory for one's own CA.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use assay_shared::trust_policy::{Level, TrustStoreName};
+use assay_shared::trust_store::StoreType;
+
+use super::changes::{self, Changes};
+use super::policy::{self, SignatureVerification, Statement};
+use super::{TrustEditError, file_name, read_anchor, store_file};
+
+/// Whom a new trust directory trusts.
+#[derive(Clone, Debug)]
+pub struct OwnCa {
+    /// The name of the statement and of its trust stores.
+    pub name: String,
+    /// The repositories that the statement is for, or `*`.
+    pub scopes: Vec<String>,
+    /// What is made of failed checks.
+    pub level: Level,
+    /// Files of certificates by the type of their store.
+    pub anchors: Vec<(StoreType, PathBuf)>,
+    /// Subjects of signing certificates, with or without `x509.subject:` before them, or `*`.
+    pub identities: Vec<String>,
+}
+
+/// Makes a trust directory.
+///
+/// # Errors
+/// [`TrustEditError`]
+pub fn init(directory: &Path, own: &OwnCa, force: bool) -> Result<(), TrustEditError> {
+    let identity = |identity: &String| match identity.as_str() {
+        "*" => identity.clone(),
+        subject if subject.starts_with("x509.subject:") => identity.clone(),
+        subject => format!("x509.subject: {subject}"),
+    };
+    let mut files = Changes::default();
+    let mut stores = BTreeSet::new();
+    for (store_type, path) in &own.anchors {
+        let store: TrustStoreName = format!("{}:{}", store_type.folder(), own.name)
+            .parse()
+            .map_err(|source| TrustEditError::StoreName { name: own.name.clone(), source })?;
+        files.add(store_file(&store, &file_name(path)?), read_anchor(path, &store)?)?;
+        stores.insert(store);
+    }
+    let statement = Statement {
+        name: own.name.clone(),
+        registry_scopes: own.scopes.clone(),
+        signature_verification: SignatureVerification::new(own.level),
+        trust_stores: stores.iter().map(ToString::to_string).collect(),
+        trusted_identities: own.identities.iter().map(identity).collect(),
+    };
+    make(directory, files, &statement, force)
+}
+
+/// Writes a trust directory with that statement alone.
+pub(super) fn make(
+    directory: &Path,
+    mut files: Changes,
+    statement: &Statement,
+    force: bool,
+) -> Result<(), TrustEditError> {
+    files.add(policy::FILE.into(), policy::document(statement)?)?;
+    changes::is_free(directory, force)?;
+    files.write(directory, force)
+}

@@ -1,0 +1,77 @@
+//! Trust policy documents as they are written. Each is read back by the verifier's own reader before it is written.
+
+use assay_shared::json::Value;
+use assay_shared::trust_policy::{Level, TrustPolicy};
+use serde::Serialize;
+
+use super::TrustEditError;
+
+/// A policy's file where there is none yet.
+pub(super) const FILE: &str = "trustpolicy.json";
+
+/// A statement of a trust policy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Statement {
+    pub(super) name: String,
+    pub(super) registry_scopes: Vec<String>,
+    pub(super) signature_verification: SignatureVerification,
+    pub(super) trust_stores: Vec<String>,
+    pub(super) trusted_identities: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SignatureVerification {
+    pub(super) level: &'static str,
+}
+
+impl SignatureVerification {
+    pub(super) fn new(level: Level) -> Self {
+        Self { level: level.as_str() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    version: &'static str,
+    trust_policies: [&'a Statement; 1],
+}
+
+/// A document of one statement.
+pub(super) fn document(statement: &Statement) -> Result<Vec<u8>, TrustEditError> {
+    checked(&Document { version: "1.0", trust_policies: [statement] })
+}
+
+/// A document with a statement more; one of its name is replaced where `force` says so.
+pub(super) fn with_statement(
+    old: &[u8],
+    name: &str,
+    statement: serde_json::Value,
+    force: bool,
+) -> Result<Vec<u8>, TrustEditError> {
+    TrustPolicy::parse(old)?;
+    let mut document: serde_json::Value = serde_json::from_slice(old).unwrap_or_default();
+    if let Some(statements) = document["trustPolicies"].as_array_mut() {
+        match statements.iter_mut().find(|one| one["name"] == name) {
+            Some(_) if !force => return Err(TrustEditError::StatementExists { name: name.to_owned() }),
+            Some(known) => *known = statement,
+            None => statements.push(statement),
+        }
+    }
+    checked(&document)
+}
+
+/// The name of a statement, and the statement; none where the bytes are not one JSON object with a name.
+pub(super) fn statement(bytes: &[u8]) -> Option<(String, serde_json::Value)> {
+    // first as strictly as the verifier reads: serde_json's own values hide members that come twice
+    let name = Value::parse(bytes).ok()?.as_object()?.get("name")?.as_text()?.to_owned();
+    Some((name, serde_json::from_slice(bytes).ok()?))
+}
+
+fn checked(document: &impl Serialize) -> Result<Vec<u8>, TrustEditError> {
+    let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
+    bytes.push(b'\n');
+    TrustPolicy::parse(&bytes)?;
+    Ok(bytes)
+}
