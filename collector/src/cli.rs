@@ -26,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// The main job on a small site that is part of this program: nothing to install, no network
     Demo(Demo),
+    /// Write a site file from the nodes of a cluster, and look at their host keys
+    Nodes(Nodes),
     /// Visit every node of a site: deploy the agent, run it, bring its report home, clean up
     Run(Run),
     /// Make the same reports from node reports that were gathered another way
@@ -48,6 +50,57 @@ pub struct Demo {
     pub out: PathBuf,
     #[command(flatten)]
     pub agents: Agents,
+}
+
+/// `assay nodes`
+#[derive(Debug, Args)]
+pub struct Nodes {
+    /// What kubectl get nodes printed, with -o json or -o wide; - is standard input [default: kubectl is run]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+    pub from: Option<PathBuf>,
+    /// kubectl's --kubeconfig
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// kubectl's --context
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// A site file that is there already: only its nodes' host keys are looked at
+    #[arg(long, value_name = "FILE", requires = "scan_host_keys", conflicts_with_all = ["from", "kubeconfig", "context", "out"])]
+    pub site: Option<PathBuf>,
+    /// Where the site file goes; one that is there is not written over [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The port of the nodes' SSH servers
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// The login on the nodes
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The login on Windows nodes
+    #[arg(long, value_name = "NAME")]
+    pub windows_user: Option<String>,
+    /// The private key file
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<String>,
+    /// How the agent becomes root on Linux nodes: no, yes or password
+    #[arg(long, value_name = "HOW", default_value = "no", value_parser = ["no", "yes", "password"])]
+    pub sudo: String,
+    /// The hosts to go through: user@host[:port], separated by commas
+    #[arg(long, value_name = "HOSTS")]
+    pub jump: Option<String>,
+    /// The known_hosts file of the nodes; host keys that are accepted are added to it [default: they become host_key]
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// Look at each node's host key, without logging in, and show its fingerprint for a person to accept
+    #[arg(long)]
+    pub scan_host_keys: bool,
+    /// The host keys that are accepted: lines of a node's name and its fingerprint, as --scan-host-keys shows them
+    #[arg(long, value_name = "FILE", requires = "scan_host_keys")]
+    pub accept_host_keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub pace: Pace,
+    #[command(flatten)]
+    pub access: Access,
 }
 
 /// `assay run`
@@ -84,6 +137,8 @@ pub struct Run {
     pub baseline: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
+    #[command(flatten)]
+    pub access: Access,
     /// Seconds that the agent may run on a node
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub time_limit: u64,
@@ -104,6 +159,14 @@ pub struct Pace {
     /// Seconds for each step of a connection
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub connect_limit: u64,
+}
+
+/// How nodes are logged in to.
+#[derive(Debug, Args)]
+pub struct Access {
+    /// The password for sudo on nodes whose sudo = "password"; without it, it is asked for once
+    #[arg(long, value_name = "FILE")]
+    pub sudo_password_file: Option<PathBuf>,
 }
 
 /// Where agents are.
@@ -152,6 +215,8 @@ pub struct Cleanup {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
+    #[command(flatten)]
+    pub access: Access,
 }
 
 /// How a command writes what it found.

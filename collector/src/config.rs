@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use assay_shared::oci::Digest;
@@ -14,11 +13,11 @@ use assay_shared::time::{TimeError, UnixTime};
 
 use crate::cli;
 use crate::fleet::Pace;
-use crate::nodes::{self, Jump, Node, Site, SiteFileError};
+use crate::nodes::{Site, SiteFileError};
 use crate::report::difference::{Baseline, BaselineError};
 use crate::report::terminal::Look;
-use crate::ssh::host_keys::{KnownHosts, KnownHostsError};
-use crate::ssh::{self, Connector, Login, LoginError, Target};
+use crate::ssh::host_keys::KnownHostsError;
+use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::waivers::WaiversError;
 use crate::{clock, random, waivers};
@@ -27,7 +26,7 @@ use crate::{clock, random, waivers};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -35,7 +34,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The site file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Site {
         /// The file.
         path: PathBuf,
@@ -59,7 +58,7 @@ pub enum ConfigError {
         source: BaselineError,
     },
     /// A `known_hosts` file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     KnownHosts {
         /// The file.
         path: PathBuf,
@@ -67,12 +66,12 @@ pub enum ConfigError {
         source: KnownHostsError,
     },
     /// How to log in.
-    #[error("node {node}: {source}")]
+    #[error("node {node}")]
     Login {
         /// The node.
         node: String,
         /// What is wrong.
-        source: LoginError,
+        source: KeyError,
     },
     /// No key is named and no agent is there.
     #[error("node {node}: no identity is given and SSH_AUTH_SOCK names no SSH agent")]
@@ -80,6 +79,18 @@ pub enum ConfigError {
         /// The node.
         node: String,
     },
+    /// A jump host is no node of the site.
+    #[error("jump host {node} is not in the site file")]
+    NoSuchNode {
+        /// The jump host.
+        node: String,
+    },
+    /// `sudo` wants a password and nobody can be asked.
+    #[error("sudo = \"password\" and nobody to ask; give --sudo-password-file, or run on a terminal")]
+    NoSudoPassword,
+    /// The password is none.
+    #[error("the password for sudo is empty or has more than one line")]
+    BadSudoPassword,
     /// Which agents are sent.
     #[error(transparent)]
     Agent(#[from] AgentError),
@@ -87,7 +98,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Payload(#[from] PayloadError),
     /// The verification time.
-    #[error("--at {text:?}: {source}")]
+    #[error("--at {text:?}")]
     At {
         /// What was given.
         text: String,
@@ -108,9 +119,6 @@ pub enum ConfigError {
     #[error("where this program is cannot be found out ({0}); name an agent with --agent")]
     OwnPath(io::Error),
 }
-
-/// The name of the environment variable for the passphrase of encrypted keys.
-const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
 
 /// Reads a site file.
 ///
@@ -204,139 +212,27 @@ pub fn pace(pace: &cli::Pace) -> Pace {
     Pace { concurrency: usize::from(pace.concurrency), retries: pace.retries, ..Pace::default() }
 }
 
-/// The way to every node of the site that is in `wanted`. Keys are read and passphrases asked for here.
-///
-/// # Errors
-/// [`ConfigError`]
-pub fn connector<'a>(
-    site: &Site,
-    site_path: &Path,
-    pace: &cli::Pace,
-    wanted: impl IntoIterator<Item = &'a Node>,
-) -> Result<Connector, ConfigError> {
-    let mut reader = Reader {
-        site,
-        folder: site_path.parent().unwrap_or(Path::new("")).to_owned(),
-        home: std::env::home_dir(),
-        known_hosts: BTreeMap::new(),
-        logins: BTreeMap::new(),
-        targets: BTreeMap::new(),
-        has_agent: cfg!(windows)
-            || std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty()),
-        passphrase: std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty()),
-    };
-    let mut targets = BTreeMap::new();
-    for node in wanted {
-        targets.insert(node.name.clone(), reader.target(node)?.as_ref().clone());
-    }
-    let limits = ssh::Limits { connect: Duration::from_secs(pace.connect_limit), ..ssh::Limits::default() };
-    Ok(Connector::new(targets, limits))
-}
-
-struct Reader<'a> {
-    site: &'a Site,
-    folder: PathBuf,
-    home: Option<PathBuf>,
-    known_hosts: BTreeMap<PathBuf, Arc<KnownHosts>>,
-    logins: BTreeMap<Option<PathBuf>, Login>,
-    targets: BTreeMap<String, Arc<Target>>,
-    has_agent: bool,
-    passphrase: Option<String>,
-}
-
-impl Reader<'_> {
-    fn target(&mut self, node: &Node) -> Result<Arc<Target>, ConfigError> {
-        if let Some(target) = self.targets.get(&node.name) {
-            return Ok(Arc::clone(target));
-        }
-        let login = self.login(node)?;
-        let known_hosts = self.known_hosts(node)?;
-        let jump = match &node.jump {
-            None => None,
-            // The site file has no loops.
-            Some(Jump::Node(name)) => match self.site.node(name) {
-                Some(jump) => Some(self.target(jump)?),
-                None => None,
-            },
-            Some(Jump::Host { user, address, port }) => Some(Arc::new(Target {
-                address: address.clone(),
-                port: *port,
-                user: user.clone(),
-                login: login.clone(),
-                known: known_hosts.host(address, *port, None),
-                jump: None,
-            })),
-        };
-        let target = Arc::new(Target {
-            address: node.address.clone(),
-            port: node.port,
-            user: node.user.clone(),
-            login,
-            known: known_hosts.host(&node.address, node.port, node.host_key.as_deref()),
-            jump,
-        });
-        self.targets.insert(node.name.clone(), Arc::clone(&target));
-        Ok(target)
-    }
-
-    fn login(&mut self, node: &Node) -> Result<Login, ConfigError> {
-        let path =
-            node.identity.as_ref().map(|path| nodes::resolve(path, &self.folder, self.home.as_deref()));
-        if let Some(login) = self.logins.get(&path) {
-            return Ok(login.clone());
-        }
-        let login = match &path {
-            Some(path) => {
-                let given = self.passphrase.clone();
-                Login::from_file(path, &mut |path| given.clone().or_else(|| ask(path)))
-            }
-            None if self.has_agent => Ok(Login::Agent),
-            None => return Err(ConfigError::NoAgent { node: node.name.clone() }),
-        };
-        let login = login.map_err(|source| ConfigError::Login { node: node.name.clone(), source })?;
-        self.logins.insert(path, login.clone());
-        Ok(login)
-    }
-
-    fn known_hosts(&mut self, node: &Node) -> Result<Arc<KnownHosts>, ConfigError> {
-        let default = Path::new("~/.ssh/known_hosts");
-        let written = node.known_hosts.as_deref();
-        let path = nodes::resolve(written.unwrap_or(default), &self.folder, self.home.as_deref());
-        if let Some(known) = self.known_hosts.get(&path) {
-            return Ok(Arc::clone(known));
-        }
-        let known = match std::fs::read(&path) {
-            // Comments may be in any encoding; what counts is ASCII.
-            Ok(bytes) => KnownHosts::parse(&String::from_utf8_lossy(&bytes))
-                .map_err(|source| ConfigError::KnownHosts { path: path.clone(), source })?,
-            Err(error) if written.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                KnownHosts::default()
-            }
-            Err(source) => return Err(ConfigError::Unreadable { path, source }),
-        };
-        let known = Arc::new(known);
-        self.known_hosts.insert(path, Arc::clone(&known));
-        Ok(known)
-    }
-}
-
 /// How text may look on standard output.
 pub fn look() -> Look {
     let columns = terminal_size::terminal_size().map(|(width, _)| width.0);
     Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
+/// The name of the environment variable for the passphrase of encrypted keys.
+const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
+
 /// The passphrase of a key file: from the environment, else from a person, where there is one.
 pub fn passphrase(path: &Path) -> Option<String> {
-    std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty()).or_else(|| ask(path))
+    let given = std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty());
+    given.or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
 }
 
-/// Asks for a passphrase, where there is a person to ask.
-fn ask(path: &Path) -> Option<String> {
+/// Asks for what nobody may see, where there is a person to ask.
+pub fn ask(prompt: &str) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;
     }
-    rpassword::prompt_password(format!("Passphrase of {}: ", path.display())).ok()
+    rpassword::prompt_password(prompt).ok()
 }
 
 fn one_of(

@@ -1,7 +1,8 @@
 //! The collector: visits the nodes of a site over SSH, has each judged by the agent, and reports.
 //!
 //! # Layout
-//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file), `waivers` → `fleet` (many visits at once) → `visit`
+//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file), `waivers` → `reach` (the way to each node)
+//! → `fleet` (many visits at once) → `visit`
 //! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `report` (pure) → `output` (files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
 
 pub mod cli;
@@ -9,6 +10,7 @@ pub mod commands;
 pub mod config;
 
 pub mod nodes;
+pub mod reach;
 pub mod waivers;
 
 pub mod bundle;
@@ -38,6 +40,7 @@ pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Demo(options) => commands::demo(options),
+        Command::Nodes(options) => commands::nodes(options),
         Command::Run(options) => commands::run(options),
         Command::Report(options) => commands::report(options),
         Command::Cleanup(options) => commands::cleanup(options),

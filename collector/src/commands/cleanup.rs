@@ -10,6 +10,7 @@ use super::{CommandError, block_on};
 use crate::journal::{self, Journal, State};
 use crate::nodes::Node;
 use crate::output::OutputError;
+use crate::reach::{self, Purpose};
 use crate::report::clean;
 use crate::ssh::{Connect as _, Connector, Session as _};
 use crate::visit::{self, ANY_FOLDER};
@@ -41,8 +42,14 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
             jobs.push((node.clone(), names));
         }
     }
-    let connector =
-        config::connector(&site, &options.site, &options.pace, jobs.iter().map(|(node, _)| node))?;
+    let connector = reach::connector(
+        &site,
+        &options.site,
+        &options.pace,
+        &options.access,
+        jobs.iter().map(|(node, _)| node),
+        Purpose::Visit,
+    )?;
     let mut clean = report_unknown(&left);
     if jobs.is_empty() && clean {
         console::say("nothing is left to clean up");

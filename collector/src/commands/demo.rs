@@ -10,7 +10,7 @@ use super::CommandError;
 use super::run::visit_all;
 use crate::fleet::{Log, Pace, Progress, Verbosity, Visits};
 use crate::journal::Journal;
-use crate::nodes::Site;
+use crate::nodes::{Site, Sudo};
 use crate::output::{Output, OutputError};
 use crate::scratch::Scratch;
 use crate::ssh::Local;
@@ -92,7 +92,7 @@ impl DemoSite {
             // The nodes are here, and whoever tries the demo need not be root.
             node.store =
                 Some(format!("layout:{}", folder.join("nodes").join(&node.name).join("store").display()));
-            node.sudo = false;
+            node.sudo = Sudo::No;
         }
         let at = config::at(read("at")?.trim()).map_err(|error| damaged("at", &error))?;
         let expected = serde_json::from_str(&read("expected.json")?)
@@ -152,7 +152,7 @@ mod tests {
         for node in &site.site.nodes {
             let store = node.store.as_deref().unwrap().strip_prefix("layout:").unwrap();
             assert!(Path::new(store).join("oci-layout").is_file(), "{store}");
-            assert!(!node.sudo);
+            assert_eq!(node.sudo, Sudo::No);
         }
         let folder = scratch.path().to_owned();
         drop(scratch);

@@ -3,6 +3,7 @@
 mod cleanup;
 mod demo;
 mod explain;
+mod nodes;
 mod report;
 mod run;
 mod site_key;
@@ -11,6 +12,7 @@ mod trust;
 pub use cleanup::cleanup;
 pub use demo::demo;
 pub use explain::explain;
+pub use nodes::nodes;
 pub use report::report;
 pub use run::run;
 pub use site_key::site_key;
@@ -58,6 +60,9 @@ pub enum CommandError {
     /// A site key.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),
+    /// The nodes of a cluster cannot be told.
+    #[error(transparent)]
+    Nodes(#[from] nodes::NodesError),
     /// There is no such code.
     #[error("there is no code {code:?}; assay explain lists all codes")]
     UnknownCode {

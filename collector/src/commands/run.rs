@@ -9,6 +9,7 @@ use super::{CommandError, block_on};
 use crate::fleet::{self, Log, Progress, Verbosity, Visits};
 use crate::journal::{self, Journal};
 use crate::output::{Output, OutputError};
+use crate::reach::{self, Purpose};
 use crate::report::difference::Baseline;
 use crate::report::{Head, Site};
 use crate::ssh::Connect;
@@ -25,7 +26,8 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
     // before the folder is made ready, which may be where it is
     let baseline = config::baseline(options.baseline.as_deref())?;
-    let connector = config::connector(&site, &options.site, &options.pace, &site.nodes)?;
+    let connector =
+        reach::connector(&site, &options.site, &options.pace, &options.access, &site.nodes, Purpose::Visit)?;
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
     let unwritable =

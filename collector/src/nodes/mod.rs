@@ -2,12 +2,15 @@
 //!
 //! Everything that later becomes a file name, an address or an argument is checked here, once.
 
+pub mod host_key_list;
+pub mod kubernetes;
 mod site_file;
+mod values;
+pub mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use site_file::line_of;
 pub use site_file::{SiteFileError, SiteFileProblem};
 
 /// Every node of a site file, sorted by name.
@@ -32,7 +35,7 @@ impl Site {
     }
 }
 
-/// One node, as the site file describes it.
+/// One node, as the site file describes it: its own keys before its group's, and those before the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// Its name: safe as a file name.
@@ -40,25 +43,53 @@ pub struct Node {
     /// Host name or IP address.
     pub address: String,
     /// The port of its SSH server.
-    pub port: u16,
+    pub port: Option<u16>,
     /// Its operating system; found out when absent.
     pub os: Option<Os>,
     /// Such as `control-plane`.
     pub roles: Vec<String>,
+    /// The group whose keys it shares.
+    pub group: Option<String>,
     /// The fingerprint that pins its host key, `SHA256:…`.
     pub host_key: Option<String>,
-    /// The host to go through.
-    pub jump: Option<Jump>,
+    /// The hosts to go through, the first one first; none where it is empty.
+    pub jump: Option<Vec<Hop>>,
     /// The agent's `--store`.
     pub store: Option<String>,
     /// The login.
-    pub user: String,
+    pub user: Option<String>,
     /// The private key file as written; the SSH agent when absent.
     pub identity: Option<PathBuf>,
-    /// The `known_hosts` file as written.
-    pub known_hosts: Option<PathBuf>,
-    /// Whether the agent runs as root through `sudo`.
-    pub sudo: bool,
+    /// The certificate that vouches for the key; the file beside it when absent.
+    pub certificate: Option<PathBuf>,
+    /// The `known_hosts` files as written; the usual ones when empty.
+    pub known_hosts: Vec<PathBuf>,
+    /// How the agent comes to run as root.
+    pub sudo: Sudo,
+}
+
+impl Node {
+    /// The port of its SSH server: 22 where nothing says another.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(22)
+    }
+
+    /// The login: root where nothing says another.
+    pub fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or("root")
+    }
+}
+
+/// How the agent comes to run as root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sudo {
+    /// It runs as the login.
+    #[default]
+    No,
+    /// Through a `sudo` that asks for nothing.
+    Yes,
+    /// Through a `sudo` that asks for the login's password.
+    Password,
 }
 
 /// A node's operating system.
@@ -86,20 +117,24 @@ impl fmt::Display for Os {
     }
 }
 
-/// The host to go through.
+/// A host to go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Jump {
+pub enum Hop {
     /// Another node of the site.
     Node(String),
     /// A host that is no node.
-    Host {
-        /// The login.
-        user: String,
-        /// Host name or IP address.
-        address: String,
-        /// The port of its SSH server.
-        port: u16,
-    },
+    Host(Host),
+}
+
+/// A host that is no node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The login; the node's where it is absent.
+    pub user: Option<String>,
+    /// Host name or IP address.
+    pub address: String,
+    /// The port of its SSH server.
+    pub port: Option<u16>,
 }
 
 /// A path of a site file: `~/` is the home folder, and a relative one starts at the site file's folder.
@@ -108,6 +143,12 @@ pub fn resolve(path: &Path, site_folder: &Path, home: Option<&Path>) -> PathBuf 
         (Ok(rest), Some(home)) => home.join(rest),
         _ => site_folder.join(path),
     }
+}
+
+/// The line of a byte offset, counted from 1.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 #[cfg(test)]

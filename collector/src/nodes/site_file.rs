@@ -1,14 +1,14 @@
-//! The site file: TOML with `[defaults]` and one `[[node]]` a node. An error names the line; an unknown key is one.
+//! The site file: TOML with `[defaults]`, `[groups.NAME]` and one `[[node]]` a node. An error names the line; an unknown
+//! key is one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Jump, Node, Os, Site};
+use super::values::{self, OneOrMore};
+use super::{Hop, Node, Os, Site, Sudo, line_of};
 
 /// Bytes of a site file: some 100,000 nodes.
 pub(super) const SITE_FILE_BYTES: usize = 32 << 20;
@@ -64,7 +64,7 @@ pub enum SiteFileProblem {
     #[error("host_key {0:?} is not a fingerprint such as ssh-keygen -l prints: SHA256: and 43 characters")]
     HostKey(String),
     /// The jump host is malformed.
-    #[error("jump {0:?} is neither the name of a node nor user@host or user@host:port")]
+    #[error("jump {0:?}: node names, user@host or user@host:port, separated by commas; or none")]
     Jump(String),
     /// The jump host names no node.
     #[error("jump {0:?} names no node; write user@host:port for a host that is none")]
@@ -72,6 +72,12 @@ pub enum SiteFileProblem {
     /// Jump hosts lead back to the node.
     #[error("jump {0:?} leads back to this node")]
     JumpLoop(String),
+    /// There is no such group.
+    #[error("group {0:?} is not in the file; add [groups.{0}]")]
+    GroupUnknown(String),
+    /// A group is in a group.
+    #[error("a group cannot be in another")]
+    GroupInGroup,
     /// A text is empty, or has control characters.
     #[error("{key} is empty or has control characters")]
     Text {
@@ -88,7 +94,18 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         problem: SiteFileProblem::Toml(error.message().to_owned()),
     })?;
-    let reader = Reader { text, defaults: written.defaults };
+    for (name, group) in &written.groups {
+        let wrong = |span: std::ops::Range<usize>, problem| {
+            Err(SiteFileError { line: line_of(text, span.start), problem })
+        };
+        if !values::is_name(name) {
+            return wrong(group.span(), SiteFileProblem::Name(name.clone()));
+        }
+        if let Some(inner) = &group.get_ref().group {
+            return wrong(inner.span(), SiteFileProblem::GroupInGroup);
+        }
+    }
+    let reader = Reader { text, defaults: written.defaults, groups: written.groups };
     let mut nodes = Vec::new();
     let mut lines = BTreeMap::new();
     for node in written.node {
@@ -118,6 +135,8 @@ struct Written {
     #[serde(default)]
     defaults: Fields,
     #[serde(default)]
+    groups: BTreeMap<String, Spanned<Fields>>,
+    #[serde(default)]
     node: Vec<Spanned<Fields>>,
 }
 
@@ -130,13 +149,40 @@ struct Fields {
     port: Option<Spanned<u16>>,
     os: Option<Spanned<WrittenOs>>,
     roles: Option<Spanned<Vec<String>>>,
+    group: Option<Spanned<String>>,
     host_key: Option<Spanned<String>>,
     jump: Option<Spanned<String>>,
     store: Option<Spanned<String>>,
     user: Option<Spanned<String>>,
     identity: Option<Spanned<String>>,
-    known_hosts: Option<Spanned<String>>,
-    sudo: Option<Spanned<bool>>,
+    certificate: Option<Spanned<String>>,
+    known_hosts: Option<Spanned<OneOrMore>>,
+    sudo: Option<Spanned<Sudo>>,
+}
+
+impl Fields {
+    /// These keys, and for those that are absent the others'.
+    fn or(self, others: &Self) -> Self {
+        macro_rules! or {
+            ($($key:ident),*) => { Self { $($key: self.$key.or_else(|| others.$key.clone())),* } };
+        }
+        or!(
+            name,
+            address,
+            port,
+            os,
+            roles,
+            group,
+            host_key,
+            jump,
+            store,
+            user,
+            identity,
+            certificate,
+            known_hosts,
+            sudo
+        )
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -149,49 +195,56 @@ enum WrittenOs {
 struct Reader<'a> {
     text: &'a str,
     defaults: Fields,
+    groups: BTreeMap<String, Spanned<Fields>>,
 }
 
 impl Reader<'_> {
     fn node(&self, written: Spanned<Fields>) -> Result<Node, SiteFileError> {
-        let at = written.span();
+        let line = line_of(self.text, written.span().start);
+        let missing = |key| SiteFileError { line, problem: SiteFileProblem::Missing(key) };
         let written = written.into_inner();
-        let defaults = self.defaults.clone();
-        let missing = |key| SiteFileError {
-            line: line_of(self.text, at.start),
-            problem: SiteFileProblem::Missing(key),
+        let group = written.group.clone().or_else(|| self.defaults.group.clone());
+        let group = group.map(|group| self.checked(group, |name| self.group(name))).transpose()?;
+        let written = match group {
+            Some(group) => written.or(group),
+            None => written,
         };
-        let name = written.name.or(defaults.name).ok_or_else(|| missing("name"))?;
-        let address = written.address.or(defaults.address).ok_or_else(|| missing("address"))?;
-        let port = self.optional(written.port.or(defaults.port), |port| match port {
-            0 => Err(SiteFileProblem::Port),
-            port => Ok(port),
-        })?;
-        let os = written.os.or(defaults.os).map(|os| match os.into_inner() {
+        let written = written.or(&self.defaults);
+
+        let path = |key| move |path| values::plain(key, path).map(PathBuf::from);
+        let os = written.os.map(|os| match os.into_inner() {
             WrittenOs::Linux => Os::Linux,
             WrittenOs::Windows => Os::Windows,
         });
-        let roles = self.optional(written.roles.or(defaults.roles), |roles| {
-            roles.into_iter().map(|role| plain("roles", role)).collect::<Result<Vec<_>, _>>()
+        let roles = self.optional(written.roles, |roles| {
+            roles.into_iter().map(|role| values::plain("roles", role)).collect::<Result<Vec<_>, _>>()
         })?;
-        let user = self.optional(written.user.or(defaults.user), user)?;
+        let known_hosts = self.optional(written.known_hosts, |files| {
+            files.0.into_iter().map(path("known_hosts")).collect::<Result<Vec<_>, _>>()
+        })?;
         Ok(Node {
-            name: self.checked(name, node_name)?,
-            address: self.checked(address, host)?,
-            port: port.unwrap_or(22),
+            name: self.checked(written.name.ok_or_else(|| missing("name"))?, values::name)?,
+            address: self.checked(written.address.ok_or_else(|| missing("address"))?, values::host)?,
+            port: self.optional(written.port, values::port)?,
             os,
             roles: roles.unwrap_or_default(),
-            host_key: self.optional(written.host_key.or(defaults.host_key), fingerprint)?,
-            jump: self.optional(written.jump.or(defaults.jump), jump)?,
-            store: self.optional(written.store.or(defaults.store), |store| plain("store", store))?,
-            user: user.unwrap_or_else(|| "root".to_owned()),
-            identity: self.optional(written.identity.or(defaults.identity), |path| {
-                plain("identity", path).map(PathBuf::from)
-            })?,
-            known_hosts: self.optional(written.known_hosts.or(defaults.known_hosts), |path| {
-                plain("known_hosts", path).map(PathBuf::from)
-            })?,
-            sudo: written.sudo.or(defaults.sudo).is_some_and(Spanned::into_inner),
+            group: written.group.map(Spanned::into_inner),
+            host_key: self.optional(written.host_key, values::fingerprint)?,
+            jump: self.optional(written.jump, values::jump)?,
+            store: self.optional(written.store, |store| values::plain("store", store))?,
+            user: self.optional(written.user, values::user)?,
+            identity: self.optional(written.identity, path("identity"))?,
+            certificate: self.optional(written.certificate, path("certificate"))?,
+            known_hosts: known_hosts.unwrap_or_default(),
+            sudo: written.sudo.map(Spanned::into_inner).unwrap_or_default(),
         })
+    }
+
+    fn group(&self, name: String) -> Result<&Fields, SiteFileProblem> {
+        match self.groups.get(&name) {
+            Some(group) => Ok(group.get_ref()),
+            None => Err(SiteFileProblem::GroupUnknown(name)),
+        }
     }
 
     fn checked<T, U>(
@@ -212,93 +265,36 @@ impl Reader<'_> {
     }
 }
 
-fn node_name(name: String) -> Result<String, SiteFileProblem> {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    // Windows gives these names to devices, whatever their ending.
-    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let device = matches!(stem.as_str(), "con" | "prn" | "aux" | "nul")
-        || (stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt")));
-    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let fits = first && name.len() <= 128 && name.bytes().all(safe) && !name.ends_with('.') && !device;
-    if fits { Ok(name) } else { Err(SiteFileProblem::Name(name)) }
-}
-
-fn host(address: String) -> Result<String, SiteFileProblem> {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'%');
-    let named = !address.contains([':', '%']) || address.split('%').next().is_some_and(is_ip);
-    let first = address.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b':');
-    let fits = first && named && address.len() <= 253 && address.bytes().all(safe);
-    if fits { Ok(address) } else { Err(SiteFileProblem::Address(address)) }
-}
-
-fn is_ip(text: &str) -> bool {
-    text.parse::<std::net::IpAddr>().is_ok()
-}
-
-fn user(user: String) -> Result<String, SiteFileProblem> {
-    let fits = !user.is_empty() && user.len() <= 256 && !user.contains(|c: char| c.is_control());
-    if fits { Ok(user) } else { Err(SiteFileProblem::User(user)) }
-}
-
-fn fingerprint(text: String) -> Result<String, SiteFileProblem> {
-    let digest = text.strip_prefix("SHA256:").and_then(|digest| STANDARD_NO_PAD.decode(digest).ok());
-    if digest.is_some_and(|digest| digest.len() == 32) {
-        Ok(text)
-    } else {
-        Err(SiteFileProblem::HostKey(text))
-    }
-}
-
-fn jump(text: String) -> Result<Jump, SiteFileProblem> {
-    let Some((login, place)) = text.rsplit_once('@') else {
-        return node_name(text).map(Jump::Node).map_err(|problem| match problem {
-            SiteFileProblem::Name(text) => SiteFileProblem::Jump(text),
-            other => other,
-        });
-    };
-    let (address, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, "")) => (address, None),
-        Some((address, port)) => (address, port.strip_prefix(':').or(Some(""))),
-        None if is_ip(place) => (place, None),
-        None => place.split_once(':').map_or((place, None), |(address, port)| (address, Some(port))),
-    };
-    let port = port.map_or(Some(22), |port| port.parse().ok().filter(|port| *port != 0));
-    match (user(login.to_owned()), host(address.to_owned()), port) {
-        (Ok(user), Ok(address), Some(port)) => Ok(Jump::Host { user, address, port }),
-        _ => Err(SiteFileProblem::Jump(text)),
-    }
-}
-
-fn plain(key: &'static str, text: String) -> Result<String, SiteFileProblem> {
-    let fits = !text.is_empty() && !text.contains(|c: char| c.is_control());
-    if fits { Ok(text) } else { Err(SiteFileProblem::Text { key }) }
-}
-
 /// Follows a node's jump hosts: each exists, and none is the node itself.
 fn check_jumps(nodes: &BTreeMap<&str, &Node>, node: &Node) -> Result<(), SiteFileProblem> {
-    let mut at = node;
-    let mut seen = vec![node.name.as_str()];
-    while let Some(Jump::Node(name)) = &at.jump {
+    let mut way = vec![node.name.as_str()];
+    follow(nodes, node, &mut way)
+}
+
+/// `way` is what was followed up to here. A hop's own jump hosts count as well, the first hop's being the ones in use.
+fn follow<'a>(
+    nodes: &BTreeMap<&str, &'a Node>,
+    node: &'a Node,
+    way: &mut Vec<&'a str>,
+) -> Result<(), SiteFileProblem> {
+    for hop in node.jump.iter().flatten() {
+        let Hop::Node(name) = hop else { continue };
         let Some(next) = nodes.get(name.as_str()) else {
             return Err(SiteFileProblem::JumpUnknown(name.clone()));
         };
-        if seen.contains(&name.as_str()) {
+        if way.contains(&name.as_str()) {
             return Err(SiteFileProblem::JumpLoop(name.clone()));
         }
-        seen.push(name);
-        at = next;
+        way.push(&next.name);
+        follow(nodes, next, way)?;
+        way.pop();
     }
     Ok(())
 }
 
-/// The line of a byte offset, counted from 1.
-pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Host;
     use super::*;
 
     const PIN: &str = "SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDWcGTa2eEqgxbNHRs";
@@ -313,49 +309,65 @@ mod tests {
             known_hosts = "known_hosts"
             sudo = true
 
+            [groups.windows]
+            os = "windows"
+            user = "administrator"
+            certificate = "admin-cert.pub"
+            known_hosts = ["one", "two"]
+            sudo = "password"
+
             [[node]]
             name = "worker-1"
             address = "100.72.248.133"
             port = 2222
-            os = "windows"
+            group = "windows"
             roles = ["worker"]
             host_key = "{PIN}"
             jump = "control"
             store = "containerd:/run/containerd/containerd.sock"
             user = "admin"
-            sudo = false
 
             [[node]]
             name = "control"
             address = "control.example.test"
-            jump = "op@[fd00::1]:2200"
+            jump = "op@[fd00::1]:2200,op@gate-2"
+
+            [[node]]
+            name = "worker-2"
+            address = "10.0.0.3"
+            jump = "none"
             "#
         ))
         .unwrap();
         let names: Vec<_> = site.nodes.iter().map(|node| node.name.as_str()).collect();
-        assert_eq!(names, ["control", "worker-1"]);
+        assert_eq!(names, ["control", "worker-1", "worker-2"]);
         let worker = site.node("worker-1").unwrap();
         assert_eq!(
             *worker,
             Node {
                 name: "worker-1".into(),
                 address: "100.72.248.133".into(),
-                port: 2222,
+                port: Some(2222),
                 os: Some(Os::Windows),
                 roles: vec!["worker".into()],
+                group: Some("windows".into()),
                 host_key: Some(PIN.into()),
-                jump: Some(Jump::Node("control".into())),
+                jump: Some(vec![Hop::Node("control".into())]),
                 store: Some("containerd:/run/containerd/containerd.sock".into()),
-                user: "admin".into(),
+                user: Some("admin".into()),
                 identity: Some("~/.ssh/id_rsa".into()),
-                known_hosts: Some("known_hosts".into()),
-                sudo: false,
+                certificate: Some("admin-cert.pub".into()),
+                known_hosts: vec!["one".into(), "two".into()],
+                sudo: Sudo::Password,
             }
         );
         let control = site.node("control").unwrap();
-        assert_eq!((control.port, control.sudo, control.user.as_str()), (22, true, "clouduser"));
-        let jump = Jump::Host { user: "op".into(), address: "fd00::1".into(), port: 2200 };
-        assert_eq!(control.jump, Some(jump));
+        assert_eq!((control.port(), control.sudo, control.user()), (22, Sudo::Yes, "clouduser"));
+        assert_eq!(control.known_hosts, [PathBuf::from("known_hosts")]);
+        let host =
+            |address: &str, port| Hop::Host(Host { user: Some("op".into()), address: address.into(), port });
+        assert_eq!(control.jump, Some(vec![host("fd00::1", Some(2200)), host("gate-2", None)]));
+        assert_eq!(site.node("worker-2").unwrap().jump, Some(Vec::new()));
     }
 
     #[test]
@@ -378,6 +390,13 @@ mod tests {
             (&node("jump = \"a\""), 1, P::JumpLoop("a".into())),
             (&node("jump = \"u@h:0\""), 4, P::Jump("u@h:0".into())),
             (&node("jump = \"u@h:x\""), 4, P::Jump("u@h:x".into())),
+            (&node("jump = \"u@h,\""), 4, P::Jump("u@h,".into())),
+            (&node("jump = \"u@h,b\""), 1, P::JumpUnknown("b".into())),
+            (&node("group = \"b\""), 4, P::GroupUnknown("b".into())),
+            (&node("[groups.b]\ngroup = \"b\""), 5, P::GroupInGroup),
+            (&node("[groups.\"b/c\"]\nport = 22"), 4, P::Name("b/c".into())),
+            (&node("group = \"b\"\n[groups.b]\nport = 0"), 6, P::Port),
+            (&node("known_hosts = [\"\"]"), 4, P::Text { key: "known_hosts" }),
             (&node("store = \"\""), 4, P::Text { key: "store" }),
             (&node("roles = [\"a\\u001b\"]"), 4, P::Text { key: "roles" }),
             (&node("user = \"\""), 4, P::User(String::new())),
@@ -401,6 +420,8 @@ mod tests {
             (format!("{node}port = 22\nport = 23\n"), 5),
             (format!("{node}os = \"beos\"\n"), 4),
             (format!("{node}sudo = \"yes\"\n"), 4),
+            (format!("{node}known_hosts = 1\n"), 4),
+            (format!("{node}[groups.b]\ncolour = \"red\"\n"), 5),
             (format!("{node}[default]\nuser = \"x\"\n"), 4),
             (format!("{node}x = = 1\n"), 4),
         ] {

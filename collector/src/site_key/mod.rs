@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use assay_shared::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
 use assay_shared::limits;
 
-use crate::ssh::{LoginError, Passphrase, SigningError, SigningKey};
+use crate::ssh::keys::{KeyError as KeyFileError, Passphrase};
+use crate::ssh::{SigningError, SigningKey};
 
 pub use create::{Created, create};
 
@@ -88,7 +89,7 @@ pub enum SiteKeyError {
     },
     /// It is no private key, or its passphrase is not known.
     #[error(transparent)]
-    Private(#[from] LoginError),
+    Private(#[from] KeyFileError),
     /// It is a key of a kind that signs no envelopes.
     #[error("{}: {source}", path.display())]
     Unsuitable {

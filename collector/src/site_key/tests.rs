@@ -86,8 +86,8 @@ async fn keys_that_ssh_keygen_and_openssl_made_sign_and_passphrases_are_asked_fo
         let path = folder.path().join(name);
         let with = |passphrase: &str| SiteKey::load(&path, &mut |_| Some(passphrase.to_owned()));
         signature(&with("secret").unwrap()).await;
-        assert!(matches!(with("wrong"), Err(SiteKeyError::Private(LoginError::WrongPassphrase { .. }))));
-        assert!(matches!(load(&path), Err(SiteKeyError::Private(LoginError::NoPassphrase { .. }))));
+        assert!(matches!(with("wrong"), Err(SiteKeyError::Private(KeyFileError::WrongPassphrase { .. }))));
+        assert!(matches!(load(&path), Err(SiteKeyError::Private(KeyFileError::NoPassphrase { .. }))));
     }
     run(&folder, "ssh-keygen -q -t rsa -N secret -f r");
     let rsa = SiteKey::load(&folder.path().join("r"), &mut |_| Some("secret".to_owned()));
@@ -115,5 +115,5 @@ fn nothing_is_overwritten_and_the_private_key_is_its_owners_alone() {
     assert!(matches!(nowhere, SiteKeyError::Write { .. }));
     assert!(matches!(load(&folder.path().join("absent")), Err(SiteKeyError::Unreadable { .. })));
     fs::write(&path, "no key").unwrap();
-    assert!(matches!(load(&path), Err(SiteKeyError::Private(LoginError::NotAKey { .. }))));
+    assert!(matches!(load(&path), Err(SiteKeyError::Private(KeyFileError::NotAKey { .. }))));
 }

@@ -15,11 +15,15 @@ use crate::clock;
 pub(super) struct HostKeyCheck {
     known: Known,
     judged: Arc<Mutex<Option<Judged>>>,
+    /// Whether the key is only looked at: then no key is good enough to go on.
+    looking: bool,
 }
 
 /// What the check came to.
 pub(super) struct Judged {
-    /// The fingerprint of the key that was shown.
+    /// The key that was shown.
+    pub(super) key: Vec<u8>,
+    /// Its fingerprint.
     pub(super) fingerprint: String,
     /// Its type.
     pub(super) algorithm: Algorithm,
@@ -31,7 +35,13 @@ impl HostKeyCheck {
     /// A check against what is known, and the place where its outcome will be.
     pub(super) fn new(known: Known) -> (Self, Arc<Mutex<Option<Judged>>>) {
         let judged = Arc::default();
-        (Self { known, judged: Arc::clone(&judged) }, judged)
+        (Self { known, judged: Arc::clone(&judged), looking: false }, judged)
+    }
+
+    /// A look at the key alone: the connection ends with it.
+    pub(super) fn looking(known: Known) -> (Self, Arc<Mutex<Option<Judged>>>) {
+        let (check, judged) = Self::new(known);
+        (Self { looking: true, ..check }, judged)
     }
 }
 
@@ -43,12 +53,13 @@ impl Handler for HostKeyCheck {
         let blob = key.to_bytes().map_err(|error| russh::Error::Keys(error.into()))?;
         let fingerprint = host_keys::fingerprint(&blob);
         let error = match shown.certificate() {
+            _ if self.looking => Ok(()),
             Some(certificate) => judge_certificate(&self.known, certificate, &blob, &fingerprint),
             None => judge_key(&self.known, &blob, &fingerprint),
         }
         .err();
-        let accepted = error.is_none();
-        let judged = Judged { fingerprint, algorithm: key.algorithm(), error };
+        let accepted = error.is_none() && !self.looking;
+        let judged = Judged { key: blob, fingerprint, algorithm: key.algorithm(), error };
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
         Ok(accepted)
     }

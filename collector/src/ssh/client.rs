@@ -2,12 +2,12 @@
 //!
 //! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Msg};
-use russh::keys::Algorithm;
 use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use super::algorithms::preferred;
 use super::check::{HostKeyCheck, Judged};
-use super::host_keys::Known;
+use super::host_keys::{Known, Verdict};
 use super::input::SendError;
 use super::{
-    Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Session, SessionError,
+    Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Secret, Session, SessionError,
 };
 use crate::report::clean;
 
@@ -33,10 +33,34 @@ pub struct Target {
     pub user: String,
     /// How to log in.
     pub login: Login,
+    /// What `sudo` asks for there.
+    pub sudo_password: Option<Secret>,
     /// What is known of its host key.
     pub known: Known,
     /// The host to go through.
     pub jump: Option<Arc<Target>>,
+}
+
+impl Target {
+    /// The login and the host, with those that are on the way: behind two gates one address may be two machines.
+    fn way(&self) -> String {
+        let host = format!("{}@{}", self.user, self.known.name);
+        match &self.jump {
+            Some(jump) => format!("{host} through {}", jump.way()),
+            None => host,
+        }
+    }
+}
+
+/// The host key that a node shows. The node has proven that it holds the key; whose key it is, it cannot prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownKey {
+    /// The public key, as RFC 4253 section 6.6 encodes it.
+    pub key: Vec<u8>,
+    /// Its fingerprint, `SHA256:…`.
+    pub fingerprint: String,
+    /// What is known of it already.
+    pub verdict: Verdict,
 }
 
 /// How long the steps of a connection may take.
@@ -69,30 +93,60 @@ impl Connector {
         Self { targets, limits, jumps: Mutex::default() }
     }
 
+    /// The key that a node shows, without logging in to it. Hosts that are on the way are logged in to, so their keys
+    /// must be known.
+    ///
+    /// # Errors
+    /// [`ConnectError`] where it cannot be reached.
+    pub async fn shown_key(&self, node: &str) -> Result<ShownKey, ConnectError> {
+        let target = self.target(node)?;
+        let (check, judged) = HostKeyCheck::looking(target.known.clone());
+        let preferred =
+            Preferred { host_key_certificates: Cow::Borrowed(&[]), ..preferred(&target.known, &[]) };
+        let (stream, _through) = self.stream(target).await?;
+        match agree(target, stream, preferred, self.limits, check, &judged).await {
+            Ok((_, judged)) | Err(Refusal { judged: Some(judged), .. }) => Ok(ShownKey {
+                verdict: target.known.judge(&judged.key),
+                fingerprint: judged.fingerprint,
+                key: judged.key,
+            }),
+            Err(Refusal { error, .. }) => Err(error),
+        }
+    }
+
+    fn target(&self, node: &str) -> Result<&Target, ConnectError> {
+        self.targets.get(node).ok_or_else(|| ConnectError::Unreachable {
+            address: node.to_owned(),
+            port: 0,
+            reason: "not in the site file".to_owned(),
+        })
+    }
+
+    /// A stream to a host, and the connection that it goes through.
+    async fn stream(&self, target: &Target) -> Result<(Stream, Option<Arc<Connection>>), ConnectError> {
+        Ok(match &target.jump {
+            Some(jump) => {
+                let through = self.jump(jump).await?;
+                (Box::new(through.forward(target, self.limits).await?), Some(through))
+            }
+            None => (Box::new(dial(target, self.limits).await?), None),
+        })
+    }
+
     async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         let mut shown = Vec::new();
         loop {
             let preferred = preferred(&target.known, &shown);
-            let result = match &target.jump {
-                Some(jump) => {
-                    let through = self.jump(jump).await?;
-                    let stream = through.forward(target, self.limits).await?;
-                    Connection::open(target, stream, preferred, self.limits, Some(through)).await
-                }
-                None => {
-                    let stream = dial(target, self.limits).await?;
-                    Connection::open(target, stream, preferred, self.limits, None).await
-                }
-            };
-            match result {
+            let (stream, through) = self.stream(target).await?;
+            match Connection::open(target, stream, preferred, self.limits, through).await {
                 // A pin does not say the key's type: another of the host's keys may be the pinned one.
-                Err(Refusal { error, algorithm: Some(algorithm) })
+                Err(Refusal { error, judged: Some(judged) })
                     if target.known.is_pinned()
                         && target.known.key_types().is_empty()
                         && matches!(error, ConnectError::HostKeyChanged { .. })
-                        && !shown.contains(&algorithm) =>
+                        && !shown.contains(&judged.algorithm) =>
                 {
-                    shown.push(algorithm);
+                    shown.push(judged.algorithm);
                 }
                 Err(Refusal { error: ConnectError::NoCommonAlgorithm { .. }, .. }) if !shown.is_empty() => {
                     return Err(ConnectError::HostKeyChanged {
@@ -108,11 +162,10 @@ impl Connector {
     }
 
     async fn jump(&self, jump: &Arc<Target>) -> Result<Arc<Connection>, ConnectError> {
-        let name = format!("{}@{}", jump.user, jump.known.name);
         let host = {
             // Nothing panics while the lock is held; a poisoned one still holds a whole map.
             let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(jumps.entry(name.clone()).or_default())
+            Arc::clone(jumps.entry(jump.way()).or_default())
         };
         let mut open = host.lock().await;
         if let Some(connection) = open.as_ref().filter(|connection| !connection.handle.is_closed()) {
@@ -120,7 +173,7 @@ impl Connector {
         }
         let connection = Box::pin(self.open(jump)).await;
         let connection = Arc::new(
-            connection.map_err(|source| ConnectError::Jump { jump: name, source: Box::new(source) })?,
+            connection.map_err(|source| ConnectError::Jump { jump: jump.way(), source: Box::new(source) })?,
         );
         *open = Some(Arc::clone(&connection));
         Ok(connection)
@@ -131,18 +184,15 @@ impl Connect for Connector {
     type Session = Client;
 
     async fn connect(&self, node: &str) -> Result<Client, ConnectError> {
-        let target = self.targets.get(node).ok_or_else(|| ConnectError::Unreachable {
-            address: node.to_owned(),
-            port: 0,
-            reason: "not in the site file".to_owned(),
-        })?;
-        Ok(Client { connection: self.open(target).await? })
+        let target = self.target(node)?;
+        Ok(Client { connection: self.open(target).await?, sudo_password: target.sudo_password.clone() })
     }
 }
 
 /// A session over SSH.
 pub struct Client {
     connection: Connection,
+    sudo_password: Option<Secret>,
 }
 
 impl Session for Client {
@@ -156,6 +206,10 @@ impl Session for Client {
 
     fn host_key(&self) -> Option<&str> {
         Some(&self.connection.host_key)
+    }
+
+    fn sudo_password(&self) -> Option<&Secret> {
+        self.sudo_password.as_ref()
     }
 
     async fn close(self) {
@@ -173,47 +227,35 @@ struct Connection {
     _through: Option<Arc<Connection>>,
 }
 
-/// Why a connection was not made, and the type of host key that was shown.
+/// Why a connection was not made, and the host key where one was shown.
 struct Refusal {
     error: ConnectError,
-    algorithm: Option<Algorithm>,
+    judged: Option<Judged>,
 }
 
 impl From<ConnectError> for Refusal {
     fn from(error: ConnectError) -> Self {
-        Self { error, algorithm: None }
+        Self { error, judged: None }
     }
 }
+
+/// What a connection is made over.
+type Stream = Box<dyn Bytes>;
+
+trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
 
 impl Connection {
     async fn open(
         target: &Target,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: Stream,
         preferred: Preferred,
         limits: Limits,
         through: Option<Arc<Connection>>,
     ) -> Result<Self, Refusal> {
         let (check, judged) = HostKeyCheck::new(target.known.clone());
-        let config = Config {
-            preferred,
-            keepalive_interval: Some(limits.keep_alive),
-            nodelay: true,
-            ..Config::default()
-        };
-        let agreeing = russh::client::connect_stream(Arc::new(config), stream, check);
-        let handle = timeout(limits.connect, agreeing).await;
-        let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let handle = match (handle, judged) {
-            (_, Some(Judged { error: Some(error), algorithm, .. })) => {
-                return Err(Refusal { error, algorithm: Some(algorithm) });
-            }
-            (Err(_), _) => return Err(timed_out(target, "key exchange", limits.connect).into()),
-            (Ok(Err(error)), _) => return Err(unreachable(target, error).into()),
-            // Without a judged key nobody has been verified, whatever the library says.
-            (Ok(Ok(_)), None) => return Err(unreachable(target, russh::Error::UnknownKey).into()),
-            (Ok(Ok(handle)), Some(judged)) => (handle, judged.fingerprint),
-        };
-        let (mut handle, host_key) = handle;
+        let (mut handle, judged) = agree(target, stream, preferred, limits, check, &judged).await?;
+        let host_key = judged.fingerprint;
         match timeout(limits.connect, target.login.authenticate(&mut handle, &target.user)).await {
             Ok(Ok(())) => Ok(Self { handle, host_key, _through: through }),
             Ok(Err(error)) => Err(error.into()),
@@ -234,6 +276,34 @@ impl Connection {
             Ok(Err(error)) => Err(unreachable(target, error)),
             Err(_) => Err(timed_out(target, "answer through the jump host", limits.connect)),
         }
+    }
+}
+
+/// Agrees on keys with a host, whose own key is judged on the way. Nothing is sent that is worth keeping secret.
+async fn agree(
+    target: &Target,
+    stream: Stream,
+    preferred: Preferred,
+    limits: Limits,
+    check: HostKeyCheck,
+    judged: &Mutex<Option<Judged>>,
+) -> Result<(Handle<HostKeyCheck>, Judged), Refusal> {
+    let config =
+        Config { preferred, keepalive_interval: Some(limits.keep_alive), nodelay: true, ..Config::default() };
+    let agreeing = russh::client::connect_stream(Arc::new(config), stream, check);
+    let handle = timeout(limits.connect, agreeing).await;
+    let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (handle, judged) {
+        (_, Some(mut judged)) if judged.error.is_some() => {
+            let error = judged.error.take();
+            let error = error.unwrap_or_else(|| unreachable(target, russh::Error::UnknownKey));
+            Err(Refusal { error, judged: Some(judged) })
+        }
+        (Err(_), judged) => Err(Refusal { error: timed_out(target, "key exchange", limits.connect), judged }),
+        (Ok(Err(error)), judged) => Err(Refusal { error: unreachable(target, error), judged }),
+        // Without a judged key nobody has been verified, whatever the library says.
+        (Ok(Ok(_)), None) => Err(unreachable(target, russh::Error::UnknownKey).into()),
+        (Ok(Ok(handle)), Some(judged)) => Ok((handle, judged)),
     }
 }
 

@@ -57,21 +57,30 @@ impl KnownHosts {
     /// # Errors
     /// [`KnownHostsError`] where a marked line cannot be read.
     pub fn parse(text: &str) -> Result<Self, KnownHostsError> {
-        let mut lines = Vec::new();
+        let mut known = Self::default();
+        known.add(text)?;
+        Ok(known)
+    }
+
+    /// Adds another file's text.
+    ///
+    /// # Errors
+    /// [`KnownHostsError`] as for the first.
+    pub fn add(&mut self, text: &str) -> Result<(), KnownHostsError> {
         for (number, text) in text.split('\n').enumerate() {
             let text = text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r'));
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
             match Line::parse(text) {
-                Some(line) => lines.push(line),
+                Some(line) => self.lines.push(line),
                 None if text.starts_with('@') => {
                     return Err(KnownHostsError::MarkedLine { line: number + 1 });
                 }
                 None => {}
             }
         }
-        Ok(Self { lines })
+        Ok(())
     }
 
     /// What is known of a host. A `pin` stands in place of the keys and authorities that the file has; revocations
@@ -249,7 +258,7 @@ impl Hosts {
 }
 
 /// The type at the head of a public key (RFC 4253, 6.6), where the rest is not empty.
-fn key_type(key: &[u8]) -> Option<&str> {
+pub fn key_type(key: &[u8]) -> Option<&str> {
     let (length, rest) = key.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (name, rest) = rest.split_at_checked(length)?;

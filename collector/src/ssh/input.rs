@@ -17,6 +17,8 @@ pub struct Input {
 pub enum Part {
     /// Bytes.
     Bytes(Arc<[u8]>),
+    /// A line that nobody may see.
+    Secret(Secret),
     /// A file's bytes. One that has another size by then ends the sending, since its place in an archive is fixed.
     File {
         /// Where it is.
@@ -26,6 +28,24 @@ pub enum Part {
     },
 }
 
+/// A password, with the end of its line. It is sent, never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// A password of one line; none where it is empty or has line ends.
+    pub fn line(password: &str) -> Option<Self> {
+        let fits = !password.is_empty() && !password.contains(['\n', '\r', '\0']);
+        fits.then(|| Self(format!("{password}\n").into_bytes().into()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 /// Bytes that are read of a file at once.
 const CHUNK: usize = 256 << 10;
 
@@ -33,6 +53,11 @@ impl Input {
     /// Adds bytes.
     pub fn bytes(&mut self, bytes: impl Into<Arc<[u8]>>) {
         self.parts.push(Part::Bytes(bytes.into()));
+    }
+
+    /// Adds a secret line.
+    pub fn secret(&mut self, secret: &Secret) {
+        self.parts.push(Part::Secret(secret.clone()));
     }
 
     /// Adds a file.
@@ -58,7 +83,7 @@ impl Input {
         let mut chunk = vec![0; CHUNK];
         for part in &self.parts {
             match part {
-                Part::Bytes(bytes) => sink(bytes),
+                Part::Bytes(bytes) | Part::Secret(Secret(bytes)) => sink(bytes),
                 Part::File { path, size } => {
                     let mut file = std::fs::File::open(path).map_err(|error| named(path, &error))?;
                     let mut left = *size;
@@ -88,7 +113,9 @@ impl Input {
         let mut chunk = vec![0; CHUNK];
         for part in &self.parts {
             match part {
-                Part::Bytes(bytes) => writer.write_all(bytes).await.map_err(SendError::There)?,
+                Part::Bytes(bytes) | Part::Secret(Secret(bytes)) => {
+                    writer.write_all(bytes).await.map_err(SendError::There)?;
+                }
                 Part::File { path, size } => {
                     let here = |error| SendError::Here(named(path, &error));
                     let mut file = tokio::fs::File::open(path).await.map_err(here)?;
@@ -115,7 +142,7 @@ impl Input {
 impl Part {
     fn size(&self) -> u64 {
         match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) | Self::Secret(Secret(bytes)) => bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
     }

@@ -1,95 +1,55 @@
-//! Who logs in: a private key file with the certificate beside it, or the SSH agent of this machine.
+//! Who logs in: keys of files, with the certificates that vouch for them, and the keys that an SSH agent holds.
 //!
-//! Everything that a person could be asked for is asked here, once, before any node is visited.
+//! Everything that a person could be asked for was asked before ([`keys`](super::keys)).
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::Signature;
-use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, signature};
+use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, signature};
 use russh::{AgentAuthError, Signer};
 
 use super::ConnectError;
+use super::agent::{self, Place};
 use super::check::HostKeyCheck;
+use super::keys::KeyFile;
 
-/// A way to log in.
+/// A way to log in: the agent's keys that are named, then the files', then the agent's others.
+#[derive(Clone, Default)]
+pub struct Login {
+    /// Keys of files.
+    pub files: Vec<KeyFile>,
+    /// The SSH agent of this machine.
+    pub agent: Option<AgentKeys>,
+}
+
+/// What is used of an SSH agent.
 #[derive(Clone)]
-pub enum Login {
-    /// A private key, with the certificate that vouches for it where one lies beside it.
-    Key {
-        /// The file, for people.
-        path: PathBuf,
-        /// The key.
-        key: Arc<PrivateKey>,
-        /// The certificate.
-        certificate: Option<Box<Certificate>>,
-    },
-    /// Every key that the SSH agent of this machine holds.
-    Agent,
+pub struct AgentKeys {
+    /// Where it is.
+    pub place: Place,
+    /// The keys that come first.
+    pub first: Vec<PublicKey>,
+    /// Certificates for keys that it holds.
+    pub certificates: Vec<Certificate>,
+    /// Whether its other keys are tried too.
+    pub others: bool,
 }
 
-/// Asks for a key file's passphrase; none where nobody can be asked.
-pub type Passphrase<'a> = &'a mut dyn FnMut(&Path) -> Option<String>;
-
-/// A key file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// It cannot be read.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is no private key that is understood.
-    #[error("{}: not a private key in OpenSSH's, PKCS#8 or PKCS#1 form: {reason}", path.display())]
-    NotAKey {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// It is encrypted and there is no passphrase.
-    #[error("{}: the key is encrypted; set ASSAY_KEY_PASSPHRASE or run on a terminal", path.display())]
-    NoPassphrase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The passphrase is wrong.
-    #[error("{}: the passphrase is wrong", path.display())]
-    WrongPassphrase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The certificate beside it cannot be read.
-    #[error("{}: not a certificate of this key: {reason}", path.display())]
-    Certificate {
-        /// The certificate's file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// How many of the agent's keys are tried: OpenSSH's server hangs up after six.
-const AGENT_KEYS: usize = 6;
+/// How many keys are tried: OpenSSH's server hangs up after six.
+const KEYS: usize = 6;
 
 impl Login {
-    /// Reads a private key file, and `<file>-cert.pub` where there is one.
-    ///
-    /// # Errors
-    /// [`LoginError`]
-    pub fn from_file(path: &Path, passphrase: Passphrase<'_>) -> Result<Self, LoginError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| LoginError::Unreadable { path: path.to_owned(), source })?;
-        let key = private_key(path, &text, passphrase)?;
-        let certificate = certificate(path, &key)?.map(Box::new);
-        Ok(Self::Key { path: path.to_owned(), key: Arc::new(key), certificate })
+    /// Every key that the SSH agent of this machine holds.
+    pub fn agent() -> Self {
+        Self::from(AgentKeys {
+            place: Place::Usual,
+            first: Vec::new(),
+            certificates: Vec::new(),
+            others: true,
+        })
     }
 
     /// Logs in on a connection whose host key has been verified.
@@ -98,81 +58,143 @@ impl Login {
         handle: &mut Handle<HostKeyCheck>,
         user: &str,
     ) -> Result<(), ConnectError> {
-        match self {
-            Self::Key { key, certificate, .. } => {
-                let certificate = certificate.as_deref().cloned().map(AgentIdentity::from);
-                let identities = certificate.into_iter().chain([key.public_key().clone().into()]);
-                offer(handle, user, &mut FileKey(Arc::clone(key)), identities, &self.name()).await
-            }
-            Self::Agent => {
-                let mut agent =
-                    connect_agent().await.map_err(|error| ConnectError::Agent(error.to_string()))?;
-                if let Some(binding) = handle.agent_session_binding() {
-                    // Agents that do not know the request refuse it, and then hold no key that wants it.
-                    let _ = agent.bind_session(binding, false).await;
+        let mut attempt = Attempt { handle, user, left: KEYS, tried: Vec::new() };
+        let mut agent = match &self.agent {
+            None => None,
+            Some(keys) => match Held::by(keys, attempt.handle).await {
+                Ok(held) => Some(held),
+                // Where there are files an agent that is gone is no loss.
+                Err(error) if self.files.is_empty() => return Err(error),
+                Err(error) => {
+                    attempt.tried.push(error.to_string());
+                    None
                 }
-                let identities = agent
-                    .request_identities()
-                    .await
-                    .map_err(|error| ConnectError::Agent(error.to_string()))?;
-                let tried = match identities.len() {
-                    0 => "no key: the SSH agent holds none".to_owned(),
-                    held => format!("{} of the {held} keys in the SSH agent", held.min(AGENT_KEYS)),
+            },
+        };
+        if let Some(held) = &mut agent
+            && attempt.offer(&held.first, &mut held.signer, "the SSH agent's").await?
+        {
+            return Ok(());
+        }
+        for file in &self.files {
+            let certificates = file.certificates.iter().cloned().map(AgentIdentity::from);
+            let identities: Vec<_> = certificates.chain([file.key.public_key().clone().into()]).collect();
+            let name = file.path.display().to_string();
+            if attempt.offer(&identities, &mut FileKey(Arc::clone(&file.key)), &name).await? {
+                return Ok(());
+            }
+        }
+        if let Some(held) = &mut agent
+            && attempt.offer(&held.others, &mut held.signer, "the SSH agent's").await?
+        {
+            return Ok(());
+        }
+        Err(attempt.refused())
+    }
+}
+
+impl From<KeyFile> for Login {
+    fn from(file: KeyFile) -> Self {
+        Self { files: vec![file], agent: None }
+    }
+}
+
+impl From<AgentKeys> for Login {
+    fn from(keys: AgentKeys) -> Self {
+        Self { files: Vec::new(), agent: Some(keys) }
+    }
+}
+
+/// An agent, and which of its keys come when.
+struct Held {
+    signer: AgentSigner,
+    first: Vec<AgentIdentity>,
+    others: Vec<AgentIdentity>,
+}
+
+impl Held {
+    async fn by(keys: &AgentKeys, handle: &Handle<HostKeyCheck>) -> Result<Self, ConnectError> {
+        let failed = |error: keys::Error| ConnectError::Agent(error.to_string());
+        let mut client = agent::connect(&keys.place).await.map_err(failed)?;
+        if let Some(binding) = handle.agent_session_binding() {
+            // Agents that do not know the request refuse it, and then hold no key that wants it.
+            let _ = client.bind_session(binding, false).await;
+        }
+        let held = client.request_identities().await.map_err(failed)?;
+        if held.is_empty() {
+            return Err(ConnectError::Agent("it holds no key".to_owned()));
+        }
+        let is_first = |identity: &AgentIdentity| {
+            keys.first.iter().any(|key| key.key_data() == identity.public_key().key_data())
+        };
+        let (first, others): (Vec<_>, Vec<_>) = held.into_iter().partition(is_first);
+        let is_held = |certificate: &Certificate| {
+            first.iter().chain(&others).any(|held| held.public_key().key_data() == certificate.public_key())
+        };
+        let certificates: Vec<AgentIdentity> = keys
+            .certificates
+            .iter()
+            .filter(|certificate| is_held(certificate))
+            .map(|certificate| certificate.clone().into())
+            .collect();
+        let plain = certificates.iter().map(|identity| identity.public_key().into_owned()).collect();
+        Ok(Self {
+            signer: AgentSigner { client, plain },
+            first: certificates.into_iter().chain(first).collect(),
+            others: if keys.others { others } else { Vec::new() },
+        })
+    }
+}
+
+/// A login that is under way.
+struct Attempt<'a> {
+    handle: &'a mut Handle<HostKeyCheck>,
+    user: &'a str,
+    left: usize,
+    tried: Vec<String>,
+}
+
+impl Attempt<'_> {
+    /// Offers one identity after the other; says whether one was accepted. An error is a server that hung up.
+    async fn offer<S: Signer<Error = AgentAuthError>>(
+        &mut self,
+        identities: &[AgentIdentity],
+        signer: &mut S,
+        whose: &str,
+    ) -> Result<bool, ConnectError> {
+        for identity in identities {
+            if self.left == 0 {
+                return Ok(false);
+            }
+            self.left -= 1;
+            let key = identity.public_key().into_owned();
+            let form =
+                if matches!(identity, AgentIdentity::Certificate { .. }) { "certificate for " } else { "" };
+            self.tried.push(format!("{whose} {form}{}", key.fingerprint(HashAlg::Sha256)));
+            for hash in hashes(self.handle, key.algorithm()).await.map_err(|_| self.refused())? {
+                let result = match identity.clone() {
+                    AgentIdentity::PublicKey { key, .. } => {
+                        self.handle.authenticate_publickey_with(self.user, key, hash, signer).await
+                    }
+                    AgentIdentity::Certificate { certificate, .. } => {
+                        self.handle.authenticate_certificate_with(self.user, certificate, hash, signer).await
+                    }
                 };
-                offer(handle, user, &mut agent, identities.into_iter().take(AGENT_KEYS), &tried).await
+                // A key that the agent declines to use is one that was not accepted; the next may be.
+                if matches!(result, Ok(AuthResult::Success)) {
+                    return Ok(true);
+                }
+                if self.handle.is_closed() {
+                    return Err(self.refused());
+                }
             }
         }
+        Ok(false)
     }
 
-    fn name(&self) -> String {
-        match self {
-            Self::Key { path, key, .. } => {
-                format!("{} ({})", path.display(), key.public_key().fingerprint(HashAlg::Sha256))
-            }
-            Self::Agent => "the SSH agent".to_owned(),
-        }
-    }
-}
-
-pub(super) fn private_key(
-    path: &Path,
-    text: &str,
-    passphrase: Passphrase<'_>,
-) -> Result<PrivateKey, LoginError> {
-    let path = path.to_owned();
-    let not_a_key = |path, error: &keys::Error| LoginError::NotAKey { path, reason: error.to_string() };
-    let encrypted = text.contains("ENCRYPTED");
-    match keys::decode_secret_key(text, None) {
-        Ok(key) => return Ok(key),
-        Err(keys::Error::KeyIsEncrypted) => {}
-        Err(_) if encrypted => {}
-        Err(error) => return Err(not_a_key(path, &error)),
-    }
-    let Some(secret) = passphrase(&path) else {
-        return Err(LoginError::NoPassphrase { path });
-    };
-    match keys::decode_secret_key(text, Some(&secret)) {
-        Ok(key) => Ok(key),
-        Err(error @ keys::Error::UnsupportedKeyType { .. }) => Err(not_a_key(path, &error)),
-        Err(_) => Err(LoginError::WrongPassphrase { path }),
-    }
-}
-
-/// The certificate beside a key file, as OpenSSH names it.
-fn certificate(path: &Path, key: &PrivateKey) -> Result<Option<Certificate>, LoginError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-cert.pub");
-    let path = PathBuf::from(name);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(LoginError::Unreadable { path, source }),
-    };
-    let wrong = |path, reason: String| LoginError::Certificate { path, reason };
-    match Certificate::from_openssh(text.trim()) {
-        Ok(certificate) if certificate.public_key() == key.public_key().key_data() => Ok(Some(certificate)),
-        Ok(_) => Err(wrong(path, "it is for another key".to_owned())),
-        Err(error) => Err(wrong(path, error.to_string())),
+    fn refused(&self) -> ConnectError {
+        let tried = if self.tried.is_empty() { "no key".to_owned() } else { self.tried.join(", ") };
+        ConnectError::AuthRefused { user: self.user.to_owned(), tried }
     }
 }
 
@@ -189,38 +211,6 @@ async fn hashes(
         Some(None) => Vec::new(),
         None => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
     })
-}
-
-/// Offers one identity after the other, until one is accepted or the server hangs up.
-async fn offer<S: Signer<Error = AgentAuthError>>(
-    handle: &mut Handle<HostKeyCheck>,
-    user: &str,
-    signer: &mut S,
-    identities: impl Iterator<Item = AgentIdentity>,
-    tried: &str,
-) -> Result<(), ConnectError> {
-    let refused = || ConnectError::AuthRefused { user: user.to_owned(), tried: tried.to_owned() };
-    for identity in identities {
-        let algorithm = identity.public_key().algorithm();
-        for hash in hashes(handle, algorithm).await.map_err(|_| refused())? {
-            let result = match identity.clone() {
-                AgentIdentity::PublicKey { key, .. } => {
-                    handle.authenticate_publickey_with(user, key, hash, signer).await
-                }
-                AgentIdentity::Certificate { certificate, .. } => {
-                    handle.authenticate_certificate_with(user, certificate, hash, signer).await
-                }
-            };
-            // A key that the agent declines to use is one that was not accepted; the next may be.
-            if matches!(result, Ok(AuthResult::Success)) {
-                return Ok(());
-            }
-            if handle.is_closed() {
-                return Err(refused());
-            }
-        }
-    }
-    Err(refused())
 }
 
 /// Signs as an agent would, with a key that is here: RSA keys with the hash that was agreed on.
@@ -247,11 +237,27 @@ impl Signer for FileKey {
     }
 }
 
-/// The SSH agent of this machine.
-pub(super) async fn connect_agent() -> Result<AgentClient<Box<dyn AgentStream + Send + Unpin>>, keys::Error> {
-    #[cfg(unix)]
-    let agent = AgentClient::connect_env().await;
-    #[cfg(windows)]
-    let agent = AgentClient::connect_named_pipe(r"\\.\pipe\openssh-ssh-agent").await;
-    agent.map(AgentClient::dynamic)
+/// Has the agent sign. A certificate that it does not hold itself is signed for with its plain key.
+struct AgentSigner {
+    client: agent::Client,
+    plain: Vec<PublicKey>,
+}
+
+impl Signer for AgentSigner {
+    type Error = AgentAuthError;
+
+    async fn auth_sign(
+        &mut self,
+        identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, AgentAuthError> {
+        let key = identity.public_key();
+        let demoted = self.plain.iter().find(|plain| plain.key_data() == key.key_data());
+        let signed = match demoted {
+            Some(plain) => self.client.sign_request(&plain.clone().into(), hash, data).await,
+            None => self.client.sign_request(identity, hash, data).await,
+        };
+        Ok(signed?)
+    }
 }

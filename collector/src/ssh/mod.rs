@@ -3,21 +3,24 @@
 //!
 //! This folder is the only one that opens sockets or names russh.
 
+mod agent;
 mod algorithms;
 mod check;
 mod client;
 pub mod host_keys;
 mod input;
+pub mod keys;
 mod local;
 mod login;
 mod signing;
 
 use std::time::Duration;
 
-pub use client::{Client, Connector, Limits, Target};
-pub use input::{Input, Part};
+pub use agent::Place as AgentPlace;
+pub use client::{Client, Connector, Limits, ShownKey, Target};
+pub use input::{Input, Part, Secret};
 pub use local::Local;
-pub use login::{Login, LoginError, Passphrase};
+pub use login::{AgentKeys, Login};
 pub use signing::{SigningError, SigningKey};
 
 /// A way to reach nodes.
@@ -38,6 +41,11 @@ pub trait Session: Send {
 
     /// The fingerprint of the host key that was verified; none where there is none to verify.
     fn host_key(&self) -> Option<&str>;
+
+    /// The password that `sudo` wants on the node, where it wants one.
+    fn sudo_password(&self) -> Option<&Secret> {
+        None
+    }
 
     /// The language of the node's shell, where it does not depend on the node's operating system.
     fn dialect(&self) -> Option<crate::visit::Dialect> {

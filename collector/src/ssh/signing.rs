@@ -8,7 +8,8 @@ use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::ssh_key::Signature;
 use russh::keys::{self, Algorithm, PrivateKey, PublicKey, signature};
 
-use super::login::{LoginError, Passphrase, connect_agent, private_key};
+use super::agent::{self, Place};
+use super::keys::{KeyError, Passphrase, private_key};
 
 /// A key that signs.
 pub struct SigningKey(Kept);
@@ -38,8 +39,8 @@ impl SigningKey {
     /// The key of the text of a private key file, in OpenSSH's, PKCS#8 or PKCS#1 form.
     ///
     /// # Errors
-    /// [`LoginError`]
-    pub fn from_private(path: &Path, text: &str, passphrase: Passphrase<'_>) -> Result<Self, LoginError> {
+    /// [`KeyError`]
+    pub fn from_private(path: &Path, text: &str, passphrase: Passphrase<'_>) -> Result<Self, KeyError> {
         Ok(Self(Kept::Here(Box::new(private_key(path, text, passphrase)?))))
     }
 
@@ -71,7 +72,8 @@ impl SigningKey {
             Kept::Here(key) => signature::Signer::try_sign(key.as_ref(), message)
                 .map_err(|error| SigningError::Refused(error.to_string()))?,
             Kept::InAgent(key) => {
-                ask(connect_agent().await.map_err(|error| no_agent(&error))?, key, message).await?
+                let agent = agent::connect(&Place::Usual).await.map_err(|error| no_agent(&error))?;
+                ask(agent, key, message).await?
             }
         };
         plain(&signature)

@@ -83,12 +83,13 @@ pub async fn clean_up(
     };
     let mut answer = None;
     for dialect in dialects {
-        let command = match dialect {
-            Dialect::Posix => posix::clean_up(node.sudo, name),
-            Dialect::PowerShell => powershell::clean_up(name),
+        let (command, input) = match dialect {
+            Dialect::Posix => (posix::clean_up(node.sudo, name), posix::fed(session.sudo_password(), None)),
+            Dialect::PowerShell => (powershell::clean_up(name), None),
         };
+        let input = input.as_ref();
         let output =
-            session.run(Command { text: &command, input: None, limit, output_limit: OUTPUT_BYTES }).await?;
+            session.run(Command { text: &command, input, limit, output_limit: OUTPUT_BYTES }).await?;
         let read = read(&output);
         let done = read.result == CleanUpResult::Removed || output.stdout.starts_with(b"assay-");
         answer = Some(read);

@@ -6,9 +6,9 @@ use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
 use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
 use crate::journal::{Journal, State};
-use crate::nodes::Node;
+use crate::nodes::{Node, Sudo};
 use crate::report::clean;
-use crate::ssh::{Command, Exit, Input, Output, Session};
+use crate::ssh::{Command, Exit, Output, Session};
 
 /// What stands on the node.
 pub(super) struct Deployed<'a> {
@@ -66,9 +66,9 @@ async fn prepare(
     // What is unpacked, and on Windows the archive beside it, with some air.
     let needed = sizes.map(|shipment| shipment.archive.size()).max().unwrap_or(0) + (1 << 20);
     let request = Prepare { sudo: node.sudo, name, needed, platforms: &platforms };
-    let command = match dialect {
-        Dialect::Posix => posix::prepare(&request),
-        Dialect::PowerShell => powershell::prepare(&request),
+    let (command, input) = match dialect {
+        Dialect::Posix => (posix::prepare(&request), posix::fed(session.sudo_password(), None)),
+        Dialect::PowerShell => (powershell::prepare(&request), None),
     };
     // From here on something may be there, even if no answer comes.
     journal.record(&node.name, name, State::Started).await;
@@ -76,7 +76,12 @@ async fn prepare(
     traces.touched = true;
     traces.dialect = Some(dialect);
     let output = session
-        .run(Command { text: &command, input: None, limit: plan.limits.step, output_limit: OUTPUT_BYTES })
+        .run(Command {
+            text: &command,
+            input: input.as_ref(),
+            limit: plan.limits.step,
+            output_limit: OUTPUT_BYTES,
+        })
         .await
         .map_err(|error| Failure::step("preparing", &error))?;
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -140,12 +145,12 @@ fn no_folder(node: &Node, output: &Output, stdout: &str) -> Failure {
             )
         };
     }
-    if node.sudo && places.is_empty() {
-        return Failure::new(
-            Outcome::SudoRefused,
-            format!("sudo: {}", said(output)),
-            "let the login use sudo without a password, or log in as root with sudo = false",
-        );
+    if node.sudo != Sudo::No && places.is_empty() {
+        let hint = match node.sudo {
+            Sudo::Password => "see the password, and whether the login may use sudo for sh",
+            _ => "let the login use sudo without a password, say sudo = \"password\", or log in as root",
+        };
+        return Failure::new(Outcome::SudoRefused, format!("sudo: {}", said(output)), hint);
     }
     Failure::new(
         Outcome::UploadFailed,
@@ -162,19 +167,21 @@ async fn upload(
     folder: &str,
     shipment: &Shipment,
 ) -> Result<(), Failure> {
-    let lines: Input;
     let (command, input) = match dialect {
-        Dialect::Posix => (posix::upload(node.sudo, folder, &shipment.sums_sha256), &shipment.archive),
+        Dialect::Posix => {
+            let input = posix::fed(session.sudo_password(), Some(&shipment.archive));
+            (posix::upload(node.sudo, folder, &shipment.sums_sha256), input)
+        }
         Dialect::PowerShell => {
             let input = |error| Failure::step("uploading", &crate::ssh::SessionError::Input(error));
-            lines = in_lines(&shipment.archive).map_err(input)?;
-            (powershell::upload(folder, &shipment.sums_sha256), &lines)
+            let lines = in_lines(&shipment.archive).map_err(input)?;
+            (powershell::upload(folder, &shipment.sums_sha256), Some(lines))
         }
     };
     let output = session
         .run(Command {
             text: &command,
-            input: Some(input),
+            input: input.as_ref(),
             limit: plan.limits.upload,
             output_limit: OUTPUT_BYTES,
         })

@@ -25,7 +25,7 @@ pub use posix::quote;
 
 use crate::clock;
 use crate::journal::{Journal, State};
-use crate::nodes::{Node, Os};
+use crate::nodes::{Node, Os, Sudo};
 use crate::report::clean;
 use crate::ssh::{Connect, ConnectError, Session, SessionError};
 use crate::stop::Stop;
@@ -77,7 +77,7 @@ impl Default for Limits {
 
 /// What [`deploy`] needs to know to find a place on the node.
 struct Prepare<'a> {
-    sudo: bool,
+    sudo: Sudo,
     name: &'a str,
     needed: u64,
     platforms: &'a [Platform],
@@ -261,7 +261,7 @@ pub async fn visit<C: Connect>(
 pub fn row_of(node: &Node) -> NodeRow {
     NodeRow {
         name: node.name.clone(),
-        address: Some(match node.port {
+        address: Some(match node.port() {
             22 => node.address.clone(),
             port if node.address.contains(':') => format!("[{}]:{port}", node.address),
             port => format!("{}:{port}", node.address),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Prepare;
 use super::platform::Platform;
+use crate::nodes::Sudo;
+use crate::ssh::{Input, Secret};
 
 /// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;
@@ -82,10 +84,11 @@ exit {NO_PLACE}
 }
 
 /// Unpacks what comes on standard input, compares every file with its digest, and sees whether the agent runs.
-pub(super) fn upload(sudo: bool, folder: &str, sums_sha256: &str) -> String {
+pub(super) fn upload(sudo: Sudo, folder: &str, sums_sha256: &str) -> String {
     let script = format!(
         r#"
 umask 077
+{to_input}
 cd {folder} || exit {NOT_UNPACKED}
 tar -x -o -f - || exit {NOT_UNPACKED}
 h=$(sha256sum SHA256SUMS) || exit {OTHER_BYTES}
@@ -94,13 +97,14 @@ sha256sum -c SHA256SUMS >/dev/null || exit {OTHER_BYTES}
 ./assay-agent version >/dev/null || exit {CANNOT_RUN}
 echo assay-uploaded
 "#,
+        to_input = to_input(sudo),
         folder = quote(folder),
     );
     elevated(sudo, &script)
 }
 
 /// Runs the agent in its folder. Its report follows the line `mark`; `timeout` ends it where this side cannot.
-pub(super) fn run(sudo: bool, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
+pub(super) fn run(sudo: Sudo, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
     let script = format!(
         r#"
@@ -125,7 +129,7 @@ exec $t $n ./assay-agent {arguments}
 /// `name` may have `?` in it. Folders of other users are none of ours. A script that was given up because the node is
 /// slow may be about to make the folder: its command line has the name. This script's own has it in brackets only, and so
 /// has grep's.
-pub(super) fn clean_up(sudo: bool, name: &str) -> String {
+pub(super) fn clean_up(sudo: Sudo, name: &str) -> String {
     let told = name.replace('?', ".").replacen('a', "[a]", 1);
     let (first, rest) = name.split_at(1);
     let script = format!(
@@ -165,17 +169,44 @@ exit "$r"
 }
 
 /// The script in a shell of its own, as root where `sudo` is wanted and the login is not root already.
-fn elevated(sudo: bool, script: &str) -> String {
+///
+/// A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket behind.
+fn elevated(sudo: Sudo, script: &str) -> String {
     let script =
         quote(&format!("PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; export PATH LC_ALL{script}"));
-    if sudo {
-        format!(
-            r#"s={script}; if [ "$(id -u)" = 0 ]; then exec sh -c "$s"; else exec sudo -n sh -c "$s"; fi"#
-        )
-    } else {
-        format!("exec sh -c {script}")
+    let through = match sudo {
+        Sudo::No => return format!("exec sh -c {script}"),
+        Sudo::Yes => "sudo -n",
+        Sudo::Password => "sudo -k -S -p ''",
+    };
+    format!(r#"s={script}; if [ "$(id -u)" = 0 ]; then exec sh -c "$s"; else exec {through} sh -c "$s"; fi"#)
+}
+
+/// What a script reads, with the password before it that `sudo` may ask for. Where `sudo` does not ask after all, the
+/// script finds the password in front of its own input, which therefore begins with a line that says so.
+pub(super) fn fed(password: Option<&Secret>, input: Option<&Input>) -> Option<Input> {
+    let Some(password) = password else { return input.cloned() };
+    let mut fed = Input::default();
+    fed.secret(password);
+    if let Some(input) = input {
+        fed.bytes(format!("{INPUT_BEGINS}\n").into_bytes());
+        fed.append(input);
+    }
+    Some(fed)
+}
+
+/// The shell's way to where its input begins.
+fn to_input(sudo: Sudo) -> String {
+    match sudo {
+        Sudo::No | Sudo::Yes => String::new(),
+        Sudo::Password => format!(
+            r#"read -r l; [ "$l" = {INPUT_BEGINS} ] || read -r l; [ "$l" = {INPUT_BEGINS} ] || exit {NOT_UNPACKED}"#
+        ),
     }
 }
+
+/// The line before a script's input.
+const INPUT_BEGINS: &str = "assay-input-begins";
 
 /// The folder of a line `assay-folder …`, where it has the exact form that [`prepare`] makes.
 pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -230,10 +261,10 @@ mod tests {
     #[test]
     fn a_script_that_is_late_makes_no_folder_after_the_clean_up() {
         let name = format!("assay-test-{}", std::process::id());
-        let request = Prepare { sudo: false, name: &name, needed: 0, platforms: &[] };
+        let request = Prepare { sudo: Sudo::No, name: &name, needed: 0, platforms: &[] };
         let late = format!("sleep 5\n{}", prepare(&request));
         let mut late = Command::new("sh").arg("-c").arg(&late).stdout(Stdio::null()).spawn().unwrap();
-        let clean = Command::new("sh").arg("-c").arg(clean_up(false, &name)).output().unwrap();
+        let clean = Command::new("sh").arg("-c").arg(clean_up(Sudo::No, &name)).output().unwrap();
         assert_eq!(clean.status.code(), Some(0));
         assert_eq!(clean.stdout, b"assay-clean\n");
         assert_eq!(late.wait().unwrap().code(), None, "killed");

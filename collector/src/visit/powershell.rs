@@ -188,7 +188,7 @@ mod tests {
         let arguments: Vec<String> =
             (0..12).map(|number| format!("--signatures=bundles/{number}-a-rather-long-name.tar")).collect();
         let commands = [
-            prepare(&Prepare { sudo: false, name, needed: 1 << 30, platforms: &[] }),
+            prepare(&Prepare { sudo: crate::nodes::Sudo::No, name, needed: 1 << 30, platforms: &[] }),
             upload(&folder, &"0".repeat(64)),
             run(&folder, "assay-report-0123456789abcdef", &arguments, Duration::from_secs(900)),
             clean_up(name),

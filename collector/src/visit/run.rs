@@ -31,9 +31,18 @@ pub(super) async fn run(
         Dialect::Posix => posix::run(node.sudo, &deployed.folder, &mark, &arguments, limit),
         Dialect::PowerShell => powershell::run(&deployed.folder, &mark, &arguments, limit),
     };
+    let input = match deployed.dialect {
+        Dialect::Posix => posix::fed(session.sudo_password(), None),
+        Dialect::PowerShell => None,
+    };
     let began = std::time::Instant::now();
     let output = session
-        .run(Command { text: &command, input: None, limit: limit + GRACE, output_limit: REPORT_BYTES })
+        .run(Command {
+            text: &command,
+            input: input.as_ref(),
+            limit: limit + GRACE,
+            output_limit: REPORT_BYTES,
+        })
         .await
         .map_err(|error| Failure::step("running the agent", &error))?;
 

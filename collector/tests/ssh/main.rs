@@ -9,4 +9,5 @@ mod interruption;
 mod login;
 mod node;
 mod real_agent;
+mod scan;
 mod visit;

@@ -1,0 +1,159 @@
+//! `kubectl get nodes -o json`: a `List` of `Node` objects (Kubernetes API, core/v1); one `Node`, or the API's own
+//! `NodeList`, is read as well. Members that are not needed are passed over unread.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Found, NodeListError, NodeListProblem, Said};
+use crate::nodes::{Os, line_of};
+
+/// The label that makes a role, `node-role.kubernetes.io/control-plane` for example, and the older one whose value is it.
+const ROLE: &str = "node-role.kubernetes.io/";
+const OLD_ROLE: &str = "kubernetes.io/role";
+
+/// A node's addresses by their type, the best first.
+const ADDRESS_TYPES: [&str; 5] = ["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"];
+
+pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
+    let top: Top<'_> = parse(text, 1)?;
+    let items = match (top.kind.as_deref(), &top.items) {
+        (Some("List" | "NodeList"), Some(items)) => items.clone(),
+        (Some("Node"), None) => vec![text.trim()],
+        (kind, _) => {
+            let kind = kind.unwrap_or("this");
+            let problem = format!("{kind:?} is no list of nodes; save kubectl get nodes -o json");
+            return Err(NodeListError { line: 1, problem: NodeListProblem::Json(problem) });
+        }
+    };
+    let mut seen = BTreeSet::new();
+    let mut lines = Lines { text, at: 0, line: 1 };
+    items.into_iter().map(|item| read_node(item, lines.of(item), &mut seen)).collect()
+}
+
+fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<Found, NodeListError> {
+    let node: Node = parse(text, line)?;
+    if let Some(kind) = node.kind.as_deref().filter(|kind| *kind != "Node") {
+        let problem = NodeListProblem::Json(format!("{kind:?} is no Node; save kubectl get nodes -o json"));
+        return Err(NodeListError { line, problem });
+    }
+    node.said().check(seen).map_err(|problem| NodeListError { line, problem: problem.into() })
+}
+
+/// JSON that begins on that line.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, line: usize) -> Result<T, NodeListError> {
+    serde_json::from_str(text).map_err(|error| {
+        let said = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let problem = NodeListProblem::Json(said.strip_suffix(&place).unwrap_or(&said).to_owned());
+        NodeListError { line: line + error.line().max(1) - 1, problem }
+    })
+}
+
+/// Finds the lines of parts of a text, which come in order.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line that a part begins on.
+    fn of(&mut self, part: &str) -> usize {
+        let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        self.line +=
+            line_of(self.text.get(self.at..).unwrap_or_default(), offset.saturating_sub(self.at)) - 1;
+        self.at = offset;
+        self.line
+    }
+}
+
+/// A list has `items`; one node has none. The items are read one by one, each with its line.
+#[derive(Deserialize)]
+struct Top<'a> {
+    kind: Option<String>,
+    #[serde(borrow, default, deserialize_with = "texts")]
+    items: Option<Vec<&'a str>>,
+}
+
+fn texts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<&'de str>>, D::Error> {
+    let raw = Vec::<&'de RawValue>::deserialize(deserializer)?;
+    Ok(Some(raw.into_iter().map(RawValue::get).collect()))
+}
+
+#[derive(Deserialize)]
+struct Node {
+    kind: Option<String>,
+    metadata: Metadata,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    addresses: Vec<Address>,
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    #[serde(default, rename = "nodeInfo")]
+    info: Info,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Info {
+    #[serde(default, rename = "operatingSystem")]
+    operating_system: String,
+}
+
+impl Node {
+    fn said(&self) -> Said<'_> {
+        let labels = &self.metadata.labels;
+        let status = &self.status;
+        let of_type = |kind| status.addresses.iter().filter(move |one| one.kind == kind);
+        let addresses = ADDRESS_TYPES.into_iter().flat_map(of_type).map(|one| one.address.as_str()).collect();
+        let mut roles: Vec<&str> = labels
+            .keys()
+            .filter_map(|label| label.strip_prefix(ROLE))
+            .filter(|role| !role.is_empty())
+            .collect();
+        roles.extend(labels.get(OLD_ROLE).map(String::as_str).filter(|role| !role.is_empty()));
+        let mut remarks = Vec::new();
+        let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
+        if ready.is_some_and(|ready| ready.status != "True") {
+            remarks.push("NotReady".to_owned());
+        }
+        let named = Some(status.info.operating_system.as_str()).filter(|os| !os.is_empty());
+        let os = match named.or_else(|| labels.get("kubernetes.io/os").map(String::as_str)) {
+            Some("linux") => Some(Os::Linux),
+            Some("windows") => Some(Os::Windows),
+            Some(other) => {
+                remarks.push(format!("operating system {other:?}"));
+                None
+            }
+            None => None,
+        };
+        Said { name: &self.metadata.name, addresses, os, roles, remarks }
+    }
+}

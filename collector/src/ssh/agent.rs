@@ -1,0 +1,40 @@
+//! The SSH agent of this machine: OpenSSH's on a unix socket or a Windows named pipe, or Pageant.
+
+use std::path::PathBuf;
+
+use russh::keys::agent::client::{AgentClient, AgentStream};
+
+/// Where an agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the system has it: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, else Pageant.
+    Usual,
+    /// At this socket, or on Windows this named pipe.
+    At(PathBuf),
+}
+
+/// A connection to an agent.
+pub(super) type Client = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
+
+/// Connects to the agent.
+#[cfg(unix)]
+pub(super) async fn connect(place: &Place) -> Result<Client, russh::keys::Error> {
+    Ok(match place {
+        Place::Usual => AgentClient::connect_env().await?.dynamic(),
+        Place::At(socket) => AgentClient::connect_uds(socket).await?.dynamic(),
+    })
+}
+
+/// Connects to the agent.
+#[cfg(windows)]
+pub(super) async fn connect(place: &Place) -> Result<Client, russh::keys::Error> {
+    /// OpenSSH's own pipe on Windows.
+    const PIPE: &str = r"\\.\pipe\openssh-ssh-agent";
+    match place {
+        Place::At(pipe) => Ok(AgentClient::connect_named_pipe(pipe).await?.dynamic()),
+        Place::Usual => match AgentClient::connect_named_pipe(PIPE).await {
+            Ok(agent) => Ok(agent.dynamic()),
+            Err(_) => Ok(AgentClient::connect_pageant().await?.dynamic()),
+        },
+    }
+}

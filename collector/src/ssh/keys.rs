@@ -1,0 +1,158 @@
+//! Private key files and certificates: text in, keys out. A passphrase is asked for here, once, before any node is visited.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::{self, Certificate, PrivateKey, PublicKey};
+
+/// A key of a file, with the certificates that vouch for it.
+#[derive(Clone)]
+pub struct KeyFile {
+    /// The file, for people.
+    pub path: PathBuf,
+    /// The key.
+    pub key: Arc<PrivateKey>,
+    /// The certificates.
+    pub certificates: Vec<Certificate>,
+}
+
+/// Asks for a key file's passphrase; none where nobody can be asked.
+pub type Passphrase<'a> = &'a mut dyn FnMut(&Path) -> Option<String>;
+
+/// A key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It cannot be read.
+    #[error("{}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no private key that is understood.
+    #[error("{}: not a private key in OpenSSH's, PKCS#8 or PKCS#1 form: {reason}", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It is encrypted and there is no passphrase.
+    #[error("{}: the key is encrypted; set ASSAY_KEY_PASSPHRASE, run on a terminal, or ssh-add it", path.display())]
+    NoPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase is wrong.
+    #[error("{}: the passphrase is wrong", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate cannot be read.
+    #[error("{}: not a certificate of this key: {reason}", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl KeyFile {
+    /// Reads a private key file, and the certificate that is named or `<file>-cert.pub` where there is one.
+    ///
+    /// # Errors
+    /// [`KeyError`]
+    pub fn read(
+        path: &Path,
+        certificate: Option<&Path>,
+        passphrase: Passphrase<'_>,
+    ) -> Result<Self, KeyError> {
+        let text = read(path)?;
+        let key = private_key(path, &text, passphrase)?;
+        let certificates = match certificate {
+            Some(path) => vec![self::certificate(path)?],
+            None => beside(path)?.into_iter().collect(),
+        };
+        let other = certificates.iter().any(|one| one.public_key() != key.public_key().key_data());
+        if other {
+            let path = certificate.map_or_else(|| certificate_path(path), Path::to_owned);
+            return Err(KeyError::Certificate { path, reason: "it is for another key".to_owned() });
+        }
+        Ok(Self { path: path.to_owned(), key: Arc::new(key), certificates })
+    }
+}
+
+/// The public half of an encrypted key, where the file or the one beside it, `<file>.pub`, says it; none where the key is
+/// not encrypted.
+///
+/// # Errors
+/// [`KeyError::Unreadable`]
+pub fn public_half_of_encrypted(path: &Path) -> Result<Option<PublicKey>, KeyError> {
+    let text = read(path)?;
+    if let Ok(key) = PrivateKey::from_openssh(&text) {
+        return Ok(key.is_encrypted().then(|| key.public_key().clone()));
+    }
+    if !text.contains("ENCRYPTED") {
+        return Ok(None);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    let beside = std::fs::read_to_string(PathBuf::from(name)).ok();
+    Ok(beside.and_then(|text| PublicKey::from_openssh(text.trim()).ok()))
+}
+
+/// Reads a certificate.
+///
+/// # Errors
+/// [`KeyError`]
+pub fn certificate(path: &Path) -> Result<Certificate, KeyError> {
+    let wrong = |reason: String| KeyError::Certificate { path: path.to_owned(), reason };
+    Certificate::from_openssh(read(path)?.trim()).map_err(|error| wrong(error.to_string()))
+}
+
+/// The certificate beside a key file, as OpenSSH names it.
+///
+/// # Errors
+/// [`KeyError`] where it is there and cannot be read.
+pub fn beside(path: &Path) -> Result<Option<Certificate>, KeyError> {
+    let path = certificate_path(path);
+    if path.exists() { certificate(&path).map(Some) } else { Ok(None) }
+}
+
+fn certificate_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-cert.pub");
+    PathBuf::from(name)
+}
+
+fn read(path: &Path) -> Result<String, KeyError> {
+    std::fs::read_to_string(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
+}
+
+/// The key of a private key file's text.
+pub(super) fn private_key(
+    path: &Path,
+    text: &str,
+    passphrase: Passphrase<'_>,
+) -> Result<PrivateKey, KeyError> {
+    let path = path.to_owned();
+    let not_a_key = |path, error: &keys::Error| KeyError::NotAKey { path, reason: error.to_string() };
+    let encrypted = text.contains("ENCRYPTED");
+    match keys::decode_secret_key(text, None) {
+        Ok(key) => return Ok(key),
+        Err(keys::Error::KeyIsEncrypted) => {}
+        Err(_) if encrypted => {}
+        Err(error) => return Err(not_a_key(path, &error)),
+    }
+    let Some(secret) = passphrase(&path) else {
+        return Err(KeyError::NoPassphrase { path });
+    };
+    match keys::decode_secret_key(text, Some(&secret)) {
+        Ok(key) => Ok(key),
+        Err(error @ keys::Error::UnsupportedKeyType { .. }) => Err(not_a_key(path, &error)),
+        Err(_) => Err(KeyError::WrongPassphrase { path }),
+    }
+}
