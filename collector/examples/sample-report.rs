@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let output = Output::prepare(Path::new(folder))?;
     let SiteReport { run, collector, inputs, nodes, waivers, .. } = site;
-    let site = output.write_site(Head { run, collector, inputs, waivers, baseline: None }, nodes)?;
+    let site = output
+        .write_site(Head { run, collector, inputs, waivers, baseline: None, selection: None }, nodes)?;
     print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
     Ok(())
 }

@@ -139,9 +139,24 @@ pub struct Run {
     pub pace: Pace,
     #[command(flatten)]
     pub access: Access,
+    /// Only the nodes with this name, role or group; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Visit at most so many nodes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Go on with the run in --out: visit the nodes that it has no accepted result of for the same inputs
+    #[arg(long)]
+    pub resume: bool,
+    /// Say what would be done on which node; no connection is made and nothing is written
+    #[arg(long)]
+    pub dry_run: bool,
     /// Seconds that the agent may run on a node
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub time_limit: u64,
+    /// Tell programs what happens, one JSON object a line on standard output, in place of the summary
+    #[arg(long)]
+    pub json_lines: bool,
     /// Say only what is wrong
     #[arg(short, long)]
     pub quiet: bool,

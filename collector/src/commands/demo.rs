@@ -7,8 +7,8 @@ use std::path::Path;
 use assay_shared::report::{ExitCode, Outcome, SiteReport};
 
 use super::CommandError;
-use super::run::visit_all;
-use crate::fleet::{Log, Pace, Progress, Verbosity, Visits};
+use super::run::{Job, Means, carry_out};
+use crate::fleet::{Kept, Log, Pace, Progress, Verbosity};
 use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
 use crate::output::{Output, OutputError};
@@ -40,12 +40,15 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     };
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
-    let log =
-        Log::create(&log).map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
-    let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log);
-    let nodes = site.site.nodes.clone();
-    let visits = Visits { nodes, plan, journal: Journal::none(), pace: Pace::default(), waivers: None };
-    let found = visit_all(Local, visits, progress, &output, None)?;
+    let log = Log::open(&log, false)
+        .map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
+    let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log, false);
+    let kept = Kept::open(&options.out, false)
+        .map_err(|source| CommandError::Folder(OutputError::Write { path: options.out.clone(), source }))?;
+    let job = Job::new(site.site.nodes.clone(), plan, None, None);
+    let means =
+        Means { kept, journal: Journal::none(), pace: Pace::default(), waivers: None, baseline: None };
+    let found = carry_out(job, Local, means, progress, &output)?;
 
     console::print(&crate::report::terminal::site(&found, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod demo;
+mod dry_run;
 mod explain;
 mod nodes;
 mod report;
@@ -29,6 +30,9 @@ pub enum CommandError {
     /// What was given cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Which nodes are meant; no node was visited.
+    #[error(transparent)]
+    Selection(#[from] crate::fleet::Unmatched),
     /// The folder for what will be found cannot be used; no node was visited.
     #[error(transparent)]
     Folder(OutputError),

@@ -48,6 +48,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         inputs: SiteInputs::default(),
         waivers,
         baseline,
+        selection: None,
     };
     let site = output.write_site(head, named.iter().map(|(node, path)| row(node.clone(), path)))?;
     if !options.quiet {
@@ -80,6 +81,7 @@ fn row(name: String, path: &Path) -> NodeRow {
         started: report.as_ref().map(|report| report.run.started),
         finished: report.as_ref().map(|report| report.run.finished),
         host_key: None,
+        clock_skew: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         report,
         waived: Vec::new(),

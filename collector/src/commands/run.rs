@@ -1,19 +1,22 @@
 //! `assay run`: a site is visited, and what came of it is written.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use assay_shared::report::{ExitCode, SiteRun};
+use assay_shared::report::{ExitCode, NodeRow, Selection, SiteRun, SiteWaivers};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CommandError, block_on};
-use crate::fleet::{self, Log, Progress, Verbosity, Visits};
+use crate::fleet::{self, Event, Finished, Kept, Log, Pace, Progress, RunOf, Verbosity, Visits};
 use crate::journal::{self, Journal};
+use crate::nodes::Node;
 use crate::output::{Output, OutputError};
 use crate::reach::{self, Purpose};
 use crate::report::difference::Baseline;
 use crate::report::{Head, Site};
 use crate::ssh::Connect;
 use crate::stop::{self, Stop};
+use crate::visit::Plan;
 use crate::{cli, clock, config, console};
 
 /// Runs `assay run`.
@@ -26,54 +29,141 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
     // before the folder is made ready, which may be where it is
     let baseline = config::baseline(options.baseline.as_deref())?;
-    let connector =
-        reach::connector(&site, &options.site, &options.pace, &options.access, &site.nodes, Purpose::Visit)?;
-    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
-    let log = output.path("run.log");
+    let of = site.nodes.len() as u64;
+    let way = |nodes: &[Node]| {
+        reach::connector(&site, &options.site, &options.pace, &options.access, nodes, Purpose::Visit)
+    };
+    let nodes = fleet::select(site.nodes.clone(), &options.only)?;
+    if options.dry_run {
+        let targets = way(&nodes)?;
+        console::print(&super::dry_run::text(options, &nodes, &targets, &plan));
+        return Ok(ExitCode::Passed);
+    }
     let unwritable =
         |path: &Path, source| CommandError::Folder(OutputError::Write { path: path.to_owned(), source });
+    // Only what stands for itself is looked at before the way to every node is known.
+    let earlier = options.resume.then(|| Kept::at(&options.out));
+    let mut job = Job::new(nodes, plan, earlier.as_ref(), options.limit);
+    let connector = way(&job.to_visit)?;
+    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
+    let (log, journal) = (output.path("run.log"), output.path(journal::FILE_NAME));
+    let verbosity = if options.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let progress = Progress::new(
-        site.nodes.len(),
-        if options.quiet { Verbosity::Quiet } else { Verbosity::Normal },
-        Log::create(&log).map_err(|source| unwritable(&log, source))?,
+        job.nodes.len(),
+        verbosity,
+        Log::open(&log, options.resume).map_err(|source| unwritable(&log, source))?,
+        options.json_lines,
     );
-    let journal =
-        Journal::open(&options.out).map_err(|source| unwritable(&output.path(journal::FILE_NAME), source))?;
-    let pace = config::pace(&options.pace);
-    let visits = Visits { nodes: site.nodes, plan, journal, pace, waivers };
-    let site = visit_all(connector, visits, progress, &output, baseline)?;
-    console::print(&crate::report::terminal::site(&site, config::look()));
+    let means = Means {
+        kept: Kept::open(&options.out, options.resume).map_err(|source| unwritable(&options.out, source))?,
+        journal: Journal::open(&options.out).map_err(|source| unwritable(&journal, source))?,
+        pace: config::pace(&options.pace),
+        waivers,
+        baseline,
+    };
+    if options.json_lines {
+        fleet::run_started(&job.run.id, job.nodes.len(), means.pace.concurrency);
+    }
+    let selected = !options.only.is_empty() || options.limit.is_some();
+    job.selection = selected.then(|| Selection { only: options.only.clone(), limit: options.limit, of });
+    let site = carry_out(job, connector, means, progress, &output)?;
+    if options.json_lines {
+        fleet::run_finished(&site.run.id, site.verdict, site.summary, &options.out);
+    } else {
+        console::print(&crate::report::terminal::site(&site, config::look()));
+    }
     Ok(site.verdict)
 }
 
+/// What a run is about.
+pub(super) struct Job {
+    /// The nodes that it reports on, sorted by name.
+    nodes: Vec<Node>,
+    /// Those that have no result yet.
+    to_visit: Vec<Node>,
+    /// What came of the others.
+    resumed: Vec<Finished>,
+    run: RunOf,
+    plan: Plan,
+    selection: Option<Selection>,
+}
+
+impl Job {
+    /// Visits to all `nodes`, or to those that no earlier visit has an accepted result of, `limit` at most. Results of an
+    /// interrupted run make this one its continuation, under its id.
+    pub(super) fn new(nodes: Vec<Node>, mut plan: Plan, earlier: Option<&Kept>, limit: Option<u32>) -> Self {
+        let mut run = RunOf { id: plan.run_id.clone(), started: clock::now() };
+        let (mut to_visit, mut resumed) = (Vec::new(), Vec::new());
+        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut reported = Vec::new();
+        for node in nodes {
+            match earlier.and_then(|kept| kept.accepted(&node.name, &plan.inputs_of(&node))) {
+                Some((of, row)) => {
+                    run = of;
+                    resumed.push(Finished::from(&row));
+                }
+                None if to_visit.len() < limit => to_visit.push(node.clone()),
+                None => continue,
+            }
+            reported.push(node);
+        }
+        plan.run_id.clone_from(&run.id);
+        Self { nodes: reported, to_visit, resumed, run, plan, selection: None }
+    }
+}
+
+/// What a run needs on this machine.
+pub(super) struct Means {
+    pub(super) kept: Kept,
+    pub(super) journal: Journal,
+    pub(super) pace: Pace,
+    pub(super) waivers: Option<SiteWaivers>,
+    pub(super) baseline: Option<Baseline>,
+}
+
 /// Visits nodes, and writes their reports and the site's.
-pub(super) fn visit_all<C: Connect>(
+pub(super) fn carry_out<C: Connect>(
+    job: Job,
     connector: C,
-    visits: Visits,
+    means: Means,
     progress: Progress,
     output: &Output,
-    baseline: Option<Baseline>,
 ) -> Result<Site, CommandError> {
-    let started = clock::now();
-    let (id, inputs) = (visits.plan.run_id.clone(), visits.plan.payload.inputs());
-    let journal = visits.journal.clone();
-    let (mut rows, waivers) = block_on(async {
+    let Job { nodes, to_visit, resumed, run, plan, selection } = job;
+    let Means { kept, journal, pace, waivers, baseline } = means;
+    let inputs = plan.payload.inputs();
+    let visits = Visits {
+        nodes: to_visit,
+        plan,
+        run: run.clone(),
+        journal: journal.clone(),
+        kept: kept.clone(),
+        pace,
+        waivers: waivers.clone(),
+    };
+    let not_kept = block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop::on_signals(stopper, console::say));
         let (events, shown) = unbounded_channel();
+        for finished in resumed {
+            // Nobody listening is no reason to stop.
+            let _ = events.send(Event::Finished(Box::new(finished)));
+        }
         let showing = tokio::spawn(progress.follow(shown));
-        let visited = fleet::run(connector, visits, stop, events).await;
+        let rows = fleet::run(connector, visits, stop, events).await;
         // It ends with the last event; a broken display is no reason to lose the reports.
         let _ = showing.await;
-        visited
+        rows
     })?;
     if let Some(problem) = journal.problem() {
         console::say(&format!(
             "the journal could not be kept: {problem}; assay cleanup --site finds what is left"
         ));
     }
-    let run = SiteRun { id, started, finished: clock::now() };
-    rows.sort_by(|one, other| one.name.cmp(&other.name));
-    let head = Head { run, collector: env!("CARGO_PKG_VERSION").to_owned(), inputs, waivers, baseline };
-    Ok(output.write_site(head, rows)?)
+    let mut not_kept: BTreeMap<String, NodeRow> =
+        not_kept.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let rows = nodes.iter().map(|node| not_kept.remove(&node.name).unwrap_or_else(|| kept.row(node)));
+    let run = SiteRun { id: run.id, started: run.started, finished: clock::now() };
+    let collector = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(output.write_site(Head { run, collector, inputs, waivers, baseline, selection }, rows)?)
 }

@@ -1,16 +1,17 @@
-//! Progress for people, on standard error: a bar on a terminal, a line a node elsewhere, nothing but the failures when
-//! quiet. The same lines with their times go to `run.log`.
+//! Progress for people, on standard error: on a terminal a line that counts and above it what is not in order, a line a
+//! node elsewhere, nothing but what is not in order when quiet. Every line with its time goes to `run.log`.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, ExitCode, NodeRow, Outcome};
+use assay_shared::report::{CleanUpResult, ExitCode, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Event;
+use super::{Event, Finished, json_lines};
 use crate::report::clean;
 use crate::{clock, console};
 
@@ -30,17 +31,14 @@ pub enum Verbosity {
 pub struct Log(Option<File>);
 
 impl Log {
-    /// Begins the log at `path`.
+    /// The log at `path`, begun anew or gone on with.
     ///
     /// # Errors
     /// [`io::Error`]
-    pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self(Some(File::create(path)?)))
-    }
-
-    /// A log that is not kept.
-    pub fn none() -> Self {
-        Self(None)
+    pub fn open(path: &Path, go_on: bool) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.create(true).write(true).append(go_on).truncate(!go_on).open(path)?;
+        Ok(Self(Some(file)))
     }
 
     fn line(&mut self, line: &str) {
@@ -58,48 +56,65 @@ pub struct Progress {
     bar: ProgressBar,
     verbosity: Verbosity,
     log: Log,
+    /// Whether programs are told too, on standard output.
+    lines: bool,
+    counts: Counts,
+}
+
+/// What is shown of the nodes that are not finished, or not in order.
+#[derive(Default)]
+struct Counts {
+    visited: u64,
+    failed: u64,
+    others: BTreeMap<&'static str, u64>,
 }
 
 impl Progress {
-    /// Progress over so many nodes.
-    pub fn new(nodes: usize, verbosity: Verbosity, log: Log) -> Self {
+    /// Progress over so many nodes, told to programs as well where `lines` says so.
+    pub fn new(nodes: usize, verbosity: Verbosity, log: Log, lines: bool) -> Self {
         let shown = verbosity == Verbosity::Normal && io::stderr().is_terminal();
         let bar = ProgressBar::new(nodes as u64);
         bar.set_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} nodes {elapsed} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} nodes, {elapsed}{wide_msg}") {
             bar.set_style(style);
         }
         if shown {
-            bar.enable_steady_tick(Duration::from_millis(200));
+            bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, verbosity, log }
+        Self { bar, verbosity, log, lines, counts: Counts::default() }
     }
 
     /// Shows events until there are no more.
     pub async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
+            if self.lines {
+                json_lines::event(&event);
+            }
             self.show(&event);
+            self.bar.set_message(self.counts.to_string());
         }
         self.bar.finish_and_clear();
     }
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Started { node } => {
-                self.bar.set_message(node.clone());
-                self.log.line(&format!("{node}: visiting"));
+            Event::Started { node, attempt } => {
+                self.counts.visited += 1;
+                let again = if *attempt > 1 { format!(" again, try {attempt}") } else { String::new() };
+                self.log.line(&format!("{node}: visiting{again}"));
             }
             Event::Retried { node, message, wait } => {
+                self.counts.visited = self.counts.visited.saturating_sub(1);
                 let line = format!("{node}: {message}; again in {:.1} s", wait.as_secs_f64());
                 self.log.line(&one_line(&line));
                 self.say(&line, false);
             }
-            Event::Finished(row) => {
+            Event::Finished(finished) => {
                 self.bar.inc(1);
-                let bad = row.verdict() != ExitCode::Passed;
-                let line = finished(row);
+                self.counts.finished(finished);
+                let line = line(finished);
                 self.log.line(&one_line(&line));
-                self.say(&line, bad);
+                self.say(&line, finished.verdict != ExitCode::Passed);
             }
         }
     }
@@ -123,25 +138,53 @@ impl Progress {
     }
 }
 
-fn finished(row: &NodeRow) -> String {
-    let mut line = format!("{}: {}", row.name, row.outcome.as_str());
-    if let (Outcome::Verified, Some(report)) = (row.outcome, &row.report) {
-        let summary = report.summary;
-        line += &format!(
-            ", {} passed, {} failed, {} skipped, {} inconclusive",
-            summary.passed, summary.failed, summary.skipped, summary.inconclusive
-        );
+impl Counts {
+    fn finished(&mut self, finished: &Finished) {
+        self.visited = self.visited.saturating_sub(1);
+        match (finished.outcome, finished.verdict) {
+            (Outcome::Verified, ExitCode::Passed) => {}
+            (Outcome::Verified, ExitCode::Failed) => self.failed += 1,
+            (Outcome::Verified, _) => *self.others.entry("incomplete").or_default() += 1,
+            (outcome, _) => *self.others.entry(outcome.as_str()).or_default() += 1,
+        }
     }
-    if !row.waived.is_empty() {
-        line += &format!(", {} waived", row.waived.len());
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, ", {} being visited", self.visited)?;
+        if self.failed > 0 {
+            write!(f, ", {} failed", self.failed)?;
+        }
+        self.others.iter().try_for_each(|(what, nodes)| write!(f, ", {nodes} {what}"))
     }
-    for message in [&row.message, &row.hint].into_iter().flatten() {
+}
+
+fn line(finished: &Finished) -> String {
+    let mut line = format!("{}: {}", finished.node, finished.outcome.as_str());
+    if let Some(images) = finished.images {
+        let counts = [
+            (images.passed, "passed"),
+            (images.failed, "failed"),
+            (images.inconclusive, "inconclusive"),
+            (images.skipped, "skipped"),
+            (finished.waived as u64, "waived"),
+        ];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            line += &format!(", {count} {what}");
+        }
+        if counts.iter().all(|(count, _)| *count == 0) {
+            line += ", no images";
+        }
+    }
+    for message in [&finished.message, &finished.hint].into_iter().flatten() {
         line += &format!("; {message}");
     }
-    if matches!(row.clean_up.result, CleanUpResult::Failed | CleanUpResult::Unknown) {
-        let folder = row.clean_up.folder.as_deref().unwrap_or("what was uploaded");
+    let clean_up = &finished.clean_up;
+    if matches!(clean_up.result, CleanUpResult::Failed | CleanUpResult::Unknown) {
+        let folder = clean_up.folder.as_deref().unwrap_or("what was uploaded");
         line += &format!("; {folder} may still be there");
-        if let Some(message) = &row.clean_up.message {
+        if let Some(message) = &clean_up.message {
             line += &format!(": {message}");
         }
     }

@@ -21,14 +21,14 @@ mod findings;
 mod names;
 mod problems;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod site;
 pub(crate) mod text;
 mod verdict;
 
 use std::io::{self, Write as _};
 
-use assay_shared::report::{NodeRow, SiteInputs, SiteRun, SiteWaivers};
+use assay_shared::report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers};
 
 use self::difference::Baseline;
 pub use self::site::Site;
@@ -63,6 +63,8 @@ pub struct Head {
     pub waivers: Option<SiteWaivers>,
     /// An earlier run to compare with.
     pub baseline: Option<Baseline>,
+    /// Which nodes the run was about, where not all of them.
+    pub selection: Option<Selection>,
 }
 
 /// Writes every file of the report of a run, and gives what there is to say of the site. `rows` are in the order of their
@@ -88,10 +90,11 @@ pub fn write_all<F: Folder>(
     head: Head,
     rows: impl IntoIterator<Item = NodeRow>,
 ) -> Result<Site, ReportError> {
-    let Head { run, collector, inputs, waivers, baseline } = head;
+    let Head { run, collector, inputs, waivers, baseline, selection } = head;
     // counted anew, whatever was counted on the way here
     let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
     let mut site = Site::new(run.clone(), collector.clone(), inputs, waivers.clone());
+    site.selection = selection;
     let mut difference = baseline.map(difference::Comparison::with);
     let mut whole = {
         let file = create(folder, SITE)?;
@@ -238,8 +241,12 @@ pub(super) mod tests {
     fn written(report: &SiteReport) -> Vec<(String, String)> {
         let folder = Memory::default();
         let SiteReport { run, collector, inputs, nodes, waivers, .. } = report.clone();
-        let site =
-            write_all(&folder, Head { run, collector, inputs, waivers, baseline: None }, nodes).unwrap();
+        let site = write_all(
+            &folder,
+            Head { run, collector, inputs, waivers, baseline: None, selection: None },
+            nodes,
+        )
+        .unwrap();
         assert_eq!((site.verdict, site.summary), (report.verdict, report.summary));
         folder.texts()
     }

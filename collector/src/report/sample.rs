@@ -576,6 +576,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
         started: Some(time(1)),
         finished: Some(time(14)),
         host_key: Some("SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDWiGuT1cJdkRLHfSs".into()),
+        clock_skew: Some(0),
         clean_up: CleanUp {
             result: CleanUpResult::Removed,
             folder: Some("/var/tmp/assay-5f1c9e2b7a40".into()),

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Content, ExitCode, Image, NodeReport, NodeRow, Signature, SiteInputs, SiteReport, SiteRun, SiteSummary,
-    SiteWaivers, Status, Summary, WaivedImage,
+    Content, ExitCode, Image, NodeReport, NodeRow, Selection, Signature, SiteInputs, SiteReport, SiteRun,
+    SiteSummary, SiteWaivers, Status, Summary, WaivedImage,
 };
 
 use super::difference::Difference;
@@ -24,6 +24,8 @@ pub struct Site {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
+    /// Which nodes the run was about, where not all of them.
+    pub selection: Option<Selection>,
     /// The waivers that were given, and what has become of them so far.
     pub waivers: Option<SiteWaivers>,
     /// Nodes and images, counted.
@@ -80,6 +82,7 @@ impl Site {
             run,
             collector,
             inputs,
+            selection: None,
             waivers,
             summary: SiteSummary::default(),
             verdict: ExitCode::Incomplete,
@@ -99,6 +102,7 @@ impl Site {
             report.waivers.clone(),
         );
         let mut names = FileNames::default();
+        site.selection.clone_from(&report.selection);
         report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
         site
     }
@@ -167,6 +171,7 @@ impl Site {
             SiteReport::new(self.run.clone(), self.collector.clone(), self.inputs.clone(), Vec::new());
         report.summary = self.summary;
         report.verdict = self.verdict;
+        report.selection.clone_from(&self.selection);
         report.waivers.clone_from(&self.waivers);
         report
     }

@@ -27,6 +27,10 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     let on_of = |affected| format!("on {affected} of {}", count(nodes, "node"));
 
     let mut sentences = Vec::new();
+    if let Some(selection) = &report.selection {
+        let of = count_of(selection.of, "node");
+        sentences.push(format!("Only {} of {of} of the site were asked about.", number(summary.nodes)));
+    }
     let (failed, affected) = report.wrong(ExitCode::Failed);
     if failed > 0 {
         sentences.push(format!("{} failed, {}.", of_all(failed), on_of(affected)));

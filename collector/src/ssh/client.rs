@@ -133,6 +133,29 @@ impl Connector {
         })
     }
 
+    /// How a node would be reached: `user@address:port`, and through which hosts.
+    pub fn login_of(&self, node: &str) -> Option<String> {
+        let mut target = self.targets.get(node)?;
+        let mut login = format!("{}@{}", target.user, target.known.name);
+        while let Some(jump) = &target.jump {
+            login += &format!(" via {}@{}", jump.user, jump.known.name);
+            target = jump;
+        }
+        Some(login)
+    }
+
+    /// Why a node's host key would be accepted; none where it would not.
+    pub fn host_key_of(&self, node: &str) -> Option<&'static str> {
+        let known = &self.targets.get(node)?.known;
+        if known.is_pinned() {
+            Some("pinned")
+        } else if known.has_keys() {
+            Some("known")
+        } else {
+            known.has_authorities().then_some("by certificate")
+        }
+    }
+
     async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         let mut shown = Vec::new();
         loop {
@@ -353,12 +376,12 @@ async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Outp
     };
     let channel = handle.channel_open_session().await.map_err(failed)?;
     channel.exec(true, command.text).await.map_err(failed)?;
-    let result = drive(channel, command).await;
-    match result {
-        Ok(Output { exit: Exit::Unknown, .. }) if handle.is_closed() => {
+    // Whoever ends a command says how. Without that the link broke, even where this side does not know it yet.
+    match drive(channel, command).await? {
+        Output { exit: Exit::Unknown, .. } => {
             Err(SessionError::Lost("in the middle of a command".to_owned()))
         }
-        other => other,
+        output => Ok(output),
     }
 }
 

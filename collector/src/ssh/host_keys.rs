@@ -145,6 +145,11 @@ impl Known {
         self.pin.is_none() && self.authorities.iter().any(|authority| authority == key)
     }
 
+    /// Whether any key of the host itself is known.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Whether certificates can be judged at all.
     pub fn has_authorities(&self) -> bool {
         self.pin.is_none() && !self.authorities.is_empty()

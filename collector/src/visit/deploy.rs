@@ -1,10 +1,12 @@
 //! Deploying: find out what the node is, make a folder there, upload into it, and check what arrived.
 
 use assay_shared::report::Outcome;
+use assay_shared::time::UnixTime;
 
 use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
 use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
+use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
 use crate::report::clean;
@@ -93,6 +95,9 @@ async fn prepare(
         return Ok(None);
     };
     traces.platform = platform.ok();
+    let clock = stdout.lines().find_map(|line| line.strip_prefix("assay-clock "));
+    let clock = clock.and_then(|seconds| UnixTime::from_seconds(seconds.parse().ok()?));
+    traces.clock_skew = clock.map(|clock| clock.seconds().saturating_sub(clock::now().seconds()));
     let platform = match platform {
         Ok(platform) if plan.payload.shipment(platform).is_some() => platform,
         other => {

@@ -1,6 +1,8 @@
 //! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
 //! were sent, and agrees with itself and with the agent's exit status. What is accepted is cleaned of control characters.
 
+use std::ops::RangeInclusive;
+
 use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
 use assay_shared::time::UnixTime;
 use serde_json::Value;
@@ -26,8 +28,9 @@ pub struct Expected {
     pub bundles: Vec<String>,
     /// The digests of the trust policy documents that were sent.
     pub policies: Vec<String>,
-    /// The verification time that was asked for.
-    pub at: Option<UnixTime>,
+    /// The verification time that was asked for; from when to when the agent ran, by this machine's clock and as far as
+    /// clocks may differ, where none was.
+    pub judged: RangeInclusive<UnixTime>,
     /// What the node runs on.
     pub platform: Platform,
 }
@@ -62,12 +65,12 @@ pub enum BadReport {
         what: &'static str,
     },
     /// It was judged at another time.
-    #[error("the report was judged at {found}, not at {expected}")]
+    #[error("the report was judged at {found}, not between {} and {}", expected.start(), expected.end())]
     VerifiedAt {
         /// What it says.
         found: UnixTime,
         /// What was asked for.
-        expected: UnixTime,
+        expected: RangeInclusive<UnixTime>,
     },
     /// It is of another kind of node.
     #[error("the report is of {found}, the node is {expected}")]
@@ -119,10 +122,11 @@ pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport
     if !unread && !bundles.eq(&expected.bundles) {
         return Err(BadReport::Inputs { what: "bundles" });
     }
-    if let Some(at) = expected.at
-        && report.run.verified_at != at
-    {
-        return Err(BadReport::VerifiedAt { found: report.run.verified_at, expected: at });
+    if !expected.judged.contains(&report.run.verified_at) {
+        return Err(BadReport::VerifiedAt {
+            found: report.run.verified_at,
+            expected: expected.judged.clone(),
+        });
     }
     let found = format!("{}/{}", report.node.os, report.node.architecture);
     if found != expected.platform.to_string() {
@@ -190,14 +194,6 @@ fn clean_one(text: &mut String) -> bool {
     let changed = cleaned != *text;
     *text = cleaned;
     changed
-}
-
-/// How far a node's clock is from this one's, where that is more than a few minutes: validity is judged by it.
-pub fn clock_skew(report: &NodeReport, here: UnixTime) -> Option<i64> {
-    /// Seconds within which clocks agree, the time of the way included.
-    const TOLERANCE: i64 = 300;
-    let skew = report.run.verified_at.seconds().saturating_sub(here.seconds());
-    (skew.abs() > TOLERANCE).then_some(skew)
 }
 
 /// The exit statuses with which an agent has judged.
@@ -277,7 +273,7 @@ mod tests {
             agent_sha256: "aa".into(),
             bundles: vec!["cc".into()],
             policies: vec!["bb".into()],
-            at: Some(time(1)),
+            judged: time(1)..=time(1),
             platform: Platform { os: Os::Linux, architecture: Architecture::Amd64 },
         }
     }
@@ -319,7 +315,7 @@ mod tests {
             (change(|r| r.inputs.trust_policy.sha256 = "b".into()), 0, BadReport::Inputs { what: "" }),
             (change(|r| r.inputs.bundles.clear()), 0, BadReport::Inputs { what: "" }),
             (change(|r| r.run.verified_at = time(9)), 0, {
-                BadReport::VerifiedAt { found: at(), expected: at() }
+                BadReport::VerifiedAt { found: at(), expected: at()..=at() }
             }),
             (change(|r| r.node.os = "windows".into()), 0, {
                 BadReport::Platform { found: String::new(), expected: platform }
@@ -372,12 +368,5 @@ mod tests {
         let clean = judge(&dirty, 3).unwrap();
         assert_eq!(clean.node.hostname.as_deref(), Some("a\\u{1b}[31m"));
         assert!(clean.inputs.warnings[0].contains('…'));
-    }
-
-    #[test]
-    fn a_clock_that_is_off_is_noticed() {
-        let report = report(Vec::new());
-        assert_eq!(clock_skew(&report, time(200)), None);
-        assert_eq!(clock_skew(&report, time(1001)), Some(-1000));
     }
 }

@@ -13,8 +13,10 @@ mod posix;
 mod powershell;
 mod run;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use assay_shared::oci::Digest;
 use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome};
 use assay_shared::time::UnixTime;
 
@@ -52,6 +54,15 @@ pub struct Plan {
     pub arguments: Vec<String>,
     /// How long each step may take.
     pub limits: Limits,
+}
+
+impl Plan {
+    /// The digest of everything that a node's verdicts rest on: what is sent, what is asked, which store is read.
+    pub fn inputs_of(&self, node: &Node) -> String {
+        let inputs = (self.payload.inputs(), self.at, &self.arguments, &node.store);
+        let text = serde_json::to_vec(&inputs).unwrap_or_default();
+        Digest::sha256(&text).hex().to_owned()
+    }
 }
 
 /// How long the steps of a visit may take.
@@ -191,11 +202,15 @@ struct Traces {
     recorded: bool,
     /// Whether a command was sent that may have left something.
     touched: bool,
+    /// Seconds that the node's clock is ahead of this machine's.
+    clock_skew: Option<i64>,
 }
 
-/// Visits one node. Whatever happens there, this returns.
+/// Visits one node over the connection that `connecting` brings; `connector` is for another where that is lost. Whatever
+/// happens there, this returns.
 pub async fn visit<C: Connect>(
     connector: &C,
+    connecting: impl Future<Output = Result<C::Session, ConnectError>>,
     node: &Node,
     plan: &Plan,
     journal: &Journal,
@@ -208,7 +223,7 @@ pub async fn visit<C: Connect>(
     row.started = Some(started);
 
     let connected = tokio::select! {
-        connected = connector.connect(&node.name) => connected.map_err(Failure::from),
+        connected = connecting => connected.map_err(Failure::from),
         () = stop.requested() => Err(Failure::interrupted()),
     };
     let failure = match connected {
@@ -223,6 +238,7 @@ pub async fn visit<C: Connect>(
                 () = stop.requested() => Err(Failure::interrupted()),
             };
             row.os = node.os.or(traces.platform.map(|platform| platform.os)).map(|os| os.to_string());
+            row.clock_skew = traces.clock_skew;
             if traces.touched {
                 let lost = result.as_ref().is_err_and(|failure| failure.lost);
                 let session = (!lost).then_some(session);
@@ -240,7 +256,7 @@ pub async fn visit<C: Connect>(
             match result {
                 Ok(report) => {
                     row.outcome = Outcome::Verified;
-                    (row.message, row.hint) = clock_remark(&report);
+                    (row.message, row.hint) = clock_remark(plan, traces.clock_skew);
                     row.report = Some(report);
                     None
                 }
@@ -275,6 +291,7 @@ pub fn row_of(node: &Node) -> NodeRow {
         started: None,
         finished: None,
         host_key: None,
+        clock_skew: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         report: None,
         waived: Vec::new(),
@@ -290,13 +307,15 @@ async fn steps(
     traces: &mut Traces,
 ) -> Result<NodeReport, Failure> {
     let deployed = deploy::deploy(session, node, plan, journal, name, traces).await?;
-    let ran = run::run(session, node, plan, &deployed).await?;
+    let at = judged_at(plan, traces.clock_skew);
+    let began = clock::now();
+    let ran = run::run(session, node, plan, &deployed, at).await?;
     let expected = gather::Expected {
         run_id: plan.run_id.clone(),
         agent_sha256: deployed.shipment.agent_sha256.clone(),
         bundles: plan.payload.bundle_digests().map(str::to_owned).collect(),
         policies: plan.payload.policy_digests().to_vec(),
-        at: plan.at,
+        judged: at.map_or_else(|| around(began), |at| at..=at),
         platform: deployed.platform,
     };
     // Reading tens of megabytes of JSON would hold up the other nodes' connections.
@@ -309,21 +328,34 @@ async fn steps(
     }
 }
 
-/// A node whose clock is off judges validity at the wrong time; nobody would see that in the report itself.
-fn clock_remark(report: &NodeReport) -> (Option<String>, Option<String>) {
-    let given = report.run.verified_at == report.run.started && report.run.started == report.run.finished;
-    let Some(skew) = gather::clock_skew(report, clock::now()).filter(|_| !given) else {
+/// Seconds within which clocks agree, the time of the way included.
+const SAME_CLOCK: i64 = 300;
+
+/// The time that a node's images are judged at: what was asked for, else the node's own. A node whose clock is off would
+/// judge validity at the wrong time, and let pass what has expired: it is given this machine's time, and so is one that does not tell its own.
+fn judged_at(plan: &Plan, clock_skew: Option<i64>) -> Option<UnixTime> {
+    let same = clock_skew.is_some_and(|skew| skew.abs() <= SAME_CLOCK);
+    plan.at.or_else(|| (!same).then(clock::now))
+}
+
+/// When a node that goes by its own clock may say that it judged, having begun then and ended now.
+fn around(began: UnixTime) -> RangeInclusive<UnixTime> {
+    let (tolerance, now) = (Duration::from_secs(2 * SAME_CLOCK.unsigned_abs()), clock::now());
+    began.earlier(tolerance).unwrap_or(began)..=now.later(tolerance).unwrap_or(now)
+}
+
+/// What there is to say of a clock that is off.
+fn clock_remark(plan: &Plan, clock_skew: Option<i64>) -> (Option<String>, Option<String>) {
+    let Some(skew) = clock_skew.filter(|skew| skew.abs() > SAME_CLOCK) else {
         return (None, None);
     };
+    let judged = if plan.at.is_some() { "the time that was given" } else { "this machine's time" };
+    let direction = if skew < 0 { "behind" } else { "ahead of" };
     let message = format!(
-        "the node's clock is {} s {} this machine's; validity was judged by it",
-        skew.abs(),
-        if skew < 0 { "behind" } else { "ahead of" }
+        "the node's clock is {} s {direction} this machine's; its images were judged at {judged}",
+        skew.unsigned_abs()
     );
-    (
-        Some(message),
-        Some("set the node's clock and run again, or give the verification time with --at".to_owned()),
-    )
+    (Some(message), Some("set the node's clock: what else it verifies by itself goes wrong".to_owned()))
 }
 
 /// The dialects to try, the likelier first.

@@ -80,7 +80,10 @@ done
 exit {NO_PLACE}
 "#
     );
-    format!("echo \"assay-node $(uname -sm)\"\n{}", elevated(prepare.sudo, &script))
+    format!(
+        "echo \"assay-node $(uname -sm)\"\necho \"assay-clock $(date +%s)\"\n{}",
+        elevated(prepare.sudo, &script)
+    )
 }
 
 /// Unpacks what comes on standard input, compares every file with its digest, and sees whether the agent runs.

@@ -48,6 +48,7 @@ pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
     let name = quote(prepare.name);
     encoded(&format!(
         r"'assay-node ' + $env:PROCESSOR_ARCHITECTURE
+'assay-clock ' + [DateTimeOffset]::UtcNow.ToUnixTimeSeconds()
 $f = Join-Path $env:ProgramData {name}
 if (Test-Path -LiteralPath $f) {{ exit {NO_PLACE} }}
 $s = New-Object Security.AccessControl.DirectorySecurity

@@ -1,6 +1,7 @@
 //! Running the agent on the node, and taking its report from its standard output.
 
 use assay_shared::report::Outcome;
+use assay_shared::time::UnixTime;
 
 use super::deploy::{Deployed, said};
 use super::gather::{REPORT_BYTES, has_judged};
@@ -22,8 +23,9 @@ pub(super) async fn run(
     node: &Node,
     plan: &Plan,
     deployed: &Deployed<'_>,
+    at: Option<UnixTime>,
 ) -> Result<Ran, Failure> {
-    let arguments = arguments(node, plan, deployed.dialect);
+    let arguments = arguments(node, plan, deployed.dialect, at);
     // Some shells print at login; the report begins after a line that they cannot know.
     let mark = format!("assay-report-{}", crate::random::hex(8));
     let limit = plan.limits.run;
@@ -69,14 +71,14 @@ pub(super) async fn run(
     }
 }
 
-fn arguments(node: &Node, plan: &Plan, dialect: Dialect) -> Vec<String> {
+fn arguments(node: &Node, plan: &Plan, dialect: Dialect, at: Option<UnixTime>) -> Vec<String> {
     let mut arguments = vec!["verify".to_owned()];
     if let Some(store) = &node.store {
         arguments.push(format!("--store={store}"));
     }
     arguments.push("--trust=trust".to_owned());
     arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
-    if let Some(at) = plan.at {
+    if let Some(at) = at {
         arguments.push(format!("--at={at}"));
     }
     arguments.extend(plan.arguments.iter().cloned());

@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the collector's rules are not for what it is tested with")]
 
+mod fleet;
 mod host_keys;
 mod interruption;
 mod login;

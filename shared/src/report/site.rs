@@ -30,6 +30,9 @@ pub struct SiteReport {
     pub summary: SiteSummary,
     /// What the collector's exit code says.
     pub verdict: ExitCode,
+    /// Which of the site's nodes the run was about; absent where it was about all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The waivers that were given; absent where none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waivers: Option<SiteWaivers>,
@@ -42,7 +45,7 @@ impl SiteReport {
         let summary = SiteSummary::of(&nodes);
         let verdict = nodes.iter().map(NodeRow::verdict).max().unwrap_or(ExitCode::Incomplete);
         let schema = SITE_REPORT_SCHEMA.into();
-        Self { schema, run, collector, inputs, nodes, summary, verdict, waivers: None }
+        Self { schema, run, collector, inputs, nodes, summary, verdict, selection: None, waivers: None }
     }
 }
 
@@ -56,6 +59,18 @@ pub struct SiteRun {
     pub started: UnixTime,
     /// The jump box's clock when the run ended.
     pub finished: UnixTime,
+}
+
+/// Which of a site's nodes a run was about. The others have no row, and nothing is said of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Selection {
+    /// Names, roles and groups; empty where none was asked for.
+    pub only: Vec<String>,
+    /// How many nodes were visited at most.
+    pub limit: Option<u32>,
+    /// How many nodes the site has.
+    pub of: u64,
 }
 
 /// What was sent to the nodes, each by its SHA-256 in lower-case hex.
@@ -109,6 +124,9 @@ pub struct NodeRow {
     pub finished: Option<UnixTime>,
     /// Fingerprint of the host key that was verified, `SHA256:…`.
     pub host_key: Option<String>,
+    /// Seconds that the node's clock is ahead of the jump box's, negative where it is behind; null where it did not say.
+    #[serde(default)]
+    pub clock_skew: Option<i64>,
     /// What became of what the visit left on the node.
     pub clean_up: CleanUp,
     /// The node's own report.

@@ -249,6 +249,7 @@ mod tests {
             started: None,
             finished: None,
             host_key: None,
+            clock_skew: None,
             clean_up: CleanUp { result: CleanUpResult::Removed, folder: None, message: None },
             report: serde_json::from_value(report).unwrap(),
             waived: Vec::new(),

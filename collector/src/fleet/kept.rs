@@ -1,0 +1,160 @@
+//! What came of each visit, on disk as soon as it is known: memory holds no node's report for longer than it is read, a
+//! crash loses nothing that was found, and `--resume` goes on from there.
+//!
+//! One file a node, `visits/NAME.json` in the run's folder. They are this machine's own and are believed; what a node said
+//! was judged before it came here.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
+use assay_shared::time::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::nodes::Node;
+use crate::random;
+use crate::visit::row_of;
+
+/// The folder's name in a run's folder.
+const FOLDER: &str = "visits";
+
+/// The results of a run's visits.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    folder: PathBuf,
+}
+
+/// What came of a node, and of which run and inputs it is.
+#[derive(Serialize, Deserialize)]
+struct Entry<Row> {
+    run: RunOf,
+    /// The digest of everything that the verdicts rest on.
+    inputs: String,
+    row: Row,
+}
+
+/// The run that a result is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOf {
+    /// Its id.
+    pub id: String,
+    /// When it began.
+    pub started: UnixTime,
+}
+
+impl Kept {
+    /// The results in a run's folder; those of earlier runs stay for `--resume`, else they are removed.
+    ///
+    /// # Errors
+    /// [`io::Error`]
+    pub fn open(folder: &Path, resume: bool) -> io::Result<Self> {
+        let folder = folder.join(FOLDER);
+        fs::create_dir_all(&folder)?;
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            if ending == Some("part") || (!resume && ending == Some("json")) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// The results that an earlier run left in its folder; nothing is made or removed.
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.join(FOLDER) }
+    }
+
+    /// Keeps what came of a node.
+    ///
+    /// # Errors
+    /// [`io::Error`]; nothing is there then.
+    pub fn put(&self, run: &RunOf, inputs: &str, row: &NodeRow) -> io::Result<()> {
+        let beside = self.scratch();
+        let written = File::create_new(&beside).and_then(|file| {
+            let mut file = BufWriter::new(file);
+            serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
+            file.flush()?;
+            fs::rename(&beside, self.path(&row.name))
+        });
+        if written.is_err() {
+            // What is half written helps nobody, and the next run removes it where this one cannot.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// Whether a node needs no other visit: its report was accepted for the same inputs, and it is as it was.
+    pub fn accepted(&self, node: &str, inputs: &str) -> Option<(RunOf, NodeRow)> {
+        let entry = self.read(node).ok()?;
+        let clean = matches!(entry.row.clean_up.result, CleanUpResult::Removed | CleanUpResult::NotNeeded);
+        let accepted = entry.inputs == inputs && entry.row.accepted().is_some() && clean;
+        accepted.then_some((entry.run, entry.row))
+    }
+
+    /// What came of a node, to be reported. What cannot be read any more is no result.
+    pub fn row(&self, node: &Node) -> NodeRow {
+        self.read(&node.name).map_or_else(|error| lost(node, &error), |entry| entry.row)
+    }
+
+    /// A path for what is being written; it is removed when the next run begins, whatever happens to this one.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join(format!("{}.part", random::hex(8)))
+    }
+
+    fn read(&self, node: &str) -> io::Result<Entry<NodeRow>> {
+        let entry: Entry<NodeRow> = serde_json::from_reader(BufReader::new(File::open(self.path(node))?))?;
+        let own = entry.row.name == node;
+        if own { Ok(entry) } else { Err(io::Error::other("the file is of another node")) }
+    }
+
+    /// A site's node names are safe as file names.
+    fn path(&self, node: &str) -> PathBuf {
+        self.folder.join(format!("{node}.json"))
+    }
+}
+
+/// The row of a node whose result could not be kept.
+pub(super) fn lost(node: &Node, error: &io::Error) -> NodeRow {
+    NodeRow {
+        outcome: Outcome::Interrupted,
+        message: Some(format!("what came of the visit could not be kept on this machine: {error}")),
+        hint: Some("make room on this machine and run again with --resume".to_owned()),
+        ..row_of(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn what_was_accepted_for_the_same_inputs_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunOf { id: "run".into(), started: UnixTime::from_seconds(1).unwrap() };
+        let kept = Kept::open(folder.path(), false).unwrap();
+        let mut row = sample::site().nodes.remove(0);
+        row.clean_up.result = CleanUpResult::Removed;
+        kept.put(&run, "a", &row).unwrap();
+        assert_eq!(kept.accepted(&row.name, "a"), Some((run.clone(), row.clone())));
+        assert_eq!(kept.accepted(&row.name, "b"), None);
+        assert_eq!(kept.accepted("other", "a"), None);
+
+        let again = Kept::open(folder.path(), true).unwrap();
+        assert_eq!(again.accepted(&row.name, "a"), Some((run.clone(), row.clone())));
+        for spoil in [
+            |row: &mut NodeRow| row.outcome = Outcome::BadReport,
+            |row: &mut NodeRow| row.report = None,
+            |row: &mut NodeRow| row.clean_up.result = CleanUpResult::Unknown,
+        ] {
+            let mut other = row.clone();
+            spoil(&mut other);
+            again.put(&run, "a", &other).unwrap();
+            assert_eq!(again.accepted(&row.name, "a"), None);
+        }
+        assert_eq!(Kept::open(folder.path(), false).unwrap().accepted(&row.name, "a"), None);
+        assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 0);
+    }
+}

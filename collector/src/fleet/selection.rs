@@ -1,0 +1,52 @@
+//! Which nodes of a site a run is about: all of them, or those that `--only` names.
+
+use crate::nodes::Node;
+
+/// A name that selects no node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--only {0:?}: no node has this name, role or group")]
+pub struct Unmatched(pub String);
+
+/// The nodes that at least one of `only` names by its name, a role or its group; all where nothing is named.
+///
+/// # Errors
+/// [`Unmatched`]: a slip of the pen must not leave nodes out in silence.
+pub fn select(nodes: Vec<Node>, only: &[String]) -> Result<Vec<Node>, Unmatched> {
+    if only.is_empty() {
+        return Ok(nodes);
+    }
+    if let Some(name) = only.iter().find(|name| !nodes.iter().any(|node| is(node, name))) {
+        return Err(Unmatched(name.clone()));
+    }
+    Ok(nodes.into_iter().filter(|node| only.iter().any(|name| is(node, name))).collect())
+}
+
+fn is(node: &Node, name: &str) -> bool {
+    node.name == name || node.group.as_deref() == Some(name) || node.roles.iter().any(|role| role == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nodes::Site;
+
+    #[test]
+    fn by_name_and_role() {
+        let text: String = [("a", "control-plane"), ("b", "worker"), ("c", "worker")]
+            .iter()
+            .map(|(name, role)| {
+                format!("[[node]]\nname = \"{name}\"\naddress = \"{name}\"\nroles = [\"{role}\"]\n")
+            })
+            .collect();
+        let nodes = Site::parse(&text).unwrap().nodes;
+        let named = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+            select(nodes.clone(), &only)
+                .map(|nodes| nodes.into_iter().map(|node| node.name).collect::<Vec<_>>())
+        };
+        assert_eq!(named(&[]).unwrap(), ["a", "b", "c"]);
+        assert_eq!(named(&["worker"]).unwrap(), ["b", "c"]);
+        assert_eq!(named(&["c", "control-plane"]).unwrap(), ["a", "c"]);
+        assert_eq!(named(&["a", "workers"]), Err(Unmatched("workers".into())));
+    }
+}
