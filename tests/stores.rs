@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux};
-use assay_shared::oci::Digest;
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::NodeReport;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::published::{GOOD, Published, reference, sleeper};
@@ -13,6 +15,9 @@ const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 on_each_release! {
     a_daemon_and_its_root_give_the_same_report,
+    a_container_counts_for_what_it_runs,
+    a_store_that_contradicts_itself_is_found,
+    a_container_without_its_snapshot_is_found,
 }
 
 /// The report of the daemon, of its root while it runs, and of the root alone: byte for byte the same, but for who was asked.
@@ -73,4 +78,126 @@ fn a_daemon_and_its_root_give_the_same_report(release: Release) {
     let _ = published.verify(&containerd.store(), &[]).expect_code(3);
     let stopped = published.verify(&containerd.root_store(), &[]).expect_code(1);
     assert_eq!(stopped.text(), expected);
+}
+
+/// A name that was given to another image: the container counts for the image that it runs.
+fn a_container_counts_for_what_it_runs(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [old, new] = two_sleepers(&mut published);
+    published.write();
+    let (old_name, new_name) = (reference("team/old"), reference("team/new"));
+    containerd.import(KUBERNETES, &published.images);
+    let _ = containerd.ctr(["images", "tag", &old_name, "app.example.test/app:latest"]).expect_code(0);
+    let id = containerd.run("app.example.test/app:latest", "app");
+    let tag = ["images", "tag", "--force", &new_name, "app.example.test/app:latest"];
+    let _ = containerd.ctr(tag).expect_code(0);
+
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(0).report();
+        let users = |digest: &Digest| {
+            let image = report.images.iter().find(|image| image.digest == *digest).unwrap();
+            image.in_use.iter().map(|user| user.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((users(&old.digest), users(&new.digest)), (vec![id.clone()], vec![]));
+        assert_eq!(report.coverage.cross_check.findings, []);
+    }
+    // its image gone altogether: what the name says now is not what runs
+    let _ = containerd.ctr(["images", "remove", "--sync", &old_name]).expect_code(0);
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(1).report();
+        assert_eq!(found(&report), [("container-snapshot-differs", id.as_str())]);
+        assert_eq!(unlisted(&report), [("container", id.as_str())]);
+        assert!(report.images.iter().all(|image| image.in_use.is_empty()));
+    }
+}
+
+fn a_store_that_contradicts_itself_is_found(release: Release) {
+    let mut containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [first, second] = two_sleepers(&mut published);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    let sound = [
+        "containers-images",
+        "containers-snapshots",
+        "content-files-records",
+        "content-records-files",
+        "manifests-images",
+    ];
+    let report = published.verify(&containerd.store(), &[]).expect_code(0).report();
+    assert_eq!(
+        (report.coverage.cross_check.checked, report.coverage.cross_check.findings),
+        (sound.map(str::to_owned).to_vec(), vec![])
+    );
+    let counted = &report.coverage.enumerated[0];
+    assert_eq!((counted.records, counted.containers, counted.snapshots), (Some(2), Some(0), Some(0)));
+    let files = fs::read_dir(containerd.blob(&first.digest).parent().unwrap()).unwrap().count();
+    assert_eq!(counted.content, u64::try_from(files).ok());
+
+    // a record whose file is gone: of a layer, which nothing else misses
+    let layer = published.images.layers(&first).remove(1).digest;
+    fs::remove_file(containerd.blob(&layer)).unwrap();
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(3).report();
+        assert_eq!(found(&report), [("content-file-missing", layer.as_str())]);
+        assert_eq!(report.images.iter().map(|image| image.content.absent).sum::<u64>(), 1);
+    }
+    // a manifest whose image record is gone
+    let manifest = second.digest.as_str();
+    let root = "containerd.io/gc.root=2026-11-25T00:00:00Z";
+    let _ = containerd.ctr(["content", "label", manifest, root]).expect_code(0);
+    let _ = containerd.ctr(["images", "remove", "--sync", &reference("team/new")]).expect_code(0);
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &["--namespace", KUBERNETES]).expect_code(3).report();
+        assert_eq!(unlisted(&report), [("manifest", manifest)]);
+        // of one namespace alone it cannot be told which files have no record
+        assert_eq!(found(&report), [("content-file-missing", layer.as_str())]);
+        assert!(!report.coverage.cross_check.checked.contains(&"content-files-records".to_owned()));
+    }
+    // a file that no record lists, which a daemon removes when it next cleans up
+    containerd.stop();
+    let stray = Digest::sha256(b"stray");
+    fs::write(containerd.blob(&stray), b"stray").unwrap();
+    let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
+    assert_eq!(
+        found(&report),
+        [("content-file-missing", layer.as_str()), ("content-record-missing", stray.as_str())]
+    );
+}
+
+fn a_container_without_its_snapshot_is_found(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [..] = two_sleepers(&mut published);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    let _ = containerd.ctr(["containers", "create", &reference("team/old"), "one"]).expect_code(0);
+    let _ = published.verify(&containerd.store(), &[]).expect_code(0);
+    let _ = containerd.ctr(["snapshots", "remove", "one"]).expect_code(0);
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(3).report();
+        assert_eq!(found(&report), [("container-snapshot-missing", "one")]);
+    }
+}
+
+/// Two images that run, and are not the same.
+fn two_sleepers(published: &mut Published) -> [Descriptor; 2] {
+    ["old", "new"].map(|name| {
+        let mut image = sleeper();
+        let file = LayerFile { path: "name", mode: 0o644, content: name.as_bytes() };
+        image.layers.push(archive::layer(&[file]));
+        let target = image.add_to(&mut published.images);
+        published.publish(&format!("team/{name}"), &target, &[GOOD]);
+        target
+    })
+}
+
+fn found(report: &NodeReport) -> Vec<(&str, &str)> {
+    let findings = report.coverage.cross_check.findings.iter();
+    findings.map(|finding| (finding.code.as_str(), finding.id.as_str())).collect()
+}
+
+fn unlisted(report: &NodeReport) -> Vec<(&str, &str)> {
+    report.coverage.unlisted.iter().map(|one| (one.kind.as_str(), one.id.as_str())).collect()
 }

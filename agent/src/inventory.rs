@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_shared::oci::{Descriptor, Digest, Reference};
 use assay_shared::report::{ContainerUse, Unlisted};
 
+use crate::running::Runs;
 use crate::store::{Container, Listing, Record};
 
 /// The images of a store.
@@ -53,17 +54,24 @@ impl Image {
 type Key = (String, Digest, String, u64);
 
 impl Inventory {
-    /// Groups the records of `listing`, but for those of which `is_referrer` says that they are signatures.
-    pub(crate) fn new(listing: &Listing, is_referrer: impl Fn(&Record) -> bool) -> Self {
-        let used: BTreeSet<(&str, &str)> = listing
-            .containers
-            .iter()
-            .filter_map(|one| Some((one.namespace.as_str(), one.image.as_deref()?)))
+    /// Groups the records of `listing`, but for those of which `is_referrer` says that they are signatures. `runs` is what
+    /// each of its containers runs.
+    pub(crate) fn new(listing: &Listing, runs: &[Runs], is_referrer: impl Fn(&Record) -> bool) -> Self {
+        let containers = || listing.containers.iter().zip(runs);
+        let used: BTreeSet<(&str, &str)> = containers()
+            .filter_map(|(one, runs)| {
+                let what = match runs {
+                    Runs::Other(digest) => digest.as_str(),
+                    Runs::Named | Runs::Nothing => one.image.as_deref()?,
+                };
+                Some((one.namespace.as_str(), what))
+            })
             .collect();
         let mut images: BTreeMap<Key, Image> = BTreeMap::new();
         for record in &listing.records {
             // what a container runs is an image, whatever else it claims to be
-            let runs = used.contains(&(&record.namespace, &record.name));
+            let runs = used.contains(&(&record.namespace, &record.name))
+                || used.contains(&(&record.namespace, record.target.digest.as_str()));
             if runs || !is_referrer(record) {
                 let image = images.entry(key(record)).or_insert_with(|| Image {
                     namespace: record.namespace.clone(),
@@ -76,8 +84,13 @@ impl Inventory {
             }
         }
         let mut unlisted = Vec::new();
-        for container in &listing.containers {
-            match image_of(container, listing, &images) {
+        for (container, runs) in containers() {
+            let image = match runs {
+                Runs::Named => image_of(container, listing, &images),
+                Runs::Other(digest) => of_digest(&container.namespace, digest, &images),
+                Runs::Nothing => None,
+            };
+            match image {
                 Some(key) => {
                     if let Some(image) = images.get_mut(&key) {
                         image.in_use.push(container.usage.clone());
@@ -90,7 +103,7 @@ impl Inventory {
                         id: container.usage.id.clone(),
                         name: container.image.clone(),
                     });
-                    if let Some(image) = unrecorded(container) {
+                    if let Some(image) = unrecorded(container).filter(|_| *runs == Runs::Named) {
                         let key = (
                             image.namespace.clone(),
                             image.target.digest.clone(),
@@ -140,10 +153,11 @@ fn image_of(container: &Container, listing: &Listing, images: &BTreeMap<Key, Ima
         return Some(key(record));
     }
     let digest = name.parse::<Reference>().ok()?.digest?;
-    images
-        .keys()
-        .find(|(namespace, target, ..)| *namespace == container.namespace && *target == digest)
-        .cloned()
+    of_digest(&container.namespace, &digest, images)
+}
+
+fn of_digest(namespace: &str, digest: &Digest, images: &BTreeMap<Key, Image>) -> Option<Key> {
+    images.keys().find(|(other, target, ..)| other == namespace && target == digest).cloned()
 }
 
 /// An image of which nothing is left but the digest in a container's image name.
@@ -193,6 +207,11 @@ mod tests {
         Container { namespace: NAMESPACE.into(), image: image.map(str::to_owned), snapshot: None, usage }
     }
 
+    /// What names alone say.
+    fn inventory(listing: &Listing) -> Inventory {
+        Inventory::new(listing, &vec![Runs::Named; listing.containers.len()], |_| false)
+    }
+
     fn names(inventory: &Inventory) -> Vec<Vec<&str>> {
         inventory.images.iter().map(|image| image.references.iter().map(String::as_str).collect()).collect()
     }
@@ -207,7 +226,7 @@ mod tests {
             record("sha256:config", "app"),
             other,
         ];
-        let inventory = Inventory::new(&Listing { records, ..Listing::default() }, |_| false);
+        let inventory = inventory(&Listing { records, ..Listing::default() });
         assert_eq!(
             names(&inventory),
             [vec!["r.example/app:v1", "r.example/app@sha256:…", "sha256:config"], vec!["r.example/app:v1"]]
@@ -219,7 +238,7 @@ mod tests {
         let mut other = record("r.example/app:v2", "app");
         other.target.size = 2;
         let records = vec![record("r.example/app:v1", "app"), other];
-        let inventory = Inventory::new(&Listing { records, ..Listing::default() }, |_| false);
+        let inventory = inventory(&Listing { records, ..Listing::default() });
         assert_eq!(inventory.images.len(), 2);
     }
 
@@ -239,7 +258,8 @@ mod tests {
             ],
             ..Listing::default()
         };
-        let inventory = Inventory::new(&listing, |record| record.name == "r.example/signature");
+        let runs = vec![Runs::Named; listing.containers.len()];
+        let inventory = Inventory::new(&listing, &runs, |record| record.name == "r.example/signature");
         let used: BTreeMap<&str, (bool, usize)> = inventory
             .images
             .iter()
@@ -258,17 +278,46 @@ mod tests {
     }
 
     #[test]
+    fn a_container_counts_for_what_it_runs_and_not_for_what_it_names() {
+        let old = Digest::sha256(b"old");
+        let listing = Listing {
+            records: vec![record("r.example/app:v1", "new"), record("sha256:old", "old")],
+            containers: vec![
+                container("after", Some("r.example/app:v1")),
+                container("before", Some("r.example/app:v1")),
+                container("changed", Some(&format!("r.example/app:v1@{old}"))),
+            ],
+            ..Listing::default()
+        };
+        let runs = [Runs::Named, Runs::Other(old), Runs::Nothing];
+        let inventory = Inventory::new(&listing, &runs, |_| true);
+        let users: BTreeMap<&str, Vec<&str>> = inventory
+            .images
+            .iter()
+            .map(|image| {
+                let users = image.in_use.iter().map(|user| user.id.as_str());
+                (image.references[0].as_str(), users.collect())
+            })
+            .collect();
+        assert_eq!(
+            users,
+            BTreeMap::from([("r.example/app:v1", vec!["after"]), ("sha256:old", vec!["before"])])
+        );
+        assert_eq!(inventory.unlisted.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["changed"]);
+    }
+
+    #[test]
     fn selection_by_reference_digest_and_both() {
         let digest = Digest::sha256(b"app");
         let records = vec![record("r.example/app:v1", "app"), record("r.example/other:v1", "other")];
         let listing = Listing { records, ..Listing::default() };
         for wanted in ["r.example/app:v1", digest.as_str(), &format!("r.example/app@{digest}")] {
-            let mut inventory = Inventory::new(&listing, |_| false);
+            let mut inventory = inventory(&listing);
             assert_eq!(inventory.select(&[wanted.to_owned()]), Ok(()));
             assert_eq!((inventory.images.len(), inventory.total), (1, 2), "{wanted}");
         }
         for wanted in ["r.example/app:v2", "app", &format!("r.example/other@{digest}")] {
-            let mut inventory = Inventory::new(&listing, |_| false);
+            let mut inventory = inventory(&listing);
             let unknown = inventory.select(&["r.example/app:v1".to_owned(), wanted.to_owned()]);
             assert_eq!(unknown, Err(UnknownImage { name: wanted.to_owned(), images: 2 }));
         }

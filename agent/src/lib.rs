@@ -9,6 +9,7 @@ mod changes;
 mod cli;
 mod config;
 mod content;
+mod coverage;
 mod error;
 mod inspect;
 mod inventory;
@@ -16,6 +17,7 @@ mod listing;
 mod parallel;
 mod procedure;
 mod report;
+mod running;
 mod signatures;
 mod store;
 mod table;
@@ -39,6 +41,7 @@ use config::{Plan, VerifyPlan};
 use error::Error;
 use inventory::{Image, Inventory};
 use report::Sink;
+use running::Running;
 use signatures::{Signatures, Source};
 use store::layout::Reading;
 use store::{Listing, Store};
@@ -91,7 +94,13 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
             .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() }),
     );
     let signatures = Signatures::collect(&sources);
-    let mut inventory = Inventory::new(store.listing(), |record| signatures.is_referrer(record));
+    let running = if plan.content == ContentMode::None {
+        Running::by_name(store.listing())
+    } else {
+        Running::of(&*store)
+    };
+    let mut inventory =
+        Inventory::new(store.listing(), &running.runs, |record| signatures.is_referrer(record));
     inventory.select(&plan.images)?;
 
     let verifier =
@@ -109,7 +118,7 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
 
     let listing = store.listing();
-    let mut coverage = report::coverage(listing, &inventory, &signatures, reached.as_ref());
+    let mut coverage = coverage::of(&*store, &inventory, running, &signatures, reached.as_ref());
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
     coverage.unreadable.sort();
     let bundles = bundle_inputs(&bundles, &signatures)?;
@@ -240,6 +249,9 @@ fn say_outcome(report: &NodeReport) {
     }
     for unreadable in &report.coverage.unreadable {
         say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
+    }
+    for finding in &report.coverage.cross_check.findings {
+        say(&format!("{}: {} {}: {}", finding.code, finding.namespace, finding.id, finding.message));
     }
     if report.images.is_empty() {
         say("assay-agent: there is no image in the store; nothing was verified");

@@ -7,9 +7,11 @@ use assay_shared::report::{
 use crate::cli::TextOrJson;
 use crate::config::InventoryPlan;
 use crate::content;
+use crate::coverage;
 use crate::error::Error;
 use crate::inventory::{Image, Inventory};
-use crate::report::{self, Sink};
+use crate::report::Sink;
+use crate::running::Running;
 use crate::signatures::{Signatures, Source};
 use crate::store;
 use crate::store::layout::Reading;
@@ -20,12 +22,13 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
     let store = store::open(&plan.store, Reading::Manifests).map_err(Error::Store)?;
     let signatures = Signatures::collect(&[Source { store: &*store, name: "store".to_owned() }]);
-    let inventory = Inventory::new(store.listing(), |record| signatures.is_referrer(record));
+    let running = Running::of(&*store);
+    let inventory = Inventory::new(store.listing(), &running.runs, |record| signatures.is_referrer(record));
     let images: Vec<&Image> = inventory.images.iter().collect();
     let node = plan.store.place.is_this_machine().then_some(&plan.node);
     let checked = content::check_all(&*store, &images, ContentMode::Metadata, node, plan.jobs);
     let reached = checked.iter().flat_map(|one| one.manifests.iter().cloned()).collect();
-    let coverage = report::coverage(store.listing(), &inventory, &signatures, Some(&reached));
+    let coverage = coverage::of(&*store, &inventory, running, &signatures, Some(&reached));
     let images = inventory.images.iter().zip(checked).map(|(image, checked)| InventoryImage {
         namespace: image.namespace.clone(),
         references: image.references.clone(),

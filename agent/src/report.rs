@@ -1,21 +1,17 @@
 //! Results into a report: verdict and content of each image joined, everything sorted, written in one piece.
 
-use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::oci::Digest;
 use assay_shared::report::{
     BundleInput, Content, Coverage, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport,
-    Reason, Run, Status, Summary, TrustPolicyInput, Unlisted, Unreadable,
+    Reason, Run, Status, Summary, TrustPolicyInput,
 };
 
 use crate::config::{Output, VerifyPlan};
 use crate::content::Checked;
-use crate::inventory::{Image, Inventory};
-use crate::signatures::Signatures;
-use crate::store::Listing;
+use crate::inventory::Image;
 use crate::trust::Trust;
 use crate::verify::Judgement;
 
@@ -103,43 +99,6 @@ pub(crate) fn node_report(
         coverage,
         summary: Summary::of(images.iter().map(|image| image.status)),
         images,
-    }
-}
-
-/// What was looked at. `reached` are the manifests that belong to images; none where content was not looked at, and then
-/// nothing is known of manifests that belong to none.
-pub(crate) fn coverage(
-    listing: &Listing,
-    inventory: &Inventory,
-    signatures: &Signatures,
-    reached: Option<&HashSet<Digest>>,
-) -> Coverage {
-    let mut unlisted: BTreeSet<Unlisted> = inventory.unlisted.iter().cloned().collect();
-    if let Some(reached) = reached {
-        let belongs = |digest: &Digest| {
-            reached.contains(digest) || inventory.images.iter().any(|image| image.target.digest == *digest)
-        };
-        let loose = signatures.found.iter().filter(|found| {
-            let of_an_image = found.subject.as_ref().is_some_and(belongs);
-            !belongs(&found.digest) && !of_an_image && !signatures.lists_referrers(&found.digest)
-        });
-        unlisted.extend(loose.map(|found| Unlisted {
-            namespace: found.namespace.clone(),
-            kind: "manifest".to_owned(),
-            id: found.digest.to_string(),
-            name: Some(found.what.clone()),
-        }));
-    }
-    let mut unreadable: Vec<Unreadable> =
-        listing.unreadable.iter().chain(&signatures.unreadable).cloned().collect();
-    unreadable.sort();
-    unreadable.dedup();
-    Coverage {
-        namespaces: listing.namespaces.clone(),
-        images: inventory.total,
-        containers: inventory.containers,
-        unlisted: unlisted.into_iter().collect(),
-        unreadable,
     }
 }
 
@@ -240,7 +199,7 @@ pub(crate) struct OutputError {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::Descriptor;
+    use assay_shared::oci::{Descriptor, Digest};
     use assay_shared::report::{Mismatch, Via};
 
     use super::*;

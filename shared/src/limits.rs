@@ -108,6 +108,9 @@ pub const GRAPH_MANIFESTS: usize = 400_000;
 /// are under 16 KiB; larger ones are looked into where the store marks them as referring to other content.
 pub const SCANNED_BLOB_BYTES: u64 = 64 << 10;
 
+/// Snapshots below a container's that are followed to the layers it was made of; overlayfs stacks 128 at most.
+pub const SNAPSHOT_DEPTH: usize = 256;
+
 /// Bytes of one message from containerd, which itself sends at most 16 MiB by default: some 40,000 image records.
 pub const GRPC_MESSAGE_BYTES: usize = 64 << 20;
 

@@ -1,21 +1,33 @@
 //! What containerd's metadata holds, by namespace: image records, containers and content, as a daemon tells them or as its
 //! file has them. Both come through here in the words of containerd's API, so that both give the same report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ContainerUse, Unreadable};
+use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
 
-use super::{BlobError, Container, Listing, Manifests, Record, Snapshot, StoredBlob};
+use super::{BlobError, Container, ContentFiles, Listing, Manifests, Record, Snapshot, StoredBlob};
 
 /// The metadata of a containerd, listed once.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     /// The namespaces to list; empty: all.
     wanted: Vec<String>,
+    /// Whether every namespace is listed.
+    all: bool,
     pub(super) listing: Listing,
     /// Blobs by namespace; a namespace whose content could not be listed is absent.
     content: BTreeMap<String, BTreeMap<Digest, Stored>>,
+    /// What was listed to its end.
+    complete: BTreeSet<(String, Kind)>,
+}
+
+/// What a namespace has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Records,
+    Containers,
+    Snapshots,
 }
 
 #[derive(Debug)]
@@ -43,6 +55,15 @@ pub(super) struct ContainerRecord {
     pub(super) labels: HashMap<String, String>,
 }
 
+/// A snapshot's record.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotRecord {
+    pub(super) snapshotter: String,
+    pub(super) key: String,
+    /// Empty where it has none.
+    pub(super) parent: String,
+}
+
 /// A blob's record.
 #[derive(Debug, Default)]
 pub(super) struct ContentRecord {
@@ -55,7 +76,7 @@ pub(super) struct ContentRecord {
 impl Catalogue {
     /// A catalogue of the `wanted` namespaces, all that there are where none is given.
     pub(super) fn new(wanted: &[String]) -> Self {
-        Self { wanted: wanted.to_vec(), ..Self::default() }
+        Self { wanted: wanted.to_vec(), all: wanted.is_empty(), ..Self::default() }
     }
 
     /// Takes in a namespace that is there; false where it is not wanted.
@@ -117,10 +138,51 @@ impl Catalogue {
         self.content.insert(namespace.to_owned(), records.into_iter().filter_map(stored).collect());
     }
 
+    pub(super) fn snapshot(&mut self, namespace: &str, record: SnapshotRecord) {
+        let SnapshotRecord { snapshotter, key, parent } = record;
+        let parent = Some(parent).filter(|parent| !parent.is_empty());
+        self.listing.snapshots.insert((namespace.to_owned(), Snapshot { snapshotter, key }), parent);
+    }
+
+    /// The snapshotters that containers of `namespace` use.
+    pub(super) fn snapshotters(&self, namespace: &str) -> BTreeSet<String> {
+        let own = self.listing.containers.iter().filter(|container| container.namespace == namespace);
+        own.filter_map(|container| Some(container.snapshot.as_ref()?.snapshotter.clone())).collect()
+    }
+
+    /// Notes that a kind of thing of `namespace` was listed to its end, which is what makes its count one.
+    pub(super) fn enumerated(&mut self, namespace: &str, kind: Kind) {
+        self.complete.insert((namespace.to_owned(), kind));
+    }
+
     /// Notes what could not be listed.
     pub(super) fn unreadable(&mut self, namespace: &str, what: &str, why: &str) {
         let what = format!("{namespace}: {what}");
         self.listing.unreadable.push(Unreadable { what, why: why.to_owned() });
+    }
+
+    /// Notes the namespaces that came or went since they were asked for, which was `before`: what was listed of them is not
+    /// what is there.
+    pub(super) fn confirm<E: std::fmt::Display>(&mut self, before: &[String], after: Result<Vec<String>, E>) {
+        let after = match after {
+            Ok(after) => after,
+            Err(error) => return self.unreadable("", "namespaces", &error.to_string()),
+        };
+        let is_listed = |namespace: &&String| self.all || self.listing.namespaces.contains(namespace);
+        let gone = before.iter().filter(|one| !after.contains(one)).map(|one| (one, "was removed"));
+        let new = after.iter().filter(|one| !before.contains(one)).map(|one| (one, "appeared"));
+        let changed: Vec<(String, &str)> = gone
+            .chain(new)
+            .filter(|(one, _)| is_listed(one))
+            .map(|(one, what)| (one.clone(), what))
+            .collect();
+        for (namespace, what) in changed {
+            self.unreadable(
+                &namespace,
+                "namespace",
+                &format!("it {what} while the store was read; run again"),
+            );
+        }
     }
 
     /// Sorts everything, and notes the wanted namespaces that are not there.
@@ -134,10 +196,70 @@ impl Catalogue {
                 self.unreadable(&namespace, "namespace", "there is no such namespace");
             }
         }
+        let used: BTreeMap<String, BTreeSet<String>> = self
+            .listing
+            .namespaces
+            .iter()
+            .map(|namespace| (namespace.clone(), self.snapshotters(namespace)))
+            .collect();
+        self.listing.snapshots.retain(|(namespace, one), _| {
+            used.get(namespace).is_some_and(|used| used.contains(&one.snapshotter))
+        });
+        self.listing.enumerated =
+            self.listing.namespaces.iter().map(|namespace| self.count(namespace)).collect();
         let Listing { records, containers, .. } = &mut self.listing;
         records.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
         containers.sort_by(|one, other| (&one.namespace, &one.usage).cmp(&(&other.namespace, &other.usage)));
         self
+    }
+
+    /// How much there is of each kind that was listed to its end.
+    fn count(&self, namespace: &str) -> Enumerated {
+        let Listing { records, containers, snapshots, .. } = &self.listing;
+        let is_own = |other: &String| other == namespace;
+        let known = |kind, count: usize| {
+            let complete = self.complete.contains(&(namespace.to_owned(), kind));
+            complete.then(|| u64::try_from(count).unwrap_or(u64::MAX))
+        };
+        let content = self.content.get(namespace).map(BTreeMap::len);
+        Enumerated {
+            namespace: namespace.to_owned(),
+            records: known(Kind::Records, records.iter().filter(|one| is_own(&one.namespace)).count()),
+            containers: known(
+                Kind::Containers,
+                containers.iter().filter(|one| is_own(&one.namespace)).count(),
+            ),
+            snapshots: known(Kind::Snapshots, snapshots.keys().filter(|(other, _)| is_own(other)).count()),
+            content: content.and_then(|count| u64::try_from(count).ok()),
+        }
+    }
+
+    /// The records of content beside the files that there are.
+    pub(super) fn content_files(&self, files: &BTreeSet<Digest>) -> ContentFiles {
+        let mut recorded = BTreeSet::new();
+        let mut lost = Vec::new();
+        for (namespace, blobs) in &self.content {
+            recorded.extend(blobs.keys());
+            let gone = blobs.keys().filter(|digest| !files.contains(*digest));
+            lost.extend(gone.map(|digest| (namespace.clone(), digest.clone())));
+        }
+        let complete = self.all && self.listing.namespaces.iter().all(|one| self.content.contains_key(one));
+        let stray = || files.iter().filter(|digest| !recorded.contains(digest)).cloned().collect();
+        ContentFiles { lost, stray: complete.then(stray) }
+    }
+
+    /// What of `files` still holds now that the content was listed again: a live store changes while it is read.
+    pub(super) fn still(&self, mut files: ContentFiles, is_gone: impl Fn(&Digest) -> bool) -> ContentFiles {
+        let content = &self.content;
+        files.lost.retain(|(namespace, digest)| {
+            content.get(namespace).is_some_and(|blobs| blobs.contains_key(digest)) && is_gone(digest)
+        });
+        if let Some(stray) = &mut files.stray {
+            stray.retain(|digest| {
+                !is_gone(digest) && !content.values().any(|blobs| blobs.contains_key(digest))
+            });
+        }
+        files
     }
 
     /// The size of a blob that `namespace` has.

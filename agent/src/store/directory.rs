@@ -1,6 +1,6 @@
 //! A layout in a directory. Links are followed as long as they stay inside: Kubernetes mounts ConfigMaps that way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,27 @@ impl Directory {
             }
         }
         self.open(&Path::new("blobs").join(digest.algorithm().name()).join(digest.hex()))
+    }
+
+    /// Whether there is no file of a blob.
+    pub(super) fn lacks(&self, digest: &Digest) -> bool {
+        self.blob(digest).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Every blob that there is a file of. Files of other names are none.
+    ///
+    /// # Errors
+    /// Where a folder of blobs cannot be listed.
+    pub(super) fn digests(&self) -> io::Result<BTreeSet<Digest>> {
+        let mut digests = BTreeSet::new();
+        for (algorithm, folder) in &self.blobs {
+            for entry in folder.read_dir()? {
+                let name = entry?.file_name();
+                let digest = name.to_str().and_then(|hex| format!("{}:{hex}", algorithm.name()).parse().ok());
+                digests.extend(digest);
+            }
+        }
+        Ok(digests)
     }
 }
 

@@ -12,8 +12,10 @@ mod file;
 pub(crate) mod layout;
 pub(crate) mod root;
 
+use std::collections::BTreeMap;
+
 use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ContainerUse, Unreadable};
+use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
 
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 
@@ -40,6 +42,12 @@ pub(crate) trait Store: Sync {
         !matches!(self.open(namespace, digest), Err(BlobError::Absent))
     }
 
+    /// The store's records of content beside the files that they are about; none where the store has no such records, or its
+    /// files cannot be listed.
+    fn content_files(&self) -> Option<ContentFiles> {
+        None
+    }
+
     /// Where manifests that no image names, such as signatures, are to be looked for.
     fn manifests(&self) -> Manifests<'_>;
 }
@@ -50,6 +58,21 @@ pub(crate) enum Manifests<'s> {
     Roots(&'s [Descriptor]),
     /// Somewhere among these blobs: media types are not recorded, only the content tells.
     Blobs(Vec<StoredBlob<'s>>),
+}
+
+/// Where the records of a content store and its files contradict each other.
+#[derive(Debug, Default)]
+pub(crate) struct ContentFiles {
+    /// Blobs by namespace of which there is a record and no file.
+    pub(crate) lost: Vec<(String, Digest)>,
+    /// Blobs of which there is a file and no record in any namespace; none where not every namespace was listed.
+    pub(crate) stray: Option<Vec<Digest>>,
+}
+
+impl ContentFiles {
+    fn is_sound(&self) -> bool {
+        self.lost.is_empty() && self.stray.as_ref().is_none_or(Vec::is_empty)
+    }
 }
 
 /// A blob as the content store lists it.
@@ -69,6 +92,10 @@ pub(crate) struct Listing {
     pub(crate) namespaces: Vec<String>,
     pub(crate) records: Vec<Record>,
     pub(crate) containers: Vec<Container>,
+    /// Every snapshot of the snapshotters that the containers of a namespace use, each with its parent's key.
+    pub(crate) snapshots: BTreeMap<(String, Snapshot), Option<String>>,
+    /// What was enumerated of each namespace, sorted.
+    pub(crate) enumerated: Vec<Enumerated>,
     /// containerd's version.
     pub(crate) containerd: Option<String>,
     /// What could not be listed.

@@ -1,7 +1,7 @@
 //! What is to say of a node beside its images: whether it was verified, whether anything was left on it, and what its
 //! agent could not account for. Every report shows these, so they are found in one place.
 
-use assay_shared::report::{CleanUpResult, Coverage, ExitCode, NodeRow, Outcome};
+use assay_shared::report::{CleanUpResult, Contradiction, Coverage, Effect, ExitCode, NodeRow, Outcome};
 
 use super::clean;
 use super::words::{self, Words};
@@ -135,7 +135,18 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
     let unreadable =
         coverage.unreadable.iter().map(|part| clean::message(&format!("{}: {}", part.what, part.why)));
     add(ExitCode::Incomplete, "unreadable-store", words::COVERAGE, unreadable.collect());
+    for (effect, severity) in
+        [(Effect::Failed, ExitCode::Failed), (Effect::Inconclusive, ExitCode::Incomplete)]
+    {
+        let contradictions = coverage.cross_check.findings.iter().filter(|one| one.effect == effect);
+        add(severity, "store-contradiction", words::CONTRADICTION, contradictions.map(particular).collect());
+    }
     findings
+}
+
+fn particular(contradiction: &Contradiction) -> String {
+    let Contradiction { code, namespace, id, message, .. } = contradiction;
+    clean::message(&format!("{code}: {id} in namespace {namespace}: {message}"))
 }
 
 #[cfg(test)]
@@ -168,7 +179,14 @@ mod tests {
                 seen.extend(found.iter().map(|finding| finding.code));
             }
         }
-        for code in ["no-images", "in-use-unlisted", "unreadable-store", "clean-up-failed", "bad-report"] {
+        for code in [
+            "no-images",
+            "in-use-unlisted",
+            "unreadable-store",
+            "store-contradiction",
+            "clean-up-failed",
+            "bad-report",
+        ] {
             assert!(seen.contains(code), "{code}");
         }
         for code in seen {

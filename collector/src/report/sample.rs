@@ -230,6 +230,13 @@ pub(crate) fn hostile() -> SiteReport {
                 name: owned(),
             }];
             report.coverage.unreadable = vec![Unreadable { what: text.to_owned(), why: text.to_owned() }];
+            report.coverage.cross_check.findings = vec![Contradiction {
+                code: text.to_owned(),
+                effect: Effect::Inconclusive,
+                namespace: text.to_owned(),
+                id: text.to_owned(),
+                message: text.to_owned(),
+            }];
         }
         nodes.push(row);
         let mut unreached = node(&format!("{text}-unreached"), text, &[], Vec::new());
@@ -558,8 +565,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
             namespaces: vec!["k8s.io".into()],
             images: images.len() as u64,
             containers: images.iter().map(|image| image.in_use.len() as u64).sum(),
-            unlisted: Vec::new(),
-            unreadable: Vec::new(),
+            ..Coverage::default()
         },
         images,
         summary,

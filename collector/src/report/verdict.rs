@@ -1,6 +1,6 @@
 //! The site's verdict in words.
 
-use assay_shared::report::{CleanUpResult, ExitCode, NodeReport, Summary, WaiverState};
+use assay_shared::report::{CleanUpResult, Effect, ExitCode, NodeReport, Summary, WaiverState};
 
 use super::site::Site;
 use super::text::{count, number};
@@ -35,7 +35,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     if failed > 0 {
         sentences.push(format!("{} failed, {}.", of_all(failed), on_of(affected)));
     }
-    let unlisted = on(|own| own.coverage.verdict() == ExitCode::Failed);
+    let unlisted = on(|own| own.coverage.unlisted_containers().next().is_some());
     if unlisted > 0 {
         sentences.push(format!(
             "Containers run images that the store does not list, on {}.",
@@ -59,6 +59,11 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     let unread = on(|own| !own.coverage.unreadable.is_empty());
     if unread > 0 {
         sentences.push(format!("Not everything could be read on {}.", count(unread, "node")));
+    }
+    let torn =
+        on(|own| own.coverage.cross_check.findings.iter().any(|finding| finding.effect != Effect::None));
+    if torn > 0 {
+        sentences.push(format!("The store contradicts itself on {}.", count(torn, "node")));
     }
     let left = left_behind(report);
     if left > 0 {

@@ -79,6 +79,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, Words)> {
     let findings = [
         ("no-images", EMPTY),
         ("unreadable-store", COVERAGE),
+        ("store-contradiction", CONTRADICTION),
         ("clean-up-failed", NOT_CLEANED),
         ("clean-up-unknown", CLEANING_UNKNOWN),
     ];
@@ -204,6 +205,14 @@ pub const COVERAGE: Words = Words {
     what: "The agent could not read a part of the store.",
     why: "What is not read is not verified.",
     todo: "See the finding; repair the store or the agent's access to it, then run again.",
+};
+
+/// A node whose store contradicts itself.
+pub const CONTRADICTION: Words = Words {
+    title: "The store contradicts itself",
+    what: "Containers, snapshots, image records and content of the store do not fit together.",
+    why: "Where two parts of a store cannot both be right, what was judged may not be what runs.",
+    todo: "See the finding; its code is explained by \"assay explain\".",
 };
 
 /// A node that still has what the visit put on it.

@@ -11,7 +11,7 @@ use containerd_client::Client as Services;
 use containerd_client::services::v1::{
     Container, Image, Info, ListContainersRequest, ListContentRequest, ListImagesRequest,
     ListNamespacesRequest, PluginsRequest, ReadContentRequest, ReadContentResponse,
-    content_client::ContentClient,
+    content_client::ContentClient, snapshots, snapshots::ListSnapshotsRequest,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -124,6 +124,23 @@ impl Client {
             self.call(service.list_stream(within(namespace, ListContainersRequest::default())?))?;
         while let Some(message) = self.next(&mut stream)? {
             message.container.into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// Gives every snapshot that `snapshotter` has for the namespace to `take`.
+    pub(super) fn snapshots(
+        &self,
+        namespace: &str,
+        snapshotter: &str,
+        mut take: impl FnMut(snapshots::Info),
+    ) -> Result<(), Failure> {
+        let mut service = self.services.snapshots().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        let request =
+            ListSnapshotsRequest { snapshotter: snapshotter.to_owned(), ..ListSnapshotsRequest::default() };
+        let mut stream = self.call(service.list(within(namespace, request)?))?;
+        while let Some(message) = self.next(&mut stream)? {
+            message.info.into_iter().for_each(&mut take);
         }
         Ok(())
     }

@@ -10,13 +10,16 @@ use std::fs::File;
 use std::io;
 
 use assay_shared::oci::Digest;
+use containerd_client::services::v1::snapshots::Info as SnapshotInfo;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
 
 pub(crate) use client::ContainerdError;
 
-use super::catalogue::{Catalogue, ContainerRecord, ContentRecord, ImageRecord, is_reference};
+use super::catalogue::{
+    Catalogue, ContainerRecord, ContentRecord, ImageRecord, Kind, SnapshotRecord, is_reference,
+};
 use super::directory::Directory;
-use super::{Blob, BlobContent, BlobError, Listing, Manifests, Store};
+use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
 use client::{Client, Failure};
 
 /// A containerd daemon, listed once.
@@ -37,11 +40,13 @@ impl Containerd {
         let version = client.version()?;
         let mut catalogue = Catalogue::new(namespaces);
         catalogue.listing.containerd = Some(version);
-        for namespace in client.namespaces()? {
-            if catalogue.namespace(&namespace) {
-                list(&client, &mut catalogue, &namespace);
+        let there = client.namespaces()?;
+        for namespace in &there {
+            if catalogue.namespace(namespace) {
+                list(&client, &mut catalogue, namespace);
             }
         }
+        catalogue.confirm(&there, client.namespaces());
         let content = client.content_root().and_then(|root| Directory::new(&root).ok());
         Ok(Self { content, catalogue: catalogue.finish(), client })
     }
@@ -63,12 +68,32 @@ impl Containerd {
 /// Lists one namespace; what fails is noted, and the rest goes on.
 fn list(client: &Client, catalogue: &mut Catalogue, namespace: &str) {
     match client.images(namespace) {
-        Ok(images) => images.into_iter().for_each(|image| catalogue.image(namespace, image.into())),
+        Ok(images) => {
+            images.into_iter().for_each(|image| catalogue.image(namespace, image.into()));
+            catalogue.enumerated(namespace, Kind::Records);
+        }
         Err(failure) => catalogue.unreadable(namespace, "images", &failure.to_string()),
     }
-    let listed = client.containers(namespace, |one| catalogue.container(namespace, one.into()));
-    if let Err(failure) = listed {
-        catalogue.unreadable(namespace, "containers", &failure.to_string());
+    match client.containers(namespace, |one| catalogue.container(namespace, one.into())) {
+        Ok(()) => catalogue.enumerated(namespace, Kind::Containers),
+        Err(failure) => catalogue.unreadable(namespace, "containers", &failure.to_string()),
+    }
+    let mut complete = true;
+    for snapshotter in catalogue.snapshotters(namespace) {
+        let of = |info: SnapshotInfo| SnapshotRecord {
+            snapshotter: snapshotter.clone(),
+            key: info.name,
+            parent: info.parent,
+        };
+        let listed =
+            client.snapshots(namespace, &snapshotter, |info| catalogue.snapshot(namespace, of(info)));
+        if let Err(failure) = listed {
+            catalogue.unreadable(namespace, &format!("snapshots of {snapshotter}"), &failure.to_string());
+            complete = false;
+        }
+    }
+    if complete {
+        catalogue.enumerated(namespace, Kind::Snapshots);
     }
     let mut content = Vec::new();
     match client.content(namespace, |info| content.push(info.into())) {
@@ -96,6 +121,21 @@ impl Store for Containerd {
 
     fn has(&self, namespace: &str, digest: &Digest) -> bool {
         self.catalogue.has(namespace, digest)
+    }
+
+    fn content_files(&self) -> Option<ContentFiles> {
+        let directory = self.content.as_ref()?;
+        let files = self.catalogue.content_files(&directory.digests().ok()?);
+        if files.is_sound() {
+            return Some(files);
+        }
+        let mut now = Catalogue::new(&[]);
+        for namespace in &self.catalogue.listing.namespaces {
+            let mut content = Vec::new();
+            self.client.content(namespace, |info| content.push(info.into())).ok()?;
+            now.content(namespace, content);
+        }
+        Some(now.still(files, |digest| directory.lacks(digest)))
     }
 
     fn manifests(&self) -> Manifests<'_> {

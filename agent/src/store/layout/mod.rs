@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Platform};
-use assay_shared::report::Unreadable;
+use assay_shared::report::{Enumerated, Unreadable};
 use serde::Deserialize;
 
 pub(crate) use archive::ArchiveError;
@@ -64,8 +64,10 @@ impl Layout {
         check_version(&oci_layout).map_err(at)?;
         let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
         let (entries, unreadable) = read_index(&index).map_err(at)?;
-        let records = entries.iter().filter_map(record).collect();
-        let listing = Listing { records, unreadable, ..Listing::default() };
+        let records: Vec<Record> = entries.iter().filter_map(record).collect();
+        let count = u64::try_from(records.len()).ok();
+        let enumerated = vec![Enumerated { records: count, ..Enumerated::default() }];
+        let listing = Listing { records, enumerated, unreadable, ..Listing::default() };
         let (oci_layout, index) = (Hashed::of(&oci_layout), Hashed::of(&index));
         Ok(Self { path: path.to_owned(), files, oci_layout, index, entries, listing })
     }

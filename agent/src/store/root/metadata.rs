@@ -1,9 +1,11 @@
 //! containerd's `meta.db`: buckets in, image records, containers and content out.
 //!
 //! The layout is containerd's own, `metadata/buckets.go`, the same from 1.0 to 2.x: `v1/<namespace>/images/<name>/target/…`,
-//! `containers/<id>/…`, `content/blob/<digest>/…`. What is of another kind than it should be is named, and the rest goes on.
+//! `containers/<id>/…`, `snapshots/<snapshotter>/<key>/…`, `content/blob/<digest>/…`. What is of another kind than it should be is named, and the rest goes on.
 
-use crate::store::catalogue::{Catalogue, ContainerRecord, ContentRecord, ImageRecord, is_reference};
+use crate::store::catalogue::{
+    Catalogue, ContainerRecord, ContentRecord, ImageRecord, Kind, SnapshotRecord, is_reference,
+};
 
 use super::bolt::{Bucket, Flaw, Item, Pages};
 
@@ -44,7 +46,8 @@ fn namespace<P: Pages + ?Sized>(
             b"images" => "image",
             b"containers" => "container",
             b"content" => "content",
-            // labels, leases, snapshots, sandboxes
+            b"snapshots" => "snapshotter",
+            // labels, leases, sandboxes
             _ => return Ok(()),
         };
         let Item::Bucket(records) = item else {
@@ -61,6 +64,10 @@ fn namespace<P: Pages + ?Sized>(
                 Item::Bucket(record) if kind == "image" => {
                     image(name.clone(), &record)?.map(|record| catalogue.image(namespace, record))
                 }
+                Item::Bucket(records) if kind == "snapshotter" => {
+                    snapshots(catalogue, namespace, &name, &records)?;
+                    Ok(())
+                }
                 Item::Bucket(record) => {
                     catalogue.container(namespace, container(name.clone(), &record)?);
                     Ok(())
@@ -73,7 +80,36 @@ fn namespace<P: Pages + ?Sized>(
         })
     })?;
     catalogue.content(namespace, content);
+    for kind in [Kind::Records, Kind::Containers, Kind::Snapshots] {
+        catalogue.enumerated(namespace, kind);
+    }
     Ok(())
+}
+
+/// `snapshots/<snapshotter>/<key>`
+fn snapshots<P: Pages + ?Sized>(
+    catalogue: &mut Catalogue,
+    namespace: &str,
+    snapshotter: &str,
+    bucket: &Bucket<'_, P>,
+) -> Result<(), Flaw> {
+    bucket.each(|key, item| {
+        let key = text(key);
+        let Item::Bucket(record) = item else {
+            catalogue.unreadable(namespace, &format!("snapshot {key}"), NO_BUCKET);
+            return Ok(());
+        };
+        let mut record_of =
+            SnapshotRecord { snapshotter: snapshotter.to_owned(), key, ..SnapshotRecord::default() };
+        record.each(|key, item| {
+            if let (b"parent", Item::Value(value)) = (key, item) {
+                record_of.parent = text(value);
+            }
+            Ok(())
+        })?;
+        catalogue.snapshot(namespace, record_of);
+        Ok(())
+    })
 }
 
 /// `content/blob/<digest>`, beside `content/ingests`.

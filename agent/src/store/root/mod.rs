@@ -14,11 +14,13 @@ use assay_shared::oci::Digest;
 
 use super::catalogue::Catalogue;
 use super::directory::Directory;
-use super::{Blob, BlobContent, BlobError, Listing, Manifests, Store};
+use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
 use bolt::Flaw;
 
 /// A containerd root.
 pub(crate) struct Root {
+    metadata: File,
+    namespaces: Vec<String>,
     catalogue: Catalogue,
     content: Directory,
 }
@@ -44,7 +46,7 @@ impl Root {
         };
         let catalogue = read(&metadata, namespaces).map_err(at)?;
         let content = Directory::new(&path.join(CONTENT)).map_err(|_| at(RootProblem::NoContent))?;
-        Ok(Self { catalogue, content })
+        Ok(Self { metadata, namespaces: namespaces.to_vec(), catalogue, content })
     }
 }
 
@@ -65,6 +67,15 @@ impl Store for Root {
 
     fn has(&self, namespace: &str, digest: &Digest) -> bool {
         self.catalogue.has(namespace, digest)
+    }
+
+    fn content_files(&self) -> Option<ContentFiles> {
+        let files = self.catalogue.content_files(&self.content.digests().ok()?);
+        if files.is_sound() {
+            return Some(files);
+        }
+        let now = read(&self.metadata, &self.namespaces).ok()?;
+        Some(now.still(files, |digest| self.content.lacks(digest)))
     }
 
     fn manifests(&self) -> Manifests<'_> {
