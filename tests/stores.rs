@@ -141,7 +141,6 @@ fn a_store_that_contradicts_itself_is_found(release: Release) {
     for store in [containerd.store(), containerd.root_store()] {
         let report = published.verify(&store, &[]).expect_code(3).report();
         assert_eq!(found(&report), [("content-file-missing", layer.as_str())]);
-        assert_eq!(report.images.iter().map(|image| image.content.absent).sum::<u64>(), 1);
     }
     // a manifest whose image record is gone
     let manifest = second.digest.as_str();
