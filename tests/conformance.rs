@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use assay_tests::conformance::{Case, Cases, Differences};
+use assay_tests::conformance::{Case, Cases, Differences, Kind};
 use assay_tests::program;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -21,7 +21,7 @@ fn agrees_with_the_reference() {
     let unpacked = Cases::unpack();
     let cases = &unpacked.cases;
     assert_eq!(cases.len(), CASES);
-    let Differences { not_yet, mut differences } = Differences::load();
+    let mut differences = Differences::load().cases;
 
     let mut tally: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut complaints = Vec::new();
@@ -44,10 +44,6 @@ fn agrees_with_the_reference() {
             _ if expect.status == "failed" && matches!(status, "passed" | "skipped") => {
                 "LAXER than the reference"
             }
-            None if !agrees && not_yet.contains(&question.category) => {
-                tally.not_yet += 1;
-                continue;
-            }
             None if !agrees => "differs",
             Some(_) if agrees => "is listed as a difference, and agrees",
             Some(listed) if listed.reference != expect.answer() || listed.assay != answer => {
@@ -66,12 +62,6 @@ fn agrees_with_the_reference() {
     }
     complaints.extend(differences.keys().map(|case| format!("{case}: is listed, and there is no such case")));
 
-    for category in &not_yet {
-        if tally.get(category.as_str()).is_none_or(|tally| tally.not_yet == 0) {
-            complaints.push(format!("{category}: counts as not there yet, and agrees"));
-        }
-    }
-
     let mut all = Tally::default();
     for (category, tally) in &tally {
         println!("{category:<18} {tally}");
@@ -83,6 +73,22 @@ fn agrees_with_the_reference() {
         all.statuses, all.cases, all.reasons, all.with_reason
     );
     assert!(complaints.is_empty(), "\n{}\n{} complaints", complaints.join("\n"), complaints.len());
+}
+
+/// README's table "Stricter than notation" has a row for each decision, in order, and no other.
+#[test]
+fn the_readme_lists_the_decisions() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let section =
+        readme.split("\n## ").find(|section| section.starts_with("Stricter than notation")).unwrap();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    let rules = Differences::load().rules;
+    let stricter = rules.iter().filter(|rule| rule.kind == Kind::Stricter);
+    let wanted: Vec<String> = stricter.map(|rule| format!("| {} | {} |", rule.what, rule.why)).collect();
+    assert_eq!(rows, wanted);
+    for other in rules.iter().filter(|rule| rule.kind != Kind::Stricter) {
+        assert!(section.contains(&other.what) && section.contains(&other.why), "{}", other.id);
+    }
 }
 
 /// Runs the agent on every case, as many at once as there are processors: the verdict, and what else the agent said.
@@ -146,7 +152,6 @@ struct Tally {
     statuses: usize,
     with_reason: usize,
     reasons: usize,
-    not_yet: usize,
     complaints: usize,
 }
 
@@ -156,7 +161,6 @@ impl Tally {
         self.statuses += other.statuses;
         self.with_reason += other.with_reason;
         self.reasons += other.reasons;
-        self.not_yet += other.not_yet;
         self.complaints += other.complaints;
     }
 }
@@ -165,8 +169,8 @@ impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{:>3} of {:>3} statuses, {:>3} of {:>3} reasons, {:>2} not yet, {:>2} complaints",
-            self.statuses, self.cases, self.reasons, self.with_reason, self.not_yet, self.complaints
+            "{:>3} of {:>3} statuses, {:>3} of {:>3} reasons, {:>2} complaints",
+            self.statuses, self.cases, self.reasons, self.with_reason, self.complaints
         )
     }
 }

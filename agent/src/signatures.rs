@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use assay_shared::codes::Code;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, media_type};
-use assay_shared::report::Unreadable;
+use assay_shared::report::{Reason, Unreadable};
 use assay_shared::signature_manifest::SignatureManifest;
 
 use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
@@ -81,6 +81,8 @@ pub(crate) struct Signatures {
     pub(crate) unreadable: Vec<Unreadable>,
     /// What is listed as a manifest and is none.
     pub(crate) warnings: Vec<String>,
+    /// Manifests of the first source that are not what its own listing says, with the words for it.
+    damaged: HashMap<Digest, (Reason, String)>,
     /// Manifests that refer to another and cannot be run ([`is_inert`]).
     inert: HashSet<Digest>,
     indexes: HashMap<Digest, Index>,
@@ -147,6 +149,11 @@ impl Signatures {
         found
     }
 
+    /// What is wrong with the image's own manifest, where its bytes were met and are not what the store says of them.
+    pub(crate) fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
+        self.damaged.get(&target.digest).map(|(reason, why)| (*reason, why.as_str()))
+    }
+
     /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
     pub(crate) fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
         let index = self.indexes.get(&target.digest).filter(|index| index.descriptor.same_target(target));
@@ -173,8 +180,8 @@ struct Search<'a, 's> {
     signatures: &'a mut Signatures,
     source: &'a Source<'s>,
     number: usize,
-    /// Digest and size, since an entry with a wrong size must not hide the right one.
-    seen: HashSet<(Digest, u64)>,
+    /// Digest, size and media type, since a wrong entry must not hide the right one.
+    seen: HashSet<(Digest, u64, &'static str)>,
     /// Entries of all indexes so far.
     listed: usize,
 }
@@ -185,8 +192,8 @@ impl Search<'_, '_> {
         // depth first, in the listing's order
         let mut open: Vec<(Descriptor, usize)> = roots.iter().rev().map(|root| (root.clone(), 1)).collect();
         while let Some((descriptor, depth)) = open.pop() {
-            let Some(kind) = ManifestKind::of(&descriptor.media_type) else { continue };
-            if !self.seen.insert((descriptor.digest.clone(), descriptor.size)) {
+            let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { continue };
+            if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
                 continue;
             }
             if self.seen.len() > limits::GRAPH_MANIFESTS {
@@ -195,13 +202,16 @@ impl Search<'_, '_> {
             }
             let Some(manifest) = self.manifest(&descriptor) else { continue };
             self.take("", &descriptor, &manifest, depth == 1);
-            if kind == ManifestKind::Index {
-                if depth < limits::INDEX_DEPTH {
-                    open.extend(manifest.manifests.into_iter().rev().map(|child| (child, depth + 1)));
-                } else {
-                    let digest = descriptor.digest.as_str();
-                    self.unreadable(digest, format!("more than {} indexes deep", limits::INDEX_DEPTH));
-                }
+            // what a manifest refers to is as reachable as what it holds
+            let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
+            let mut next = manifest.successors(media_type).filter(is_manifest).peekable();
+            if depth < limits::INDEX_DEPTH {
+                let begin = open.len();
+                open.extend(next.map(|next| (next.clone(), depth + 1)));
+                open[begin..].reverse();
+            } else if next.peek().is_some() {
+                let digest = descriptor.digest.as_str();
+                self.unreadable(digest, format!("more than {} manifests deep", limits::INDEX_DEPTH));
             }
         }
     }
@@ -214,12 +224,14 @@ impl Search<'_, '_> {
                 Ok(manifest) => Some(manifest),
                 Err(error) => {
                     self.odd(&descriptor.digest, &error.to_string());
+                    self.damaged(descriptor, Reason::Unreadable, &format!("cannot be read: {error}"));
                     None
                 }
             },
             // layouts may be sparse, and what is listed and not there is no signature
             Err(BlobError::Absent) => None,
             Err(BlobError::Mismatch { found }) => {
+                self.damaged(descriptor, Reason::ContentMismatch, "is not what its digest and size say");
                 let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
                 let manifest = Manifest::parse(&bytes.ok()?).ok()?;
                 if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None) {
@@ -353,6 +365,13 @@ impl Search<'_, '_> {
                 subject,
                 envelope,
             }),
+        }
+    }
+
+    fn damaged(&mut self, descriptor: &Descriptor, reason: Reason, why: &str) {
+        if self.number == 0 {
+            let message = format!("the manifest {} {why}", descriptor.digest);
+            self.signatures.damaged.insert(descriptor.digest.clone(), (reason, message));
         }
     }
 

@@ -109,6 +109,9 @@ impl Judge<'_> {
     /// Judges an image that must pass under all of `statements`.
     fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
         let target = &image.target;
+        if let Some((reason, message)) = self.signatures.damage(target) {
+            return Judgement::failed(reason, message);
+        }
         let mut own = self.under_all(target, statements);
         // a signature of its own that fails is not outdone by another's
         if own.reason != Some(Reason::NoSignature) {

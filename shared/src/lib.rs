@@ -25,6 +25,7 @@ pub mod json;
 pub mod oci;
 
 mod asn1;
+mod pem;
 pub mod x509;
 
 pub mod envelope;

@@ -7,9 +7,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use x509_parser::pem::Pem;
-
 use crate::limits;
+use crate::pem;
 use crate::report::TrustedCertificate;
 use crate::x509::{Certificate, CertificateError, check_ca, is_self_signed};
 
@@ -83,6 +82,8 @@ impl TrustStore {
     /// [`TrustStoreError`] where the store does not exist, or anything in it is not as it must be.
     pub fn certificates(&self, store_type: StoreType, name: &str) -> Result<&[Certificate], TrustStoreError> {
         match self.stores.get(&(store_type, name.to_string())) {
+            // these are no folders of their own
+            _ if matches!(name, "." | "..") => Err(TrustStoreError::Missing),
             Some(Ok(certificates)) => Ok(certificates),
             Some(Err(error)) => Err(error.clone()),
             None => Err(TrustStoreError::Missing),
@@ -142,8 +143,8 @@ fn read_store(
     if certificates.is_empty() { Err(TrustStoreError::Empty) } else { Ok(certificates) }
 }
 
-/// The certificates of a PEM or DER file. PEM: every block is a certificate, other text is ignored. DER: certificates one
-/// after another, nothing else.
+/// The certificates of a PEM or DER file. PEM: every block is a certificate whatever its label, other text is ignored. DER:
+/// certificates one after another, nothing else.
 ///
 /// # Errors
 /// [`FileError`] where there is none, or something else.
@@ -151,24 +152,18 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_STORE_FILE_BYTES {
         return Err(FileError::TooLarge);
     }
-    let is_pem = bytes.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN);
-    let certificates = if is_pem {
-        let mut certificates = Vec::new();
-        for block in Pem::iter_from_buffer(bytes) {
-            let block = block.map_err(|_| FileError::Pem)?;
-            if block.label != "CERTIFICATE" {
-                return Err(FileError::OtherPemBlock { label: block.label });
-            }
-            certificates.push(Certificate::parse(&block.contents)?);
-        }
-        certificates
-    } else {
+    let blocks = pem::blocks(bytes);
+    let certificates = if blocks.is_empty() {
         Certificate::parse_sequence(bytes)?
+    } else {
+        let parse = |block: &pem::Block| {
+            Certificate::parse(&block.contents)
+                .map_err(|error| FileError::Block { label: block.label.clone(), error })
+        };
+        blocks.iter().map(parse).collect::<Result<_, _>>()?
     };
     if certificates.is_empty() { Err(FileError::NoCertificate) } else { Ok(certificates) }
 }
-
-const PEM_BEGIN: &[u8] = b"-----BEGIN";
 
 /// What a certificate must be to stand in a store: a CA or a self-signed leaf; a self-signed CA in a `tsa` store.
 fn check(store_type: StoreType, certificate: &Certificate) -> Result<(), ()> {
@@ -229,14 +224,13 @@ pub enum FileError {
     /// Longer than [`limits::TRUST_STORE_FILE_BYTES`].
     #[error("it is too large")]
     TooLarge,
-    /// Malformed PEM.
-    #[error("malformed PEM")]
-    Pem,
-    /// A PEM block that is not a certificate.
-    #[error("it holds a PEM block {label:?}")]
-    OtherPemBlock {
+    /// A PEM block that is no certificate, such as a key.
+    #[error("it holds a PEM block {label:?} that is no certificate: {error}")]
+    Block {
         /// The block's label.
         label: String,
+        /// Why it is none.
+        error: CertificateError,
     },
     /// A malformed certificate.
     #[error(transparent)]

@@ -54,20 +54,43 @@ pub struct Expect {
 /// `fixtures/conformance/differences.json`: where this project decides otherwise, and why.
 #[derive(Debug)]
 pub struct Differences {
-    /// Categories whose check does not run yet: there this project may be stricter without a reason beside it.
-    pub not_yet: Vec<String>,
-    /// The deliberate differences, by case.
-    pub differences: BTreeMap<String, Difference>,
+    /// The decisions.
+    pub rules: Vec<Rule>,
+    /// The cases that they change, by id.
+    pub cases: BTreeMap<String, Difference>,
 }
 
-#[derive(Debug, Deserialize)]
+/// One decision, once: README's table has a row for each.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DifferencesFile {
-    not_yet: Vec<String>,
-    differences: Vec<Difference>,
+pub struct Rule {
+    /// Its name.
+    pub id: String,
+    /// Whether this project refuses more, goes on where the reference gives up, or only gives another reason.
+    pub kind: Kind,
+    /// What it is about.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// The conformance cases that it changes.
+    pub cases: Vec<Difference>,
+    /// The variants of the live comparison (`tests/interop/differential`) that it changes.
+    pub variants: Vec<String>,
 }
 
-/// One deliberate difference.
+/// In which way a decision differs from the reference's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Refused here, accepted there.
+    Stricter,
+    /// Judged here, where the reference does not open the layout.
+    GoesOn,
+    /// Refused by both, for another reason.
+    OtherReason,
+}
+
+/// One case that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
@@ -77,8 +100,6 @@ pub struct Difference {
     pub reference: String,
     /// This project's answer, in the same words.
     pub assay: String,
-    /// Why.
-    pub reason: String,
 }
 
 impl Cases {
@@ -115,23 +136,30 @@ impl Expect {
 }
 
 impl Differences {
-    /// The committed lists.
+    /// The committed list.
     ///
     /// # Panics
-    /// Where they cannot be read, list a case twice, give no reason, or list a case that the reference fails and this
+    /// Where it cannot be read, lists a case twice, gives no reason, or lists a case that the reference fails and this
     /// project passes: no reason is good enough for that.
     pub fn load() -> Self {
-        let text = fs::read(file("differences.json")).expect("fixtures/conformance/differences.json");
-        let listed: DifferencesFile = serde_json::from_slice(&text).expect("a list of differences");
-        let mut differences = BTreeMap::new();
-        for difference in listed.differences {
-            assert!(!difference.reason.is_empty(), "{}: no reason", difference.case);
-            let lax = difference.reference.starts_with("failed") && difference.assay == "passed";
-            assert!(!lax, "{}: laxer than the reference can be no difference", difference.case);
-            let before = differences.insert(difference.case.clone(), difference);
-            assert_eq!(before, None, "listed twice");
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Document {
+            rules: Vec<Rule>,
         }
-        Self { not_yet: listed.not_yet, differences }
+        let text = fs::read(file("differences.json")).expect("fixtures/conformance/differences.json");
+        let Document { rules } = serde_json::from_slice(&text).expect("a list of differences");
+        let mut cases = BTreeMap::new();
+        for rule in &rules {
+            assert!(!rule.what.is_empty() && !rule.why.is_empty(), "{}: no reason", rule.id);
+            for difference in rule.cases.iter().cloned() {
+                let lax = difference.reference.starts_with("failed") && difference.assay == "passed";
+                assert!(!lax, "{}: laxer than the reference can be no difference", difference.case);
+                let before = cases.insert(difference.case.clone(), difference);
+                assert_eq!(before, None, "listed twice");
+            }
+        }
+        Self { rules, cases }
     }
 }
 

@@ -1,6 +1,6 @@
 //! JWS envelopes: `application/jose+json`, one flattened JSON serialization. RFC 7515 section 7.2.2; notary.md section 2.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use base64::Engine as _;
@@ -44,9 +44,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     if payload.is_empty() || signature.is_empty() {
         return Err(malformed("empty payload or signature"));
     }
-    // RFC 7515 leaves the payload open; the Notary Project's is one JSON object
-    if !Value::parse(&payload).is_ok_and(|payload| payload.as_object().is_some()) {
-        return Err(malformed("the payload is not one JSON object without repeated members"));
+    // RFC 7515 leaves the payload open; the Notary Project's is one JSON object. How strictly it reads is asked when it is
+    // held against the artifact, as with COSE.
+    if !is_json_object(&payload) {
+        return Err(malformed("the payload is not one JSON object"));
     }
     let protected = Value::parse(&decode_url(protected_text)?)
         .map_err(|_| malformed("the protected header is not one JSON object"))?;
@@ -143,6 +144,13 @@ fn refuse_case_variants(object: &Object, known: &[&str]) -> Result<(), EnvelopeE
         Some(_) => Err(malformed("a member's name is in another letter case")),
         None => Ok(()),
     }
+}
+
+/// Whether bytes are one JSON object, or null, with whatever members and letters.
+fn is_json_object(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let is_one = text.trim_ascii_start().starts_with('{') || text.trim_ascii() == "null";
+    is_one && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok()
 }
 
 fn decode_url(text: &str) -> Result<Vec<u8>, EnvelopeError> {

@@ -4,6 +4,7 @@
 //! Docker's manifest version 2, schema 2. Unknown members are ignored, as the specification demands; a member named twice
 //! is refused.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -35,6 +36,13 @@ pub mod media_type {
     pub const JWS_ENVELOPE: &str = "application/jose+json";
     /// COSE envelope
     pub const COSE_ENVELOPE: &str = "application/cose";
+
+    /// The media type of manifests that `text` is; none where it is no manifest's.
+    pub fn of_manifest(text: &str) -> Option<&'static str> {
+        [OCI_MANIFEST, OCI_INDEX, OCI_ARTIFACT_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST]
+            .into_iter()
+            .find(|known| *known == text)
+    }
 }
 
 /// What a media type says a manifest is.
@@ -88,6 +96,9 @@ pub struct Manifest {
     /// What this manifest refers to.
     #[serde(default)]
     pub subject: Option<Descriptor>,
+    /// Names and notes. They decide nothing: publishers write what they like into them.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -113,6 +124,20 @@ impl Manifest {
     /// is not content.
     pub fn content(&self) -> impl Iterator<Item = &Descriptor> {
         self.config.iter().chain(&self.layers).chain(&self.blobs).chain(&self.manifests)
+    }
+
+    /// Every descriptor that a manifest of that media type leads to: its subject, and what such a manifest holds. Docker's
+    /// know no subject.
+    pub fn successors(&self, media_type: &str) -> impl Iterator<Item = &Descriptor> {
+        let is_docker = matches!(media_type, media_type::DOCKER_MANIFEST | media_type::DOCKER_MANIFEST_LIST);
+        let subject = self.subject.as_ref().filter(|_| !is_docker);
+        let (config, listed): (_, &[Descriptor]) = match ManifestKind::of(media_type) {
+            Some(ManifestKind::Image) => (self.config.as_ref(), &self.layers),
+            Some(ManifestKind::Index) => (None, &self.manifests),
+            Some(ManifestKind::Artifact) => (None, &self.blobs),
+            None => (None, &[]),
+        };
+        subject.into_iter().chain(config).chain(listed)
     }
 }
 

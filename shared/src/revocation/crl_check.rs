@@ -1,9 +1,9 @@
 //! A certificate against the staged CRLs. RFC 5280 section 6.3.3; trust policy specification, "CRLs".
 //!
 //! Every distribution point of the certificate must have a list that holds, as in the reference implementation, which
-//! cannot tell which points are alternatives and which are parts. A list is found by the name of its file or by its issuer;
-//! of several that hold, the newest counts. A list that was staged for one point stands for another of the same certificate
-//! only where it says so itself.
+//! cannot tell which points are alternatives and which are parts. A list is found by the name of its file, as the reference
+//! finds it by its URL, and where there is none of that name and issuer, by its issuer; of several that hold, the newest
+//! counts. A list that was staged for one point stands for another of the same certificate only where it says so itself.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -54,15 +54,19 @@ impl<'a> Check<'a> {
             return Err(Unknown::UnsupportedUrl { url: url.to_string() }.into());
         }
         let names = FileNames::of(url);
+        let evidence = self.question.evidence;
         let mut best: Option<&StagedCrl> = None;
         let mut revoked = None;
         let mut why = Unknown::CrlMissing { url: url.to_string() };
-        if let Some(file) = self.question.evidence.malformed_files().iter().find(|file| names.include(file)) {
+        if let Some(file) = evidence.malformed_files().iter().find(|file| names.include(file)) {
             why = Unknown::Malformed { file: file.clone() };
         }
-        for staged in
-            self.question.evidence.staged_crls().iter().filter(|staged| self.may_cover(staged, url, &names))
-        {
+        let is_named = |staged: &&StagedCrl| names.include(&staged.file);
+        let is_own = |staged: &StagedCrl| staged.crl.issuer_der == self.certificate.issuer_der();
+        let has_named = evidence.staged_crls().iter().filter(is_named).any(is_own);
+        let is_candidate =
+            |staged: &&StagedCrl| is_named(staged) || (!has_named && self.may_cover(staged, url));
+        for staged in evidence.staged_crls().iter().filter(is_candidate) {
             match self.check_base(staged) {
                 Ok(()) if best.is_none_or(|best| best.crl.this_update < staged.crl.this_update) => {
                     best = Some(staged);
@@ -86,12 +90,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whether a list may be that of a distribution point: it was staged for its URL, or the certificate's issuer made it
-    /// and it was not staged for another point. A list that names its points itself decides by that alone.
-    fn may_cover(&self, staged: &StagedCrl, url: &str, names: &FileNames<'_>) -> bool {
-        if names.include(&staged.file) {
-            return true;
-        }
+    /// Whether a list may be that of a distribution point though it has another name: the certificate's issuer made it and
+    /// it was not staged for another point. A list that names its points itself decides by that alone.
+    fn may_cover(&self, staged: &StagedCrl, url: &str) -> bool {
         if staged.crl.issuer_der != self.certificate.issuer_der() || staged.crl.delta_of.is_some() {
             return false;
         }
@@ -228,7 +229,8 @@ impl<'a> Check<'a> {
     }
 
     /// The delta that goes with a base list: the one beside it in the cache; else, where the base says that there are
-    /// deltas, the newest that is staged. None where the base says nothing of deltas.
+    /// deltas, the one that is staged for the first of its URLs for which any is; else the newest that its issuer made. None
+    /// where the base says nothing of deltas.
     fn delta(&self, staged: &'a StagedCrl) -> Result<Option<(&'a str, &'a Crl)>, Unknown> {
         if let Some(delta) = &staged.delta {
             self.check_delta(staged, &staged.file, delta)?;
@@ -245,24 +247,35 @@ impl<'a> Check<'a> {
         if names.is_empty() || names.len() > limits::CRL_URLS {
             return Err(missing());
         }
-        let mut best: Option<(&str, &Crl)> = None;
-        let mut why = missing();
-        for other in self.question.evidence.staged_crls() {
-            let is_named = names.iter().any(|names| names.include(&other.file));
-            let may_be_it = other.crl.delta_of.is_some() && other.crl.issuer_der == staged.crl.issuer_der;
-            if !is_named && !may_be_it {
-                continue;
-            }
-            match self.check_delta(staged, &other.file, &other.crl) {
-                Ok(()) if best.is_none_or(|(_, best)| best.number < other.crl.number) => {
-                    best = Some((&other.file, &other.crl));
-                }
-                Ok(()) => {}
-                Err(error) if is_named => why = error,
-                Err(_) => {}
+        let crls = self.question.evidence.staged_crls();
+        for names in &names {
+            let named: Vec<_> = crls.iter().filter(|other| names.include(&other.file)).collect();
+            if !named.is_empty() {
+                return self.newest_delta(staged, named).map(Some);
             }
         }
-        if best.is_some() { Ok(best) } else { Err(why) }
+        let of_issuer = |other: &&StagedCrl| {
+            other.crl.delta_of.is_some() && other.crl.issuer_der == staged.crl.issuer_der
+        };
+        self.newest_delta(staged, crls.iter().filter(of_issuer)).map(Some).map_err(|_| missing())
+    }
+
+    /// The newest of some lists that is a delta of `base`, or why the last of them is none.
+    fn newest_delta(
+        &self,
+        base: &StagedCrl,
+        candidates: impl IntoIterator<Item = &'a StagedCrl>,
+    ) -> Result<(&'a str, &'a Crl), Unknown> {
+        let mut best: Option<(&str, &Crl)> = None;
+        let mut why = Unknown::DeltaMissing { file: base.file.clone() };
+        for StagedCrl { file, crl, .. } in candidates {
+            match self.check_delta(base, file, crl) {
+                Ok(()) if best.is_none_or(|(_, best)| best.number < crl.number) => best = Some((file, crl)),
+                Ok(()) => {}
+                Err(error) => why = error,
+            }
+        }
+        best.ok_or(why)
     }
 
     /// Checks that a list is a delta of a base. RFC 5280 section 5.2.4.

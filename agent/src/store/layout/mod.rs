@@ -149,7 +149,15 @@ fn check_version(oci_layout: &[u8]) -> Result<(), LayoutProblem> {
     }
 }
 
-/// An entry of `index.json` before its digest is known to be one: a bad entry must not hide the others.
+/// An entry of `index.json`, which may be none: a bad entry must not hide the others.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyEntry {
+    Descriptor(Box<Entry>),
+    Other(serde::de::IgnoredAny),
+}
+
+/// An entry before its digest is known to be one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -169,7 +177,7 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
     #[derive(Deserialize)]
     struct Index {
         #[serde(default)]
-        manifests: Option<Vec<Entry>>,
+        manifests: Option<Vec<AnyEntry>>,
     }
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
         return Err(LayoutProblem::IndexTooLarge);
@@ -178,8 +186,15 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
         .map_err(|error| LayoutProblem::IndexMalformed { line: error.line(), column: error.column() })?;
     let mut entries = Vec::new();
     let mut unreadable = Vec::new();
-    for entry in index.manifests.unwrap_or_default() {
-        let Entry { media_type, digest, size, artifact_type, annotations, platform } = entry;
+    for (at, entry) in index.manifests.unwrap_or_default().into_iter().enumerate() {
+        let AnyEntry::Descriptor(entry) = entry else {
+            unreadable.push(Unreadable {
+                what: format!("index.json: entry {}", at.saturating_add(1)),
+                why: "not a descriptor".to_owned(),
+            });
+            continue;
+        };
+        let Entry { media_type, digest, size, artifact_type, annotations, platform } = *entry;
         match digest.parse() {
             Ok(digest) => entries.push(Descriptor {
                 media_type,

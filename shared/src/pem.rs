@@ -1,0 +1,101 @@
+//! PEM: text in; the blocks in it, each a label and its bytes, out. RFC 7468, read as the reference's library reads it.
+//!
+//! Text around blocks is explanation. What looks like a block and is none - another label at its end, no base64 - is
+//! skipped like such text: whoever needs something of it will miss it. Lines of `name: value` at a block's head are headers
+//! (RFC 1421) and mean nothing.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// One block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// What it says it is, such as `CERTIFICATE`.
+    pub(crate) label: String,
+    /// What is in it.
+    pub(crate) contents: Vec<u8>,
+}
+
+/// A block whose end has not been met.
+struct Open<'a> {
+    label: &'a [u8],
+    base64: Vec<u8>,
+    in_headers: bool,
+}
+
+/// The blocks of `text`, in order.
+pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Open<'_>> = None;
+    for line in text.split(|byte| *byte == b'\n') {
+        let trimmed = line.trim_ascii_end();
+        if let Some(label) = between(trimmed, BEGIN) {
+            // one that was not ended is none
+            open = Some(Open { label, base64: Vec::new(), in_headers: true });
+        } else if line.starts_with(END) {
+            if let Some(block) = open.take().filter(|open| between(trimmed, END) == Some(open.label)) {
+                blocks.extend(block.close());
+            }
+        } else if let Some(block) = &mut open {
+            block.in_headers &= line.contains(&b':');
+            if !block.in_headers {
+                block.base64.extend(line.iter().filter(|byte| !b" \t\r".contains(byte)));
+            }
+        }
+    }
+    blocks
+}
+
+impl Open<'_> {
+    /// The block; none where it is no base64 or its label is no text.
+    fn close(self) -> Option<Block> {
+        let label = core::str::from_utf8(self.label).ok()?.to_string();
+        Some(Block { label, contents: STANDARD.decode(&self.base64).ok()? })
+    }
+}
+
+/// The label of a line that begins or ends a block.
+fn between<'a>(line: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
+    line.strip_prefix(start)?.strip_suffix(b"-----")
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_what_is_none() {
+        let good = "-----BEGIN A B-----\nAQID\n-----END A B-----\n";
+        let one = [Block { label: "A B".into(), contents: [1, 2, 3].into() }];
+        for text in [
+            good,
+            "text\n-----BEGIN A B-----\r\nAQ\r\n ID\t\r\n-----END A B----- \r\nmore",
+            "-----BEGIN A B-----\nProc-Type: 4,ENCRYPTED\nX: y\n\nAQID\n-----END A B-----",
+            "-----BEGIN A B-----\nAQID\n-----BEGIN A B-----\nAQID\n-----END A B-----",
+            "-----BEGIN C-----\nAQID\n-----END D-----\n-----BEGIN A B-----\nAQID\n-----END A B-----",
+            "-----BEGIN C-----\nA!ID\n-----END C-----\n-----BEGIN A B-----\nAQID\n-----END A B-----",
+        ] {
+            assert_eq!(blocks(text.as_bytes()), one, "{text}");
+        }
+        for text in [
+            "",
+            "AQID",
+            " -----BEGIN A B-----\nAQID\n-----END A B-----",
+            "-----BEGIN A B-----\nAQID",
+            "-----BEGIN A B-----\nAQID\n-----END A B----",
+            "-----BEGIN A B-----\nAQID\n-----END AB-----",
+            "-----BEGIN A B-----\nAQI\n-----END A B-----",
+            "-----BEGIN A B-----\rAQID\r-----END A B-----\r",
+        ] {
+            assert_eq!(blocks(text.as_bytes()), [], "{text}");
+        }
+        let both = blocks([good, good].concat().as_bytes());
+        assert_eq!(both, [one.clone(), one].concat());
+    }
+}
