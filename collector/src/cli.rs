@@ -179,6 +179,9 @@ pub struct Pace {
 /// How nodes are logged in to.
 #[derive(Debug, Args)]
 pub struct Access {
+    /// Do not ask this machine's ssh what ~/.ssh/config says of the nodes
+    #[arg(long)]
+    pub no_ssh_config: bool,
     /// The password for sudo on nodes whose sudo = "password"; without it, it is asked for once
     #[arg(long, value_name = "FILE")]
     pub sudo_password_file: Option<PathBuf>,

@@ -79,6 +79,14 @@ pub enum ConfigError {
         /// The node.
         node: String,
     },
+    /// What this machine's `ssh` would do cannot be found out, or not be done here.
+    #[error("ssh's configuration for {host}: {reason}; --no-ssh-config passes it over")]
+    SshConfig {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// A jump host is no node of the site.
     #[error("jump host {node} is not in the site file")]
     NoSuchNode {
@@ -223,8 +231,12 @@ const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
 
 /// The passphrase of a key file: from the environment, else from a person, where there is one.
 pub fn passphrase(path: &Path) -> Option<String> {
-    let given = std::env::var(PASSPHRASE).ok().filter(|passphrase| !passphrase.is_empty());
-    given.or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
+    variable(PASSPHRASE).or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
+}
+
+/// An environment variable that is not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Asks for what nobody may see, where there is a person to ask.

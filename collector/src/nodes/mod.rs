@@ -5,6 +5,7 @@
 pub mod host_key_list;
 pub mod kubernetes;
 mod site_file;
+pub mod ssh_config;
 mod values;
 pub mod write;
 

@@ -1,11 +1,13 @@
 //! The SSH agent of this machine: OpenSSH's on a unix socket or a Windows named pipe, or Pageant.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use russh::keys::PublicKey;
 use russh::keys::agent::client::{AgentClient, AgentStream};
 
 /// Where an agent is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Where the system has it: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, else Pageant.
     Usual,
@@ -15,6 +17,21 @@ pub enum Place {
 
 /// A connection to an agent.
 pub(super) type Client = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
+
+/// The keys that an agent holds; none where it does not answer.
+pub fn held_by(place: &Place) -> Vec<PublicKey> {
+    /// How long an agent may take: it is on this machine, and nobody has to be asked for a list.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Vec::new();
+    };
+    let held = async {
+        let identities = connect(place).await?.request_identities().await?;
+        Ok::<_, russh::keys::Error>(identities.iter().map(|one| one.public_key().into_owned()).collect())
+    };
+    let held = runtime.block_on(async { tokio::time::timeout(PATIENCE, held).await });
+    held.ok().and_then(Result::ok).unwrap_or_default()
+}
 
 /// Connects to the agent.
 #[cfg(unix)]

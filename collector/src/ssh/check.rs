@@ -172,8 +172,8 @@ fn judge_certificate(
     if known.is_revoked(key) || known.is_revoked(&authority) {
         return Err(ConnectError::HostKeyRevoked { name, shown });
     }
-    if !known.is_authority(&authority) {
-        // As OpenSSH: a certificate of nobody we know is worth the key in it.
+    // As OpenSSH: a certificate that is worth nothing is worth the key in it.
+    if !known.is_authority(&authority) || known.judge(key) == Verdict::Known {
         return judge_key(known, key, fingerprint);
     }
     let now = u64::try_from(clock::now().seconds()).unwrap_or(0);
@@ -187,7 +187,8 @@ fn judge_certificate(
     if certificate.critical_options().iter().next().is_some() {
         return fails("it has critical options, which no host certificate has");
     }
-    let named = |principal: &String| host_keys::matches_patterns(principal, &known.address);
+    // As OpenSSH 9: letter for letter, and no wildcards.
+    let named = |principal: &String| *principal == known.address;
     if !certificate.valid_principals().iter().any(named) {
         return fails("it does not name this host");
     }

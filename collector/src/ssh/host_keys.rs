@@ -95,12 +95,16 @@ impl KnownHosts {
             if known.keys.is_empty() {
                 known.keys = plain.keys;
             }
-            if known.authorities.is_empty() {
-                known.authorities = plain.authorities;
-            }
+            known.authorities.extend(plain.authorities);
             known.revoked.extend(plain.revoked);
         }
         Known { name, address, pin: pin.map(str::to_owned), ..known }
+    }
+
+    /// What is known under a name that stands for a host, whatever its address and port (`HostKeyAlias`).
+    pub fn alias(&self, name: &str, pin: Option<&str>) -> Known {
+        let name = name.to_ascii_lowercase();
+        Known { address: name.clone(), pin: pin.map(str::to_owned), name: name.clone(), ..self.lookup(&name) }
     }
 
     fn lookup(&self, name: &str) -> Known {
@@ -187,7 +191,7 @@ pub fn fingerprint(key: &[u8]) -> String {
 }
 
 /// Whether `name` is in a list of patterns with `*`, `?` and `!`; a negated pattern that matches decides.
-pub fn matches_patterns(patterns: &str, name: &str) -> bool {
+fn matches_patterns(patterns: &str, name: &str) -> bool {
     let mut matched = false;
     for pattern in patterns.split(',') {
         let pattern = pattern.to_ascii_lowercase();

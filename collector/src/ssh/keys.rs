@@ -85,13 +85,16 @@ impl KeyFile {
     }
 }
 
-/// The public half of an encrypted key, where the file or the one beside it, `<file>.pub`, says it; none where the key is
-/// not encrypted.
+/// The public half of a key that is not to be had from the file itself: it is encrypted, or there is no more than that
+/// half. None where the file, or the one beside it, `<file>.pub`, does not say it.
 ///
 /// # Errors
 /// [`KeyError::Unreadable`]
 pub fn public_half_of_encrypted(path: &Path) -> Result<Option<PublicKey>, KeyError> {
     let text = read(path)?;
+    if let Ok(key) = PublicKey::from_openssh(text.trim()) {
+        return Ok(Some(key));
+    }
     if let Ok(key) = PrivateKey::from_openssh(&text) {
         return Ok(key.is_encrypted().then(|| key.public_key().clone()));
     }

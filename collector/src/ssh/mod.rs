@@ -16,11 +16,12 @@ mod signing;
 
 use std::time::Duration;
 
-pub use agent::Place as AgentPlace;
+pub use agent::{Place as AgentPlace, held_by};
 pub use client::{Client, Connector, Limits, ShownKey, Target};
 pub use input::{Input, Part, Secret};
 pub use local::Local;
 pub use login::{AgentKeys, Login};
+pub use russh::keys::PublicKey;
 pub use signing::{SigningError, SigningKey};
 
 /// A way to reach nodes.

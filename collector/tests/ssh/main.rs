@@ -4,6 +4,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the collector's rules are not for what it is tested with")]
 
+mod as_openssh;
+mod config;
 mod fleet;
 mod host_keys;
 mod interruption;

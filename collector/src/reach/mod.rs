@@ -1,8 +1,12 @@
 //! The way to every node: what the site file and this machine say of keys, known hosts and jump hosts in, a [`Connector`] out.
 //!
-//! Everything that can be wrong here is found before any node is visited, and whatever a person must type is asked once.
+//! What the site file does not say, this machine's `ssh` is asked for, so that `~/.ssh/config` counts. Everything that can be
+//! wrong here is found before any node is visited, and whatever a person must type is asked once.
 
 #![expect(clippy::disallowed_methods, reason = "the environment says where home and the SSH agent are")]
+
+mod logins;
+mod openssh;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,10 +16,16 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::config::{self, ConfigError};
+use crate::nodes::ssh_config::{self, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
 use crate::ssh::host_keys::KnownHosts;
-use crate::ssh::keys::KeyFile;
 use crate::ssh::{self, Connector, Login, Secret, Target};
+use logins::{Logins, Wanted};
+use openssh::{OpenSsh, Question};
+
+/// Where host keys are known, where nothing says another place.
+const USUAL_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
+const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
 /// What the nodes are reached for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,18 +48,20 @@ pub fn connector<'a>(
     wanted: impl IntoIterator<Item = &'a Node>,
     purpose: Purpose,
 ) -> Result<Connector, ConfigError> {
+    let home = std::env::home_dir();
     let mut reader = Reader {
         site,
         access,
         folder: site_path.parent().unwrap_or(Path::new("")).to_owned(),
-        home: std::env::home_dir(),
+        openssh: OpenSsh::new(home.as_deref(), !access.no_ssh_config)?,
+        home,
         known_hosts: BTreeMap::new(),
-        logins: BTreeMap::new(),
+        logins: Logins::new(cfg!(windows) || config::variable("SSH_AUTH_SOCK").is_some()),
         targets: BTreeMap::new(),
         sudo_password: None,
-        has_agent: cfg!(windows)
-            || std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty()),
     };
+    let wanted: Vec<&Node> = wanted.into_iter().collect();
+    reader.openssh.ask_all(wanted.iter().map(|node| question(node)).collect())?;
     let mut targets = BTreeMap::new();
     for node in wanted {
         let target = match purpose {
@@ -68,10 +80,14 @@ struct Reader<'a> {
     folder: PathBuf,
     home: Option<PathBuf>,
     known_hosts: BTreeMap<Vec<PathBuf>, Arc<KnownHosts>>,
-    logins: BTreeMap<(Option<PathBuf>, Option<PathBuf>), Login>,
+    logins: Logins,
+    openssh: OpenSsh,
     targets: BTreeMap<String, Arc<Target>>,
     sudo_password: Option<Secret>,
-    has_agent: bool,
+}
+
+fn question(node: &Node) -> Question {
+    Question { address: node.address.clone(), user: node.user.clone(), port: node.port }
 }
 
 impl Reader<'_> {
@@ -80,39 +96,59 @@ impl Reader<'_> {
         if let Some(target) = self.targets.get(&node.name) {
             return Ok(Arc::clone(target));
         }
-        let login = self.login(node)?;
+        let ssh = self.openssh.ask(question(node))?;
+        let place = self.place(node)?;
+        let login = self.login(node, &ssh, &place)?;
         let sudo_password = match node.sudo {
             Sudo::Password => Some(self.sudo_password()?),
             Sudo::No | Sudo::Yes => None,
         };
-        let target = Arc::new(Target { login, sudo_password, ..self.place(node)? });
+        let target = Arc::new(Target { login, sudo_password, ..place });
         self.targets.insert(node.name.clone(), Arc::clone(&target));
         Ok(target)
     }
 
     /// Where a node is; nobody logs in there.
     fn place(&mut self, node: &Node) -> Result<Target, ConfigError> {
-        let known = self.known_hosts(node)?.host(&node.address, node.port(), node.host_key.as_deref());
-        Ok(Target {
-            address: node.address.clone(),
-            port: node.port(),
-            user: node.user().to_owned(),
-            login: Login::default(),
-            sudo_password: None,
-            known,
-            jump: self.way(node)?,
-        })
+        let ssh = self.openssh.ask(question(node))?;
+        let user = node.user.clone().or_else(|| ssh.user.clone());
+        let jump = self.way(node, &ssh)?;
+        self.found(node, (&node.address, node.port, user.as_deref()), &ssh, node.host_key.as_deref(), jump)
+    }
+
+    /// A place, after the site file and then after `ssh`.
+    fn found(
+        &mut self,
+        node: &Node,
+        (address, port, user): (&str, Option<u16>, Option<&str>),
+        ssh: &SshHost,
+        pin: Option<&str>,
+        jump: Option<Arc<Target>>,
+    ) -> Result<Target, ConfigError> {
+        let address = ssh.host_name.as_deref().unwrap_or(address).to_owned();
+        let port = port.or(ssh.port).unwrap_or(22);
+        let known_hosts = self.known_hosts(node, ssh)?;
+        let known = match &ssh.host_key_alias {
+            Some(alias) => known_hosts.alias(alias, pin),
+            None => known_hosts.host(&address, port, pin),
+        };
+        let user = user.unwrap_or_else(|| node.user()).to_owned();
+        Ok(Target { address, port, user, login: Login::default(), sudo_password: None, known, jump })
     }
 
     /// The last of the hosts that a node is reached through.
-    fn way(&mut self, node: &Node) -> Result<Option<Arc<Target>>, ConfigError> {
+    fn way(&mut self, node: &Node, ssh: &SshHost) -> Result<Option<Arc<Target>>, ConfigError> {
+        let hops: Vec<Hop> = match &node.jump {
+            Some(hops) => hops.clone(),
+            None => ssh.jump.iter().cloned().map(Hop::Host).collect(),
+        };
         let mut way = None;
-        for hop in node.jump.iter().flatten() {
+        for hop in &hops {
             let target = match hop {
                 Hop::Host(host) => self.host(node, host, way)?,
                 Hop::Node(name) => {
-                    let hop =
-                        self.site.node(name).ok_or_else(|| ConfigError::NoSuchNode { node: name.clone() })?;
+                    let hop = self.site.node(name);
+                    let hop = hop.ok_or_else(|| ConfigError::NoSuchNode { node: name.clone() })?;
                     // The site file has no loops.
                     let target = self.target(hop)?.as_ref().clone();
                     Target { jump: way.or_else(|| target.jump.clone()), ..target }
@@ -123,36 +159,33 @@ impl Reader<'_> {
         Ok(way)
     }
 
-    /// A jump host that is no node: the node's own key opens it.
+    /// A jump host that is no node: the node's own key opens it, unless `ssh` has another for it.
     fn host(&mut self, node: &Node, host: &Host, jump: Option<Arc<Target>>) -> Result<Target, ConfigError> {
-        let port = host.port.unwrap_or(22);
-        Ok(Target {
-            address: host.address.clone(),
-            port,
-            user: host.user.clone().unwrap_or_else(|| node.user().to_owned()),
-            login: self.login(node)?,
-            sudo_password: None,
-            known: self.known_hosts(node)?.host(&host.address, port, None),
-            jump,
-        })
+        let question = Question { address: host.address.clone(), user: host.user.clone(), port: host.port };
+        let ssh = self.openssh.ask(question)?;
+        let user = host.user.clone().or_else(|| ssh.user.clone());
+        let place = self.found(node, (&host.address, host.port, user.as_deref()), &ssh, None, jump)?;
+        let login = self.login(node, &ssh, &place)?;
+        Ok(Target { login, ..place })
     }
 
-    fn login(&mut self, node: &Node) -> Result<Login, ConfigError> {
+    fn login(&mut self, node: &Node, ssh: &SshHost, place: &Target) -> Result<Login, ConfigError> {
         let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
-        let (key, certificate) =
-            (node.identity.as_ref().map(resolve), node.certificate.as_ref().map(resolve));
-        let files = (key, certificate);
-        if let Some(login) = self.logins.get(&files) {
-            return Ok(login.clone());
-        }
-        let login = match &files.0 {
-            Some(path) => KeyFile::read(path, files.1.as_deref(), &mut config::passphrase).map(Login::from),
-            None if self.has_agent => Ok(Login::agent()),
-            None => return Err(ConfigError::NoAgent { node: node.name.clone() }),
+        let local_user = config::variable("USER").unwrap_or_default();
+        let expand = |path: &String| {
+            let home = self.home.as_deref();
+            ssh_config::expand(path, home, &place.address, &place.user, &local_user)
         };
-        let login = login.map_err(|source| ConfigError::Login { node: node.name.clone(), source })?;
-        self.logins.insert(files, login.clone());
-        Ok(login)
+        let identities = ssh.identities.iter().filter_map(expand).collect();
+        let certificates = ssh.certificates.iter().filter_map(expand).collect();
+        self.logins.login(&Wanted {
+            node: &node.name,
+            identity: node.identity.as_ref().map(resolve),
+            certificate: node.certificate.as_ref().map(resolve),
+            ssh,
+            identities,
+            certificates,
+        })
     }
 
     /// The password for `sudo`: of a file, or typed once for all nodes. It is in no environment and on no command line.
@@ -171,12 +204,20 @@ impl Reader<'_> {
         Ok(password)
     }
 
-    fn known_hosts(&mut self, node: &Node) -> Result<Arc<KnownHosts>, ConfigError> {
+    fn known_hosts(&mut self, node: &Node, ssh: &SshHost) -> Result<Arc<KnownHosts>, ConfigError> {
         let written = !node.known_hosts.is_empty();
-        let usual = [PathBuf::from("~/.ssh/known_hosts")];
-        let paths = if written { &node.known_hosts[..] } else { &usual };
-        let paths: Vec<PathBuf> =
-            paths.iter().map(|path| nodes::resolve(path, &self.folder, self.home.as_deref())).collect();
+        let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
+        let paths: Vec<PathBuf> = if written {
+            node.known_hosts.iter().map(resolve).collect()
+        } else {
+            let usual = USUAL_KNOWN_HOSTS.map(PathBuf::from);
+            let global = if ssh.global_known_hosts.is_empty() {
+                &GLOBAL_KNOWN_HOSTS.map(PathBuf::from)[..]
+            } else {
+                &ssh.global_known_hosts
+            };
+            ssh.known_hosts.as_deref().unwrap_or(&usual).iter().chain(global).map(resolve).collect()
+        };
         if let Some(known) = self.known_hosts.get(&paths) {
             return Ok(Arc::clone(known));
         }

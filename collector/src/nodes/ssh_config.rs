@@ -1,0 +1,216 @@
+//! What this machine's own `ssh` would do for a host: the output of `ssh -G` in, [`SshHost`] out. Pure.
+//!
+//! `ssh -G` does not tell what is configured from its own defaults. It is therefore given a configuration ([`asking`]) that
+//! includes the usual files and ends with values that nobody writes: where one of those comes back, nothing was said.
+
+use std::path::{Path, PathBuf};
+
+use super::{Host, values};
+
+/// What `ssh` would do for a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshHost {
+    /// Where it connects to.
+    pub host_name: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The login, where one is configured.
+    pub user: Option<String>,
+    /// The private key files, `~` and tokens not resolved yet.
+    pub identities: Vec<String>,
+    /// Whether only those are used, also of the agent's.
+    pub identities_only: bool,
+    /// The certificates.
+    pub certificates: Vec<String>,
+    /// The agent.
+    pub agent: Agent,
+    /// The `known_hosts` files of the user, where they are configured.
+    pub known_hosts: Option<Vec<PathBuf>>,
+    /// Those of the machine.
+    pub global_known_hosts: Vec<PathBuf>,
+    /// The name under which host keys are known, in place of the host's own.
+    pub host_key_alias: Option<String>,
+    /// The hosts to go through.
+    pub jump: Vec<Host>,
+}
+
+/// The agent that is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Agent {
+    /// The one in the environment.
+    #[default]
+    Usual,
+    /// None.
+    None,
+    /// The one at this socket, or that the environment variable after `$` names.
+    At(String),
+}
+
+/// What `ssh` would do cannot be done here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SshConfigProblem {
+    /// A program would make the connection.
+    #[error("ProxyCommand is not run here; say jump in the site file, or ProxyJump")]
+    ProxyCommand,
+    /// Keys are revoked in a file of their own.
+    #[error("RevokedHostKeys {0:?} is not read here; list the keys in known_hosts, marked @revoked")]
+    RevokedHostKeys(String),
+    /// A value is not understood.
+    #[error("ssh says {key} {value:?}, which is not understood")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+    },
+}
+
+/// What nobody writes.
+const NOTHING: &str = "/assay/nothing-configured";
+
+/// A configuration that includes these files, and shows what they leave open.
+pub fn asking(files: &[PathBuf]) -> String {
+    let mut text = String::new();
+    for file in files {
+        text += &format!("Include \"{}\"\n", file.display());
+    }
+    text + &format!("Host *\nUser {NOTHING}\nIdentityFile {NOTHING}\nUserKnownHostsFile {NOTHING}\n")
+}
+
+/// Reads what `ssh -G` printed.
+///
+/// # Errors
+/// [`SshConfigProblem`]
+pub fn read(text: &str) -> Result<SshHost, SshConfigProblem> {
+    let mut host = SshHost::default();
+    for line in text.lines() {
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        let wrong = |key| SshConfigProblem::Value { key, value: value.to_owned() };
+        let is_none = value.eq_ignore_ascii_case("none");
+        match key {
+            "hostname" => {
+                host.host_name = Some(values::host(value.to_owned()).map_err(|_| wrong("hostname"))?);
+            }
+            "port" => {
+                host.port = Some(value.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong("port"))?);
+            }
+            "user" if value != NOTHING => {
+                host.user = Some(values::user(value.to_owned()).map_err(|_| wrong("user"))?);
+            }
+            "identityfile" if value != NOTHING && !is_none => host.identities.push(value.to_owned()),
+            "identitiesonly" => host.identities_only = value == "yes",
+            "certificatefile" if !is_none => host.certificates.push(value.to_owned()),
+            "identityagent" if is_none => host.agent = Agent::None,
+            "identityagent" if value != "SSH_AUTH_SOCK" => host.agent = Agent::At(value.to_owned()),
+            "userknownhostsfile" if value != NOTHING => host.known_hosts = Some(paths(value)),
+            "globalknownhostsfile" => host.global_known_hosts = paths(value),
+            "hostkeyalias" => host.host_key_alias = Some(value.to_owned()),
+            "proxyjump" if !is_none => {
+                let hops: Option<Vec<Host>> = value.split(',').map(jump).collect();
+                host.jump = hops.ok_or_else(|| wrong("proxyjump"))?;
+            }
+            "proxycommand" if !is_none => return Err(SshConfigProblem::ProxyCommand),
+            "revokedhostkeys" if !is_none => return Err(SshConfigProblem::RevokedHostKeys(value.to_owned())),
+            _ => {}
+        }
+    }
+    Ok(host)
+}
+
+/// One of `ProxyJump`'s hosts, which may be a URI.
+fn jump(text: &str) -> Option<Host> {
+    let place = text.strip_prefix("ssh://").map_or(text, |place| place.trim_end_matches('/'));
+    values::login_at(place)
+}
+
+/// File names, which `ssh -G` prints with blanks between them. None is none, and so is one with a blank in it.
+fn paths(value: &str) -> Vec<PathBuf> {
+    value.split_whitespace().filter(|path| *path != "none").map(PathBuf::from).collect()
+}
+
+/// A file name with ssh's tokens (ssh_config(5), "TOKENS") put in: `%%`, `%d` home, `%h` host, `%r` login, `%u` local login.
+/// None where there are others.
+pub fn expand(text: &str, home: Option<&Path>, host: &str, user: &str, local_user: &str) -> Option<PathBuf> {
+    let mut expanded = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '%' => match rest.next()? {
+                '%' => expanded.push('%'),
+                'd' => expanded.push_str(home?.to_str()?),
+                'h' => expanded.push_str(host),
+                'r' => expanded.push_str(user),
+                'u' => expanded.push_str(local_user),
+                _ => return None,
+            },
+            c => expanded.push(c),
+        }
+    }
+    Some(super::resolve(Path::new(&expanded), Path::new(""), home))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_is_told_from_what_is_not() {
+        let nothing = format!(
+            "user {NOTHING}\nhostname other\nport 22\nidentityfile {NOTHING}\nuserknownhostsfile {NOTHING}\n\
+             globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2\nidentitiesonly no\nproxyjump none\n"
+        );
+        let global = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from).to_vec();
+        let host = SshHost {
+            host_name: Some("other".into()),
+            port: Some(22),
+            global_known_hosts: global.clone(),
+            ..SshHost::default()
+        };
+        assert_eq!(read(&nothing), Ok(host));
+        let all = format!(
+            "host alias\nuser op\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_%h\nidentityfile /with space\n\
+             identityfile {NOTHING}\nidentitiesonly yes\ncertificatefile ~/x-cert.pub\nidentityagent /run/agent\n\
+             userknownhostsfile /a /b\nhostkeyalias theone\nproxyjump a@gate1:2200,ssh://[fd00::1]:22\n"
+        );
+        let hop = |user: Option<&str>, address: &str, port| Host {
+            user: user.map(str::to_owned),
+            address: address.into(),
+            port,
+        };
+        let host = SshHost {
+            host_name: Some("10.0.0.7".into()),
+            port: Some(2222),
+            user: Some("op".into()),
+            identities: vec!["~/.ssh/id_%h".into(), "/with space".into()],
+            identities_only: true,
+            certificates: vec!["~/x-cert.pub".into()],
+            agent: Agent::At("/run/agent".into()),
+            known_hosts: Some(vec!["/a".into(), "/b".into()]),
+            global_known_hosts: Vec::new(),
+            host_key_alias: Some("theone".into()),
+            jump: vec![hop(Some("a"), "gate1", Some(2200)), hop(None, "fd00::1", Some(22))],
+        };
+        assert_eq!(read(&all), Ok(host));
+    }
+
+    #[test]
+    fn what_cannot_be_done_here_is_said() {
+        assert_eq!(read("proxycommand nc %h %p"), Err(SshConfigProblem::ProxyCommand));
+        assert_eq!(
+            read("revokedhostkeys /etc/krl"),
+            Err(SshConfigProblem::RevokedHostKeys("/etc/krl".into()))
+        );
+        for text in ["port 0", "hostname -x", "proxyjump a@b:0"] {
+            assert!(matches!(read(text), Err(SshConfigProblem::Value { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_put_in() {
+        let home = Some(Path::new("/home/op"));
+        let expand = |text| expand(text, home, "10.0.0.7", "root", "op");
+        assert_eq!(expand("~/.ssh/%h-%r-%u-100%%"), Some("/home/op/.ssh/10.0.0.7-root-op-100%".into()));
+        assert_eq!(expand("%d/key"), Some("/home/op/key".into()));
+        assert_eq!((expand("%C"), expand("%")), (None, None));
+    }
+}

@@ -1,0 +1,146 @@
+//! Which keys a node is logged in to with: those that the site file names; else those that this machine's `ssh` would use;
+//! else those that the SSH agent holds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, ConfigError};
+use crate::nodes::ssh_config::{Agent, SshHost};
+use crate::ssh::keys::{self, KeyError, KeyFile};
+use crate::ssh::{AgentKeys, AgentPlace, Login, PublicKey, held_by};
+
+/// What is read once for all nodes.
+#[derive(Default)]
+pub(super) struct Logins {
+    read: BTreeMap<(PathBuf, Option<PathBuf>), Key>,
+    held: BTreeMap<AgentPlace, Vec<PublicKey>>,
+    has_agent: bool,
+}
+
+/// A key, or what says that an agent has it.
+#[derive(Clone)]
+enum Key {
+    Here(KeyFile),
+    InAgent(PublicKey),
+}
+
+/// What is known of a login: files by their full paths.
+pub(super) struct Wanted<'a> {
+    /// Whose login it is, for people.
+    pub(super) node: &'a str,
+    /// The site file's.
+    pub(super) identity: Option<PathBuf>,
+    /// The site file's.
+    pub(super) certificate: Option<PathBuf>,
+    /// What `ssh` would do.
+    pub(super) ssh: &'a SshHost,
+    /// The files that `ssh` would use, and its certificates.
+    pub(super) identities: Vec<PathBuf>,
+    pub(super) certificates: Vec<PathBuf>,
+}
+
+impl Logins {
+    /// Nothing is read yet. `has_agent` says whether there is an agent in the usual place.
+    pub(super) fn new(has_agent: bool) -> Self {
+        Self { has_agent, ..Self::default() }
+    }
+
+    /// The login. Whatever a person must type is asked for here.
+    pub(super) fn login(&mut self, wanted: &Wanted<'_>) -> Result<Login, ConfigError> {
+        let failed = |source| ConfigError::Login { node: wanted.node.to_owned(), source };
+        let place = self.place(&wanted.ssh.agent);
+        let mut agent = AgentKeys {
+            place: place.clone().unwrap_or(AgentPlace::Usual),
+            first: Vec::new(),
+            certificates: Vec::new(),
+            others: false,
+        };
+        let mut files = Vec::new();
+        let mut absent = Vec::new();
+        let (identities, certificates) = match &wanted.identity {
+            Some(path) => (vec![path.clone()], wanted.certificate.iter().cloned().collect()),
+            None => {
+                let there = |path: &PathBuf| path.exists();
+                let (there, gone): (Vec<_>, Vec<_>) = wanted.identities.iter().cloned().partition(there);
+                absent = gone;
+                agent.others = !wanted.ssh.identities_only || there.is_empty();
+                (there, wanted.certificates.iter().chain(&wanted.certificate).cloned().collect::<Vec<_>>())
+            }
+        };
+        for path in &certificates {
+            agent.certificates.push(keys::certificate(path).map_err(failed)?);
+        }
+        for path in identities {
+            let named = wanted.identity.as_ref().and(wanted.certificate.clone());
+            match self.key(&path, named, place.as_ref()).map_err(failed)? {
+                Key::InAgent(key) => {
+                    agent.certificates.extend(keys::beside(&path).map_err(failed)?);
+                    agent.first.push(key);
+                }
+                Key::Here(mut file) => {
+                    let ours = file.key.public_key().key_data();
+                    let more = agent.certificates.iter().filter(|one| one.public_key() == ours).cloned();
+                    for certificate in more.collect::<Vec<_>>() {
+                        if !file.certificates.contains(&certificate) {
+                            file.certificates.push(certificate);
+                        }
+                    }
+                    files.push(file);
+                }
+            }
+        }
+        let agent = place.and((!agent.first.is_empty() || agent.others).then_some(agent));
+        if files.is_empty() && agent.is_none() {
+            let node = wanted.node.to_owned();
+            return Err(match absent.into_iter().next() {
+                Some(path) => {
+                    failed(KeyError::Unreadable { path, source: std::io::ErrorKind::NotFound.into() })
+                }
+                None => ConfigError::NoAgent { node },
+            });
+        }
+        Ok(Login { files, agent })
+    }
+
+    /// Where the agent is; none where there is none.
+    fn place(&self, agent: &Agent) -> Option<AgentPlace> {
+        match agent {
+            Agent::None => None,
+            Agent::Usual => self.has_agent.then_some(AgentPlace::Usual),
+            Agent::At(path) => match path.strip_prefix('$') {
+                Some(variable) => config::variable(variable).map(|path| AgentPlace::At(path.into())),
+                None => Some(AgentPlace::At(path.into())),
+            },
+        }
+    }
+
+    /// A file's key. One that is encrypted, and one of which only the public half is there, is the agent's where it has it.
+    fn key(
+        &mut self,
+        path: &Path,
+        certificate: Option<PathBuf>,
+        place: Option<&AgentPlace>,
+    ) -> Result<Key, KeyError> {
+        let wanted = (path.to_owned(), certificate);
+        if let Some(key) = self.read.get(&wanted) {
+            return Ok(key.clone());
+        }
+        let public = place.and(keys::public_half_of_encrypted(path)?);
+        let held = match (public, place) {
+            (Some(public), Some(place)) if self.holds(place, &public) => Some(Key::InAgent(public)),
+            _ => None,
+        };
+        let key = match held {
+            Some(key) => key,
+            None => Key::Here(KeyFile::read(path, wanted.1.as_deref(), &mut config::passphrase)?),
+        };
+        self.read.insert(wanted, key.clone());
+        Ok(key)
+    }
+
+    /// Whether an agent has a key. One that does not answer has none.
+    fn holds(&mut self, place: &AgentPlace, key: &PublicKey) -> bool {
+        let held = self.held.entry(place.clone()).or_insert_with(|| held_by(place));
+        held.iter().any(|one| one.key_data() == key.key_data())
+    }
+}

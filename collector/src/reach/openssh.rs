@@ -1,0 +1,140 @@
+//! Asks this machine's `ssh` what it would do for a host (`ssh -G`): no crate reads its configuration rightly.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use crate::config::ConfigError;
+use crate::nodes::ssh_config::{self, SshHost};
+use crate::random;
+
+/// A host as it is asked for: its address, and the login and port that are known already.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Question {
+    pub(super) address: String,
+    pub(super) user: Option<String>,
+    pub(super) port: Option<u16>,
+}
+
+/// The `ssh` of this machine; it says nothing where it is not there or not wanted.
+pub(super) struct OpenSsh {
+    /// The configuration that it reads.
+    config: Option<Scratch>,
+    answers: BTreeMap<Question, SshHost>,
+}
+
+/// How many are asked at once: each is a process of some milliseconds.
+const AT_ONCE: usize = 8;
+
+impl OpenSsh {
+    /// Finds out whether there is an `ssh` to ask.
+    pub(super) fn new(home: Option<&Path>, wanted: bool) -> Result<Self, ConfigError> {
+        let none = Self { config: None, answers: BTreeMap::new() };
+        let there = wanted
+            && Command::new("ssh").arg("-V").stderr(Stdio::null()).stdin(Stdio::null()).status().is_ok();
+        if !there {
+            return Ok(none);
+        }
+        let mut files: Vec<PathBuf> = home.map(|home| home.join(".ssh/config")).into_iter().collect();
+        files.push(if cfg!(windows) {
+            PathBuf::from(r"C:\ProgramData\ssh\ssh_config")
+        } else {
+            PathBuf::from("/etc/ssh/ssh_config")
+        });
+        files.retain(|file| file.exists());
+        if files.is_empty() {
+            return Ok(none);
+        }
+        let config = Scratch::new(&ssh_config::asking(&files))?;
+        Ok(Self { config: Some(config), ..none })
+    }
+
+    /// Asks many at once, for what is to be known later.
+    pub(super) fn ask_all(&mut self, questions: Vec<Question>) -> Result<(), ConfigError> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let (waiting, answers) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    // Nothing panics while a lock is held; what a poisoned one holds is whole.
+                    let next = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                    while let Some(question) = next() {
+                        let answer = ask(&config.0, &question);
+                        let mut answers = answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        answers.push((question, answer));
+                    }
+                });
+            }
+        });
+        let answers = answers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (question, answer) in answers {
+            self.answers.insert(question, answer?);
+        }
+        Ok(())
+    }
+
+    /// What it would do for one host.
+    pub(super) fn ask(&mut self, question: Question) -> Result<SshHost, ConfigError> {
+        if let Some(answer) = self.answers.get(&question) {
+            return Ok(answer.clone());
+        }
+        let answer = match &self.config {
+            Some(config) => ask(&config.0, &question)?,
+            None => SshHost::default(),
+        };
+        self.answers.insert(question, answer.clone());
+        Ok(answer)
+    }
+}
+
+fn ask(config: &Path, question: &Question) -> Result<SshHost, ConfigError> {
+    let host = question.address.clone();
+    let failed = |reason: String| ConfigError::SshConfig { host: host.clone(), reason };
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-G").arg("-F").arg(config).stdin(Stdio::null());
+    if let Some(user) = &question.user {
+        ssh.arg("-l").arg(user);
+    }
+    if let Some(port) = question.port {
+        ssh.arg("-p").arg(port.to_string());
+    }
+    let output = ssh.arg("--").arg(&question.address).output().map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said =
+            said.lines().filter(|line| !line.starts_with("Pseudo-terminal")).collect::<Vec<_>>().join("; ");
+        return Err(failed(crate::report::clean::block(&said, crate::report::clean::MESSAGE)));
+    }
+    ssh_config::read(&String::from_utf8_lossy(&output.stdout)).map_err(|problem| failed(problem.to_string()))
+}
+
+/// A file that removes itself.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(text: &str) -> Result<Self, ConfigError> {
+        let path = std::env::temp_dir().join(format!("assay-{}.conf", random::hex(16)));
+        let written = create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        match written {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It holds nothing but names of files.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn create(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
