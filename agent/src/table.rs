@@ -14,7 +14,9 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     let columns = Columns::new(&inventory.images, width);
     let mut text = String::new();
     let mut namespace = None;
-    for image in &inventory.images {
+    let mut images: Vec<&InventoryImage> = inventory.images.iter().collect();
+    images.sort_by_key(|image| (&image.namespace, names(&image.references)));
+    for image in images {
         if namespace != Some(&image.namespace) {
             if namespace.is_some() {
                 text.push('\n');
@@ -224,13 +226,13 @@ mod tests {
         let images = vec![image(&[&mirror, "r.example/app:v1", &own, digest.as_str()], 5), image(&[], 0)];
         let expected = [
             "k8s.io                                   DIGEST        PLATFORM            SIZE  USED BY",
+            "-                                        e3b0c44298fc  linux/amd64 +1   83.2 MB        -",
             "mirror.example/app@sha256:e3b0c44298fc…  e3b0c44298fc  linux/amd64 +1   83.2 MB        5",
             "r.example/app:v1",
             "    kube-system/pod-0  (sandbox)",
             "    kube-system/pod-1  proxy",
             "    kube-system/pod-2  proxy",
             "    and 2 more",
-            "-                                        e3b0c44298fc  linux/amd64 +1   83.2 MB        -",
             "",
             "2 images, 1 in use by 5 containers; nothing of this was verified",
         ];

@@ -216,9 +216,19 @@ impl Containerd {
     /// # Panics
     /// Where it does not start.
     pub fn run(&self, image: &str, name: &str) -> String {
+        self.run_labelled(image, name, &[])
+    }
+
+    /// The same with labels, each `name=value`.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    pub fn run_labelled(&self, image: &str, name: &str, labels: &[&str]) -> String {
         let own = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
         let id = format!("{name}-{}", own.trim_start_matches(PREFIX));
-        let _ = self.ctr(["run", "--detach", image, &id]).expect_code(0);
+        let labels = labels.iter().flat_map(|label| ["--label", *label]);
+        let arguments = ["run", "--detach"].into_iter().chain(labels).chain([image, &id]);
+        let _ = self.ctr(arguments).expect_code(0);
         id
     }
 
