@@ -52,10 +52,22 @@ impl FromStr for TrustStoreName {
     type Err = StatementError;
 
     fn from_str(text: &str) -> Result<Self, StatementError> {
+        let name = Self::read(text)?;
+        // these two would leave the trust store's folder
+        if matches!(name.name.as_str(), "." | "..") {
+            Err(StatementError::TrustStore { store: text.to_string() })
+        } else {
+            Ok(name)
+        }
+    }
+}
+
+impl TrustStoreName {
+    /// The name as a policy may hold it: `.` and `..` match the specification's pattern, and no store has such a name.
+    fn read(text: &str) -> Result<Self, StatementError> {
         let invalid = || StatementError::TrustStore { store: text.to_string() };
         let (store_type, name) = text.split_once(':').ok_or_else(invalid)?;
         let store_type = StoreType::from_folder(store_type).ok_or_else(invalid)?;
-        // `.` and `..` match the specification's pattern; they would leave the trust store's folder, so no store has such a name
         let is_plain = !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
         if is_plain { Ok(Self { store_type, name: name.to_string() }) } else { Err(invalid()) }
@@ -198,7 +210,7 @@ impl Statement {
         } else if stores.is_empty() || identities.is_empty() {
             return Err(StatementError::NoTrust);
         }
-        let trust_stores = stores.into_iter().map(str::parse).collect::<Result<_, _>>()?;
+        let trust_stores = stores.into_iter().map(TrustStoreName::read).collect::<Result<_, _>>()?;
         let identities = read_identities(&identities)?;
         Ok(Self {
             name: name.to_string(),
