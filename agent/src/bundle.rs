@@ -12,8 +12,10 @@ use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
 use assay_shared::oci::Digest;
 use assay_shared::revocation::Evidence;
 
+use crate::signatures::{STORE, Source};
+use crate::store::Store;
 use crate::store::layout::{Beside, Layout, LayoutError, Reading};
-use crate::trust::{About, Warning};
+use crate::trust::{About, Trust, Warning};
 
 /// A bundle that may be used.
 pub(crate) struct Bundle {
@@ -61,6 +63,37 @@ impl Bundle {
             let what = format_args!("{}: {}", self.path.display(), gap.what);
             About::Evidence.warn(warnings, what, format_args!("was not carried: {}", gap.why));
         }
+    }
+}
+
+/// All the bundles of a run.
+pub struct Bundles {
+    pub(crate) each: Vec<Bundle>,
+    pub(crate) lock: Lock,
+}
+
+impl Bundles {
+    /// Opens bundles, in the order given, and adds the CRLs in them to the evidence of `trust`.
+    ///
+    /// # Errors
+    /// [`BundleFault`] where one must not be used.
+    pub fn open(paths: &[PathBuf], trust: &mut Trust) -> Result<Self, BundleFault> {
+        let keys = trust.names_keys.then_some(&trust.keys[..]);
+        let each = paths.iter().map(|path| Bundle::open(path, keys)).collect::<Result<Vec<_>, _>>()?;
+        for bundle in &each {
+            bundle.add_evidence(&mut trust.evidence, &mut trust.warnings);
+        }
+        let lock = Lock::new(&each);
+        Ok(Self { each, lock })
+    }
+
+    /// The sources of signatures: the store first, then the bundles.
+    pub(crate) fn sources<'s>(&'s self, store: &'s dyn Store) -> Vec<Source<'s>> {
+        let bundles = self
+            .each
+            .iter()
+            .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() });
+        std::iter::once(Source { store, name: STORE.to_owned() }).chain(bundles).collect()
     }
 }
 
@@ -113,11 +146,11 @@ impl Lock {
 /// Why a bundle must not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
-pub(crate) struct BundleFault {
+pub struct BundleFault {
     /// The bundle.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub problem: BundleProblem,
+    pub(crate) problem: BundleProblem,
 }
 
 /// What is wrong with a bundle.

@@ -61,6 +61,9 @@ pub(crate) struct VerifyArgs {
     /// What else than the image's own signature makes it pass: parent-index, platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub(crate) accept: Vec<ViaArg>,
+    /// Put the signatures that only the store has into the report, byte for byte, so that they can be verified again
+    #[arg(long)]
+    pub(crate) evidence: bool,
     /// The time to judge at, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME", value_parser = UnixTime::parse)]
     pub(crate) at: Option<UnixTime>,

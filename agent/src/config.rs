@@ -35,6 +35,8 @@ pub(crate) struct VerifyPlan {
     pub(crate) images: Vec<String>,
     pub(crate) content: ContentMode,
     pub(crate) accept: BTreeSet<Via>,
+    /// Whether the report carries what the verdicts rest on.
+    pub(crate) evidence: bool,
     pub(crate) jobs: usize,
     pub(crate) output: Output,
     pub(crate) format: VerifyFormat,
@@ -165,6 +167,7 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         images: args.image,
         content: args.content.into(),
         accept: args.accept.into_iter().map(Via::from).collect(),
+        evidence: args.evidence,
         jobs: args.jobs.map_or_else(cores, usize::from),
         output: output_plan(args.output),
         format: args.format,

@@ -4,7 +4,8 @@
 //! store's records become images; signatures are looked for in store and bundles; each image's signatures are judged and its
 //! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
 
-mod bundle;
+pub mod bundle;
+mod carried;
 mod changes;
 mod cli;
 mod config;
@@ -16,6 +17,7 @@ mod inventory;
 mod listing;
 mod parallel;
 mod procedure;
+pub mod rejudge;
 mod report;
 mod running;
 mod signatures;
@@ -34,7 +36,7 @@ use assay_shared::report::{
 use assay_shared::verify::Verifier;
 use clap::Parser as _;
 
-use bundle::{Bundle, BundleFault, Lock};
+use bundle::{Bundle, BundleFault, Bundles};
 use changes::Changes;
 use cli::{Cli, TextOrJson, VerifyFormat};
 use config::{Plan, VerifyPlan};
@@ -42,7 +44,7 @@ use error::Error;
 use inventory::{Image, Inventory};
 use report::Sink;
 use running::Running;
-use signatures::{Signatures, Source};
+use signatures::Signatures;
 use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
@@ -76,23 +78,14 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
 fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
     let mut trust = trust::read(&plan.trust)?;
-    let keys = trust.names_keys.then_some(&trust.keys[..]);
-    let bundles = plan.bundles.iter().map(|path| Bundle::open(path, keys)).collect::<Result<Vec<_>, _>>()?;
-    for bundle in &bundles {
-        bundle.add_evidence(&mut trust.evidence, &mut trust.warnings);
-    }
+    let bundles = Bundles::open(&plan.bundles, &mut trust)?;
     let reading = if plan.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
     let store = match store::open(&plan.store, reading) {
         Ok(store) => store,
         Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
     };
 
-    let mut sources = vec![Source { store: &*store, name: "store".to_owned() }];
-    sources.extend(
-        bundles
-            .iter()
-            .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() }),
-    );
+    let sources = bundles.sources(&*store);
     let signatures = Signatures::collect(&sources);
     let running = if plan.content == ContentMode::None {
         Running::by_name(store.listing())
@@ -105,13 +98,12 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
 
     let verifier =
         Verifier { trust_store: &trust.store, evidence: &trust.evidence, at: plan.clock.verified_at };
-    let lock = Lock::new(&bundles);
     let judge = Judge {
         policy: &trust.policy,
         verifier,
         sources: &sources,
         signatures: &signatures,
-        lock: &lock,
+        lock: &bundles.lock,
         accept: &plan.accept,
     };
     let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
@@ -121,10 +113,13 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let mut coverage = coverage::of(&*store, &inventory, running, &signatures, reached.as_ref());
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
     coverage.unreadable.sort();
-    let bundles = bundle_inputs(&bundles, &signatures)?;
+    let bundles = bundle_inputs(&bundles.each, &signatures)?;
     let warnings = signatures.warnings.clone();
-    let report =
-        report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images);
+    let carried = if plan.evidence { carried::of(&sources, &signatures, &images) } else { Vec::new() };
+    let report = NodeReport {
+        carried,
+        ..report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images)
+    };
     write(plan, sink, &report)?;
     say_outcome(&report);
     Ok(report.verdict())

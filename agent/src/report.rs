@@ -99,6 +99,7 @@ pub(crate) fn node_report(
         coverage,
         summary: Summary::of(images.iter().map(|image| image.status)),
         images,
+        carried: Vec::new(),
     }
 }
 

@@ -14,10 +14,13 @@ use assay_shared::signature_manifest::SignatureManifest;
 
 use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
 
+/// What reports call the store as a source.
+pub(crate) const STORE: &str = "store";
+
 /// Something that signatures are taken from.
 pub(crate) struct Source<'s> {
     pub(crate) store: &'s dyn Store,
-    /// What reports call it: `store`, or a bundle's path.
+    /// What reports call it: [`STORE`], or a bundle's path.
     pub(crate) name: String,
 }
 
@@ -387,7 +390,7 @@ impl Search<'_, '_> {
 }
 
 /// The manifest that bytes of unknown type are, and its media type; none where they are none.
-fn sniff(bytes: &[u8]) -> Option<(String, Manifest)> {
+pub(crate) fn sniff(bytes: &[u8]) -> Option<(String, Manifest)> {
     if bytes.first() != Some(&b'{') {
         return None;
     }

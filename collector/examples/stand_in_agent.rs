@@ -112,6 +112,7 @@ fn report(
         coverage: Coverage::default(),
         images: vec![image(Status::Passed, None)],
         summary: Summary::default(),
+        carried: Vec::new(),
     }
 }
 

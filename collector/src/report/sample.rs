@@ -569,6 +569,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
         },
         images,
         summary,
+        carried: Vec::new(),
     };
     NodeRow {
         name: name.into(),

@@ -264,6 +264,7 @@ mod tests {
             coverage: Coverage::default(),
             summary: Summary::of(images.iter().map(|image| image.status)),
             images,
+            carried: Vec::new(),
         }
     }
 

@@ -1,0 +1,58 @@
+//! What a report carries for those who verify again: the bytes of signature manifests, envelopes and indexes that the store
+//! has and no bundle does. Judged images in, blobs out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::{CarriedBlob, Image, Via};
+
+use crate::content::is_attestation;
+use crate::signatures::{Candidate, STORE, Signatures, Source, sniff};
+use crate::store::read_unchecked;
+
+/// The blobs that the verdicts on `images` rest on, sorted; the first of `sources` is the store. What cannot be read is left
+/// out: whoever verifies again finds it missing.
+pub(crate) fn of(sources: &[Source<'_>], signatures: &Signatures, images: &[Image]) -> Vec<CarriedBlob> {
+    let Some((store, bundles)) = sources.split_first() else { return Vec::new() };
+    let in_store: HashMap<&Digest, &Candidate> =
+        signatures.all().filter(|one| one.source == 0).map(|one| (&one.digest, one)).collect();
+    // by digest: the namespace, and the media type of what is no manifest
+    let mut wanted: BTreeMap<&Digest, (&str, Option<&str>)> = BTreeMap::new();
+    let targets: Vec<Descriptor> = images
+        .iter()
+        .map(|image| Descriptor::new(&image.media_type, image.digest.clone(), image.size))
+        .collect();
+    for (image, target) in images.iter().zip(&targets) {
+        for signature in image.signatures.iter().filter(|signature| signature.source == STORE) {
+            let Some(candidate) = in_store.get(&signature.digest) else { continue };
+            wanted.insert(&candidate.digest, (&candidate.namespace, None));
+            if let Ok(envelope) = &candidate.envelope {
+                wanted.insert(&envelope.digest, (&candidate.namespace, Some(&envelope.media_type)));
+            }
+        }
+        let manifests = match image.via {
+            None => Vec::new(),
+            Some(Via::ParentIndex) => signatures.parents_of(target),
+            Some(Via::PlatformManifest) => {
+                let listed = signatures.listed_by(target).iter().filter(|entry| !is_attestation(entry));
+                std::iter::once(target).chain(listed).collect()
+            }
+        };
+        for manifest in manifests {
+            wanted.insert(&manifest.digest, (&image.namespace, None));
+        }
+    }
+    let read = |(digest, (namespace, media_type)): (&Digest, (&str, Option<&str>))| {
+        if bundles.iter().any(|bundle| bundle.store.has("", digest)) {
+            return None;
+        }
+        let data = read_unchecked(store.store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
+        let media_type = match media_type {
+            Some(media_type) => media_type.to_owned(),
+            None => sniff(&data)?.0,
+        };
+        digest.matches(&data).then(|| CarriedBlob { digest: digest.clone(), media_type, data })
+    };
+    wanted.into_iter().filter_map(read).collect()
+}

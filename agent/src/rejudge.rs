@@ -1,0 +1,103 @@
+//! Images that somebody lists, judged by their signatures again, with no node at hand: by the collector, before anyone travels
+//! (`assay bundle check`) and long after (`assay evidence check`).
+//!
+//! In: a trust directory and bundles, read as [`crate::trust`] and [`crate::bundle`] read them on a node; images by name and
+//! descriptor; what a node's store held of signatures, as its report carried it. Out: for each image the verdict that the agent
+//! gives with `--content none`. It is the same code that judges on the node, so there is no second opinion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::{self, CarriedBlob, Via};
+use assay_shared::time::UnixTime;
+use assay_shared::verify::Verifier;
+
+use crate::bundle::Bundles;
+use crate::content::Checked;
+use crate::inventory::Inventory;
+use crate::running::Running;
+use crate::signatures::Signatures;
+use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
+use crate::trust::Trust;
+use crate::verify::Judge;
+use crate::{parallel, report as reports};
+
+/// A name that stands for an image.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// A reference, or a bare digest.
+    pub name: String,
+    /// What it stands for.
+    pub target: Descriptor,
+}
+
+impl Bundles {
+    /// Judges images at a time, in parallel. `carried` is what the store that listed them held beside the bundles.
+    pub fn judge(
+        &self,
+        trust: &Trust,
+        at: UnixTime,
+        accept: &BTreeSet<Via>,
+        images: Vec<Listed>,
+        carried: &[CarriedBlob],
+    ) -> Vec<report::Image> {
+        let store = Carried::new(images, carried);
+        let sources = self.sources(&store);
+        let signatures = Signatures::collect(&sources);
+        // whoever listed them has told images from signatures already
+        let running = Running::by_name(&store.listing);
+        let inventory = Inventory::new(&store.listing, &running.runs, |_| false);
+        let judge = Judge {
+            policy: &trust.policy,
+            verifier: Verifier { trust_store: &trust.store, evidence: &trust.evidence, at },
+            sources: &sources,
+            signatures: &signatures,
+            lock: &self.lock,
+            accept,
+        };
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let judged = parallel::map(jobs, &inventory.images, || (), |(), image| judge.judge(image));
+        let join = |(image, judgement)| reports::image(image, judgement, Checked::default());
+        inventory.images.into_iter().zip(judged).map(join).collect()
+    }
+}
+
+/// What is left of a node's store: its names, and the blobs that its report carried.
+struct Carried<'a> {
+    listing: Listing,
+    roots: Vec<Descriptor>,
+    blobs: BTreeMap<&'a Digest, &'a [u8]>,
+}
+
+impl<'a> Carried<'a> {
+    fn new(images: Vec<Listed>, carried: &'a [CarriedBlob]) -> Self {
+        let record = |Listed { namespace, name, target }: Listed| Record { namespace, name, target };
+        let listing = Listing { records: images.into_iter().map(record).collect(), ..Listing::default() };
+        let roots = carried
+            .iter()
+            .map(|blob| {
+                let size = u64::try_from(blob.data.len()).unwrap_or(u64::MAX);
+                Descriptor::new(&blob.media_type, blob.digest.clone(), size)
+            })
+            .collect();
+        Self { listing, roots, blobs: carried.iter().map(|blob| (&blob.digest, &blob.data[..])).collect() }
+    }
+}
+
+impl Store for Carried<'_> {
+    fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        let bytes = self.blobs.get(digest).ok_or(BlobError::Absent)?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Ok(Blob { size, content: BlobContent::Stream(Box::new(*bytes)) })
+    }
+
+    fn manifests(&self) -> Manifests<'_> {
+        Manifests::Roots(&self.roots)
+    }
+}
