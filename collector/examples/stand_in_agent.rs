@@ -53,6 +53,11 @@ fn main() -> std::process::ExitCode {
             }
         }
         "hang" => std::thread::sleep(Duration::from_secs(3600)),
+        "halt" => halt(),
+        "large" => {
+            let hex = |number: u32| Digest::sha256(&number.to_be_bytes()).hex().to_owned();
+            report.inputs.warnings = (0..40_000).map(hex).collect();
+        }
         "slow" => std::thread::sleep(Duration::from_secs(5)),
         "killed" => kill(std::process::id()),
         "hang-up" => {
@@ -134,6 +139,18 @@ fn image(status: Status, reason: Option<Reason>) -> Image {
         signatures: Vec::new(),
         content: Content::default(),
         rootfs: None,
+    }
+}
+
+/// Waits where the test of faults says so.
+fn halt() {
+    let (asked, said) = ("/mnt/halt", "/mnt/halted");
+    if std::fs::read_to_string(asked).is_ok_and(|step| step == "agent") {
+        let _ = std::fs::remove_file(asked);
+        let _ = std::fs::write(said, "");
+        while std::fs::exists(said).is_ok_and(|there| there) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -281,7 +281,8 @@ impl Connection {
         let host_key = judged.fingerprint;
         match timeout(limits.connect, target.login.authenticate(&mut handle, &target.user)).await {
             Ok(Ok(())) => Ok(Self { handle, host_key, _through: through }),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) if said_no(&mut handle).await => Err(error.into()),
+            Ok(Err(_)) => Err(unreachable(target, russh::Error::HUP).into()),
             Err(_) => Err(timed_out(target, "answer to the login", limits.connect).into()),
         }
     }
@@ -328,6 +329,11 @@ async fn agree(
         (Ok(Ok(_)), None) => Err(unreachable(target, russh::Error::UnknownKey).into()),
         (Ok(Ok(handle)), Some(judged)) => Ok((handle, judged)),
     }
+}
+
+/// Whether a login that failed was refused: a server that will have no more attempts says so, a link that breaks says nothing.
+async fn said_no(handle: &mut Handle<HostKeyCheck>) -> bool {
+    !handle.is_closed() || matches!(timeout(Duration::from_secs(2), handle).await, Ok(Ok(())))
 }
 
 type ForwardStream = russh::ChannelStream<Msg>;

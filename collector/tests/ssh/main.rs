@@ -6,9 +6,11 @@
 
 mod as_openssh;
 mod config;
+mod faults;
 mod fleet;
 mod host_keys;
 mod interruption;
+mod link;
 mod login;
 mod node;
 mod real_agent;

@@ -41,6 +41,8 @@ pub(crate) struct Unusual<'a> {
     pub(crate) config: &'a str,
     /// Shell commands that are run in a mount namespace of the node's own before sshd is.
     pub(crate) mounts: &'a str,
+    /// Programs in the node's folder, by name and text.
+    pub(crate) scripts: &'a [(&'a str, &'a str)],
     /// The host keys' types; ed25519 when empty.
     pub(crate) host_keys: &'a [&'a str],
 }
@@ -60,6 +62,10 @@ impl Node {
         let types = if unusual.host_keys.is_empty() { &["ed25519"][..] } else { unusual.host_keys };
         for kind in types {
             key(&folder.path().join(format!("host_{kind}")), kind, "");
+        }
+        for (name, text) in unusual.scripts {
+            fs::write(folder.path().join(name), text).unwrap();
+            fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         // Another program may take the port before sshd does: then once more with another.
         for _ in 0..5 {
@@ -99,6 +105,31 @@ impl Node {
         self
     }
 
+    /// The same node after a power cut: its processes are gone, and so is what it had in memory.
+    pub(crate) fn reboot(&mut self) {
+        self.kill(|_, _| true);
+        let _ = self.daemon.wait();
+        self.daemon = launch(self.folder.path(), &self.command, self.port).expect("sshd starts again");
+    }
+
+    /// Kills the node's processes that are chosen by their program and their command line.
+    pub(crate) fn kill(&self, chosen: impl Fn(&str, &str) -> bool) {
+        let namespace = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+        let own = namespace(Path::new(&format!("/proc/{}", self.daemon.id())));
+        for process in fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()) {
+            if own.is_none() || namespace(&process) != own {
+                continue;
+            }
+            let program = fs::read_link(process.join("exe")).unwrap_or_default();
+            let line = fs::read(process.join("cmdline")).unwrap_or_default();
+            if chosen(&program.to_string_lossy(), &String::from_utf8_lossy(&line)) {
+                let id = process.file_name().unwrap();
+                // One that is gone by itself is as good.
+                let _ = Command::new("kill").arg("-9").arg(id).stderr(Stdio::null()).status();
+            }
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -116,14 +147,24 @@ impl Node {
 
     /// The line that makes the node known.
     pub(crate) fn known_line(&self) -> String {
-        format!("{} {}\n", self.known_name(), self.host_key("ed25519"))
+        self.known_line_through(self.port)
+    }
+
+    /// The line that makes the node known behind another port.
+    pub(crate) fn known_line_through(&self, port: u16) -> String {
+        format!("[127.0.0.1]:{port} {}\n", self.host_key("ed25519"))
     }
 
     /// The node's entry in a site file.
     pub(crate) fn entry(&self, name: &str, store: &str) -> String {
+        self.entry_through(self.port, name, store)
+    }
+
+    /// The node's entry where another port leads to it.
+    pub(crate) fn entry_through(&self, port: u16, name: &str, store: &str) -> String {
         format!(
             "[[node]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nport = {}\nstore = \"layout:{store}\"\nidentity = \"{}\"\n",
-            self.port,
+            port,
             self.path("identity").display()
         )
     }
