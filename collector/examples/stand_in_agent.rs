@@ -69,6 +69,30 @@ fn main() -> std::process::ExitCode {
             child.args(["verify", "--store=layout:hang"]).stdout(std::process::Stdio::null());
             let _child = child.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
         }
+        "endless-complaint" => {
+            let chunk = vec![b'!'; 1 << 16];
+            while std::io::stderr().write_all(&chunk).is_ok() {}
+        }
+        "foreign-agent" => report.agent.sha256 = Some("0".repeat(64)),
+        "foreign-node" => report.node.os = "windows".to_owned(),
+        "foreign-bundle" => {
+            report.inputs.bundles.iter_mut().for_each(|bundle| bundle.sha256 = "0".repeat(64))
+        }
+        "yesterday" => {
+            let day = Duration::from_secs(86_400);
+            report.run.verified_at = report.run.verified_at.earlier(day).expect("a clock");
+        }
+        "twice" => report.images.push(image(Status::Failed, Some(Reason::NoSignature))),
+        "deep" => {
+            print!("{{\"schema\":{}", "[".repeat(10_000_000));
+            return 0.into();
+        }
+        "many-values" => report.coverage.namespaces = vec![String::new(); 15_000_000],
+        "escapes" => {
+            report.node.hostname = Some("\u{1b}]0;owned\u{7}\u{202e}".to_owned());
+            report.images[0].references = vec!["\u{1b}[2J\u{1b}[31mregistry.example.test/a:1".to_owned()];
+        }
+        "long-name" => report.images[0].references = vec!["n".repeat(5_000_000)],
         "foreign-run" => report.run.id = "20260101T000000Z-0000000000000000".to_owned(),
         "failed" => {
             report.images = vec![image(Status::Failed, Some(Reason::NoSignature))];
@@ -82,6 +106,17 @@ fn main() -> std::process::ExitCode {
         _ => {}
     }
     report.summary = Summary::of(report.images.iter().map(|image| image.status));
+    if behaviour == "wrong-counts" {
+        report.summary.passed = 7;
+    }
+    if behaviour == "unfinished" {
+        let text = serde_json::to_string(&report).expect("a report is JSON");
+        print!("{}", text.get(..text.len() / 2).unwrap_or_default());
+        return 0.into();
+    }
+    if behaviour == "twice" {
+        exit = 1;
+    }
     println!("{}", serde_json::to_string(&report).expect("a report is JSON"));
     exit.into()
 }

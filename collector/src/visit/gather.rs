@@ -1,11 +1,15 @@
 //! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
 //! were sent, and agrees with itself and with the agent's exit status. What is accepted is cleaned of control characters.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
 use assay_shared::time::UnixTime;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::platform::Platform;
 use crate::report::clean;
@@ -16,6 +20,13 @@ pub const REPORT_BYTES: usize = 64 << 20;
 
 /// Letters of one text in a report: a subject, a message, a reference. Longer ones are cut.
 const TEXT_LETTERS: usize = 8 << 10;
+
+/// Values in a report: what is between two commas. A real image has some 80 of them in 3 KiB; millions of empty ones would
+/// take many times their bytes in memory.
+const VALUES: usize = 2_000_000;
+
+/// How many reports are read at once: each takes some times its size in memory while it is.
+pub(super) static READERS: Semaphore = Semaphore::const_new(2);
 
 /// What a report must say to be the one that was asked for.
 #[derive(Clone, Debug)]
@@ -148,25 +159,40 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
     if bytes.len() > REPORT_BYTES {
         return Err(BadReport::Malformed(format!("more than {REPORT_BYTES} bytes")));
     }
+    let values = bytes.iter().filter(|byte| **byte == b',').count();
+    if values > VALUES {
+        return Err(BadReport::Malformed(format!("more than {VALUES} values")));
+    }
     // Into the types first: they refuse a member that is given twice, which a `Value` lets pass.
-    let report: NodeReport = serde_json::from_slice(bytes).map_err(malformed)?;
+    let mut report: NodeReport = serde_json::from_slice(bytes).map_err(malformed)?;
     if report.schema != NODE_REPORT_SCHEMA {
         return Err(BadReport::Schema(clean::line(&report.schema, 100)));
     }
     if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
         return Err(BadReport::Summary);
     }
+    let mut seen = BTreeSet::new();
     for image in &report.images {
         let contradiction = match image.status {
             Status::Passed if image.reason.is_some() => "passed with a reason against it",
             Status::Passed if !image.content.mismatched.is_empty() => "passed with content that differs",
             Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
+            _ if !seen.insert((&image.namespace, &image.digest)) => "listed twice",
             _ => continue,
         };
         return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
     }
-    let mut value = serde_json::to_value(&report).map_err(malformed)?;
-    if clean_all(&mut value) { serde_json::from_value(value).map_err(malformed) } else { Ok(report) }
+    // One image after the other: a whole report as a `Value` is many times as large.
+    let images = std::mem::take(&mut report.images);
+    let mut report = cleaned(report).map_err(malformed)?;
+    report.images = images.into_iter().map(cleaned).collect::<Result<_, _>>().map_err(malformed)?;
+    Ok(report)
+}
+
+/// The same with every text cleaned.
+fn cleaned<T: Serialize + DeserializeOwned>(part: T) -> Result<T, serde_json::Error> {
+    let mut value = serde_json::to_value(&part)?;
+    if clean_all(&mut value) { serde_json::from_value(value) } else { Ok(part) }
 }
 
 /// Cleans every text; says whether anything changed.
@@ -327,6 +353,7 @@ mod tests {
             (good(), 3, BadReport::ExitStatus { found: 0, expected: 0 }),
             (report(vec![image(Status::Passed, Some(Reason::Expiry))]), 0, contradiction()),
             (report(vec![image(Status::Failed, None)]), 1, contradiction()),
+            (report(vec![image(Status::Passed, None), image(Status::Passed, None)]), 0, contradiction()),
             (
                 change(|r| {
                     r.images[0].content.mismatched = vec![Mismatch {
@@ -355,6 +382,7 @@ mod tests {
             good.replace("\"images\":[]", "\"images\":[],\"images\":[]"),
             good.get(..good.len() - 1).unwrap().to_owned(),
             "[".repeat(100_000),
+            good.replace("\"namespaces\":[]", &format!("\"namespaces\":[\"\"{}]", ",\"\"".repeat(VALUES))),
         ] {
             assert!(matches!(read(text.as_bytes()), Err(BadReport::Malformed(_))), "{text:.80}");
         }

@@ -319,6 +319,7 @@ async fn steps(
         platform: deployed.platform,
     };
     // Reading tens of megabytes of JSON would hold up the other nodes' connections.
+    let _reader = gather::READERS.acquire().await;
     let read = tokio::task::spawn_blocking(move || gather::accept(&ran.report, ran.exit, &expected));
     let hint = "nothing of it is believed; see whether the node can be trusted";
     match read.await {

@@ -9,6 +9,7 @@ mod config;
 mod faults;
 mod fleet;
 mod host_keys;
+mod hostile;
 mod interruption;
 mod link;
 mod login;

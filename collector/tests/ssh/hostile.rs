@@ -1,0 +1,181 @@
+//! Nodes that lie and servers that attack: each costs the run its own row, in bounded memory and time.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use assay_shared::report::{CleanUpResult, Outcome};
+
+use crate::node::{Node, Site, key};
+
+/// Kilobytes that a collector may take at most, built without optimisation: it has some 40 MB with nothing hostile about.
+const MEMORY: u64 = 250_000;
+
+/// Something that listens and does `attack` to whoever connects.
+fn server(attack: fn(&mut TcpStream) -> std::io::Result<()>) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // It ends when the collector hangs up.
+            thread::spawn(move || attack(&mut stream));
+        }
+    });
+    port
+}
+
+/// The identification that real servers send first.
+const IDENTIFICATION: &[u8] = b"SSH-2.0-OpenSSH_9.2p1\r\n";
+
+/// Packets with a length, which is that of everything after it.
+fn packet(stream: &mut TcpStream, length: u32, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(&length.to_be_bytes())?;
+    stream.write_all(bytes)
+}
+
+const ATTACKS: [(&str, fn(&mut TcpStream) -> std::io::Result<()>); 9] = [
+    ("silent", |stream| stream.read(&mut [0; 1 << 10]).map(|_| thread::sleep(Duration::from_secs(60)))),
+    ("endless-banner", |stream| {
+        loop {
+            stream
+                .write_all(b"Welcome to this node. It has much to say before it comes to the point.\r\n")?;
+        }
+    }),
+    ("endless-line", |stream| {
+        loop {
+            stream.write_all(&[b'x'; 4096])?;
+        }
+    }),
+    ("slow-drip", |stream| {
+        loop {
+            stream.write_all(b"S")?;
+            thread::sleep(Duration::from_millis(100));
+        }
+    }),
+    ("other-protocol", |stream| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+    ("huge-packet", |stream| {
+        stream.write_all(IDENTIFICATION)?;
+        packet(stream, u32::MAX, &[0; 64])?;
+        loop {
+            stream.write_all(&[0; 4096])?;
+        }
+    }),
+    ("packets-of-nothing", |stream| {
+        stream.write_all(IDENTIFICATION)?;
+        loop {
+            // SSH_MSG_IGNORE, as often as one likes
+            packet(stream, 12, &[6, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        }
+    }),
+    ("noise", |stream| {
+        stream.write_all(IDENTIFICATION)?;
+        let mut state = 1_u32;
+        loop {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            stream.write_all(&state.to_be_bytes())?;
+        }
+    }),
+    ("half-a-packet", |stream| {
+        stream.write_all(IDENTIFICATION)?;
+        packet(stream, 1000, &[20; 100])?;
+        thread::sleep(Duration::from_secs(60));
+        Ok(())
+    }),
+];
+
+/// The most memory that a process ever had, in kilobytes, watched until it ends.
+fn peak(child: &mut Child) -> u64 {
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+        peak = peak.max(now.unwrap_or(0));
+        thread::sleep(Duration::from_millis(20));
+    }
+    peak
+}
+
+/// Runs a site, and gives what the run left and the collector's peak memory.
+fn watched(site: &Site, options: &[&str]) -> (crate::node::Ran, u64) {
+    let mut command = site.run_command(options);
+    // Its words go to files: a pipe that nobody reads would stop it.
+    let stderr = std::fs::File::create(site.path("stderr")).unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+    let peak = peak(&mut child);
+    (site.read(&child.wait_with_output().unwrap()), peak)
+}
+
+#[test]
+fn servers_that_attack_cost_their_own_row() {
+    let node = Node::start();
+    let mut entries: Vec<String> = ATTACKS
+        .iter()
+        .map(|(name, attack)| {
+            let port = server(*attack);
+            format!(
+                "[[node]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nport = {port}\nidentity = \"key\"\n"
+            )
+        })
+        .collect();
+    entries.push(node.entry("good", "good"));
+    let site = Site::new(&node.known_line(), &entries);
+    key(&site.path("key"), "ed25519", "");
+    let (ran, peak) = watched(&site, &["--connect-limit", "10"]);
+    assert_eq!(ran.exit, 3, "{}", ran.stderr);
+    assert_eq!(ran.report.nodes.len(), ATTACKS.len() + 1);
+    for row in &ran.report.nodes {
+        let good = row.name == "good";
+        assert_eq!(row.outcome, if good { Outcome::Verified } else { Outcome::Unreachable }, "{row:?}");
+        let clean_up = if good { CleanUpResult::Removed } else { CleanUpResult::NotNeeded };
+        assert_eq!(row.clean_up.result, clean_up, "{row:?}");
+    }
+    assert!(peak < MEMORY, "{peak} kB");
+    assert_eq!(node.traces(), [""; 0]);
+}
+
+#[test]
+fn nodes_that_lie_cost_their_own_row() {
+    use Outcome::{BadReport, TimedOut, Verified};
+    let node = Node::start();
+    // What the stand-in does, and what becomes of it.
+    let lies = [
+        ("oversized", BadReport),
+        ("endless-complaint", TimedOut),
+        ("foreign-run", BadReport),
+        ("foreign-agent", BadReport),
+        ("foreign-node", BadReport),
+        ("foreign-bundle", BadReport),
+        ("yesterday", BadReport),
+        ("wrong-counts", BadReport),
+        ("wrong-exit", BadReport),
+        ("twice", BadReport),
+        ("deep", BadReport),
+        ("many-values", BadReport),
+        ("unfinished", BadReport),
+        ("escapes", Verified),
+        ("long-name", Verified),
+        ("good", Verified),
+    ];
+    let entries: Vec<String> = lies.iter().map(|(lie, _)| node.entry(lie, lie)).collect();
+    let site = Site::new(&node.known_line(), &entries);
+    let (ran, peak) = watched(&site, &["--time-limit", "30", "--connect-limit", "60", "--concurrency", "16"]);
+    assert_eq!(ran.exit, 3, "{}", ran.stderr);
+    for row in &ran.report.nodes {
+        let want = lies.iter().find(|(lie, _)| *lie == row.name).unwrap().1;
+        assert_eq!(row.outcome, want, "{}: {:?}", row.name, row.message);
+        assert_eq!(row.clean_up.result, CleanUpResult::Removed, "{}", row.name);
+        assert_eq!(row.report.is_some(), want == Verified);
+        assert!(
+            want == Verified || row.message.as_ref().is_some_and(|message| message.len() < 4_000),
+            "{row:?}"
+        );
+    }
+    let kept = serde_json::to_string(&ran.report).unwrap();
+    assert!(!kept.contains("\\u001b") && kept.contains("\\\\u{1b}"), "escapes are shown, not obeyed");
+    assert!(kept.len() < 2_000_000, "{}", kept.len());
+    assert!(peak < MEMORY, "{peak} kB");
+    assert_eq!(node.traces(), [""; 0]);
+}
