@@ -21,7 +21,7 @@ use crate::trust::{About, Trust, Warning};
 pub(crate) struct Bundle {
     pub(crate) path: PathBuf,
     pub(crate) layout: Layout,
-    manifest: Option<BundleManifest>,
+    pub(crate) manifest: Option<BundleManifest>,
     crls: Vec<(String, Vec<u8>)>,
 }
 

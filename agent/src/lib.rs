@@ -18,6 +18,7 @@ mod listing;
 mod parallel;
 mod procedure;
 pub mod rejudge;
+pub mod rehearsal;
 mod report;
 mod running;
 mod signatures;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use assay_shared::codes::Code;
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, media_type};
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, is_fallback_tag, media_type};
 use assay_shared::report::{Reason, Unreadable};
 use assay_shared::signature_manifest::SignatureManifest;
 
@@ -417,30 +417,9 @@ fn is_inert(manifest: &Manifest) -> bool {
     manifest.subject.is_some() && manifest.manifests.is_empty() && (empty_config() || only_envelopes())
 }
 
-/// Whether a name is `sha256-<hex>` or ends in such a tag. Distribution specification, "Referrers Tag Schema".
-fn is_fallback_tag(name: &str) -> bool {
-    let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
-    tag.split_once('-').is_some_and(|(algorithm, hex)| format!("{algorithm}:{hex}").parse::<Digest>().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fallback_tags() {
-        let hex = "ab".repeat(32);
-        for (name, is) in [
-            (format!("sha256-{hex}"), true),
-            (format!("r.example/app:sha256-{hex}"), true),
-            (format!("r.example/app@sha256:{hex}"), false),
-            (format!("sha256-{hex}.sig"), false),
-            ("v1".to_owned(), false),
-            ("sha256-abc".to_owned(), false),
-        ] {
-            assert_eq!(is_fallback_tag(&name), is, "{name}");
-        }
-    }
 
     #[test]
     fn configs_and_other_json_are_no_manifests() {

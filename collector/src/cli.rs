@@ -1,11 +1,15 @@
 //! The command line as it is typed.
 
+mod bundle;
 mod trust;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use bundle::{
+    Bundle, BundleCheck, BundleCommand, BundleDiff, BundleList, BundleMerge, BundleOut, BundleSlim,
+};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 /// Verifies the container images of a site's nodes, offline, over SSH.
@@ -34,6 +38,8 @@ pub enum Command {
     Report(Report),
     /// Remove what an interrupted run left on the nodes
     Cleanup(Cleanup),
+    /// Check, list, compare and merge bundles: what crosses the air gap
+    Bundle(Bundle),
     /// Make, change and check a trust directory: whom the site believes
     Trust(Trust),
     /// Make or show the key that vouches for the site's bundles and evidence

@@ -2,13 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use assay_shared::oci::Digest;
-use assay_shared::report::SiteWaivers;
+use assay_shared::report::{SiteWaivers, Via};
 use assay_shared::time::{TimeError, UnixTime};
 
 use crate::cli;
@@ -187,6 +187,23 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
     Ok(Plan { run_id: random::run_id(clock::now()), payload, at, arguments, limits })
+}
+
+/// What may pass in place of a signature of the image's own.
+///
+/// # Errors
+/// [`ConfigError::Value`]
+pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
+    let of = |value: &String| match value.as_str() {
+        "parent-index" => Ok(Via::ParentIndex),
+        "platform-manifest" => Ok(Via::PlatformManifest),
+        _ => Err(ConfigError::Value {
+            option: "accept",
+            value: value.clone(),
+            allowed: "parent-index, platform-manifest",
+        }),
+    };
+    values.iter().map(of).collect()
 }
 
 /// A verification time.

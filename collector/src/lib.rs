@@ -14,6 +14,7 @@ pub mod reach;
 pub mod waivers;
 
 pub mod bundle;
+pub mod inventories;
 
 pub mod fleet;
 pub mod journal;
@@ -44,6 +45,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(options) => commands::run(options),
         Command::Report(options) => commands::report(options),
         Command::Cleanup(options) => commands::cleanup(options),
+        Command::Bundle(options) => commands::bundle(options),
         Command::Trust(options) => commands::trust(options),
         Command::SiteKey(options) => commands::site_key(options),
         Command::Explain(options) => commands::explain(options),

@@ -1,5 +1,6 @@
 //! What the subcommands do, each as the few steps it is.
 
+mod bundle;
 mod cleanup;
 mod demo;
 mod dry_run;
@@ -10,6 +11,7 @@ mod run;
 mod site_key;
 mod trust;
 
+pub use bundle::bundle;
 pub use cleanup::cleanup;
 pub use demo::demo;
 pub use explain::explain;
@@ -55,6 +57,18 @@ pub enum CommandError {
         /// The name.
         node: String,
     },
+    /// A layout cannot be looked into.
+    #[error(transparent)]
+    Layout(#[from] crate::bundle::OpenError),
+    /// A bundle cannot be made of layouts.
+    #[error(transparent)]
+    Repack(#[from] crate::bundle::RepackError),
+    /// The agent would refuse a bundle.
+    #[error(transparent)]
+    Refused(#[from] assay_agent::rehearsal::Refused),
+    /// An inventory cannot be used.
+    #[error(transparent)]
+    Inventory(#[from] crate::inventories::InventoryError),
     /// A profile with more than its two roots.
     #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
     OneRootEach,

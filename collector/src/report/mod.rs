@@ -18,7 +18,7 @@ pub mod words;
 
 mod expiry;
 mod findings;
-mod names;
+pub(crate) mod names;
 mod problems;
 #[cfg(test)]
 pub(crate) mod sample;

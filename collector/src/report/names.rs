@@ -19,7 +19,7 @@ pub(super) fn reference(image: &Image) -> &str {
 }
 
 /// [`reference`] of the references alone.
-pub(super) fn preferred(references: &[String]) -> &str {
+pub(crate) fn preferred(references: &[String]) -> &str {
     let tagged = |text: &&String| text.parse::<Reference>().is_ok_and(|reference| reference.tag.is_some());
     let by_digest = |text: &&String| text.parse::<Reference>().is_ok();
     references
@@ -66,7 +66,7 @@ pub(super) fn short_digest(image: &Image) -> String {
 }
 
 /// The start of a digest, cleaned.
-pub(super) fn short_hex(hex: &str) -> String {
+pub(crate) fn short_hex(hex: &str) -> String {
     let start: String = hex.chars().take(12).collect();
     format!("{}…", clean::name(&start))
 }

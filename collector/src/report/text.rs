@@ -33,7 +33,7 @@ pub(super) fn days(from: UnixTime, to: UnixTime) -> i64 {
 }
 
 /// `46.0 MiB`
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     for (shift, unit) in units {
         let one = 1_u64 << shift;
@@ -58,7 +58,7 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// `1 image`, `12 images`
-pub(super) fn count(count: usize, one: &str) -> String {
+pub(crate) fn count(count: usize, one: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {one}{plural}", number(count as u64))
 }

@@ -11,4 +11,4 @@ mod reference;
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use manifest::{Manifest, ManifestError, ManifestKind, media_type};
-pub use reference::{Reference, ReferenceError, Repository};
+pub use reference::{Reference, ReferenceError, Repository, is_fallback_tag};

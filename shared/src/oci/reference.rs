@@ -131,6 +131,13 @@ fn is_tag(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
+/// Whether a name is `sha256-<hex>` or ends in such a tag. Distribution specification, "Referrers Tag Schema".
+pub fn is_fallback_tag(name: &str) -> bool {
+    let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
+    tag.split_once('-')
+        .is_some_and(|(algorithm, hex)| alloc::format!("{algorithm}:{hex}").parse::<Digest>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString as _;
@@ -185,6 +192,21 @@ mod tests {
             "*.io/a",
         ] {
             assert_eq!(bad.parse::<Repository>(), Err(ReferenceError::NoRepository), "{bad}");
+        }
+    }
+
+    #[test]
+    fn fallback_tags() {
+        let hex = "ab".repeat(32);
+        for (name, is) in [
+            (alloc::format!("sha256-{hex}"), true),
+            (alloc::format!("r.example/app:sha256-{hex}"), true),
+            (alloc::format!("r.example/app@sha256:{hex}"), false),
+            (alloc::format!("sha256-{hex}.sig"), false),
+            ("v1".into(), false),
+            ("sha256-abc".into(), false),
+        ] {
+            assert_eq!(is_fallback_tag(&name), is, "{name}");
         }
     }
 }

@@ -1,0 +1,253 @@
+//! What will be missing once the bundles have travelled: the images of nodes and the bundles in, each image's verdict today
+//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_agent::rehearsal`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_agent::rehearsal::{Foreseen, Listed, Rehearsal};
+use assay_agent::trust::Trust;
+use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
+use assay_shared::oci::Digest;
+use assay_shared::report::{ExitCode, Image, Reason, Status, Summary, Via};
+use assay_shared::time::UnixTime;
+use serde::Serialize;
+
+use crate::inventories::NodeImages;
+use crate::trust::{self, TrustCheck};
+
+/// The value of [`BundleCheck::schema`].
+pub const CHECK_SCHEMA: &str = "assay/bundle-check/v1";
+
+/// Bundles looked over before they travel.
+#[derive(Clone, Debug, Serialize)]
+pub struct BundleCheck {
+    /// [`CHECK_SCHEMA`]
+    pub schema: &'static str,
+    /// When it was looked at.
+    pub now: UnixTime,
+    /// The time that the images are to pass at.
+    pub at: UnixTime,
+    /// The worst case of all images at that time.
+    pub verdict: ExitCode,
+    /// The images at that time, by status.
+    pub summary: Summary,
+    /// The bundles.
+    pub bundles: Vec<CheckedBundle>,
+    /// The images, sorted by digest.
+    pub images: Vec<CheckedImage>,
+    /// What the images that pass today rest on and what ends by that time, by when.
+    pub expiring: Vec<Expiring>,
+    /// What could not be read of bundles and inventories: something may be missing for it.
+    pub unreadable: Vec<String>,
+    /// The trust directory at that time, with the CRLs of the bundles.
+    pub trust: TrustCheck,
+}
+
+/// A bundle.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedBundle {
+    /// Its path as given.
+    pub path: String,
+    /// What it says of itself; null where another tool made it.
+    pub completeness: Option<Completeness>,
+    /// What was asked for and is not in it.
+    pub gaps: Vec<String>,
+}
+
+/// An image at that time.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedImage {
+    /// Every name that points at it.
+    pub references: Vec<String>,
+    /// Its digest.
+    pub digest: Digest,
+    /// The nodes that have it; empty where no inventory was given.
+    pub nodes: Vec<String>,
+    /// Its verdict at that time.
+    pub status: Status,
+    /// Its verdict today.
+    pub status_now: Status,
+    /// Why it will not pass.
+    pub reason: Option<Reason>,
+    /// The same for people.
+    pub message: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// For an image without a signature: whether it has none, or was not carried.
+    pub unsigned: Option<Unsigned>,
+    /// Why it was not carried, as the bundle has it.
+    pub not_carried: Option<String>,
+    /// The subjects of the certificates whose signatures pass.
+    pub signers: Vec<String>,
+}
+
+/// Why an image has no signature in the bundles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unsigned {
+    /// Its registry listed no signature when the bundle was made.
+    AtTheSource,
+    /// The bundle names it among what could not be had.
+    NotCarried,
+    /// No bundle was made for it.
+    NotAskedFor,
+    /// No bundle says what it was made for.
+    Unknown,
+}
+
+/// Something that ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Expiring {
+    /// When.
+    pub until: UnixTime,
+    /// `certificate` of the trust store, `signing certificate` without a timestamp, `CRL`
+    pub kind: &'static str,
+    /// Which.
+    pub what: String,
+}
+
+/// Looks bundles over. Without inventories the images are those that the bundles name.
+pub fn check(
+    rehearsal: &Rehearsal,
+    trust: &Trust,
+    wanted: Option<&NodeImages>,
+    accept: &BTreeSet<Via>,
+    now: UnixTime,
+    at: UnixTime,
+) -> BundleCheck {
+    let listed = match wanted {
+        Some(wanted) => wanted
+            .images
+            .iter()
+            .map(|image| Listed {
+                references: image.references.iter().cloned().collect(),
+                target: image.target.clone(),
+            })
+            .collect(),
+        None => rehearsal.named(),
+    };
+    let Foreseen { images, unreadable } = rehearsal.judge(trust, &listed, accept, &[now, at]);
+    let [today, then] = images.try_into().unwrap_or_default();
+    let mut unreadable: Vec<String> =
+        unreadable.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
+    unreadable.extend(wanted.iter().flat_map(|wanted| wanted.unreadable.iter().cloned()));
+
+    let nodes = nodes(wanted);
+    let documents: Vec<&BundleManifest> =
+        rehearsal.documents().filter_map(|(_, document)| document).collect();
+    let trust = trust::check(trust, at);
+    let expiring = expiring(&trust, &today, now, at);
+    let verdict = ExitCode::of(then.iter().map(|image| image.status));
+    let verdict = if unreadable.is_empty() { verdict } else { verdict.max(ExitCode::Incomplete) };
+    let summary = Summary::of(then.iter().map(|image| image.status));
+    let checked = |(image, today): (Image, &Image)| {
+        let key = (&image.digest, image.media_type.as_str(), image.size);
+        let nodes = nodes.get(&key).cloned().unwrap_or_default();
+        checked_image(image, today.status, nodes, &documents)
+    };
+    BundleCheck {
+        schema: CHECK_SCHEMA,
+        now,
+        at,
+        verdict,
+        summary,
+        bundles: rehearsal.documents().map(|(path, document)| bundle(path, document)).collect(),
+        images: then.into_iter().zip(&today).map(checked).collect(),
+        expiring,
+        unreadable,
+        trust,
+    }
+}
+
+type Key<'a> = (&'a Digest, &'a str, u64);
+
+fn nodes(wanted: Option<&NodeImages>) -> BTreeMap<Key<'_>, Vec<String>> {
+    let images = wanted.iter().flat_map(|wanted| &wanted.images);
+    images
+        .map(|image| {
+            let target = &image.target;
+            let nodes = image.nodes.iter().cloned().collect();
+            ((&target.digest, target.media_type.as_str(), target.size), nodes)
+        })
+        .collect()
+}
+
+fn bundle(path: &std::path::Path, document: Option<&BundleManifest>) -> CheckedBundle {
+    let gaps = document.iter().flat_map(|document| &document.gaps);
+    CheckedBundle {
+        path: path.display().to_string(),
+        completeness: document.map(|document| document.completeness),
+        gaps: gaps.map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+    }
+}
+
+fn checked_image(
+    image: Image,
+    status_now: Status,
+    nodes: Vec<String>,
+    documents: &[&BundleManifest],
+) -> CheckedImage {
+    let has_none = image.reason == Some(Reason::NoSignature);
+    let (unsigned, not_carried) = if has_none { unsigned(&image, documents) } else { (None, None) };
+    let passed = image.signatures.iter().filter(|signature| signature.status == Status::Passed);
+    let signers: BTreeSet<String> = passed.filter_map(|signature| signature.signer.clone()).collect();
+    CheckedImage {
+        references: image.references,
+        digest: image.digest,
+        nodes,
+        status: image.status,
+        status_now,
+        reason: image.reason,
+        message: image.message,
+        hint: image.hint,
+        unsigned,
+        not_carried,
+        signers: signers.into_iter().collect(),
+    }
+}
+
+/// Why the bundles have no signature of the image, as far as their documents tell.
+fn unsigned(image: &Image, documents: &[&BundleManifest]) -> (Option<Unsigned>, Option<String>) {
+    if documents.is_empty() {
+        return (Some(Unsigned::Unknown), None);
+    }
+    let is_it = |name: &str| {
+        name == image.digest.as_str()
+            || name.ends_with(&format!("@{}", image.digest))
+            || image.references.iter().any(|reference| reference == name)
+    };
+    let gaps = documents.iter().flat_map(|document| &document.gaps);
+    let mut gaps = gaps.filter(|gap| gap.kind != GapKind::Crl);
+    if let Some(gap) = gaps.find(|gap| is_it(&gap.what)) {
+        return (Some(Unsigned::NotCarried), Some(gap.why.clone()));
+    }
+    let locked = documents.iter().flat_map(|document| &document.images);
+    let is_locked = locked.clone().any(|locked| locked.digest == image.digest);
+    (Some(if is_locked { Unsigned::AtTheSource } else { Unsigned::NotAskedFor }), None)
+}
+
+/// What ends between now and then: certificates of the trust store, CRLs, and the certificates of signatures that pass
+/// today and have no timestamp to outlive them.
+fn expiring(trust: &TrustCheck, today: &[Image], now: UnixTime, at: UnixTime) -> Vec<Expiring> {
+    let anchors =
+        trust.certificates.iter().filter(|anchor| !anchor.used_by.is_empty()).map(|anchor| Expiring {
+            until: anchor.not_after,
+            kind: "certificate",
+            what: format!("{} in {}", anchor.subject, anchor.store),
+        });
+    let crls = trust.crls.iter().filter_map(|crl| {
+        let kind = "CRL";
+        Some(Expiring { until: crl.next_update?, kind, what: format!("{} of {}", crl.file, crl.issuer) })
+    });
+    let passing = today
+        .iter()
+        .flat_map(|image| &image.signatures)
+        .filter(|signature| signature.status == Status::Passed && signature.timestamp.is_none());
+    let signers = passing.flat_map(|signature| &signature.chain).map(|certificate| Expiring {
+        until: certificate.not_after,
+        kind: "signing certificate",
+        what: certificate.subject.clone(),
+    });
+    let ending: BTreeSet<Expiring> =
+        anchors.chain(crls).chain(signers).filter(|one| now <= one.until && one.until < at).collect();
+    ending.into_iter().collect()
+}

@@ -1,0 +1,234 @@
+//! What a bundle or any other tool's layout holds: images and how many signatures each has, CRLs, gaps. Two of them
+//! compared. Nothing is verified here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_shared::bundle::{CarriedCrl, Completeness, Gap};
+use assay_shared::dsse::Envelope;
+use assay_shared::oci::{Descriptor, Digest, Manifest, is_fallback_tag};
+use assay_shared::signature_manifest::SignatureManifest;
+use serde::Serialize;
+
+use super::opened::{OpenError, Opened};
+
+/// The value of [`Contents::schema`].
+pub const LIST_SCHEMA: &str = "assay/bundle-list/v1";
+
+/// What a bundle holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contents {
+    /// [`LIST_SCHEMA`]
+    pub schema: &'static str,
+    /// Its path as given.
+    pub path: String,
+    /// The program that made it, as it says; null where it does not say.
+    pub tool: Option<String>,
+    /// Whether all that was asked for is in it, as it says.
+    pub completeness: Option<Completeness>,
+    /// The ids of the keys that are said to have signed it; nothing of it was checked.
+    pub signed_by: Vec<String>,
+    /// What is wrong with its files, where they are not those that it lists.
+    pub damage: Option<String>,
+    /// The images, sorted by name.
+    pub images: Vec<CarriedImage>,
+    /// The CRLs, sorted by file.
+    pub crls: Vec<CarriedCrl>,
+    /// What was asked for and is not in it.
+    pub gaps: Vec<Gap>,
+    /// Its size in bytes, unpacked.
+    pub size: u64,
+}
+
+/// An image of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CarriedImage {
+    /// Its name.
+    pub reference: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// The signature manifests of it, and of the manifests that it lists.
+    pub signatures: Vec<Digest>,
+}
+
+impl Contents {
+    /// Looks into a layout.
+    ///
+    /// # Errors
+    /// [`OpenError`] where something in it cannot be read.
+    pub fn of(opened: &Opened) -> Result<Self, OpenError> {
+        let document = opened.document();
+        let signature = opened.signature()?;
+        let envelope = signature.and_then(|bytes| Envelope::parse(&bytes).ok());
+        let manifests = opened.manifests()?;
+        let graph = Graph::new(&manifests);
+        let mut images: Vec<CarriedImage> =
+            named(opened).into_iter().map(|(reference, target)| graph.image(reference, &target)).collect();
+        images.sort();
+        images.dedup();
+        Ok(Self {
+            schema: LIST_SCHEMA,
+            path: opened.path().display().to_string(),
+            tool: document.map(|document| format!("{} {}", document.tool.name, document.tool.version)),
+            completeness: document.map(|document| document.completeness),
+            signed_by: envelope.iter().flat_map(Envelope::key_ids).map(str::to_owned).collect(),
+            damage: opened.check_files().err().map(|error| error.problem.to_string()),
+            images,
+            crls: document.map(|document| document.crls.clone()).unwrap_or_default(),
+            gaps: document.map(|document| document.gaps.clone()).unwrap_or_default(),
+            size: opened.names()?.into_values().sum(),
+        })
+    }
+
+    /// Whether it can be used as it is.
+    pub fn is_usable(&self) -> bool {
+        self.damage.is_none() && self.completeness != Some(Completeness::Partial)
+    }
+}
+
+/// The images of a layout by name: those of its lock, else the named entries of its index.
+pub(super) fn named(opened: &Opened) -> Vec<(String, Digest)> {
+    match opened.document() {
+        Some(document) => {
+            document.images.iter().map(|image| (image.reference.clone(), image.digest.clone())).collect()
+        }
+        None => {
+            let entries = opened.entries().iter();
+            entries.filter_map(|entry| Some((name(entry)?.to_owned(), entry.digest.clone()))).collect()
+        }
+    }
+}
+
+/// The name of an entry of `index.json`; none for signatures, listings under a fallback tag, and what else has none.
+fn name(entry: &Descriptor) -> Option<&str> {
+    let keys = ["io.containerd.image.name", super::REF_NAME];
+    let name = keys.iter().find_map(|key| entry.annotations.get(*key)).filter(|name| !name.is_empty())?;
+    (!is_fallback_tag(name)).then_some(name)
+}
+
+/// Who signs and who lists whom.
+pub(super) struct Graph<'a> {
+    signatures: BTreeMap<&'a Digest, BTreeSet<&'a Digest>>,
+    children: BTreeMap<&'a Digest, Vec<&'a Digest>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(manifests: &'a [(Descriptor, Manifest)]) -> Self {
+        let mut graph = Self { signatures: BTreeMap::new(), children: BTreeMap::new() };
+        for (descriptor, manifest) in manifests {
+            if is_signature(descriptor, manifest)
+                && let Some(subject) = &manifest.subject
+            {
+                graph.signatures.entry(&subject.digest).or_default().insert(&descriptor.digest);
+            }
+            let children = manifest.manifests.iter().map(|child| &child.digest).collect();
+            graph.children.insert(&descriptor.digest, children);
+        }
+        graph
+    }
+
+    /// The signatures of a target, and of the manifests that it lists.
+    pub(super) fn signatures_of(&self, target: &Digest) -> BTreeSet<&'a Digest> {
+        let children = self.children.get(target).into_iter().flatten().copied();
+        let subjects = std::iter::once(target).chain(children);
+        subjects.filter_map(|subject| self.signatures.get(subject)).flatten().copied().collect()
+    }
+
+    fn image(&self, reference: String, digest: &Digest) -> CarriedImage {
+        let signatures = self.signatures_of(digest).into_iter().cloned().collect();
+        CarriedImage { reference, digest: digest.clone(), signatures }
+    }
+}
+
+/// Whether a manifest claims to be a signature, a flawed one too.
+pub(super) fn is_signature(descriptor: &Descriptor, manifest: &Manifest) -> bool {
+    SignatureManifest::of(&descriptor.media_type, manifest) != Ok(None)
+}
+
+/// The value of [`Difference::schema`].
+pub const DIFF_SCHEMA: &str = "assay/bundle-diff/v1";
+
+/// How a bundle differs from an earlier one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// [`DIFF_SCHEMA`]
+    pub schema: &'static str,
+    /// What differs, sorted by what it is about.
+    pub changes: Vec<Change>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    /// `image`, `signature`, `crl` or `gap`
+    pub kind: &'static str,
+    /// An image's name, for a signature that of its image; a CRL's URL; what is missing.
+    pub what: String,
+    /// What it was; null where it is new.
+    pub old: Option<String>,
+    /// What it is; null where it is gone.
+    pub new: Option<String>,
+}
+
+impl Difference {
+    /// Compares two bundles.
+    pub fn between(old: &Contents, new: &Contents) -> Self {
+        let mut changes = Vec::new();
+        changes.extend(changed("image", &images(old), &images(new)));
+        changes.extend(changed("signature", &signatures(old), &signatures(new)));
+        let crls =
+            |contents: &Contents| sets(&contents.crls, |crl| (crl.url.clone(), crl.this_update.to_string()));
+        changes.extend(changed("crl", &crls(old), &crls(new)));
+        let gaps = |contents: &Contents| sets(&contents.gaps, |gap| (gap.what.clone(), gap.why.clone()));
+        changes.extend(changed("gap", &gaps(old), &gaps(new)));
+        changes.sort();
+        Self { schema: DIFF_SCHEMA, changes }
+    }
+}
+
+type Sets = BTreeMap<String, BTreeSet<String>>;
+
+fn sets<T>(items: &[T], pair: impl Fn(&T) -> (String, String)) -> Sets {
+    let mut sets = Sets::new();
+    for (name, value) in items.iter().map(pair) {
+        sets.entry(name).or_default().insert(value);
+    }
+    sets
+}
+
+fn images(contents: &Contents) -> Sets {
+    sets(&contents.images, |image| (image.reference.clone(), image.digest.to_string()))
+}
+
+fn signatures(contents: &Contents) -> Sets {
+    let mut sets = Sets::new();
+    for image in contents.images.iter().filter(|image| !image.signatures.is_empty()) {
+        let digests = image.signatures.iter().map(ToString::to_string);
+        sets.entry(image.reference.clone()).or_default().extend(digests);
+    }
+    sets
+}
+
+/// What is in one and not in the other. A single value that became another single value is one change.
+fn changed(kind: &'static str, old: &Sets, new: &Sets) -> Vec<Change> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let nothing = BTreeSet::new();
+    let mut changes = Vec::new();
+    for what in names {
+        let (old, new) = (old.get(what).unwrap_or(&nothing), new.get(what).unwrap_or(&nothing));
+        let mut gone: Vec<&String> = old.difference(new).collect();
+        let mut come: Vec<&String> = new.difference(old).collect();
+        let change = |old: Option<&String>, new: Option<&String>| Change {
+            kind,
+            what: what.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+        };
+        if let ([one], [other]) = (gone.as_slice(), come.as_slice()) {
+            changes.push(change(Some(*one), Some(*other)));
+            (gone, come) = (Vec::new(), Vec::new());
+        }
+        changes.extend(gone.into_iter().map(|value| change(Some(value), None)));
+        changes.extend(come.into_iter().map(|value| change(None, Some(value))));
+    }
+    changes
+}

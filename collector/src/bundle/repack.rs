@@ -1,0 +1,142 @@
+//! Several layouts become one bundle, or one becomes slim: manifests, signatures, envelopes and CRLs are kept, layers and
+//! everything else are left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use assay_shared::bundle::{BundleManifest, CarriedCrl, Gap, GapKind, LockedImage};
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Manifest};
+use assay_shared::signature_manifest::SignatureManifest;
+
+use super::contents::{Graph, is_signature};
+use super::opened::{OpenError, Opened};
+use super::staging::{Content, Finished, Signer, Staging, StagingError};
+
+/// Layouts could not be made into a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum RepackError {
+    /// One of them cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// One of them was not finished.
+    #[error("{}: is partial: what made it did not finish; run assay bundle create again", path.display())]
+    Partial {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Write(#[from] StagingError),
+}
+
+/// Makes one bundle of layouts.
+///
+/// # Errors
+/// [`RepackError`]; nothing is at `out` then that was not there before.
+pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Result<Finished, RepackError> {
+    for layout in layouts {
+        layout.check_files()?;
+        if layout.document().is_some_and(|document| !document.is_usable()) {
+            return Err(RepackError::Partial { path: layout.path().to_owned() });
+        }
+    }
+    let staging = Staging::open(out)?;
+    let mut content = Content { gaps_accepted: true, ..Content::default() };
+    let mut manifests = BTreeMap::new();
+    for layout in layouts {
+        let kept: Vec<(Descriptor, Manifest)> =
+            layout.manifests()?.into_iter().filter(|(one, manifest)| is_kept(one, manifest)).collect();
+        let digests: BTreeSet<&Digest> = kept.iter().map(|(descriptor, _)| &descriptor.digest).collect();
+        let listed = layout.entries().iter().filter(|entry| digests.contains(&entry.digest));
+        content.entries.extend(listed.cloned());
+        for (descriptor, manifest) in kept {
+            copy(layout, &staging, &mut content, &descriptor.digest, limits::MANIFEST_BYTES)?;
+            if let Ok(Some(signature)) = SignatureManifest::of(&descriptor.media_type, &manifest) {
+                let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
+                // verification needs no config; other tools that read the bundle do
+                let config = manifest.config.iter().map(|config| &config.digest);
+                for digest in config.chain([&signature.envelope.digest]) {
+                    copy(layout, &staging, &mut content, digest, limit)?;
+                }
+            }
+            manifests.entry(descriptor.digest.clone()).or_insert((descriptor, manifest));
+        }
+    }
+    let manifests: Vec<(Descriptor, Manifest)> = manifests.into_values().collect();
+    let documents: Vec<&BundleManifest> = layouts.iter().filter_map(Opened::document).collect();
+    content.images = images(&documents, &Graph::new(&manifests));
+    content.crls = crls(layouts, &staging)?;
+    content.gaps = gaps(&documents);
+    Ok(staging.finish(content, signer)?)
+}
+
+/// Images, what lists them, and signatures; other things that refer to an image are left behind.
+fn is_kept(descriptor: &Descriptor, manifest: &Manifest) -> bool {
+    manifest.subject.is_none() || is_signature(descriptor, manifest)
+}
+
+/// Copies a blob where it is there; layouts may be sparse.
+fn copy(
+    layout: &Opened,
+    staging: &Staging,
+    content: &mut Content,
+    digest: &Digest,
+    limit: u64,
+) -> Result<(), RepackError> {
+    if let Some(bytes) = layout.blob(digest, limit)? {
+        staging.add_blob(digest, &bytes)?;
+        content.blobs.insert(digest.clone());
+    }
+    Ok(())
+}
+
+/// The locks of all bundles, with the signatures that are there now.
+fn images(documents: &[&BundleManifest], graph: &Graph<'_>) -> Vec<LockedImage> {
+    let locked = documents.iter().flat_map(|document| &document.images);
+    let counted = |image: &LockedImage| LockedImage {
+        signatures: graph.signatures_of(&image.digest).len() as u64,
+        ..image.clone()
+    };
+    locked.map(counted).collect()
+}
+
+/// The newest CRL of each URL.
+fn crls(layouts: &[Opened], staging: &Staging) -> Result<Vec<CarriedCrl>, RepackError> {
+    let mut newest = BTreeMap::<&str, (&Opened, &CarriedCrl)>::new();
+    for (layout, crl) in layouts
+        .iter()
+        .filter_map(|layout| Some((layout, layout.document()?)))
+        .flat_map(|(layout, document)| document.crls.iter().map(move |crl| (layout, crl)))
+    {
+        let known = newest.entry(&crl.url).or_insert((layout, crl));
+        if known.1.this_update < crl.this_update {
+            *known = (layout, crl);
+        }
+    }
+    let mut carried = Vec::new();
+    for (url, (layout, crl)) in newest {
+        let files = layout.crls()?;
+        if let Some((_, bytes)) = files.iter().find(|(name, _)| *name == crl.file) {
+            carried.push(CarriedCrl { file: staging.add_crl(url, bytes)?, ..crl.clone() });
+        }
+    }
+    Ok(carried)
+}
+
+/// What is missing in one bundle and in no other that was made for it.
+fn gaps(documents: &[&BundleManifest]) -> Vec<Gap> {
+    let is_filled = |gap: &Gap| {
+        documents.iter().any(|document| {
+            let has_it = match gap.kind {
+                GapKind::Crl => document.crls.iter().any(|crl| crl.url == gap.what),
+                GapKind::Image | GapKind::Signature => {
+                    document.images.iter().any(|image| image.reference == gap.what)
+                }
+            };
+            has_it && !document.gaps.iter().any(|other| other.what == gap.what)
+        })
+    };
+    let all = documents.iter().flat_map(|document| &document.gaps);
+    all.filter(|gap| !is_filled(gap)).cloned().collect()
+}

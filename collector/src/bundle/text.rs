@@ -1,0 +1,226 @@
+//! Bundles for people at a terminal: what one holds, how two differ, what will be missing.
+
+use assay_shared::bundle::Completeness;
+use assay_shared::report::{ExitCode, Status};
+
+use super::check::{BundleCheck, CheckedImage, Unsigned};
+use super::contents::{Contents, Difference};
+use crate::report::terminal::{Look, table, wrap};
+use crate::report::text::{count, day, size, time};
+use crate::report::{clean, names};
+use crate::trust::Severity;
+
+/// Images of one problem that are listed; JSON has them all.
+const IMAGES: usize = 50;
+
+/// What bundles hold.
+pub fn contents_text(bundles: &[Contents], look: Look) -> String {
+    let mut out = String::new();
+    for contents in bundles {
+        let made = contents.tool.as_deref().map_or_else(
+            || "a layout of another tool".to_owned(),
+            |tool| format!("made by {}", clean::name(tool)),
+        );
+        let state = completeness(contents.completeness);
+        let signed = match contents.signed_by.as_slice() {
+            [] => "not signed".to_owned(),
+            ids => format!("signed by {}, unchecked", clean::name(&ids.join(", "))),
+        };
+        let head =
+            format!("{}: {made}{state}, {signed}, {}", clean::name(&contents.path), size(contents.size));
+        wrap(&mut out, 0, &head, look);
+        if let Some(damage) = &contents.damage {
+            wrap(
+                &mut out,
+                2,
+                &look.paint(ExitCode::Failed, &format!("damaged: {}", clean::message(damage))),
+                look,
+            );
+        }
+        let mut table = table(look);
+        table.set_header(["IMAGE", "DIGEST", "SIGNATURES"]);
+        for image in &contents.images {
+            let digest = names::short_hex(image.digest.hex());
+            table.add_row([clean::name(&image.reference), digest, image.signatures.len().to_string()]);
+        }
+        if !contents.images.is_empty() {
+            out.push_str(&format!("{}\n", table.trim_fmt()));
+        }
+        for crl in &contents.crls {
+            let next = crl.next_update.map_or_else(|| "never said".to_owned(), day);
+            wrap(&mut out, 0, &format!("CRL until {next}: {}", clean::name(&crl.url)), look);
+        }
+        for gap in &contents.gaps {
+            wrap(&mut out, 0, &clean::message(&format!("missing: {}: {}", gap.what, gap.why)), look);
+        }
+        out.push_str(&format!("{}\n\n", count(contents.images.len(), "image")));
+    }
+    out
+}
+
+fn completeness(completeness: Option<Completeness>) -> &'static str {
+    match completeness {
+        None => "",
+        Some(Completeness::Complete) => ", complete",
+        Some(Completeness::GapsAccepted) => ", with gaps that were accepted",
+        Some(Completeness::Partial) => ", PARTIAL: what made it did not finish",
+    }
+}
+
+/// How two bundles differ.
+pub fn difference_text(difference: &Difference, look: Look) -> String {
+    if difference.changes.is_empty() {
+        return "no difference in images, signatures, CRLs and gaps\n".to_owned();
+    }
+    let mut table = table(look);
+    table.set_header(["", "KIND", "WHAT", "WAS", "IS"]);
+    for change in &difference.changes {
+        let sign = match (&change.old, &change.new) {
+            (None, _) => "+",
+            (_, None) => "-",
+            _ => "~",
+        };
+        let value = |value: &Option<String>| value.as_deref().map(clean::name).unwrap_or_default();
+        let (old, new) = (value(&change.old), value(&change.new));
+        table.add_row([sign.to_owned(), change.kind.to_owned(), clean::name(&change.what), old, new]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+/// What will be missing.
+pub fn check_text(check: &BundleCheck, look: Look) -> String {
+    let mut out = String::new();
+    let verdict = match check.verdict {
+        ExitCode::Passed => "nothing is missing",
+        ExitCode::Failed => "images will fail",
+        ExitCode::Incomplete | ExitCode::Usage => "not everything could be judged",
+    };
+    out.push_str(&look.paint(check.verdict, &format!("{verdict} at {}", time(check.at))));
+    let sum = &check.summary;
+    let counts = format!(
+        "\n{}: {} pass, {} fail, {} skipped, {} inconclusive\n",
+        count(check.images.len(), "image"),
+        sum.passed,
+        sum.failed,
+        sum.skipped,
+        sum.inconclusive
+    );
+    out.push_str(&counts);
+    if check.images.is_empty() {
+        out.push_str("There is no image to judge: name the nodes' inventories with --against\n");
+    }
+    for bundle in &check.bundles {
+        let state = completeness(bundle.completeness);
+        wrap(&mut out, 0, &format!("bundle {}{state}", clean::name(&bundle.path)), look);
+    }
+    for (problem, title, todo) in PROBLEMS {
+        let images: Vec<&CheckedImage> =
+            check.images.iter().filter(|image| Problem::of(image) == Some(problem)).collect();
+        if images.is_empty() {
+            continue;
+        }
+        out.push_str(&format!(
+            "\n{} [{}]\n",
+            look.paint(ExitCode::Failed, title),
+            count(images.len(), "image")
+        ));
+        for image in images.iter().take(IMAGES) {
+            one_image(&mut out, image, look);
+        }
+        if images.len() > IMAGES {
+            wrap(&mut out, 2, &format!("and {} more", images.len() - IMAGES), look);
+        }
+        wrap(&mut out, 2, &format!("What to do: {todo}"), look);
+    }
+    expiring(&mut out, check, look);
+    for what in &check.unreadable {
+        wrap(&mut out, 0, &clean::message(&format!("unreadable: {what}")), look);
+    }
+    for finding in check.trust.findings.iter().filter(|finding| finding.severity != Severity::Note) {
+        wrap(
+            &mut out,
+            0,
+            &clean::message(&format!("trust directory: {}: {}", finding.what, finding.why)),
+            look,
+        );
+        wrap(&mut out, 2, &format!("What to do: {}", finding.todo), look);
+    }
+    out
+}
+
+/// What is wrong with images that will not pass: a title, and what is to be done about it.
+const PROBLEMS: [(Problem, &str, &str); 6] = [
+    (
+        Problem::Unsigned(Unsigned::AtTheSource),
+        "Unsigned at the source",
+        "have the publisher sign them, or give them a statement of level skip and a waiver",
+    ),
+    (
+        Problem::Unsigned(Unsigned::NotCarried),
+        "Signatures not carried",
+        "make the bundle again where the registry can be reached",
+    ),
+    (
+        Problem::Unsigned(Unsigned::NotAskedFor),
+        "No bundle was made for these",
+        "add them to what the bundle is made of: the nodes' inventories name them all",
+    ),
+    (
+        Problem::Unsigned(Unsigned::Unknown),
+        "No signature; a layout without bundle.json does not tell unsigned from not carried",
+        "make the bundle with assay, which records what the registry listed",
+    ),
+    (
+        Problem::ByThen,
+        "Pass today and not then",
+        "carry newer CRLs, have the images signed again, or come back before then",
+    ),
+    (Problem::Today, "Do not verify", "see each image; assay explain CODE tells what its code means"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Problem {
+    Unsigned(Unsigned),
+    ByThen,
+    Today,
+}
+
+impl Problem {
+    /// What is wrong with an image; none where it passes or is skipped.
+    fn of(image: &CheckedImage) -> Option<Self> {
+        match (image.status, image.unsigned, image.status_now) {
+            (Status::Passed | Status::Skipped, ..) => None,
+            (_, Some(why), _) => Some(Self::Unsigned(why)),
+            (_, None, Status::Passed | Status::Skipped) => Some(Self::ByThen),
+            (_, None, Status::Failed | Status::Inconclusive) => Some(Self::Today),
+        }
+    }
+}
+
+fn one_image(out: &mut String, image: &CheckedImage, look: Look) {
+    let name = clean::name(names::preferred(&image.references));
+    let on = match image.nodes.len() {
+        0 => String::new(),
+        nodes => format!("  on {}", count(nodes, "node")),
+    };
+    wrap(out, 2, &format!("{name}  {}{on}", names::short_hex(image.digest.hex())), look);
+    if image.unsigned.is_none() {
+        let code = image.reason.map(|reason| format!("[{}] ", reason.as_str())).unwrap_or_default();
+        wrap(out, 6, &format!("{code}{}", clean::message_or(image.message.as_deref(), "")), look);
+    }
+    if let Some(why) = image.not_carried.as_ref().or(image.hint.as_ref()) {
+        wrap(out, 6, &clean::message(why), look);
+    }
+}
+
+fn expiring(out: &mut String, check: &BundleCheck, look: Look) {
+    if check.expiring.is_empty() {
+        return;
+    }
+    let mut table = table(look);
+    table.set_header(["UNTIL", "KIND", "WHAT"]);
+    for one in &check.expiring {
+        table.add_row([day(one.until), one.kind.to_owned(), clean::name(&one.what)]);
+    }
+    out.push_str(&format!("\nEnds before {}\n{}\n", day(check.at), table.trim_fmt()));
+}

@@ -1,0 +1,91 @@
+//! `assay bundle`: bundles looked over, listed, compared, merged and slimmed.
+
+use std::path::{Path, PathBuf};
+
+use assay_agent::rehearsal::Rehearsal;
+use assay_agent::trust;
+use assay_shared::bundle::PAYLOAD_TYPE;
+use assay_shared::report::ExitCode;
+
+use super::{CommandError, block_on};
+use crate::bundle::{self, Contents, Difference, OpenError, Opened};
+use crate::cli::{self, BundleCommand, TextOrJson};
+use crate::report::text::size;
+use crate::site_key::SiteKey;
+use crate::trust::TrustEditError;
+use crate::{clock, config, console, inventories};
+
+/// Runs `assay bundle`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn bundle(options: &cli::Bundle) -> Result<ExitCode, CommandError> {
+    match &options.command {
+        BundleCommand::Check(options) => check(options),
+        BundleCommand::List(options) => list(options),
+        BundleCommand::Merge(options) => repack(&options.bundles, &options.out),
+        BundleCommand::Slim(options) => repack(std::slice::from_ref(&options.layout), &options.out),
+        BundleCommand::Diff(options) => diff(options),
+    }
+}
+
+fn check(options: &cli::BundleCheck) -> Result<ExitCode, CommandError> {
+    let now = clock::now();
+    let at = options.at.as_deref().map(config::at).transpose()?.unwrap_or(now);
+    let accept = config::accept(&options.accept)?;
+    let mut trust = trust::read(&options.trust).map_err(TrustEditError::from)?;
+    let wanted = match options.against.as_slice() {
+        [] => None,
+        paths => Some(inventories::read(paths)?),
+    };
+    let rehearsal = Rehearsal::open(&options.bundles, &mut trust)?;
+    let check = bundle::check(&rehearsal, &trust, wanted.as_ref(), &accept, now, at);
+    match options.format {
+        TextOrJson::Text => console::print(&bundle::check_text(&check, config::look())),
+        TextOrJson::Json => console::print_json(&check),
+    }
+    Ok(check.verdict)
+}
+
+fn list(options: &cli::BundleList) -> Result<ExitCode, CommandError> {
+    let bundles = options.bundles.iter().map(|path| contents(path)).collect::<Result<Vec<_>, _>>()?;
+    match options.format {
+        TextOrJson::Text => console::print(&bundle::contents_text(&bundles, config::look())),
+        TextOrJson::Json => console::print_json(&bundles),
+    }
+    Ok(if bundles.iter().all(Contents::is_usable) { ExitCode::Passed } else { ExitCode::Failed })
+}
+
+fn diff(options: &cli::BundleDiff) -> Result<ExitCode, CommandError> {
+    let difference = Difference::between(&contents(&options.old)?, &contents(&options.new)?);
+    match options.format {
+        TextOrJson::Text => console::print(&bundle::difference_text(&difference, config::look())),
+        TextOrJson::Json => console::print_json(&difference),
+    }
+    Ok(if difference.changes.is_empty() { ExitCode::Passed } else { ExitCode::Failed })
+}
+
+fn contents(path: &Path) -> Result<Contents, OpenError> {
+    Contents::of(&Opened::open(path)?)
+}
+
+fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandError> {
+    let layouts = paths.iter().map(|path| Opened::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let key = out.site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
+    let sign = key.as_ref().map(|key| |document: &[u8]| sign(key, document));
+    let signer = sign.as_ref().map(|sign| sign as &bundle::Signer<'_>);
+    let finished = bundle::repack(&layouts, &out.out, signer)?;
+    console::say(&format!(
+        "{}: {} files, {}",
+        out.out.display(),
+        finished.manifest.files.len(),
+        size(finished.size)
+    ));
+    Ok(ExitCode::Passed)
+}
+
+/// The DSSE envelope of a bundle's document.
+pub(super) fn sign(key: &SiteKey, document: &[u8]) -> Result<Vec<u8>, String> {
+    let signed = block_on(key.sign(PAYLOAD_TYPE, document.to_vec())).map_err(|error| error.to_string())?;
+    Ok(signed.map_err(|error| error.to_string())?.to_json().into_bytes())
+}
