@@ -16,4 +16,5 @@ mod login;
 mod node;
 mod real_agent;
 mod scan;
+mod sudo;
 mod visit;

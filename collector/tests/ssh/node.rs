@@ -272,6 +272,14 @@ impl Site {
         output.status.code().unwrap()
     }
 
+    /// A run that is not to begin, after another: its exit code.
+    pub(crate) fn refused_again(&self, options: &[&str]) -> i32 {
+        fs::remove_dir_all(self.path("out")).unwrap();
+        let code = self.refused(options);
+        fs::create_dir_all(self.path("out")).unwrap();
+        code
+    }
+
     pub(crate) fn node_report(&self, node: &str) -> Option<NodeReport> {
         let bytes = fs::read(self.path(&format!("out/nodes/{node}.json"))).ok()?;
         Some(serde_json::from_slice(&bytes).unwrap())

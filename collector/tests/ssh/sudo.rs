@@ -1,0 +1,131 @@
+//! The real sudo, with and without a password: the password is on standard input and nowhere else.
+
+use std::fs;
+use std::process::Stdio;
+
+use assay_shared::report::{CleanUpResult, Outcome};
+
+use crate::node::{Node, Site, Unusual, need, wait_until};
+
+const PASSWORD: &str = "open sesame";
+
+/// The line of `/etc/shadow` for it, as `openssl passwd -6 -salt assaytest 'open sesame'` prints it.
+const HASH: &str =
+    "$6$assaytest$vM/mq7ADU9E9IFWnLYxY/PdpAIlHJsHR/.ZADKzk0.Jjfv0QazNrm4rLULl5auq5CWa6Aaro74VY3IevWTwkC1";
+
+/// A node with a login that has a password, and sudo by this rule.
+fn node(rule: &str) -> Node {
+    need("sudo", "sudo");
+    let mounts = format!(
+        "for f in passwd shadow; do cp -p /etc/$f /mnt/$f; done
+         echo 'visitor:x:4242:4242::/nowhere:/bin/sh' >> /mnt/passwd
+         echo 'visitor:{HASH}:20000:0:99999:7:::' >> /mnt/shadow
+         printf '%s\\n' 'Defaults !syslog, logfile=/mnt/sudo.log, lecture=never, passwd_tries=3' '{rule}' > /mnt/sudoers
+         chmod 440 /mnt/sudoers
+         for f in passwd shadow sudoers; do mount --bind /mnt/$f /etc/$f; done"
+    );
+    Node::unusual(&Unusual { mounts: &mounts, ..Unusual::default() })
+}
+
+fn site(node: &Node, user: &str, behaviour: &str, sudo: &str, password: &str) -> Site {
+    let entry = format!("{}user = \"{user}\"\nsudo = {sudo}\n", node.entry("node", behaviour));
+    let site = Site::new(&node.known_line(), &[entry]);
+    fs::write(site.path("password"), format!("{password}\n")).unwrap();
+    site
+}
+
+fn options(site: &Site) -> [String; 2] {
+    ["--sudo-password-file".to_owned(), site.path("password").display().to_string()]
+}
+
+#[test]
+fn a_password_opens_sudo_and_leaves_no_ticket() {
+    let node = node("visitor ALL=(ALL) ALL");
+    let site = site(&node, "visitor", "good", "\"password\"", PASSWORD);
+    let given = options(&site);
+    let ran = site.run(&given.each_ref().map(String::as_str));
+    ran.expect(Outcome::Verified, CleanUpResult::Removed, 0);
+    // Only root can write there.
+    assert!(ran.row().clean_up.folder.as_ref().unwrap().starts_with("/run/assay-"));
+    assert_eq!(node.traces(), [""; 0]);
+    assert_eq!(node.logins(), 1);
+    // sudo asks each time: without a password it is refused as before.
+    let ran = self::site(&node, "visitor", "good", "true", "").run(&[]);
+    ran.expect(Outcome::SudoRefused, CleanUpResult::NotNeeded, 3);
+    // Nobody to ask, and nothing given.
+    assert_eq!(site.refused_again(&[]), 2);
+    for nonsense in ["", "two\nlines"] {
+        fs::write(site.path("password"), nonsense).unwrap();
+        assert_eq!(site.refused_again(&given.each_ref().map(String::as_str)), 2);
+    }
+}
+
+#[test]
+fn a_wrong_password_is_tried_once() {
+    let node = node("visitor ALL=(ALL) ALL");
+    let site = site(&node, "visitor", "good", "\"password\"", "wrong");
+    let given = options(&site);
+    let ran = site.run(&given.each_ref().map(String::as_str));
+    ran.expect(Outcome::SudoRefused, CleanUpResult::NotNeeded, 3);
+    let log = fs::read_to_string(node.path("sudo.log")).unwrap().replace("\n    ", " ");
+    assert_eq!(log.matches("1 incorrect password attempt").count(), 1, "{log}");
+    assert_eq!(log.matches("COMMAND=").count(), 1, "{log}");
+}
+
+#[test]
+fn a_password_that_nobody_asks_for_does_no_harm() {
+    // sudo that asks for nothing, and a login that is root already.
+    let node = node("visitor ALL=(ALL) NOPASSWD: ALL");
+    for user in ["visitor", "root"] {
+        let site = site(&node, user, "good", "\"password\"", PASSWORD);
+        let given = options(&site);
+        let ran = site.run(&given.each_ref().map(String::as_str));
+        ran.expect(Outcome::Verified, CleanUpResult::Removed, 0);
+    }
+    site(&node, "visitor", "good", "true", "").run(&[]).expect(Outcome::Verified, CleanUpResult::Removed, 0);
+    assert_eq!(node.traces(), [""; 0]);
+}
+
+#[test]
+fn the_password_is_on_no_command_line_in_no_environment_and_in_no_report() {
+    let node = node("visitor ALL=(ALL) ALL");
+    let site = site(&node, "visitor", "hang", "\"password\"", PASSWORD);
+    let given = options(&site);
+    let mut options: Vec<&str> = given.iter().map(String::as_str).collect();
+    options.extend(["--time-limit", "5"]);
+    let child = site.run_command(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the agent's run", || {
+        let sums = node.traces().iter().any(|folder| fs::exists(format!("{folder}/SHA256SUMS")).unwrap());
+        sums && processes().any(|(line, _)| line.contains("assay-agent") && line.contains("verify"))
+    });
+    let with_sudo = processes().filter(|(line, _)| line.contains("sudo") && line.contains("-S")).count();
+    assert!(with_sudo > 0, "sudo is there to be looked at");
+    for (line, environment) in processes() {
+        assert!(!line.contains(PASSWORD) && !environment.contains(PASSWORD), "{line}");
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(site.read(&output).row().outcome, Outcome::TimedOut);
+    let mut texts = vec![
+        output.stdout,
+        output.stderr,
+        fs::read(node.path("log")).unwrap(),
+        fs::read(node.path("sudo.log")).unwrap(),
+    ];
+    for file in ["report.json", "run.log", "journal.jsonl", "report.html", "junit.xml"] {
+        texts.push(fs::read(site.path("out").join(file)).unwrap());
+    }
+    for text in texts {
+        assert!(!String::from_utf8_lossy(&text).contains(PASSWORD));
+    }
+    assert_eq!(node.traces(), [""; 0]);
+}
+
+/// The command line and the environment of every process; none of those that are gone by now.
+fn processes() -> impl Iterator<Item = (String, String)> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
+        let read = |name| {
+            Some(String::from_utf8_lossy(&fs::read(process.path().join(name)).ok()?).replace('\0', " "))
+        };
+        Some((read("cmdline")?, read("environ")?))
+    })
+}
