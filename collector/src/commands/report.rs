@@ -83,6 +83,7 @@ fn row(name: String, path: &Path) -> NodeRow {
         host_key: None,
         clock_skew: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
+        touched: None,
         report,
         waived: Vec::new(),
     }

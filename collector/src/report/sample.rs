@@ -589,6 +589,13 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
             folder: Some("/var/tmp/assay-5f1c9e2b7a40".into()),
             message: None,
         },
+        touched: Some(Touched {
+            folder: "/var/tmp/assay-5f1c9e2b7a40".into(),
+            before: Presence::Absent,
+            sums_sha256: Some(hex(os)),
+            after: Presence::Absent,
+            asked: Some(time(14)),
+        }),
         report: Some(report),
         waived: Vec::new(),
     }
@@ -601,6 +608,11 @@ fn report(id: &str, nodes: Vec<NodeRow>) -> SiteReport {
         agents: vec![sent("linux/amd64", 3_145_728), sent("windows/amd64", 3_407_872)],
         trust: Some(sent("trust.tar.gz", 18_432)),
         bundles: vec![sent("site.tar", 4_718_592)],
+        placed: vec![PlacedFiles {
+            platform: "linux/amd64".into(),
+            sums_sha256: hex("linux"),
+            files: vec![sent("assay-agent", 3_145_728), sent("bundles/site.tar", 4_718_592)],
+        }],
     };
     SiteReport::new(run, "0.1.0".into(), inputs, nodes)
 }

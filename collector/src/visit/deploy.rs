@@ -50,6 +50,7 @@ pub(super) async fn deploy<'a>(
     // The platform is one of those that were asked for, which are those there are shipments for.
     let shipment = plan.payload.shipment(platform).ok_or_else(|| unsupported(&platform.to_string(), plan))?;
     upload(session, node, plan, dialect, &folder, shipment).await?;
+    traces.uploaded = Some(shipment.sums_sha256.clone());
     Ok(Deployed { dialect, platform, folder, shipment })
 }
 

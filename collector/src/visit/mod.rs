@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome};
+use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched};
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
@@ -74,6 +74,8 @@ pub struct Limits {
     pub upload: Duration,
     /// The agent's run.
     pub run: Duration,
+    /// What comes on top of that for the way home of its report: 64 MiB at five megabits a second.
+    pub gather: Duration,
 }
 
 impl Default for Limits {
@@ -82,6 +84,7 @@ impl Default for Limits {
             step: Duration::from_secs(120),
             upload: Duration::from_secs(1800),
             run: Duration::from_secs(900),
+            gather: Duration::from_secs(120),
         }
     }
 }
@@ -198,6 +201,8 @@ struct Traces {
     dialect: Option<Dialect>,
     platform: Option<Platform>,
     folder: Option<String>,
+    /// The digest of the list of files that the node has compared with what it has.
+    uploaded: Option<String>,
     /// Whether the journal names the folder.
     recorded: bool,
     /// Whether a command was sent that may have left something.
@@ -243,6 +248,7 @@ pub async fn visit<C: Connect>(
                 let lost = result.as_ref().is_err_and(|failure| failure.lost);
                 let session = (!lost).then_some(session);
                 row.clean_up = clean_up::after_visit(connector, session, node, plan, &traces, &name).await;
+                row.touched = touched(traces.folder.take(), traces.uploaded.take(), row.clean_up.result);
             } else {
                 session.close().await;
             }
@@ -273,6 +279,19 @@ pub async fn visit<C: Connect>(
     row
 }
 
+/// The record of the one folder that a visit makes.
+fn touched(folder: Option<String>, sums_sha256: Option<String>, clean_up: CleanUpResult) -> Option<Touched> {
+    let after = match clean_up {
+        CleanUpResult::Removed | CleanUpResult::NotNeeded => Presence::Absent,
+        CleanUpResult::Failed => Presence::Present,
+        CleanUpResult::Unknown => Presence::Unknown,
+    };
+    // `mkdir` takes no folder that is there.
+    let before = Presence::Absent;
+    let asked = (after != Presence::Unknown).then(clock::now);
+    folder.map(|folder| Touched { folder, before, sums_sha256, after, asked })
+}
+
 /// The row of a node that nothing has become of yet.
 pub fn row_of(node: &Node) -> NodeRow {
     NodeRow {
@@ -293,6 +312,7 @@ pub fn row_of(node: &Node) -> NodeRow {
         host_key: None,
         clock_skew: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
+        touched: None,
         report: None,
         waived: Vec::new(),
     }

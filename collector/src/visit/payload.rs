@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_shared::dsse::{KeyError, VerifyingKey};
-use assay_shared::report::{SentFile, SiteInputs};
+use assay_shared::report::{PlacedFiles, SentFile, SiteInputs};
 
 use super::archive::{self, Archive, ArchiveError};
 use super::platform::Platform;
@@ -37,6 +37,8 @@ pub struct Shipment {
     /// The digest of its `SHA256SUMS`, which names all the other files' digests.
     pub sums_sha256: String,
     agent_size: u64,
+    /// Every file of the archive.
+    files: Vec<SentFile>,
 }
 
 /// The payload cannot be made.
@@ -153,10 +155,16 @@ impl Payload {
             sha256: shipment.agent_sha256.clone(),
             size: shipment.agent_size,
         };
+        let placed = |(platform, shipment): (&Platform, &Shipment)| PlacedFiles {
+            platform: platform.to_string(),
+            sums_sha256: shipment.sums_sha256.clone(),
+            files: shipment.files.clone(),
+        };
         SiteInputs {
             agents: self.shipments.iter().map(agent).collect(),
             trust: Some(self.trust.clone()),
             bundles: self.bundles.clone(),
+            placed: self.shipments.iter().map(placed).collect(),
         }
     }
 }
@@ -172,20 +180,24 @@ impl Shipment {
         let mut packed = Archive::default();
         packed.add(name, 0o700, &input)?;
         let mut sums = format!("{}  {name}\n", agent.sha256);
+        let mut placed = vec![agent.clone()];
         for (file, input) in files {
             packed.add(&file.name, 0o600, input)?;
             sums += &format!("{}  {}\n", file.sha256, file.name);
+            placed.push(file.clone());
         }
         let mut sums_input = Input::default();
         sums_input.bytes(sums.into_bytes());
         packed.add("SHA256SUMS", 0o600, &sums_input)?;
-        let sums = sent(String::new(), &sums_input)?;
+        let sums = sent("SHA256SUMS".to_owned(), &sums_input)?;
+        placed.push(sums.clone());
         Ok(Self {
             archive: packed.finish(),
             agent: name,
             agent_sha256: agent.sha256,
             sums_sha256: sums.sha256,
             agent_size: agent.size,
+            files: placed,
         })
     }
 }

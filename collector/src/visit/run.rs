@@ -15,9 +15,6 @@ pub(super) struct Ran {
     pub(super) exit: u32,
 }
 
-/// Seconds that the node has more than the agent: to start it, to end it, and for the report's way back.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(20);
-
 pub(super) async fn run(
     session: &mut impl Session,
     node: &Node,
@@ -42,7 +39,7 @@ pub(super) async fn run(
         .run(Command {
             text: &command,
             input: input.as_ref(),
-            limit: limit + GRACE,
+            limit: limit + plan.limits.gather,
             output_limit: REPORT_BYTES,
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use assay_shared::report::{CleanUpResult, Outcome, Status};
+use assay_shared::report::{CleanUpResult, Outcome, Presence, Status};
 
 use crate::node::{Node, Site, Unusual, free_port, stand_in, wait_until};
 
@@ -37,6 +37,15 @@ fn a_good_visit() {
     assert_eq!(site.node_report("node").as_ref(), Some(report));
     assert_eq!(report.images[0].status, Status::Passed);
     assert_eq!(ran.report.inputs.bundles[0].name, "bundle.tar");
+    let touched = row.touched.as_ref().unwrap();
+    assert_eq!(Some(&touched.folder), row.clean_up.folder.as_ref());
+    assert_eq!((touched.before, touched.after), (Presence::Absent, Presence::Absent));
+    assert!(touched.asked.is_some());
+    let placed = &ran.report.inputs.placed[0];
+    assert_eq!(touched.sums_sha256.as_ref(), Some(&placed.sums_sha256));
+    let names: Vec<_> = placed.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["assay-agent", "trust/trustpolicy.json", "bundles/bundle.tar", "SHA256SUMS"]);
+    assert_eq!(placed.files[2].sha256, report.inputs.bundles[0].sha256);
     assert_eq!(ran.report.inputs.bundles[0].sha256, report.inputs.bundles[0].sha256);
     assert!(fs::metadata(site.path("out/run.log")).unwrap().len() > 0);
     assert!(fs::read_to_string(site.path("out/journal.jsonl")).unwrap().contains("removed"));
@@ -183,6 +192,7 @@ fn a_folder_that_cannot_be_removed_is_a_finding() {
     nsenter(format!("mkdir {inside}/held && mount -t tmpfs tmpfs {inside}/held"));
     let ran = site.read(&child.wait_with_output().unwrap());
     ran.expect(Outcome::Verified, CleanUpResult::Failed, 3);
+    assert_eq!(ran.row().touched.as_ref().unwrap().after, Presence::Present);
     assert_eq!(ran.row().clean_up.folder.as_deref(), Some(inside.as_str()));
 
     // `assay cleanup` cannot either as long as it is held, and can afterwards.

@@ -83,6 +83,53 @@ pub struct SiteInputs {
     pub trust: Option<SentFile>,
     /// The signature bundles.
     pub bundles: Vec<SentFile>,
+    /// What is placed on a node of each platform, file by file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placed: Vec<PlacedFiles>,
+}
+
+/// The files that are placed in the folder of a visit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlacedFiles {
+    /// The platform, such as `linux/amd64`.
+    pub platform: String,
+    /// The digest of `SHA256SUMS`, the file that has the digests of all others; rows name the list by it.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    pub sums_sha256: String,
+    /// The files, by their paths in the folder.
+    pub files: Vec<SentFile>,
+}
+
+/// What a visit touched on its node: one folder of its own and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Touched {
+    /// The folder.
+    pub folder: String,
+    /// Whether it was there before: the node makes it anew or not at all.
+    pub before: Presence,
+    /// The list of the files in it, as [`PlacedFiles::sums_sha256`]: the node itself hashed each file and compared. Null where
+    /// the upload did not come so far.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    pub sums_sha256: Option<String>,
+    /// Whether it is there afterwards, as the node said when it was asked last.
+    pub after: Presence,
+    /// When that was.
+    pub asked: Option<UnixTime>,
+}
+
+/// Whether something is on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Presence {
+    /// It is not.
+    Absent,
+    /// It is.
+    Present,
+    /// The node could not be asked.
+    Unknown,
 }
 
 /// A file that was sent to nodes.
@@ -129,6 +176,9 @@ pub struct NodeRow {
     pub clock_skew: Option<i64>,
     /// What became of what the visit left on the node.
     pub clean_up: CleanUp,
+    /// What the visit touched there; absent where nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Touched>,
     /// The node's own report.
     pub report: Option<NodeReport>,
     /// The images that waivers cover, sorted by namespace, then digest.

@@ -251,6 +251,7 @@ mod tests {
             host_key: None,
             clock_skew: None,
             clean_up: CleanUp { result: CleanUpResult::Removed, folder: None, message: None },
+            touched: None,
             report: serde_json::from_value(report).unwrap(),
             waived: Vec::new(),
         }
