@@ -1,12 +1,13 @@
 //! Writes the reports of a made-up site, to look at and to test readers with.
 //!
-//! `sample-report DIR site|outcomes|passed|hostile`, or `sample-report DIR large|apart NODES IMAGES`
+//! `sample-report DIR site|waived|outcomes|passed|hostile`, or `sample-report DIR large|apart NODES IMAGES`
 
 use std::env;
 use std::error::Error;
 use std::path::Path;
 
 use assay::output::Output;
+use assay::report::difference::Baseline;
 use assay::report::{self, Head};
 use assay_shared::report::SiteReport;
 
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (folder, site) = match arguments.as_slice() {
         [folder, "site"] => (folder, sample::site()),
+        [folder, "waived"] => (folder, sample::waived()),
         [folder, "outcomes"] => (folder, sample::every_outcome()),
         [folder, "passed"] => (folder, sample::all_passed()),
         [folder, "hostile"] => (folder, sample::hostile()),
@@ -25,14 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         [folder, "apart", nodes, images] => (folder, sample::apart(nodes.parse()?, images.parse()?)),
         _ => {
             return Err(
-                "sample-report DIR site|outcomes|passed|hostile, or DIR large|apart NODES IMAGES".into()
+                "sample-report DIR site|waived|outcomes|passed|hostile, or DIR large|apart NODES IMAGES"
+                    .into(),
             );
         }
     };
     let output = Output::prepare(Path::new(folder))?;
     let SiteReport { run, collector, inputs, nodes, waivers, .. } = site;
-    let site = output
-        .write_site(Head { run, collector, inputs, waivers, baseline: None, selection: None }, nodes)?;
+    // the site of every waiver is compared with its week before
+    let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;
+    let baseline = baseline.map(|earlier| Baseline::read(earlier.as_slice())).transpose()?;
+    let site = output.write_site(Head { run, collector, inputs, waivers, baseline, selection: None }, nodes)?;
     print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
     Ok(())
 }

@@ -172,6 +172,7 @@ mod tests {
     fn samples() -> Vec<SiteReport> {
         vec![
             sample::site(),
+            sample::waived(),
             sample::every_outcome(),
             sample::all_passed(),
             sample::hostile(),

@@ -266,7 +266,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_file_has_its_own_name_below_the_folder() {
-        for report in [sample::site(), sample::hostile(), sample::every_outcome()] {
+        for report in [sample::site(), sample::waived(), sample::hostile(), sample::every_outcome()] {
             let files = written(&report);
             let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
             let accepted = report.nodes.iter().filter(|node| node.accepted().is_some()).count();
@@ -292,7 +292,7 @@ pub(super) mod tests {
 
     #[test]
     fn equal_reports_give_equal_files() {
-        for report in [sample::site(), sample::hostile(), sample::large(5, 20)] {
+        for report in [sample::waived(), sample::hostile(), sample::large(5, 20)] {
             assert!(written(&report) == written(&report));
         }
     }

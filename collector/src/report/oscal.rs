@@ -462,6 +462,22 @@ mod tests {
     }
 
     #[test]
+    fn a_waiver_is_an_approved_deviation_and_leaves_its_controls_not_satisfied() {
+        let mut report = sample::waived();
+        let own = report.nodes[2].report.as_mut().unwrap();
+        own.images.retain(|image| image.references.iter().any(|name| name.contains("shop/payments")));
+        own.coverage.unlisted.clear();
+        own.coverage.unreadable.clear();
+        report.nodes[2].clean_up.result = assay_shared::report::CleanUpResult::Removed;
+        let rows = vec![report.nodes.remove(2)];
+        let report = assay_shared::report::SiteReport::new(report.run, report.collector, report.inputs, rows);
+        assert_eq!(report.verdict, ExitCode::Passed);
+        assert_eq!(states(&report), ["other", "pass", "other", "other"]);
+        let risks = results(&report)["risks"].clone();
+        assert_eq!((risks.as_array().unwrap().len(), &risks[0]["status"]), (1, &json!("deviation-approved")));
+    }
+
+    #[test]
     fn every_reason_stands_against_a_control() {
         for judged in &Site::of(&sample::site()).results {
             let image = &judged.image;

@@ -80,6 +80,60 @@ pub(crate) fn site() -> SiteReport {
     report("01KAPX3M8Q", nodes)
 }
 
+/// [`site`] with a waiver of every state.
+pub(crate) fn waived() -> SiteReport {
+    let waiver = |image: &str, reason: &str, days| Waiver {
+        image: image.into(),
+        node: None,
+        codes: vec![Reason::NoSignature, Reason::ContentMismatch],
+        reason: reason.into(),
+        approver: "J. Doe, platform security".into(),
+        expires: time(days * DAY),
+        state: WaiverState::Unused,
+        images: 0,
+    };
+    let mut waivers = SiteWaivers::new(
+        hex("waivers"),
+        time(0),
+        vec![
+            waiver("registry.example.test/shop/payments", "the vendor signs from 3.0 on", 39),
+            waiver("registry.example.test/shop/cart", "was to be replaced in October", -12),
+            waiver("registry.example.test/shop/nothing", "not deployed any more", 100),
+        ],
+    );
+    let site = site();
+    let mut nodes = site.nodes;
+    nodes.iter_mut().for_each(|row| waivers.apply(row));
+    let mut report = SiteReport::new(site.run, site.collector, site.inputs, nodes);
+    report.waivers = Some(waivers);
+    report
+}
+
+/// [`site`] a week earlier: one image that fails now was in order, one that is in order failed, one more was there, one
+/// was not, and a node that is gone.
+pub(crate) fn earlier() -> SiteReport {
+    let mut report = report("01KANQ0A5W", site().nodes);
+    (report.run.started, report.run.finished) = (time(-7 * DAY), time(-7 * DAY + 40));
+    for image in report.nodes.iter_mut().filter_map(|row| row.report.as_mut()).flat_map(|own| &mut own.images)
+    {
+        if image.references.iter().any(|name| name.contains("shop/ledger")) {
+            (image.status, image.reason) = (Status::Passed, None);
+        }
+        if image.references.iter().any(|name| name.contains("kubernetes/coredns")) {
+            (image.status, image.reason) = (Status::Failed, Some(Reason::NoSignature));
+        }
+    }
+    for own in report.nodes.iter_mut().filter_map(|row| row.report.as_mut()) {
+        own.images.retain(|image| !image.references.iter().any(|name| name.contains("shop/batch")));
+        own.images.push(passed(image("shop/retired"), "1.0.0"));
+        own.images
+            .sort_by(|one, other| (&one.namespace, &one.digest).cmp(&(&other.namespace, &other.digest)));
+    }
+    let mut nodes = report.nodes;
+    nodes.push(node("worker-0", "linux", &[], vec![passed(image("kubernetes/pause"), "3.10")]));
+    SiteReport::new(report.run, report.collector, report.inputs, nodes)
+}
+
 /// One node of every outcome, a node without images, and one clean-up of every result.
 pub(crate) fn every_outcome() -> SiteReport {
     let mut nodes = Vec::new();

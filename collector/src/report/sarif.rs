@@ -218,4 +218,18 @@ mod tests {
         }
         assert_eq!(log(&sample::all_passed())["runs"][0]["results"], json!([]));
     }
+
+    #[test]
+    fn a_waiver_is_a_suppression_and_an_expired_one_is_not() {
+        let log = log(&sample::waived());
+        let suppressed: Vec<&Value> = log["runs"][0]["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|result| result.get("suppressions").is_some())
+            .collect();
+        let [only] = suppressed.as_slice() else { panic!("{} results", suppressed.len()) };
+        assert_eq!(only["ruleId"], "no-signature");
+        assert_eq!(only["suppressions"][0]["properties"]["approver"], "J. Doe, platform security");
+    }
 }

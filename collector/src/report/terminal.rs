@@ -250,6 +250,7 @@ mod tests {
     fn samples() -> Vec<Site> {
         let reports = [
             sample::site(),
+            sample::waived(),
             sample::every_outcome(),
             sample::all_passed(),
             sample::hostile(),

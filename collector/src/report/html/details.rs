@@ -1,11 +1,14 @@
 //! An image in full: what each result of it rests on, signature by signature and check by check.
 
+use std::collections::BTreeSet;
+
 use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature, WaivedImage};
 use assay_shared::time::UnixTime;
 
 use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
+use super::{expiry, signers};
 use crate::report::site::Judged;
 use crate::report::text;
 use crate::report::text::{count, number};
@@ -79,6 +82,8 @@ pub(super) struct SignatureView {
     pub(super) mark: Mark,
     pub(super) digest: String,
     pub(super) signer: String,
+    /// The anchor of the signer, where it is on the page.
+    pub(super) signer_id: Option<String>,
     /// Heading and text of what else is known.
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) chain: Vec<CertificateView>,
@@ -88,6 +93,8 @@ pub(super) struct SignatureView {
 
 /// A certificate of a chain.
 pub(super) struct CertificateView {
+    /// The anchor of its end, where that is on the page.
+    pub(super) id: Option<String>,
     pub(super) subject: String,
     pub(super) not_after: String,
     pub(super) expired: bool,
@@ -109,6 +116,10 @@ pub(super) struct Details<'a> {
     pub(super) nodes: &'a Nodes,
     /// When the run began; what has expired has expired then.
     pub(super) now: UnixTime,
+    /// Anchors of certificates.
+    pub(super) certificates: &'a BTreeSet<&'a str>,
+    /// Anchors of signers.
+    pub(super) signers: &'a BTreeSet<&'a str>,
 }
 
 impl Details<'_> {
@@ -205,7 +216,14 @@ impl Details<'_> {
                 format!("{time} ± {} s by {tsa}", stamp.accuracy)
             }),
         );
+        let known = |anchors: &BTreeSet<&str>, id: String| anchors.contains(id.as_str()).then_some(id);
+        let intact = signature.checks.integrity.result == CheckResult::Passed;
         SignatureView {
+            signer_id: signature
+                .signer
+                .as_deref()
+                .filter(|_| intact)
+                .and_then(|signer| known(self.signers, signers::anchor(signer))),
             mark: signature.status.into(),
             digest: signature.digest.as_str().into(),
             signer: signature
@@ -218,6 +236,7 @@ impl Details<'_> {
                 .iter()
                 .take(SHOWN)
                 .map(|certificate| CertificateView {
+                    id: known(self.certificates, expiry::anchor(&certificate.sha256)),
                     subject: clean::name(&certificate.subject),
                     not_after: text::day(certificate.not_after),
                     expired: certificate.not_after < self.now,

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::images::{Entry, ImageList, Names};
+use super::images::{ImageList, Names};
+use crate::report::names::short_hex;
 use crate::report::site::Site;
 use crate::report::text::count;
-use crate::report::{clean, expiry, names, text};
+use crate::report::{clean, expiry, text};
 
 /// Rows that are shown, the earliest first: a site has a handful.
 const ROWS: usize = 200;
@@ -42,9 +43,8 @@ pub(super) struct Expiry {
 }
 
 /// Everything that ends, the earliest first, and how much was left out.
-pub(super) fn of(site: &Site, entries: &[Entry<'_>]) -> (Vec<Expiry>, usize) {
+pub(super) fn of(site: &Site, names: &Names<'_>) -> (Vec<Expiry>, usize) {
     let now = site.run.started;
-    let names = Names::of(entries);
     let all = expiry::of(site);
     let omitted = all.len().saturating_sub(ROWS);
     let mut ids = HashSet::new();
@@ -56,7 +56,7 @@ pub(super) fn of(site: &Site, entries: &[Entry<'_>]) -> (Vec<Expiry>, usize) {
             id: if ids.insert(id.clone()) { id } else { String::new() },
             kind: ending.kind,
             subject: clean::name(ending.subject),
-            sha256: names::short_hex(ending.sha256),
+            sha256: short_hex(ending.sha256),
             day: text::day(ending.end),
             left: match days {
                 0 => "today".into(),
@@ -91,7 +91,7 @@ mod tests {
     fn each_once_the_earliest_first() {
         let report = sample::large(30, 20);
         let site = Site::of(&report);
-        let (rows, omitted) = of(&site, &images::of(&site));
+        let (rows, omitted) = of(&site, &Names::of(&images::of(&site)));
         assert_eq!(omitted, 0);
         let kinds: Vec<(&str, &str)> = rows.iter().map(|row| (row.kind, row.class)).collect();
         assert_eq!(

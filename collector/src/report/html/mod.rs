@@ -6,9 +6,10 @@
 //! read without the script, which only filters, sorts and opens.
 //!
 //! Its size follows what differs, not what there is: an image that is the same on five hundred nodes is shown once.
-//! Anchors: `#problems`, `#picture`, `#nodes`, `#images`, `#expiry`, `#inputs`, and `#image-` with the first 16 digits of a
-//! digest.
+//! Anchors: `#problems`, `#outliers`, `#changes`, `#picture`, `#nodes`, `#images`, `#waivers`, `#signers`, `#expiry`, `#inputs`, and
+//! `#image-`, `#cert-` and `#signer-` with the first 16 digits of the digest of an image, a certificate, a signer's name.
 
+mod changes;
 mod details;
 mod expiry;
 mod images;
@@ -16,24 +17,34 @@ mod inputs;
 mod mark;
 mod node_list;
 mod nodes;
+mod outliers;
 mod picture;
 mod problems;
+mod signers;
 mod verdict;
+mod waivers;
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 use assay_shared::oci::Digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use self::changes::ChangesView;
 use self::details::{Details, ImageView};
 use self::expiry::Expiry;
+use self::images::Names;
 use self::inputs::InputsView;
 use self::mark::Mark;
 use self::node_list::Nodes;
 use self::nodes::{NodeView, RecordView};
+use self::outliers::Outlier;
 use self::picture::Picture;
 use self::problems::ProblemView;
+use self::signers::SignerView;
 use self::verdict::{Card, Share, VerdictView};
+use self::waivers::WaiversView;
 use super::site::Site;
 use super::{clean, text};
 
@@ -60,6 +71,12 @@ struct Page {
     nodes: Vec<NodeView>,
     images: Vec<ImageView>,
     images_omitted: usize,
+    outliers: Vec<Outlier>,
+    outliers_omitted: usize,
+    changes: Option<ChangesView>,
+    waivers: Option<WaiversView>,
+    signers: Vec<SignerView>,
+    signers_omitted: usize,
     expiry: Vec<Expiry>,
     expiry_omitted: usize,
     inputs: InputsView,
@@ -73,9 +90,16 @@ struct Page {
 pub fn site(report: &Site) -> Result<String, askama::Error> {
     let nodes = Nodes::of(&report.nodes);
     let entries = images::of(report);
-    let details = Details { nodes: &nodes, now: report.run.started };
+    let linked = Names::of(&entries);
+    let (expiry, expiry_omitted) = expiry::of(report, &linked);
+    let certificates: BTreeSet<&str> =
+        expiry.iter().map(|row| row.id.as_str()).filter(|id| !id.is_empty()).collect();
+    let (signers, signers_omitted) = signers::of(report, &linked, &certificates);
+    let signed_by: BTreeSet<&str> = signers.iter().map(|signer| signer.id.as_str()).collect();
+    let details =
+        Details { nodes: &nodes, now: report.run.started, certificates: &certificates, signers: &signed_by };
     let images: Vec<ImageView> = entries.iter().take(DETAILS).filter_map(|entry| details.of(entry)).collect();
-    let (expiry, expiry_omitted) = expiry::of(report, &entries);
+    let (outliers, outliers_omitted) = outliers::of(&nodes, &entries);
     let verdict = verdict::of(report, &entries);
     let run = &report.run;
     let page = Page {
@@ -98,6 +122,12 @@ pub fn site(report: &Site) -> Result<String, askama::Error> {
         nodes: nodes::of(report, &nodes),
         images_omitted: entries.len() - images.len(),
         images,
+        outliers,
+        outliers_omitted,
+        changes: report.difference.as_ref().map(|difference| changes::of(difference, &nodes, &linked)),
+        waivers: waivers::of(report),
+        signers,
+        signers_omitted,
         expiry,
         expiry_omitted,
         inputs: inputs::of(report, &nodes),

@@ -3,15 +3,25 @@ use std::collections::BTreeSet;
 use assay_shared::report::{ExitCode, SiteReport};
 
 use super::*;
+use crate::report::difference::{Baseline, Comparison};
 use crate::report::sample;
 
+/// The page of a report; where it has waivers, with what changed since the week before.
 fn site(report: &SiteReport) -> Result<String, askama::Error> {
-    super::site(&Site::of(report))
+    let mut site = Site::of(report);
+    if report.waivers.is_some() {
+        let earlier = serde_json::to_vec(&sample::earlier()).unwrap();
+        let mut comparison = Comparison::with(Baseline::read(earlier.as_slice()).unwrap());
+        report.nodes.iter().for_each(|row| comparison.add(row));
+        site.difference = Some(comparison.end());
+    }
+    super::site(&site)
 }
 
 fn samples() -> Vec<SiteReport> {
     vec![
         sample::site(),
+        sample::waived(),
         sample::every_outcome(),
         sample::all_passed(),
         sample::hostile(),
@@ -89,7 +99,7 @@ fn the_policy_names_exactly_the_style_and_the_script_of_the_page() {
 #[test]
 fn names_never_become_markup() {
     let mut usual = BTreeSet::new();
-    for report in [sample::site(), sample::every_outcome(), sample::large(40, 60)] {
+    for report in [sample::waived(), sample::every_outcome(), sample::large(40, 60)] {
         for (name, attributes) in tags(&site(&report).unwrap()) {
             usual.extend(attributes.into_iter().map(|(attribute, _)| (name.clone(), attribute)));
             usual.insert((name, String::new()));

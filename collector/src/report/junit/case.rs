@@ -31,7 +31,6 @@ fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
     let (until, word) = (text::time(waiver.expires), words::status(image.status));
     let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
     let code = image.reason.map_or("unexplained", Reason::as_str);
-    status.set_type("waived");
     status.set_message(format!("waived until {until} by {approver}: {reason} (it {word}, {code}: {found})"));
     status
 }

@@ -103,6 +103,7 @@ fn one_file(report: &SiteReport) -> String {
 fn samples() -> Vec<SiteReport> {
     vec![
         sample::site(),
+        sample::waived(),
         sample::every_outcome(),
         sample::all_passed(),
         sample::hostile(),
@@ -126,6 +127,7 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
                 assert_eq!(case.suite, suite["name"]);
                 let child = case.child.as_ref().map(|(kind, ..)| kind.as_str());
                 let expected = match image.status {
+                    _ if node.waiver(image).is_some() => Some("skipped"),
                     Status::Passed => None,
                     Status::Failed => Some("failure"),
                     Status::Inconclusive => Some("error"),
@@ -134,6 +136,7 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
                 assert_eq!(child, expected);
                 if let Some((_, code, _, text)) = &case.child
                     && image.status == Status::Failed
+                    && node.waiver(image).is_none()
                 {
                     assert_eq!(code.as_deref(), image.reason.map(assay_shared::report::Reason::as_str));
                     assert!(text.contains(image.digest.as_str()));
@@ -141,6 +144,21 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
             }
         }
     }
+}
+
+#[test]
+fn a_waived_image_is_skipped_and_says_who_why_and_until_when() {
+    let report = sample::waived();
+    let (_, cases) = read(&one_file(&report));
+    let of = |name: &str| cases.iter().find(|case| case.name.contains(name)).unwrap().child.as_ref().unwrap();
+    // the schemas allow it no type
+    let (kind, code, message, _) = of("shop/payments");
+    assert_eq!((kind.as_str(), code.as_deref()), ("skipped", None));
+    for part in ["waived", "J. Doe", "the vendor signs", "2026-12-31", "no-signature"] {
+        assert!(message.contains(part), "{message}");
+    }
+    // expired
+    assert_eq!(of("shop/cart").0, "failure");
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! Images that did not come out the same everywhere: the same bytes were judged differently, and the few are suspect.
+
+use std::collections::BTreeMap;
+
+use assay_shared::report::Reason;
+
+use super::images::Entry;
+use super::mark::Mark;
+use super::node_list::{NodeList, Nodes};
+use crate::report::clean;
+use crate::report::text::count;
+use crate::report::words;
+
+/// Images that are shown, those first where the fewest nodes differ.
+const SHOWN: usize = 100;
+
+/// An image that came to different verdicts.
+pub(super) struct Outlier {
+    /// The anchor of its details.
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) short_digest: String,
+    /// What few nodes say.
+    pub(super) few: Vec<Side>,
+    /// What most nodes say, and on how many.
+    pub(super) most: (Mark, &'static str, String),
+}
+
+/// A verdict, and who came to it.
+pub(super) struct Side {
+    pub(super) mark: Mark,
+    /// The reason's heading; empty where it passed.
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) nodes: NodeList,
+}
+
+/// Every image of which nodes disagree, and how many were left out.
+pub(super) fn of(nodes: &Nodes, entries: &[Entry<'_>]) -> (Vec<Outlier>, usize) {
+    let mut found: Vec<(usize, Outlier)> = entries.iter().filter_map(|entry| outlier(nodes, entry)).collect();
+    found.sort_by(|(one, first), (other, second)| (one, &first.name).cmp(&(other, &second.name)));
+    let omitted = found.len().saturating_sub(SHOWN);
+    (found.into_iter().take(SHOWN).map(|(_, outlier)| outlier).collect(), omitted)
+}
+
+/// The image's verdicts, unless all nodes agree; and how many nodes are in the minority.
+fn outlier(nodes: &Nodes, entry: &Entry<'_>) -> Option<(usize, Outlier)> {
+    let mut verdicts: BTreeMap<(Mark, Option<Reason>), (Vec<usize>, String)> = BTreeMap::new();
+    for judged in &entry.results {
+        let (places, message) = verdicts.entry((Mark::of(judged), judged.image.reason)).or_default();
+        places.extend(&judged.nodes);
+        places.sort_unstable();
+        places.dedup();
+        if message.is_empty() {
+            *message = judged.image.message.as_deref().map(clean::message).unwrap_or_default();
+        }
+    }
+    if verdicts.len() < 2 {
+        return None;
+    }
+    let (_, most) = verdicts.iter().map(|(verdict, (places, _))| (places.len(), *verdict)).max()?;
+    let (many, _) = verdicts.remove(&most)?;
+    let few: Vec<Side> = verdicts
+        .iter()
+        .map(|((mark, reason), (places, message))| Side {
+            mark: *mark,
+            reason: title(*reason),
+            message: message.clone(),
+            nodes: nodes.list(places),
+        })
+        .collect();
+    let fewer = verdicts.values().map(|(places, _)| places.len()).sum();
+    Some((
+        fewer,
+        Outlier {
+            id: entry.id.clone(),
+            name: entry.name.clone(),
+            short_digest: entry
+                .results
+                .first()
+                .map(|judged| crate::report::names::short_digest(&judged.image))
+                .unwrap_or_default(),
+            few,
+            most: (most.0, title(most.1), count(many.len(), "node")),
+        },
+    ))
+}
+
+fn title(reason: Option<Reason>) -> &'static str {
+    reason.map_or("", |reason| words::reason(reason).title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::html::images;
+    use crate::report::sample;
+    use crate::report::site::Site;
+
+    #[test]
+    fn one_node_of_many_that_says_otherwise_stands_out() {
+        let site = Site::of(&sample::large(60, 60));
+        let (nodes, entries) = (Nodes::of(&site.nodes), images::of(&site));
+        let (outliers, omitted) = of(&nodes, &entries);
+        assert_eq!(omitted, 0);
+        assert!(!outliers.is_empty());
+        for outlier in outliers {
+            assert_eq!((outlier.most.0, outlier.few.len()), (Mark::Passed, 1));
+            assert_eq!(outlier.few[0].mark, Mark::Failed);
+            assert!(outlier.few[0].nodes.text.contains("node-0007"));
+        }
+    }
+}
