@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // the site of every waiver is compared with its week before
     let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;
     let baseline = baseline.map(|earlier| Baseline::read(earlier.as_slice())).transpose()?;
-    let site = output.write_site(Head { run, collector, inputs, waivers, baseline, selection: None }, nodes)?;
+    let site =
+        output.write_site(Head { run, collector, inputs, waivers, baseline, selection: None }, nodes)?;
     print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
     Ok(())
 }

@@ -157,6 +157,21 @@ const checks = async () => {
       await tab.locator(`#${id}[open]`).waitFor({ timeout: 5000 }).catch(() => found("a link did not open its image"));
       await form.locator("input[type=search]").fill("");
     }
+    // a signature leads to its signer, a chain to where its certificate ends
+    const signer = tab.locator(".signature .signer a").first();
+    if (await signer.count() > 0) {
+      const id = (await signer.getAttribute("href")).slice(1);
+      await tab.evaluate((hash) => { location.hash = hash; }, id);
+      await tab.locator(`#${id}[open]`).waitFor({ timeout: 5000 }).catch(() => found("a link did not open its signer"));
+      same("a signer's images", await tab.locator(`#${id} .links a`).count() > 0, true);
+      const certificate = await tab.locator(`#${id} ol a`).first().getAttribute("href").catch(() => null);
+      if (certificate === null) found("a chain leads to no certificate");
+      else same("where a certificate ends", await tab.locator(`#expiry ${certificate}`).isVisible(), true);
+    }
+    // nodes that disagree on one image are pointed out
+    const differing = await tab.locator(".image .where em").evaluateAll((marks) =>
+      marks.filter((mark) => / of them$/.test(mark.textContent)).length);
+    if (differing > 0) same("outliers", await tab.locator(".outliers tbody").count() > 0, true);
     const link = tab.locator("a[data-place]").first();
     if (await link.count() > 0 && facts.images > 1) {
       const row = tab.locator("[data-list=nodes] tbody", { has: tab.locator("a[data-place]") }).first();
