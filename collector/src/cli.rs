@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bundle::{
-    Bundle, BundleCheck, BundleCommand, BundleDiff, BundleList, BundleMerge, BundleOut, BundleSlim,
+    Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
+    BundleSlim,
 };
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
@@ -38,7 +39,7 @@ pub enum Command {
     Report(Report),
     /// Remove what an interrupted run left on the nodes
     Cleanup(Cleanup),
-    /// Check, list, compare and merge bundles: what crosses the air gap
+    /// Make, check, list, compare and merge bundles: what crosses the air gap
     Bundle(Bundle),
     /// Make, change and check a trust directory: whom the site believes
     Trust(Trust),

@@ -20,7 +20,7 @@ use crate::ssh::host_keys::KnownHostsError;
 use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::waivers::WaiversError;
-use crate::{clock, random, waivers};
+use crate::{clock, random, registry, waivers};
 
 /// Something that was given cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +204,40 @@ pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
         }),
     };
     values.iter().map(of).collect()
+}
+
+/// How registries are reached for a bundle.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`]
+pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, ConfigError> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })
+    };
+    let docker = std::env::var_os("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    Ok(registry::Options {
+        from: options.from.clone(),
+        hosts: options.hosts_dir.clone(),
+        plain_http: options.plain_http.iter().cloned().collect(),
+        authorities: options.ca.iter().map(read).collect::<Result<_, _>>()?,
+        docker_config: docker.map(|folder| folder.join("config.json")),
+        patience: registry::Patience { retries: options.retries, ..registry::Patience::default() },
+    })
+}
+
+/// A file as text; `-` is standard input.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`]
+pub fn text(path: &Path) -> Result<String, ConfigError> {
+    let text = if path == Path::new("-") {
+        io::read_to_string(io::stdin().lock())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    text.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// A verification time.

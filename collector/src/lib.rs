@@ -15,6 +15,7 @@ pub mod waivers;
 
 pub mod bundle;
 pub mod inventories;
+pub mod registry;
 
 pub mod fleet;
 pub mod journal;

@@ -20,3 +20,8 @@ pub(crate) fn run_id(time: assay_shared::time::UnixTime) -> String {
     let time: String = time.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
     format!("{time}-{}", hex(8))
 }
+
+/// A number from 0 to 1, so that many who wait do not all come back at once.
+pub(crate) fn fraction() -> f64 {
+    f64::from(u16::from_str_radix(&hex(2), 16).unwrap_or(0)) / f64::from(u16::MAX)
+}

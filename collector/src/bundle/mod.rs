@@ -1,25 +1,30 @@
 //! Bundles as files: what is fetched becomes one layout with its `bundle.json`, and any layout becomes what a command asks of it.
 //!
-//! [`Staging`] is a bundle in the making: a folder beside the output, marked as partial, which a later run takes up again. It
+//! A [`WantList`] says which images; [`fetch()`] brings what belongs to them. [`Staging`] is a bundle in the making: a folder beside the output, marked as partial, which a later run takes up again. It
 //! becomes the output ([`packing`]) in one step, whole, and the same content always gives the same bytes. [`Opened`] is a bundle
 //! or another tool's layout to be looked into: hostile input, of which nothing is written outside a scratch folder. [`check`]
 //! foresees what nodes will make of bundles, [`Contents`] lists and compares them, [`repack`] makes one of several.
 
 mod check;
 mod contents;
+mod crls;
+mod fetch;
 mod opened;
 mod packing;
 mod repack;
 mod staging;
 mod text;
+mod wanted;
 
 pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, check};
 pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA};
+pub use fetch::{Event, Plan, fetch};
 pub use opened::{OpenError, OpenProblem, Opened};
 pub use packing::Packing;
 pub use repack::{RepackError, repack};
 pub use staging::{Content, Finished, Signer, Staging, StagingError};
 pub use text::{check_text, contents_text, difference_text};
+pub use wanted::{WantError, WantList, Wanted, Which};
 
 use assay_shared::oci::Digest;
 

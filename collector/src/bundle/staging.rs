@@ -180,7 +180,7 @@ impl Staging {
     ///
     /// # Errors
     /// [`StagingError`]; then nothing is at the output that was not there before, and what was added is kept for another run.
-    pub fn finish(self, content: Content, signer: Option<&Signer<'_>>) -> Result<Finished, StagingError> {
+    pub fn finish(&self, content: Content, signer: Option<&Signer<'_>>) -> Result<Finished, StagingError> {
         let complete = !content.gaps.iter().any(|gap| gap.kind != assay_shared::bundle::GapKind::Crl);
         let completeness = match (complete, content.gaps_accepted) {
             (true, _) => Completeness::Complete,
@@ -209,7 +209,7 @@ impl Staging {
         Ok(Finished { manifest, size })
     }
 
-    fn put_in_place(self, names: &[String]) -> Result<u64, StagingError> {
+    fn put_in_place(&self, names: &[String]) -> Result<u64, StagingError> {
         let failed = |source| StagingError::Write { path: self.out.clone(), source };
         let packing = Packing::of(&self.out);
         if packing == Packing::Folder {

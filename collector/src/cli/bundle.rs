@@ -17,6 +17,8 @@ pub struct Bundle {
 /// What to do with bundles.
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
+    /// Fetch signatures, parents and CRLs of images from their registries into one file or folder
+    Create(BundleCreate),
     /// Name gaps before anyone travels: images without a signature, signatures that will not verify, what expires
     Check(BundleCheck),
     /// List what bundles hold: images, signatures, CRLs, gaps
@@ -94,7 +96,7 @@ pub struct BundleOut {
     #[arg(long, value_name = "PATH")]
     pub out: PathBuf,
     /// Sign it with this key of the site: a private key, or a public one that the SSH agent holds
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", visible_alias = "sign-key")]
     pub site_key: Option<PathBuf>,
 }
 
@@ -111,4 +113,54 @@ pub struct BundleDiff {
     /// Text for people, or JSON
     #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
     pub format: TextOrJson,
+}
+
+/// `assay bundle create`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+By reference:\n  assay bundle create --image registry.example/team/app:v1 --out site.tar\n\
+What the nodes hold, exactly:\n  assay-agent inventory --format json > node1.json   (on each node)\n  \
+assay bundle create --inventory node*.json --out site.tar.zst\n\n\
+Credentials are those of docker login (DOCKER_CONFIG), proxies those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. \
+Run again after a failure, it goes on where it stopped.")]
+#[group(id = "what", required = true, multiple = true, args = ["image", "images_from", "inventory"])]
+pub struct BundleCreate {
+    /// An image by tag or digest, with its registry; repeatable
+    #[arg(long, value_name = "REF", num_args = 1..)]
+    pub image: Vec<String>,
+    /// A file of images, one a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub images_from: Vec<PathBuf>,
+    /// What a node holds, as assay-agent inventory --format json or a node report says; repeatable
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub inventory: Vec<PathBuf>,
+    /// Fetch everything from this registry, or from below a path in it, instead of where the names say
+    #[arg(long, value_name = "REGISTRY")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub out: BundleOut,
+    /// containerd's folder of hosts.toml files, such as /etc/containerd/certs.d: mirrors and their CAs
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    pub hosts_dir: Option<PathBuf>,
+    /// A registry, host or host:port, that is spoken to without TLS; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub plain_http: Vec<String>,
+    /// Certificates in PEM that are trusted beside the system's; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
+    /// Carry no CRLs: they are staged in the trust directory
+    #[arg(long)]
+    pub no_crls: bool,
+    /// Write the bundle although images or signatures could not be had; it names them
+    #[arg(long)]
+    pub allow_gaps: bool,
+    /// How many images are fetched at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// How often a request is made again that a busy or failing server did not answer
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20))]
+    pub retries: u32,
+    /// Say only what is missing
+    #[arg(short, long)]
+    pub quiet: bool,
 }

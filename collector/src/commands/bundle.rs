@@ -1,4 +1,7 @@
-//! `assay bundle`: bundles looked over, listed, compared, merged and slimmed.
+//! `assay bundle`: bundles made, looked over, listed, compared, merged and slimmed.
+
+mod create;
+mod progress;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +24,7 @@ use crate::{clock, config, console, inventories};
 /// [`CommandError`]
 pub fn bundle(options: &cli::Bundle) -> Result<ExitCode, CommandError> {
     match &options.command {
+        BundleCommand::Create(options) => create::create(options),
         BundleCommand::Check(options) => check(options),
         BundleCommand::List(options) => list(options),
         BundleCommand::Merge(options) => repack(&options.bundles, &options.out),
@@ -85,7 +89,7 @@ fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandEr
 }
 
 /// The DSSE envelope of a bundle's document.
-pub(super) fn sign(key: &SiteKey, document: &[u8]) -> Result<Vec<u8>, String> {
+fn sign(key: &SiteKey, document: &[u8]) -> Result<Vec<u8>, String> {
     let signed = block_on(key.sign(PAYLOAD_TYPE, document.to_vec())).map_err(|error| error.to_string())?;
     Ok(signed.map_err(|error| error.to_string())?.to_json().into_bytes())
 }

@@ -69,6 +69,15 @@ pub enum CommandError {
     /// An inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] crate::inventories::InventoryError),
+    /// What a bundle is to carry names no image.
+    #[error(transparent)]
+    Wanted(#[from] crate::bundle::WantError),
+    /// The lists of images for a bundle are empty.
+    #[error("there is no image in what was given, and so nothing to carry")]
+    NothingWanted,
+    /// A bundle cannot be written.
+    #[error(transparent)]
+    Staging(#[from] crate::bundle::StagingError),
     /// A profile with more than its two roots.
     #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
     OneRootEach,

@@ -220,8 +220,7 @@ impl<C> Fleet<C> {
 
 /// Between half and one and a half times as long, so that nodes behind one switch do not all come back at once.
 fn jittered(wait: Duration) -> Duration {
-    let random = u32::from_str_radix(&crate::random::hex(2), 16).unwrap_or(0);
-    wait.mul_f64(0.5 + f64::from(random) / f64::from(u16::MAX))
+    wait.mul_f64(0.5 + crate::random::fraction())
 }
 
 fn unfinished(node: &Node, stopped: bool) -> NodeRow {

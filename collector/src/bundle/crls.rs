@@ -1,0 +1,70 @@
+//! CRLs from where certificates say they are published, and the deltas that those name; each is read before it is carried.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use assay_shared::bundle::{CarriedCrl, GapKind};
+use assay_shared::limits;
+use assay_shared::revocation::PublishedCrl;
+use tokio::task::JoinSet;
+
+use super::fetch::{Carrier, Event};
+use super::staging::StagingError;
+
+/// Fetches everything under `urls`, and what they lead to.
+pub(super) async fn carry(
+    carrier: &Arc<Carrier>,
+    urls: BTreeSet<String>,
+    concurrency: usize,
+) -> Result<(), StagingError> {
+    carrier.say(Event::Crls(urls.len()));
+    let mut known = urls.clone();
+    let mut waiting: Vec<String> = urls.into_iter().collect();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < concurrency.max(1)
+            && let Some(url) = waiting.pop()
+        {
+            let carrier = Arc::clone(carrier);
+            running.spawn(async move { one(&carrier, url).await });
+        }
+        match running.join_next().await {
+            None => return Ok(()),
+            Some(Err(error)) => carrier.gap(GapKind::Crl, "a CRL", error.to_string()),
+            Some(Ok(deltas)) => {
+                for delta in deltas? {
+                    if known.len() < limits::EVIDENCE_FILES && known.insert(delta.clone()) {
+                        waiting.push(delta);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Fetches one CRL, and gives the URLs of its deltas.
+async fn one(carrier: &Carrier, url: String) -> Result<Vec<String>, StagingError> {
+    let fetched = carrier.registries.published(&url, limits::CRL_BYTES).await;
+    let read = fetched.map_err(|error| error.to_string()).and_then(|bytes| {
+        PublishedCrl::parse(&bytes).map(|crl| (bytes, crl)).map_err(|error| error.to_string())
+    });
+    let (bytes, crl) = match read {
+        Ok(read) => read,
+        Err(why) => {
+            carrier.gap(GapKind::Crl, &url, why);
+            return Ok(Vec::new());
+        }
+    };
+    let file = carrier.staging.add_crl(&url, &bytes)?;
+    let deltas = if crl.is_delta { Vec::new() } else { crl.delta_urls };
+    carrier.content().crls.push(CarriedCrl {
+        file,
+        url: url.clone(),
+        issuer: crl.issuer,
+        delta: crl.is_delta,
+        this_update: crl.this_update,
+        next_update: crl.next_update,
+    });
+    carrier.say(Event::Crl { url });
+    Ok(deltas)
+}

@@ -1,0 +1,102 @@
+//! `assay bundle create`: signatures, parents and CRLs of images from their registries into one bundle.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use assay_shared::bundle::Gap;
+use assay_shared::report::ExitCode;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::progress::Progress;
+use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, WantList, fetch};
+use crate::cli::BundleOut;
+use crate::commands::{CommandError, block_on};
+use crate::registry::Registries;
+use crate::report::clean;
+use crate::site_key::SiteKey;
+use crate::{cli, config, console, inventories};
+
+/// Runs `assay bundle create`.
+///
+/// # Errors
+/// [`CommandError`]
+pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandError> {
+    let wanted = wanted(options)?;
+    let registries = Arc::new(Registries::new(config::registries(options)?));
+    let BundleOut { out, site_key } = &options.out;
+    let key = site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
+    let staging = Arc::new(Staging::open(out)?);
+    let progress = Progress::new(wanted.images().count(), options.quiet);
+    let plan = Plan { wanted, crls: !options.no_crls, concurrency: usize::from(options.concurrency) };
+
+    let fetching = Arc::clone(&staging);
+    let content = block_on(async move {
+        let (events, shown) = unbounded_channel();
+        let showing = tokio::spawn(progress.follow(shown));
+        let content = fetch(plan, registries, fetching, events).await;
+        let _ = showing.await;
+        content
+    })??;
+    let content = Content { gaps_accepted: options.allow_gaps, ..content };
+    let gaps = content.gaps.clone();
+    let sign = key.as_ref().map(|key| |document: &[u8]| super::sign(key, document));
+    let signer = sign.as_ref().map(|sign| sign as &Signer<'_>);
+    match staging.finish(content, signer) {
+        Ok(finished) => {
+            if !options.quiet {
+                say_finished(&finished, out);
+            }
+            say_gaps(&gaps);
+            Ok(if gaps.is_empty() { ExitCode::Passed } else { ExitCode::Incomplete })
+        }
+        Err(StagingError::Gaps { .. }) => {
+            say_gaps(&gaps);
+            console::say(&format!(
+                "{} was not written. What was fetched is kept: run this again to go on, or with --allow-gaps to do without",
+                out.display()
+            ));
+            Ok(ExitCode::Incomplete)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn wanted(options: &cli::BundleCreate) -> Result<WantList, CommandError> {
+    let mut wanted = WantList::default();
+    for reference in &options.image {
+        wanted.add_reference(reference)?;
+    }
+    for path in &options.images_from {
+        wanted.add_list(&config::text(path)?)?;
+    }
+    wanted.add_nodes(&inventories::read(&options.inventory)?);
+    if wanted.is_empty() {
+        return Err(CommandError::NothingWanted);
+    }
+    Ok(wanted)
+}
+
+fn say_finished(finished: &Finished, out: &Path) {
+    let Finished { manifest, size } = finished;
+    let unsigned: Vec<&str> =
+        manifest.images.iter().filter(|one| one.signatures == 0).map(|one| one.reference.as_str()).collect();
+    for name in &unsigned {
+        console::say(&clean::name(&format!("unsigned at the source: {name}")));
+    }
+    let digests: std::collections::BTreeSet<_> = manifest.images.iter().map(|image| &image.digest).collect();
+    let images = digests.len().max(1) as u64;
+    console::say(&format!(
+        "{}: {} images, {} of them unsigned, {} CRLs, {size} bytes ({} an image)",
+        out.display(),
+        digests.len(),
+        unsigned.len(),
+        manifest.crls.len(),
+        size / images,
+    ));
+}
+
+fn say_gaps(gaps: &[Gap]) {
+    if !gaps.is_empty() {
+        console::say(&format!("{} things could not be had; they are named above", gaps.len()));
+    }
+}

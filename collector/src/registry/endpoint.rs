@@ -1,0 +1,206 @@
+//! One place that answers for a registry: itself, or a mirror.
+
+use std::collections::BTreeSet;
+
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::{Client, Url};
+
+use super::hosts::Place;
+use super::http::{self, Reply};
+use super::login::Login;
+use super::{MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
+
+/// A place, and what is needed to ask it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) place: Place,
+    client: Client,
+    login: Login,
+    patience: Patience,
+}
+
+/// A manifest as it was given out.
+pub(super) struct Found {
+    pub(super) url: String,
+    pub(super) content_type: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Endpoint {
+    pub(super) fn new(place: Place, options: &Options) -> Result<Self, RegistryError> {
+        let mut authorities = options.authorities.clone();
+        authorities.extend(place.authorities.iter().cloned());
+        let client = http::client(&authorities)?;
+        let login = Login::new(&place, &authorities, client.clone(), options)?;
+        Ok(Self { place, client, login, patience: options.patience })
+    }
+
+    /// The manifest or index under a tag or digest.
+    pub(super) async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+    ) -> Result<Found, RegistryError> {
+        let url = self.place.url(repository, "manifests", reference);
+        let reply = self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?;
+        expect_found(&reply)?;
+        let content_type = content_type(&reply);
+        Ok(Found { url: shown(&reply.url), content_type, bytes: reply.body })
+    }
+
+    /// The bytes of a blob, not checked yet.
+    pub(super) async fn blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let url = self.place.url(repository, "blobs", digest.as_str());
+        let reply = self.get(repository, url, "*/*", limit).await?;
+        expect_found(&reply)?;
+        Ok(reply.body)
+    }
+
+    /// What is listed as a signature of `subject`, or without a type: by the referrers API, and under the fallback tag where
+    /// that is not there or lists none.
+    pub(super) async fn signatures(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let mut listed = self.referrers(repository, subject).await?.unwrap_or_default();
+        if listed.is_empty() {
+            listed = self.under_fallback_tag(repository, subject).await?;
+        }
+        // a registry may leave the filter out, and old listings have no types
+        listed.retain(|entry| {
+            entry
+                .artifact_type
+                .as_deref()
+                .is_none_or(|one| one.is_empty() || one == media_type::NOTARY_SIGNATURE)
+        });
+        Ok(listed)
+    }
+
+    /// Every page of the referrers API; none where the registry does not have it.
+    async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+        let mut url = self.place.url(repository, "referrers", subject.as_str());
+        url.query_pairs_mut().append_pair("artifactType", media_type::NOTARY_SIGNATURE);
+        let mut listed = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let pages = |why| RegistryError::Pages { url: shown(&url), why };
+            if !seen.insert(url.to_string()) {
+                return Err(pages("lead in circles"));
+            }
+            if seen.len() > PAGES || listed.len() > limits::INDEX_ENTRIES {
+                return Err(pages("are more than any real listing has"));
+            }
+            let reply =
+                self.get(repository, url.clone(), media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
+            let is_first = seen.len() == 1;
+            match reply.status.as_u16() {
+                200 if content_type(&reply) == media_type::OCI_INDEX => {}
+                // what old registries and proxies say to a path that they do not know
+                200 | 400 | 404 | 405 | 501 if is_first => return Ok(None),
+                _ => return Err(unexpected(&reply)),
+            }
+            listed.extend(entries(&reply)?);
+            match paging::next(&reply.headers, &reply.url) {
+                None => return Ok(Some(listed)),
+                Some(next) => url = next.map_err(pages)?,
+            }
+        }
+    }
+
+    /// The listing that clients keep where there is no API: an index under a tag made of the digest.
+    async fn under_fallback_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
+        let url = self.place.url(repository, "manifests", &tag);
+        let reply = self.get(repository, url, media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
+        match reply.status.as_u16() {
+            200 => entries(&reply),
+            404 => Ok(Vec::new()),
+            _ => Err(unexpected(&reply)),
+        }
+    }
+
+    /// Asks, and logs in where the registry demands it.
+    async fn get(
+        &self,
+        repository: &Repository,
+        url: Url,
+        accept: &str,
+        limit: u64,
+    ) -> Result<Reply, RegistryError> {
+        let name = self.place.repository(repository);
+        let mut authorization = self.login.known(&name).await;
+        let mut tried = false;
+        loop {
+            let request = || {
+                let request = self.client.get(url.clone()).header(ACCEPT, accept);
+                match &authorization {
+                    Some(value) => request.header(AUTHORIZATION, value.clone()),
+                    None => request,
+                }
+            };
+            let reply = http::get(request, limit, &self.patience).await?;
+            let status = reply.status.as_u16();
+            match status {
+                401 if !tried => {
+                    tried = true;
+                    let challenges = reply.headers.get_all(WWW_AUTHENTICATE).iter();
+                    let challenges: Vec<_> = challenges.filter_map(|value| value.to_str().ok()).collect();
+                    authorization = self.login.renew(&name, authorization.as_ref(), &challenges).await?;
+                }
+                401 | 403 => {
+                    let hint = self.login.hint().await;
+                    return Err(RegistryError::Unauthorized { url: shown(&reply.url), status, hint });
+                }
+                _ => return Ok(reply),
+            }
+        }
+    }
+}
+
+fn expect_found(reply: &Reply) -> Result<(), RegistryError> {
+    match reply.status.as_u16() {
+        200 => Ok(()),
+        404 => Err(RegistryError::NotFound { url: shown(&reply.url) }),
+        _ => Err(unexpected(reply)),
+    }
+}
+
+fn unexpected(reply: &Reply) -> RegistryError {
+    let text: String = String::from_utf8_lossy(&reply.body).chars().take(200).collect();
+    let message = if text.is_empty() { text } else { format!(": {text}") };
+    RegistryError::Status { url: shown(&reply.url), status: reply.status.as_u16(), message }
+}
+
+/// A URL without its query, which may be a signature.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
+}
+
+fn content_type(reply: &Reply) -> String {
+    let value = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {
+    Manifest::parse(&reply.body)
+        .map(|index| index.manifests)
+        .map_err(|error| RegistryError::NoManifest { url: shown(&reply.url), why: error.to_string() })
+}

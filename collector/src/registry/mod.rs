@@ -1,0 +1,332 @@
+//! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone sees it.
+//!
+//! The only place that speaks HTTP. OCI distribution specification 1.1: manifests, blobs, referrers with paging and filter, and the
+//! fallback tag. Logins are oci-client's: challenges, tokens, Basic, and the HTTP stack under both. Its own requests are not used for
+//! what a bundle rests on: they read bodies of any length into memory, drop `Retry-After`, follow no page of a listing but the
+//! first, and take any error under the fallback tag (429 too) for "there are no signatures", which would make a bundle that lacks
+//! some and looks whole. Refused here: other bytes than a digest names, bodies past a bound, redirects from HTTPS to HTTP, and
+//! pages that lead to another server.
+
+mod endpoint;
+mod hosts;
+mod http;
+mod login;
+mod paging;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
+use tokio::sync::Mutex;
+
+pub use hosts::HostsError;
+pub use http::HttpError;
+pub use login::LoginFault;
+
+use endpoint::{Endpoint, Found};
+use hosts::Place;
+
+/// How registries are reached.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Everything is fetched from here instead of where its name says: a registry, perhaps with the beginning of a path.
+    pub from: Option<String>,
+    /// A folder of containerd's `hosts.toml` files, one folder a registry.
+    pub hosts: Option<PathBuf>,
+    /// Registries (`host` or `host:port`) that are spoken to without TLS.
+    pub plain_http: BTreeSet<String>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub authorities: Vec<Vec<u8>>,
+    /// Docker's `config.json`, where credentials are looked up.
+    pub docker_config: Option<PathBuf>,
+    /// How long to go on.
+    pub patience: Patience,
+}
+
+/// How failures that may pass are waited out.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How often a request is made again.
+    pub retries: u32,
+    /// The first pause; each one after is twice as long.
+    pub first: Duration,
+    /// The longest pause that a server may ask for.
+    pub longest: Duration,
+    /// How long one request may take.
+    pub request: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            retries: 4,
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(120),
+            request: Duration::from_secs(120),
+        }
+    }
+}
+
+/// All registries there are, and what is known of those that were asked.
+#[derive(Debug)]
+pub struct Registries {
+    options: Options,
+    known: Mutex<BTreeMap<String, Arc<Vec<Endpoint>>>>,
+}
+
+/// A manifest or index with its bytes, which are what its descriptor says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Media type, digest and size.
+    pub descriptor: Descriptor,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The same, read.
+    pub manifest: Manifest,
+}
+
+impl Registries {
+    /// Registries that are reached so.
+    pub fn new(options: Options) -> Self {
+        Self { options, known: Mutex::default() }
+    }
+
+    /// The manifest or index under a tag.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub async fn resolve(&self, repository: &Repository, tag: &str) -> Result<Fetched, RegistryError> {
+        let mut last = None;
+        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.resolves) {
+            match endpoint.manifest(repository, tag).await {
+                Ok(found) => return fetched(found, None),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or(RegistryError::NoEndpoint))
+    }
+
+    /// The manifest or index of a digest. `expected` says what it must be, where that is known.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub async fn manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        expected: Option<&Descriptor>,
+    ) -> Result<Fetched, RegistryError> {
+        let mut last = None;
+        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
+            let found = endpoint.manifest(repository, digest.as_str()).await;
+            match found.and_then(|found| checked(found, digest, expected)) {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or(RegistryError::NoEndpoint))
+    }
+
+    /// A small blob.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; [`HttpError::TooLarge`] where it is larger than `limit`.
+    pub async fn blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        limit: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let mut last = None;
+        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
+            match endpoint.blob(repository, &blob.digest, limit).await {
+                Ok(bytes) if blob.digest.matches(&bytes) && bytes.len() as u64 == blob.size => {
+                    return Ok(bytes);
+                }
+                Ok(_) => last = Some(RegistryError::Other { digest: blob.digest.clone() }),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or(RegistryError::NoEndpoint))
+    }
+
+    /// What the registry lists as signatures of a manifest, and what it does not say the type of. A mirror that lists none is not believed
+    /// where there is another place to ask.
+    ///
+    /// # Errors
+    /// [`RegistryError`] where no place can be asked: that is no empty list.
+    pub async fn signatures(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let mut last = Err(RegistryError::NoEndpoint);
+        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
+            last = endpoint.signatures(repository, subject).await;
+            if last.as_ref().is_ok_and(|listed| !listed.is_empty()) {
+                break;
+            }
+        }
+        last
+    }
+
+    /// What is published at a URL of plain HTTP, which needs no login: a CRL.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub async fn published(&self, url: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
+        let client = http::client(&[])?;
+        let reply = http::get(|| client.get(url), limit, &self.options.patience).await?;
+        match reply.status.as_u16() {
+            200 => Ok(reply.body),
+            status => Err(RegistryError::Status { url: url.to_owned(), status, message: String::new() }),
+        }
+    }
+
+    /// Where a repository is asked for, in order.
+    async fn endpoints(&self, repository: &Repository) -> Result<Arc<Vec<Endpoint>>, RegistryError> {
+        let registry = registry_of(repository);
+        let mut known = self.known.lock().await;
+        if let Some(endpoints) = known.get(registry) {
+            return Ok(Arc::clone(endpoints));
+        }
+        let places = Place::all(registry, &self.options)?;
+        let endpoints = places.into_iter().map(|place| Endpoint::new(place, &self.options));
+        let endpoints = Arc::new(endpoints.collect::<Result<Vec<_>, _>>()?);
+        known.insert(registry.to_owned(), Arc::clone(&endpoints));
+        Ok(endpoints)
+    }
+}
+
+/// The registry of a repository, and the rest of its name.
+fn split(repository: &Repository) -> (&str, &str) {
+    // every repository has both
+    repository.as_str().split_once('/').unwrap_or((repository.as_str(), ""))
+}
+
+fn registry_of(repository: &Repository) -> &str {
+    split(repository).0
+}
+
+/// A manifest that is what its digest says, and what `expected` says.
+fn checked(found: Found, digest: &Digest, expected: Option<&Descriptor>) -> Result<Fetched, RegistryError> {
+    let wrong = || RegistryError::Other { digest: digest.clone() };
+    if !digest.matches(&found.bytes) {
+        return Err(wrong());
+    }
+    let fetched = fetched(found, Some(digest))?;
+    match expected {
+        Some(expected) if expected.size != fetched.descriptor.size => Err(wrong()),
+        // whoever lists a manifest says its type, and a registry's own idea of it does not count
+        Some(expected) if ManifestKind::of(&expected.media_type).is_some() => Ok(Fetched {
+            descriptor: Descriptor { media_type: expected.media_type.clone(), ..fetched.descriptor },
+            ..fetched
+        }),
+        _ => Ok(fetched),
+    }
+}
+
+/// A manifest as a registry gave it out.
+fn fetched(found: Found, digest: Option<&Digest>) -> Result<Fetched, RegistryError> {
+    let Found { url, content_type, bytes } = found;
+    let digest = digest.cloned().unwrap_or_else(|| Digest::sha256(&bytes));
+    let manifest = Manifest::parse(&bytes)
+        .map_err(|error| RegistryError::NoManifest { url: url.clone(), why: error.to_string() })?;
+    let said = manifest.media_type.clone().filter(|said| !said.is_empty());
+    let media_type = match said {
+        // two readers must not see two kinds of document in the same bytes
+        Some(said) if ManifestKind::of(&content_type).is_some() && said != content_type => {
+            let why = format!("the registry calls it {content_type}, and it calls itself {said}");
+            return Err(RegistryError::NoManifest { url, why });
+        }
+        Some(said) => said,
+        None => content_type,
+    };
+    if ManifestKind::of(&media_type).is_none() {
+        let why = format!("it is of the type {media_type:?}, which is no image");
+        return Err(RegistryError::NoManifest { url, why });
+    }
+    let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64);
+    Ok(Fetched { descriptor, bytes, manifest })
+}
+
+/// The media types that are asked for.
+const MANIFESTS: [&str; 5] = [
+    media_type::OCI_INDEX,
+    media_type::OCI_MANIFEST,
+    media_type::DOCKER_MANIFEST_LIST,
+    media_type::DOCKER_MANIFEST,
+    media_type::OCI_ARTIFACT_MANIFEST,
+];
+
+/// Pages of one listing: a hundred signatures of an image in pages of one.
+const PAGES: usize = limits::SIGNATURES_PER_IMAGE * 2;
+
+/// Something cannot be had from a registry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// It was not reached, or not to the end.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It is not there.
+    #[error("{url}: the registry does not have it")]
+    NotFound {
+        /// What was asked for.
+        url: String,
+    },
+    /// Nobody may read it who is not logged in, or not as this user.
+    #[error("{url}: not authorized ({status}): {hint}")]
+    Unauthorized {
+        /// What was asked for.
+        url: String,
+        /// 401 or 403.
+        status: u16,
+        /// What to do.
+        hint: String,
+    },
+    /// The login failed.
+    #[error(transparent)]
+    Login(#[from] LoginFault),
+    /// Another answer than the specification knows.
+    #[error("{url}: the registry answers {status}{message}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+        /// What it says, with a colon before it.
+        message: String,
+    },
+    /// The bytes are not what their digest says.
+    #[error("{digest}: the registry gives other bytes under this digest")]
+    Other {
+        /// The digest.
+        digest: Digest,
+    },
+    /// An answer is no manifest.
+    #[error("{url}: {why}")]
+    NoManifest {
+        /// What was asked for.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// A listing leads in circles, to another server, or further than any real one.
+    #[error("{url}: its pages {why}")]
+    Pages {
+        /// What was asked for.
+        url: String,
+        /// What they do.
+        why: &'static str,
+    },
+    /// `hosts.toml` leaves no place to ask.
+    #[error("hosts.toml names no place that may be asked for this")]
+    NoEndpoint,
+    /// `hosts.toml` or `--from` cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+}
