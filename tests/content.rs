@@ -99,6 +99,33 @@ fn every_kind_of_damage_has_its_outcome(release: Release) {
     assert_eq!(verdicts(&done.expect_code(1).report()), expected);
 }
 
+/// The same in a layout, where a blob that is not there was left out.
+#[test]
+fn layouts_fare_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let mut published = Published::new(AGENT);
+    let mut expected = BTreeMap::new();
+    let damaged = DAMAGE.map(|(name, damage, verdict)| {
+        let target = published.image(&format!("team/{name}"), &[GOOD]);
+        let verdict = if name == "lost" { "passed" } else { verdict };
+        expected.insert(target.digest.clone(), verdict.to_owned());
+        (published.images.layers(&target).remove(0).digest, damage)
+    });
+    published.write();
+    published.images.write(&layout).unwrap();
+    for (layer, damage) in &damaged {
+        damage(&layout.join("blobs").join(layer.algorithm().name()).join(layer.hex()));
+    }
+    // behind a link, as a folder on another device may be
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&layout, &link).unwrap();
+    for path in [layout, link] {
+        let done = published.verify(&format!("layout:{}", path.display()), &[]).expect_code(1);
+        assert_eq!(verdicts(&done.report()), expected);
+    }
+}
+
 /// The content store on another device, behind a link; then one blob alone.
 fn content_may_be_on_another_device(release: Release) {
     let mut containerd = Containerd::of(release);

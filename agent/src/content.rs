@@ -345,6 +345,8 @@ fn platform_of(config: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use assay_shared::oci::media_type;
     use serde_json::{Value, json};
 
@@ -357,6 +359,7 @@ mod tests {
         blobs: HashMap<Digest, Vec<u8>>,
         unreadable: HashSet<Digest>,
         listing: Listing,
+        opened: Mutex<Vec<Digest>>,
     }
 
     impl Memory {
@@ -408,7 +411,12 @@ mod tests {
                 return Err(BlobError::Unreadable { why: "no permission".into() });
             }
             let content = self.blobs.get(digest).ok_or(BlobError::Absent)?;
+            self.opened.lock().unwrap().push(digest.clone());
             Ok(Blob { size: content.len() as u64, content: BlobContent::Stream(Box::new(&content[..])) })
+        }
+
+        fn has(&self, _: &str, digest: &Digest) -> bool {
+            self.blobs.contains_key(digest)
         }
 
         fn manifests(&self) -> Manifests<'_> {
@@ -492,6 +500,25 @@ mod tests {
         assert_eq!((unreadable.content.mismatched.len(), unreadable.unjudged.len()), (0, 1));
         let resized = Descriptor { size: manifest.size + 1, ..manifest };
         assert_eq!(checked(&store, &resized, ContentMode::Full).content.mismatched.len(), 1);
+    }
+
+    #[test]
+    fn a_layer_of_many_images_is_read_once() {
+        let mut store = Memory::default();
+        let layer = store.put("layer", b"shared");
+        let images: Vec<Image> = (0..20)
+            .map(|number| {
+                let config = store.put("config", format!(r#"{{"of":{number}}}"#).as_bytes());
+                let manifest = json!({"config": config, "layers": [layer]}).to_string();
+                let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
+                // each namespace sees it, and the bytes are the same
+                Image { namespace: (number % 3).to_string(), ..image(&target) }
+            })
+            .collect();
+        let checked = check_all(&store, &images.iter().collect::<Vec<_>>(), ContentMode::Full, None, 3);
+        assert!(checked.iter().all(|one| one.content.checked == 3));
+        let opened = store.opened.into_inner().unwrap();
+        assert_eq!(opened.iter().filter(|digest| **digest == layer.digest).count(), 1);
     }
 
     #[test]

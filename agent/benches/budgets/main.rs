@@ -1,7 +1,7 @@
 //! The agent's budgets, measured: ratios against a peer in the same run, printed and never asserted.
 //!
 //!     cargo bench -p assay-agent                    all of it
-//!     ASSAY_AGENT=/path cargo bench -p assay-agent  another build of the agent, the static one for example
+//!     ASSAY_AGENT=/path cargo bench -p assay-agent  another build of the agent, that of `cargo agent` for example
 //!     NOTATION=/path                                notation, where it is not on PATH
 //!     BUDGET_IMAGES=10,100                          other numbers of images than 10, 100, 1,000 and 10,000
 //!

@@ -1,4 +1,5 @@
-//! Workspace tasks behind cargo aliases (`.cargo/config.toml`). `cargo demo` builds the two programs and runs `assay demo`.
+//! Workspace tasks behind cargo aliases (`.cargo/config.toml`). `cargo demo` builds the two programs and runs `assay demo`;
+//! `cargo agent` builds the agent that is sent to nodes.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,8 +13,9 @@ fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     match arguments.next() {
         Some(task) if task == "demo" => demo(arguments.collect()),
+        Some(task) if task == "agent" => agent(arguments.next()),
         _ => {
-            eprintln!("cargo demo [--out DIR]");
+            eprintln!("cargo demo [--out DIR]\ncargo agent [TARGET]");
             USAGE.into()
         }
     }
@@ -45,6 +47,42 @@ fn demo(arguments: Vec<OsString>) -> ExitCode {
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into(),
         Err(error) => {
             eprintln!("demo: {}: {error}", program.display());
+            USAGE.into()
+        }
+    }
+}
+
+/// What makes the agent run whatever the libc, and keeps it small: a panic ends it, so that it needs no tables to unwind by.
+const AGENT_FLAGS: &str = "-C target-feature=+crt-static -C force-unwind-tables=no";
+
+/// And of a Linux program, the addresses that are corrected at its start take two bits each.
+const LINUX_FLAGS: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
+
+/// Builds the agent for that target, glibc on this machine's architecture where none is given, and says where it is.
+fn agent(target: Option<OsString>) -> ExitCode {
+    let target = target.unwrap_or_else(|| format!("{}-unknown-linux-gnu", env::consts::ARCH).into());
+    let linux = if target.to_string_lossy().contains("-linux-") { LINUX_FLAGS } else { "" };
+    // flags of one's own, for another linker for example, come after these
+    let own = env::var("RUSTFLAGS").unwrap_or_default();
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--profile", "agent", "--package", "assay-agent", "--target"]).arg(&target);
+    match build.env("RUSTFLAGS", format!("{AGENT_FLAGS} {linux} {own}")).status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => return USAGE.into(),
+        Err(error) => {
+            eprintln!("agent: cargo: {error}");
+            return USAGE.into();
+        }
+    }
+    let folder = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = PathBuf::from(folder).join(target).join("agent/assay-agent");
+    match std::fs::metadata(&program) {
+        Ok(file) => {
+            println!("{}: {} bytes", program.display(), file.len());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("agent: {}: {error}", program.display());
             USAGE.into()
         }
     }
