@@ -7,8 +7,11 @@ pub mod packages;
 pub mod program;
 pub mod proxy;
 
+pub mod http;
+
 pub mod containerd;
 pub mod published;
+pub mod registry;
 pub mod sshd;
 pub mod static_program;
 
