@@ -78,6 +78,17 @@ fn a_daemon_and_its_root_give_the_same_report(release: Release) {
     let _ = published.verify(&containerd.store(), &[]).expect_code(3);
     let stopped = published.verify(&containerd.root_store(), &[]).expect_code(1);
     assert_eq!(stopped.text(), expected);
+    record(&containerd, release);
+}
+
+/// Keeps the metadata for the tests of its reader, where `ASSAY_REGENERATE=1` asks for it.
+fn record(containerd: &Containerd, release: Release) {
+    if std::env::var_os("ASSAY_REGENERATE").is_some() {
+        let metadata = fs::read(containerd.path("root/io.containerd.metadata.v1.bolt/meta.db")).unwrap();
+        let name = if release == Release::Debian { "1.6" } else { "2.2" };
+        let file = format!("{}/containerd/meta-{name}.db.gz", assay_fixtures::FIXTURES);
+        fs::write(file, archive::gzip(&metadata)).unwrap();
+    }
 }
 
 /// A name that was given to another image: the container counts for the image that it runs.

@@ -50,6 +50,15 @@ use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
+/// What fuzz targets feed, and no API.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Lists containerd's metadata.
+    pub fn metadata(bytes: &[u8]) {
+        crate::store::root::fuzz(bytes);
+    }
+}
+
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     let cli = match Cli::try_parse_from(args) {

@@ -5,6 +5,8 @@
 
 mod bolt;
 mod metadata;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -15,7 +17,7 @@ use assay_shared::oci::Digest;
 use super::catalogue::Catalogue;
 use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
-use bolt::Flaw;
+use bolt::{Flaw, Pages};
 
 /// A containerd root.
 pub(crate) struct Root {
@@ -50,7 +52,12 @@ impl Root {
     }
 }
 
-fn read(metadata: &File, namespaces: &[String]) -> Result<Catalogue, RootProblem> {
+/// Reads bytes as metadata, whatever they are.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = read(bytes, &[]);
+}
+
+fn read<P: Pages + ?Sized>(metadata: &P, namespaces: &[String]) -> Result<Catalogue, RootProblem> {
     bolt::read(metadata, |file| metadata::read(&file, namespaces))?.ok_or(RootProblem::NotContainerds)
 }
 
