@@ -28,7 +28,7 @@ on_each_release! {
     running_containers_are_named,
     a_container_whose_image_was_removed_is_found,
     nothing_judged_is_never_success,
-    a_socket_that_denies_is_not_an_empty_store,
+    a_store_that_denies_is_not_an_empty_one,
 }
 
 fn what_notation_signed_passes_on_containerd(release: Release) {
@@ -206,9 +206,20 @@ fn nothing_judged_is_never_success(release: Release) {
     let mut published = Published::new(AGENT);
     let _ = published.image("team/app", &[GOOD]);
     published.write();
-    // empty
-    let report = published.verify(&containerd.store(), &[]).expect_code(3).report();
-    assert_eq!(report.coverage.images, 0);
+    // without a namespace, and with an empty one
+    for namespaces in [&[][..], &["empty"]] {
+        for namespace in namespaces {
+            let _ = containerd.ctr(["namespaces", "create", namespace]).expect_code(0);
+        }
+        for store in [containerd.store(), containerd.root_store()] {
+            let report = published.verify(&store, &[]).expect_code(3).report();
+            assert_eq!(
+                (report.coverage.images, report.coverage.namespaces),
+                (0, namespaces.iter().map(ToString::to_string).collect()),
+                "{store}"
+            );
+        }
+    }
     // an image that is not there
     containerd.import(KUBERNETES, &published.images);
     let _ = published.verify(&containerd.store(), &["--image", &reference("team/none")]).expect_code(2);
@@ -226,7 +237,7 @@ fn nothing_judged_is_never_success(release: Release) {
     let _ = published.verify(&containerd.store(), &[]).expect_code(0);
 }
 
-fn a_socket_that_denies_is_not_an_empty_store(release: Release) {
+fn a_store_that_denies_is_not_an_empty_one(release: Release) {
     let containerd = Containerd::of(release);
     let mut published = Published::new(AGENT);
     published.image("team/app", &[GOOD]);
@@ -239,10 +250,14 @@ fn a_socket_that_denies_is_not_an_empty_store(release: Release) {
     for folder in [open.path(), published.path("trust").parent().unwrap()] {
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(agent);
-    command.args(["verify", "--store", &containerd.store(), "--at", AT]);
-    command.arg("--trust").arg(published.path("trust")).arg("--signatures").arg(published.path("bundle"));
-    let done = finish(&mut command).expect_code(3);
-    assert!(!done.stderr.is_empty());
+    for store in [containerd.store(), containerd.root_store()] {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&agent);
+        command.args(["verify", "--store", &store, "--at", AT]);
+        command.arg("--trust").arg(published.path("trust"));
+        command.arg("--signatures").arg(published.path("bundle"));
+        let report = finish(&mut command).expect_code(3).report();
+        let unreadable: Vec<&String> = report.coverage.unreadable.iter().map(|one| &one.what).collect();
+        assert_eq!((report.images.len(), unreadable), (0, vec![&store]));
+    }
 }

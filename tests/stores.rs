@@ -1,14 +1,17 @@
 //! The stores beside each other: containerd through its socket, its root on disk, layouts.
 
 use std::fs;
+use std::sync::Arc;
 
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::demo::publisher::Signature;
-use assay_fixtures::image::{Image, linux};
+use assay_fixtures::image::{Image, linux, linux_here, windows};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::NodeReport;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
+use assay_tests::program::{self, verdict};
+use assay_tests::proxy;
 use assay_tests::published::{GOOD, Published, reference, sleeper};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -18,6 +21,9 @@ on_each_release! {
     a_container_counts_for_what_it_runs,
     a_store_that_contradicts_itself_is_found,
     a_container_without_its_snapshot_is_found,
+    a_namespace_that_vanishes_in_the_middle_is_incomplete,
+    a_daemon_that_hangs_is_not_waited_for,
+    a_root_of_windows_is_judged_by_what_windows_runs,
 }
 
 /// The report of the daemon, of its root while it runs, and of the root alone: byte for byte the same, but for who was asked.
@@ -189,6 +195,98 @@ fn a_container_without_its_snapshot_is_found(release: Release) {
         let report = published.verify(&store, &[]).expect_code(3).report();
         assert_eq!(found(&report), [("container-snapshot-missing", "one")]);
     }
+}
+
+/// A namespace that goes or comes while the store is read was not looked at, and that is said.
+fn a_namespace_that_vanishes_in_the_middle_is_incomplete(release: Release) {
+    let mut published = Published::new(AGENT);
+    let names: Vec<String> = (0..60).map(|number| format!("team/app-{number}")).collect();
+    for name in &names {
+        published.image(name, &[GOOD]);
+    }
+    published.write();
+    for (before, during, why) in [("create", "remove", "goes"), ("version", "create", "comes")] {
+        let containerd = Arc::new(Containerd::of(release));
+        containerd.import(KUBERNETES, &published.images);
+        if before == "create" {
+            let _ = containerd.ctr(["namespaces", "create", "z"]).expect_code(0);
+        }
+        let socket = containerd.path("proxy.sock");
+        let daemon = Arc::clone(&containerd);
+        // past the list of namespaces, before the end of the first one's images
+        proxy::listen(&socket, &containerd.socket(), 10_000, move || {
+            daemon.ctr(["namespaces", during, "z"]).code == Some(0)
+        });
+        let store = format!("containerd:{}", socket.display());
+        let report = published.verify(&store, &[]).expect_code(3).report();
+        let unreadable: Vec<&str> = report.coverage.unreadable.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!((unreadable, report.summary.passed), (vec!["z: namespace"], 60), "{why}");
+    }
+}
+
+fn a_daemon_that_hangs_is_not_waited_for(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    published.image("team/app", &[GOOD]);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    containerd.signal("STOP");
+    let report = published.verify(&containerd.store(), &[]).expect_code(3).report();
+    assert_eq!(report.coverage.unreadable[0].what, containerd.store());
+    // its root is to be read all the same
+    let _ = published.verify(&containerd.root_store(), &[]).expect_code(0);
+    containerd.signal("CONT");
+    let _ = published.verify(&containerd.store(), &[]).expect_code(0);
+}
+
+/// A disk of another system, such as a Windows node's on a Linux jump box: its platform's manifest is the one that counts.
+fn a_root_of_windows_is_judged_by_what_windows_runs(release: Release) {
+    let mut containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let platforms = [linux_here(), windows("10.0.20348.2700")]
+        .map(|platform| Image::of_text(platform, "app", "multi").add_to(&mut published.images));
+    let index = published.images.add_index(false, &platforms);
+    published.publish("team/multi", &index, &[GOOD]);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    let _ = containerd.ctr(["content", "delete", platforms[0].digest.as_str()]).expect_code(0);
+    containerd.stop();
+    let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
+    assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
+    fs::create_dir(containerd.path("root/io.containerd.snapshotter.v1.windows")).unwrap();
+    let report = published.verify(&containerd.root_store(), &[]).expect_code(0).report();
+    assert_eq!(report.images[0].platforms, ["windows/amd64"]);
+}
+
+/// What is no containerd root, or a damaged one, is never an empty store.
+#[test]
+fn a_root_that_is_none_is_incomplete() {
+    let mut published = Published::new(AGENT);
+    published.image("team/app", &[GOOD]);
+    published.write();
+    let root = published.path("root");
+    let metadata = root.join("io.containerd.metadata.v1.bolt/meta.db");
+    let store = format!("root:{}", root.display());
+    let judged_nothing = |why: &str| {
+        let report = published.verify(&store, &[]).expect_code(3).report();
+        assert_eq!((report.images.len(), report.coverage.unreadable.len()), (0, 1), "{why}");
+    };
+    judged_nothing("absent");
+    fs::write(&root, "").unwrap();
+    judged_nothing("a file");
+    fs::remove_file(&root).unwrap();
+    fs::create_dir_all(metadata.parent().unwrap()).unwrap();
+    judged_nothing("without metadata");
+    for (why, bytes) in [("empty", vec![]), ("zeros", vec![0; 65536]), ("text", b"hello".to_vec())] {
+        fs::write(&metadata, bytes).unwrap();
+        judged_nothing(why);
+    }
+    fs::remove_file(&metadata).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &metadata).unwrap();
+    judged_nothing("a link to a device");
+    fs::remove_file(&metadata).unwrap();
+    let _ = program::run("mkfifo", [&metadata]).expect_code(0);
+    judged_nothing("a pipe");
 }
 
 /// Two images that run, and are not the same.

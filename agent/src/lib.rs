@@ -162,7 +162,8 @@ fn with_content(
         pairs().filter(|(image, judgement)| is_read(image, judgement)).map(|(image, _)| image).collect();
     let complete =
         plan.content != ContentMode::None && read.len() == inventory.images.len() && plan.images.is_empty();
-    let node = plan.store.place.is_this_machine().then_some(&plan.node);
+    let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
+    let node = here.then_some(&plan.node);
     let mut checked = content::check_all(store, &read, plan.content, node, plan.jobs).into_iter();
     let mut reached = HashSet::new();
     let images = inventory

@@ -25,7 +25,8 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let running = Running::of(&*store);
     let inventory = Inventory::new(store.listing(), &running.runs, |record| signatures.is_referrer(record));
     let images: Vec<&Image> = inventory.images.iter().collect();
-    let node = plan.store.place.is_this_machine().then_some(&plan.node);
+    let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
+    let node = here.then_some(&plan.node);
     let checked = content::check_all(&*store, &images, ContentMode::Metadata, node, plan.jobs);
     let reached = checked.iter().flat_map(|one| one.manifests.iter().cloned()).collect();
     let coverage = coverage::of(&*store, &inventory, running, &signatures, Some(&reached));

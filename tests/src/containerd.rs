@@ -161,6 +161,15 @@ impl Containerd {
         }
     }
 
+    /// Sends the daemon a signal, by its name.
+    ///
+    /// # Panics
+    /// Where there is no daemon.
+    pub fn signal(&self, name: &str) {
+        let daemon = self.daemon.as_ref().expect("a daemon").id().to_string();
+        let _ = finish(Command::new("kill").args(["-s", name, &daemon])).expect_code(0);
+    }
+
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.path("containerd.sock")

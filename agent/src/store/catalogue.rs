@@ -11,7 +11,7 @@ use super::{BlobError, Container, ContentFiles, Listing, Manifests, Record, Snap
 /// The metadata of a containerd, listed once.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    /// The namespaces to list; empty: all.
+    /// The namespaces to list, where not all are.
     wanted: Vec<String>,
     /// Whether every namespace is listed.
     all: bool,
@@ -79,9 +79,14 @@ impl Catalogue {
         Self { wanted: wanted.to_vec(), all: wanted.is_empty(), ..Self::default() }
     }
 
+    /// Whether a namespace is to be listed.
+    pub(super) fn wants(&self, namespace: &str) -> bool {
+        self.all || self.wanted.iter().any(|wanted| wanted == namespace)
+    }
+
     /// Takes in a namespace that is there; false where it is not wanted.
     pub(super) fn namespace(&mut self, name: &str) -> bool {
-        let wanted = self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == name);
+        let wanted = self.wants(name);
         if wanted {
             self.listing.namespaces.push(name.to_owned());
         }
@@ -159,30 +164,6 @@ impl Catalogue {
     pub(super) fn unreadable(&mut self, namespace: &str, what: &str, why: &str) {
         let what = format!("{namespace}: {what}");
         self.listing.unreadable.push(Unreadable { what, why: why.to_owned() });
-    }
-
-    /// Notes the namespaces that came or went since they were asked for, which was `before`: what was listed of them is not
-    /// what is there.
-    pub(super) fn confirm<E: std::fmt::Display>(&mut self, before: &[String], after: Result<Vec<String>, E>) {
-        let after = match after {
-            Ok(after) => after,
-            Err(error) => return self.unreadable("", "namespaces", &error.to_string()),
-        };
-        let is_listed = |namespace: &&String| self.all || self.listing.namespaces.contains(namespace);
-        let gone = before.iter().filter(|one| !after.contains(one)).map(|one| (one, "was removed"));
-        let new = after.iter().filter(|one| !before.contains(one)).map(|one| (one, "appeared"));
-        let changed: Vec<(String, &str)> = gone
-            .chain(new)
-            .filter(|(one, _)| is_listed(one))
-            .map(|(one, what)| (one.clone(), what))
-            .collect();
-        for (namespace, what) in changed {
-            self.unreadable(
-                &namespace,
-                "namespace",
-                &format!("it {what} while the store was read; run again"),
-            );
-        }
     }
 
     /// Sorts everything, and notes the wanted namespaces that are not there.

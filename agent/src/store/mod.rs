@@ -15,7 +15,7 @@ pub(crate) mod root;
 use std::collections::BTreeMap;
 
 use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
+use assay_shared::report::{ContainerUse, Enumerated, Node, Unreadable};
 
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 
@@ -96,10 +96,19 @@ pub(crate) struct Listing {
     pub(crate) snapshots: BTreeMap<(String, Snapshot), Option<String>>,
     /// What was enumerated of each namespace, sorted.
     pub(crate) enumerated: Vec<Enumerated>,
+    /// The system whose images are kept, where the store is known to be of one; else that of this machine.
+    pub(crate) os: Option<String>,
     /// containerd's version.
     pub(crate) containerd: Option<String>,
     /// What could not be listed.
     pub(crate) unreadable: Vec<Unreadable>,
+}
+
+impl Listing {
+    /// Whether what is there is for machines like `node`.
+    pub(crate) fn is_for(&self, node: &Node) -> bool {
+        self.os.as_ref().is_none_or(|os| *os == node.os)
+    }
 }
 
 /// A name that points at an image.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assay_shared::limits;
@@ -32,6 +33,9 @@ pub(super) struct Client {
     address: String,
     runtime: Runtime,
     services: Services,
+    /// Whether an answer did not come in time: then none is waited for again, or a daemon that hangs would be waited for as
+    /// often as there is something to ask.
+    hangs: AtomicBool,
 }
 
 /// A call that failed.
@@ -80,7 +84,7 @@ impl Client {
             }
             Err(other("every instance of the pipe is busy".to_owned()))
         })?;
-        Ok(Self { address: address.to_owned(), runtime, services })
+        Ok(Self { address: address.to_owned(), runtime, services, hangs: AtomicBool::new(false) })
     }
 
     /// containerd's version; that something answers to this is what makes it containerd.
@@ -163,6 +167,11 @@ impl Client {
         Ok(ContentReader { client: self, stream, piece: Vec::new(), taken: 0 })
     }
 
+    /// Whether the daemon itself has the bytes of a blob, and not only a record of it.
+    pub(super) fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.read(namespace, digest).is_ok_and(|mut reader| reader.read(&mut [0]).is_ok())
+    }
+
     fn call<T>(&self, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Failure> {
         self.call_within(PATIENCE, call)
     }
@@ -172,13 +181,26 @@ impl Client {
         patience: Duration,
         call: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, Failure> {
-        let response = self.runtime.block_on(async { timeout(patience, call).await });
-        Ok(response.map_err(|_| Failure::TimedOut)??.into_inner())
+        Ok(self.within(patience, call)?.into_inner())
     }
 
     fn next<T>(&self, stream: &mut Streaming<T>) -> Result<Option<T>, Failure> {
-        let message = self.runtime.block_on(async { timeout(PATIENCE, stream.message()).await });
-        Ok(message.map_err(|_| Failure::TimedOut)??)
+        self.within(PATIENCE, stream.message())
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Failure> {
+        if self.hangs.load(Ordering::Relaxed) {
+            return Err(Failure::TimedOut);
+        }
+        let Ok(answer) = self.runtime.block_on(async { timeout(patience, answer).await }) else {
+            self.hangs.store(true, Ordering::Relaxed);
+            return Err(Failure::TimedOut);
+        };
+        Ok(answer?)
     }
 }
 

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 
 use assay_shared::oci::Digest;
+use assay_shared::report::Unreadable;
 use containerd_client::services::v1::snapshots::Info as SnapshotInfo;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
 
@@ -46,7 +47,13 @@ impl Containerd {
                 list(&client, &mut catalogue, namespace);
             }
         }
-        catalogue.confirm(&there, client.namespaces());
+        match client.namespaces() {
+            Ok(now) => confirm(&mut catalogue, &there, &now),
+            Err(error) => {
+                let what = "namespaces".to_owned();
+                catalogue.listing.unreadable.push(Unreadable { what, why: error.to_string() });
+            }
+        }
         let content = client.content_root().and_then(|root| Directory::new(&root).ok());
         Ok(Self { content, catalogue: catalogue.finish(), client })
     }
@@ -61,6 +68,21 @@ impl Containerd {
             Some(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Err(error.into()),
             Some(Ok(file)) => Ok(Some(file)),
             _ => Ok(None),
+        }
+    }
+}
+
+/// Notes the namespaces that came or went while they were listed: what was listed of them is not what is there.
+fn confirm(catalogue: &mut Catalogue, before: &[String], after: &[String]) {
+    let gone = before.iter().filter(|one| !after.contains(one)).map(|one| (one, "was removed"));
+    let new = after.iter().filter(|one| !before.contains(one)).map(|one| (one, "appeared"));
+    for (namespace, what) in gone.chain(new) {
+        if catalogue.wants(namespace) {
+            catalogue.unreadable(
+                namespace,
+                "namespace",
+                &format!("it {what} while the store was read; run again"),
+            );
         }
     }
 }
@@ -135,7 +157,10 @@ impl Store for Containerd {
             self.client.content(namespace, |info| content.push(info.into())).ok()?;
             now.content(namespace, content);
         }
-        Some(now.still(files, |digest| directory.lacks(digest)))
+        let files = now.still(files, |digest| directory.lacks(digest));
+        // where the daemon has what is not to be seen here, these are not its files
+        let has = |(namespace, digest): &(String, Digest)| self.client.has(namespace, digest);
+        (!files.lost.iter().any(has)).then_some(files)
     }
 
     fn manifests(&self) -> Manifests<'_> {

@@ -24,7 +24,8 @@ pub(crate) struct Root {
     metadata: File,
     namespaces: Vec<String>,
     catalogue: Catalogue,
-    content: Directory,
+    /// None where there is no content yet.
+    content: Option<Directory>,
 }
 
 /// Where containerd's metadata is within its root.
@@ -32,6 +33,9 @@ const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
 
 /// Where its content is.
 const CONTENT: &str = "io.containerd.content.v1.content";
+
+/// Where containerd keeps what it has unpacked on Windows.
+const WINDOWS_SNAPSHOTS: &str = "io.containerd.snapshotter.v1.windows";
 
 impl Root {
     /// Reads the metadata of the `namespaces`, of all that there are where none is given.
@@ -46,8 +50,15 @@ impl Root {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(at(RootProblem::NoMetadata)),
             Err(error) => return Err(at(error.into())),
         };
-        let catalogue = read(&metadata, namespaces).map_err(at)?;
-        let content = Directory::new(&path.join(CONTENT)).map_err(|_| at(RootProblem::NoContent))?;
+        let mut catalogue = read(&metadata, namespaces).map_err(at)?;
+        if path.join(WINDOWS_SNAPSHOTS).is_dir() {
+            catalogue.listing.os = Some("windows".to_owned());
+        }
+        let content = match Directory::new(&path.join(CONTENT)) {
+            Ok(content) => Some(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(at(error.into())),
+        };
         Ok(Self { metadata, namespaces: namespaces.to_vec(), catalogue, content })
     }
 }
@@ -68,7 +79,8 @@ impl Store for Root {
 
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         self.catalogue.size(namespace, digest)?;
-        let (file, size) = self.content.blob(digest).map_err(|error| BlobError::from(error).of_listed())?;
+        let content = self.content.as_ref().ok_or_else(|| BlobError::Absent.of_listed())?;
+        let (file, size) = content.blob(digest).map_err(|error| BlobError::from(error).of_listed())?;
         Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
     }
 
@@ -77,12 +89,13 @@ impl Store for Root {
     }
 
     fn content_files(&self) -> Option<ContentFiles> {
-        let files = self.catalogue.content_files(&self.content.digests().ok()?);
+        let content = self.content.as_ref()?;
+        let files = self.catalogue.content_files(&content.digests().ok()?);
         if files.is_sound() {
             return Some(files);
         }
         let now = read(&self.metadata, &self.namespaces).ok()?;
-        Some(now.still(files, |digest| self.content.lacks(digest)))
+        Some(now.still(files, |digest| content.lacks(digest)))
     }
 
     fn manifests(&self) -> Manifests<'_> {
@@ -110,9 +123,6 @@ pub(crate) enum RootProblem {
     /// There is no metadata.
     #[error("is no containerd root: {METADATA} is missing")]
     NoMetadata,
-    /// There is no content store.
-    #[error("is no containerd root: {CONTENT} is missing or may not be read")]
-    NoContent,
     /// The metadata is damaged, or nothing that this program reads.
     #[error("its {METADATA} {0}")]
     Metadata(#[from] Flaw),
