@@ -1,6 +1,7 @@
 //! The command line as it is typed.
 
 mod bundle;
+mod evidence;
 mod trust;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ pub use bundle::{
     Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
     BundleSlim,
 };
+pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidenceFormat, EvidencePack};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 /// Verifies the container images of a site's nodes, offline, over SSH.
@@ -43,6 +45,8 @@ pub enum Command {
     Bundle(Bundle),
     /// Make, change and check a trust directory: whom the site believes
     Trust(Trust),
+    /// Pack a run as evidence that an auditor can verify again, and verify it
+    Evidence(Evidence),
     /// Make or show the key that vouches for the site's bundles and evidence
     SiteKey(SiteKey),
     /// Explain a code of a report: what happened, why it matters, what to do
@@ -136,6 +140,9 @@ pub struct Run {
     /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub accept: Vec<String>,
+    /// Have signatures that only a node's store has carried home, for assay evidence pack
+    #[arg(long)]
+    pub evidence: bool,
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,

@@ -186,6 +186,9 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
     }
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
+    if run.evidence {
+        arguments.push("--evidence".to_owned());
+    }
     Ok(Plan { run_id: random::run_id(clock::now()), payload, at, arguments, limits })
 }
 

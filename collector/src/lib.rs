@@ -23,6 +23,7 @@ pub mod ssh;
 pub mod stop;
 pub mod visit;
 
+pub mod evidence;
 pub mod site_key;
 pub mod trust;
 
@@ -48,6 +49,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Cleanup(options) => commands::cleanup(options),
         Command::Bundle(options) => commands::bundle(options),
         Command::Trust(options) => commands::trust(options),
+        Command::Evidence(options) => commands::evidence(options),
         Command::SiteKey(options) => commands::site_key(options),
         Command::Explain(options) => commands::explain(options),
     };

@@ -191,30 +191,39 @@ impl BundleManifest {
     /// # Errors
     /// The first [`FileError`] by path.
     pub fn check_files(&self, found: impl IntoIterator<Item = CarriedFile>) -> Result<(), FileError> {
-        let mut listed = BTreeMap::new();
-        for file in &self.files {
-            if listed.insert(file.path.as_str(), file).is_some() {
-                return Err(FileError::Twice { path: file.path.clone() });
-            }
+        let is_listed = |file: &CarriedFile| ![DOCUMENT, SIGNATURE].contains(&file.path.as_str());
+        check_files(&self.files, found.into_iter().filter(is_listed))
+    }
+}
+
+/// Compares a list of files with those that are there.
+///
+/// # Errors
+/// The first [`FileError`] by path.
+pub fn check_files(
+    files: &[CarriedFile],
+    found: impl IntoIterator<Item = CarriedFile>,
+) -> Result<(), FileError> {
+    let mut listed = BTreeMap::new();
+    for file in files {
+        if listed.insert(file.path.as_str(), file).is_some() {
+            return Err(FileError::Twice { path: file.path.clone() });
         }
-        let mut found: Vec<CarriedFile> = found.into_iter().collect();
-        found.sort();
-        for file in found {
-            if [DOCUMENT, SIGNATURE].contains(&file.path.as_str()) {
-                continue;
+    }
+    let mut found: Vec<CarriedFile> = found.into_iter().collect();
+    found.sort();
+    for file in found {
+        match listed.remove(file.path.as_str()) {
+            None => return Err(FileError::Added { path: file.path }),
+            Some(listed) if listed.size != file.size || listed.digest != file.digest => {
+                return Err(FileError::Changed { path: file.path });
             }
-            match listed.remove(file.path.as_str()) {
-                None => return Err(FileError::Added { path: file.path }),
-                Some(listed) if listed.size != file.size || listed.digest != file.digest => {
-                    return Err(FileError::Changed { path: file.path });
-                }
-                Some(_) => {}
-            }
+            Some(_) => {}
         }
-        match listed.into_keys().next() {
-            Some(path) => Err(FileError::Missing { path: path.to_string() }),
-            None => Ok(()),
-        }
+    }
+    match listed.into_keys().next() {
+        Some(path) => Err(FileError::Missing { path: path.to_string() }),
+        None => Ok(()),
     }
 }
 
@@ -274,13 +283,13 @@ pub enum BundleError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
     /// A file that is not on the list.
-    #[error("{path} is not one of its files: it was added after the bundle was made")]
+    #[error("{path} is not one of its files: it was added")]
     Added {
         /// The file.
         path: String,
     },
     /// A file with another size or digest.
-    #[error("{path} was changed after the bundle was made")]
+    #[error("{path} was changed")]
     Changed {
         /// The file.
         path: String,

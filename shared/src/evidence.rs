@@ -25,8 +25,8 @@ pub const SIGNATURE: &str = "evidence.json.dsse";
 /// The type of the envelope's payload, which is the document byte for byte.
 pub const PAYLOAD_TYPE: &str = "application/vnd.assay.evidence.v1+json";
 
-/// The site report, its node reports taken out: they are files of their own, unchanged.
-pub const SITE: &str = "site.json";
+/// The site report with its node reports, as the run wrote it.
+pub const REPORT: &str = "report.json";
 
 /// The trust directory, as one archive: the very bytes whose digest the site report names.
 pub const TRUST: &str = "trust.tar";
@@ -53,8 +53,6 @@ pub struct EvidenceManifest {
 pub struct EvidenceNode {
     /// The node's name in the site report.
     pub name: String,
-    /// Its report, as the run wrote it.
-    pub report: String,
     /// The envelope of the statement about it ([`crate::statement`]).
     pub statement: String,
 }
@@ -77,7 +75,9 @@ impl EvidenceManifest {
         }
         let manifest: Self = serde_json::from_slice(bytes)
             .map_err(|error| EvidenceError::Malformed { line: error.line(), column: error.column() })?;
-        let mut paths = manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles);
+        let statements = manifest.nodes.iter().map(|node| &node.statement);
+        let mut paths =
+            manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles).chain(statements);
         // names of nodes are written with % and hex where they have other letters
         let is_listed =
             |path: &str| is_plain_path(&path.replace('%', "_")) && ![DOCUMENT, SIGNATURE].contains(&path);
@@ -96,6 +96,11 @@ impl EvidenceManifest {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// Whether a path may be a member's: names of nodes are written with `%`, hex and `~` where they have other letters.
+pub fn is_listed_path(path: &str) -> bool {
+    is_plain_path(&path.replace(['%', '~'], "_")) && ![DOCUMENT, SIGNATURE].contains(&path)
 }
 
 /// Why bytes are no `evidence.json`.

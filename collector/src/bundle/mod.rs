@@ -19,6 +19,7 @@ mod wanted;
 pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, check};
 pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA};
 pub use fetch::{Event, Plan, fetch};
+pub(crate) use opened::stream;
 pub use opened::{OpenError, OpenProblem, Opened};
 pub use packing::Packing;
 pub use repack::{RepackError, repack};

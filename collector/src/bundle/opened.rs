@@ -252,25 +252,27 @@ struct Index {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
-fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
+/// The tar that a file is, however packed, as a stream that ends with an error where it grows implausibly.
+pub(crate) fn stream(path: &Path) -> Result<impl Read, OpenProblem> {
     let mut file = File::open(path)?;
     let packed = file.metadata()?.len();
     let mut head = Vec::new();
     Read::by_ref(&mut file).take(512).read_to_end(&mut head)?;
     file.rewind()?;
     let file = BufReader::new(file);
-    match &head[..] {
-        [0x1f, 0x8b, ..] => take_members(MultiGzDecoder::new(file), packed, folder),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => take_members(Frames::new(file), packed, folder),
-        _ if head.get(257..262) == Some(b"ustar") => take_members(file, packed, folder),
-        _ => Err(OpenProblem::NotAnArchive),
-    }
+    let stream: Box<dyn Read> = match &head[..] {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Frames::new(file)),
+        _ if head.get(257..262) == Some(b"ustar") => Box::new(file),
+        _ => return Err(OpenProblem::NotAnArchive),
+    };
+    let left = packed.saturating_mul(limits::ARCHIVE_RATIO).saturating_add(limits::ARCHIVE_FREE_BYTES);
+    Ok(Bounded { stream, left })
 }
 
-fn take_members(stream: impl Read, packed: u64, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
-    let most = packed.saturating_mul(limits::ARCHIVE_RATIO).saturating_add(limits::ARCHIVE_FREE_BYTES);
-    let mut members = tar::Archive::new(Bounded { stream, left: most });
+/// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
+fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
+    let mut members = tar::Archive::new(stream(path)?);
     let mut left = BTreeMap::new();
     for (count, member) in members.entries()?.enumerate() {
         let mut member = member?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use crate::ssh::Input;
 use crate::visit::archive::{self, Archive, ArchiveError};
 
 /// What the output is.
@@ -44,12 +45,19 @@ impl Packing {
     /// # Errors
     /// [`ArchiveError`] where a file cannot be read or written; then `path` may be there in part.
     pub(super) fn write(self, folder: &Path, names: &[String], path: &Path) -> Result<(), ArchiveError> {
-        let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
         let mut packed = Archive::default();
         for name in names {
             packed.add(name, 0o644, &archive::file(&folder.join(name))?)?;
         }
-        let tar = packed.finish();
+        self.pack(&packed.finish(), path)
+    }
+
+    /// Writes a tar as the new file `path`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] where a file in it cannot be read or `path` written; then `path` may be there in part.
+    pub(crate) fn pack(self, tar: &Input, path: &Path) -> Result<(), ArchiveError> {
+        let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
         let mut sink = Sink::new(self, File::create_new(path).map_err(failed)?);
         let mut written = Ok(());
         tar.read(|bytes| {
@@ -57,7 +65,7 @@ impl Packing {
                 written = sink.write_all(bytes);
             }
         })
-        .map_err(|source| ArchiveError::Unreadable { path: folder.to_owned(), source })?;
+        .map_err(failed)?;
         written.and_then(|()| sink.finish()).map_err(failed)
     }
 }

@@ -4,6 +4,7 @@ mod bundle;
 mod cleanup;
 mod demo;
 mod dry_run;
+mod evidence;
 mod explain;
 mod nodes;
 mod report;
@@ -14,6 +15,7 @@ mod trust;
 pub use bundle::bundle;
 pub use cleanup::cleanup;
 pub use demo::demo;
+pub use evidence::evidence;
 pub use explain::explain;
 pub use nodes::nodes;
 pub use report::report;
@@ -87,6 +89,9 @@ pub enum CommandError {
     /// A site key.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),
+    /// Evidence cannot be packed.
+    #[error(transparent)]
+    Evidence(#[from] crate::evidence::PackError),
     /// The nodes of a cluster cannot be told.
     #[error(transparent)]
     Nodes(#[from] nodes::NodesError),

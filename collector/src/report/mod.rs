@@ -20,6 +20,7 @@ mod expiry;
 mod findings;
 pub(crate) mod names;
 mod problems;
+pub mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 mod site;

@@ -73,12 +73,12 @@ pub(crate) fn short_hex(hex: &str) -> String {
 
 /// Gives out file names for nodes, each once, whatever the nodes are called.
 #[derive(Default)]
-pub(super) struct FileNames(HashSet<String>);
+pub(crate) struct FileNames(HashSet<String>);
 
 impl FileNames {
     /// A file name for the node called `name`, without extension: letters, digits, `-`, `_` and inner points as they
     /// are, everything else as `%` and hex. It names no folder, no device and no hidden file on any system.
-    pub(super) fn give(&mut self, name: &str) -> String {
+    pub(crate) fn give(&mut self, name: &str) -> String {
         let mut stem = String::new();
         for (at, byte) in name.bytes().enumerate().take(LONGEST_STEM) {
             match byte {

@@ -62,6 +62,15 @@ impl SiteKey {
     }
 }
 
+/// A public key of the site.
+///
+/// # Errors
+/// [`SiteKeyError`]
+pub fn public(path: &Path) -> Result<VerifyingKey, SiteKeyError> {
+    VerifyingKey::read(read(path)?.as_bytes())
+        .map_err(|source| SiteKeyError::Unsuitable { path: path.to_owned(), source })
+}
+
 /// The text of a key file.
 fn read(path: &Path) -> Result<String, SiteKeyError> {
     let unreadable = |source| SiteKeyError::Unreadable { path: path.to_owned(), source };

@@ -21,7 +21,7 @@ use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome,
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
-pub use payload::{Payload, PayloadError, Shipment};
+pub use payload::{Payload, PayloadError, Shipment, bundle_files, trust_archive};
 pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
 pub use posix::quote;
 

@@ -93,11 +93,7 @@ impl Payload {
         bundles: &[PathBuf],
     ) -> Result<Self, PayloadError> {
         let trust_files = read_trust(trust)?;
-        let mut trust_archive = Archive::default();
-        for (name, input) in &trust_files {
-            trust_archive.add(name, 0o600, input)?;
-        }
-        let trust_sent = sent("trust".to_owned(), &trust_archive.finish())?;
+        let trust_sent = sent("trust".to_owned(), &packed(&trust_files)?)?;
 
         let mut files = Vec::new();
         for (name, input) in trust_files {
@@ -110,10 +106,9 @@ impl Payload {
             .collect();
 
         let mut bundles_sent = Vec::new();
-        for (name, input) in read_bundles(bundles)? {
-            let file = sent(format!("bundles/{name}"), &input)?;
-            bundles_sent.push(SentFile { name, ..file.clone() });
-            files.push((file, input));
+        for (file, input) in bundle_files(bundles)? {
+            files.push((SentFile { name: format!("bundles/{}", file.name), ..file.clone() }, input));
+            bundles_sent.push(file);
         }
 
         let shipments = agents
@@ -202,6 +197,31 @@ impl Shipment {
     }
 }
 
+/// The trust directory as the one archive that a site report names by its digest.
+///
+/// # Errors
+/// [`PayloadError`]
+pub fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
+    packed(&read_trust(trust)?)
+}
+
+/// The bundles as they are sent, each as one file under a name of its own; a folder becomes an archive.
+///
+/// # Errors
+/// [`PayloadError`]
+pub fn bundle_files(paths: &[PathBuf]) -> Result<Vec<(SentFile, Input)>, PayloadError> {
+    let files = read_bundles(paths)?.into_iter();
+    files.map(|(name, input)| Ok((sent(name, &input)?, input))).collect()
+}
+
+fn packed(files: &[(String, Input)]) -> Result<Input, PayloadError> {
+    let mut archive = Archive::default();
+    for (name, input) in files {
+        archive.add(name, 0o600, input)?;
+    }
+    Ok(archive.finish())
+}
+
 fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
     let unreadable = |path: &Path, source| ArchiveError::Unreadable { path: path.to_owned(), source };
     std::fs::read_dir(trust).map_err(|source| unreadable(trust, source))?;
@@ -248,7 +268,6 @@ fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
     Ok(files)
 }
 
-/// The bundles, each as one file under a name of its own; a folder becomes an archive.
 fn read_bundles(paths: &[PathBuf]) -> Result<Vec<(String, Input)>, PayloadError> {
     let mut names = BTreeSet::new();
     let mut bundles = Vec::new();

@@ -1,0 +1,65 @@
+//! `assay evidence` as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `assay evidence`
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+/// What to do with evidence.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Put a run, its trust directory and its bundles into one file that a site key signs
+    Pack(EvidencePack),
+    /// Verify a file of evidence again from its raw inputs, offline, believing none of its verdicts
+    Check(EvidenceCheck),
+}
+
+/// `assay evidence pack`
+#[derive(Debug, Args)]
+pub struct EvidencePack {
+    /// The folder that assay run or assay report wrote to
+    #[arg(long, value_name = "DIR")]
+    pub report: PathBuf,
+    /// The trust directory that the run was given
+    #[arg(long, value_name = "DIR")]
+    pub trust: PathBuf,
+    /// A bundle that the run was given; repeatable, in the same order
+    #[arg(long, value_name = "PATH")]
+    pub bundle: Vec<PathBuf>,
+    /// The site key: a private key file, or a public one whose private key the SSH agent holds
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The file to write: .tar, or smaller .tar.gz or .tar.zst
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `assay evidence check`
+#[derive(Debug, Args)]
+pub struct EvidenceCheck {
+    /// The file of evidence
+    #[arg(value_name = "FILE")]
+    pub evidence: PathBuf,
+    /// A public key of the site that is believed; repeatable, one of them must have signed
+    #[arg(long, value_name = "FILE", required = true)]
+    pub key: Vec<PathBuf>,
+    /// How the outcome is shown
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: EvidenceFormat,
+}
+
+/// How an outcome is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EvidenceFormat {
+    /// For people
+    Text,
+    /// `assay/evidence-check/v1`, for programs
+    Json,
+}

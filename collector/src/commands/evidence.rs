@@ -1,0 +1,89 @@
+//! `assay evidence`: a run in one signed file, and the file verified again.
+
+use assay_shared::report::ExitCode;
+
+use super::{CommandError, block_on};
+use crate::cli::{self, EvidenceCommand, EvidenceFormat};
+use crate::evidence::{self, Checked, NodeCheck};
+use crate::report::clean;
+use crate::site_key::{self, SiteKey};
+use crate::{config, console};
+
+/// Runs `assay evidence`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn evidence(options: &cli::Evidence) -> Result<ExitCode, CommandError> {
+    match &options.command {
+        EvidenceCommand::Pack(options) => pack(options),
+        EvidenceCommand::Check(options) => check(options),
+    }
+}
+
+fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
+    let key = SiteKey::load(&options.key, &mut config::passphrase)?;
+    let packed =
+        block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key, &options.out))??;
+    console::say(&format!(
+        "{}: {} nodes, {} images, {} bytes, signed with {}",
+        options.out.display(),
+        packed.nodes,
+        packed.images,
+        packed.size,
+        key.public().id()
+    ));
+    Ok(ExitCode::Passed)
+}
+
+fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
+    let keys = options.key.iter().map(|path| site_key::public(path)).collect::<Result<Vec<_>, _>>()?;
+    // a file that is not there is a mistake of who asks, not of the evidence
+    std::fs::File::open(&options.evidence)
+        .map_err(|source| config::ConfigError::Unreadable { path: options.evidence.clone(), source })?;
+    let checked = evidence::check(&options.evidence, &keys);
+    match options.format {
+        EvidenceFormat::Json => {
+            let text = serde_json::to_string(&checked)
+                .map_err(|error| CommandError::System { what: "writing JSON", source: error.into() })?;
+            console::print(&format!("{text}\n"));
+        }
+        EvidenceFormat::Text => console::print(&text(&checked)),
+    }
+    Ok(checked.verdict)
+}
+
+fn text(checked: &Checked) -> String {
+    let mut text = String::new();
+    for finding in &checked.findings {
+        let about = [&finding.node, &finding.image].into_iter().flatten().map(|name| clean::name(name));
+        let about: String = about.map(|name| format!("{name}: ")).collect();
+        text += &format!("[{}] {about}{}\n", finding.kind.as_str(), clean::message(&finding.message));
+    }
+    let sum = |of: fn(&NodeCheck) -> u64| checked.nodes.iter().map(of).sum::<u64>();
+    text += &match checked.verdict {
+        ExitCode::Passed => "The evidence holds.\n".to_owned(),
+        ExitCode::Incomplete => "Not everything could be verified again.\n".to_owned(),
+        ExitCode::Failed | ExitCode::Usage => "The evidence does not hold.\n".to_owned(),
+    };
+    if let Some(run) = &checked.run {
+        text += &format!(
+            "  run {}, signed with {}\n  {} nodes, {} images: {} verdicts given again from signatures, policy and revocation \
+             lists; {} that did not pass rest on what the agent saw\n",
+            clean::name(run),
+            checked.signers.join(", "),
+            checked.nodes.len(),
+            sum(|node| node.images),
+            sum(|node| node.confirmed),
+            sum(|node| node.claimed),
+        );
+    }
+    if let Some(reported) = checked.reported {
+        let says = match reported {
+            ExitCode::Passed => "everything passed, was skipped by policy or is waived",
+            ExitCode::Failed => "something failed",
+            ExitCode::Incomplete | ExitCode::Usage => "nothing failed, but something is not verified",
+        };
+        text += &format!("  the report says of the site: {says}\n");
+    }
+    text
+}

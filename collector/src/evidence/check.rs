@@ -1,0 +1,395 @@
+//! A file of evidence and public keys in; what it proves out, verdict by verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use assay_agent::bundle::Bundles;
+use assay_agent::rejudge::Listed;
+use assay_agent::trust::{self, Trust};
+use assay_shared::dsse::{Envelope, VerifyingKey};
+use assay_shared::evidence::{EvidenceNode, REPORT, TRUST};
+use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::{
+    ExitCode, Image, NodeReport, NodeRow, Outcome, Reason, SiteReport, SiteSummary, SiteWaivers, Status, Via,
+};
+use assay_shared::statement;
+use serde::Serialize;
+
+use super::pack::{digest_of, statement_of};
+use super::unpacked::Unpacked;
+use crate::report::names::FileNames;
+use crate::report::rows;
+use crate::visit::archive;
+
+/// What a check of evidence found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Checked {
+    /// `assay/evidence-check/v1`
+    pub schema: String,
+    /// The run that the evidence is of.
+    pub run: Option<String>,
+    /// The keys that vouch for it, by id.
+    pub signers: Vec<String>,
+    /// What the run's report says of the site; null where the evidence cannot be believed.
+    pub reported: Option<ExitCode>,
+    /// Every node of the report.
+    pub nodes: Vec<NodeCheck>,
+    /// What is wrong; empty where everything was confirmed.
+    pub findings: Vec<Finding>,
+    /// Whether the evidence holds: passed, failed where something is contradicted, incomplete where something could not be
+    /// verified again.
+    pub verdict: ExitCode,
+}
+
+/// What became of a node's verdicts.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeCheck {
+    /// Its name.
+    pub name: String,
+    /// What became of the visit.
+    pub outcome: Outcome,
+    /// Its images.
+    pub images: u64,
+    /// Images whose verdict was given again from the raw inputs.
+    pub confirmed: u64,
+    /// Images whose verdict rests on what only the agent saw, their content above all; none of them passed.
+    pub claimed: u64,
+}
+
+/// Something that is wrong with the evidence.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// The node that it is about.
+    pub node: Option<String>,
+    /// The image that it is about.
+    pub image: Option<String>,
+    /// The finding for people.
+    pub message: String,
+}
+
+/// What a [`Finding`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// The file is not what a trusted key signed: nothing in it was looked at further.
+    EvidenceAltered,
+    /// The trust directory or the bundles are not those that the reports were made with.
+    EvidenceInputs,
+    /// A statement is missing, or says something else than the report.
+    EvidenceStatement,
+    /// The raw inputs give another verdict than the report.
+    EvidenceContradicted,
+    /// The raw inputs are not all there.
+    EvidenceUnsupported,
+}
+
+impl FindingKind {
+    /// The code, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EvidenceAltered => "evidence-altered",
+            Self::EvidenceInputs => "evidence-inputs",
+            Self::EvidenceStatement => "evidence-statement",
+            Self::EvidenceContradicted => "evidence-contradicted",
+            Self::EvidenceUnsupported => "evidence-unsupported",
+        }
+    }
+
+    fn verdict(self) -> ExitCode {
+        match self {
+            Self::EvidenceUnsupported => ExitCode::Incomplete,
+            _ => ExitCode::Failed,
+        }
+    }
+}
+
+/// Checks a file of evidence against the site's public keys. It always gives an answer: whatever is wrong is a finding.
+pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
+    let mut checked = Checked {
+        schema: "assay/evidence-check/v1".into(),
+        run: None,
+        signers: Vec::new(),
+        reported: None,
+        nodes: Vec::new(),
+        findings: Vec::new(),
+        verdict: ExitCode::Passed,
+    };
+    match Unpacked::open(path, keys) {
+        Ok(unpacked) => {
+            checked.signers.clone_from(&unpacked.signers);
+            checked.run = Some(unpacked.manifest.run.clone());
+            if let Err(finding) = look(&unpacked, keys, &mut checked) {
+                checked.findings.push(finding);
+            }
+        }
+        Err(altered) => checked.findings.push(site(FindingKind::EvidenceAltered, altered.to_string())),
+    }
+    let worst = checked.findings.iter().map(|finding| finding.kind.verdict()).max();
+    checked.verdict = worst.unwrap_or(ExitCode::Passed);
+    checked
+}
+
+/// Goes through everything in evidence that a key vouches for; the error is what keeps it from going on.
+fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Result<(), Finding> {
+    let inputs = |why: String| site(FindingKind::EvidenceInputs, why);
+    let (folder, trust_sha256) = unpacked.trust(TRUST).map_err(|error| inputs(error.to_string()))?;
+    let mut trust = trust::read(&folder).map_err(|error| inputs(error.to_string()))?;
+    let paths: Vec<PathBuf> = unpacked.manifest.bundles.iter().map(|name| unpacked.path(name)).collect();
+    let bundles = Bundles::open(&paths, &mut trust).map_err(|error| inputs(error.to_string()))?;
+    let digests = paths
+        .iter()
+        .map(|path| archive::sha256(&archive::file(path)?).map_err(|source| archive_error(path, source)))
+        .collect::<Result<Vec<_>, archive::ArchiveError>>()
+        .map_err(|error| inputs(error.to_string()))?;
+    let raw = Raw { trust, bundles, digests };
+
+    let rest = read_report(unpacked, &mut |_| ())?;
+    checked.reported = Some(rest.verdict);
+    if rest.run.id != unpacked.manifest.run {
+        return Err(inputs("the report is of another run".to_owned()));
+    }
+    if rest.inputs.trust.as_ref().is_some_and(|sent| sent.sha256 != trust_sha256) {
+        checked.findings.push(inputs("the trust directory is not the one that was sent to the nodes".into()));
+    }
+    let mut again = Again {
+        raw,
+        unpacked,
+        keys,
+        collector: rest.collector.clone(),
+        statements: unpacked.manifest.nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
+        names: FileNames::default(),
+        waivers: rest.waivers.as_ref().map(|waivers| {
+            SiteWaivers::new(waivers.sha256.clone(), waivers.judged_at, waivers.waivers.clone())
+        }),
+        summary: SiteSummary::default(),
+        verdict: None,
+        checked,
+    };
+    read_report(unpacked, &mut |row| again.node(row))?;
+    again.site(&rest);
+    Ok(())
+}
+
+/// The raw inputs of a run.
+struct Raw {
+    trust: Trust,
+    bundles: Bundles,
+    /// Digests of the bundles' files.
+    digests: Vec<String>,
+}
+
+/// A run judged again, node by node.
+struct Again<'c> {
+    raw: Raw,
+    unpacked: &'c Unpacked,
+    keys: &'c [VerifyingKey],
+    collector: String,
+    /// Statements that were not met yet, by node.
+    statements: BTreeMap<&'c str, &'c EvidenceNode>,
+    names: FileNames,
+    waivers: Option<SiteWaivers>,
+    summary: SiteSummary,
+    verdict: Option<ExitCode>,
+    checked: &'c mut Checked,
+}
+
+impl Again<'_> {
+    fn node(&mut self, mut row: NodeRow) {
+        let file = self.names.give(&row.name);
+        let mut check =
+            NodeCheck { name: row.name.clone(), outcome: row.outcome, images: 0, confirmed: 0, claimed: 0 };
+        let waived = row.waived.clone();
+        match &mut self.waivers {
+            Some(waivers) => waivers.apply(&mut row),
+            None => row.waived.clear(),
+        }
+        if row.waived != waived {
+            self.find(FindingKind::EvidenceContradicted, &row.name, None, "other images are waived");
+        }
+        self.summary.add(&row);
+        self.verdict = self.verdict.max(Some(row.verdict()));
+        if let Some(report) = row.accepted() {
+            self.inputs(&row.name, report);
+            self.images(&row.name, report, &mut check);
+        }
+        self.statement(&row, &file);
+        self.checked.nodes.push(check);
+    }
+
+    /// That the node was given these inputs.
+    fn inputs(&mut self, node: &str, report: &NodeReport) {
+        let used = report.inputs.bundles.iter().map(|bundle| &bundle.sha256);
+        if report.inputs.trust_policy.sha256 != self.raw.trust.policy_sha256 || !used.eq(&self.raw.digests) {
+            let why = "the node was verified with another trust policy or other bundles";
+            self.find(FindingKind::EvidenceInputs, node, None, why);
+        }
+    }
+
+    /// Every image of a node, judged again at the time that the node judged it.
+    fn images(&mut self, node: &str, report: &NodeReport, check: &mut NodeCheck) {
+        let intact = report.carried.iter().all(|blob| blob.digest.matches(&blob.data));
+        if !intact {
+            self.find(
+                FindingKind::EvidenceContradicted,
+                node,
+                None,
+                "a blob that the report carries is altered",
+            );
+        }
+        let accept: BTreeSet<Via> = report.images.iter().filter_map(|image| image.via).collect();
+        let carried = if intact { &report.carried[..] } else { &[] };
+        let again =
+            self.raw.bundles.judge(&self.raw.trust, report.run.verified_at, &accept, listed(report), carried);
+        let again: BTreeMap<(&str, &Digest, &str, u64), &Image> =
+            again.iter().map(|image| (key(image), image)).collect();
+        for image in &report.images {
+            check.images += 1;
+            let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
+            match compare(image, again.get(&key(image)).copied()) {
+                Comparison::Confirmed => check.confirmed += 1,
+                Comparison::Claimed => check.claimed += 1,
+                Comparison::Unsupported(why) => {
+                    self.find(FindingKind::EvidenceUnsupported, node, Some(name), &why);
+                }
+                Comparison::Contradicted(why) => {
+                    self.find(FindingKind::EvidenceContradicted, node, Some(name), &why);
+                }
+            }
+        }
+    }
+
+    /// The statement about a node says what its report amounts to, and a key vouches for it.
+    fn statement(&mut self, row: &NodeRow, file: &str) {
+        let expected = row
+            .accepted()
+            .map(digest_of)
+            .and_then(|digest| statement_of(row, file, &digest, &self.collector));
+        let listed = self.statements.remove(row.name.as_str());
+        let why = match (expected, listed) {
+            (None, None) => return,
+            (Some(_), None) => "there is no statement about the node".to_owned(),
+            (None, Some(_)) => "there is a statement about a node that was not verified".to_owned(),
+            (Some((_, _, expected)), Some(listed)) => match self.payload(listed) {
+                Ok(payload) if payload == expected => return,
+                Ok(_) => "the statement says something else than the report".to_owned(),
+                Err(why) => why,
+            },
+        };
+        self.find(FindingKind::EvidenceStatement, &row.name, None, &why);
+    }
+
+    fn payload(&self, listed: &EvidenceNode) -> Result<Vec<u8>, String> {
+        let bytes =
+            std::fs::read(self.unpacked.path(&listed.statement)).map_err(|error| error.to_string())?;
+        let envelope = Envelope::parse(&bytes).map_err(|error| error.to_string())?;
+        let verified =
+            envelope.verify(statement::PAYLOAD_TYPE, self.keys).map_err(|error| error.to_string())?;
+        Ok(verified.payload.to_vec())
+    }
+
+    /// What the report says of the site as a whole.
+    fn site(mut self, rest: &SiteReport) {
+        for name in std::mem::take(&mut self.statements).into_keys() {
+            self.find(FindingKind::EvidenceStatement, name, None, "the report has no such node");
+        }
+        let verdict = self.verdict.unwrap_or(ExitCode::Incomplete);
+        if self.summary != rest.summary || verdict != rest.verdict || self.waivers != rest.waivers {
+            let why = "the report's counts, verdict or waivers are not those of its nodes".to_owned();
+            self.checked.findings.push(site(FindingKind::EvidenceContradicted, why));
+        }
+    }
+
+    fn find(&mut self, kind: FindingKind, node: &str, image: Option<&str>, why: &str) {
+        self.checked.findings.push(Finding {
+            kind,
+            node: Some(node.to_owned()),
+            image: image.map(str::to_owned),
+            message: why.to_owned(),
+        });
+    }
+}
+
+/// How a verdict and the one that the raw inputs give agree.
+enum Comparison {
+    Confirmed,
+    Claimed,
+    Unsupported(String),
+    Contradicted(String),
+}
+
+fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
+    // content takes a pass away and never gives one, and a container without a record is nobody's signature
+    let by_agent = match reported.reason {
+        Some(Reason::ContentMismatch | Reason::RootfsMismatch | Reason::InUseUnlisted) => true,
+        Some(Reason::Unreadable | Reason::Limit) => reported.status == Status::Inconclusive,
+        _ => false,
+    };
+    if by_agent {
+        return Comparison::Claimed;
+    }
+    let Some(again) = again else {
+        return Comparison::Contradicted("it cannot be judged again: the report lists it twice".into());
+    };
+    let same = |one: &Image, other: &Image| {
+        (one.status, one.reason, one.via, &one.policy)
+            == (other.status, other.reason, other.via, &other.policy)
+    };
+    if same(reported, again) {
+        return Comparison::Confirmed;
+    }
+    let said = format!(
+        "reported as {}, and the raw inputs make it {}{}",
+        words(reported),
+        words(again),
+        again.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    );
+    let from_store = reported.signatures.iter().any(|signature| signature.source == "store");
+    if from_store && again.reason == Some(Reason::NoSignature) {
+        return Comparison::Unsupported(format!(
+            "{said}; its signatures are in the node's store alone: run with --evidence to have them carried"
+        ));
+    }
+    Comparison::Contradicted(said)
+}
+
+fn words(image: &Image) -> String {
+    let status = crate::report::words::status(image.status);
+    image.reason.map_or_else(|| status.to_owned(), |reason| format!("{status} ({})", reason.as_str()))
+}
+
+/// The images of a report by each of their names.
+fn listed(report: &NodeReport) -> Vec<Listed> {
+    let of = |image: &Image| {
+        let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
+        let listed = |name: &String| Listed {
+            namespace: image.namespace.clone(),
+            name: name.clone(),
+            target: target.clone(),
+        };
+        image.references.iter().map(listed).collect::<Vec<_>>()
+    };
+    report.images.iter().flat_map(of).collect()
+}
+
+fn key(image: &Image) -> (&str, &Digest, &str, u64) {
+    (&image.namespace, &image.digest, &image.media_type, image.size)
+}
+
+fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, Finding> {
+    let path = unpacked.path(REPORT);
+    let damaged = |why: String| site(FindingKind::EvidenceAltered, format!("{REPORT}: {why}"));
+    let file = File::open(path).map_err(|error| damaged(error.to_string()))?;
+    rows::each(BufReader::new(file), take).map_err(|error| damaged(error.to_string()))
+}
+
+fn archive_error(path: &Path, source: std::io::Error) -> archive::ArchiveError {
+    archive::ArchiveError::Unreadable { path: path.to_owned(), source }
+}
+
+fn site(kind: FindingKind, message: String) -> Finding {
+    Finding { kind, node: None, image: None, message }
+}

@@ -1,0 +1,234 @@
+//! A run's folder, its inputs and a site key in; a file of evidence out.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use assay_shared::bundle::{CarriedFile, Tool};
+use assay_shared::evidence::{
+    DOCUMENT, EVIDENCE_SCHEMA, EvidenceManifest, EvidenceNode, PAYLOAD_TYPE, REPORT, SIGNATURE, TRUST,
+};
+use assay_shared::oci::Digest;
+use assay_shared::report::NodeRow;
+use assay_shared::statement::{self, Statement};
+
+use crate::bundle::Packing;
+use crate::random;
+use crate::report::names::FileNames;
+use crate::report::{json, rows};
+use crate::site_key::{SiteKey, SiteKeyError};
+use crate::ssh::Input;
+use crate::visit::archive::{self, Archive, ArchiveError};
+use crate::visit::{PayloadError, bundle_files, trust_archive};
+
+/// What was packed.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// Nodes with a statement.
+    pub nodes: usize,
+    /// Images in them, counted on each node.
+    pub images: u64,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+/// Packs the run in the folder `run` into the new file `out`.
+///
+/// # Errors
+/// [`PackError`]; then nothing stands at `out` that did not before.
+pub async fn pack(
+    run: &Path,
+    trust: &Path,
+    bundles: &[PathBuf],
+    key: &SiteKey,
+    out: &Path,
+) -> Result<Packed, PackError> {
+    let path = run.join(REPORT);
+    let trust = trust_archive(trust)?;
+    let bundles = bundle_files(bundles)?;
+    let trust_sha256 = archive::sha256(&trust).map_err(PackError::Read)?;
+    let sent: Vec<&str> = bundles.iter().map(|(file, _)| file.sha256.as_str()).collect();
+
+    let collector = rows(&path, &mut |_| ())?.collector;
+    let mut names = FileNames::default();
+    let mut statements = Vec::new();
+    let mut other_bundles = None;
+    let mut images = 0;
+    let report = rows(&path, &mut |row| {
+        let file = names.give(&row.name);
+        if let Some((digest, own)) = row.accepted().map(|own| (digest_of(own), own)) {
+            let used: Vec<&str> = own.inputs.bundles.iter().map(|bundle| bundle.sha256.as_str()).collect();
+            if used != sent {
+                other_bundles.get_or_insert(row.name.clone());
+            }
+            images += own.images.len() as u64;
+            statements.extend(statement_of(&row, &file, &digest, &collector));
+        }
+    })?;
+    if report.inputs.trust.as_ref().is_some_and(|sent| sent.sha256 != trust_sha256) {
+        return Err(PackError::OtherTrust);
+    }
+    if let Some(node) = other_bundles {
+        return Err(PackError::OtherBundles { node });
+    }
+    if statements.is_empty() {
+        return Err(PackError::NoNode { path });
+    }
+
+    let mut members = vec![(REPORT.to_owned(), archive::file(&path)?), (TRUST.to_owned(), trust)];
+    let mut nodes = Vec::new();
+    for (name, statement, bytes) in statements {
+        let envelope = key.sign(statement::PAYLOAD_TYPE, bytes).await?;
+        members.push((statement.clone(), in_memory(envelope.to_json().into_bytes())));
+        nodes.push(EvidenceNode { name, statement });
+    }
+    let bundles = bundles.into_iter().map(|(file, input)| (format!("bundles/{}", file.name), input));
+    let first_bundle = members.len();
+    members.extend(bundles);
+    let bundles = members.iter().skip(first_bundle).map(|(name, _)| name.clone()).collect();
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+
+    let manifest = EvidenceManifest {
+        schema: EVIDENCE_SCHEMA.into(),
+        tool: Tool { name: "assay".into(), version: env!("CARGO_PKG_VERSION").into() },
+        run: report.run.id,
+        bundles,
+        nodes,
+        files: members.iter().map(|(name, input)| carried(name, input)).collect::<Result<_, _>>()?,
+    };
+    let nodes = manifest.nodes.len();
+    let document = manifest.to_bytes().map_err(|error| PackError::Read(error.into()))?;
+    let envelope = key.sign(PAYLOAD_TYPE, document.clone()).await?;
+    let first = [
+        (DOCUMENT.to_owned(), in_memory(document)),
+        (SIGNATURE.to_owned(), in_memory(envelope.to_json().into_bytes())),
+    ];
+    let tar = tar_of(first.iter().chain(&members))?;
+    write(&tar, out)?;
+    let size = out.metadata().map_err(PackError::Read)?.len();
+    Ok(Packed { nodes, images, size })
+}
+
+/// The tar that members make, in this order: the same members always make the same.
+pub(super) fn tar_of<'m>(
+    members: impl IntoIterator<Item = &'m (String, Input)>,
+) -> Result<Input, ArchiveError> {
+    let mut tar = Archive::default();
+    for (name, input) in members {
+        tar.add(name, 0o644, input)?;
+    }
+    Ok(tar.finish())
+}
+
+/// The digest of a node report's file, as the run wrote it to `nodes/`.
+pub(super) fn digest_of(report: &assay_shared::report::NodeReport) -> Digest {
+    let mut bytes = Vec::new();
+    // memory takes every byte, and no value of these types is refused
+    let _ = json::node(&mut bytes, report);
+    Digest::sha256(&bytes)
+}
+
+/// The name, the path and the bytes of the statement about a node.
+pub(super) fn statement_of(
+    row: &NodeRow,
+    file: &str,
+    digest: &Digest,
+    collector: &str,
+) -> Option<(String, String, Vec<u8>)> {
+    let statement = Statement::of_node(row, &format!("nodes/{file}.json"), digest, collector)?;
+    Some((row.name.clone(), format!("statements/{file}.json"), statement.to_bytes().ok()?))
+}
+
+fn rows(path: &Path, take: &mut dyn FnMut(NodeRow)) -> Result<assay_shared::report::SiteReport, PackError> {
+    let file = File::open(path).map_err(|source| PackError::NoReport { path: path.to_owned(), source })?;
+    rows::each(BufReader::new(file), take)
+        .map_err(|source| PackError::Report { path: path.to_owned(), source })
+}
+
+fn in_memory(bytes: Vec<u8>) -> Input {
+    let mut input = Input::default();
+    input.bytes(bytes);
+    input
+}
+
+fn carried(name: &str, input: &Input) -> Result<CarriedFile, PackError> {
+    let digest = format!("sha256:{}", archive::sha256(input).map_err(PackError::Read)?);
+    let digest = digest.parse().map_err(|_| PackError::Read(io::ErrorKind::InvalidData.into()))?;
+    Ok(CarriedFile { path: name.to_owned(), size: input.size(), digest })
+}
+
+/// Writes beside the place, and then moves there.
+fn write(tar: &Input, out: &Path) -> Result<(), PackError> {
+    let mut beside = out.as_os_str().to_owned();
+    beside.push(format!(".{}.part", random::hex(4)));
+    let beside = PathBuf::from(beside);
+    let packing = match Packing::of(out) {
+        Packing::Folder => Packing::Tar,
+        packing => packing,
+    };
+    let written = packing.pack(tar, &beside).map_err(PackError::from);
+    let moved = written.and_then(|()| {
+        std::fs::rename(&beside, out).map_err(|source| PackError::Write { path: out.to_owned(), source })
+    });
+    if moved.is_err() {
+        // what is half written helps nobody; where it cannot be removed either, the error names the place
+        let _ = std::fs::remove_file(&beside);
+    }
+    moved
+}
+
+/// Evidence cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// There is no report.
+    #[error("{}: {source}; --report is the folder that assay run or assay report wrote to", path.display())]
+    NoReport {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The report is none.
+    #[error("{}: {source}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// No node was verified.
+    #[error("{}: no node was verified, so there is nothing to give evidence of", path.display())]
+    NoNode {
+        /// The report.
+        path: PathBuf,
+    },
+    /// The trust directory has changed since.
+    #[error("the trust directory is not the one that was sent to the nodes; give that one, or run again")]
+    OtherTrust,
+    /// A node was verified with other bundles.
+    #[error("node {node} was verified with other bundles; give those, in the same order, as --bundle")]
+    OtherBundles {
+        /// The node.
+        node: String,
+    },
+    /// The trust directory or a bundle cannot be read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The key does not sign.
+    #[error(transparent)]
+    Key(#[from] SiteKeyError),
+    /// A file cannot be read.
+    #[error("{0}")]
+    Read(#[source] io::Error),
+    /// The file cannot be put in its place.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,206 @@
+//! Evidence as an auditor meets it: a run packed and signed, verified again from its raw inputs, tampered with and found out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assay::evidence::{Checked, FindingKind};
+use assay_fixtures::image::{Image, linux};
+use assay_shared::dsse::VerifyingKey;
+use assay_shared::report::ExitCode;
+use assay_tests::program::{Finished, finish};
+use assay_tests::published::{AT, GOOD};
+use assay_tests::vector::{NAME, Vector};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
+const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
+
+/// Two nodes with the same images, one of them unsigned, and everything that a run of them leaves.
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (mut vector, target) = Vector::of_image();
+        let unsigned = Image::of_text(linux("amd64"), "other", "other").add_to(&mut vector.store);
+        vector.store.name(&unsigned, "registry.example.test/team/other:v1");
+        vector.sign(&target, GOOD);
+        Self::of(&vector, &["--signatures", "bundle.tar"])
+    }
+
+    /// The vector's image on two nodes, both judged with these flags.
+    fn of(vector: &Vector, flags: &[&str]) -> Self {
+        let site = Self { folder: tempfile::tempdir().unwrap() };
+        vector.write(site.folder.path());
+        // a bundle has one digest as a file
+        let _ = site.run("tar", &["-cf", "bundle.tar", "-C", "bundle", "."]).expect_code(0);
+        for node in ["cp-1.json", "worker-1.json"] {
+            let verify =
+                ["verify", "--store", "layout:store", "--trust", "trust", "--at", AT, "--run-id", "r"];
+            let _ = site.run(AGENT, &[&verify[..], flags, &["--output", node]].concat());
+        }
+        let _ = site.run(ASSAY, &["report", "cp-1.json", "worker-1.json", "--out", "out"]);
+        let _ = site.run(ASSAY, &["site-key", "create", "site.key"]).expect_code(0);
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Finished {
+        finish(Command::new(program).args(arguments).current_dir(self.folder.path()))
+    }
+
+    fn pack(&self, more: &[&str], out: &str) -> Finished {
+        let pack =
+            ["evidence", "pack", "--report", "out", "--trust", "trust", "--key", "site.key", "--out", out];
+        self.run(ASSAY, &[&pack[..], more].concat())
+    }
+
+    /// What the library finds in a file.
+    fn check(&self, name: &str) -> Checked {
+        let key = fs::read(self.path("site.key.pub")).unwrap();
+        assay::evidence::check(&self.path(name), &[VerifyingKey::read(&key).unwrap()])
+    }
+}
+
+fn kinds(checked: &Checked) -> Vec<FindingKind> {
+    checked.findings.iter().map(|finding| finding.kind).collect()
+}
+
+#[test]
+fn a_run_is_verified_again_from_its_raw_inputs() {
+    let site = Site::new();
+    for name in ["evidence.tar", "evidence.tar.gz", "evidence.tar.zst"] {
+        let _ = site.pack(&["--bundle", "bundle.tar"], name).expect_code(0);
+        let check = ["evidence", "check", name, "--key", "site.key.pub", "--format", "json"];
+        let output = site.run(ASSAY, &check).expect_code(0);
+        let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(checked["verdict"], "passed");
+        assert_eq!(checked["reported"], "failed", "the unsigned image failed, and that is what is confirmed");
+        assert_eq!(checked["nodes"].as_array().unwrap().len(), 2);
+        for node in checked["nodes"].as_array().unwrap() {
+            assert_eq!((&node["images"], &node["confirmed"]), (&Value::from(2), &Value::from(2)));
+        }
+    }
+    // the same run gives the same bytes
+    let _ = site.pack(&["--bundle", "bundle.tar"], "again.tar").expect_code(0);
+    assert_eq!(fs::read(site.path("evidence.tar")).unwrap(), fs::read(site.path("again.tar")).unwrap());
+}
+
+#[test]
+fn one_changed_byte_of_any_member_is_found() {
+    let site = Site::new();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    let whole = fs::read(site.path("evidence.tar")).unwrap();
+    assert_eq!(site.check("evidence.tar").verdict, ExitCode::Passed);
+    // the first and last byte of each member, one in the middle, one of its header and one of its padding
+    let mut places = vec![whole.len() - 1];
+    let mut members = 0;
+    for member in tar::Archive::new(&whole[..]).entries().unwrap() {
+        let member = member.unwrap();
+        let (header, data) = (member.raw_header_position() as usize, member.raw_file_position() as usize);
+        let size = member.size() as usize;
+        places.extend([header + 1, header + 130, header + 300]);
+        if size > 0 {
+            places.extend([data, data + size / 2, data + size - 1]);
+            if size % 512 != 0 {
+                places.push(data + size);
+            }
+            members += 1;
+        }
+    }
+    // evidence.json and its signature, the report, the trust directory, the bundle and two statements
+    assert_eq!(members, 7);
+    for place in places {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        fs::write(site.path("changed.tar"), &changed).unwrap();
+        let checked = site.check("changed.tar");
+        assert_eq!(checked.verdict, ExitCode::Failed, "byte {place}");
+    }
+    for changed in [&whole[..whole.len() - 512], &[&whole[..], b"\0"].concat(), b""] {
+        fs::write(site.path("changed.tar"), changed).unwrap();
+        assert_eq!(kinds(&site.check("changed.tar")), [FindingKind::EvidenceAltered]);
+    }
+}
+
+#[test]
+fn a_report_that_claims_more_than_its_inputs_prove_is_contradicted() {
+    let site = Site::new();
+    let report = fs::read_to_string(site.path("out/report.json")).unwrap();
+    let mut forged: Value = serde_json::from_str(&report).unwrap();
+    for node in forged["nodes"].as_array_mut().unwrap() {
+        for image in node["report"]["images"].as_array_mut().unwrap() {
+            (image["status"], image["reason"]) = ("passed".into(), Value::Null);
+        }
+        node["report"]["summary"]["passed"] = 2.into();
+        node["report"]["summary"]["failed"] = 0.into();
+    }
+    forged["summary"]["images"]["passed"] = 4.into();
+    forged["summary"]["images"]["failed"] = 0.into();
+    forged["verdict"] = "passed".into();
+    fs::write(site.path("out/report.json"), forged.to_string()).unwrap();
+    // whoever holds the key signs what they like
+    let _ = site.pack(&["--bundle", "bundle.tar"], "forged.tar").expect_code(0);
+    let checked = site.check("forged.tar");
+    assert_eq!(kinds(&checked), [FindingKind::EvidenceContradicted; 2]);
+    let _ = site.run(ASSAY, &["evidence", "check", "forged.tar", "--key", "site.key.pub"]).expect_code(1);
+    // counts that are not those of the images
+    forged = serde_json::from_str(&report).unwrap();
+    forged["verdict"] = "passed".into();
+    fs::write(site.path("out/report.json"), forged.to_string()).unwrap();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "forged.tar").expect_code(0);
+    assert_eq!(kinds(&site.check("forged.tar")), [FindingKind::EvidenceContradicted]);
+}
+
+#[test]
+fn signatures_of_a_store_must_be_carried_to_be_verified_again() {
+    let (mut vector, target) = Vector::of_image();
+    let signature = vector.publisher.sign(&mut vector.store, &target, GOOD);
+    vector.store.list(signature);
+    let site = Site::of(&vector, &[]);
+    let _ = site.pack(&[], "evidence.tar").expect_code(0);
+    assert_eq!(kinds(&site.check("evidence.tar")), [FindingKind::EvidenceUnsupported; 2]);
+    let _ = site.run(ASSAY, &["evidence", "check", "evidence.tar", "--key", "site.key.pub"]).expect_code(3);
+    let site = Site::of(&vector, &["--evidence"]);
+    let _ = site.pack(&[], "evidence.tar").expect_code(0);
+    let checked = site.check("evidence.tar");
+    assert_eq!((checked.verdict, checked.reported), (ExitCode::Passed, Some(ExitCode::Passed)));
+}
+
+#[test]
+fn a_parent_index_of_a_store_is_carried_too() {
+    let (mut vector, index, [manifest, _]) = Vector::of_index();
+    vector.store.name(&manifest, NAME);
+    vector.store.list(index.clone());
+    vector.sign(&index, GOOD);
+    let flags = ["--signatures", "bundle.tar", "--accept", "parent-index", "--evidence"];
+    let site = Site::of(&vector, &flags);
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    let checked = site.check("evidence.tar");
+    assert_eq!((checked.verdict, checked.reported), (ExitCode::Passed, Some(ExitCode::Passed)));
+}
+
+#[test]
+fn only_the_inputs_of_the_run_are_packed_and_only_a_known_key_is_believed() {
+    let site = Site::new();
+    let _ = site.pack(&[], "evidence.tar").expect_code(2);
+    let _ = site.pack(&["--bundle", "bundle"], "evidence.tar").expect_code(2);
+    assert!(!site.path("evidence.tar").exists());
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    let _ = site.run(ASSAY, &["site-key", "create", "other.key"]).expect_code(0);
+    for (key, code) in [("other.key.pub", 1), ("site.key.pub", 0), ("absent.pub", 2)] {
+        let _ = site.run(ASSAY, &["evidence", "check", "evidence.tar", "--key", key]).expect_code(code);
+    }
+    let _ = site.run(ASSAY, &["evidence", "check", "absent.tar", "--key", "site.key.pub"]).expect_code(2);
+    fs::write(site.path("trust/trustpolicy.json"), "{}").unwrap();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "other.tar").expect_code(0);
+    assert!(kinds(&site.check("other.tar")).contains(&FindingKind::EvidenceInputs));
+    let _ = fs::remove_dir_all(Path::new(&site.path("out")));
+    let _ = site.pack(&["--bundle", "bundle.tar"], "none.tar").expect_code(2);
+}
