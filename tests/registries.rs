@@ -295,6 +295,48 @@ fn a_token_is_fetched_with_the_password_and_both_stay_with_those_who_asked() {
 }
 
 #[test]
+fn an_identity_token_is_exchanged_for_one_of_the_repository() {
+    let published = Published::new();
+    let server = published.serve(move |request, answer| {
+        if request.path == "/token" {
+            let form = String::from_utf8_lossy(&request.body);
+            let right = ["grant_type=refresh_token", "refresh_token=identity", "service=s", "team%2Fapp"];
+            let token = json!({ "access_token": "t0ken" }).to_string();
+            let right = right.iter().all(|part| form.contains(part));
+            return Some(if right { Answer::new(200, token) } else { Answer::new(401, "") });
+        }
+        if request.headers.get("authorization").map(String::as_str) == Some("Bearer t0ken") {
+            return Some(answer);
+        }
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"s\"", request.headers["host"]);
+        Some(Answer::new(401, "{}").with("WWW-Authenticate", challenge))
+    });
+    fs::create_dir(published.path("docker")).unwrap();
+    let config = json!({ "auths": { server.host(): { "auth": "dTo=", "identitytoken": "identity" } } });
+    fs::write(published.path("docker/config.json"), config.to_string()).unwrap();
+    let _ = published.create(&server.host(), &[]).expect_code(0);
+    published.passes();
+}
+
+#[test]
+fn the_proxy_that_the_environment_names_is_asked() {
+    let published = Published::new();
+    let proxy = published.serve(right);
+    let mut command = published.command("registry.example.test");
+    command
+        .env("http_proxy", format!("http://{}", proxy.host()))
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY");
+    let _ = finish(&mut command).expect_code(0);
+    published.passes();
+    let seen = proxy.seen();
+    assert!(
+        seen.iter().all(|request| request.path.starts_with("http://registry.example.test/v2/")),
+        "{seen:?}"
+    );
+}
+
+#[test]
 fn a_mirror_of_hosts_toml_is_asked_first_and_told_whom_it_stands_for() {
     let published = Published::new();
     let mirror = published.serve(right);

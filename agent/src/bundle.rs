@@ -1,8 +1,8 @@
 //! Bundles: layouts that signatures are taken from, with what `bundle.json` adds to them where it is there.
 //!
-//! In: paths, and the site's public keys. Out: layouts, the lock and CRLs. Refused, before anything is judged: a bundle that was not
-//! finished, one whose files are not those that its document lists, and, where the trust directory names keys, one that none
-//! of them signed. A layout that another tool wrote has no document, and then no lock and nothing to check.
+//! In: paths, and the site's public keys. Out: layouts, the lock and CRLs. Refused, before anything is judged: a bundle
+//! that was not finished, one whose files are not those that its document lists, and, where the trust directory names keys,
+//! one that none of them signed. A layout that another tool wrote has no document, and then no lock and nothing to check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -128,8 +128,8 @@ impl Lock {
         lock
     }
 
-    /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that several
-    /// bundles or nodes knew for different images may stand for each of them.
+    /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that
+    /// several bundles or nodes knew for different images may stand for each of them.
     pub(crate) fn broken<'a>(
         &'a self,
         references: &'a [String],

@@ -59,8 +59,9 @@ impl Judgement {
         self
     }
 
-    /// The judgement of an image without a signature, where what was accepted in place of one does not pass either. Whatever
-    /// is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the image.
+    /// The judgement of an image without a signature, where what was accepted in place of one does not pass either.
+    /// Whatever is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the
+    /// image.
     fn for_want_of(self, other: Self) -> Self {
         let message = [self.message, other.message].into_iter().flatten().collect::<Vec<_>>().join("; ");
         let (status, reason) = match other.status {
@@ -134,8 +135,8 @@ impl Judge<'_> {
         own
     }
 
-    /// A name that a bundle locks to another digest fails the image, whoever signed it: an old image with a good signature must not
-    /// stand where a new one belongs.
+    /// A name that a bundle locks to another digest fails the image, whoever signed it: an old image with a good signature
+    /// must not stand where a new one belongs.
     fn as_locked(&self, image: &Image, judgement: Judgement) -> Judgement {
         let target = &image.target;
         let lists_target = |digest: &Digest| {
@@ -267,8 +268,8 @@ impl Judge<'_> {
         self.verifier.verify(&envelope.media_type, &bytes, target, statement)
     }
 
-    /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there are
-    /// none. That they list it was found in bytes that match their digests.
+    /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there
+    /// are none. That they list it was found in bytes that match their digests.
     fn by_parent(&self, target: &Descriptor, statements: &[&Statement]) -> Option<Judgement> {
         let mut first = None;
         for parent in self.signatures.parents_of(target).into_iter().filter(|parent| self.is_signed(parent)) {
@@ -283,8 +284,8 @@ impl Judge<'_> {
         first
     }
 
-    /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one does
-    /// not. None where there is none.
+    /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one
+    /// does not. None where there is none.
     fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
         let store = self.sources.first()?.store;
         let is_there =
@@ -375,8 +376,8 @@ impl Judge<'_> {
     }
 }
 
-/// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a name
-/// without a repository is the business of the statement with scope `*`.
+/// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a
+/// name without a repository is the business of the statement with scope `*`.
 fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, PolicyError> {
     let mut repositories: BTreeSet<Option<Repository>> = references
         .iter()

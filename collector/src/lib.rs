@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file), `waivers` → `reach` (the way to each node)
-//! → `fleet` (many visits at once) → `visit`
-//! (one node: prepare, upload, run, gather, clean up) over `ssh` (the only network code) → `report` (pure) → `output` (files). `commands` puts them together; `journal` and `stop` see to it that nothing is left on a node.
+//! → `fleet` (many visits at once) → `visit` (one node: prepare, upload, run, gather, clean up) over `ssh` → `report`
+//! (pure) → `output` (files). `commands` puts them together; `bundle` carries signatures across the air gap, over
+//! `registry` (HTTP); `journal` and `stop` see to it that nothing is left on a node.
 
 pub mod cli;
 pub mod commands;

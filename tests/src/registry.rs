@@ -1,5 +1,5 @@
-//! Registries as peers: Debian's, which knows the fallback tag alone, and one with the referrers API; oras, which fills them; and one
-//! made of a layout, for what real ones do not do.
+//! Registries as peers: Debian's, which knows the fallback tag alone, and one with the referrers API; oras, which fills
+//! them; and one made of a layout, for what real ones do not do.
 
 use std::fs;
 use std::net::TcpStream;
@@ -111,8 +111,8 @@ fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
-/// What a registry answers that holds `layout` under every name: manifests by digest and tag `v1`, which is `root`, blobs, and the
-/// referrers API in pages of `page`.
+/// What a registry answers that holds `layout` under every name: manifests by digest and tag `v1`, which is `root`, blobs,
+/// and the referrers API in pages of `page`.
 pub fn answer(layout: &Layout, root: &Digest, page: usize, request: &Request) -> Answer {
     let parts: Vec<&str> = request.path.split('/').collect();
     let [.., kind, reference] = parts[..] else { return Answer::new(404, "") };

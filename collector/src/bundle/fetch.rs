@@ -1,8 +1,8 @@
-//! Images become what a bundle carries of them: index and platform manifests, parents, signatures of each, and the CRLs that those
-//! will demand; no layers and no configs.
+//! Images become what a bundle carries of them: index and platform manifests, parents, signatures of each, and the CRLs
+//! that those will demand; no layers and no configs.
 //!
-//! Nothing is decided here about signatures: whatever claims to be one is carried, and judged where it is used. What cannot be had
-//! is a [`Gap`], whatever the reason; only what a registry says it does not have and never promised is none.
+//! Nothing is decided here about signatures: whatever claims to be one is carried, and judged where it is used. What cannot
+//! be had is a [`Gap`], whatever the reason; only what a registry says it does not have and never promised is none.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,8 +1,8 @@
 //! A layout to be looked into: a folder as it is, or a tar, plain or compressed, unpacked into a scratch folder of our own.
 //!
 //! Whoever wrote it is not believed. Of an archive only members that a bundle has are taken, under names made here; links,
-//! members that come twice and streams that grow implausibly are refused; what is larger than a manifest, layers above all, is
-//! left where it is and known by its size. In a folder no link is followed.
+//! members that come twice and streams that grow implausibly are refused; what is larger than a manifest, layers above all,
+//! is left where it is and known by its size. In a folder no link is followed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -118,7 +118,8 @@ impl Opened {
         Ok(crls)
     }
 
-    /// The bytes of a blob, which are what its digest says; none where it is not there. Layers of an archive are not there either.
+    /// The bytes of a blob, which are what its digest says; none where it is not there. Layers of an archive are not there
+    /// either.
     ///
     /// # Errors
     /// [`OpenProblem::Altered`] where the bytes are others, [`OpenProblem::TooLarge`] where there are more than `limit`.

@@ -40,7 +40,8 @@ impl Packing {
         }
     }
 
-    /// Writes the files `names` of `folder`, in that order, as the new file `path`. A [`Packing::Folder`] is written by moving it.
+    /// Writes the files `names` of `folder`, in that order, as the new file `path`. A [`Packing::Folder`] is written by
+    /// moving it.
     ///
     /// # Errors
     /// [`ArchiveError`] where a file cannot be read or written; then `path` may be there in part.
@@ -77,7 +78,8 @@ enum Sink {
     Zstd { file: File, chunk: Vec<u8> },
 }
 
-/// Bytes of a Zstandard frame before compression. Frames stand one after the other, so that memory does not grow with the bundle.
+/// Bytes of a Zstandard frame before compression. Frames stand one after the other, so that memory does not grow with the
+/// bundle.
 const FRAME: usize = 4 << 20;
 
 impl Sink {

@@ -1,8 +1,9 @@
 //! A bundle in the making: blobs and CRLs in as they are fetched, one layout with its `bundle.json` out.
 //!
-//! The folder stands beside the output under its name with `.partial`. It holds no `index.json` before everything else is there,
-//! and a `bundle.json` that says `partial`, so that nothing takes it for a bundle. What a run left there is used again once its digest
-//! was checked; what the finished bundle does not list is removed. Everything appears whole or not at all.
+//! The folder stands beside the output under its name with `.partial`. It holds no `index.json` before everything else is
+//! there, and a `bundle.json` that says `partial`, so that nothing takes it for a bundle. What a run left there is used
+//! again once its digest was checked; what the finished bundle does not list is removed. Everything appears whole or not at
+//! all.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -147,8 +148,8 @@ impl Staging {
         &self.folder
     }
 
-    /// The bytes of a blob that is there already, by an earlier run or this one; none where it is not, or is not what its digest
-    /// says.
+    /// The bytes of a blob that is there already, by an earlier run or this one; none where it is not, or is not what its
+    /// digest says.
     pub fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
         let bytes = fs::read(self.folder.join(blob_path(digest))).ok()?;
         digest.matches(&bytes).then_some(bytes)
@@ -179,7 +180,8 @@ impl Staging {
     /// Makes the bundle of what was added, and puts it in its place.
     ///
     /// # Errors
-    /// [`StagingError`]; then nothing is at the output that was not there before, and what was added is kept for another run.
+    /// [`StagingError`]; then nothing is at the output that was not there before, and what was added is kept for another
+    /// run.
     pub fn finish(&self, content: Content, signer: Option<&Signer<'_>>) -> Result<Finished, StagingError> {
         let complete = !content.gaps.iter().any(|gap| gap.kind != assay_shared::bundle::GapKind::Crl);
         let completeness = match (complete, content.gaps_accepted) {
@@ -300,7 +302,8 @@ impl Staging {
     }
 }
 
-/// Where the CRL of a URL is in a bundle: under the name that the reference's cache gives it, by which verification finds it.
+/// Where the CRL of a URL is in a bundle: under the name that the reference's cache gives it, by which verification finds
+/// it.
 pub(super) fn crl_path(url: &str) -> String {
     format!("{CRLS}/{}", Digest::sha256(url.as_bytes()).hex())
 }

@@ -1,4 +1,5 @@
-//! What a bundle is to carry: references and the inventories of nodes in; each image of each repository once, with its names, out.
+//! What a bundle is to carry: references and the inventories of nodes in; each image of each repository once, with its
+//! names, out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,8 +87,8 @@ impl WantList {
         lines.into_iter().try_for_each(|line| self.add_reference(line))
     }
 
-    /// Adds every image of nodes, by the digests that they hold. What no name of a repository leads to is a gap, and so is what a
-    /// node could not list.
+    /// Adds every image of nodes, by the digests that they hold. What no name of a repository leads to is a gap, and so is
+    /// what a node could not list.
     pub fn add_nodes(&mut self, nodes: &NodeImages) {
         for image in &nodes.images {
             let digest = &image.target.digest;

@@ -63,8 +63,8 @@ impl Endpoint {
         Ok(reply.body)
     }
 
-    /// What is listed as a signature of `subject`, or without a type: by the referrers API, and under the fallback tag where
-    /// that is not there or lists none.
+    /// What is listed as a signature of `subject`, or without a type: by the referrers API, and under the fallback tag
+    /// where that is not there or lists none.
     pub(super) async fn signatures(
         &self,
         repository: &Repository,

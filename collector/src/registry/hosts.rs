@@ -1,7 +1,7 @@
 //! Where a registry is asked: itself, `--from`, or what containerd's `hosts.toml` says of it.
 //!
-//! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for. What would
-//! weaken TLS (`skip_verify`) and client certificates are refused rather than passed over.
+//! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for.
+//! What would weaken TLS (`skip_verify`) and client certificates are refused rather than passed over.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -46,7 +46,8 @@ pub(super) fn client(authorities: &[Vec<u8>]) -> Result<Client, HttpError> {
         .map_err(|error| HttpError::Authority { why: chain(&error) })
 }
 
-/// Makes a request until it is answered. What servers answer when they are busy, and answers that break off, are waited out.
+/// Makes a request until it is answered. What servers answer when they are busy, and answers that break off, are waited
+/// out.
 pub(super) async fn get(
     request: impl Fn() -> RequestBuilder,
     limit: u64,
@@ -96,7 +97,8 @@ fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// How long a server asks to be left alone, in seconds. The other form, a date, needs two clocks that agree; the pauses of our own do.
+/// How long a server asks to be left alone, in seconds. The other form, a date, needs two clocks that agree; the pauses of
+/// our own do.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

@@ -1,7 +1,7 @@
 //! Logins: what a registry demands, and what Docker's `config.json` has for it.
 //!
-//! Nothing secret is sent before a registry asks for it. Basic and tokens are oci-client's; identity tokens, which it does not know,
-//! are exchanged as the distribution project's token specification says ("oauth2").
+//! Nothing secret is sent before a registry asks for it. Tokens are oci-client's; identity tokens, which it does
+//! not know, are exchanged as the distribution project's token specification says ("oauth2").
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -98,7 +98,8 @@ impl Login {
         self.known.lock().await.get(repository).cloned()
     }
 
-    /// Logs in, where `refused` is what a registry does not take, and these are its challenges. None where there is nothing to try.
+    /// Logs in, where `refused` is what a registry does not take, and these are its challenges. None where there is nothing
+    /// to try.
     pub(super) async fn renew(
         &self,
         repository: &str,

@@ -1,11 +1,12 @@
-//! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone sees it.
+//! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone
+//! sees it.
 //!
-//! The only place that speaks HTTP. OCI distribution specification 1.1: manifests, blobs, referrers with paging and filter, and the
-//! fallback tag. Logins are oci-client's: challenges, tokens, Basic, and the HTTP stack under both. Its own requests are not used for
-//! what a bundle rests on: they read bodies of any length into memory, drop `Retry-After`, follow no page of a listing but the
-//! first, and take any error under the fallback tag (429 too) for "there are no signatures", which would make a bundle that lacks
-//! some and looks whole. Refused here: other bytes than a digest names, bodies past a bound, redirects from HTTPS to HTTP, and
-//! pages that lead to another server.
+//! The only place that speaks HTTP. OCI distribution specification 1.1: manifests, blobs, referrers with paging and filter,
+//! and the fallback tag. Logins are oci-client's: challenges, tokens, Basic, and the HTTP stack under both. Its own
+//! requests are not used for what a bundle rests on: they read bodies of any length into memory, drop `Retry-After`, follow
+//! no page of a listing but the first, and take any error under the fallback tag (429 too) for "there are no signatures",
+//! which would make a bundle that lacks some and looks whole. Refused here: other bytes than a digest names, bodies past a
+//! bound, redirects from HTTPS to HTTP, and pages that lead to another server.
 
 mod endpoint;
 mod hosts;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 pub use hosts::HostsError;
 pub use http::HttpError;
@@ -75,6 +76,8 @@ impl Default for Patience {
 pub struct Registries {
     options: Options,
     known: Mutex<BTreeMap<String, Arc<Vec<Endpoint>>>>,
+    /// What CRLs are fetched with.
+    anonymous: OnceCell<reqwest::Client>,
 }
 
 /// A manifest or index with its bytes, which are what its descriptor says.
@@ -91,7 +94,7 @@ pub struct Fetched {
 impl Registries {
     /// Registries that are reached so.
     pub fn new(options: Options) -> Self {
-        Self { options, known: Mutex::default() }
+        Self { options, known: Mutex::default(), anonymous: OnceCell::new() }
     }
 
     /// The manifest or index under a tag.
@@ -153,8 +156,8 @@ impl Registries {
         Err(last.unwrap_or(RegistryError::NoEndpoint))
     }
 
-    /// What the registry lists as signatures of a manifest, and what it does not say the type of. A mirror that lists none is not believed
-    /// where there is another place to ask.
+    /// What the registry lists as signatures of a manifest, and what it does not say the type of. A mirror that lists none
+    /// is not believed where there is another place to ask.
     ///
     /// # Errors
     /// [`RegistryError`] where no place can be asked: that is no empty list.
@@ -178,7 +181,7 @@ impl Registries {
     /// # Errors
     /// [`RegistryError`]
     pub async fn published(&self, url: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
-        let client = http::client(&[])?;
+        let client = self.anonymous.get_or_try_init(|| async { http::client(&[]) }).await?;
         let reply = http::get(|| client.get(url), limit, &self.options.patience).await?;
         match reply.status.as_u16() {
             200 => Ok(reply.body),
