@@ -58,14 +58,19 @@ const AGENT_FLAGS: &str = "-C target-feature=+crt-static -C force-unwind-tables=
 /// And of a Linux program, the addresses that are corrected at its start take two bits each.
 const LINUX_FLAGS: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
 
+/// The same for what is written in C.
+const C_FLAGS: &str = "-fno-asynchronous-unwind-tables -fno-unwind-tables";
+
 /// Builds the agent for that target, glibc on this machine's architecture where none is given, and says where it is.
 fn agent(target: Option<OsString>) -> ExitCode {
     let target = target.unwrap_or_else(|| format!("{}-unknown-linux-gnu", env::consts::ARCH).into());
-    let linux = if target.to_string_lossy().contains("-linux-") { LINUX_FLAGS } else { "" };
+    let name = target.to_string_lossy().into_owned();
+    let linux = if name.contains("-linux-") { LINUX_FLAGS } else { "" };
     // flags of one's own, for another linker for example, come after these
     let own = env::var("RUSTFLAGS").unwrap_or_default();
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--profile", "agent", "--package", "assay-agent", "--target"]).arg(&target);
+    build.env(format!("CFLAGS_{}", name.replace('-', "_")), C_FLAGS);
     match build.env("RUSTFLAGS", format!("{AGENT_FLAGS} {linux} {own}")).status() {
         Ok(status) if status.success() => {}
         Ok(_) => return USAGE.into(),
