@@ -8,15 +8,17 @@ use std::process::Command;
 
 use assay::bundle::{BundleCheck, Content, Staging};
 use assay::inventories;
-use assay_agent::rehearsal::Rehearsal;
+use assay_agent::bundle::Bundles;
 use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
+use assay_fixtures::interop;
 use assay_fixtures::layout::Layout;
 use assay_shared::bundle::{Gap, GapKind, LockedImage};
 use assay_shared::oci::Descriptor;
 use assay_shared::time::UnixTime;
+use assay_tests::interop::Kept;
 use assay_tests::program::{self, Finished, finish};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -96,9 +98,9 @@ impl Site {
     fn foresee(&self, against: Option<&str>, at: &str) -> BundleCheck {
         let mut trust = assay_agent::trust::read(&self.path("trust")).unwrap();
         let wanted = against.map(|name| inventories::read(&[self.path(name)]).unwrap());
-        let rehearsal = Rehearsal::open(&[self.path("site.tar")], &mut trust).unwrap();
+        let bundles = Bundles::open(&[self.path("site.tar")], &mut trust).unwrap();
         let [now, at] = [AT, at].map(|text| UnixTime::parse(text).unwrap());
-        assay::bundle::check(&rehearsal, &trust, wanted.as_ref(), &BTreeSet::new(), now, at)
+        assay::bundle::check(&bundles, &trust, wanted.as_ref(), &BTreeSet::new(), now, at)
     }
 
     /// Keeps of the store, and so of the inventory, the images that pass.
@@ -266,6 +268,20 @@ fn a_merged_bundle_is_as_good_as_its_parts_and_diff_names_what_came() {
     assert_eq!(changes, [format!("gap false {not_carried}"), format!("signature true {not_carried}")]);
 
     let _ = site.assay(&["bundle", "merge", "site.tar", "--out", "store"]).expect_code(2);
+}
+
+#[test]
+fn what_notation_signed_verifies_by_a_slim_copy_of_its_layout() {
+    let kept = Kept::unpack();
+    let folder = tempfile::tempdir().unwrap();
+    let slim = folder.path().join("slim.tar.gz").display().to_string();
+    let layout = kept.layout().display().to_string();
+    let _ = program::run(ASSAY, ["bundle", "slim", &layout, "--out", &slim]).expect_code(0);
+    let trust = kept.trust().display().to_string();
+    let check = ["bundle", "check", &slim, "--trust", &trust, "--at", interop::AT, "--format", "json"];
+    let done = program::run(ASSAY, check).expect_code(0);
+    let check: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(check["summary"]["passed"], 12, "every kind of key, in both envelopes");
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl Bundles {
         Ok(Self { each, lock })
     }
 
+    /// The bundles' paths with what each says of itself; none where another tool made it.
+    pub fn documents(&self) -> impl Iterator<Item = (&Path, Option<&BundleManifest>)> {
+        self.each.iter().map(|bundle| (bundle.path.as_path(), bundle.manifest.as_ref()))
+    }
+
     /// The sources of signatures: the store first, then the bundles.
     pub(crate) fn sources<'s>(&'s self, store: &'s dyn Store) -> Vec<Source<'s>> {
         let bundles = self

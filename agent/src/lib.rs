@@ -17,7 +17,6 @@ mod inventory;
 mod listing;
 mod parallel;
 mod procedure;
-pub mod rehearsal;
 pub mod rejudge;
 mod report;
 mod running;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::oci::{Descriptor, Digest, is_fallback_tag};
 use assay_shared::report::{self, CarriedBlob, Via};
 use assay_shared::time::UnixTime;
 use assay_shared::verify::Verifier;
@@ -61,6 +61,27 @@ impl Bundles {
         let judged = parallel::map(jobs, &inventory.images, || (), |(), image| judge.judge(image));
         let join = |(image, judgement)| reports::image(image, judgement, Checked::default());
         inventory.images.into_iter().zip(judged).map(join).collect()
+    }
+
+    /// What cannot be read of the bundles: signatures may be missing for it.
+    pub fn unreadable(&self) -> Vec<report::Unreadable> {
+        let nothing = Carried::new(Vec::new(), &[]);
+        Signatures::collect(&self.sources(&nothing)).unreadable
+    }
+
+    /// The names that the bundles know, by their locks and by the listings of their layouts.
+    pub fn named(&self) -> Vec<Listed> {
+        let listed = |name: &String, target| Listed { namespace: String::new(), name: name.clone(), target };
+        let locked =
+            self.documents().filter_map(|(_, document)| document).flat_map(|one| &one.images).map(|image| {
+                let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
+                listed(&image.reference, target)
+            });
+        let records = self.each.iter().flat_map(|bundle| &bundle.layout.listing().records);
+        let records = records
+            .filter(|record| !is_fallback_tag(&record.name))
+            .map(|record| listed(&record.name, record.target.clone()));
+        locked.chain(records).collect()
     }
 }
 

@@ -1,12 +1,13 @@
 //! What will be missing once the bundles have travelled: the images of nodes and the bundles in, each image's verdict today
-//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_agent::rehearsal`]).
+//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_agent::rejudge`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_agent::rehearsal::{Foreseen, Listed, Rehearsal};
+use assay_agent::bundle::Bundles;
+use assay_agent::rejudge::Listed;
 use assay_agent::trust::Trust;
 use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
-use assay_shared::oci::Digest;
+use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ExitCode, Image, Reason, Status, Summary, Via};
 use assay_shared::time::UnixTime;
 use serde::Serialize;
@@ -107,33 +108,21 @@ pub struct Expiring {
 
 /// Looks bundles over. Without inventories the images are those that the bundles name.
 pub fn check(
-    rehearsal: &Rehearsal,
+    carried: &Bundles,
     trust: &Trust,
     wanted: Option<&NodeImages>,
     accept: &BTreeSet<Via>,
     now: UnixTime,
     at: UnixTime,
 ) -> BundleCheck {
-    let listed = match wanted {
-        Some(wanted) => wanted
-            .images
-            .iter()
-            .map(|image| Listed {
-                references: image.references.iter().cloned().collect(),
-                target: image.target.clone(),
-            })
-            .collect(),
-        None => rehearsal.named(),
-    };
-    let Foreseen { images, unreadable } = rehearsal.judge(trust, &listed, accept, &[now, at]);
-    let [today, then] = images.try_into().unwrap_or_default();
+    let listed = || wanted.map_or_else(|| carried.named(), listed);
+    let [today, then] = [now, at].map(|at| carried.judge(trust, at, accept, listed(), &[]));
     let mut unreadable: Vec<String> =
-        unreadable.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
+        carried.unreadable().iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
     unreadable.extend(wanted.iter().flat_map(|wanted| wanted.unreadable.iter().cloned()));
 
     let nodes = nodes(wanted);
-    let documents: Vec<&BundleManifest> =
-        rehearsal.documents().filter_map(|(_, document)| document).collect();
+    let documents: Vec<Option<&BundleManifest>> = carried.documents().map(|(_, document)| document).collect();
     let trust = trust::check(trust, at);
     let expiring = expiring(&trust, &today, now, at);
     let verdict = ExitCode::of(then.iter().map(|image| image.status));
@@ -150,12 +139,27 @@ pub fn check(
         at,
         verdict,
         summary,
-        bundles: rehearsal.documents().map(|(path, document)| bundle(path, document)).collect(),
+        bundles: carried.documents().map(|(path, document)| bundle(path, document)).collect(),
         images: then.into_iter().zip(&today).map(checked).collect(),
         expiring,
         unreadable,
         trust,
     }
+}
+
+/// The images of nodes by name; one without a name still is one, by its digest.
+fn listed(wanted: &NodeImages) -> Vec<Listed> {
+    let listed = |name: &str, target: &Descriptor| Listed {
+        namespace: String::new(),
+        name: name.to_owned(),
+        target: target.clone(),
+    };
+    let images = wanted.images.iter().flat_map(|image| {
+        let nameless =
+            image.references.is_empty().then(|| listed(image.target.digest.as_str(), &image.target));
+        image.references.iter().map(move |name| listed(name, &image.target)).chain(nameless)
+    });
+    images.collect()
 }
 
 type Key<'a> = (&'a Digest, &'a str, u64);
@@ -184,7 +188,7 @@ fn checked_image(
     image: Image,
     status_now: Status,
     nodes: Vec<String>,
-    documents: &[&BundleManifest],
+    documents: &[Option<&BundleManifest>],
 ) -> CheckedImage {
     let has_none = image.reason == Some(Reason::NoSignature);
     let (unsigned, not_carried) = if has_none { unsigned(&image, documents) } else { (None, None) };
@@ -206,23 +210,27 @@ fn checked_image(
 }
 
 /// Why the bundles have no signature of the image, as far as their documents tell.
-fn unsigned(image: &Image, documents: &[&BundleManifest]) -> (Option<Unsigned>, Option<String>) {
-    if documents.is_empty() {
-        return (Some(Unsigned::Unknown), None);
-    }
+fn unsigned(image: &Image, documents: &[Option<&BundleManifest>]) -> (Option<Unsigned>, Option<String>) {
     let is_it = |name: &str| {
         name == image.digest.as_str()
             || name.ends_with(&format!("@{}", image.digest))
             || image.references.iter().any(|reference| reference == name)
     };
-    let gaps = documents.iter().flat_map(|document| &document.gaps);
+    let gaps = documents.iter().flatten().flat_map(|document| &document.gaps);
     let mut gaps = gaps.filter(|gap| gap.kind != GapKind::Crl);
     if let Some(gap) = gaps.find(|gap| is_it(&gap.what)) {
         return (Some(Unsigned::NotCarried), Some(gap.why.clone()));
     }
-    let locked = documents.iter().flat_map(|document| &document.images);
-    let is_locked = locked.clone().any(|locked| locked.digest == image.digest);
-    (Some(if is_locked { Unsigned::AtTheSource } else { Unsigned::NotAskedFor }), None)
+    let mut locked = documents.iter().flatten().flat_map(|document| &document.images);
+    let why = if locked.any(|locked| locked.digest == image.digest) {
+        Unsigned::AtTheSource
+    } else if documents.iter().any(|document| document.is_none_or(|document| document.images.is_empty())) {
+        // what a layout was made for is not known once it is slim, either
+        Unsigned::Unknown
+    } else {
+        Unsigned::NotAskedFor
+    };
+    (Some(why), None)
 }
 
 /// What ends between now and then: certificates of the trust store, CRLs, and the certificates of signatures that pass

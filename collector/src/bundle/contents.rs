@@ -62,7 +62,7 @@ impl Contents {
         let manifests = opened.manifests()?;
         let graph = Graph::new(&manifests);
         let mut images: Vec<CarriedImage> =
-            named(opened).into_iter().map(|(reference, target)| graph.image(reference, &target)).collect();
+            named(opened).map(|(reference, target)| graph.image(reference, &target)).collect();
         images.sort();
         images.dedup();
         Ok(Self {
@@ -85,17 +85,12 @@ impl Contents {
     }
 }
 
-/// The images of a layout by name: those of its lock, else the named entries of its index.
-pub(super) fn named(opened: &Opened) -> Vec<(String, Digest)> {
-    match opened.document() {
-        Some(document) => {
-            document.images.iter().map(|image| (image.reference.clone(), image.digest.clone())).collect()
-        }
-        None => {
-            let entries = opened.entries().iter();
-            entries.filter_map(|entry| Some((name(entry)?.to_owned(), entry.digest.clone()))).collect()
-        }
-    }
+/// The images of a layout by name: those of its lock and the named entries of its index.
+fn named(opened: &Opened) -> impl Iterator<Item = (String, Digest)> {
+    let locked = opened.document().into_iter().flat_map(|document| &document.images);
+    let locked = locked.map(|image| (image.reference.clone(), image.digest.clone()));
+    let entries = opened.entries().iter();
+    locked.chain(entries.filter_map(|entry| Some((name(entry)?.to_owned(), entry.digest.clone()))))
 }
 
 /// The name of an entry of `index.json`; none for signatures, listings under a fallback tag, and what else has none.

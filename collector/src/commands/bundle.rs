@@ -5,7 +5,7 @@ mod progress;
 
 use std::path::{Path, PathBuf};
 
-use assay_agent::rehearsal::Rehearsal;
+use assay_agent::bundle::Bundles;
 use assay_agent::trust;
 use assay_shared::bundle::PAYLOAD_TYPE;
 use assay_shared::report::ExitCode;
@@ -42,8 +42,8 @@ fn check(options: &cli::BundleCheck) -> Result<ExitCode, CommandError> {
         [] => None,
         paths => Some(inventories::read(paths)?),
     };
-    let rehearsal = Rehearsal::open(&options.bundles, &mut trust)?;
-    let check = bundle::check(&rehearsal, &trust, wanted.as_ref(), &accept, now, at);
+    let bundles = Bundles::open(&options.bundles, &mut trust)?;
+    let check = bundle::check(&bundles, &trust, wanted.as_ref(), &accept, now, at);
     match options.format {
         TextOrJson::Text => console::print(&bundle::check_text(&check, config::look())),
         TextOrJson::Json => console::print_json(&check),

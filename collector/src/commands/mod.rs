@@ -66,8 +66,8 @@ pub enum CommandError {
     #[error(transparent)]
     Repack(#[from] crate::bundle::RepackError),
     /// The agent would refuse a bundle.
-    #[error(transparent)]
-    Refused(#[from] assay_agent::rehearsal::Refused),
+    #[error("bundle: {0}")]
+    Refused(Box<assay_agent::bundle::BundleFault>),
     /// An inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] crate::inventories::InventoryError),
@@ -85,7 +85,7 @@ pub enum CommandError {
     OneRootEach,
     /// A trust directory.
     #[error(transparent)]
-    Trust(#[from] crate::trust::TrustEditError),
+    Trust(Box<crate::trust::TrustEditError>),
     /// A site key.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),
@@ -112,6 +112,18 @@ pub enum CommandError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<assay_agent::bundle::BundleFault> for CommandError {
+    fn from(error: assay_agent::bundle::BundleFault) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+impl From<crate::trust::TrustEditError> for CommandError {
+    fn from(error: crate::trust::TrustEditError) -> Self {
+        Self::Trust(Box::new(error))
+    }
 }
 
 impl CommandError {

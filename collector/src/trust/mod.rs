@@ -68,7 +68,7 @@ pub enum TrustEditError {
         /// The store.
         store: TrustStoreName,
         /// Why.
-        source: TrustStoreError,
+        source: Box<TrustStoreError>,
     },
     /// A certificate is not the one that the profile demands.
     #[error("{}: {found}, and must be {expected}{}", path.display(), hint.map(|hint| format!("; {hint}")).unwrap_or_default())]
@@ -173,7 +173,10 @@ fn read_anchor(path: &Path, store: &TrustStoreName) -> Result<Vec<u8>, TrustEdit
     trial.add(store.store_type, &store.name, [(file_name(path)?, Entry::File(bytes.clone()))]);
     match trial.certificates(store.store_type, &store.name) {
         Ok(_) => Ok(bytes),
-        Err(source) => Err(TrustEditError::Store { path: path.to_owned(), store: store.clone(), source }),
+        Err(source) => {
+            let source = Box::new(source);
+            Err(TrustEditError::Store { path: path.to_owned(), store: store.clone(), source })
+        }
     }
 }
 
