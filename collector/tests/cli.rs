@@ -72,7 +72,16 @@ fn reports_that_came_another_way_give_the_same_files() {
     assert_eq!(report.run.id, "run");
     let rows: Vec<_> = report.nodes.iter().map(|row| (row.name.as_str(), row.outcome)).collect();
     assert_eq!(rows, [("a", Outcome::Verified), ("b", Outcome::Verified)]);
-    for file in ["junit.xml", "report.html", "nodes/a.json", "nodes/b.json"] {
+    for file in [
+        "junit.xml",
+        "report.html",
+        "report.sarif",
+        "oscal-assessment-results.json",
+        "metrics.prom",
+        "nodes/a.json",
+        "nodes/b.json",
+        "junit/a.xml",
+    ] {
         assert!(fs::metadata(folder.path().join("out").join(file)).unwrap().len() > 0, "{file}");
     }
 
@@ -83,6 +92,35 @@ fn reports_that_came_another_way_give_the_same_files() {
     let (a, b) = (path(&folder, "out/nodes/a.json"), path(&folder, "out/nodes/b.json"));
     exits(1, &["report", &a, &b, "--out", &out]);
     assert_eq!(first, fs::read(folder.path().join("out/report.json")).unwrap());
+}
+
+#[test]
+fn an_earlier_report_says_what_changed_also_from_the_folder_that_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, out) = (path(&folder, "a.json"), path(&folder, "out"));
+    let earlier = path(&folder, "out/report.json");
+    let failed = ("failed", Some("no-signature"));
+    let write = |statuses: &[_]| fs::write(&a, node_report("run", statuses)).unwrap();
+    let states = || {
+        let log: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.path().join("out/report.sarif")).unwrap()).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap().clone();
+        results.iter().map(|result| result["baselineState"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    write(&[failed, ("passed", None)]);
+    exits(1, &["report", &a, "--out", &out]);
+    assert_eq!(states(), [None]);
+    write(&[failed, failed]);
+    exits(1, &["report", &a, "--out", &out, "--baseline", &earlier]);
+    assert_eq!(states(), [Some("unchanged".to_owned()), Some("new".to_owned())]);
+    let metrics = fs::read_to_string(folder.path().join("out/metrics.prom")).unwrap();
+    assert!(metrics.contains("assay_changed_images{change=\"newly failing\"} 1\n"));
+    assert!(fs::read_to_string(folder.path().join("out/report.html")).unwrap().contains("id=\"changes\""));
+    // what is no site report is told before anything is written
+    for other in [a.as_str(), &path(&folder, "absent")] {
+        exits(2, &["report", &a, "--out", &out, "--baseline", other]);
+    }
+    assert!(folder.path().join("out/report.json").exists());
 }
 
 #[test]

@@ -350,13 +350,46 @@ mod tests {
         assert_eq!(serde_json::from_value::<SiteReport>(value).unwrap(), report);
     }
 
-    /// A reader of today takes a report of yesterday, from before `warnings`.
+    /// A file of the recorded first version: reports of the demo's site, and the schemas of that day.
+    fn recorded(name: &str) -> String {
+        fs::read_to_string(format!("{}/../fixtures/reports/v1/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// A reader of today takes a report of yesterday, and says the same of it.
     #[test]
-    fn members_that_came_later_may_be_absent() {
-        let report = sample::all_passed();
-        let value = serde_json::to_value(&report).unwrap();
-        assert!(value.pointer("/nodes/0/report/inputs/warnings").is_none());
-        compiled(&schema::site_report()).validate(&value).unwrap();
-        assert_eq!(serde_json::from_value::<SiteReport>(value).unwrap().verdict, ExitCode::Passed);
+    fn reports_from_before_are_still_reports() {
+        let whole: Value = serde_json::from_str(&recorded("site-report.json")).unwrap();
+        compiled(&schema::site_report()).validate(&whole).unwrap();
+        let report: SiteReport = serde_json::from_value(whole.clone()).unwrap();
+        let counted = SiteReport::new(report.run, report.collector, report.inputs, report.nodes);
+        assert_eq!((counted.verdict, counted.summary), (ExitCode::Failed, report.summary));
+        let images = counted.summary.images;
+        assert_eq!((images.passed, images.failed, images.inconclusive, images.skipped), (10, 10, 1, 1));
+        // what it says is written again as it was
+        let mut again = serde_json::to_value(&counted.nodes[0].report).unwrap();
+        let was = &whole["nodes"][0]["report"];
+        for (member, value) in was.as_object().unwrap() {
+            if member != "coverage" {
+                assert_eq!(again[member].take(), *value, "{member}");
+            }
+        }
+
+        let alone = recorded("node-report.json");
+        compiled(&schema::node_report()).validate(&serde_json::from_str(&alone).unwrap()).unwrap();
+        let alone: NodeReport = serde_json::from_str(&alone).unwrap();
+        assert_eq!(alone.verdict(), ExitCode::Failed);
+    }
+
+    /// A reader of yesterday takes a report of today: whatever its schema promised is still so.
+    #[test]
+    fn reports_of_today_keep_what_the_first_version_promised() {
+        let of_site = compiled(&recorded("site-report.schema.json"));
+        let of_node = compiled(&recorded("node-report.schema.json"));
+        for report in samples() {
+            of_site.validate(&serde_json::from_slice(&site(&report).unwrap()).unwrap()).unwrap();
+            for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
+                of_node.validate(&serde_json::from_slice(&node(own).unwrap()).unwrap()).unwrap();
+            }
+        }
     }
 }

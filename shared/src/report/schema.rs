@@ -7,7 +7,9 @@
 use alloc::string::{String, ToString as _};
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
+use serde_json::Value;
 
 use super::{Inventory, NodeReport, SiteReport};
 
@@ -30,9 +32,22 @@ fn schema_of<Report: JsonSchema>(id: &str, title: &str) -> Schema {
     // "serialize": members that are always written are required, null where there is nothing to say
     let mut schema =
         SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Report>();
+    RecursiveTransform(demand_no_later_member).transform(&mut schema);
     schema.insert("$id".to_string(), id.into());
     schema.insert("title".to_string(), title.into());
     schema
+}
+
+/// Members that came later have a default: a report from before them is still one, so they are not demanded.
+fn demand_no_later_member(schema: &mut Schema) {
+    let has_default = |properties: Option<&Value>, name: &Value| {
+        let name = name.as_str().unwrap_or_default();
+        properties.and_then(|all| all.get(name)?.get("default")).is_some()
+    };
+    let properties = schema.get("properties").cloned();
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| !has_default(properties.as_ref(), name));
+    }
 }
 
 fn text(schema: Schema) -> String {

@@ -191,7 +191,7 @@ impl Details<'_> {
                 })
                 .collect(),
             rootfs,
-            in_use: shown(image.in_use.iter(), container),
+            in_use: running(judged),
             signatures: image
                 .signatures
                 .iter()
@@ -319,6 +319,17 @@ fn content(judged: &Judged) -> String {
 /// Where a signature was found; of a bundle the file's name, since its folder was made for the visit.
 fn source(source: &str) -> String {
     clean::name(source.rsplit(['/', '\\']).next().unwrap_or(source))
+}
+
+/// The containers that run the image: those of the first node, and how many there are on all.
+fn running(judged: &Judged) -> Vec<String> {
+    let mut texts = shown(judged.image.in_use.iter(), container);
+    if judged.containers > judged.image.in_use.len() as u64 {
+        let all = count_of(judged.containers, "container");
+        let example = if texts.is_empty() { "" } else { ", on the first:" };
+        texts.insert(0, format!("{all} on these nodes{example}"));
+    }
+    texts
 }
 
 fn container(container: &ContainerUse) -> String {
