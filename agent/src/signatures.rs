@@ -267,6 +267,8 @@ impl Search<'_, '_> {
             let bytes = match read_unchecked(self.source.store, blob.namespace, blob.digest, limit) {
                 Ok(bytes) => bytes,
                 Err(BlobError::Absent) => continue,
+                // what belongs to no image is removed at any time; what does is missed where it is read
+                Err(_) if !self.source.store.still_has(blob.namespace, blob.digest) => continue,
                 Err(error) => {
                     self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
                     continue;

@@ -42,6 +42,12 @@ pub(crate) trait Store: Sync {
         !matches!(self.open(namespace, digest), Err(BlobError::Absent))
     }
 
+    /// Whether `namespace` still has the blob, asked anew: a store that is in use changes while it is read. True where that
+    /// cannot be told.
+    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.has(namespace, digest)
+    }
+
     /// The store's records of content beside the files that they are about; none where the store has no such records, or its
     /// files cannot be listed.
     fn content_files(&self) -> Option<ContentFiles> {

@@ -10,7 +10,7 @@ use assay_shared::limits;
 use assay_shared::oci::Digest;
 use containerd_client::Client as Services;
 use containerd_client::services::v1::{
-    Container, Image, Info, ListContainersRequest, ListContentRequest, ListImagesRequest,
+    Container, Image, Info, InfoRequest, ListContainersRequest, ListContentRequest, ListImagesRequest,
     ListNamespacesRequest, PluginsRequest, ReadContentRequest, ReadContentResponse,
     content_client::ContentClient, snapshots, snapshots::ListSnapshotsRequest,
 };
@@ -165,6 +165,16 @@ impl Client {
         let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
         let stream = self.call(service.read(within(namespace, request)?))?;
         Ok(ContentReader { client: self, stream, piece: Vec::new(), taken: 0 })
+    }
+
+    /// Asks whether the daemon has a record of a blob.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] where it has none.
+    pub(super) fn lists(&self, namespace: &str, digest: &Digest) -> Result<(), Failure> {
+        let mut service: ContentClient<Channel> = self.services.content();
+        let request = InfoRequest { digest: digest.to_string() };
+        self.call(service.info(within(namespace, request)?)).map(drop)
     }
 
     /// Whether the daemon itself has the bytes of a blob, and not only a record of it.

@@ -145,6 +145,10 @@ impl Store for Containerd {
         self.catalogue.has(namespace, digest)
     }
 
+    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.client.lists(namespace, digest) != Err(Failure::NotFound)
+    }
+
     fn content_files(&self) -> Option<ContentFiles> {
         let directory = self.content.as_ref()?;
         let files = self.catalogue.content_files(&directory.digests().ok()?);

@@ -114,12 +114,13 @@ impl Scan {
         length: u64,
     ) -> Result<(), ArchiveError> {
         while let Some(mut entry) = self.next(&mut entries, meter)? {
-            let Some(name) = self.name(&entry) else { continue };
-            regular(&entry, &name)?;
+            // of a member that is of no use too: where the archive ends within it, there may have been others after it
             let (offset, size) = (entry.raw_file_position(), entry.size());
             if offset.checked_add(size).is_none_or(|end| end > length) {
                 return Err(ArchiveError::Truncated);
             }
+            let Some(name) = self.name(&entry) else { continue };
+            regular(&entry, &name)?;
             meter.unlimited();
             match name {
                 Name::Blob(digest) => self.insert(digest, Member::At { offset, size })?,

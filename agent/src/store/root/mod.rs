@@ -88,6 +88,10 @@ impl Store for Root {
         self.catalogue.has(namespace, digest)
     }
 
+    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
+        read(&self.metadata, &self.namespaces).map_or(true, |now| now.has(namespace, digest))
+    }
+
     fn content_files(&self) -> Option<ContentFiles> {
         let content = self.content.as_ref()?;
         let files = self.catalogue.content_files(&content.digests().ok()?);
