@@ -158,12 +158,21 @@ fn an_index_that_lists_the_digest_as_something_else_is_no_parent() {
 }
 
 #[test]
-fn a_parent_whose_size_is_listed_wrongly_is_not_the_signed_one() {
+fn a_parent_is_what_its_signature_and_its_bytes_say() {
     let (mut vector, index, [manifest, _]) = Vector::of_index();
     vector.store.name(&manifest, NAME);
     vector.sign(&index, GOOD);
     vector.bundle.copy(&vector.store, &index, |_| false);
-    vector.bundle.list(Descriptor { size: index.size + 1, ..index });
+    // a wrong size in index.json, which nobody signed, changes neither
+    vector.bundle.list(Descriptor { size: index.size + 1, ..index.clone() });
+    vector.flags = ACCEPT_PARENT.to_vec();
+    vector.expect_via("passed", Some(Via::ParentIndex));
+    // in a signature it does
+    let wrong = Descriptor { size: index.size + 1, ..index.clone() };
+    let (mut vector, index, [manifest, _]) = Vector::of_index();
+    vector.store.name(&manifest, NAME);
+    vector.sign(&wrong, GOOD);
+    vector.carry(&index);
     vector.flags = ACCEPT_PARENT.to_vec();
     vector.expect("failed/no-signature");
 }
@@ -222,7 +231,7 @@ fn a_record_with_another_size_is_not_the_index_whose_manifests_are_signed() {
     for content in ["full", "none"] {
         vector.flags = vec!["--content", content, "--accept", "platform-manifest"];
         let report = vector.verify().expect_code(1).report();
-        assert_eq!(verdict(&report.images[0]), "failed/no-signature", "{content}");
+        assert_eq!(verdict(&report.images[0]), "failed/content-mismatch", "{content}");
     }
 }
 

@@ -55,8 +55,8 @@ fn demo(arguments: Vec<OsString>) -> ExitCode {
 /// What makes the agent run whatever the libc, and keeps it small: a panic ends it, so that it needs no tables to unwind by.
 const AGENT_FLAGS: &str = "-C target-feature=+crt-static -C force-unwind-tables=no";
 
-/// And of a Linux program, the addresses that are corrected at its start take two bits each.
-const LINUX_FLAGS: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
+/// And of a Linux program, the addresses that are corrected at its start take two bits each, and no index of tables is kept.
+const LINUX_FLAGS: &str = "-C link-arg=-Wl,-z,pack-relative-relocs,--no-eh-frame-hdr";
 
 /// The same for what is written in C.
 const C_FLAGS: &str = "-fno-asynchronous-unwind-tables -fno-unwind-tables";
