@@ -12,6 +12,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::RevocationList;
+use assay_shared::bundle::{Completeness, GapKind};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::time::UnixTime;
 use assay_tests::http::{Answer, Server};
@@ -35,7 +36,7 @@ struct Live {
     registry: Registry,
     oras: PathBuf,
     notation: PathBuf,
-    _crls: Server,
+    crls: Option<Server>,
     app: Descriptor,
     platform: Descriptor,
     tool: Descriptor,
@@ -53,7 +54,7 @@ impl Live {
             ["amd64", "arm64"].map(|of| Image::of_text(linux(of), "app", "app").add_to(&mut layout));
         let app = layout.add_index(false, &[platform.clone(), other]);
         let tool = Image::of_text(linux("amd64"), "tool", "tool").docker().add_to(&mut layout);
-        let live = Self { folder, registry, oras, notation, _crls: crls, app, platform, tool };
+        let live = Self { folder, registry, oras, notation, crls: Some(crls), app, platform, tool };
         for (target, name) in live.images() {
             layout.name(target, &live.reference(name));
         }
@@ -156,6 +157,18 @@ fn a_bundle_of_ours_crosses_the_gap() {
         let verdicts: Vec<String> = done.expect_code(1).report().images.iter().map(verdict).collect();
         assert_eq!(verdicts, ["failed/revocation"; 2]);
     });
+}
+
+#[test]
+fn a_crl_that_cannot_be_had_is_said_and_the_bundle_is_there_all_the_same() {
+    let Some(mut live) = Live::new(Registry::debian("")) else { return };
+    live.crls = None;
+    let app = live.reference("app");
+    let _ = live.create("site.tar", &["--image", &app, "--retries", "0"]).expect_code(3);
+    let opened = assay::bundle::Opened::open(&live.path("site.tar")).unwrap();
+    let document = opened.document().unwrap();
+    assert_eq!(document.completeness, Completeness::Complete);
+    assert_eq!(document.gaps.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Crl; 2]);
 }
 
 #[test]

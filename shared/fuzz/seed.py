@@ -65,6 +65,9 @@ def main():
                 seeds_of_envelope(data, policy)
     for text in ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.25+02:00"]:
         seed("time", text.encode())
+    file = '{"path":"index.json","size":1,"digest":"sha256:' + 64 * "a" + '"}'
+    seed("bundle", ('{"schema":"assay/bundle/v1","tool":{"name":"assay","version":"1"},"completeness":"complete",'
+                    '"images":[],"crls":[],"files":[' + file + "]}").encode())
     seed("dsse", b'{"payloadType":"t","payload":"YQ==","signatures":[{"keyid":"SHA256:a","sig":"YQ=="}]}')
     seed("node_report", b'{"schema":"assay/node-report/v1"}')
     if not cases:

@@ -33,6 +33,7 @@ pub const CRLS: &str = "crls";
 
 /// What a bundle says of itself. Equal content gives equal bytes: nothing in it tells when or where it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleManifest {
     /// [`BUNDLE_SCHEMA`]
     pub schema: String,
@@ -53,6 +54,7 @@ pub struct BundleManifest {
 
 /// What made a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tool {
     /// The program.
     pub name: String,
@@ -63,6 +65,7 @@ pub struct Tool {
 /// Whether a bundle has what it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Completeness {
     /// Every image and every signature that its registry listed is in it.
     Complete,
@@ -74,6 +77,7 @@ pub enum Completeness {
 
 /// A name and what it stood for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LockedImage {
     /// The reference as nodes have it.
     pub reference: String,
@@ -89,6 +93,7 @@ pub struct LockedImage {
 
 /// A CRL in a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CarriedCrl {
     /// Its path in the bundle.
     pub file: String,
@@ -106,6 +111,7 @@ pub struct CarriedCrl {
 
 /// Something that was asked for and could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gap {
     /// What kind of thing.
     pub kind: GapKind,
@@ -118,6 +124,7 @@ pub struct Gap {
 /// What a [`Gap`] is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum GapKind {
     /// An image, or one of the manifests that it lists.
     Image,
@@ -129,6 +136,7 @@ pub enum GapKind {
 
 /// A file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CarriedFile {
     /// Its path from the bundle's root, with `/`.
     pub path: String,

@@ -106,7 +106,7 @@ impl Endpoint {
                 self.get(repository, url.clone(), media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
             let is_first = seen.len() == 1;
             match reply.status.as_u16() {
-                200 if content_type(&reply) == media_type::OCI_INDEX => {}
+                200 if is_listing(&reply) => {}
                 // what old registries and proxies say to a path that they do not know
                 200 | 400 | 404 | 405 | 501 if is_first => return Ok(None),
                 _ => return Err(unexpected(&reply)),
@@ -197,6 +197,15 @@ fn shown(url: &Url) -> String {
 fn content_type(reply: &Reply) -> String {
     let value = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+/// Whether an answer is an index, whatever type the registry gives it: a listing that is passed over is signatures lost.
+fn is_listing(reply: &Reply) -> bool {
+    let says_so = |index: &Manifest| {
+        index.media_type.as_deref() == Some(media_type::OCI_INDEX) || !index.manifests.is_empty()
+    };
+    content_type(reply) == media_type::OCI_INDEX
+        || Manifest::parse(&reply.body).is_ok_and(|one| says_so(&one))
 }
 
 fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {

@@ -7,7 +7,6 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, StatusCode};
 
 use super::Patience;
-use crate::random;
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -65,8 +64,7 @@ pub(super) async fn get(
             Err(error @ (HttpError::Unreachable { .. } | HttpError::TimedOut)) => (error, None),
             Err(error) => return Err(error),
         };
-        let backoff = patience.first.saturating_mul(2_u32.saturating_pow(attempt)).min(patience.longest);
-        let wait = asked.unwrap_or_else(|| backoff.mul_f64(random::fraction().mul_add(0.5, 0.75)));
+        let wait = asked.unwrap_or_else(|| patience.pause(attempt));
         if attempt >= patience.retries || wait > patience.longest {
             return Err(error);
         }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use http_auth::parser::ChallengeParser;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
 use reqwest::header::HeaderValue;
@@ -159,14 +160,19 @@ impl Login {
             _ => RegistryAuth::Anonymous,
         };
         let image = Reference::with_tag(self.registry.clone(), repository.to_owned(), "latest".to_owned());
-        let token = tokio::time::timeout(
-            self.patience.request,
-            self.oci.auth(&image, &auth, RegistryOperation::Pull),
-        );
-        match token.await {
-            Ok(Ok(token)) => Ok(token),
-            Ok(Err(error)) => Err(self.fault(&error.to_string())),
-            Err(_) => Err(self.fault("the answer took too long")),
+        let mut attempt = 0;
+        loop {
+            let token = self.oci.auth(&image, &auth, RegistryOperation::Pull);
+            match tokio::time::timeout(self.patience.request, token).await {
+                Ok(Ok(token)) => return Ok(token),
+                // a link may come back; a password that is wrong stays wrong, and is not tried until it is locked
+                Ok(Err(OciDistributionError::RequestError(_))) if attempt < self.patience.retries => {
+                    tokio::time::sleep(self.patience.pause(attempt)).await;
+                    attempt += 1;
+                }
+                Ok(Err(error)) => return Err(self.fault(&error.to_string())),
+                Err(_) => return Err(self.fault("the answer took too long")),
+            }
         }
     }
 

@@ -27,6 +27,7 @@ pub use hosts::HostsError;
 pub use http::HttpError;
 pub use login::LoginFault;
 
+use crate::random;
 use endpoint::{Endpoint, Found};
 use hosts::Place;
 
@@ -58,6 +59,14 @@ pub struct Patience {
     pub longest: Duration,
     /// How long one request may take.
     pub request: Duration,
+}
+
+impl Patience {
+    /// How long to wait after so many attempts, a little more or less, so that many who wait do not come back at once.
+    fn pause(&self, attempt: u32) -> Duration {
+        let pause = self.first.saturating_mul(2_u32.saturating_pow(attempt)).min(self.longest);
+        pause.mul_f64(random::fraction().mul_add(0.5, 0.75))
+    }
 }
 
 impl Default for Patience {

@@ -241,6 +241,7 @@ mod tests {
     #[test]
     fn the_committed_schemas_are_those_of_the_types() {
         for (name, made) in [
+            ("bundle.v1.json", schema::bundle()),
             ("inventory.v1.json", schema::inventory()),
             ("node-report.v1.json", schema::node_report()),
             ("site-report.v1.json", schema::site_report()),

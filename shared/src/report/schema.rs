@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{Inventory, NodeReport, SiteReport};
+use crate::bundle::BundleManifest;
 
 /// The schema of a node report, as the file has it.
 pub fn node_report() -> String {
@@ -26,6 +27,11 @@ pub fn site_report() -> String {
 /// The schema of an inventory, as the file has it.
 pub fn inventory() -> String {
     text(schema_of::<Inventory>("urn:assay:inventory:v1", "assay inventory, version 1"))
+}
+
+/// The schema of a bundle's `bundle.json`, as the file has it.
+pub fn bundle() -> String {
+    text(schema_of::<BundleManifest>("urn:assay:bundle:v1", "assay bundle, version 1"))
 }
 
 fn schema_of<Report: JsonSchema>(id: &str, title: &str) -> Schema {
