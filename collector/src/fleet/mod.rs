@@ -47,10 +47,10 @@ impl Default for Pace {
 }
 
 /// How long a node may take to answer before it gives its place up. The others on one network answer in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many times `concurrency` nodes are begun at most: with places, without an answer, and between two tries.
-const BEGUN: usize = 4;
+const BEGUN: usize = 2;
 
 /// What there is to do.
 #[derive(Debug)]
