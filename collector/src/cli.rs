@@ -180,7 +180,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Pace {
     /// How many nodes are visited at once
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// How often a node that cannot be reached is tried again
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]

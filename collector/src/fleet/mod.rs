@@ -42,7 +42,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { concurrency: 16, retries: 2, back_off: Duration::from_secs(2) }
+        Self { concurrency: 32, retries: 2, back_off: Duration::from_secs(2) }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Progress {
     log: Log,
     /// Whether programs are told too, on standard output.
     lines: bool,
+    /// Whether anything is above the line that counts.
+    said: bool,
     counts: Counts,
 }
 
@@ -81,7 +83,7 @@ impl Progress {
         if shown {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, verbosity, log, lines, counts: Counts::default() }
+        Self { bar, verbosity, log, lines, said: false, counts: Counts::default() }
     }
 
     /// Shows events until there are no more.
@@ -94,6 +96,9 @@ impl Progress {
             self.bar.set_message(self.counts.to_string());
         }
         self.bar.finish_and_clear();
+        if self.said && !self.bar.is_hidden() {
+            console::say("");
+        }
     }
 
     fn show(&mut self, event: &Event) {
@@ -113,14 +118,15 @@ impl Progress {
                 self.bar.inc(1);
                 self.counts.finished(finished);
                 let line = line(finished);
-                self.log.line(&one_line(&line));
+                let hint = finished.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                self.log.line(&one_line(&format!("{line}{hint}")));
                 self.say(&line, finished.verdict != ExitCode::Passed);
             }
         }
     }
 
     /// A bar on a terminal shows what is well by itself.
-    fn say(&self, line: &str, bad: bool) {
+    fn say(&mut self, line: &str, bad: bool) {
         let wanted = match self.verbosity {
             Verbosity::Silent => false,
             Verbosity::Quiet => bad,
@@ -129,6 +135,7 @@ impl Progress {
         if !wanted {
             return;
         }
+        self.said = true;
         let line = one_line(line);
         if self.bar.is_hidden() {
             console::say(&line);
@@ -177,7 +184,7 @@ fn line(finished: &Finished) -> String {
             line += ", no images";
         }
     }
-    for message in [&finished.message, &finished.hint].into_iter().flatten() {
+    if let Some(message) = &finished.message {
         line += &format!("; {message}");
     }
     let clean_up = &finished.clean_up;

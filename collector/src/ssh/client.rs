@@ -157,7 +157,7 @@ impl Connector {
     }
 
     async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
-        let mut shown = Vec::new();
+        let (mut shown, mut fingerprints) = (Vec::new(), Vec::new());
         loop {
             let preferred = preferred(&target.known, &shown);
             let (stream, through) = self.stream(target).await?;
@@ -170,11 +170,12 @@ impl Connector {
                         && !shown.contains(&judged.algorithm) =>
                 {
                     shown.push(judged.algorithm);
+                    fingerprints.push(judged.fingerprint);
                 }
                 Err(Refusal { error: ConnectError::NoCommonAlgorithm { .. }, .. }) if !shown.is_empty() => {
                     return Err(ConnectError::HostKeyChanged {
                         name: target.known.name.clone(),
-                        shown: "none of whose keys is the pinned one".to_owned(),
+                        shown: fingerprints.join(", "),
                         known: target.known.fingerprints(),
                     });
                 }
