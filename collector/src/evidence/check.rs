@@ -88,6 +88,15 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::EvidenceAltered,
+        Self::EvidenceInputs,
+        Self::EvidenceStatement,
+        Self::EvidenceContradicted,
+        Self::EvidenceUnsupported,
+    ];
+
     /// The code, as reports write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,8 @@
 
 use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status, Via, WaiverState};
 
+use crate::evidence::FindingKind;
+
 /// One code, explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
@@ -83,9 +85,47 @@ pub fn all() -> impl Iterator<Item = (&'static str, Words)> {
         ("clean-up-failed", NOT_CLEANED),
         ("clean-up-unknown", CLEANING_UNKNOWN),
     ];
+    let evidence = FindingKind::ALL.into_iter().map(|kind| (kind.as_str(), self::evidence(kind)));
     let reasons = Reason::ALL.into_iter().map(|code| (code.as_str(), reason(code)));
     let outcomes = Outcome::ALL.into_iter().map(|code| (code.as_str(), outcome(code)));
-    reasons.chain(outcomes).chain(findings)
+    reasons.chain(outcomes).chain(findings).chain(evidence)
+}
+
+/// What is wrong with a file of evidence.
+pub fn evidence(kind: FindingKind) -> Words {
+    let (title, what, todo) = match kind {
+        FindingKind::EvidenceAltered => (
+            "Evidence altered",
+            "The file is damaged, was changed after it was signed, or was signed with another key.",
+            "Get the file again from where it was made, and the site's public key from the site.",
+        ),
+        FindingKind::EvidenceInputs => (
+            "Other inputs",
+            "The trust directory or the bundles in the file are not those that the reports were made with, or cannot be used.",
+            "Pack the run again with the trust directory and the bundles that it was given.",
+        ),
+        FindingKind::EvidenceStatement => (
+            "Statement missing or wrong",
+            "The statement about a node is missing, is not signed, or says something else than the node's report.",
+            "Pack the run again, and find out who changed it.",
+        ),
+        FindingKind::EvidenceContradicted => (
+            "Verdict contradicted",
+            "The signatures, the policy and the revocation lists in the file give another verdict than the report.",
+            "Do not accept the report; find out who changed it, and run again.",
+        ),
+        FindingKind::EvidenceUnsupported => (
+            "Verdict not supported",
+            "The signatures that a verdict rests on are not in the file: a node's store alone has them.",
+            "Run again with --evidence, which has them carried home, and pack that run.",
+        ),
+    };
+    Words {
+        title,
+        what,
+        why: "Evidence is worth what can be verified again without believing whoever made it.",
+        todo,
+    }
 }
 
 /// Why an image did not pass.
