@@ -7,10 +7,12 @@ use std::process::Command;
 use assay::evidence::{Checked, FindingKind};
 use assay_fixtures::image::{Image, linux};
 use assay_shared::dsse::VerifyingKey;
+use assay_shared::oci::Digest;
 use assay_shared::report::ExitCode;
 use assay_tests::program::{Finished, finish};
 use assay_tests::published::{AT, GOOD};
 use assay_tests::vector::{NAME, Vector};
+use base64::Engine as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -61,6 +63,15 @@ impl Site {
         self.run(ASSAY, &[&pack[..], more].concat())
     }
 
+    /// The payload of a statement's envelope in a file of evidence.
+    fn statement(&self, name: &str, member: &str) -> Value {
+        let output = self.run("tar", &["-xOf", name, member]).expect_code(0);
+        let envelope: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let payload = envelope["payload"].as_str().unwrap();
+        let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+        serde_json::from_slice(&payload).unwrap()
+    }
+
     /// What the library finds in a file.
     fn check(&self, name: &str) -> Checked {
         let key = fs::read(self.path("site.key.pub")).unwrap();
@@ -87,6 +98,13 @@ fn a_run_is_verified_again_from_its_raw_inputs() {
             assert_eq!((&node["images"], &node["confirmed"]), (&Value::from(2), &Value::from(2)));
         }
     }
+    let statement = site.statement("evidence.tar", "statements/cp-1.json");
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/verification_summary/v1");
+    assert_eq!(statement["subject"].as_array().unwrap().len(), 2);
+    assert_eq!(statement["predicate"]["verificationResult"], "FAILED");
+    let report = Digest::sha256(&fs::read(site.path("out/nodes/cp-1.json")).unwrap());
+    assert_eq!(statement["predicate"]["inputAttestations"][0]["digest"]["sha256"], report.hex());
     // the same run gives the same bytes
     let _ = site.pack(&["--bundle", "bundle.tar"], "again.tar").expect_code(0);
     assert_eq!(fs::read(site.path("evidence.tar")).unwrap(), fs::read(site.path("again.tar")).unwrap());

@@ -85,10 +85,10 @@ pub fn all() -> impl Iterator<Item = (&'static str, Words)> {
         ("clean-up-failed", NOT_CLEANED),
         ("clean-up-unknown", CLEANING_UNKNOWN),
     ];
-    let evidence = FindingKind::ALL.into_iter().map(|kind| (kind.as_str(), self::evidence(kind)));
+    let of_evidence = FindingKind::ALL.into_iter().map(|kind| (kind.as_str(), evidence(kind)));
     let reasons = Reason::ALL.into_iter().map(|code| (code.as_str(), reason(code)));
     let outcomes = Outcome::ALL.into_iter().map(|code| (code.as_str(), outcome(code)));
-    reasons.chain(outcomes).chain(findings).chain(evidence)
+    reasons.chain(outcomes).chain(findings).chain(of_evidence)
 }
 
 /// What is wrong with a file of evidence.
