@@ -138,7 +138,8 @@ fn a_busy_server_is_waited_for_as_it_asks() {
 #[test]
 fn what_cannot_be_had_is_no_bundle() {
     let is = |kind: &'static str| move |request: &Request| request.path.contains(kind);
-    let wrong: [(&str, Box<dyn Fn(&Request, Answer) -> Option<Answer> + Send + Sync>); 11] = [
+    type Change = Box<dyn Fn(&Request, Answer) -> Option<Answer> + Send + Sync>;
+    let wrong: [(&str, Change); 11] = [
         ("always busy", Box::new(|_, _| Some(Answer::new(429, "{}").with("Retry-After", "1")))),
         ("asked to wait for a day", Box::new(|_, _| Some(Answer::new(503, "").with("Retry-After", "86400")))),
         (

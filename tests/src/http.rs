@@ -74,7 +74,7 @@ impl Server {
                     return;
                 }
                 let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
-                std::thread::spawn(move || serve(stream, &noted, &*answer));
+                std::thread::spawn(move || serve(&stream, &noted, &*answer));
             }
         });
         Self { address, stop, seen, thread: Some(thread) }
@@ -105,8 +105,8 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request) -> Option<Answer>) {
-    let Some(mut request) = read(&stream) else { return };
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request) -> Option<Answer>) {
+    let Some(mut request) = read(stream) else { return };
     {
         let mut seen = seen.lock().expect("no thread panicked");
         request.before = seen.iter().filter(|earlier| earlier.path == request.path).count();
@@ -119,7 +119,8 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request
         text += &format!("{name}: {value}\r\n");
     }
     // whoever asked may be gone
-    let _ = (&stream).write_all(&[text.as_bytes(), b"\r\n", &answer.body].concat());
+    let mut stream = stream;
+    let _ = stream.write_all(&[text.as_bytes(), b"\r\n", &answer.body].concat());
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {
