@@ -44,7 +44,7 @@ pub fn site(site: &Site) -> String {
 
 fn nodes(out: &mut Metrics, site: &Site) {
     out.family("assay_nodes", "Nodes by what became of the visit.");
-    for outcome in OUTCOMES {
+    for outcome in Outcome::ALL {
         let many = site.nodes.iter().filter(|node| node.row.outcome == outcome).count();
         out.gauge(&[("outcome", outcome.as_str())], number(many as u64));
     }
@@ -131,22 +131,6 @@ fn waivers(out: &mut Metrics, site: &Site) {
         out.gauge(&[("state", words::waiver(state))], number(many as u64));
     }
 }
-
-/// Every outcome, so that each has its number also where it is 0.
-const OUTCOMES: [Outcome; 12] = [
-    Outcome::Verified,
-    Outcome::Unreachable,
-    Outcome::HostKeyMismatch,
-    Outcome::HostKeyUnknown,
-    Outcome::AuthRefused,
-    Outcome::SudoRefused,
-    Outcome::TimedOut,
-    Outcome::Unsupported,
-    Outcome::UploadFailed,
-    Outcome::AgentFailed,
-    Outcome::BadReport,
-    Outcome::Interrupted,
-];
 
 /// Text that grows family by family.
 #[derive(Default)]

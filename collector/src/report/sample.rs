@@ -137,20 +137,7 @@ pub(crate) fn earlier() -> SiteReport {
 /// One node of every outcome, a node without images, and one clean-up of every result.
 pub(crate) fn every_outcome() -> SiteReport {
     let mut nodes = Vec::new();
-    for outcome in [
-        Outcome::Verified,
-        Outcome::Unreachable,
-        Outcome::HostKeyMismatch,
-        Outcome::HostKeyUnknown,
-        Outcome::AuthRefused,
-        Outcome::SudoRefused,
-        Outcome::TimedOut,
-        Outcome::Unsupported,
-        Outcome::UploadFailed,
-        Outcome::AgentFailed,
-        Outcome::BadReport,
-        Outcome::Interrupted,
-    ] {
+    for outcome in Outcome::ALL {
         let images = vec![passed(image("kubernetes/pause"), "3.10")];
         let mut row = node(&format!("node-{}", outcome.as_str()), "linux", &[], images);
         row.outcome = outcome;
