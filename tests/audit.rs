@@ -126,7 +126,7 @@ fn one_changed_byte_of_any_member_is_found() {
         places.extend([header + 1, header + 130, header + 300]);
         if size > 0 {
             places.extend([data, data + size / 2, data + size - 1]);
-            if size % 512 != 0 {
+            if !size.is_multiple_of(512) {
                 places.push(data + size);
             }
             members += 1;

@@ -116,7 +116,7 @@ fn the_names_of_one_target_are_one_image(release: Release) {
     let id = published.images.config(&target).digest;
     let by_digest = format!("registry.example.test/team/app@{}", target.digest);
     let mut names =
-        vec![reference("team/app"), "mirror.example.test/app:v1".to_owned(), by_digest, id.to_string()];
+        [reference("team/app"), "mirror.example.test/app:v1".to_owned(), by_digest, id.to_string()];
     names.sort();
     for name in &names[..] {
         if !containerd.images_of(&target.digest).contains(name) && *name != id.as_str() {
