@@ -373,11 +373,13 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Starts sshd in a mount namespace of its own; none where it does not come up.
+/// Starts sshd in mount and process namespaces of its own, so that a clean-up that ends whatever is of any run ends nothing
+/// of other tests; none where it does not come up.
 fn launch(folder: &Path, command: &str, port: u16) -> Option<Child> {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
     let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--propagation", "private", "sh", "-c", command]).arg(folder);
+    unshare.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    unshare.args(["sh", "-c", command]).arg(folder);
     unshare.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut daemon = unshare.spawn().expect("unshare, of util-linux; run as root");
     answers(port, &mut daemon).then_some(daemon)
