@@ -73,11 +73,10 @@ fn loose<'a>(
     signatures: &'a Signatures,
     reached: &'a HashSet<Digest>,
 ) -> impl Iterator<Item = Unlisted> + 'a {
-    let belongs = |digest: &Digest| {
-        reached.contains(digest) || inventory.images.iter().any(|image| image.target.digest == *digest)
-    };
+    let targets: HashSet<&Digest> = inventory.images.iter().map(|image| &image.target.digest).collect();
+    let belongs = move |digest: &Digest| reached.contains(digest) || targets.contains(digest);
     let loose = signatures.found.iter().filter(move |found| {
-        let of_an_image = found.subject.as_ref().is_some_and(belongs);
+        let of_an_image = found.subject.as_ref().is_some_and(&belongs);
         !belongs(&found.digest) && !of_an_image && !signatures.lists_referrers(&found.digest)
     });
     loose.map(|found| Unlisted {
