@@ -217,6 +217,17 @@ impl Containerd {
         let path = archive.path().as_os_str();
         let flags = ["images", "import", "--all-platforms", "--no-unpack"].map(OsStr::new);
         let _ = self.ctr_in(namespace, flags.into_iter().chain([path])).expect_code(0);
+        self.settle(namespace);
+    }
+
+    /// Waits until the daemon has removed what belongs to no image, such as an imported archive's index: it does so some time
+    /// after an import, or at once when an image is removed and that is asked for.
+    fn settle(&self, namespace: &str) {
+        const NAME: &str = "settled.example.test/image:v1";
+        if let Some(image) = self.list(namespace, ["images", "list", "--quiet"]).first() {
+            let _ = self.ctr_in(namespace, ["images", "tag", image, NAME]).expect_code(0);
+            let _ = self.ctr_in(namespace, ["images", "remove", "--sync", NAME]).expect_code(0);
+        }
     }
 
     /// Runs a container of that image in Kubernetes' namespace, and gives its id, which begins with `name`: all daemons of a
