@@ -91,7 +91,7 @@ impl Bench {
         let mut known = String::new();
         let mut site = "[defaults]\nknown_hosts = \"known_hosts\"\nidentity = \"identity\"\n".to_owned();
         for (number, node) in self.nodes.iter().enumerate() {
-            let store = self.path("nodes/control-plane-1/store");
+            let store = self.path("nodes/moc-lk82mz0dw5r/store");
             let _ = write!(known, "{} {host}", node.address);
             let _ = write!(
                 site,
@@ -121,7 +121,9 @@ impl Bench {
         let output = command.output().expect("the collector");
         let took = began.elapsed();
         let gathered = fs::read_dir(self.folder.join(out).join("nodes")).map_or(0, Iterator::count);
-        assert_eq!(gathered, self.nodes.len(), "{}", String::from_utf8_lossy(&output.stderr));
+        // What the demo's node has is partly wrong, and that is what it must say.
+        let judged = output.status.code() == Some(1) && gathered == self.nodes.len();
+        assert!(judged, "{}", String::from_utf8_lossy(&output.stderr));
         took
     }
 
@@ -138,7 +140,7 @@ impl Bench {
     fn verify(&self) -> String {
         format!(
             "cd /var/tmp/by-hand && ./assay-agent verify --store layout:{} --trust trust --signatures bundle.tar --at {} --output report.json; [ $? -lt 2 ]",
-            self.path("nodes/control-plane-1/store"),
+            self.path("nodes/moc-lk82mz0dw5r/store"),
             self.at
         )
     }
