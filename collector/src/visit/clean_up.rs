@@ -5,7 +5,8 @@ use std::time::Duration;
 use assay_shared::report::{CleanUp, CleanUpResult};
 
 use super::deploy::{OUTPUT_BYTES, said};
-use super::{Dialect, Plan, Traces, dialects, posix, powershell, with_sources};
+use super::dialect::{Dialect, dialects};
+use super::{Plan, Traces, posix, powershell, with_sources};
 use crate::nodes::Node;
 use crate::report::clean;
 use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
@@ -79,7 +80,7 @@ pub async fn clean_up(
 ) -> Result<CleanUp, SessionError> {
     let dialects = match dialect {
         Some(dialect) => vec![dialect],
-        None => dialects(session, node.os).to_vec(),
+        None => dialects(session, node.os, limit).await?.to_vec(),
     };
     let mut answer = None;
     for dialect in dialects {

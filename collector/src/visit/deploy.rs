@@ -3,9 +3,10 @@
 use assay_shared::report::Outcome;
 use assay_shared::time::UnixTime;
 
+use super::dialect::{Dialect, dialects};
 use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
-use super::{Dialect, Failure, Plan, Prepare, Traces, dialects, posix, powershell};
+use super::{Failure, Plan, Prepare, Traces, posix, powershell};
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
@@ -32,7 +33,8 @@ pub(super) async fn deploy<'a>(
     traces: &mut Traces,
 ) -> Result<Deployed<'a>, Failure> {
     let mut found = None;
-    for dialect in dialects(session, node.os) {
+    let dialects = dialects(session, node.os, plan.limits.step).await;
+    for dialect in dialects.map_err(|error| Failure::step("asking for the shell", &error))? {
         found = prepare(session, node, plan, journal, name, *dialect, traces).await?;
         if found.is_some() {
             break;

@@ -6,6 +6,7 @@
 pub mod archive;
 mod clean_up;
 mod deploy;
+mod dialect;
 pub mod gather;
 mod payload;
 mod platform;
@@ -21,25 +22,17 @@ use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome,
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
+pub use dialect::Dialect;
 pub use payload::{Payload, PayloadError, Shipment, bundle_files, trust_archive};
 pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
 pub use posix::quote;
 
 use crate::clock;
 use crate::journal::{Journal, State};
-use crate::nodes::{Node, Os, Sudo};
+use crate::nodes::{Node, Sudo};
 use crate::report::clean;
 use crate::ssh::{Connect, ConnectError, Session, SessionError};
 use crate::stop::Stop;
-
-/// The language of a node's shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// POSIX `sh`.
-    Posix,
-    /// Windows PowerShell.
-    PowerShell,
-}
 
 /// What every visit of a run does.
 #[derive(Debug)]
@@ -377,13 +370,4 @@ fn clock_remark(plan: &Plan, clock_skew: Option<i64>) -> (Option<String>, Option
         skew.unsigned_abs()
     );
     (Some(message), Some("set the node's clock: what else it verifies by itself goes wrong".to_owned()))
-}
-
-/// The dialects to try, the likelier first.
-fn dialects(session: &impl Session, os: Option<Os>) -> &'static [Dialect] {
-    match (session.dialect(), os) {
-        (Some(Dialect::Posix), _) | (None, Some(Os::Linux)) => &[Dialect::Posix],
-        (Some(Dialect::PowerShell), _) | (None, Some(Os::Windows)) => &[Dialect::PowerShell],
-        (None, None) => &[Dialect::Posix, Dialect::PowerShell],
-    }
 }

@@ -224,9 +224,9 @@ pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 /// What the line `assay-node …` says.
 pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
     let uname = line.strip_prefix("assay-node ")?;
-    // A POSIX shell on Windows does not make it a POSIX node.
+    // A POSIX shell on Windows does not make it a POSIX node, and PowerShell says the words without an answer.
     let windows = ["MINGW", "MSYS", "CYGWIN"].iter().any(|kind| uname.starts_with(kind));
-    (!windows).then(|| Platform::from_uname(uname).ok_or(uname))
+    (!windows && !uname.trim().is_empty()).then(|| Platform::from_uname(uname).ok_or(uname))
 }
 
 #[cfg(test)]
@@ -305,6 +305,7 @@ mod tests {
         assert_eq!(name("assay-node Linux aarch64"), Some(Ok("linux/arm64".to_owned())));
         assert_eq!(name("assay-node Linux riscv64"), Some(Err("Linux riscv64")));
         assert_eq!(name("assay-node MINGW64_NT-10.0-20348 x86_64"), None);
+        assert_eq!(name("assay-node "), None);
         assert_eq!(name("Welcome"), None);
     }
 }

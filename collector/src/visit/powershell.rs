@@ -182,22 +182,42 @@ mod tests {
         }
     }
 
-    #[test]
-    fn commands_fit_a_command_line_of_cmd() {
+    fn commands() -> [String; 4] {
         let name = "assay-20261122T101500Z-0123456789abcdef-0123456789abcdef";
         let folder = format!(r"C:\ProgramData\{name}");
-        let arguments: Vec<String> =
+        let mut arguments: Vec<String> =
             (0..12).map(|number| format!("--signatures=bundles/{number}-a-rather-long-name.tar")).collect();
-        let commands = [
+        arguments.push(r#"--store=containerd:\\.\pipe\it's "so" $(e) `f`"#.to_owned());
+        [
             prepare(&Prepare { sudo: crate::nodes::Sudo::No, name, needed: 1 << 30, platforms: &[] }),
             upload(&folder, &"0".repeat(64)),
             run(&folder, "assay-report-0123456789abcdef", &arguments, Duration::from_secs(900)),
             clean_up(name),
-        ];
-        for command in commands {
+        ]
+    }
+
+    #[test]
+    fn commands_fit_a_command_line_of_cmd() {
+        for command in commands() {
             assert!(command.len() < 8_000, "{}", command.len());
             let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '-' | '+' | '/' | '=');
             assert!(command.chars().all(safe));
+        }
+    }
+
+    #[test]
+    fn scripts_are_powershell() {
+        let mut parser = tree_sitter::Parser::new();
+        parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).unwrap();
+        let mut read = |script: &str| !parser.parse(script, None).unwrap().root_node().has_error();
+        assert!(read("'a' + $b") && !read("foreach ($a in ) { 'b'"), "the grammar tells one from the other");
+        for command in commands() {
+            let encoded = command.rsplit(' ').next().unwrap();
+            let bytes = STANDARD.decode(encoded).unwrap();
+            let units: Vec<u16> =
+                bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+            let script = String::from_utf16(&units).unwrap();
+            assert!(read(&script), "{script}");
         }
     }
 

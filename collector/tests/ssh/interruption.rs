@@ -34,14 +34,17 @@ fn a_signal_stops_cleans_up_and_reports() {
         assert_eq!(ran.exit, 3, "{}", ran.stderr);
         let outcomes: Vec<_> =
             ran.report.nodes.iter().map(|row| (row.outcome, row.clean_up.result)).collect();
-        let want = [
-            (Outcome::Verified, CleanUpResult::Removed),
-            (Outcome::Interrupted, CleanUpResult::Removed),
-            (Outcome::Interrupted, CleanUpResult::NotNeeded),
-        ];
-        assert_eq!(outcomes, want, "{name}");
+        // Which of the other two came before it is a matter of chance.
+        assert_eq!(outcomes[1], (Outcome::Interrupted, CleanUpResult::Removed), "{name}");
+        let verified = (Outcome::Verified, CleanUpResult::Removed);
+        let never = (Outcome::Interrupted, CleanUpResult::NotNeeded);
+        assert!(
+            [outcomes[0], outcomes[2]].iter().all(|one| [verified, never].contains(one)),
+            "{name}: {outcomes:?}"
+        );
         assert_eq!(node.traces(), [""; 0]);
-        assert!(site.node_report("a").is_some() && site.node_report("b").is_none());
+        assert_eq!(site.node_report("a").is_some(), outcomes[0] == verified);
+        assert!(site.node_report("b").is_none());
     }
 }
 

@@ -18,3 +18,4 @@ mod real_agent;
 mod scan;
 mod sudo;
 mod visit;
+mod windows;
