@@ -26,6 +26,7 @@ halt() {
 }
 if [ "$1" = login ]; then halt login; cat /mnt/keys; exit; fi
 case $1 in
+  *assay-shell*) s=question;;
   *assay-node*) s=prepare;;
   *assay-uploaded*) s=upload;;
   *assay-report-*) s=run;;
