@@ -12,6 +12,8 @@ use assay_shared::oci::{Descriptor, Digest, media_type};
 use assay_shared::payload::Payload;
 use assay_shared::report::ExitCode;
 use assay_shared::time::UnixTime;
+use assay_shared::timestamp;
+use assay_shared::x509::Certificate;
 use serde::Serialize;
 
 use crate::cli::TextOrJson;
@@ -78,9 +80,26 @@ struct EnvelopeFacts {
     signing_agent: Option<String>,
     /// Bytes of the timestamp token.
     timestamp_token: Option<usize>,
+    /// What the token says.
+    timestamp: Option<TimestampFacts>,
     target: Option<TargetFacts>,
     user_metadata: BTreeMap<String, String>,
     certificates: Vec<CertificateFacts>,
+}
+
+/// What a timestamp token says. Whether its TSA is trusted is not asked.
+#[derive(Default, Serialize)]
+struct TimestampFacts {
+    time: Option<UnixTime>,
+    /// How far the time may be off, in seconds.
+    accuracy: Option<f64>,
+    /// The TSA's policy.
+    policy: Option<String>,
+    /// Whether the token stamps this signature.
+    of_this_signature: bool,
+    certificates: Vec<CertificateFacts>,
+    /// Why there are no facts.
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -146,15 +165,9 @@ fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError>
     let envelope = Envelope::parse(media_type, bytes)?;
     let attributes = envelope.unverified_attributes();
     let payload = Payload::parse(envelope.unverified_payload()).ok();
-    let certificates = envelope.unverified_chain().iter().map(|certificate| CertificateFacts {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
-        sha256: certificate.sha256().hex().to_owned(),
-        not_before: certificate.not_before(),
-        not_after: certificate.not_after(),
-        crls: certificate.crl_urls().to_vec(),
-        ocsp: certificate.ocsp_urls().to_vec(),
-    });
+    let certificates = envelope.unverified_chain().iter().map(CertificateFacts::of);
+    let timestamp =
+        envelope.timestamp_token().map(|token| TimestampFacts::of(token, envelope.unverified_signature()));
     let verified = envelope.clone().verify();
     let (target, user_metadata) = match payload {
         None => (None, BTreeMap::new()),
@@ -173,10 +186,41 @@ fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError>
         expiry: attributes.expiry,
         signing_agent: envelope.signing_agent().map(str::to_owned),
         timestamp_token: envelope.timestamp_token().map(<[u8]>::len),
+        timestamp,
         target,
         user_metadata,
         certificates: certificates.collect(),
     })
+}
+
+impl CertificateFacts {
+    fn of(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            sha256: certificate.sha256().hex().to_owned(),
+            not_before: certificate.not_before(),
+            not_after: certificate.not_after(),
+            crls: certificate.crl_urls().to_vec(),
+            ocsp: certificate.ocsp_urls().to_vec(),
+        }
+    }
+}
+
+impl TimestampFacts {
+    fn of(token: &[u8], signature: &[u8]) -> Self {
+        match timestamp::claims(token, signature) {
+            Ok(claims) => Self {
+                time: Some(claims.time),
+                accuracy: Some(claims.accuracy.as_secs_f64()),
+                policy: Some(claims.policy),
+                of_this_signature: claims.is_of,
+                certificates: claims.certificates.iter().map(CertificateFacts::of).collect(),
+                error: None,
+            },
+            Err(error) => Self { error: Some(error.to_string()), ..Self::default() },
+        }
+    }
 }
 
 /// Each fact on a line, each signature a paragraph.
@@ -213,25 +257,48 @@ fn text(inspection: &Inspection) -> String {
         line(2, "signing time", &envelope.signing_time.to_string());
         line(2, "expiry", &envelope.expiry.map_or_else(|| "none".to_owned(), |time| time.to_string()));
         line(2, "signing agent", envelope.signing_agent.as_deref().unwrap_or("unknown"));
-        let token = envelope.timestamp_token.map(|bytes| format!("{bytes} bytes"));
-        line(2, "timestamp token", token.as_deref().unwrap_or("none"));
+        timestamp_lines(&mut line, envelope);
         for (name, value) in &envelope.user_metadata {
             line(2, "user metadata", &format!("{name}={value}"));
         }
         for (at, certificate) in envelope.certificates.iter().enumerate() {
             line(2, &format!("certificate {at}"), &certificate.subject);
-            line(4, "issuer", &certificate.issuer);
-            line(4, "sha256", &certificate.sha256);
-            line(4, "valid", &format!("{} to {}", certificate.not_before, certificate.not_after));
-            for url in &certificate.crls {
-                line(4, "CRL", url);
-            }
-            for url in &certificate.ocsp {
-                line(4, "OCSP", url);
-            }
+            certificate_lines(&mut line, 4, certificate);
         }
     }
     text
+}
+
+/// Writes a line: its indent, what it is about, what there is to say.
+type Line<'a> = dyn FnMut(usize, &str, &str) + 'a;
+
+fn timestamp_lines(line: &mut Line<'_>, envelope: &EnvelopeFacts) {
+    let Some(timestamp) = &envelope.timestamp else { return line(2, "timestamp", "none") };
+    if let Some(error) = &timestamp.error {
+        return line(2, "timestamp", &format!("unreadable: {error}"));
+    }
+    let time = timestamp.time.map(|time| time.to_string()).unwrap_or_default();
+    line(2, "timestamp", &format!("{time} ± {} s", timestamp.accuracy.unwrap_or_default()));
+    let of =
+        if timestamp.of_this_signature { "this signature" } else { "something else than this signature" };
+    line(4, "of", of);
+    line(4, "policy", timestamp.policy.as_deref().unwrap_or_default());
+    for certificate in &timestamp.certificates {
+        line(4, "certificate", &certificate.subject);
+        certificate_lines(line, 6, certificate);
+    }
+}
+
+fn certificate_lines(line: &mut Line<'_>, indent: usize, certificate: &CertificateFacts) {
+    line(indent, "issuer", &certificate.issuer);
+    line(indent, "sha256", &certificate.sha256);
+    line(indent, "valid", &format!("{} to {}", certificate.not_before, certificate.not_after));
+    for url in &certificate.crls {
+        line(indent, "CRL", url);
+    }
+    for url in &certificate.ocsp {
+        line(indent, "OCSP", url);
+    }
 }
 
 /// Why there is nothing to inspect.

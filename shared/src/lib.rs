@@ -1,7 +1,74 @@
 //! Offline verification of Notary Project signatures, and the reports that assay's programs write.
 //!
 //! Pure: bytes, policy, evidence and a time go in, a verdict comes out. The crate does no I/O and reads no clock; being
-//! `no_std`, it could not.
+//! `no_std`, it could not. It gives the verdict that notation v1.3.2 gives, and is stricter only where the table "Stricter
+//! than notation" of the README says so.
+//!
+//! ```
+//! use assay_shared::oci::{Descriptor, Digest, Repository, media_type};
+//! use assay_shared::report::{CheckResult, Status};
+//! use assay_shared::revocation::Evidence;
+//! use assay_shared::time::UnixTime;
+//! use assay_shared::trust_policy::TrustPolicy;
+//! use assay_shared::trust_store::{Entry, StoreType, TrustStore};
+//! use assay_shared::verify::Verifier;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // What the site trusts, as bytes: the caller has read the files.
+//! let policy = TrustPolicy::parse(
+//!     br#"{"version":"1.0","trustPolicies":[{"name":"images","registryScopes":["registry.example.test/team/app"],
+//!         "signatureVerification":{"level":"strict"},"trustStores":["ca:acme"],
+//!         "trustedIdentities":["x509.subject: C=US, ST=Oregon, O=Assay"]}]}"#,
+//! )?;
+//! let mut trust_store = TrustStore::default();
+//! let root = include_bytes!("../../fixtures/fuzz/root.der").to_vec();
+//! trust_store.add(StoreType::Ca, "acme", [("root.der".into(), Entry::File(root))]);
+//! let mut evidence = Evidence::default();
+//! evidence.add_file("leaf.crl", include_bytes!("../../fixtures/fuzz/leaf.crl"))?;
+//!
+//! // The signature, the artifact that it should be of, and the time that counts as now.
+//! let envelope = include_bytes!("../../fixtures/fuzz/envelope.jws");
+//! let target = Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256(b"image"), 5);
+//! let at = UnixTime::parse("2026-01-31T12:00:00Z")?;
+//!
+//! let repository: Repository = "registry.example.test/team/app".parse()?;
+//! let statement = policy.statement_for(Some(&repository))?;
+//! let verifier = Verifier { trust_store: &trust_store, evidence: &evidence, at };
+//! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
+//! assert_eq!(verdict.status, Status::Passed);
+//! assert_eq!(verdict.checks.revocation.result, CheckResult::Passed);
+//!
+//! // Without the CRL the certificate's status is unknown, and that is no pass.
+//! let verifier = Verifier { evidence: &Evidence::default(), ..verifier };
+//! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
+//! assert_eq!(verdict.checks.revocation.code.as_deref(), Some("revocation-missing"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Shapes
+//!
+//! | step | in | out | specification |
+//! |---|---|---|---|
+//! | [`oci`], [`signature_manifest`] | manifest bytes | descriptors; which manifest is a signature, of what | OCI image 1.1; signature specification, "Storage" |
+//! | [`envelope`] | an envelope's bytes and media type | [`envelope::Envelope`], parsed and not trusted; after its check a [`envelope::VerifiedEnvelope`] | "Signature Envelope"; RFC 7515, RFC 9052 |
+//! | [`x509`] | DER | certificates, ordered chains, what each must be at its place | "Certificate Requirements"; RFC 5280 |
+//! | [`trust_policy`], [`trust_store`] | documents and files | the statement for a repository, the certificates of a store | trust store and trust policy specification |
+//! | [`timestamp`] | a token, the signature, trusted roots | when the signature existed, and the TSA's chain | RFC 3161, 5652, 5816 |
+//! | [`revocation`] | a chain, CRLs and OCSP responses, a time | none revoked; or which is, or of which it is not known | RFC 5280 section 6.3, RFC 6960 |
+//! | [`payload`] | the signed payload | the artifact that it names, the signer's notes | "Payload" |
+//! | [`verify`] | all of these | [`verify::SignatureVerdict`]: status, reason, five checks, the facts vouched for | "Signature Verification" |
+//!
+//! A trust policy chooses the [`trust_policy::Level`]; a failed check whose action is `log` does not fail the signature, and
+//! is in the verdict all the same. What was not reached says `not_run`.
+//!
+//! # Errors
+//!
+//! Each reader has an error enum with the facts of what is wrong, and `code()`, where a report shows it, gives the stable
+//! [`codes::Code`]: what happened, why it matters, what to do (`codes.md` beside this crate lists all). Nothing panics on
+//! hostile input, and every loop over it is bounded by a constant of [`limits`].
+//!
+//! `examples/verify_layout.rs` is a whole verifier of OCI layouts on top of this in a hundred lines.
 #![no_std]
 #![deny(missing_docs)]
 #![cfg_attr(

@@ -3,6 +3,7 @@
 //! Trust store specification (notary.md section 7). One bad file poisons its store; a store that is not used by a statement
 //! harms nobody. Trust is the equality of a certificate's DER with one of the chain's; no path is built.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -158,7 +159,7 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     } else {
         let parse = |block: &pem::Block| {
             Certificate::parse(&block.contents)
-                .map_err(|error| FileError::Block { label: block.label.clone(), error })
+                .map_err(|error| FileError::Block { label: block.label.clone(), error: Box::new(error) })
         };
         blocks.iter().map(parse).collect::<Result<_, _>>()?
     };
@@ -230,7 +231,7 @@ pub enum FileError {
         /// The block's label.
         label: String,
         /// Why it is none.
-        error: CertificateError,
+        error: Box<CertificateError>,
     },
     /// A malformed certificate.
     #[error(transparent)]

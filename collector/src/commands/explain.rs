@@ -48,3 +48,49 @@ fn entries() -> impl Iterator<Item = Entry> {
     });
     coarse.chain(fine)
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test reads the committed page, and writes it when it is asked to"
+)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+    use std::{env, fs};
+
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/codes.md");
+
+    /// The page of all codes, as it should be.
+    fn page() -> String {
+        let mut page = String::from(
+            "# Codes\n\nWhat `assay explain` says, all of it: first what images, visits and nodes may come to, then the finer \
+             codes of checks.\nThe tests write this page (`ASSAY_REGENERATE=1 cargo test -p assay explain`) and \
+             compare it.\n\n| code | what happened | why it matters | what to do |\n|---|---|---|---|\n",
+        );
+        for Entry { code, what, why, todo } in entries() {
+            writeln!(page, "| `{code}` | {what} | {why} | {todo} |").unwrap();
+        }
+        page
+    }
+
+    #[test]
+    fn every_code_is_explained_once_and_on_the_page() {
+        let mut seen = BTreeSet::new();
+        for Entry { code, what, why, todo } in entries() {
+            assert!(seen.insert(code), "{code} twice");
+            for text in [what, why, todo] {
+                assert!(text.ends_with('.') && !text.contains(['|', '\n']), "{code}: {text}");
+            }
+            let options = cli::Explain { code: Some(code.to_owned()) };
+            assert!(explain(&options).is_ok(), "{code}");
+        }
+        if env::var_os("ASSAY_REGENERATE").is_some() {
+            fs::write(PAGE, page()).unwrap();
+        }
+        let committed = fs::read_to_string(PAGE).unwrap_or_default();
+        assert!(committed == page(), "{PAGE} is not what the codes say: run this with ASSAY_REGENERATE=1");
+    }
+}

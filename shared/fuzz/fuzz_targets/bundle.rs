@@ -1,11 +1,7 @@
-//! What a bundle says of itself.
+//! See `bundle` in `targets.rs`.
 #![no_main]
 
-use assay_shared::bundle::BundleManifest;
+#[path = "../targets.rs"]
+mod targets;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(manifest) = BundleManifest::parse(data) {
-        let again = manifest.to_bytes().map(|bytes| BundleManifest::parse(&bytes));
-        assert!(matches!(again, Ok(Ok(again)) if again == manifest));
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("bundle", data));

@@ -1,9 +1,7 @@
-//! Certificates, and the chain of one with itself.
+//! See `certificate` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(certificate) = assay_shared::x509::Certificate::parse(data) {
-        let _ = certificate.subject().to_string();
-        let _ = assay_shared::x509::check_code_signing_chain(&[certificate.clone(), certificate]);
-    }
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("certificate", data));

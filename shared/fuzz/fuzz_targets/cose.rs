@@ -1,8 +1,7 @@
-//! COSE envelopes.
+//! See `cose` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(envelope) = assay_shared::envelope::Envelope::parse("application/cose", data) {
-        let _ = envelope.verify();
-    }
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("cose", data));

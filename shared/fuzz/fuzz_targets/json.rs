@@ -1,6 +1,7 @@
-//! Strict JSON.
+//! See `json` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = assay_shared::json::Value::parse(data);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("json", data));

@@ -1,8 +1,7 @@
-//! Manifests and indexes, and which of them are signatures.
+//! See `manifest` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(manifest) = assay_shared::oci::Manifest::parse(data) {
-        let _ = assay_shared::signature_manifest::SignatureManifest::of(assay_shared::oci::media_type::OCI_MANIFEST, &manifest);
-    }
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("manifest", data));

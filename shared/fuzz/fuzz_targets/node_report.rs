@@ -1,6 +1,7 @@
-//! Node reports as a collector receives them.
+//! See `node_report` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = serde_json::from_slice::<assay_shared::report::NodeReport>(data);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("node_report", data));

@@ -1,6 +1,7 @@
-//! Payloads.
+//! See `payload` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = assay_shared::payload::Payload::parse(data);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("payload", data));

@@ -1,11 +1,7 @@
-//! References, repositories and digests.
+//! See `reference` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(text) = core::str::from_utf8(data) {
-        if let Ok(reference) = text.parse::<assay_shared::oci::Reference>() {
-            assert_eq!(reference.to_string(), text);
-        }
-        let _ = text.parse::<assay_shared::oci::Digest>();
-    }
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("reference", data));

@@ -1,8 +1,7 @@
-//! CRLs, cached CRLs and OCSP responses.
+//! See `revocation` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let mut evidence = assay_shared::revocation::Evidence::default();
-    let _ = evidence.add_file("fuzz.crl", data);
-    let _ = evidence.crls();
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("revocation", data));

@@ -1,6 +1,7 @@
-//! Timestamp tokens.
+//! See `timestamp` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = assay_shared::timestamp::verify(data, b"signature", &[]);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("timestamp", data));

@@ -1,6 +1,7 @@
-//! Trust policies.
+//! See `trust_policy` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = assay_shared::trust_policy::TrustPolicy::parse(data);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("trust_policy", data));

@@ -1,6 +1,7 @@
-//! Files of certificates.
+//! See `trust_store` in `targets.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = assay_shared::trust_store::read_certificates(data);
-});
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("trust_store", data));

@@ -156,6 +156,11 @@ impl Envelope {
         self.signing_agent.as_deref()
     }
 
+    /// The signature's bytes, which a timestamp stamps. Nothing says that they are right before [`Envelope::verify`].
+    pub fn unverified_signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// The RFC 3161 token over the signature; it protects itself.
     pub fn timestamp_token(&self) -> Option<&[u8]> {
         self.timestamp_token.as_deref()

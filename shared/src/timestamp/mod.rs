@@ -80,6 +80,45 @@ fn readable(token: &[u8]) -> Result<Vec<u8>, TimestampError> {
     ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })
 }
 
+/// What a token says of itself. Nothing vouches for it; [`verify`] is what decides.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// When the TSA says that it made the stamp.
+    pub time: UnixTime,
+    /// How far the time may be off.
+    pub accuracy: Duration,
+    /// The policy of the TSA, a dotted object identifier.
+    pub policy: String,
+    /// Whether the stamp is of the bytes that were asked about.
+    pub is_of: bool,
+    /// The certificates that the token carries, in no order.
+    pub certificates: Vec<Certificate>,
+}
+
+/// Reads what `token` claims, and whether it claims it of `signed`.
+///
+/// # Errors
+/// [`TimestampError`] where it is too large or malformed.
+pub fn claims(token: &[u8], signed: &[u8]) -> Result<Claims, TimestampError> {
+    let der = to_der(token)?;
+    let data = SignedData::parse(&der)?;
+    let info = TstInfo::parse(data.content)?;
+    Ok(Claims {
+        time: info.time(),
+        accuracy: info.accuracy()?,
+        policy: info.policy(),
+        is_of: info.check_imprint(signed).is_ok(),
+        certificates: data.certificates,
+    })
+}
+
+fn to_der(token: &[u8]) -> Result<Vec<u8>, TimestampError> {
+    if token.len() > limits::TIMESTAMP_TOKEN_BYTES {
+        return Err(TimestampError::TooLarge { bytes: token.len() });
+    }
+    ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })
+}
+
 /// One signer of a token: its certificate, its signature, and the chain to a trusted root.
 fn verify_signer(
     signer: &SignerInfo<'_>,

@@ -1,6 +1,6 @@
 //! What a TSA signs: `TSTInfo`, DER in; which bytes existed when, within which accuracy, out. RFC 3161 section 2.4.2.
 
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use core::time::Duration;
 
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
@@ -86,6 +86,11 @@ impl<'a> TstInfo<'a> {
     /// When the signature existed.
     pub(super) fn time(&self) -> UnixTime {
         self.gen_time.0
+    }
+
+    /// The TSA's policy, dotted.
+    pub(super) fn policy(&self) -> String {
+        self.policy.to_string()
     }
 
     /// Checks that the timestamp is one of `signed`.

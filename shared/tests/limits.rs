@@ -1,0 +1,177 @@
+//! Every bound that this crate holds hostile input to has a case just inside and a case just outside. Some stand here, the
+//! others in the tests that [`CASES`] names; a bound without a case fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use assay_shared::bundle::{BundleError, BundleManifest};
+use assay_shared::codes::Code;
+use assay_shared::envelope::Envelope;
+use assay_shared::limits;
+use assay_shared::oci::{Manifest, ManifestError, media_type};
+use assay_shared::revocation::{Evidence, EvidenceError};
+use assay_shared::trust_policy::{PolicyError, ShapeError, StatementError, TrustPolicy};
+use assay_shared::trust_store::{FileError, read_certificates};
+use assay_shared::x509::{Certificate, CertificateError, ChainError, check_code_signing_chain};
+
+/// Each bound of this crate, and the file and the test that hold its two cases.
+const CASES: &[(&str, &str, &str)] = &[
+    ("ENVELOPE_BYTES", "tests/vectors.rs", "envelopes_are_bounded"),
+    ("LAYOUT_INDEX_BYTES", "shared/tests/limits.rs", "documents"),
+    ("INDEX_ENTRIES", "shared/src/oci/manifest.rs", "entries_are_bounded"),
+    ("CHAIN_CERTIFICATES", "shared/tests/limits.rs", "certificates"),
+    ("CERTIFICATE_BYTES", "shared/tests/limits.rs", "certificates"),
+    ("JSON_DEPTH", "shared/src/json.rs", "depth_is_bounded"),
+    ("CBOR_DEPTH", "shared/tests/limits.rs", "cbor_depth"),
+    ("TRUST_POLICY_BYTES", "shared/tests/limits.rs", "trust_policies"),
+    ("TRUST_POLICY_ENTRIES", "shared/tests/limits.rs", "trust_policies"),
+    ("TRUST_STORE_FILE_BYTES", "shared/tests/limits.rs", "certificates"),
+    ("CRL_BYTES", "shared/src/revocation/evidence.rs", "sizes_are_bounded"),
+    ("TIMESTAMP_TOKEN_BYTES", "shared/tests/evidence/timestamps.rs", "sizes_are_bounded"),
+    ("BER_DEPTH", "shared/src/timestamp/ber.rs", "depth_is_bounded"),
+    ("TIMESTAMP_CERTIFICATES", "shared/tests/evidence/timestamps.rs", "sizes_are_bounded"),
+    // its cases are told by their outcome: a path found behind many decoys, and a search that is given up
+    ("TIMESTAMP_PATH_STEPS", "shared/tests/evidence/timestamps.rs", "the_search_for_a_path_is_bounded"),
+    ("TIMESTAMP_SIGNERS", "shared/tests/evidence/timestamps.rs", "sizes_are_bounded"),
+    ("OCSP_RESPONSE_BYTES", "shared/tests/evidence/revocation.rs", "ocsp"),
+    ("EXTENSIONS", "shared/tests/evidence/revocation.rs", "malformed_lists"),
+    ("EVIDENCE_FILES", "shared/src/revocation/evidence.rs", "the_number_of_files_is_bounded"),
+    ("EVIDENCE_FILE_BYTES", "shared/tests/limits.rs", "documents"),
+    ("CRL_URLS", "shared/tests/evidence/revocation.rs", "urls"),
+    ("OCSP_CERTIFICATES", "shared/tests/evidence/revocation.rs", "ocsp_responders"),
+    ("DSSE_ENVELOPE_BYTES", "shared/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
+    ("DSSE_SIGNATURES", "shared/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
+    ("SITE_KEY_BYTES", "shared/src/dsse/tests.rs", "what_is_no_public_key_of_a_site_is_refused"),
+    ("BUNDLE_DOCUMENT_BYTES", "shared/tests/limits.rs", "documents"),
+];
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+#[test]
+fn every_bound_has_its_cases() {
+    let text = fs::read_to_string(format!("{ROOT}/shared/src/limits.rs")).unwrap();
+    let bounds: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next()).collect();
+    let mut sources = String::new();
+    read_sources(format!("{ROOT}/shared/src").as_ref(), &mut sources);
+    let listed: BTreeSet<&str> = CASES.iter().map(|(bound, ..)| *bound).collect();
+    assert_eq!(listed.len(), CASES.len(), "a bound is listed twice");
+    for bound in &bounds {
+        // other bounds are those of the agent's and the collector's own readers
+        let is_ours = sources.contains(&format!("limits::{bound}"));
+        assert!(
+            !is_ours || listed.contains(bound) || BOUNDS_OF_OTHERS.contains(bound),
+            "{bound} has no cases"
+        );
+    }
+    for (bound, file, test) in CASES {
+        assert!(bounds.contains(bound), "there is no {bound}");
+        let text = fs::read_to_string(format!("{ROOT}/{file}")).unwrap();
+        let test = format!("fn {test}");
+        let body = text.split_once(&test).unwrap_or_else(|| panic!("{file} has no {test}")).1;
+        assert!(body.contains(bound) || *bound == "TIMESTAMP_PATH_STEPS", "{file}: {bound}");
+    }
+}
+
+/// Bounds that this crate mentions and the programs hold their input to.
+const BOUNDS_OF_OTHERS: &[&str] = &["ARCHIVE_MEMBERS", "MANIFEST_BYTES"];
+
+fn read_sources(folder: &std::path::Path, into: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, into);
+        } else if path.file_name().is_some_and(|name| name != "limits.rs") {
+            into.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn size(bound: u64) -> usize {
+    bound.try_into().unwrap()
+}
+
+/// A document of that many bytes: `text`, and white space behind it.
+fn padded(text: &str, bytes: usize) -> Vec<u8> {
+    let mut made = text.as_bytes().to_vec();
+    assert!(made.len() <= bytes);
+    made.resize(bytes, b' ');
+    made
+}
+
+#[test]
+fn documents() {
+    let index = |bytes| Manifest::parse(&padded(r#"{"schemaVersion":2,"manifests":[]}"#, bytes)).map(|_| ());
+    assert_eq!(index(size(limits::LAYOUT_INDEX_BYTES)), Ok(()));
+    assert_eq!(index(size(limits::LAYOUT_INDEX_BYTES) + 1), Err(ManifestError::TooLarge));
+
+    let bundle = |bytes| BundleManifest::parse(&padded("{}", bytes)).map(|_| ()).unwrap_err();
+    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES)), BundleError::Schema { .. }));
+    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES) + 1), BundleError::TooLarge { .. }));
+
+    // a file of the cache, in which each list has its own bound
+    let file = |bytes| Evidence::default().add_file("a", &padded("{}", bytes)).unwrap_err();
+    assert_eq!(file(size(limits::EVIDENCE_FILE_BYTES)), EvidenceError::CacheFile);
+    let over = size(limits::EVIDENCE_FILE_BYTES) + 1;
+    assert_eq!(file(over), EvidenceError::TooLarge { bytes: over });
+}
+
+#[test]
+fn trust_policies() {
+    let policy = |scopes: usize| {
+        let scopes: Vec<String> = (0..scopes).map(|number| format!(r#""r.test/a{number}""#)).collect();
+        format!(
+            r#"{{"version":"1.0","trustPolicies":[{{"name":"a","registryScopes":[{}],
+            "signatureVerification":{{"level":"strict"}},"trustStores":["ca:a"],"trustedIdentities":["*"]}}]}}"#,
+            scopes.join(",")
+        )
+    };
+    let bytes = |bytes| TrustPolicy::parse(&padded(&policy(1), bytes)).map(|_| ());
+    assert_eq!(bytes(size(limits::TRUST_POLICY_BYTES)), Ok(()));
+    assert_eq!(bytes(size(limits::TRUST_POLICY_BYTES) + 1), Err(PolicyError::TooLarge));
+
+    let entries = |entries| TrustPolicy::parse(policy(entries).as_bytes()).map(|_| ());
+    assert_eq!(entries(limits::TRUST_POLICY_ENTRIES), Ok(()));
+    let over = limits::TRUST_POLICY_ENTRIES + 1;
+    let error = StatementError::Shape(ShapeError::TooManyEntries { entries: over });
+    assert_eq!(entries(over), Err(PolicyError::Statement { name: "a".into(), error }));
+}
+
+#[test]
+fn certificates() {
+    let root = Certificate::parse(include_bytes!("../../fixtures/fuzz/root.der")).unwrap();
+    let chain = |certificates| check_code_signing_chain(&vec![root.clone(); certificates]).unwrap_err();
+    assert_eq!(chain(limits::CHAIN_CERTIFICATES), ChainError::EarlyRoot { at: 0 });
+    let over = limits::CHAIN_CERTIFICATES + 1;
+    assert_eq!(chain(over), ChainError::TooLong { certificates: over });
+
+    let certificate = |bytes| Certificate::parse(&vec![0; bytes]).unwrap_err();
+    assert_eq!(certificate(limits::CERTIFICATE_BYTES), CertificateError::Structure);
+    let over = limits::CERTIFICATE_BYTES + 1;
+    assert_eq!(certificate(over), CertificateError::TooLarge { bytes: over });
+
+    let file = |bytes| read_certificates(&vec![0; bytes]).unwrap_err();
+    assert!(!matches!(file(size(limits::TRUST_STORE_FILE_BYTES)), FileError::TooLarge));
+    assert_eq!(file(size(limits::TRUST_STORE_FILE_BYTES) + 1), FileError::TooLarge);
+}
+
+/// Lists within lists in the protected header: within the bound they are a header that nobody knows, and the envelope fails
+/// for want of an algorithm; past it, it is malformed. The header's map is the first level.
+#[test]
+fn cbor_depth() {
+    let envelope = |depth: usize| {
+        // {"z": [[…0…]]}
+        let header = [&[0xa1, 0x61, b'z'][..], &vec![0x81; depth - 2], &[0]].concat();
+        let length = u8::try_from(header.len()).unwrap();
+        let bytes = [
+            &[0xd2, 0x84, 0x58, length],
+            &header[..],
+            &[0xa1, 0x18, 0x21, 0x81, 0x41, 0],
+            &[0x41, b'p', 0x41, b's'],
+        ]
+        .concat();
+        Envelope::parse(media_type::COSE_ENVELOPE, &bytes).unwrap_err().code()
+    };
+    assert_eq!(envelope(limits::CBOR_DEPTH), Code::AlgorithmNotAllowed);
+    assert_eq!(envelope(limits::CBOR_DEPTH + 1), Code::EnvelopeMalformed);
+}
