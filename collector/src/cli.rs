@@ -96,7 +96,7 @@ pub struct Nodes {
     /// How the agent becomes root on Linux nodes: no, yes or password
     #[arg(long, value_name = "HOW", default_value = "no", value_parser = ["no", "yes", "password"])]
     pub sudo: String,
-    /// The hosts to go through: user@host[:port], separated by commas
+    /// The hosts to go through: user@host or user@host:port, separated by commas
     #[arg(long, value_name = "HOSTS")]
     pub jump: Option<String>,
     /// The known_hosts file of the nodes; host keys that are accepted are added to it [default: they become host_key]

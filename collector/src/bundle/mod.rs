@@ -2,7 +2,7 @@
 //! of it.
 //!
 //! A [`WantList`] says which images; [`fetch()`] brings what belongs to them. [`Staging`] is a bundle in the making: a
-//! folder beside the output, marked as partial, which a later run takes up again. It becomes the output ([`packing`]) in
+//! folder beside the output, marked as partial, which a later run takes up again. It becomes the output (`packing.rs`) in
 //! one step, whole, and the same content always gives the same bytes. [`Opened`] is a bundle or another tool's layout to be
 //! looked into: hostile input, of which nothing is written outside a scratch folder. [`check`] foresees what nodes will
 //! make of bundles, [`Contents`] lists and compares them, [`repack`] makes one of several.

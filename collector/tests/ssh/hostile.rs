@@ -35,7 +35,9 @@ fn packet(stream: &mut TcpStream, length: u32, bytes: &[u8]) -> std::io::Result<
     stream.write_all(bytes)
 }
 
-const ATTACKS: [(&str, fn(&mut TcpStream) -> std::io::Result<()>); 9] = [
+type Attack = fn(&mut TcpStream) -> std::io::Result<()>;
+
+const ATTACKS: [(&str, Attack); 9] = [
     ("silent", |stream| stream.read(&mut [0; 1 << 10]).map(|_| thread::sleep(Duration::from_secs(60)))),
     ("endless-banner", |stream| {
         loop {

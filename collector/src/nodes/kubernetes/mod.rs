@@ -1,6 +1,6 @@
 //! The nodes of a cluster: what `kubectl get nodes` says in, the nodes for a site file out. Pure.
 //!
-//! Both of kubectl's forms are read, whichever it is: `-o json` ([`json`]) and the text of `-o wide` ([`wide`]). Whoever
+//! Both of kubectl's forms are read, whichever it is: `-o json` (`json.rs`) and the text of `-o wide` (`wide.rs`). Whoever
 //! may write node objects chooses their names and addresses, so each is checked as in a site file; an error names the line.
 
 mod json;
