@@ -76,7 +76,7 @@ fn main() -> std::process::ExitCode {
         "foreign-agent" => report.agent.sha256 = Some("0".repeat(64)),
         "foreign-node" => report.node.os = "windows".to_owned(),
         "foreign-bundle" => {
-            report.inputs.bundles.iter_mut().for_each(|bundle| bundle.sha256 = "0".repeat(64))
+            report.inputs.bundles.iter_mut().for_each(|bundle| bundle.sha256 = "0".repeat(64));
         }
         "yesterday" => {
             let day = Duration::from_secs(86_400);
