@@ -439,7 +439,7 @@ fn inventory_inspect_and_version() {
     let inventory: assay_shared::report::Inventory = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!((run.exit, inventory.images.len()), (0, 1));
     assert_eq!((&inventory.images[0].digest, &inventory.images[0].references[0][..]), (&image.digest, APP));
-    assert!(site.run(&["inventory", "--store", &layout.store()]).stdout.starts_with(b"NAMESPACE"));
+    assert!(site.run(&["inventory", "--store", &layout.store()]).stdout.starts_with(b"IMAGE"));
 
     let run = site.run(&["inspect", &layout.store(), "--format", "json"]);
     let inspection: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
