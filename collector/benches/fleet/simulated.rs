@@ -101,7 +101,9 @@ impl server::Handler for Node {
     ) -> Result<(), russh::Error> {
         session.channel_success(channel)?;
         let command = String::from_utf8_lossy(command);
-        if command.contains("assay-uploaded") {
+        if command.starts_with("echo assay-shell ") {
+            answer(session, channel, b"assay-shell %OS%\n".to_vec(), 0)?;
+        } else if command.contains("assay-uploaded") {
             self.uploads.insert(channel, 0);
         } else if command.contains("assay-node ") {
             let name = word_after(&command, "f=\"$d/");
