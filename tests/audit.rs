@@ -176,6 +176,79 @@ fn a_report_that_claims_more_than_its_inputs_prove_is_contradicted() {
     assert_eq!(kinds(&site.check("forged.tar")), [FindingKind::EvidenceContradicted]);
 }
 
+/// A report that says one thing that its inputs do not, packed by whoever holds the key.
+fn forged(change: impl Fn(&mut Value)) -> Checked {
+    let site = Site::new();
+    let mut report: Value = serde_json::from_slice(&fs::read(site.path("out/report.json")).unwrap()).unwrap();
+    for node in report["nodes"].as_array_mut().unwrap() {
+        change(&mut node["report"]);
+    }
+    fs::write(site.path("out/report.json"), report.to_string()).unwrap();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "forged.tar").expect_code(0);
+    site.check("forged.tar")
+}
+
+#[test]
+fn an_image_that_passes_is_never_taken_at_the_agents_word() {
+    for reason in ["content-mismatch", "rootfs-mismatch", "in-use-unlisted", "unreadable", "limit"] {
+        for status in ["passed", "skipped"] {
+            let checked = forged(|report| {
+                for image in report["images"].as_array_mut().unwrap() {
+                    (image["status"], image["reason"]) = (status.into(), reason.into());
+                }
+            });
+            assert!(kinds(&checked).contains(&FindingKind::EvidenceContradicted), "{status}, {reason}");
+            assert!(checked.nodes.iter().all(|node| node.claimed == 0), "{status}, {reason}");
+        }
+    }
+}
+
+#[test]
+fn what_a_report_says_of_signatures_and_counts_is_verified_too() {
+    type Change = fn(&mut Value);
+    let passed = |report: &Value| {
+        let images = report["images"].as_array().unwrap();
+        images.iter().position(|image| image["status"] == "passed").unwrap()
+    };
+    let changes: [(&str, Change); 4] = [
+        ("signer", |signature| signature["signer"] = "CN=Somebody Else".into()),
+        ("chain", |signature| signature["chain"][0]["sha256"] = "0".repeat(64).into()),
+        ("check", |signature| signature["checks"]["expiry"]["result"] = "skipped".into()),
+        ("digest", |signature| signature["digest"] = format!("sha256:{}", "0".repeat(64)).into()),
+    ];
+    for (what, change) in changes {
+        let checked = forged(|report| {
+            let at = passed(report);
+            change(&mut report["images"][at]["signatures"][0]);
+        });
+        assert_eq!(kinds(&checked), [FindingKind::EvidenceContradicted; 2], "{what}");
+    }
+    let counts = forged(|report| report["summary"]["passed"] = 7.into());
+    assert_eq!(kinds(&counts), [FindingKind::EvidenceContradicted; 2]);
+}
+
+/// A pack with such a node was signed, and then refused as altered.
+#[test]
+fn nodes_whose_names_differ_in_letter_case_alone_have_evidence() {
+    let site = Site::new();
+    let path = site.path("out/report.json");
+    let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    report["nodes"][1]["name"] = "CP-1".into();
+    fs::write(&path, report.to_string()).unwrap();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    assert_eq!(site.check("evidence.tar").verdict, ExitCode::Passed);
+}
+
+#[test]
+fn evidence_is_of_one_run_and_its_own_trust_store() {
+    let other_run = forged(|report| report["run"]["id"] = "yesterday".into());
+    assert_eq!(kinds(&other_run), [FindingKind::EvidenceInputs; 2]);
+    for list in ["trust_store", "crls"] {
+        let other = forged(|report| report["inputs"][list] = Value::Array(Vec::new()));
+        assert_eq!(kinds(&other), [FindingKind::EvidenceInputs; 2], "{list}");
+    }
+}
+
 #[test]
 fn signatures_of_a_store_must_be_carried_to_be_verified_again() {
     let (mut vector, target) = Vector::of_image();

@@ -12,7 +12,8 @@ use assay_shared::dsse::{Envelope, VerifyingKey};
 use assay_shared::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{
-    ExitCode, Image, NodeReport, NodeRow, Outcome, Reason, SiteReport, SiteSummary, SiteWaivers, Status, Via,
+    Checks, ExitCode, Image, NodeReport, NodeRow, Outcome, Reason, Signature, SiteReport, SiteSummary,
+    SiteWaivers, Status, Summary, Via,
 };
 use assay_shared::statement;
 use serde::Serialize;
@@ -168,6 +169,7 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
         raw,
         unpacked,
         keys,
+        run: rest.run.id.clone(),
         collector: rest.collector.clone(),
         statements: unpacked.manifest.nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
         names: FileNames::default(),
@@ -196,6 +198,8 @@ struct Again<'c> {
     raw: Raw,
     unpacked: &'c Unpacked,
     keys: &'c [VerifyingKey],
+    /// The run's id; empty where the reports are of several.
+    run: String,
     collector: String,
     /// Statements that were not met yet, by node.
     statements: BTreeMap<&'c str, &'c EvidenceNode>,
@@ -229,12 +233,24 @@ impl Again<'_> {
         self.checked.nodes.push(check);
     }
 
-    /// That the node was given these inputs.
+    /// That the node's report is of this run, was given these inputs, and counts its own images.
     fn inputs(&mut self, node: &str, report: &NodeReport) {
-        let used = report.inputs.bundles.iter().map(|bundle| &bundle.sha256);
-        if report.inputs.trust_policy.sha256 != self.raw.trust.policy_sha256 || !used.eq(&self.raw.digests) {
-            let why = "the node was verified with another trust policy or other bundles";
+        let Raw { trust, digests, .. } = &self.raw;
+        let inputs = &report.inputs;
+        let same = inputs.trust_policy.sha256 == trust.policy_sha256
+            && inputs.trust_store == trust.store.report()
+            && inputs.crls == trust.evidence.crls()
+            && inputs.bundles.iter().map(|bundle| &bundle.sha256).eq(digests);
+        if !same {
+            let why = "the node was verified with another trust directory or other bundles";
             self.find(FindingKind::EvidenceInputs, node, None, why);
+        }
+        if !self.run.is_empty() && report.run.id != self.run {
+            self.find(FindingKind::EvidenceInputs, node, None, "the node's report is of another run");
+        }
+        if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
+            let why = "the counts of the node's report are not those of its images";
+            self.find(FindingKind::EvidenceContradicted, node, None, why);
         }
     }
 
@@ -331,24 +347,25 @@ enum Comparison {
 }
 
 fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
-    // content takes a pass away and never gives one, and a container without a record is nobody's signature
-    let by_agent = match reported.reason {
-        Some(Reason::ContentMismatch | Reason::RootfsMismatch | Reason::InUseUnlisted) => true,
-        Some(Reason::Unreadable | Reason::Limit) => reported.status == Status::Inconclusive,
-        _ => false,
-    };
+    // content takes a pass away and never gives one, and a container without a record is nobody's signature: what passed or
+    // was skipped is never the agent's word alone
+    let by_agent = matches!(
+        (reported.status, reported.reason),
+        (Status::Failed, Some(Reason::ContentMismatch | Reason::RootfsMismatch | Reason::InUseUnlisted))
+            | (Status::Inconclusive, Some(Reason::Unreadable | Reason::Limit))
+    );
     if by_agent {
         return Comparison::Claimed;
     }
     let Some(again) = again else {
-        return Comparison::Contradicted("it cannot be judged again: the report lists it twice".into());
+        return Comparison::Contradicted("the report gives it no name that it could be judged by".into());
     };
     let same = |one: &Image, other: &Image| {
         (one.status, one.reason, one.via, &one.policy)
             == (other.status, other.reason, other.via, &other.policy)
     };
     if same(reported, again) {
-        return Comparison::Confirmed;
+        return signatures(&reported.signatures, &again.signatures);
     }
     let said = format!(
         "reported as {}, and the raw inputs make it {}{}",
@@ -363,6 +380,40 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
         ));
     }
     Comparison::Contradicted(said)
+}
+
+/// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
+fn signatures(reported: &[Signature], again: &[Signature]) -> Comparison {
+    let is_tried = |signature: &&Signature| signature.policy.is_some();
+    for one in reported.iter().filter(is_tried) {
+        let mut tried = again.iter().filter(|other| other.digest == one.digest).filter(is_tried).peekable();
+        if tried.peek().is_none() && again.iter().any(|other| other.digest == one.digest) {
+            return Comparison::Unsupported(format!(
+                "the signature {} was not tried again, since another passes before it",
+                one.digest
+            ));
+        }
+        if !tried.any(|other| facts(other) == facts(one)) {
+            return Comparison::Contradicted(format!(
+                "the signature {} is not what the report says of it",
+                one.digest
+            ));
+        }
+    }
+    Comparison::Confirmed
+}
+
+/// What is known of a signature, whatever it was called where it was found.
+fn facts(signature: &Signature) -> impl PartialEq + '_ {
+    let Signature { policy, status, reason, signer, chain, signing_time, timestamp, .. } = signature;
+    let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
+    let checks = [integrity, authenticity, authentic_timestamp, expiry, revocation]
+        .map(|check| (check.result, check.action));
+    (
+        (policy, status, reason, signer, chain),
+        (signing_time, timestamp, &signature.user_metadata),
+        (checks, signature.target.result),
+    )
 }
 
 fn words(image: &Image) -> String {
