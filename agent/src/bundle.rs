@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{BundleError, BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_shared::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_shared::document::DocumentError;
 use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
 use assay_shared::oci::Digest;
 use assay_shared::revocation::Evidence;
@@ -167,7 +168,7 @@ pub(crate) enum BundleProblem {
     Layout(crate::store::layout::LayoutProblem),
     /// Its `bundle.json` is none.
     #[error("its bundle.json: {0}")]
-    Document(BundleError),
+    Document(DocumentError),
     /// It was not finished.
     #[error("is partial: what made it did not finish; run assay bundle create again")]
     Partial,

@@ -49,6 +49,8 @@ use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
+pub use store::unpacked;
+
 /// What fuzz targets feed, and no API.
 #[doc(hidden)]
 pub mod fuzzing {

@@ -11,8 +11,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json;
-use crate::limits;
+use crate::document::{self, DocumentError};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -150,28 +149,11 @@ impl BundleManifest {
     /// Reads the document.
     ///
     /// # Errors
-    /// [`BundleError`] where it is none, is of another version, or says what no bundle can be.
-    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
-            return Err(BundleError::TooLarge { bytes: bytes.len() });
-        }
-        let value = json::Value::parse(bytes)
-            .map_err(|error| BundleError::Malformed { line: error.line, column: error.column })?;
-        let schema =
-            value.as_object().and_then(|members| members.get("schema")).and_then(json::Value::as_text);
-        match schema {
-            Some(BUNDLE_SCHEMA) => {}
-            other => return Err(BundleError::Schema { schema: other.unwrap_or_default().to_string() }),
-        }
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| BundleError::Malformed { line: error.line(), column: error.column() })?;
-        if manifest.files.len() > limits::ARCHIVE_MEMBERS {
-            return Err(BundleError::TooManyFiles { files: manifest.files.len() });
-        }
-        match manifest.files.iter().find(|file| !is_listed_path(&file.path)) {
-            Some(file) => Err(BundleError::Path { path: file.path.clone() }),
-            None => Ok(manifest),
-        }
+    /// [`DocumentError`] where it is none, is of another version, or says what no bundle can be.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let manifest: Self = document::read(bytes, BUNDLE_SCHEMA)?;
+        document::check_paths(manifest.files.iter().map(|file| file.path.as_str()), is_listed_path)?;
+        Ok(manifest)
     }
 
     /// The document's bytes.
@@ -247,44 +229,6 @@ pub fn is_plain_path(path: &str) -> bool {
 
 fn is_listed_path(path: &str) -> bool {
     is_plain_path(path) && ![DOCUMENT, SIGNATURE].contains(&path)
-}
-
-/// Why bytes are no `bundle.json`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BundleError {
-    /// Longer than [`limits::BUNDLE_DOCUMENT_BYTES`].
-    #[error("{bytes} bytes are too many")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Not the JSON of such a document, or a member comes twice.
-    #[error("malformed (line {line}, column {column})")]
-    Malformed {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
-    /// Another document, or one of a later version.
-    #[error("its schema is {schema:?} and not {BUNDLE_SCHEMA}")]
-    Schema {
-        /// What it says.
-        schema: String,
-    },
-    /// More files than [`limits::ARCHIVE_MEMBERS`].
-    #[error("it lists {files} files")]
-    TooManyFiles {
-        /// How many.
-        files: usize,
-    },
-    /// A path that leads out of the bundle, or is no name of a file in one.
-    #[error("it lists {path:?}, which is no path in a bundle")]
-    Path {
-        /// The path.
-        path: String,
-    },
 }
 
 /// How the files differ from the list.

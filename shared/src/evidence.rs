@@ -4,14 +4,13 @@
 //! DSSE envelope over it ([`SIGNATURE`]) is over all of them, as in a bundle ([`crate::bundle`]). Refused are documents
 //! that two readers could understand differently, and names that lead out of the pack.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{CarriedFile, Tool, is_plain_path};
-use crate::json;
-use crate::limits;
+use crate::document::{self, DocumentError};
 
 /// The value of [`EvidenceManifest::schema`].
 pub const EVIDENCE_SCHEMA: &str = "assay/evidence/v1";
@@ -61,30 +60,13 @@ impl EvidenceManifest {
     /// Reads the document.
     ///
     /// # Errors
-    /// [`EvidenceError`] where it is none, is of another version, or says what no pack can be.
-    pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
-            return Err(EvidenceError::TooLarge { bytes: bytes.len() });
-        }
-        let value = json::Value::parse(bytes)
-            .map_err(|error| EvidenceError::Malformed { line: error.line, column: error.column })?;
-        let schema =
-            value.as_object().and_then(|members| members.get("schema")).and_then(json::Value::as_text);
-        if schema != Some(EVIDENCE_SCHEMA) {
-            return Err(EvidenceError::Schema { schema: schema.unwrap_or_default().to_string() });
-        }
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| EvidenceError::Malformed { line: error.line(), column: error.column() })?;
+    /// [`DocumentError`] where it is none, is of another version, or says what no pack can be.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let manifest: Self = document::read(bytes, EVIDENCE_SCHEMA)?;
         let statements = manifest.nodes.iter().map(|node| &node.statement);
-        let mut paths =
-            manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles).chain(statements);
-        // names of nodes are written with % and hex where they have other letters
-        let is_listed =
-            |path: &str| is_plain_path(&path.replace('%', "_")) && ![DOCUMENT, SIGNATURE].contains(&path);
-        match paths.find(|path| !is_listed(path)) {
-            Some(path) => Err(EvidenceError::Path { path: path.clone() }),
-            None => Ok(manifest),
-        }
+        let paths = manifest.files.iter().map(|file| &file.path).chain(&manifest.bundles).chain(statements);
+        document::check_paths(paths.map(String::as_str), is_listed_path)?;
+        Ok(manifest)
     }
 
     /// The document's bytes.
@@ -101,36 +83,4 @@ impl EvidenceManifest {
 /// Whether a path may be a member's: names of nodes are written with `%`, hex and `~` where they have other letters.
 pub fn is_listed_path(path: &str) -> bool {
     is_plain_path(&path.replace(['%', '~'], "_")) && ![DOCUMENT, SIGNATURE].contains(&path)
-}
-
-/// Why bytes are no `evidence.json`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvidenceError {
-    /// Longer than [`limits::BUNDLE_DOCUMENT_BYTES`].
-    #[error("{bytes} bytes are too many")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Not the JSON of such a document, or a member comes twice.
-    #[error("malformed (line {line}, column {column})")]
-    Malformed {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
-    /// Another document, or one of a later version.
-    #[error("its schema is {schema:?} and not {EVIDENCE_SCHEMA}")]
-    Schema {
-        /// What it says.
-        schema: String,
-    },
-    /// A path that leads out of the pack.
-    #[error("it lists {path:?}, which is no path in a pack")]
-    Path {
-        /// The path.
-        path: String,
-    },
 }

@@ -112,6 +112,8 @@ pub mod verify;
 pub mod codes;
 pub mod report;
 
+pub mod document;
+
 pub mod bundle;
 
 pub mod evidence;

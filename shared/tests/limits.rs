@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use assay_shared::bundle::{BundleError, BundleManifest};
+use assay_shared::bundle::BundleManifest;
 use assay_shared::codes::Code;
+use assay_shared::document::DocumentError;
 use assay_shared::envelope::Envelope;
 use assay_shared::limits;
 use assay_shared::oci::{Manifest, ManifestError, media_type};
@@ -106,8 +107,8 @@ fn documents() {
     assert_eq!(index(size(limits::LAYOUT_INDEX_BYTES) + 1), Err(ManifestError::TooLarge));
 
     let bundle = |bytes| BundleManifest::parse(&padded("{}", bytes)).map(|_| ()).unwrap_err();
-    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES)), BundleError::Schema { .. }));
-    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES) + 1), BundleError::TooLarge { .. }));
+    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES)), DocumentError::Schema { .. }));
+    assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES) + 1), DocumentError::TooLarge { .. }));
 
     // a file of the cache, in which each list has its own bound
     let file = |bytes| Evidence::default().add_file("a", &padded("{}", bytes)).unwrap_err();

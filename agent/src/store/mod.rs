@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Enumerated, Node, Unreadable};
 
+pub use layout::unpacked;
+
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 
 use crate::config::{Place, StorePlan};

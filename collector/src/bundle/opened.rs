@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use assay_shared::bundle::{
-    BundleError, BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
+    BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
 };
+use assay_shared::document::DocumentError;
 use assay_shared::limits;
 use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind};
-use flate2::read::MultiGzDecoder;
 
 use super::blob_path;
 use crate::scratch::Scratch;
@@ -255,20 +255,7 @@ struct Index {
 
 /// The tar that a file is, however packed, as a stream that ends with an error where it grows implausibly.
 pub(crate) fn stream(path: &Path) -> Result<impl Read, OpenProblem> {
-    let mut file = File::open(path)?;
-    let packed = file.metadata()?.len();
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(512).read_to_end(&mut head)?;
-    file.rewind()?;
-    let file = BufReader::new(file);
-    let stream: Box<dyn Read> = match &head[..] {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Frames::new(file)),
-        _ if head.get(257..262) == Some(b"ustar") => Box::new(file),
-        _ => return Err(OpenProblem::NotAnArchive),
-    };
-    let left = packed.saturating_mul(limits::ARCHIVE_RATIO).saturating_add(limits::ARCHIVE_FREE_BYTES);
-    Ok(Bounded { stream, left })
+    assay_agent::unpacked(File::open(path)?)?.ok_or(OpenProblem::NotAnArchive)
 }
 
 /// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
@@ -337,58 +324,6 @@ fn hash(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {
     }
 }
 
-/// Refuses to read on once a stream has become implausibly larger than what it came from.
-struct Bounded<R> {
-    stream: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other("decompresses to an implausible size"))?;
-        Ok(read)
-    }
-}
-
-/// The content of Zstandard frames that stand one after the other.
-struct Frames<R: io::BufRead> {
-    decoder: Option<ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>,
-    source: Option<R>,
-}
-
-impl<R: io::BufRead> Frames<R> {
-    fn new(source: R) -> Self {
-        Self { decoder: None, source: Some(source) }
-    }
-}
-
-impl<R: io::BufRead> Read for Frames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            if let Some(mut source) = self.source.take() {
-                if source.fill_buf()?.is_empty() {
-                    self.source = Some(source);
-                    return Ok(0);
-                }
-                let decoder = ruzstd::decoding::StreamingDecoder::new(source);
-                self.decoder = Some(decoder.map_err(|error| io::Error::other(error.to_string()))?);
-            }
-            let Some(decoder) = &mut self.decoder else { return Ok(0) };
-            match decoder.read(buffer)? {
-                0 => self.source = self.decoder.take().map(ruzstd::decoding::StreamingDecoder::into_inner),
-                read => return Ok(read),
-            }
-        }
-    }
-}
-
 /// Why a layout cannot be looked into.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
@@ -425,7 +360,7 @@ pub enum OpenProblem {
     },
     /// `bundle.json` is none.
     #[error("its bundle.json: {0}")]
-    Document(#[from] BundleError),
+    Document(#[from] DocumentError),
     /// A file of the layout is a link, a device or a folder.
     #[error("its {name} is no regular file")]
     NotAFile {

@@ -8,10 +8,9 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_shared::bundle::{CarriedFile, FileError, check_files};
+use assay_shared::document::DocumentError;
 use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
-use assay_shared::evidence::{
-    DOCUMENT, EvidenceError, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE, is_listed_path,
-};
+use assay_shared::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE, is_listed_path};
 use assay_shared::limits;
 use assay_shared::oci::Algorithm;
 
@@ -165,7 +164,7 @@ pub(super) enum Altered {
     OtherDocument,
     /// The document is none.
     #[error("{DOCUMENT}: {0}")]
-    Document(#[from] EvidenceError),
+    Document(#[from] DocumentError),
     /// A member is not the one that was signed.
     #[error("{0}")]
     File(#[from] FileError),

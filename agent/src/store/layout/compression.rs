@@ -1,10 +1,31 @@
 //! Compressed streams, told by their first bytes, bounded in how much larger than themselves they may become.
 
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek as _};
 
 use assay_shared::limits;
+use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// The tar that a file is, however it is packed, bounded in what it may become; none where it is no archive.
+///
+/// # Errors
+/// [`io::Error`] where the file cannot be read.
+pub fn unpacked(mut file: File) -> io::Result<Option<Box<dyn Read + Send>>> {
+    let packed = file.metadata()?.len();
+    let mut head = Vec::new();
+    Read::by_ref(&mut file).take(512).read_to_end(&mut head)?;
+    file.rewind()?;
+    let file = BufReader::new(file);
+    Ok(Packing::of(&head).map(|packing| -> Box<dyn Read + Send> {
+        match packing {
+            Packing::Tar => Box::new(file),
+            Packing::Gzip => Box::new(Bounded::new(MultiGzDecoder::new(file), packed)),
+            Packing::Zstd => Box::new(Bounded::new(Zstd::new(file), packed)),
+        }
+    }))
+}
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
 use archive::Archive;
 use compression::Packing;
+pub use compression::unpacked;
 
 /// How much of a layout will be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

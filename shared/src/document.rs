@@ -1,0 +1,86 @@
+//! The documents that a signature over many files is over: `bundle.json` and `evidence.json`.
+//!
+//! In: bytes. Out: the document's types. Refused are documents that two readers could understand differently, those of another
+//! schema, and lists past a bound or with paths that lead out of where the document stands.
+
+use alloc::string::{String, ToString as _};
+
+use serde::de::DeserializeOwned;
+
+use crate::json::Value;
+use crate::limits;
+
+/// Reads a document of that schema.
+///
+/// # Errors
+/// [`DocumentError`] where it is none.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> Result<T, DocumentError> {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
+        return Err(DocumentError::TooLarge { bytes: bytes.len() });
+    }
+    // members that come twice are refused here; the types below would take them for an error of their own or for nothing
+    let value = Value::parse(bytes)
+        .map_err(|error| DocumentError::Malformed { line: error.line, column: error.column })?;
+    let said = value.as_object().and_then(|members| members.get("schema")).and_then(Value::as_text);
+    if said != Some(schema) {
+        return Err(DocumentError::Schema { said: said.unwrap_or_default().to_string(), schema });
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| DocumentError::Malformed { line: error.line(), column: error.column() })
+}
+
+/// Checks that a document lists no more files than any real one, and only paths that `is_path` takes.
+///
+/// # Errors
+/// [`DocumentError::TooManyFiles`], [`DocumentError::Path`]
+pub(crate) fn check_paths<'p>(
+    paths: impl Iterator<Item = &'p str>,
+    is_path: impl Fn(&str) -> bool,
+) -> Result<(), DocumentError> {
+    for (count, path) in paths.enumerate() {
+        if count >= limits::ARCHIVE_MEMBERS {
+            return Err(DocumentError::TooManyFiles);
+        }
+        if !is_path(path) {
+            return Err(DocumentError::Path { path: path.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Why bytes are no such document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Longer than [`limits::BUNDLE_DOCUMENT_BYTES`].
+    #[error("{bytes} bytes are too many")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not the JSON of such a document, or a member comes twice.
+    #[error("malformed (line {line}, column {column})")]
+    Malformed {
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where in that line, counted from 1.
+        column: usize,
+    },
+    /// Another document, or one of a later version.
+    #[error("its schema is {said:?} and not {schema}")]
+    Schema {
+        /// What it says.
+        said: String,
+        /// What it should say.
+        schema: &'static str,
+    },
+    /// More files than [`limits::ARCHIVE_MEMBERS`].
+    #[error("it lists more than {} files", limits::ARCHIVE_MEMBERS)]
+    TooManyFiles,
+    /// A path that leads out of where the document stands, or is no name of a file there.
+    #[error("it lists {path:?}, which is no path of a file beside it")]
+    Path {
+        /// The path.
+        path: String,
+    },
+}
