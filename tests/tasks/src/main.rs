@@ -12,7 +12,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     match arguments.next() {
-        Some(task) if task == "demo" => demo(arguments.collect()),
+        Some(task) if task == "demo" => demo(&arguments.collect::<Vec<_>>()),
         Some(task) if task == "agent" => agent(arguments.next()),
         _ => {
             eprintln!("cargo demo [--out DIR]\ncargo agent [TARGET]");
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 /// Builds assay and assay-agent in the profile that this program was built in, and runs the demo.
-fn demo(arguments: Vec<OsString>) -> ExitCode {
+fn demo(arguments: &[OsString]) -> ExitCode {
     let Ok(own) = env::current_exe() else {
         eprintln!("demo: the place of this program is unknown");
         return USAGE.into();
@@ -43,7 +43,15 @@ fn demo(arguments: Vec<OsString>) -> ExitCode {
         }
     }
     let program = folder.join(format!("assay{}", env::consts::EXE_SUFFIX));
-    match Command::new(&program).arg("demo").args(arguments).status() {
+    let mut demo = Command::new(&program);
+    demo.arg("demo").args(arguments);
+    // beside what is built, so that nothing of it lies among the sources
+    if !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--out")) {
+        let target = folder.parent().map(PathBuf::from).unwrap_or_default();
+        let here = env::current_dir().unwrap_or_default();
+        demo.arg("--out").arg(target.strip_prefix(here).unwrap_or(&target).join("assay-demo"));
+    }
+    match demo.status() {
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into(),
         Err(error) => {
             eprintln!("demo: {}: {error}", program.display());
