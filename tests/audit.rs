@@ -266,7 +266,14 @@ fn signatures_of_a_store_must_be_carried_to_be_verified_again() {
 
 #[test]
 fn a_parent_index_of_a_store_is_carried_too() {
-    let (mut vector, index, [manifest, _]) = Vector::of_index();
+    let (mut vector, _, [manifest, _]) = Vector::of_index();
+    // larger than any text of a report
+    let mut listed = vec![manifest.clone()];
+    listed.extend((0..60).map(|number| {
+        Image::of_text(linux("amd64"), "other", &number.to_string()).add_to(&mut vector.store)
+    }));
+    let index = vector.store.add_index(false, &listed);
+    assert!(index.size > 8 << 10);
     vector.store.name(&manifest, NAME);
     vector.store.list(index.clone());
     vector.sign(&index, GOOD);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
+use assay_shared::report::{CarriedBlob, ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
 use assay_shared::time::UnixTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,6 +102,12 @@ pub enum BadReport {
         /// How.
         contradiction: &'static str,
     },
+    /// A blob that the report carries is not what it is called.
+    #[error("the report carries {digest}, and it is something else")]
+    Carried {
+        /// What it is called.
+        digest: String,
+    },
     /// The agent's exit status says something else.
     #[error("the agent's exit status is {found}, its report means {expected}")]
     ExitStatus {
@@ -182,15 +188,27 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
         };
         return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
     }
+    // What is carried is bytes and no text: it is what its digest says, or nobody's evidence.
+    let carried = std::mem::take(&mut report.carried);
+    let is_it = |blob: &CarriedBlob| {
+        blob.digest.matches(&blob.data) && clean::name(&blob.media_type) == blob.media_type
+    };
+    if let Some(blob) = carried.iter().find(|blob| !is_it(blob)) {
+        return Err(BadReport::Carried { digest: blob.digest.to_string() });
+    }
     // One image after the other: a whole report as a `Value` is many times as large.
     let images = std::mem::take(&mut report.images);
     let mut report = cleaned(report).map_err(malformed)?;
+    report.carried = carried;
     report.images = images.into_iter().map(cleaned).collect::<Result<_, _>>().map_err(malformed)?;
     Ok(report)
 }
 
-/// The same with every text cleaned.
-fn cleaned<T: Serialize + DeserializeOwned>(part: T) -> Result<T, serde_json::Error> {
+/// The same with every text cleaned, as accepted reports have it.
+///
+/// # Errors
+/// Where it cannot be made of its own JSON.
+pub fn cleaned<T: Serialize + DeserializeOwned>(part: T) -> Result<T, serde_json::Error> {
     let mut value = serde_json::to_value(&part)?;
     if clean_all(&mut value) { serde_json::from_value(value) } else { Ok(part) }
 }
@@ -307,6 +325,25 @@ mod tests {
 
     fn judge(report: &NodeReport, exit: u32) -> Result<NodeReport, BadReport> {
         accept(&serde_json::to_vec(report).unwrap(), exit, &expected())
+    }
+
+    /// A real envelope has some 15 thousand letters of base64, more than any text of a report.
+    #[test]
+    fn what_a_report_carries_is_kept_whole_or_refused() {
+        let blob = |data: &[u8], digest: Digest| CarriedBlob {
+            digest,
+            media_type: "application/cose".into(),
+            data: data.to_vec(),
+        };
+        let data = vec![7; 3 * TEXT_LETTERS];
+        let mut carrying = report(vec![image(Status::Passed, None)]);
+        carrying.carried = vec![blob(&data, Digest::sha256(&data))];
+        assert_eq!(judge(&carrying, 0).unwrap().carried, carrying.carried);
+        carrying.carried = vec![blob(&data, Digest::sha256(b"other"))];
+        assert!(matches!(judge(&carrying, 0), Err(BadReport::Carried { .. })));
+        carrying.carried =
+            vec![CarriedBlob { media_type: "\u{1b}[2J".into(), ..blob(b"", Digest::sha256(b"")) }];
+        assert!(matches!(judge(&carrying, 0), Err(BadReport::Carried { .. })));
     }
 
     #[test]
