@@ -22,7 +22,7 @@ use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
 use crate::report::names::FileNames;
 use crate::report::rows;
-use crate::visit::archive;
+use crate::visit::{archive, gather};
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]
@@ -269,6 +269,8 @@ impl Again<'_> {
         let carried = if intact { &report.carried[..] } else { &[] };
         let again =
             self.raw.bundles.judge(&self.raw.trust, report.run.verified_at, &accept, listed(report), carried);
+        // the report was cleaned when it was accepted
+        let again: Vec<Image> = again.into_iter().filter_map(|image| gather::cleaned(image).ok()).collect();
         let again: BTreeMap<(&str, &Digest, &str, u64), &Image> =
             again.iter().map(|image| (key(image), image)).collect();
         for image in &report.images {
