@@ -1,0 +1,165 @@
+//! Building for another machine than this: `cargo cross TARGET CARGO-ARGUMENT…`.
+//!
+//! The standard library comes from rustup where that can fetch it, else Debian's Rust builds it from its sources. What is
+//! missing is installed from Debian where that is allowed (root, apt-get there); else the command to run is named.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::run;
+
+/// What a target needs beside Rust.
+struct Needs {
+    target: &'static str,
+    /// The program that links, and the packages of Debian that bring it and the system's libraries.
+    linker: &'static str,
+    packages: &'static [&'static str],
+    /// What cargo is told about it.
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const TARGETS: [Needs; 3] = [
+    Needs {
+        target: "x86_64-pc-windows-gnu",
+        linker: "x86_64-w64-mingw32-gcc",
+        packages: &["gcc-mingw-w64-x86-64"],
+        // assembly that is there as objects, so that NASM need not be
+        environment: &[("AWS_LC_SYS_PREBUILT_NASM", "1")],
+    },
+    Needs {
+        target: "aarch64-unknown-linux-gnu",
+        linker: "aarch64-linux-gnu-gcc",
+        packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+        environment: &[],
+    },
+    Needs {
+        target: "x86_64-unknown-linux-musl",
+        linker: "musl-gcc",
+        packages: &["musl-tools"],
+        environment: &[],
+    },
+];
+
+/// Where each build's programs differ for no reason of theirs.
+const FLAGS: &str = "-C target-feature=+crt-static";
+
+/// The linker of Windows programs writes the time into them.
+const WINDOWS_FLAGS: &str = "-C link-arg=-Wl,--no-insert-timestamp";
+
+/// Runs cargo for that target. The arguments are cargo's, without `--target`.
+///
+/// # Errors
+/// Why it cannot be run, for people.
+pub fn cross(target: &str, arguments: &[OsString]) -> Result<u8, String> {
+    let mut cargo = cargo_for(target, "", "")?;
+    let (command, rest) = arguments.split_first().ok_or("which of cargo's commands?")?;
+    cargo.arg(command).args(["--target", target]).args(rest);
+    let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// The cargo that builds static programs for that target, told how: with these flags of rustc's and of the C compiler's beside
+/// what the target needs. Flags of one's own, in `RUSTFLAGS`, come after these.
+///
+/// # Errors
+/// What is missing, for people.
+pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, String> {
+    let mut cargo = Command::new(cargo());
+    if target != host() {
+        let needs = TARGETS.iter().find(|needs| needs.target == target);
+        let needs = needs.ok_or_else(|| {
+            let known: Vec<_> = TARGETS.iter().map(|needs| needs.target).collect();
+            format!("{target}: no way to build for it is known here, but for {}", known.join(", "))
+        })?;
+        if !is_there(needs.linker) {
+            install(needs.packages)?;
+        }
+        if !has_standard_library(target) {
+            cargo = debians()?;
+        }
+        cargo.envs(needs.environment.iter().copied());
+        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
+        if env::var_os(&linker).is_none() {
+            cargo.env(linker, needs.linker);
+        }
+    }
+    let windows = if target.contains("-windows-") { WINDOWS_FLAGS } else { "" };
+    let own = env::var("RUSTFLAGS").unwrap_or_default();
+    cargo.env("RUSTFLAGS", format!("{FLAGS} {windows} {flags} {own}"));
+    if !c_flags.is_empty() {
+        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c_flags);
+    }
+    Ok(cargo)
+}
+
+/// This machine, as a target of Rust's that static programs can be made for.
+pub fn host() -> String {
+    let system = if cfg!(windows) { "pc-windows-gnu" } else { "unknown-linux-gnu" };
+    format!("{}-{system}", env::consts::ARCH)
+}
+
+/// The cargo that called this program, or the one on PATH.
+pub fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Where cargo builds.
+pub fn folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()).into()
+}
+
+/// Installs these packages of Debian.
+///
+/// # Errors
+/// The command that installs them, where that cannot be done here.
+pub fn install(packages: &[&str]) -> Result<(), String> {
+    let command = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
+    // nobody but root may make a folder there
+    if !is_there("apt-get") || Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout != b"0\n") {
+        return Err(format!("something is missing; on Debian, as root: apt-get update && {command}"));
+    }
+    eprintln!("{command}");
+    let script = format!("apt-get -qq update && {command} >/dev/null");
+    run(Command::new("sh").args(["-c", &script]).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Whether a program of that name is on PATH.
+pub fn is_there(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Whether this toolchain has the target's standard library, once rustup was asked to bring it.
+fn has_standard_library(target: &str) -> bool {
+    let folder = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    folder.is_ok_and(|folder| Path::new(String::from_utf8_lossy(&folder.stdout).trim()).is_dir())
+        || Command::new("rustup")
+            .args(["target", "add", target])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+}
+
+/// Debian's cargo, which builds the standard library from its sources.
+fn debians() -> Result<Command, String> {
+    let [cargo, rustc] = ["/usr/bin/cargo", "/usr/bin/rustc"];
+    if !Path::new(SOURCES).is_dir() || !Path::new(cargo).is_file() {
+        install(&["rustc-web", "cargo-web", "rust-web-src"])?;
+    }
+    let mut command = Command::new(cargo);
+    command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+    command.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort,panic_unwind,test");
+    // rustup's are of another version
+    command.env_remove("RUSTDOC").env_remove("RUSTUP_TOOLCHAIN");
+    Ok(command)
+}
+
+/// Where Debian has the standard library's sources.
+const SOURCES: &str = "/usr/lib/rustlib/src/rust/library";
+
+fn in_capitals(target: &str) -> String {
+    target.replace('-', "_").to_uppercase()
+}
