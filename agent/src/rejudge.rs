@@ -1,5 +1,5 @@
 //! Images that somebody lists, judged by their signatures again, with no node at hand: by the collector, before anyone travels
-//! (`assay bundle check`) and long after (`assay evidence check`).
+//! (`assay bundle check`) and long after (`assay evidence check`); and one that a node does not have yet, before it is pulled.
 //!
 //! In: a trust directory and bundles, read as [`crate::trust`] and [`crate::bundle`] read them on a node; images by name and
 //! descriptor; what a node's store held of signatures, as its report carried it. Out: for each image the verdict that the agent
@@ -43,12 +43,22 @@ impl Bundles {
         images: Vec<Listed>,
         carried: &[CarriedBlob],
     ) -> Vec<report::Image> {
-        let store = Carried::new(images, carried);
-        let sources = self.sources(&store);
+        self.judge_all_of(&Carried::new(images, carried), trust, at, accept)
+    }
+
+    /// Judges whatever `store` lists, without reading it.
+    pub(crate) fn judge_all_of(
+        &self,
+        store: &dyn Store,
+        trust: &Trust,
+        at: UnixTime,
+        accept: &BTreeSet<Via>,
+    ) -> Vec<report::Image> {
+        let sources = self.sources(store);
         let signatures = Signatures::collect(&sources);
         // whoever listed them has told images from signatures already
-        let running = Running::by_name(&store.listing);
-        let inventory = Inventory::new(&store.listing, &running.runs, |_| false);
+        let running = Running::by_name(store.listing());
+        let inventory = Inventory::new(store.listing(), &running.runs, |_| false);
         let judge = Judge {
             policy: &trust.policy,
             verifier: Verifier { trust_store: &trust.store, evidence: &trust.evidence, at },

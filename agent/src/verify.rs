@@ -303,7 +303,7 @@ impl Judge<'_> {
         }
         let mut worst = worst?;
         if worst.status == Status::Passed {
-            worst.message = Some(format!("all {count} platform manifests in the store are signed"));
+            worst.message = Some(format!("all {count} platform manifests that may run here are signed"));
             worst.signatures = signatures;
         }
         Some(worst)
