@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Inventory(InventoryArgs),
     /// Show what a signature says, unverified
     Inspect(InspectArgs),
+    /// Judge an image that containerd is about to pull, as its image verifier; the descriptor comes on standard input
+    ImageVerifier(ImageVerifierArgs),
     /// Show the version, the target and the digest of this program
     Version(VersionArgs),
 }
@@ -105,6 +107,32 @@ pub(crate) struct InspectArgs {
 pub(crate) struct VersionArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,
+}
+
+/// The last three are what containerd gives; it writes them with one hyphen (`image_verifier::arguments`).
+#[derive(Debug, Args)]
+pub(crate) struct ImageVerifierArgs {
+    /// The trust directory [default: /etc/assay/trust, on Windows %ProgramData%\assay\trust]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: Option<PathBuf>,
+    /// A bundle of signatures; repeatable [default: all in /etc/assay/bundles, on Windows %ProgramData%\assay\bundles]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) signatures: Vec<PathBuf>,
+    /// What else than the image's own signature makes it pass: parent-index, platform-manifest; repeatable
+    #[arg(long, value_name = "VIA")]
+    pub(crate) accept: Vec<ViaArg>,
+    /// The time to judge at, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = UnixTime::parse)]
+    pub(crate) at: Option<UnixTime>,
+    /// The name that the image is pulled by
+    #[arg(long, value_name = "REF")]
+    pub(crate) name: String,
+    /// The digest that the name was resolved to
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: String,
+    /// What standard input holds
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) stdin_media_type: String,
 }
 
 #[derive(Debug, Args)]

@@ -13,8 +13,8 @@ use assay_shared::report::{Agent, ContentMode, Node, Via};
 use assay_shared::time::UnixTime;
 
 use crate::cli::{
-    Command, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson, VerifyArgs,
-    VerifyFormat,
+    Command, ImageVerifierArgs, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson,
+    VerifyArgs, VerifyFormat,
 };
 
 /// What one run is to do.
@@ -23,6 +23,7 @@ pub(crate) enum Plan {
     Verify(Box<VerifyPlan>),
     Inventory(InventoryPlan),
     Inspect(InspectPlan),
+    ImageVerifier(ImageVerifierPlan),
     Version { format: TextOrJson, agent: Agent },
 }
 
@@ -62,6 +63,19 @@ pub(crate) struct InspectPlan {
     pub(crate) what: Inspected,
     pub(crate) output: Output,
     pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug)]
+pub(crate) struct ImageVerifierPlan {
+    pub(crate) trust: PathBuf,
+    pub(crate) bundles: Vec<PathBuf>,
+    /// Where no bundle is named: the folder of which all are taken.
+    pub(crate) bundles_folder: PathBuf,
+    pub(crate) accept: BTreeSet<Via>,
+    pub(crate) clock: Clock,
+    pub(crate) name: String,
+    pub(crate) digest: String,
+    pub(crate) media_type: String,
 }
 
 /// What `inspect` looks at.
@@ -154,6 +168,7 @@ impl Plan {
                     format,
                 })
             }
+            Command::ImageVerifier(args) => Self::ImageVerifier(image_verifier(args)?),
             Command::Version(args) => Self::Version { format: args.format, agent: agent() },
         })
     }
@@ -175,6 +190,20 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         clock: Clock::new(args.at)?,
         agent: agent(),
         node: node(),
+    })
+}
+
+fn image_verifier(args: ImageVerifierArgs) -> Result<ImageVerifierPlan, ConfigError> {
+    let site = site_folder();
+    Ok(ImageVerifierPlan {
+        trust: args.trust.unwrap_or_else(|| site.join("trust")),
+        bundles: args.signatures,
+        bundles_folder: site.join("bundles"),
+        accept: args.accept.into_iter().map(Via::from).collect(),
+        clock: Clock::new(args.at)?,
+        name: args.name,
+        digest: args.digest,
+        media_type: args.stdin_media_type,
     })
 }
 
@@ -272,6 +301,19 @@ fn go_architecture(rust: &str) -> &str {
         "loongarch64" => "loong64",
         other => other,
     }
+}
+
+/// Where a node keeps what its site trusts. containerd tells a verifier nothing but the image, so that one place must be agreed
+/// upon; it is where a system keeps what its administrator alone may change.
+#[cfg(not(windows))]
+fn site_folder() -> PathBuf {
+    PathBuf::from("/etc/assay")
+}
+
+#[cfg(windows)]
+fn site_folder() -> PathBuf {
+    let data = std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into());
+    PathBuf::from(data).join("assay")
 }
 
 #[cfg(not(windows))]

@@ -4,6 +4,7 @@ use assay_shared::report::ExitCode;
 
 use crate::bundle::BundleFault;
 use crate::config::ConfigError;
+use crate::image_verifier::PullError;
 use crate::inspect::InspectError;
 use crate::inventory::UnknownImage;
 use crate::report::OutputError;
@@ -23,6 +24,8 @@ pub(crate) enum Error {
     UnknownImage(#[from] UnknownImage),
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    #[error(transparent)]
+    Pull(#[from] PullError),
     #[error("store: {0}")]
     Store(#[source] StoreError),
     #[error(transparent)]
@@ -37,7 +40,7 @@ impl Error {
             Self::Config(_) | Self::Trust(_) | Self::Bundle(_) | Self::UnknownImage(_) | Self::Inspect(_) => {
                 ExitCode::Usage
             }
-            Self::Output(_) => ExitCode::Usage,
+            Self::Output(_) | Self::Pull(_) => ExitCode::Usage,
             // unreachable is not misused
             Self::Store(_) | Self::Json(_) => ExitCode::Incomplete,
         }

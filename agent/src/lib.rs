@@ -12,6 +12,7 @@ mod config;
 mod content;
 mod coverage;
 mod error;
+mod image_verifier;
 mod inspect;
 mod inventory;
 mod listing;
@@ -41,6 +42,7 @@ use changes::Changes;
 use cli::{Cli, TextOrJson, VerifyFormat};
 use config::{Plan, VerifyPlan};
 use error::Error;
+use image_verifier::Arguments;
 use inventory::{Image, Inventory};
 use report::Sink;
 use running::Running;
@@ -62,8 +64,10 @@ pub mod fuzzing {
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
+    let Arguments { args, for_containerd } = Arguments::new(args);
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(error) if for_containerd => return image_verifier::refuse_arguments(&error).number().into(),
         Err(error) => {
             // help and version are no errors to clap's exit code; where they cannot be printed nobody is listening
             let _ = error.print();
@@ -72,6 +76,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     };
     let code = run(cli).unwrap_or_else(|error| {
         say(&format!("assay-agent: {error}"));
+        if for_containerd {
+            image_verifier::refuse(&error.to_string());
+        }
         error.exit_code()
     });
     code.number().into()
@@ -82,6 +89,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         Plan::Verify(plan) => verify(&plan),
         Plan::Inventory(plan) => listing::run(&plan),
         Plan::Inspect(plan) => inspect::run(&plan),
+        Plan::ImageVerifier(plan) => image_verifier::run(&plan),
         Plan::Version { format, agent } => version(format, &agent),
     }
 }
@@ -242,11 +250,7 @@ fn json_line(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error
 /// The outcome for people: what did not pass, and the counts.
 fn say_outcome(report: &NodeReport) {
     for image in report.images.iter().filter(|image| image.status != Status::Passed) {
-        let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
-        let status = format!("{:?}", image.status).to_lowercase();
-        let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
-        let message = image.message.as_deref().unwrap_or_default();
-        say(&format!("{status}{reason}: {name}: {message}"));
+        say(&outcome(image));
     }
     for unlisted in report.coverage.unlisted.iter().filter(|one| one.kind == "container") {
         let name = unlisted.name.as_deref().unwrap_or("none");
@@ -269,6 +273,15 @@ fn say_outcome(report: &NodeReport) {
         "{} passed, {} failed, {} skipped, {} inconclusive",
         summary.passed, summary.failed, summary.skipped, summary.inconclusive
     ));
+}
+
+/// The outcome of one image in a line.
+fn outcome(image: &assay_shared::report::Image) -> String {
+    let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
+    let status = format!("{:?}", image.status).to_lowercase();
+    let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
+    let message = image.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    format!("{status}{reason}: {name}{message}")
 }
 
 /// A line for people on standard error.

@@ -252,7 +252,8 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
     keys
 }
 
-fn children(folder: &Path) -> impl Iterator<Item = Result<DirEntry, walkdir::Error>> {
+/// What is in a folder, sorted by name.
+pub(crate) fn children(folder: &Path) -> impl Iterator<Item = Result<DirEntry, walkdir::Error>> {
     WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name().into_iter()
 }
 

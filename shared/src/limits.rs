@@ -115,6 +115,9 @@ pub const SNAPSHOT_DEPTH: usize = 256;
 /// Bytes of one message from containerd, which itself sends at most 16 MiB by default: some 40,000 image records.
 pub const GRPC_MESSAGE_BYTES: usize = 64 << 20;
 
+/// Bytes of the descriptor of an image that containerd is about to pull: real ones are some 200, and annotations may follow.
+pub const PULLED_DESCRIPTOR_BYTES: u64 = 64 << 10;
+
 /// Bytes of one DSSE envelope: a payload as large as [`LAYOUT_INDEX_BYTES`], in base64.
 pub const DSSE_ENVELOPE_BYTES: usize = 48 << 20;
 

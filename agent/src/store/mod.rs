@@ -10,6 +10,7 @@ pub(crate) mod containerd;
 mod directory;
 mod file;
 pub(crate) mod layout;
+pub(crate) mod pulled;
 pub(crate) mod root;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,160 @@
+//! The command line as containerd writes it, into one that the rest of the program reads.
+//!
+//! containerd names no subcommand, and its long flags have one hyphen, as Go's have: `-name REF -digest DIGEST
+//! -stdin-media-type TYPE`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// A command line.
+pub(crate) struct Arguments {
+    /// The program's name, then what clap reads.
+    pub(crate) args: Vec<OsString>,
+    /// Whether containerd asks, so that the exit code 0 admits an image.
+    pub(crate) for_containerd: bool,
+}
+
+impl Arguments {
+    /// Of these arguments, the first of which is the program's name.
+    pub(crate) fn new(args: impl IntoIterator<Item = OsString>) -> Self {
+        let mut given = args.into_iter().peekable();
+        let mut args: Vec<OsString> = given.next().into_iter().collect();
+        if args.first().is_some_and(|program| is_verifier(program)) {
+            args.push(SUBCOMMAND.into());
+        } else if let Some(subcommand) = given.next_if(|first| first == SUBCOMMAND) {
+            args.push(subcommand);
+        } else {
+            args.extend(given);
+            return Self { args, for_containerd: false };
+        }
+        while let Some(arg) = given.next() {
+            match FLAGS.iter().find(|flag| arg == **flag || arg == flag[1..]) {
+                // in one piece with its flag no value is taken for a flag, whatever an image is called
+                Some(flag) => {
+                    let mut flag = OsString::from(flag);
+                    if let Some(value) = given.next() {
+                        flag.push("=");
+                        flag.push(value);
+                    }
+                    args.push(flag);
+                }
+                None => args.push(arg),
+            }
+        }
+        Self { args, for_containerd: true }
+    }
+}
+
+/// Whether the program is called by a name that a verifier has in containerd's folder: a copy of it or a link to it.
+fn is_verifier(program: &OsStr) -> bool {
+    let stem = Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    NAMES.iter().any(|name| stem.eq_ignore_ascii_case(name))
+}
+
+const SUBCOMMAND: &str = "image-verifier";
+
+const NAMES: [&str; 2] = ["assay-image-verifier", SUBCOMMAND];
+
+/// containerd's flags, with a hyphen more.
+const FLAGS: [&str; 3] = ["--name", "--digest", "--stdin-media-type"];
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn read(args: &[&str]) -> (Vec<String>, bool) {
+        let Arguments { args, for_containerd } = Arguments::new(args.iter().map(OsString::from));
+        (args.into_iter().map(|arg| arg.into_string().unwrap()).collect(), for_containerd)
+    }
+
+    #[test]
+    fn a_name_or_a_subcommand_makes_a_verifier() {
+        for program in [
+            "assay-image-verifier",
+            "/bin/image-verifier",
+            "./assay-image-verifier.exe",
+            "Assay-Image-Verifier",
+        ] {
+            let read = read(&[program, "-digest", "d"]);
+            assert_eq!(read, (vec![program.into(), "image-verifier".into(), "--digest=d".into()], true));
+        }
+        let as_subcommand = read(&["assay-agent", "image-verifier", "--digest", "d"]);
+        assert_eq!(as_subcommand.0, ["assay-agent", "image-verifier", "--digest=d"]);
+        for args in [
+            &["assay-agent", "-name", "n"][..],
+            &["assay-agent-image-verifier", "verify", "-digest", "d"],
+            &["assay-agent", "inspect", "image-verifier"],
+            &["assay-agent"],
+            &[],
+        ] {
+            assert_eq!(read(args), (args.iter().map(|&arg| arg.to_owned()).collect(), false));
+        }
+    }
+
+    #[test]
+    fn three_flags_are_read_with_one_hyphen_or_two_and_no_others() {
+        let (args, _) = read(&[
+            "image-verifier",
+            "--trust",
+            "t",
+            "-name",
+            "n",
+            "--digest",
+            "d",
+            "-stdin-media-type",
+            "m",
+            "-at",
+            "x",
+            "--name=p",
+            "-name=q",
+            "-digest",
+        ]);
+        assert_eq!(
+            args[2..],
+            [
+                "--trust",
+                "t",
+                "--name=n",
+                "--digest=d",
+                "--stdin-media-type=m",
+                "-at",
+                "x",
+                "--name=p",
+                "-name=q",
+                "--digest"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_a_flag() {
+        for value in ["-h", "--help", "--version", "--", "", "-name", "--accept=parent-index", "verify"] {
+            let Arguments { args, .. } = Arguments::new(
+                ["image-verifier", "-name", value, "-digest", value, "-stdin-media-type", value]
+                    .map(Into::into),
+            );
+            let Command::ImageVerifier(args) = Cli::try_parse_from(args).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!([args.name, args.digest, args.stdin_media_type], [value; 3]);
+            assert!(args.accept.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_containerd_does_not_say_is_missing_and_what_it_says_twice_is_refused() {
+        for args in [
+            &["image-verifier"][..],
+            &["image-verifier", "-name", "n", "-digest", "d"],
+            &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type"],
+            &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-name", "n"],
+            &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-future", "f"],
+        ] {
+            let Arguments { args, .. } = Arguments::new(args.iter().map(OsString::from));
+            assert!(Cli::try_parse_from(args).is_err());
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! containerd's image verifier: the name and the descriptor of an image that is about to be pulled in, a reason on standard
+//! output and an exit code out.
+//!
+//! containerd, docs/image-verification.md: it runs each program of a folder, takes exit code 0 for a yes and shows what the program
+//! wrote to standard output. The image is judged as one of the node's own would be, without its content, which is not there
+//! yet: containerd itself compares that with the descriptor. Whatever cannot be judged is refused.
+
+mod arguments;
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use assay_shared::json::{JsonError, Value};
+use assay_shared::limits;
+use assay_shared::oci::{Descriptor, Reference, ReferenceError};
+use assay_shared::report::ExitCode;
+
+use crate::bundle::Bundles;
+use crate::config::ImageVerifierPlan;
+use crate::error::Error;
+use crate::report::Sink;
+use crate::store::pulled::Pulled;
+use crate::{clean, outcome, say, trust};
+
+pub(crate) use arguments::Arguments;
+
+/// Judges the image on standard input.
+///
+/// # Errors
+/// [`Error`] where nothing was judged, which is no yes either.
+pub(crate) fn run(plan: &ImageVerifierPlan) -> Result<ExitCode, Error> {
+    let target = target(plan, io::stdin().lock())?;
+    let mut trust = trust::read(&plan.trust)?;
+    let bundles = match &plan.bundles[..] {
+        [] => Bundles::open(&all_in(&plan.bundles_folder)?, &mut trust)?,
+        named => Bundles::open(named, &mut trust)?,
+    };
+    let pulled = Pulled::new(plan.name.clone(), target);
+    let images = bundles.judge_all_of(&pulled, &trust, plan.clock.verified_at, &plan.accept);
+    // containerd logs this where it logs for debugging
+    trust.warnings.iter().for_each(|warning| say(&warning.to_string()));
+    images.iter().filter_map(|image| image.hint.as_ref()).for_each(|hint| say(hint));
+    let outcomes: Vec<String> = images.iter().map(outcome).collect();
+    Sink::Stdout.write(&reason(&outcomes.join("; ")))?;
+    Ok(ExitCode::of(images.iter().map(|image| image.status)))
+}
+
+/// Gives containerd the reason why nothing was judged.
+pub(crate) fn refuse(why: &str) {
+    // the exit code says no, whether the reason can be given or not
+    let _ = Sink::Stdout.write(&reason(&format!("not judged: {why}")));
+}
+
+/// Refuses what the command line is not made for. Help is refused too: for containerd the exit code 0 is a yes.
+pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() {
+        refuse(error.to_string().lines().next().unwrap_or_default());
+    }
+    ExitCode::Usage
+}
+
+/// What is about to be pulled, where everything that containerd says of it agrees.
+fn target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, PullError> {
+    let mut bytes = Vec::new();
+    stdin.take(limits::PULLED_DESCRIPTOR_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    if plan.media_type != DESCRIPTOR {
+        return Err(PullError::MediaType { media_type: plan.media_type.clone() });
+    }
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::PULLED_DESCRIPTOR_BYTES {
+        return Err(PullError::TooLarge);
+    }
+    Value::parse(&bytes)?;
+    let descriptor: Descriptor = serde_json::from_slice(&bytes).map_err(PullError::Descriptor)?;
+    if descriptor.digest.as_str() != plan.digest {
+        return Err(PullError::OtherDigest {
+            given: plan.digest.clone(),
+            found: descriptor.digest.to_string(),
+        });
+    }
+    let name = || plan.name.clone();
+    let reference: Reference = plan.name.parse().map_err(|error| PullError::Name { name: name(), error })?;
+    if reference.digest.is_some_and(|digest| digest != descriptor.digest) {
+        return Err(PullError::OtherDigest { given: name(), found: descriptor.digest.to_string() });
+    }
+    Ok(descriptor)
+}
+
+/// The bundles in a folder. Hidden ones are passed over: what is being copied there, and what Kubernetes keeps in its volumes.
+fn all_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
+    let mut bundles = Vec::new();
+    for entry in trust::children(folder) {
+        let entry = entry.map_err(PullError::Bundles)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            bundles.push(entry.into_path());
+        }
+    }
+    if bundles.is_empty() { Err(PullError::NoBundle { folder: folder.to_owned() }) } else { Ok(bundles) }
+}
+
+/// One line that a terminal takes for nothing else.
+fn reason(text: &str) -> Vec<u8> {
+    let mut line: String = clean(text).chars().take(REASON_LETTERS).collect();
+    line.push('\n');
+    line.into_bytes()
+}
+
+/// The one thing that containerd puts on standard input.
+const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
+
+/// Letters of a reason: it is repeated in logs, by clients and in Kubernetes' events, and containerd takes 32 KiB.
+const REASON_LETTERS: usize = 1_000;
+
+/// Why an image that is about to be pulled was not judged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PullError {
+    #[error("standard input is said to hold {media_type}; this version reads {DESCRIPTOR}")]
+    MediaType { media_type: String },
+    #[error("standard input cannot be read: {0}")]
+    Stdin(#[from] io::Error),
+    #[error("standard input has more than {} bytes, and is no descriptor", limits::PULLED_DESCRIPTOR_BYTES)]
+    TooLarge,
+    #[error("standard input: {0}")]
+    Json(#[from] JsonError),
+    #[error("standard input is no descriptor: {0}")]
+    Descriptor(serde_json::Error),
+    #[error("{given} was asked for, and the descriptor on standard input is of {found}")]
+    OtherDigest { given: String, found: String },
+    #[error("no policy can be chosen by the name {name}: it {error}")]
+    Name { name: String, error: ReferenceError },
+    #[error("bundles: {0}")]
+    Bundles(walkdir::Error),
+    #[error("no bundle is in {}", folder.display())]
+    NoBundle { folder: PathBuf },
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+mod tests {
+    use assay_shared::oci::Digest;
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+    use crate::config::Plan;
+
+    fn plan(name: &str, digest: &str, media_type: &str) -> ImageVerifierPlan {
+        let args = ["image-verifier", "-name", name, "-digest", digest, "-stdin-media-type", media_type];
+        let Arguments { args, for_containerd } = Arguments::new(args.map(Into::into));
+        assert!(for_containerd);
+        match Plan::new(Cli::try_parse_from(args).unwrap().command) {
+            Ok(Plan::ImageVerifier(plan)) => plan,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(name: &str, digest: &str, media_type: &str, stdin: &str) -> PullError {
+        target(&plan(name, digest, media_type), stdin.as_bytes()).unwrap_err()
+    }
+
+    fn descriptor(digest: &Digest) -> String {
+        format!(r#"{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"{digest}","size":7}}"#)
+    }
+
+    const NAME: &str = "r.example/app:v1";
+
+    #[test]
+    fn what_containerd_says_must_agree() {
+        let [digest, other] = [b"1", b"2"].map(|bytes| Digest::sha256(bytes));
+        let stdin = descriptor(&digest);
+        // Go's encoder ends with a line break
+        let line = format!("{stdin}\n");
+        let good = target(&plan(NAME, digest.as_str(), DESCRIPTOR), line.as_bytes()).unwrap();
+        assert_eq!(good, Descriptor::new("application/vnd.oci.image.index.v1+json", digest.clone(), 7));
+        let by_digest = format!("r.example/app@{digest}");
+        assert!(target(&plan(&by_digest, digest.as_str(), DESCRIPTOR), line.as_bytes()).is_ok());
+
+        let given = |digest: &Digest, stdin: &str| refusal(NAME, digest.as_str(), DESCRIPTOR, stdin);
+        assert!(matches!(given(&other, &stdin), PullError::OtherDigest { .. }));
+        let of_another = refusal(&format!("r.example/app@{other}"), digest.as_str(), DESCRIPTOR, &stdin);
+        assert!(matches!(of_another, PullError::OtherDigest { .. }));
+        for stdin in ["", "{}", "null", &format!("{stdin}{stdin}"), &stdin.replace("sha256", "md5")] {
+            assert!(
+                matches!(given(&digest, stdin), PullError::Json(_) | PullError::Descriptor(_)),
+                "{stdin}"
+            );
+        }
+        let twice = stdin.replace(r#""size":7"#, r#""size":7,"size":7"#);
+        assert!(matches!(given(&digest, &twice), PullError::Json(_)));
+        let media_type = refusal(NAME, digest.as_str(), "application/json", &stdin);
+        assert!(matches!(media_type, PullError::MediaType { .. }));
+        for name in
+            ["", "app", "app:v1", digest.as_str(), "r.example/app:v1@", "r.example/App", "-h", "--help"]
+        {
+            let refused = refusal(name, digest.as_str(), DESCRIPTOR, &stdin);
+            assert!(matches!(refused, PullError::Name { .. }), "{name}");
+        }
+    }
+
+    #[test]
+    fn standard_input_is_bounded() {
+        let digest = Digest::sha256(b"1");
+        let most = usize::try_from(limits::PULLED_DESCRIPTOR_BYTES).unwrap();
+        let plan = plan(NAME, digest.as_str(), DESCRIPTOR);
+        let stdin = descriptor(&digest);
+        let stdin = format!("{stdin}{}", " ".repeat(most - stdin.len()));
+        assert!(target(&plan, stdin.as_bytes()).is_ok());
+        assert!(matches!(target(&plan, format!("{stdin} ").as_bytes()), Err(PullError::TooLarge)));
+        assert!(matches!(target(&plan, io::repeat(b' ')), Err(PullError::TooLarge)));
+    }
+
+    #[test]
+    fn every_bundle_of_a_folder_is_taken_and_one_must_be_there() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("bundles");
+        assert!(matches!(all_in(&folder), Err(PullError::Bundles(_))));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(".copying.tar"), "").unwrap();
+        assert!(matches!(all_in(&folder), Err(PullError::NoBundle { .. })));
+        std::fs::write(folder.join("b.tar"), "").unwrap();
+        std::fs::create_dir_all(folder.join("a/inner")).unwrap();
+        assert_eq!(all_in(&folder).unwrap(), [folder.join("a"), folder.join("b.tar")]);
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let line = reason(&format!("a\nb\u{1b}[31m\u{202e}{}", "ü".repeat(5_000)));
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!((line.lines().count(), line.chars().count()), (1, REASON_LETTERS + 1));
+        assert!(line.starts_with("a\u{fffd}b\u{fffd}[31m\u{fffd}ü"));
+    }
+}
