@@ -101,7 +101,7 @@ impl Containerd {
     /// # Panics
     /// Where it is not there or does not answer.
     pub fn of(release: Release) -> Self {
-        Self::new(release, false)
+        Self::new(release, false, "")
     }
 
     /// The same with Kubernetes' service, which gives each image of its namespace its config's digest as another name.
@@ -109,14 +109,23 @@ impl Containerd {
     /// # Panics
     /// As [`Self::of`].
     pub fn with_kubernetes(release: Release) -> Self {
-        Self::new(release, true)
+        Self::new(release, true, "")
     }
 
-    fn new(release: Release, kubernetes: bool) -> Self {
+    /// The same, `more` being added to its configuration; with or without Kubernetes' service.
+    ///
+    /// # Panics
+    /// As [`Self::of`].
+    pub fn configured(release: Release, kubernetes: bool, more: &str) -> Self {
+        Self::new(release, kubernetes, more)
+    }
+
+    fn new(release: Release, kubernetes: bool, more: &str) -> Self {
         packages::need_root();
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().expect("scratch folder");
         let mut containerd = Self { release, folder, daemon: None };
-        fs::write(containerd.path("config.toml"), containerd.config(kubernetes)).expect("scratch folder");
+        let config = containerd.config(kubernetes) + more;
+        fs::write(containerd.path("config.toml"), config).expect("scratch folder");
         containerd.start_again();
         containerd
     }

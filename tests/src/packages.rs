@@ -20,6 +20,17 @@ pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(more).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
+/// A program that comes as a Go module only, which a machine may not be able to fetch: the one that `variable` names, else the
+/// one that is installed; none, with a word about it, where there is none.
+pub fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    let found = named.or_else(|| find(name));
+    if found.is_none() {
+        eprintln!("NOT RUN: what needs {name}. tests/run says how to get it; {variable} names it.");
+    }
+    found
+}
+
 /// Stops the test where it does not run as root, which containerd, mounts and namespaces need.
 ///
 /// # Panics

@@ -52,7 +52,7 @@ impl Registry {
     /// # Panics
     /// Where it does not answer.
     pub fn with_referrers() -> Option<Self> {
-        let program = go_program("REFERRERS_REGISTRY", "referrers-registry")?;
+        let program = packages::go_program("REFERRERS_REGISTRY", "referrers-registry")?;
         Some(Self::start(|_, port| {
             let mut command = Command::new(&program);
             command.arg("-address").arg(format!("127.0.0.1:{port}"));
@@ -98,17 +98,7 @@ impl Drop for Registry {
 
 /// The oras program; none, with a word about it, where there is none.
 pub fn oras() -> Option<PathBuf> {
-    go_program("ORAS", "oras")
-}
-
-/// A program that comes as a Go module only, which a machine may not be able to fetch.
-fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable).map(PathBuf::from);
-    let found = named.or_else(|| packages::find(name));
-    if found.is_none() {
-        eprintln!("NOT RUN: what needs {name}. tests/run says how to get it; {variable} names it.");
-    }
-    found
+    packages::go_program("ORAS", "oras")
 }
 
 /// What a registry answers that holds `layout` under every name: manifests by digest and tag `v1`, which is `root`, blobs,
