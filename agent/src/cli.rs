@@ -73,6 +73,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
     #[command(flatten)]
+    pub(crate) priority: PriorityArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// report: the node report; procedure: two lists of names, as the sample procedure writes them
     #[arg(long, value_name = "FORMAT", default_value = "report")]
@@ -86,6 +88,8 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct InventoryArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) priority: PriorityArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -133,6 +137,14 @@ pub(crate) struct ImageVerifierArgs {
     /// What standard input holds
     #[arg(long, value_name = "TYPE")]
     pub(crate) stdin_media_type: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PriorityArgs {
+    /// Let everything else on the node go first: the lowest CPU priority, which on Linux the disk's follows. On Windows the
+    /// priority class is that of the program that starts this one (start /low), and this changes nothing
+    #[arg(long)]
+    pub(crate) nice: bool,
 }
 
 #[derive(Debug, Args)]

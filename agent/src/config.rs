@@ -39,6 +39,8 @@ pub(crate) struct VerifyPlan {
     /// Whether the report carries what the verdicts rest on.
     pub(crate) evidence: bool,
     pub(crate) jobs: usize,
+    /// Whether everything else on the node goes first.
+    pub(crate) nice: bool,
     pub(crate) output: Output,
     pub(crate) format: VerifyFormat,
     pub(crate) run_id: String,
@@ -55,6 +57,7 @@ pub(crate) struct InventoryPlan {
     /// How many characters a line for people may have.
     pub(crate) width: usize,
     pub(crate) jobs: usize,
+    pub(crate) nice: bool,
     pub(crate) node: Node,
 }
 
@@ -152,14 +155,17 @@ impl Plan {
     pub(crate) fn new(command: Command) -> Result<Self, ConfigError> {
         Ok(match command {
             Command::Verify(args) => Self::Verify(Box::new(verify(args)?)),
-            Command::Inventory(InventoryArgs { store, output, format }) => Self::Inventory(InventoryPlan {
-                store: store_plan(store)?,
-                output: output_plan(output),
-                format,
-                width: width(),
-                jobs: cores(),
-                node: node(),
-            }),
+            Command::Inventory(InventoryArgs { store, priority, output, format }) => {
+                Self::Inventory(InventoryPlan {
+                    store: store_plan(store)?,
+                    output: output_plan(output),
+                    format,
+                    width: width(),
+                    jobs: cores(),
+                    nice: priority.nice,
+                    node: node(),
+                })
+            }
             Command::Inspect(InspectArgs { what, output, format }) => {
                 let layout = what.to_str().and_then(|text| text.strip_prefix("layout:")).map(PathBuf::from);
                 Self::Inspect(InspectPlan {
@@ -184,6 +190,7 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         accept: args.accept.into_iter().map(Via::from).collect(),
         evidence: args.evidence,
         jobs: args.jobs.map_or_else(cores, usize::from),
+        nice: args.priority.nice,
         output: output_plan(args.output),
         format: args.format,
         run_id: args.run_id,

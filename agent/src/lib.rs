@@ -17,6 +17,7 @@ mod inspect;
 mod inventory;
 mod listing;
 mod parallel;
+mod priority;
 mod procedure;
 pub mod rejudge;
 mod report;
@@ -86,8 +87,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
 
 fn run(cli: Cli) -> Result<ExitCode, Error> {
     match Plan::new(cli.command)? {
-        Plan::Verify(plan) => verify(&plan),
-        Plan::Inventory(plan) => listing::run(&plan),
+        Plan::Verify(plan) => {
+            priority::lower(plan.nice);
+            verify(&plan)
+        }
+        Plan::Inventory(plan) => {
+            priority::lower(plan.nice);
+            listing::run(&plan)
+        }
         Plan::Inspect(plan) => inspect::run(&plan),
         Plan::ImageVerifier(plan) => image_verifier::run(&plan),
         Plan::Version { format, agent } => version(format, &agent),

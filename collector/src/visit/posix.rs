@@ -116,9 +116,7 @@ cd {folder} || exit {CANNOT_RUN}
 echo {mark}
 t=
 timeout -k 5 5 true 2>/dev/null && t='timeout -k 5 {limit}'
-n=
-nice -n 10 true 2>/dev/null && n='nice -n 10'
-exec $t $n ./assay-agent {arguments}
+exec $t ./assay-agent {arguments}
 "#,
         folder = quote(folder),
         limit = limit.as_secs().max(1),

@@ -80,11 +80,13 @@ if ($LASTEXITCODE -ne 0) {{ exit {CANNOT_RUN} }}
 }
 
 /// Runs the agent in its folder under a time limit. It writes its report to a file, whose bytes follow the line `mark`:
-/// PowerShell would re-encode what a program prints.
+/// PowerShell would re-encode what a program prints. The agent's `--nice` is this script's to carry out: the lowest priority class
+/// passes on to what is started.
 pub(super) fn run(folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| quote_argument(argument)).collect();
     encoded(&format!(
         r"Set-Location -LiteralPath {folder}
+try {{ (Get-Process -Id $PID).PriorityClass = 'Idle' }} catch {{ }}
 $i = New-Object Diagnostics.ProcessStartInfo
 $i.FileName = Join-Path {folder} 'assay-agent.exe'
 $i.WorkingDirectory = {folder}

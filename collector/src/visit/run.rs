@@ -79,6 +79,8 @@ fn arguments(node: &Node, plan: &Plan, dialect: Dialect, at: Option<UnixTime>) -
         arguments.push(format!("--at={at}"));
     }
     arguments.extend(plan.arguments.iter().cloned());
+    // the node's own work goes first
+    arguments.push("--nice".to_owned());
     arguments.push(format!("--run-id={}", plan.run_id));
     arguments.push(match dialect {
         Dialect::Posix => "--output=-".to_owned(),

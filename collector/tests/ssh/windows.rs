@@ -99,6 +99,7 @@ fn commands_input_and_report_pass_through_cmd() {
             "--trust=trust",
             "--signatures=bundles/bundle.tar",
             "--at=2026-11-22T10:00:00Z",
+            "--nice",
             &run_id,
             "--output=report.json",
         ];
