@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::cli::TextOrJson;
 use crate::config::{InspectPlan, Inspected};
+use crate::confinement::said;
 use crate::error::Error;
 use crate::report::Sink;
 use crate::signatures::{Signatures, Source};
@@ -305,7 +306,7 @@ fn certificate_lines(line: &mut Line<'_>, indent: usize, certificate: &Certifica
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InspectError {
     /// The file cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), said(error))]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -9,6 +9,7 @@ mod carried;
 mod changes;
 mod cli;
 mod config;
+mod confinement;
 mod content;
 mod coverage;
 mod error;

@@ -10,6 +10,7 @@ use assay_shared::report::{
 };
 
 use crate::config::{Output, VerifyPlan};
+use crate::confinement::said;
 use crate::content::Checked;
 use crate::inventory::Image;
 use crate::trust::Trust;
@@ -190,7 +191,7 @@ fn private(path: &Path) -> io::Result<File> {
 
 /// Why output cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {error}", path.display())]
+#[error("cannot write {}: {}", path.display(), said(error))]
 pub(crate) struct OutputError {
     /// Where to.
     pub path: PathBuf,

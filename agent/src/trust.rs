@@ -17,6 +17,8 @@ use assay_shared::trust_policy::{PolicyError, TrustPolicy};
 use assay_shared::trust_store::{Entry, StoreType, TrustStore};
 use walkdir::{DirEntry, WalkDir};
 
+use crate::confinement::said;
+
 /// What the site trusts.
 #[derive(Debug)]
 pub struct Trust {
@@ -141,7 +143,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
         match folder.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                About::Store.warn(warnings, folder.display(), error);
+                About::Store.warn(warnings, folder.display(), said(&error));
                 continue;
             }
             Ok(_) => {}
@@ -150,7 +152,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             let named = match named {
                 Ok(named) => named,
                 Err(error) => {
-                    About::Store.warn(warnings, folder.display(), error);
+                    About::Store.warn(warnings, folder.display(), said(&error));
                     continue;
                 }
             };
@@ -161,7 +163,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             if named.file_type().is_dir() {
                 let files = children(named.path()).map(|file| match file {
                     Ok(file) => (file.file_name().to_string_lossy().into_owned(), store_entry(&file)),
-                    Err(error) => (name.to_owned(), Entry::Unreadable(error.to_string())),
+                    Err(error) => (name.to_owned(), Entry::Unreadable(said(&error))),
                 });
                 store.add(store_type, name, files);
             } else {
@@ -179,7 +181,7 @@ fn store_entry(file: &DirEntry) -> Entry {
     match read_up_to(file.path(), limits::TRUST_STORE_FILE_BYTES) {
         Ok(Some(bytes)) => Entry::File(bytes),
         Ok(None) => Entry::Unreadable(format!("larger than {} bytes", limits::TRUST_STORE_FILE_BYTES)),
-        Err(error) => Entry::Unreadable(error.to_string()),
+        Err(error) => Entry::Unreadable(said(&error)),
     }
 }
 
@@ -196,7 +198,7 @@ fn evidence(folder: &Path, warnings: &mut Vec<Warning>) -> Evidence {
             Ok(file) if file.file_type().is_file() => file,
             Ok(_) => continue,
             Err(error) => {
-                About::Evidence.warn(warnings, "crls", error);
+                About::Evidence.warn(warnings, "crls", said(&error.into()));
                 continue;
             }
         };
@@ -204,7 +206,7 @@ fn evidence(folder: &Path, warnings: &mut Vec<Warning>) -> Evidence {
         let outcome = match read_up_to(file.path(), limits::EVIDENCE_FILE_BYTES) {
             Ok(Some(bytes)) => evidence.add_file(&name, &bytes).map_err(|error| error.to_string()),
             Ok(None) => Err(format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES)),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(said(&error)),
         };
         if let Err(why) = outcome {
             About::Evidence.warn(warnings, format_args!("crls/{name}"), why);
@@ -224,7 +226,7 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
         let file = match file {
             Ok(file) => file,
             Err(error) => {
-                About::Key.warn(warnings, "keys", error);
+                About::Key.warn(warnings, "keys", said(&error));
                 continue;
             }
         };
@@ -245,7 +247,7 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
                     Err(error) => refuse(error.to_string()),
                 },
                 Ok(None) => refuse(KeyError::TooLarge.to_string()),
-                Err(error) => refuse(error.to_string()),
+                Err(error) => refuse(said(&error)),
             }
         }
     }
@@ -253,8 +255,9 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
 }
 
 /// What is in a folder, sorted by name.
-pub(crate) fn children(folder: &Path) -> impl Iterator<Item = Result<DirEntry, walkdir::Error>> {
-    WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name().into_iter()
+pub(crate) fn children(folder: &Path) -> impl Iterator<Item = io::Result<DirEntry>> {
+    let children = WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
+    children.into_iter().map(|child| child.map_err(io::Error::from))
 }
 
 /// The bytes of a file; none where there are more than `limit`.
@@ -279,7 +282,7 @@ pub struct TrustError {
 #[non_exhaustive]
 pub enum TrustProblem {
     /// It is absent or cannot be read.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Unreadable(#[from] io::Error),
     /// The path is something else.
     #[error("is not a directory")]

@@ -17,6 +17,7 @@ use assay_shared::report::ExitCode;
 
 use crate::bundle::Bundles;
 use crate::config::ImageVerifierPlan;
+use crate::confinement::said;
 use crate::error::Error;
 use crate::report::Sink;
 use crate::store::pulled::Pulled;
@@ -128,8 +129,8 @@ pub(crate) enum PullError {
     OtherDigest { given: String, found: String },
     #[error("no policy can be chosen by the name {name}: it {error}")]
     Name { name: String, error: ReferenceError },
-    #[error("bundles: {0}")]
-    Bundles(walkdir::Error),
+    #[error("bundles: {}", said(.0))]
+    Bundles(io::Error),
     #[error("no bundle is in {}", folder.display())]
     NoBundle { folder: PathBuf },
 }

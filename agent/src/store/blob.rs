@@ -5,6 +5,7 @@ use std::io::Read;
 use assay_shared::oci::{Descriptor, Digest};
 
 use super::Store;
+use crate::confinement::said;
 
 /// A blob that was found; its bytes are not yet known to be what its digest says.
 pub(crate) struct Blob<'s> {
@@ -60,7 +61,7 @@ impl From<std::io::Error> for BlobError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Absent,
-            _ => Self::Unreadable { why: error.to_string() },
+            _ => Self::Unreadable { why: said(&error) },
         }
     }
 }

@@ -142,15 +142,18 @@ fn no_folder(node: &Node, output: &Output, stdout: &str) -> Failure {
         .collect();
     if output.exit == Exit::Code(posix::NO_PLACE) {
         let message = format!("no place for the agent: {}", places.join(", "));
-        let noexec = !places.is_empty() && places.iter().all(|place| place.ends_with(" noexec"));
-        return if noexec {
-            Failure::new(Outcome::AgentFailed, message, "mount one of these without noexec")
-        } else {
+        let noexec = |place: &String| place.ends_with(" noexec");
+        let forbidden = |place: &String| noexec(place) || place.ends_with(" not-executable");
+        return if places.is_empty() || !places.iter().all(forbidden) {
             Failure::new(
                 Outcome::UploadFailed,
                 message,
                 "make room in one of these, or let the login write there",
             )
+        } else if places.iter().all(noexec) {
+            Failure::new(Outcome::AgentFailed, message, "mount one of these without noexec")
+        } else {
+            Failure::new(Outcome::AgentFailed, message, &forbidding(Dialect::Posix, stdout))
         };
     }
     if node.sudo != Sudo::No && places.is_empty() {
@@ -209,7 +212,7 @@ async fn upload(
         Exit::Code(posix::CANNOT_RUN) => Failure::new(
             Outcome::AgentFailed,
             format!("the agent does not run there: {complaint}"),
-            "use the static release build, and see what forbids it (SELinux, AppArmor, fapolicyd)",
+            &forbidding(dialect, &stdout),
         ),
         _ => Failure::new(
             Outcome::UploadFailed,
@@ -217,6 +220,25 @@ async fn upload(
             "make room on the node, and see that tar is there",
         ),
     })
+}
+
+/// What to do where a program may not run, by what the node says forbids things there.
+fn forbidding(dialect: Dialect, stdout: &str) -> String {
+    if dialect == Dialect::PowerShell {
+        return "see whether AppLocker, App Control or a virus scanner forbids it".to_owned();
+    }
+    let named: Vec<String> = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("assay-forbids "))
+        .map(|what| clean::line(what, 200))
+        .collect();
+    if named.is_empty() {
+        return "use the static release build; no security module is to be seen on the node".to_owned();
+    }
+    format!(
+        "let it run there, or use the static release build; what may forbid it: {}; ausearch -m AVC -ts recent and journalctl -k tell",
+        named.join("; ")
+    )
 }
 
 /// What the node said about a failure, never empty.

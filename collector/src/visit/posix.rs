@@ -26,6 +26,25 @@ pub(super) const PROCESS_LEFT: u32 = 45;
 /// The agent cannot be run here.
 pub(super) const CANNOT_RUN: u32 = 46;
 
+/// What a script needs to say why a program cannot be run: whether it is the file system's option, and what else forbids things
+/// here, a line each. Whoever it is that refuses, the shell is told the same.
+const FORBIDS: &str = r#"
+noexec() {
+  m=$(df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ _ _ m; echo "$m"; })
+  o=
+  while read -r _ p _ q _; do [ "$p" = "$m" ] && o=$q; done 2>/dev/null </proc/self/mounts
+  case ,$o, in *,noexec,*) return 0;; esac
+  return 1
+}
+forbids() {
+  a=$(tr -d '\0' 2>/dev/null </proc/self/attr/current)
+  [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" = 1 ] && echo "assay-forbids SELinux, for $a"
+  for a in "$(cat /proc/self/attr/apparmor/current 2>/dev/null)" "$a"; do
+    case $a in *' ('*')') echo "assay-forbids AppArmor, by its profile $a"; break;; esac
+  done
+  grep -qs fapolicyd /proc/[0-9]*/comm && echo 'assay-forbids fapolicyd'
+}"#;
+
 /// One word for a POSIX shell, whatever `text` holds.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -49,6 +68,7 @@ pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
         r#"
 case "$(uname -sm)" in {unames}) ;; *) exit 0;; esac
 umask 077
+{FORBIDS}
 for d in {PLACES}; do
   [ -d "$d" ] || continue
   case $d in *[!A-Za-z0-9._/-]*) continue;; esac
@@ -71,12 +91,13 @@ for d in {PLACES}; do
       exit 0
     fi
     rm -rf "$f"
-    echo "assay-place $d noexec"
+    if noexec "$d"; then echo "assay-place $d noexec"; else echo "assay-place $d not-executable"; fi
   else
     rm -rf "$f"
     echo "assay-place $d full"
   fi
 done
+forbids
 exit {NO_PLACE}
 "#
     );
@@ -91,13 +112,14 @@ pub(super) fn upload(sudo: Sudo, folder: &str, sums_sha256: &str) -> String {
     let script = format!(
         r#"
 umask 077
+{FORBIDS}
 {to_input}
 cd {folder} || exit {NOT_UNPACKED}
 tar -x -o -f - || exit {NOT_UNPACKED}
 h=$(sha256sum SHA256SUMS) || exit {OTHER_BYTES}
 [ "${{h%% *}}" = {sums_sha256} ] || exit {OTHER_BYTES}
 sha256sum -c SHA256SUMS >/dev/null || exit {OTHER_BYTES}
-./assay-agent version >/dev/null || exit {CANNOT_RUN}
+./assay-agent version >/dev/null || {{ noexec . && echo 'assay-forbids noexec'; forbids; exit {CANNOT_RUN}; }}
 echo assay-uploaded
 "#,
         to_input = to_input(sudo),
@@ -269,6 +291,15 @@ mod tests {
         assert_eq!(clean.status.code(), Some(0));
         assert_eq!(clean.stdout, b"assay-clean\n");
         assert_eq!(late.wait().unwrap().code(), None, "killed");
+    }
+
+    #[test]
+    fn what_forbids_programs_is_asked_without_a_word_of_complaint() {
+        // whatever this machine has, these are no shell errors
+        let command = format!("{FORBIDS}\nnoexec /bin && echo noexec\nforbids\nnoexec /not-there\nexit 0");
+        let output = Command::new("sh").arg("-c").arg(&command).output().unwrap();
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+        assert!(!output.stdout.starts_with(b"noexec"), "programs are run from there");
     }
 
     #[test]

@@ -157,7 +157,27 @@ fn no_place_where_anything_may_be_executed() {
     let node = Node::unusual(&Unusual { mounts, ..Unusual::default() });
     let ran = Site::of(&node, "good").run(&[]);
     ran.expect(Outcome::AgentFailed, CleanUpResult::NotNeeded, 3);
+    assert!(ran.row().message.as_ref().unwrap().contains("/var/tmp noexec"), "{:?}", ran.row().message);
     assert_eq!(node.traces(), [""; 0]);
+}
+
+#[test]
+fn what_may_forbid_programs_is_named() {
+    // what a shell sees of a policy that is enforced, and a node as this machine is
+    let enforced = "mount -t tmpfs tmpfs /sys/fs; mkdir /sys/fs/selinux; echo 1 > /sys/fs/selinux/enforce";
+    let here = fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|text| text.trim() == "1");
+    for (mounts, named) in [(enforced, true), ("", here)] {
+        let node = Node::unusual(&Unusual { mounts, ..Unusual::default() });
+        let site = Site::of(&node, "good");
+        // the beginning of a program is none
+        fs::write(site.path("agent"), &fs::read(stand_in()).unwrap()[..4096]).unwrap();
+        let mut command = site.collector("run");
+        command.arg("--trust").arg(site.path("trust")).arg("--agent").arg(site.path("agent"));
+        let ran = site.read(&command.output().unwrap());
+        ran.expect(Outcome::AgentFailed, CleanUpResult::Removed, 3);
+        assert_eq!(ran.row().hint.as_ref().unwrap().contains("SELinux"), named, "{:?}", ran.row().hint);
+        assert_eq!(node.traces(), [""; 0]);
+    }
 }
 
 #[test]

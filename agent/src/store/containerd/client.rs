@@ -21,6 +21,8 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use crate::confinement::advice;
+
 /// How long containerd may take for one answer, or for the next piece of a long one. It lists in milliseconds; a node
 /// under load is given time, a daemon that hangs is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -280,7 +282,7 @@ pub(crate) enum ContainerdError {
         address: String,
     },
     /// This user may not open the socket.
-    #[error("may not open {address}; run as root, or as a user whom containerd's socket admits")]
+    #[error("may not open {address}; {}", advice())]
     Denied {
         /// The socket.
         address: String,

@@ -23,6 +23,7 @@ use beside::is_beside;
 
 use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
+use crate::confinement::said;
 use archive::Archive;
 use compression::Packing;
 pub use compression::unpacked;
@@ -251,7 +252,7 @@ pub(crate) struct LayoutError {
 #[non_exhaustive]
 pub(crate) enum LayoutProblem {
     /// It is absent or cannot be read.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Unreadable(#[from] io::Error),
     /// A device, a pipe or a socket.
     #[error("is neither a directory nor a file")]

@@ -17,6 +17,7 @@ use assay_shared::oci::Digest;
 use super::catalogue::Catalogue;
 use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
+use crate::confinement::said;
 use bolt::{Flaw, Pages};
 
 /// A containerd root.
@@ -122,7 +123,7 @@ pub(crate) struct RootError {
 #[non_exhaustive]
 pub(crate) enum RootProblem {
     /// It is absent or may not be read.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Unreadable(#[from] io::Error),
     /// There is no metadata.
     #[error("is no containerd root: {METADATA} is missing")]
