@@ -9,11 +9,13 @@ pub mod proxy;
 
 pub mod http;
 
+pub mod cgroup;
 pub mod containerd;
 pub mod published;
 pub mod registry;
 pub mod sshd;
 pub mod static_program;
+pub mod trace;
 
 pub mod conformance;
 pub mod demo_site;

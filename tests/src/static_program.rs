@@ -1,5 +1,6 @@
-//! A program that runs in an image with nothing else in it, and sleeps.
+//! Programs that need nothing beside them: one that sleeps, for images, and the agent as it travels.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -12,6 +13,28 @@ use crate::program::finish;
 pub fn sleeper() -> &'static [u8] {
     static SLEEPER: OnceLock<Vec<u8>> = OnceLock::new();
     SLEEPER.get_or_init(compile)
+}
+
+/// The agent that is sent to nodes of this machine's kind, built once: not what the other tests run, but what nodes get.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn agent() -> &'static Path {
+    static AGENT: OnceLock<PathBuf> = OnceLock::new();
+    AGENT.get_or_init(|| agent_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)))
+}
+
+/// The same for nodes of another kind. What builds for these has to be there; `tests/run` sees to it.
+///
+/// # Panics
+/// As [`agent`].
+pub fn agent_for(target: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let _ = finish(command.current_dir(&root).args(["agent", target])).expect_code(0);
+    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = root.join(folder).join(target).join("agent/assay-agent");
+    program.canonicalize().expect("the task built it")
 }
 
 fn compile() -> Vec<u8> {
