@@ -1,7 +1,7 @@
 //! Priority: whatever else runs on the node goes first.
 
-/// Gives this process the lowest priority of ordinary ones, where `nice` is wanted. Threads take it over from the one that starts them, so that this
-/// comes before any is started.
+/// Gives this process the lowest priority of ordinary ones, where `nice` is wanted. Threads take it over from the one that
+/// starts them, so that this comes before any is started.
 ///
 /// On Linux the disk's scheduler follows it: a process that was given no I/O priority of its own is "best effort" at the level
 /// that its nice value stands for, 7 of 0 to 7 here (ioprio_set(2)). Where it is refused, the work is done all the same.
