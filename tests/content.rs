@@ -173,6 +173,7 @@ fn large_and_small() -> (Published, Descriptor, Descriptor) {
     let large = Image {
         platform: linux_here(),
         docker: false,
+        base: None,
         layers: vec![archive::layer(&[file])],
         entrypoint: "/large".into(),
     };

@@ -72,6 +72,13 @@ fn kinds(layout: &mut Layout) -> Vec<(&'static str, Descriptor, Vec<Platform>)> 
     let inner = layout.add_index(false, &[inner]);
     let outer = of(server(), "nested").add_to(layout);
     let nested = layout.add_index(false, &[inner, outer]);
+    // each build of Windows has its own, upon layers that are Microsoft's to distribute
+    let builds = ["10.0.17763.6532", "10.0.20348.2700", "10.0.26100.2033"];
+    let image = |build: &str| of(windows(build), build).on_base(build);
+    let list_of_builds = builds.map(|build| image(build).docker().add_to(layout));
+    let list_of_builds = layout.add_index(true, &list_of_builds);
+    let builds = builds.map(|build| image(build).add_to(layout));
+    let builds = layout.add_index(false, &builds);
     vec![
         ("manifest", manifest, vec![linux_here()]),
         ("docker", docker, vec![linux_here()]),
@@ -79,6 +86,8 @@ fn kinds(layout: &mut Layout) -> Vec<(&'static str, Descriptor, Vec<Platform>)> 
         ("attested", attested, vec![linux_here(), unknown()]),
         ("foreign", foreign, vec![server(), linux("s390x")]),
         ("nested", nested, vec![linux_here(), server()]),
+        ("windows", builds, vec![server()]),
+        ("windows-docker", list_of_builds, vec![server()]),
     ]
 }
 

@@ -112,6 +112,7 @@ pub fn sleeper() -> Image {
     Image {
         platform: linux_here(),
         docker: false,
+        base: None,
         layers: vec![archive::layer(&[file])],
         entrypoint: "/sleeper".into(),
     }
