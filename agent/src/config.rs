@@ -272,11 +272,22 @@ fn digest_of(path: &Path) -> std::io::Result<Digest> {
 fn node() -> Node {
     Node {
         hostname: hostname(),
-        machine_id: one_line("/etc/machine-id"),
+        machine_id: machine_id(),
         os: std::env::consts::OS.to_owned(),
         architecture: go_architecture(std::env::consts::ARCH).to_owned(),
         containerd: None,
     }
+}
+
+#[cfg(unix)]
+fn machine_id() -> Option<String> {
+    one_line("/etc/machine-id")
+}
+
+/// Windows has its own in the registry alone.
+#[cfg(not(unix))]
+fn machine_id() -> Option<String> {
+    None
 }
 
 #[cfg(unix)]
@@ -290,6 +301,7 @@ fn hostname() -> Option<String> {
 }
 
 /// The first line of a small file; none where there is none.
+#[cfg(unix)]
 fn one_line(path: &str) -> Option<String> {
     let mut text = String::new();
     std::fs::File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;

@@ -19,11 +19,11 @@ impl Directory {
     /// # Errors
     /// Where the path cannot be resolved.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
-        let root = path.canonicalize()?;
+        let root = resolve(path)?;
         let blobs = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
             .into_iter()
             .filter_map(|algorithm| {
-                let folder = root.join("blobs").join(algorithm.name()).canonicalize().ok()?;
+                let folder = resolve(&root.join("blobs").join(algorithm.name())).ok()?;
                 folder.starts_with(&root).then_some((algorithm, folder))
             })
             .collect();
@@ -43,7 +43,7 @@ impl Directory {
     pub(super) fn open(&self, relative: &Path) -> io::Result<(File, u64)> {
         // Between this look and the opening the path may change. Nothing read is believed before its digest is checked,
         // so that whoever can change it gains nothing but reading what this process may read, and cannot see it.
-        let path = self.root.join(relative).canonicalize()?;
+        let path = resolve(&self.root.join(relative))?;
         if !path.starts_with(&self.root) {
             return Err(io::Error::other("a link leads out of the layout"));
         }
@@ -92,6 +92,30 @@ impl Directory {
     }
 }
 
+/// The path without links.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    // what Windows says where a disk's driver cannot tell, and wine of a long path
+    const INVALID_FUNCTION: i32 = 1;
+    const MORE_DATA: i32 = 234;
+    match path.canonicalize() {
+        Err(error) if cfg!(windows) && matches!(error.raw_os_error(), Some(INVALID_FUNCTION | MORE_DATA)) => {
+            unlinked(path)
+        }
+        resolved => resolved,
+    }
+}
+
+/// The path, where nothing on it is a link.
+fn unlinked(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for part in path.ancestors() {
+        if part.symlink_metadata()?.is_symlink() {
+            return Err(io::Error::other("a link where links cannot be followed"));
+        }
+    }
+    Ok(path)
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -119,6 +143,18 @@ mod tests {
         ] {
             assert_eq!(directory.open(Path::new(name)).unwrap_err().kind(), kind, "{name}");
         }
+    }
+
+    #[test]
+    fn where_links_cannot_be_followed_there_may_be_none() {
+        // where temporary files are may itself be behind a link
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        symlink(".", root.join("link")).unwrap();
+        assert_eq!(unlinked(&root).unwrap(), root);
+        assert_eq!(unlinked(&root.join("link")).unwrap_err().kind(), io::ErrorKind::Other);
+        assert_eq!(unlinked(&root.join("link/link")).unwrap_err().kind(), io::ErrorKind::Other);
+        assert_eq!(unlinked(&root.join("nothing")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -69,23 +69,22 @@ impl Client {
         let other = |why: String| ContainerdError::NoConnection { address: address.to_owned(), why };
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(|error| other(error.to_string()))?;
-        let services = runtime.block_on(async {
-            // Windows: every instance of the pipe may be busy for a moment
-            for _ in 0..20 {
-                match timeout(CONNECT, Services::from_path(Path::new(address))).await {
-                    Err(_) => return Err(ContainerdError::TimedOut { address: address.to_owned() }),
-                    Ok(Ok(services)) => return Ok(services),
-                    Ok(Err(error)) => {
-                        let Some(cause) = io_cause(&error) else { return Err(other(chain(&error))) };
-                        if cause.raw_os_error() != Some(PIPE_BUSY) || !cfg!(windows) {
-                            return Err(ContainerdError::of(address, cause));
-                        }
-                    }
+        let connecting = async {
+            loop {
+                let error = match Services::from_path(Path::new(address)).await {
+                    Ok(services) => return Ok(services),
+                    Err(error) => error,
+                };
+                let Some(cause) = io_cause(&error) else { return Err(other(chain(&error))) };
+                if !is_busy(cause) {
+                    return Err(ContainerdError::of(address, cause));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Err(other("every instance of the pipe is busy".to_owned()))
-        })?;
+        };
+        let services = runtime
+            .block_on(async { timeout(CONNECT, connecting).await })
+            .unwrap_or_else(|_| Err(ContainerdError::TimedOut { address: address.to_owned() }))?;
         Ok(Self { address: address.to_owned(), runtime, services, hangs: AtomicBool::new(false) })
     }
 
@@ -249,8 +248,11 @@ fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
     Ok(request)
 }
 
-/// ERROR_PIPE_BUSY
-const PIPE_BUSY: i32 = 231;
+/// Whether every instance of a named pipe of Windows is taken, which passes in a moment.
+fn is_busy(error: &io::Error) -> bool {
+    const ERROR_PIPE_BUSY: i32 = 231;
+    cfg!(windows) && error.raw_os_error() == Some(ERROR_PIPE_BUSY)
+}
 
 /// An error and what caused it, outermost first.
 fn causes<'e>(
@@ -269,13 +271,16 @@ fn chain(error: &tonic::transport::Error) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// What containerd listens at.
+const DOOR: &str = if cfg!(windows) { "named pipe" } else { "socket" };
+
 /// Why there is no talking to containerd.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ContainerdError {
     /// There is no such socket or pipe.
     #[error(
-        "no containerd at {address}: there is no such socket; name another with --store containerd:ADDRESS"
+        "no containerd at {address}: there is no such {DOOR}; name another with --store containerd:ADDRESS"
     )]
     Absent {
         /// Where it was looked for.
@@ -372,6 +377,60 @@ mod tests {
             refusal(&socket),
             ContainerdError::NotContainerd { .. } | ContainerdError::NoConnection { .. }
         ));
+        server.join().unwrap();
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
+
+    use super::*;
+
+    /// A pipe of its own for each test.
+    fn pipe(name: &str) -> String {
+        format!(r"\\.\pipe\assay-{name}-{}", std::process::id())
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_apart() {
+        let refused = Client::connect(&pipe("none")).err().unwrap();
+        assert!(matches!(refused, ContainerdError::Absent { .. }), "{refused:?}");
+    }
+
+    /// The only instance of a pipe is another's for a moment; containerd is not down because of that.
+    #[test]
+    fn a_busy_pipe_is_tried_again() {
+        let address = pipe("busy");
+        let (ready, wait) = std::sync::mpsc::channel();
+        let server = std::thread::spawn({
+            let address = address.clone();
+            move || {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let server = ServerOptions::new().max_instances(1).create(&address).unwrap();
+                    let holder = ClientOptions::new().open(&address).unwrap();
+                    server.connect().await.unwrap();
+                    let busy = ClientOptions::new().open(&address).unwrap_err();
+                    assert!(is_busy(&busy), "{busy:?}");
+                    ready.send(()).unwrap();
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    drop(holder);
+                    server.disconnect().unwrap();
+                    server.connect().await.unwrap();
+                    // whoever comes is let in, and learns that this is no containerd
+                    drop(server);
+                });
+            }
+        });
+        wait.recv().unwrap();
+        let refused = Client::connect(&address).and_then(|client| client.version()).unwrap_err();
+        assert!(
+            matches!(refused, ContainerdError::NotContainerd { .. } | ContainerdError::NoConnection { .. }),
+            "{refused:?}"
+        );
         server.join().unwrap();
     }
 }
