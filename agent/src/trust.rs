@@ -202,7 +202,9 @@ fn evidence(folder: &Path, warnings: &mut Vec<Warning>) -> Evidence {
                 continue;
             }
         };
-        let name = file.path().strip_prefix(folder).unwrap_or(file.path()).to_string_lossy().into_owned();
+        // the same name whatever separates folders here
+        let name = file.path().strip_prefix(folder).unwrap_or(file.path());
+        let name = name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
         let outcome = match read_up_to(file.path(), limits::EVIDENCE_FILE_BYTES) {
             Ok(Some(bytes)) => evidence.add_file(&name, &bytes).map_err(|error| error.to_string()),
             Ok(None) => Err(format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES)),
@@ -301,6 +303,8 @@ pub enum TrustProblem {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests {
+    use assay_shared::trust_store::{FileError, TrustStoreError};
+
     use super::*;
 
     fn problem(directory: &Path) -> TrustProblem {
@@ -328,6 +332,24 @@ mod tests {
         std::fs::write(scratch.path().join("trustpolicy.oci.json"), "[]").unwrap();
         let newer = read(scratch.path()).unwrap();
         assert!(newer.policy.is_err() && newer.policy_sha256 == Digest::sha256(b"[]").hex());
+    }
+
+    /// What Windows PowerShell's `>` writes is said to be that, and not malformed at its first letter.
+    #[test]
+    fn text_in_utf_16_is_called_by_its_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        let ca = scratch.path().join("truststore/x509/ca/acme");
+        std::fs::create_dir_all(&ca).unwrap();
+        let wide = |text: &str| {
+            [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+        };
+        std::fs::write(scratch.path().join("trustpolicy.json"), wide("{}")).unwrap();
+        std::fs::write(ca.join("ca.crt"), wide("-----BEGIN CERTIFICATE-----")).unwrap();
+        let trust = read(scratch.path()).unwrap();
+        assert!(matches!(trust.policy, Err(PolicyError::Mark)));
+        let unusable: Vec<_> = trust.store.unusable().map(|(_, _, error)| error.clone()).collect();
+        let error = FileError::Mark;
+        assert_eq!(unusable, [TrustStoreError::File { file: "ca.crt".to_owned(), error }]);
     }
 
     #[test]

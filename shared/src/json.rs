@@ -34,6 +34,11 @@ pub enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object(BTreeMap<String, Value>);
 
+/// Whether `bytes` begin with a byte order mark, as UTF-16 from Windows PowerShell's `>` does and UTF-8 from some editors.
+pub(crate) fn begins_with_mark(bytes: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"].iter().any(|mark| bytes.starts_with(mark))
+}
+
 impl Value {
     /// Reads `bytes` as exactly one JSON value.
     ///

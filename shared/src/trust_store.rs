@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::json::begins_with_mark;
 use crate::limits;
 use crate::pem;
 use crate::report::TrustedCertificate;
@@ -155,6 +156,10 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     }
     let blocks = pem::blocks(bytes);
     let certificates = if blocks.is_empty() {
+        // PEM in UTF-16 would else be a malformed certificate
+        if begins_with_mark(bytes) {
+            return Err(FileError::Mark);
+        }
         Certificate::parse_sequence(bytes)?
     } else {
         let parse = |block: &pem::Block| {
@@ -233,6 +238,9 @@ pub enum FileError {
         /// Why it is none.
         error: Box<CertificateError>,
     },
+    /// Text in UTF-16.
+    #[error("it begins with a byte order mark; save it as UTF-8")]
+    Mark,
     /// A malformed certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),

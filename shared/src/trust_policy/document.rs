@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use super::level::{Actions, Level, VerifyTimestamp};
 use super::{Identities, IdentityError, SubjectPattern};
-use crate::json::{Object, Value};
+use crate::json::{Object, Value, begins_with_mark};
 use crate::limits;
 use crate::oci::Repository;
 use crate::report::Action;
@@ -94,6 +94,10 @@ impl TrustPolicy {
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_POLICY_BYTES {
             return Err(PolicyError::TooLarge);
+        }
+        // the reference reads neither; nothing else would say why the first letter is wrong
+        if begins_with_mark(bytes) {
+            return Err(PolicyError::Mark);
         }
         let document = Value::parse(bytes)
             .map_err(|error| PolicyError::Json { line: error.line, column: error.column })?;
@@ -353,6 +357,9 @@ pub enum PolicyError {
     /// Longer than [`limits::TRUST_POLICY_BYTES`].
     #[error("the document is too large")]
     TooLarge,
+    /// UTF-16, or UTF-8 with a mark before it.
+    #[error("the document begins with a byte order mark; save it as UTF-8 without one")]
+    Mark,
     /// Not one JSON value, or a member is named twice.
     #[error("not one JSON document without repeated members (line {line}, column {column})")]
     Json {
