@@ -2,8 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, IsTerminal as _};
+use std::io::{self, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::ssh::host_keys::KnownHostsError;
 use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::waivers::WaiversError;
-use crate::{clock, random, registry, waivers};
+use crate::{clock, random, registry, text, waivers};
 
 /// Something that was given cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
@@ -133,8 +134,8 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`]
 pub fn site(path: &Path) -> Result<Site, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text =
+        text::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     Site::parse(&text).map_err(|source| ConfigError::Site { path: path.to_owned(), source })
 }
 
@@ -147,9 +148,10 @@ pub fn waivers(path: Option<&Path>, judged_at: Option<&str>) -> Result<Option<Si
         return Ok(None);
     };
     let judged_at = judged_at.map(at).transpose()?.unwrap_or_else(clock::now);
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    let sha256 = Digest::sha256(text.as_bytes()).hex().to_owned();
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = text::decode(&bytes).map_err(unreadable)?;
+    let sha256 = Digest::sha256(&bytes).hex().to_owned();
     waivers::parse(&text, sha256, judged_at)
         .map(Some)
         .map_err(|source| ConfigError::Waivers { path: path.to_owned(), source })
@@ -236,9 +238,11 @@ pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, Conf
 /// [`ConfigError::Unreadable`]
 pub fn text(path: &Path) -> Result<String, ConfigError> {
     let text = if path == Path::new("-") {
-        io::read_to_string(io::stdin().lock())
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.and_then(|_| text::decode(&bytes).map(Cow::into_owned))
     } else {
-        std::fs::read_to_string(path)
+        text::read(path)
     };
     text.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }

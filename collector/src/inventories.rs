@@ -10,6 +10,7 @@ use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{INVENTORY_SCHEMA, Inventory, NODE_REPORT_SCHEMA, NodeReport};
 
 use crate::report::clean;
+use crate::text;
 use crate::visit::gather::{self, REPORT_BYTES};
 
 /// An image that nodes have.
@@ -108,6 +109,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
     if bytes.len() > REPORT_BYTES {
         return Err(InventoryError::TooLarge { path: path.to_owned() });
     }
+    let bytes = text::utf8(&bytes);
     let value = Value::parse(&bytes).map_err(|error| malformed(error.to_string()))?;
     let schema = value.as_object().and_then(|members| members.get("schema")).and_then(Value::as_text);
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

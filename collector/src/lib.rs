@@ -35,6 +35,7 @@ mod clock;
 mod console;
 mod random;
 mod scratch;
+mod text;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

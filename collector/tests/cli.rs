@@ -268,6 +268,36 @@ fn waivers_excuse_what_failed_until_they_expire() {
     exits(2, &["report", &a, "--out", &out, "--waivers", &path(&folder, "absent.toml")]);
 }
 
+/// Windows PowerShell's `>` writes UTF-16.
+#[test]
+fn files_that_windows_wrote_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = |name: &str, text: &str| {
+        let text = text.replace('\n', "\r\n");
+        let units = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
+        fs::write(folder.path().join(name), units.collect::<Vec<u8>>()).unwrap();
+        path(&folder, name)
+    };
+    let a = wide("a.json", &node_report("run", &[("failed", Some("no-signature"))]));
+    let waivers = wide(
+        "waivers.toml",
+        "[[waiver]]\nimage = \"registry.example.test/a\"\nreason = \"vendor signs from 2.0\"\napprover = \"Jürgen\"\nexpires = 2026-12-31\n",
+    );
+    let out = path(&folder, "out");
+    exits(0, &["report", &a, "--out", &out, "--waivers", &waivers, "--at", "2026-05-01T00:00:00Z"]);
+    let report = read(&folder.path().join("out"));
+    assert_eq!((report.nodes[0].outcome, report.summary.waived), (Outcome::Verified, 1));
+    let written = fs::read(folder.path().join("out/nodes/a.json")).unwrap();
+    assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok(), "as UTF-8");
+    // found to be a site file, and without a node by that name
+    let site = wide("site.toml", "[[node]]\nname = \"a\"\naddress = \"192.0.2.1\"\n");
+    fs::create_dir(folder.path().join("trust")).unwrap();
+    fs::write(folder.path().join("trust/trustpolicy.json"), "{}").unwrap();
+    let trust = path(&folder, "trust");
+    let run = ["run", "--site", &site, "--trust", &trust, "--out", &out, "--dry-run", "--only"];
+    assert!(exits(2, &[&run[..], &["other"]].concat()).contains("other"));
+}
+
 /// The digest of the report's failed image.
 fn read_failed(report: &str) -> String {
     let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();

@@ -23,7 +23,7 @@ use crate::report::clean;
 use crate::ssh::host_keys::Verdict;
 use crate::ssh::{ConnectError, Connector, ShownKey};
 use crate::visit::with_sources;
-use crate::{cli, config, console};
+use crate::{cli, config, console, text};
 
 /// The nodes cannot be told, or what was accepted cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -208,8 +208,8 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
     let list = match &options.accept_host_keys {
         None => None,
         Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|source| NodesError::Unreadable { path: path.clone(), source })?;
+            let text =
+                text::read(path).map_err(|source| NodesError::Unreadable { path: path.clone(), source })?;
             let list = host_key_list::parse(&text);
             Some(list.map_err(|source| NodesError::Accepted { path: path.clone(), source })?)
         }

@@ -12,7 +12,7 @@ use super::CommandError;
 use crate::output::Output;
 use crate::report::{Head, clean};
 use crate::visit::gather::{self, REPORT_BYTES};
-use crate::{cli, config, console};
+use crate::{cli, config, console, text};
 
 /// Runs `assay report`.
 ///
@@ -62,7 +62,7 @@ fn row(name: String, path: &Path) -> NodeRow {
     let read =
         std::fs::File::open(path).and_then(|file| file.take(REPORT_BYTES as u64 + 1).read_to_end(&mut bytes));
     let (report, message) = match read {
-        Ok(_) => match gather::read(&bytes) {
+        Ok(_) => match gather::read(&text::utf8(&bytes)) {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(error.to_string())),
         },

@@ -20,6 +20,7 @@ use crate::nodes::ssh_config::{self, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
 use crate::ssh::host_keys::KnownHosts;
 use crate::ssh::{self, Connector, Login, Secret, Target};
+use crate::text;
 use logins::{Logins, Wanted};
 use openssh::{OpenSsh, Question};
 
@@ -194,8 +195,9 @@ impl Reader<'_> {
             return Ok(password.clone());
         }
         let password = match &self.access.sudo_password_file {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
+            Some(path) => {
+                text::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?
+            }
             None => config::ask("Password for sudo on the nodes: ").ok_or(ConfigError::NoSudoPassword)?,
         };
         let password =
@@ -226,7 +228,7 @@ impl Reader<'_> {
             match std::fs::read(path) {
                 // Comments may be in any encoding; what counts is ASCII.
                 Ok(bytes) => known
-                    .add(&String::from_utf8_lossy(&bytes))
+                    .add(&String::from_utf8_lossy(&text::utf8(&bytes)))
                     .map_err(|source| ConfigError::KnownHosts { path: path.clone(), source })?,
                 Err(error) if !written && error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(ConfigError::Unreadable { path: path.clone(), source }),

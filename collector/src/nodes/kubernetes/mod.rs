@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest;
 
 use super::{Os, values};
+use crate::text;
 
 /// A node of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, NodeListError> {
     if bytes.len() > NODE_LIST_BYTES {
         return Err(at_start(NodeListProblem::TooLarge));
     }
-    let text = decode(bytes).ok_or_else(|| at_start(NodeListProblem::Encoding))?;
+    let text = text::decode(bytes).map_err(|_| at_start(NodeListProblem::Encoding))?;
     let mut nodes =
         if text.trim_start().starts_with(['{', '[']) { json::read(&text)? } else { wide::read(&text)? };
     if nodes.is_empty() {
@@ -129,21 +130,6 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, NodeListError> {
     }
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(nodes)
-}
-
-/// UTF-8, or UTF-16 as Windows PowerShell's `>` writes it.
-fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (units, rest) = bytes.as_chunks::<2>();
-        let text = String::from_utf16(&units.iter().map(|bytes| unit(*bytes)).collect::<Vec<_>>()).ok()?;
-        rest.is_empty().then_some(Cow::Owned(text))
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest).ok().map(Cow::Borrowed),
-        _ => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-    }
 }
 
 /// What either form says of a node, not checked yet.
