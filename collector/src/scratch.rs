@@ -16,9 +16,9 @@ impl Scratch {
     /// [`io::Error`]
     pub(crate) fn new() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("assay-{}", random::hex(8)));
-        let mut builder = std::fs::DirBuilder::new();
+        let builder = &mut std::fs::DirBuilder::new();
         #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
         builder.create(&path)?;
         Ok(Self(path))
     }

@@ -73,9 +73,26 @@ async fn signal() {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    // Each has a type of its own. One that cannot be watched for keeps its usual meaning.
+    macro_rules! wait {
+        ($signal:ident) => {
+            async {
+                match $signal() {
+                    Ok(mut signal) => {
+                        signal.recv().await;
+                    }
+                    Err(_) => std::future::pending().await,
+                }
+            }
+        };
+    }
+    tokio::select! {
+        () = wait!(ctrl_c) => {}
+        () = wait!(ctrl_break) => {}
+        () = wait!(ctrl_close) => {}
+        () = wait!(ctrl_shutdown) => {}
     }
 }

@@ -48,7 +48,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let job = Job::new(site.site.nodes.clone(), plan, None, None);
     let means =
         Means { kept, journal: Journal::none(), pace: Pace::default(), waivers: None, baseline: None };
-    let found = carry_out(job, Local, means, progress, &output)?;
+    let found = carry_out(job, Local::default(), means, progress, &output)?;
 
     console::print(&crate::report::terminal::site(&found, config::look()));
     console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));

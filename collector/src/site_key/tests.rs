@@ -40,6 +40,7 @@ async fn signature(key: &SiteKey) -> Vec<u8> {
 }
 
 #[tokio::test]
+#[cfg_attr(windows, ignore = "needs OpenSSL and ssh-keygen")]
 async fn openssl_and_ssh_keygen_agree_with_every_kind_of_key() {
     for kind in [KeyKind::Ed25519, KeyKind::EcdsaP256, KeyKind::EcdsaP384] {
         let folder = tempfile::tempdir().unwrap();
@@ -71,6 +72,7 @@ async fn openssl_and_ssh_keygen_agree_with_every_kind_of_key() {
 }
 
 #[tokio::test]
+#[cfg_attr(windows, ignore = "needs OpenSSL and ssh-keygen")]
 async fn keys_that_ssh_keygen_and_openssl_made_sign_and_passphrases_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     for (name, made) in [

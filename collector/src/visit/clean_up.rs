@@ -6,7 +6,7 @@ use assay_shared::report::{CleanUp, CleanUpResult};
 
 use super::deploy::{OUTPUT_BYTES, said};
 use super::dialect::{Dialect, dialects};
-use super::{Plan, Traces, posix, powershell, with_sources};
+use super::{Plan, Step, Traces, posix, powershell, with_sources};
 use crate::nodes::Node;
 use crate::report::clean;
 use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
@@ -87,6 +87,7 @@ pub async fn clean_up(
         let (command, input) = match dialect {
             Dialect::Posix => (posix::clean_up(node.sudo, name), posix::fed(session.sudo_password(), None)),
             Dialect::PowerShell => (powershell::clean_up(name), None),
+            Dialect::Steps => (Step::CleanUp { name: name.to_owned() }.text(), None),
         };
         let input = input.as_ref();
         let output =

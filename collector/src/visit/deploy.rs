@@ -6,7 +6,7 @@ use assay_shared::time::UnixTime;
 use super::dialect::{Dialect, dialects};
 use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
-use super::{Failure, Plan, Prepare, Traces, posix, powershell};
+use super::{Failure, Plan, Prepare, Step, Traces, posix, powershell, steps};
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
@@ -74,6 +74,7 @@ async fn prepare(
     let (command, input) = match dialect {
         Dialect::Posix => (posix::prepare(&request), posix::fed(session.sudo_password(), None)),
         Dialect::PowerShell => (powershell::prepare(&request), None),
+        Dialect::Steps => (Step::Prepare { name: name.to_owned() }.text(), None),
     };
     // From here on something may be there, even if no answer comes.
     journal.record(&node.name, name, State::Started).await;
@@ -92,7 +93,7 @@ async fn prepare(
     let stdout = String::from_utf8_lossy(&output.stdout);
     let read = |line| match dialect {
         Dialect::Posix => posix::platform(line),
-        Dialect::PowerShell => powershell::platform(line),
+        Dialect::PowerShell | Dialect::Steps => powershell::platform(line),
     };
     let Some(platform) = stdout.lines().find_map(read) else {
         return Ok(None);
@@ -104,8 +105,8 @@ async fn prepare(
     let platform = match platform {
         Ok(platform) if plan.payload.shipment(platform).is_some() => platform,
         other => {
-            // The script ends before it makes a folder on a platform there is no agent for; PowerShell's does not ask.
-            traces.touched = dialect == Dialect::PowerShell;
+            // The script ends before it makes a folder on a platform there is no agent for; the others do not ask.
+            traces.touched = dialect != Dialect::Posix;
             let said = other.map_or_else(|said| clean::line(said, 80), |platform| platform.to_string());
             return Err(unsupported(&said, plan));
         }
@@ -113,6 +114,7 @@ async fn prepare(
     let folder = |line| match dialect {
         Dialect::Posix => posix::folder(line, name),
         Dialect::PowerShell => powershell::folder(line, name),
+        Dialect::Steps => steps::folder(line, name),
     };
     match stdout.lines().find_map(folder) {
         Some(folder) => Ok(Some((dialect, platform, folder.to_owned()))),
@@ -187,6 +189,10 @@ async fn upload(
             let input = |error| Failure::step("uploading", &crate::ssh::SessionError::Input(error));
             let lines = in_lines(&shipment.archive).map_err(input)?;
             (powershell::upload(folder, &shipment.sums_sha256), Some(lines))
+        }
+        Dialect::Steps => {
+            let (folder, sums_sha256) = (folder.to_owned(), shipment.sums_sha256.clone());
+            (Step::Upload { folder, sums_sha256 }.text(), Some(shipment.archive.clone()))
         }
     };
     let output = session

@@ -14,6 +14,8 @@ pub enum Dialect {
     Posix,
     /// Windows PowerShell, which cmd.exe can start.
     PowerShell,
+    /// No shell: what this program does itself on this machine.
+    Steps,
 }
 
 /// Every shell has an `echo`. What it makes of `%OS%` tells them apart: cmd.exe puts the variable in, which is `Windows_NT`
@@ -32,6 +34,7 @@ pub(super) async fn dialects(
     match (session.dialect(), os) {
         (Some(Dialect::Posix), _) | (None, Some(Os::Linux)) => return Ok(&[Dialect::Posix]),
         (Some(Dialect::PowerShell), _) | (None, Some(Os::Windows)) => return Ok(&[Dialect::PowerShell]),
+        (Some(Dialect::Steps), _) => return Ok(&[Dialect::Steps]),
         (None, None) => {}
     }
     let command = Command { text: QUESTION, input: None, limit, output_limit: OUTPUT_BYTES };
@@ -73,6 +76,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(windows, ignore = "needs sh")]
     fn shells_of_this_machine_answer() {
         let output = std::process::Command::new("sh").arg("-c").arg(QUESTION).output().unwrap();
         assert_eq!(answer(&String::from_utf8_lossy(&output.stdout))[0], Dialect::Posix);

@@ -13,6 +13,7 @@ mod platform;
 mod posix;
 mod powershell;
 mod run;
+mod steps;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub use dialect::Dialect;
 pub use payload::{Payload, PayloadError, Shipment, bundle_files, trust_archive};
 pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
 pub use posix::quote;
+pub(crate) use posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES};
+pub(crate) use steps::Step;
 
 use crate::clock;
 use crate::journal::{Journal, State};

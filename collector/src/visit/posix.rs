@@ -14,17 +14,17 @@ use crate::ssh::{Input, Secret};
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;
 
 /// No place for the folder.
-pub(super) const NO_PLACE: u32 = 41;
+pub(crate) const NO_PLACE: u32 = 41;
 /// Unpacking failed.
-pub(super) const NOT_UNPACKED: u32 = 42;
+pub(crate) const NOT_UNPACKED: u32 = 42;
 /// Other bytes arrived.
-pub(super) const OTHER_BYTES: u32 = 43;
+pub(crate) const OTHER_BYTES: u32 = 43;
 /// The folder is still there.
-pub(super) const FOLDER_LEFT: u32 = 44;
+pub(crate) const FOLDER_LEFT: u32 = 44;
 /// A process still runs in the folder.
-pub(super) const PROCESS_LEFT: u32 = 45;
+pub(crate) const PROCESS_LEFT: u32 = 45;
 /// The agent cannot be run here.
-pub(super) const CANNOT_RUN: u32 = 46;
+pub(crate) const CANNOT_RUN: u32 = 46;
 
 /// What a script needs to say why a program cannot be run: whether it is the file system's option, and what else forbids things
 /// here, a line each. Whoever it is that refuses, the shell is told the same.
@@ -256,6 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(windows, ignore = "needs sh")]
     fn quoting_survives_a_real_shell() {
         let nasty = [
             "",
@@ -282,6 +283,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(windows, ignore = "needs sh")]
     fn a_script_that_is_late_makes_no_folder_after_the_clean_up() {
         let name = format!("assay-test-{}", std::process::id());
         let request = Prepare { sudo: Sudo::No, name: &name, needed: 0, platforms: &[] };

@@ -5,7 +5,7 @@ use assay_shared::time::UnixTime;
 
 use super::deploy::{Deployed, said};
 use super::gather::{REPORT_BYTES, has_judged};
-use super::{Dialect, Failure, Plan, posix, powershell};
+use super::{Dialect, Failure, Plan, Step, posix, powershell};
 use crate::nodes::Node;
 use crate::ssh::{Command, Exit, Session};
 
@@ -29,10 +29,14 @@ pub(super) async fn run(
     let command = match deployed.dialect {
         Dialect::Posix => posix::run(node.sudo, &deployed.folder, &mark, &arguments, limit),
         Dialect::PowerShell => powershell::run(&deployed.folder, &mark, &arguments, limit),
+        Dialect::Steps => {
+            let (folder, mark) = (deployed.folder.clone(), mark.clone());
+            Step::Run { folder, mark, arguments, limit }.text()
+        }
     };
     let input = match deployed.dialect {
         Dialect::Posix => posix::fed(session.sudo_password(), None),
-        Dialect::PowerShell => None,
+        Dialect::PowerShell | Dialect::Steps => None,
     };
     let began = std::time::Instant::now();
     let output = session
@@ -83,7 +87,7 @@ fn arguments(node: &Node, plan: &Plan, dialect: Dialect, at: Option<UnixTime>) -
     arguments.push("--nice".to_owned());
     arguments.push(format!("--run-id={}", plan.run_id));
     arguments.push(match dialect {
-        Dialect::Posix => "--output=-".to_owned(),
+        Dialect::Posix | Dialect::Steps => "--output=-".to_owned(),
         Dialect::PowerShell => "--output=report.json".to_owned(),
     });
     arguments

@@ -1,7 +1,11 @@
-//! A session on this machine: `/bin/sh -c` in place of what sshd would run, with the same bounds and time limits.
+//! A session on this machine: `/bin/sh -c` in place of what sshd would run, with the same bounds and time limits; where
+//! there is no such shell, on Windows, this program itself.
+
+mod steps;
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Child;
@@ -11,30 +15,36 @@ use super::{Command, Connect, ConnectError, Exit, Output, STDERR_BYTES, Session,
 use crate::visit::Dialect;
 
 /// Every node is this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Local;
+#[derive(Clone, Copy, Debug)]
+pub struct Local {
+    dialect: Dialect,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { dialect: if cfg!(windows) { Dialect::Steps } else { Dialect::Posix } }
+    }
+}
 
 impl Connect for Local {
     type Session = Self;
 
     async fn connect(&self, _: &str) -> Result<Self, ConnectError> {
-        Ok(Self)
+        Ok(*self)
     }
 }
 
 impl Session for Local {
     async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
+        if self.dialect == Dialect::Steps {
+            return within(command.limit, steps::run(command)).await;
+        }
         let mut shell = tokio::process::Command::new(Path::new("/bin/sh"));
         shell.arg("-c").arg(command.text).kill_on_drop(true);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A Ctrl-C on the terminal is for the collector alone, which then cleans up.
-        #[cfg(unix)]
-        shell.process_group(0);
+        apart(&mut shell);
         let mut child = shell.spawn().map_err(|error| SessionError::Refused(format!("/bin/sh: {error}")))?;
-        match tokio::time::timeout(command.limit, drive(&mut child, command)).await {
-            Ok(output) => output,
-            Err(_) => Err(SessionError::TimedOut(command.limit)),
-        }
+        within(command.limit, drive(&mut child, command)).await
     }
 
     fn host_key(&self) -> Option<&str> {
@@ -42,10 +52,29 @@ impl Session for Local {
     }
 
     fn dialect(&self) -> Option<Dialect> {
-        Some(Dialect::Posix)
+        Some(self.dialect)
     }
 
     async fn close(self) {}
+}
+
+/// A Ctrl-C on the terminal is for the collector alone, which then cleans up.
+fn apart(command: &mut tokio::process::Command) {
+    #[cfg(unix)]
+    command.process_group(0);
+    #[cfg(windows)]
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+}
+
+/// As Windows names it.
+#[cfg(windows)]
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+
+async fn within<T>(
+    limit: Duration,
+    what: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    tokio::time::timeout(limit, what).await.unwrap_or(Err(SessionError::TimedOut(limit)))
 }
 
 async fn drive(child: &mut Child, command: Command<'_>) -> Result<Output, SessionError> {
