@@ -101,7 +101,15 @@ impl Containerd {
     /// # Panics
     /// Where it is not there or does not answer.
     pub fn of(release: Release) -> Self {
-        Self::new(release, false, "")
+        Self::new(release, PREFIX, false, "")
+    }
+
+    /// The same in a folder that programs for Windows cannot open, its name being none there.
+    ///
+    /// # Panics
+    /// As [`Self::of`].
+    pub fn unseen_by_windows(release: Release) -> Self {
+        Self::new(release, "assay|containerd-", false, "")
     }
 
     /// The same with Kubernetes' service, which gives each image of its namespace its config's digest as another name.
@@ -109,7 +117,7 @@ impl Containerd {
     /// # Panics
     /// As [`Self::of`].
     pub fn with_kubernetes(release: Release) -> Self {
-        Self::new(release, true, "")
+        Self::new(release, PREFIX, true, "")
     }
 
     /// The same, `more` being added to its configuration; with or without Kubernetes' service.
@@ -117,12 +125,12 @@ impl Containerd {
     /// # Panics
     /// As [`Self::of`].
     pub fn configured(release: Release, kubernetes: bool, more: &str) -> Self {
-        Self::new(release, kubernetes, more)
+        Self::new(release, PREFIX, kubernetes, more)
     }
 
-    fn new(release: Release, kubernetes: bool, more: &str) -> Self {
+    fn new(release: Release, prefix: &str, kubernetes: bool, more: &str) -> Self {
         packages::need_root();
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().expect("scratch folder");
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir().expect("scratch folder");
         let mut containerd = Self { release, folder, daemon: None };
         let config = containerd.config(kubernetes) + more;
         fs::write(containerd.path("config.toml"), config).expect("scratch folder");

@@ -6,6 +6,7 @@
 pub mod packages;
 pub mod program;
 pub mod proxy;
+pub mod wine;
 
 pub mod http;
 

@@ -296,6 +296,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(windows, ignore = "needs sh")]
     fn what_forbids_programs_is_asked_without_a_word_of_complaint() {
         // whatever this machine has, these are no shell errors
         let command = format!("{FORBIDS}\nnoexec /bin && echo noexec\nforbids\nnoexec /not-there\nexit 0");

@@ -1,0 +1,165 @@
+//! Programs for Windows, run under wine: their own drive C, the machine's files as drive Z, and a containerd's socket as a named
+//! pipe.
+//!
+//! `tests/run` builds the programs before the tests that use them; `tests/interop/wine/run` makes wine's folders.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::program::{Finished, finish};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The agent as it is sent to nodes: what `cargo agent x86_64-pc-windows-gnu` builds.
+///
+/// # Panics
+/// Where it was not built.
+pub fn agent() -> PathBuf {
+    built("agent/assay-agent.exe")
+}
+
+/// The collector.
+///
+/// # Panics
+/// As [`agent`].
+pub fn collector() -> PathBuf {
+    built("debug/assay.exe")
+}
+
+fn built(name: &str) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from);
+    let path = target.join("x86_64-pc-windows-gnu").join(name);
+    let path = path.canonicalize();
+    path.unwrap_or_else(|error| panic!("{name} for Windows: {error}; tests/run says how it is built"))
+}
+
+/// A program for Windows, ready for its arguments.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new(runner());
+    command.arg(program);
+    command
+}
+
+/// Runs a program for Windows to its end.
+pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Finished {
+    finish(command(program).args(arguments))
+}
+
+/// A file of this machine as programs for Windows see it: on drive Z.
+///
+/// # Panics
+/// Where the path is not absolute, or not UTF-8.
+pub fn path(path: &Path) -> String {
+    assert!(path.is_absolute(), "{}", path.display());
+    format!("Z:{}", path.to_str().expect("UTF-8").replace('/', "\\"))
+}
+
+/// Drive C.
+///
+/// # Panics
+/// Where wine's folders cannot be made.
+pub fn drive_c() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let _ = finish(Command::new(runner()).args(["cmd", "/c", "exit"])).expect_code(0);
+        let prefix = std::env::var_os("WINEPREFIX");
+        prefix.map_or_else(|| Path::new(ROOT).join("target/tests/wine"), PathBuf::from).join("drive_c")
+    })
+    .clone()
+}
+
+fn runner() -> PathBuf {
+    Path::new(ROOT).join("tests/interop/wine/run")
+}
+
+/// A named pipe through which a containerd is reached. Dropping it ends it.
+#[derive(Debug)]
+pub struct Pipe {
+    address: String,
+    bridge: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Pipe {
+    /// A pipe of that name in front of a unix socket.
+    ///
+    /// # Panics
+    /// Where there can be none.
+    pub fn listen(name: &str, socket: &Path) -> Self {
+        Self::new(name, socket, None)
+    }
+
+    /// The same, and every instance of the pipe is another's until [`Self::free`].
+    ///
+    /// # Panics
+    /// As [`Self::listen`].
+    pub fn held(name: &str, socket: &Path) -> Self {
+        Self::new(name, socket, Some("held"))
+    }
+
+    fn new(name: &str, socket: &Path, held: Option<&str>) -> Self {
+        // before others write to what the bridge says
+        drive_c();
+        let address = format!(r"\\.\pipe\{name}");
+        let mut bridge = command(&built("debug/examples/named_pipe.exe"));
+        bridge.arg(&address).arg(relay(socket).to_string()).args(held);
+        bridge.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut bridge = bridge.spawn().expect("the runner of wine");
+        let mut said = String::new();
+        let stdout = bridge.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut said).expect("the bridge's words");
+        assert_eq!(said.trim_end(), "listening", "the named pipe's bridge");
+        Self { address, stdin: bridge.stdin.take(), bridge }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Lets others in.
+    ///
+    /// # Panics
+    /// Where it is gone.
+    pub fn free(&mut self) {
+        let stdin = self.stdin.as_mut().expect("it was held");
+        stdin.write_all(b"\n").and_then(|()| stdin.flush()).expect("the bridge listens");
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // one that is gone already is what is wanted
+        let _ = self.bridge.kill();
+        let _ = self.bridge.wait();
+    }
+}
+
+/// A port that leads to a unix socket, for as long as the process lives: programs under wine know no such sockets.
+fn relay(socket: &Path) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let socket = socket.to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            // a daemon that is down refuses, and so does this
+            let Ok(daemon) = UnixStream::connect(&socket) else { continue };
+            let (Ok(from), Ok(to)) = (client.try_clone(), daemon.try_clone()) else { continue };
+            std::thread::spawn(move || pass(from, to, |to| to.shutdown(Shutdown::Write)));
+            std::thread::spawn(move || pass(daemon, client, |to: &TcpStream| to.shutdown(Shutdown::Write)));
+        }
+    });
+    port
+}
+
+fn pass<W: Write>(mut from: impl Read, mut to: W, end: impl FnOnce(&W) -> io::Result<()>) {
+    // a side that is gone ends the other
+    let _ = io::copy(&mut from, &mut to);
+    let _ = end(&to);
+}
