@@ -64,6 +64,11 @@ pub mod fuzzing {
     }
 }
 
+/// The command line's definition, for man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program with these arguments, the first of which is its name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     let Arguments { args, for_containerd } = Arguments::new(args);

@@ -28,6 +28,11 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The command line's definition, for man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -51,6 +56,10 @@ pub enum Command {
     SiteKey(SiteKey),
     /// Explain a code of a report: what happened, why it matters, what to do
     Explain(Explain),
+    /// Say which agents are part of this program, or write them to a folder, to be carried to nodes by other means
+    Agents(WriteAgents),
+    /// Write what has a shell complete this program's command lines
+    Completions(Completions),
 }
 
 /// `assay demo`
@@ -207,7 +216,7 @@ pub struct Agents {
     /// An agent; repeatable, one a platform, which the file itself says
     #[arg(long, value_name = "PATH", conflicts_with = "agent_dir")]
     pub agent: Vec<PathBuf>,
-    /// A folder of agents under their usual names [default: beside this program]
+    /// A folder of agents under their usual names [default: those in this program, or else beside it]
     #[arg(long, value_name = "DIR")]
     pub agent_dir: Option<PathBuf>,
 }
@@ -318,6 +327,22 @@ impl From<KeyKind> for assay_shared::dsse::KeyKind {
 pub struct Explain {
     /// The code; without one, all codes are listed
     pub code: Option<String>,
+}
+
+/// `assay agents`
+#[derive(Debug, Args)]
+pub struct WriteAgents {
+    /// Where they go; without it, they are listed
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `assay completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::fleet::Pace;
 use crate::nodes::{Site, SiteFileError};
 use crate::report::difference::{Baseline, BaselineError};
 use crate::report::terminal::Look;
+use crate::ssh::Input;
 use crate::ssh::host_keys::KnownHostsError;
 use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
@@ -255,22 +256,22 @@ pub fn at(text: &str) -> Result<UnixTime, ConfigError> {
     UnixTime::parse(text).map_err(|source| ConfigError::At { text: text.to_owned(), source })
 }
 
-/// The agents that were named, or those beside this program.
+/// The agents that were named, in place of those of their platforms that are part of this program; where there are neither,
+/// those beside it.
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn agents(agents: &cli::Agents) -> Result<BTreeMap<Platform, PathBuf>, ConfigError> {
-    if !agents.agent.is_empty() {
-        return Ok(visit::agents(&agents.agent)?);
+pub fn agents(named: &cli::Agents) -> Result<BTreeMap<Platform, Input>, ConfigError> {
+    let mut agents = visit::embedded_agents()?;
+    agents.extend(match &named.agent_dir {
+        Some(folder) => visit::agents_in(folder)?,
+        None => visit::agents(&named.agent)?,
+    });
+    if agents.is_empty() {
+        let own = std::env::current_exe().map_err(ConfigError::OwnPath)?;
+        agents = visit::agents_in(own.parent().unwrap_or(Path::new(".")))?;
     }
-    let folder = match &agents.agent_dir {
-        Some(folder) => folder.clone(),
-        None => std::env::current_exe()
-            .map_err(ConfigError::OwnPath)?
-            .parent()
-            .map_or_else(|| PathBuf::from("."), Path::to_owned),
-    };
-    Ok(visit::agents_in(&folder)?)
+    Ok(agents)
 }
 
 /// How a fleet is visited.

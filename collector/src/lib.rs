@@ -54,6 +54,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Evidence(options) => commands::evidence(options),
         Command::SiteKey(options) => commands::site_key(options),
         Command::Explain(options) => commands::explain(options),
+        Command::Agents(options) => commands::agents(options),
+        Command::Completions(options) => Ok(commands::completions(options)),
     };
     let code = result.unwrap_or_else(|error| {
         console::say(&format!("assay: {}", visit::with_sources(&error)));

@@ -1,7 +1,9 @@
 //! What the subcommands do, each as the few steps it is.
 
+mod agents;
 mod bundle;
 mod cleanup;
+mod completions;
 mod demo;
 mod dry_run;
 mod evidence;
@@ -12,8 +14,10 @@ mod run;
 mod site_key;
 mod trust;
 
+pub use agents::agents;
 pub use bundle::bundle;
 pub use cleanup::cleanup;
+pub use completions::completions;
 pub use demo::demo;
 pub use evidence::evidence;
 pub use explain::explain;
@@ -101,6 +105,9 @@ pub enum CommandError {
         /// What was given.
         code: String,
     },
+    /// An agent within this program is damaged.
+    #[error(transparent)]
+    Damaged(#[from] crate::visit::Damaged),
     /// The demo's own site is damaged.
     #[error("the embedded site: {0}")]
     DemoSite(String),

@@ -7,6 +7,7 @@ pub mod archive;
 mod clean_up;
 mod deploy;
 mod dialect;
+mod embedded;
 pub mod gather;
 mod payload;
 mod platform;
@@ -24,8 +25,9 @@ use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
 pub use dialect::Dialect;
+pub use embedded::{Damaged, EMBEDDED, Embedded};
 pub use payload::{Payload, PayloadError, Shipment, bundle_files, trust_archive};
-pub use platform::{AgentError, Architecture, Platform, agents, agents_in};
+pub use platform::{AgentError, Architecture, Platform, agents, agents_in, embedded_agents};
 pub use posix::quote;
 pub(crate) use posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES};
 pub(crate) use steps::Step;

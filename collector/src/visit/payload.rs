@@ -88,7 +88,7 @@ impl Payload {
     /// # Errors
     /// [`PayloadError`]
     pub fn new(
-        agents: &BTreeMap<Platform, PathBuf>,
+        agents: &BTreeMap<Platform, Input>,
         trust: &Path,
         bundles: &[PathBuf],
     ) -> Result<Self, PayloadError> {
@@ -113,7 +113,7 @@ impl Payload {
 
         let shipments = agents
             .iter()
-            .map(|(platform, path)| Ok((*platform, Shipment::new(*platform, path, &files)?)))
+            .map(|(platform, agent)| Ok((*platform, Shipment::new(*platform, agent, &files)?)))
             .collect::<Result<_, PayloadError>>()?;
         Ok(Self { shipments, bundles: bundles_sent, trust: trust_sent, policies })
     }
@@ -165,15 +165,14 @@ impl Payload {
 }
 
 impl Shipment {
-    fn new(platform: Platform, agent: &Path, files: &[(SentFile, Input)]) -> Result<Self, PayloadError> {
+    fn new(platform: Platform, input: &Input, files: &[(SentFile, Input)]) -> Result<Self, PayloadError> {
         let name = match platform.os {
             Os::Linux => "assay-agent",
             Os::Windows => "assay-agent.exe",
         };
-        let input = archive::file(agent)?;
-        let agent = sent(name.to_owned(), &input)?;
+        let agent = sent(name.to_owned(), input)?;
         let mut packed = Archive::default();
-        packed.add(name, 0o700, &input)?;
+        packed.add(name, 0o700, input)?;
         let mut sums = format!("{}  {name}\n", agent.sha256);
         let mut placed = vec![agent.clone()];
         for (file, input) in files {
@@ -375,7 +374,7 @@ mod tests {
         std::fs::write(&agent, "an agent").unwrap();
         std::fs::write(folder.path().join("trustpolicy.json"), "{}").unwrap();
         let platform = Platform { os: Os::Linux, architecture: Architecture::Amd64 };
-        let agents = [(platform, agent)].into();
+        let agents = [(platform, archive::file(&agent).unwrap())].into();
         let payload = Payload::new(&agents, folder.path(), &[]).unwrap();
         let shipment = payload.shipment(platform).unwrap();
         let mut bytes = Vec::new();

@@ -5,8 +5,10 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::archive::ArchiveError;
+use super::archive::{self, ArchiveError};
+use super::embedded::{Damaged, EMBEDDED};
 use crate::nodes::Os;
+use crate::ssh::Input;
 
 /// What a node runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +50,9 @@ pub enum AgentError {
         /// The other.
         second: PathBuf,
     },
+    /// An agent within this program cannot be used.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// There is no agent.
     #[error("no agent in {}; build one (cargo build --release -p assay-agent) or name it with --agent", path.display())]
     NoAgent {
@@ -115,13 +120,15 @@ impl fmt::Display for Platform {
 ///
 /// # Errors
 /// [`AgentError`] where a file is no program, or two are for one platform.
-pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, PathBuf>, AgentError> {
-    let mut agents: BTreeMap<Platform, PathBuf> = BTreeMap::new();
+pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, AgentError> {
+    let mut found: BTreeMap<Platform, &PathBuf> = BTreeMap::new();
+    let mut agents = BTreeMap::new();
     for path in paths {
         let platform = platform_of(path)?.ok_or_else(|| AgentError::NotAnAgent { path: path.clone() })?;
-        if let Some(first) = agents.insert(platform, path.clone()) {
-            return Err(AgentError::TwoAgents { platform, first, second: path.clone() });
+        if let Some(first) = found.insert(platform, path) {
+            return Err(AgentError::TwoAgents { platform, first: first.clone(), second: path.clone() });
         }
+        agents.insert(platform, archive::file(path)?);
     }
     Ok(agents)
 }
@@ -130,17 +137,34 @@ pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, PathBuf>, AgentErr
 ///
 /// # Errors
 /// [`AgentError`] where there is none.
-pub fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, PathBuf>, AgentError> {
+pub fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut agents = BTreeMap::new();
     for name in AGENT_FILES {
         let path = folder.join(name);
         if path.is_file()
             && let Some(platform) = platform_of(&path)?
+            && !agents.contains_key(&platform)
         {
-            agents.entry(platform).or_insert(path);
+            agents.insert(platform, archive::file(&path)?);
         }
     }
     if agents.is_empty() { Err(AgentError::NoAgent { path: folder.to_owned() }) } else { Ok(agents) }
+}
+
+/// The agents that are part of this program; empty where it was built without.
+///
+/// # Errors
+/// [`AgentError::Damaged`]
+pub fn embedded_agents() -> Result<BTreeMap<Platform, Input>, AgentError> {
+    let mut agents = BTreeMap::new();
+    for agent in EMBEDDED {
+        let program = agent.unpack()?;
+        let platform = read_platform(&program).ok_or(Damaged { name: agent.name })?;
+        let mut input = Input::default();
+        input.bytes(program);
+        agents.insert(platform, input);
+    }
+    Ok(agents)
 }
 
 /// The platform of a program, from its ELF or PE header; none where it is neither.
@@ -230,7 +254,7 @@ mod tests {
         let windows = file("assay-agent-windows-amd64.exe", &pe(0x8664));
         file("assay-agent-linux-arm64", b"a note");
         let found: Vec<_> = agents_in(folder.path()).unwrap().into_values().collect();
-        assert_eq!(found, [named.clone(), windows.clone()]);
+        assert_eq!(found, [&named, &windows].map(|path| archive::file(path).unwrap()));
         assert_eq!(agents(&[windows, plain.clone()]).unwrap().len(), 2);
         assert!(matches!(agents(&[plain, named]), Err(AgentError::TwoAgents { .. })));
         let script = file("script", b"#!/bin/sh\n");

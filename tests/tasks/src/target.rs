@@ -18,6 +18,8 @@ struct Needs {
     packages: &'static [&'static str],
     /// What cargo is told about it.
     environment: &'static [(&'static str, &'static str)],
+    /// What Debian's Rust is told beside.
+    debians: &'static str,
 }
 
 const TARGETS: [Needs; 3] = [
@@ -27,18 +29,23 @@ const TARGETS: [Needs; 3] = [
         packages: &["gcc-mingw-w64-x86-64"],
         // assembly that is there as objects, so that NASM need not be
         environment: &[("AWS_LC_SYS_PREBUILT_NASM", "1")],
+        debians: "",
     },
     Needs {
         target: "aarch64-unknown-linux-gnu",
         linker: "aarch64-linux-gnu-gcc",
         packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
         environment: &[],
+        debians: "",
     },
     Needs {
         target: "x86_64-unknown-linux-musl",
         linker: "musl-gcc",
         packages: &["musl-tools"],
-        environment: &[],
+        // rustup's standard library has musl and its start files in it: musl-gcc, which is there for C, would take others and
+        // have the program ask for a loader
+        environment: &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "cc")],
+        debians: "-C link-self-contained=no -C relocation-model=static -C linker=musl-gcc",
     },
 ];
 
@@ -67,6 +74,7 @@ pub fn cross(target: &str, arguments: &[OsString]) -> Result<u8, String> {
 /// What is missing, for people.
 pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, String> {
     let mut cargo = Command::new(cargo());
+    let mut debians = "";
     if target != host() {
         let needs = TARGETS.iter().find(|needs| needs.target == target);
         let needs = needs.ok_or_else(|| {
@@ -77,21 +85,48 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
             install(needs.packages)?;
         }
         if !has_standard_library(target) {
-            cargo = debians()?;
+            cargo = debians_cargo()?;
+            debians = needs.debians;
         }
+        cargo.env(format!("CARGO_TARGET_{}_LINKER", in_capitals(target)), needs.linker);
         cargo.envs(needs.environment.iter().copied());
-        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
-        if env::var_os(&linker).is_none() {
-            cargo.env(linker, needs.linker);
-        }
     }
     let windows = if target.contains("-windows-") { WINDOWS_FLAGS } else { "" };
     let own = env::var("RUSTFLAGS").unwrap_or_default();
-    cargo.env("RUSTFLAGS", format!("{FLAGS} {windows} {flags} {own}"));
-    if !c_flags.is_empty() {
-        cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), c_flags);
+    let places = places();
+    let mut all: Vec<String> =
+        places.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
+    all.extend(
+        [FLAGS, windows, debians, flags, &own]
+            .iter()
+            .flat_map(|flags| flags.split_whitespace())
+            .map(str::to_owned),
+    );
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"));
+    let mut all = c_flags.to_owned();
+    for (from, to) in places.iter().filter(|(from, _)| !from.contains(char::is_whitespace)) {
+        all += &format!(" -ffile-prefix-map={from}={to}");
     }
+    cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), all);
     Ok(cargo)
+}
+
+/// What programs say of files of source text, in the place of where those lie on this machine: the later is the nearer.
+fn places() -> Vec<(String, &'static str)> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let registry = home.join("registry/src");
+    if !registry.is_dir() {
+        // nothing was downloaded yet, and where it will lie is not known before; who cannot download will hear of it
+        let _ = run(Command::new(cargo()).args(["fetch", "--locked", "--quiet"]));
+    }
+    let registries = std::fs::read_dir(registry).into_iter().flatten().flatten();
+    let mut places: Vec<(PathBuf, _)> = registries.map(|entry| (entry.path(), "/registry")).collect();
+    places.sort();
+    let root = env::current_dir().unwrap_or_default();
+    places.push((root.clone(), "/assay"));
+    places.push((root.join(folder()), "/assay/target"));
+    places.into_iter().map(|(from, to)| (from.to_string_lossy().into_owned(), to)).collect()
 }
 
 /// This machine, as a target of Rust's that static programs can be made for.
@@ -144,7 +179,7 @@ fn has_standard_library(target: &str) -> bool {
 }
 
 /// Debian's cargo, which builds the standard library from its sources.
-fn debians() -> Result<Command, String> {
+fn debians_cargo() -> Result<Command, String> {
     let [cargo, rustc] = ["/usr/bin/cargo", "/usr/bin/rustc"];
     if !Path::new(SOURCES).is_dir() || !Path::new(cargo).is_file() {
         install(&["rustc-web", "cargo-web", "rust-web-src"])?;

@@ -1,0 +1,43 @@
+//! `assay agents`: the agents within this program, for nodes that no SSH leads to and for containerd's image verifier.
+
+use std::path::Path;
+
+use assay_shared::report::ExitCode;
+
+use super::CommandError;
+use crate::output;
+use crate::visit::EMBEDDED;
+use crate::{cli, console};
+
+/// Runs `assay agents`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn agents(options: &cli::WriteAgents) -> Result<ExitCode, CommandError> {
+    if EMBEDDED.is_empty() {
+        console::say("assay: this build has no agents within it; cargo agent builds one, a release has all");
+        return Ok(ExitCode::Usage);
+    }
+    for agent in EMBEDDED {
+        let program = agent.unpack()?;
+        console::print(&format!("{}  {}  {} bytes\n", agent.sha256, agent.name, agent.size));
+        if let Some(folder) = &options.out {
+            write(folder, agent.name, &program)?;
+        }
+    }
+    Ok(ExitCode::Passed)
+}
+
+/// Writes a program that its owner may run.
+fn write(folder: &Path, name: &str, program: &[u8]) -> Result<(), CommandError> {
+    let failed = |source| output::OutputError::Write { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let path = folder.join(name);
+    output::write_file(&path, program)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    }
+    Ok(())
+}

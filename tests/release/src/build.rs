@@ -1,0 +1,118 @@
+//! The programs of a release, built.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use assay_tasks::{agent, target};
+
+use crate::Result;
+
+/// A program for a platform.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program {
+    /// `assay` or `assay-agent`
+    pub(crate) binary: &'static str,
+    /// Rust's name of the platform.
+    pub(crate) target: &'static str,
+    /// The platform in Go's words, which images and users know.
+    pub(crate) platform: &'static str,
+}
+
+/// What runs on nodes.
+pub(crate) const AGENTS: [Program; 3] = [
+    Program { binary: "assay-agent", target: "x86_64-unknown-linux-gnu", platform: "linux-amd64" },
+    Program { binary: "assay-agent", target: "aarch64-unknown-linux-gnu", platform: "linux-arm64" },
+    Program { binary: "assay-agent", target: "x86_64-pc-windows-gnu", platform: "windows-amd64" },
+];
+
+/// What runs on the jump box. It asks the system for names of hosts, which glibc cannot be asked by a static program.
+pub(crate) const COLLECTORS: [Program; 2] = [
+    Program { binary: "assay", target: "x86_64-unknown-linux-musl", platform: "linux-amd64" },
+    Program { binary: "assay", target: "x86_64-pc-windows-gnu", platform: "windows-amd64" },
+];
+
+impl Program {
+    /// Whether it is for Windows.
+    pub(crate) fn is_for_windows(&self) -> bool {
+        self.target.contains("-windows-")
+    }
+
+    /// The program's file.
+    pub(crate) fn file(&self) -> String {
+        format!("{}{}", self.binary, if self.is_for_windows() { ".exe" } else { "" })
+    }
+
+    /// The program with its platform, as the collector looks for agents.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}{}", self.binary, self.platform, if self.is_for_windows() { ".exe" } else { "" })
+    }
+}
+
+/// Builds the agents.
+pub(crate) fn agents(programs: &[Program]) -> Result<Vec<PathBuf>> {
+    programs.iter().map(|program| Ok(agent::build(program.target, "")?)).collect()
+}
+
+/// The agents in one folder, from which the collector takes them.
+pub(crate) fn together(programs: &[Program], built: &[PathBuf]) -> Result<PathBuf> {
+    let folder = std::path::absolute(target::folder())?.join("agents");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    for (program, path) in programs.iter().zip(built) {
+        fs::copy(path, folder.join(program.name()))?;
+    }
+    Ok(folder)
+}
+
+/// Builds the collectors, with the agents of that folder in them.
+pub(crate) fn collectors(programs: &[Program], agents: &std::path::Path) -> Result<Vec<PathBuf>> {
+    let build = |program: &Program| {
+        let mut build = target::cargo_for(program.target, "", "")?;
+        build.env("ASSAY_AGENTS", agents);
+        build.args([
+            "build",
+            "--locked",
+            "--profile",
+            "collector",
+            "--package",
+            "assay",
+            "--target",
+            program.target,
+        ]);
+        assay_tasks::run(&mut build)?;
+        Ok(target::folder().join(program.target).join("collector").join(program.file()))
+    };
+    programs.iter().map(build).collect()
+}
+
+/// Which tools the release was built with: whoever has the same gets the same bytes.
+pub(crate) fn tools() -> String {
+    let mut text = String::from("Built with\n");
+    for (program, arguments) in [
+        ("rustc", &["--version", "--verbose"][..]),
+        ("cc", &["--version"]),
+        ("aarch64-linux-gnu-gcc", &["--version"]),
+        ("x86_64-w64-mingw32-gcc", &["--version"]),
+        ("musl-gcc", &["--version"]),
+        ("ldd", &["--version"]),
+    ] {
+        let output = Command::new(program).args(arguments).output();
+        let said =
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let lines = if program == "rustc" { usize::MAX } else { 1 };
+        for line in said.lines().take(lines) {
+            // writing to a String cannot fail
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
