@@ -77,7 +77,7 @@ fn the_lists_are_the_scripts(release: Release) {
     }
 
     let kept = Path::new(assay_fixtures::FIXTURES).join("procedure/crictl-images.json");
-    if let Some(crictl) = crictl() {
+    if let Some(crictl) = packages::go_program("CRICTL", "crictl") {
         let live = listed(&crictl, &containerd, targets.len());
         if std::env::var_os("ASSAY_REGENERATE").is_some() {
             std::fs::write(&kept, serde_json::to_string_pretty(&live).unwrap() + "\n").unwrap();
@@ -132,15 +132,4 @@ fn listed(crictl: &Path, containerd: &Containerd, images: usize) -> Listed {
         assert!(begun.elapsed() < Duration::from_secs(60), "{listed:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// crictl; none, with a word about it, where there is none.
-fn crictl() -> Option<PathBuf> {
-    let found = std::env::var_os("CRICTL").map(PathBuf::from).or_else(|| packages::find("crictl"));
-    if found.is_none() {
-        eprintln!(
-            "NOT RUN: the comparison with a live crictl. tests/run says how to get it; CRICTL names it."
-        );
-    }
-    found
 }

@@ -4,13 +4,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Msg};
 use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::algorithms::preferred;
@@ -340,9 +341,7 @@ async fn said_no(handle: &mut Handle<HostKeyCheck>) -> bool {
 type ForwardStream = russh::ChannelStream<Msg>;
 
 async fn dial(target: &Target, limits: Limits) -> Result<TcpStream, ConnectError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
-    let connecting = TcpStream::connect((target.address.as_str(), target.port));
-    match timeout(limits.connect, connecting).await {
+    match timeout(limits.connect, connect(&target.address, target.port)).await {
         Ok(Ok(stream)) => {
             // Nagle's delay costs time only.
             let _ = stream.set_nodelay(true);
@@ -351,6 +350,20 @@ async fn dial(target: &Target, limits: Limits) -> Result<TcpStream, ConnectError
         Ok(Err(error)) => Err(unreachable(target, russh::Error::IO(error))),
         Err(_) => Err(timed_out(target, "answer", limits.connect)),
     }
+}
+
+/// Connects to the first address of a host that answers. Capitals make no other name (RFC 4343), but musl compares what is in
+/// the file of hosts to the letter.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = match lookup_host((host, port)).await {
+        Ok(found) => found.collect(),
+        Err(_) if host.contains(|letter: char| letter.is_ascii_uppercase()) => {
+            lookup_host((host.to_ascii_lowercase().as_str(), port)).await?.collect()
+        }
+        Err(error) => return Err(error),
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    TcpStream::connect(addresses.as_slice()).await
 }
 
 fn timed_out(target: &Target, step: &'static str, limit: Duration) -> ConnectError {
