@@ -20,6 +20,8 @@ struct Needs {
     environment: &'static [(&'static str, &'static str)],
     /// What Debian's Rust is told beside.
     debians: &'static str,
+    /// Whether Debian's Rust links with zig.
+    zig: bool,
 }
 
 const TARGETS: [Needs; 3] = [
@@ -30,6 +32,7 @@ const TARGETS: [Needs; 3] = [
         // assembly that is there as objects, so that NASM need not be
         environment: &[("AWS_LC_SYS_PREBUILT_NASM", "1")],
         debians: "",
+        zig: false,
     },
     Needs {
         target: "aarch64-unknown-linux-gnu",
@@ -37,6 +40,7 @@ const TARGETS: [Needs; 3] = [
         packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
         environment: &[],
         debians: "",
+        zig: false,
     },
     Needs {
         target: "x86_64-unknown-linux-musl",
@@ -45,7 +49,8 @@ const TARGETS: [Needs; 3] = [
         // rustup's standard library has musl and its start files in it: musl-gcc, which is there for C, would take others and
         // have the program ask for a loader
         environment: &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "cc")],
-        debians: "-C link-self-contained=no -C relocation-model=static -C linker=musl-gcc",
+        debians: "-C link-self-contained=no",
+        zig: true,
     },
 ];
 
@@ -84,12 +89,17 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
         if !is_there(needs.linker) {
             install(needs.packages)?;
         }
-        if !has_standard_library(target) {
+        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
+        let by_debian = !has_standard_library(target);
+        if by_debian {
             cargo = debians_cargo()?;
             debians = needs.debians;
         }
-        cargo.env(format!("CARGO_TARGET_{}_LINKER", in_capitals(target)), needs.linker);
-        cargo.envs(needs.environment.iter().copied());
+        cargo.env(&linker, needs.linker).envs(needs.environment.iter().copied());
+        if by_debian && needs.zig {
+            let zig = zig()?;
+            cargo.env(linker, &zig).env(format!("CC_{}", target.replace('-', "_")), zig);
+        }
     }
     let windows = if target.contains("-windows-") { WINDOWS_FLAGS } else { "" };
     let own = env::var("RUSTFLAGS").unwrap_or_default();
@@ -190,6 +200,29 @@ fn debians_cargo() -> Result<Command, String> {
     // rustup's are of another version
     command.env_remove("RUSTDOC").env_remove("RUSTUP_TOOLCHAIN");
     Ok(command)
+}
+
+/// A compiler and linker for musl that has what rustup's standard library brings and Debian lacks: static start files, and
+/// what finds the way out of functions, which GCC's does for glibc alone. From PyPI, as it was tried.
+fn zig() -> Result<PathBuf, String> {
+    let place = env::current_dir().unwrap_or_default().join(folder()).join("zig");
+    let linker = place.join("musl-cc");
+    if !linker.is_file() {
+        if !Command::new("python3")
+            .args(["-c", "import ensurepip"])
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            install(&["python3-venv"])?;
+        }
+        run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
+        let packages = ["install", "--quiet", "ziglang==0.17.1", "cargo-zigbuild==0.24.1"];
+        run(Command::new(place.join("bin/pip")).args(packages))?;
+        let script = "#!/bin/sh\nPATH=$(dirname \"$0\")/bin:$PATH exec cargo-zigbuild zig cc -- -target x86_64-linux-musl \"$@\"\n";
+        std::fs::write(&linker, script).map_err(|error| format!("{}: {error}", linker.display()))?;
+        run(Command::new("chmod").arg("755").arg(&linker))?;
+    }
+    Ok(linker)
 }
 
 /// Where Debian has the standard library's sources.
