@@ -3,7 +3,7 @@
 //! any case, and it is asked again where it is to be had.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
