@@ -4,10 +4,17 @@ use assay_shared::report::ExitCode;
 
 use crate::{cli, console};
 
+pub use clap_complete::Shell;
+
 /// Runs `assay completions`.
 pub fn completions(options: &cli::Completions) -> ExitCode {
-    let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut cli::command(), "assay", &mut script);
-    console::print(&String::from_utf8_lossy(&script));
+    console::print(&String::from_utf8_lossy(&completion_script(options.shell)));
     ExitCode::Passed
+}
+
+/// What that shell completes command lines by.
+pub fn completion_script(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "assay", &mut script);
+    script
 }

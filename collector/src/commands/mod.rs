@@ -17,7 +17,7 @@ mod trust;
 pub use agents::agents;
 pub use bundle::bundle;
 pub use cleanup::cleanup;
-pub use completions::completions;
+pub use completions::{Shell, completion_script, completions};
 pub use demo::demo;
 pub use evidence::evidence;
 pub use explain::explain;

@@ -111,8 +111,3 @@ pub(crate) fn tools() -> String {
     }
     text
 }
-
-/// Bytes in lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-}

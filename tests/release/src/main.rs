@@ -18,8 +18,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use assay::visit::archive::{file, sha256};
 use clap::Parser;
-use sha2::{Digest as _, Sha256};
 
 use archive::Entry;
 use build::{AGENTS, COLLECTORS, Program};
@@ -87,7 +87,7 @@ fn release(options: &Options) -> Result<()> {
         let packages = Packages::of(&["assay", "assay-agent"], &targets)?;
         let mut files = accompanying(program, &packages, &tools)?;
         files.extend(pages::man(assay::cli::command())?);
-        files.extend(pages::completions(assay::cli::command()));
+        files.extend(pages::completions());
         archive::write(&out, program, path, files)?;
     }
     let sums = sums(&out)?;
@@ -117,7 +117,7 @@ fn sums(folder: &Path) -> Result<String> {
     let mut sums = String::new();
     for path in files(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(sums, "{}  {name}", build::hex(&Sha256::digest(fs::read(&path)?)))?;
+        writeln!(sums, "{}  {name}", sha256(&file(&path)?)?)?;
     }
     Ok(sums)
 }

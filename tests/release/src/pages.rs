@@ -1,7 +1,7 @@
 //! Man pages and shell completions, from the command lines' own definitions.
 
+use assay::commands::{Shell, completion_script};
 use clap::{Command, ValueEnum as _};
-use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::Result;
@@ -33,11 +33,7 @@ fn page(mut command: Command, above: &str, entries: &mut Vec<Entry>) -> Result<(
 }
 
 /// What each shell completes command lines by.
-pub(crate) fn completions(mut command: Command) -> Vec<Entry> {
-    let of = |shell: &Shell| {
-        let mut script = Vec::new();
-        clap_complete::generate(*shell, &mut command, "assay", &mut script);
-        Entry::bytes(format!("completions/assay.{shell}"), script)
-    };
+pub(crate) fn completions() -> Vec<Entry> {
+    let of = |shell: &Shell| Entry::bytes(format!("completions/assay.{shell}"), completion_script(*shell));
     Shell::value_variants().iter().map(of).collect()
 }
