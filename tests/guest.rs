@@ -477,7 +477,6 @@ fn root_that_is_refused_is_told_apart_from_nothing_there() {
 const ARM: &str = "aarch64-unknown-linux-gnu";
 
 #[test]
-#[ignore = "builds for aarch64 and needs qemu-user-static; tests/run has a step for it"]
 fn aarch64_gives_the_same_reports() {
     let guest = Guest::new();
     let arm = agent_for(ARM);
@@ -493,7 +492,6 @@ fn aarch64_gives_the_same_reports() {
 }
 
 #[test]
-#[ignore = "builds for aarch64 and needs qemu-user-static; tests/run has a step for it"]
 fn aarch64_speaks_to_containerd() {
     let arm = agent_for(ARM);
     let qemu = program("qemu-aarch64-static", "qemu-user-static");

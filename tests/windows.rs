@@ -58,7 +58,6 @@ fn paths_of_linux(value: &mut Value) {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn layouts_give_the_same_report_as_on_linux() {
     let site = DemoSite::unpack();
     let (trust, bundle) = (site.path("trust"), site.path("bundle"));
@@ -84,7 +83,6 @@ fn layouts_give_the_same_report_as_on_linux() {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn exit_codes_say_how_it_went() {
     let mut published = Published::new(AGENT);
     published.image("team/good", &[GOOD]);
@@ -104,7 +102,6 @@ fn exit_codes_say_how_it_went() {
 
 /// More than the 260 characters that Windows' older calls take, with blanks and letters that are not ASCII.
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn long_and_unusual_paths_are_as_good_as_any() {
     let mut published = Published::new(AGENT);
     published.image("team/good", &[GOOD]);
@@ -146,7 +143,6 @@ fn long_and_unusual_paths_are_as_good_as_any() {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn text_may_have_the_line_ends_of_windows() {
     let mut published = Published::new(AGENT);
     published.image("team/good", &[GOOD]);
@@ -187,7 +183,6 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// What the agent asks of the system: what every Windows has, a console where there is one, and no other program.
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn the_agent_needs_nothing_but_windows() {
     let objdump = packages::program("x86_64-w64-mingw32-objdump", "binutils-mingw-w64-x86-64");
     let headers = finish(Command::new(objdump).arg("-p").arg(wine::agent())).expect_code(0);
@@ -231,7 +226,6 @@ fn publish_windows(published: &mut Published) -> (Descriptor, Vec<Descriptor>) {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn a_root_of_windows_is_read_as_on_linux() {
     for release in [Release::Debian, Release::Two] {
         if release.is_there() {
@@ -303,7 +297,6 @@ fn root_of(release: Release) {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn a_daemon_is_reached_through_its_pipe() {
     for release in [Release::Debian, Release::Two] {
         if release.is_there() {
@@ -345,7 +338,6 @@ fn pipe_to(release: Release) {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn a_pipe_that_is_busy_is_waited_for() {
     let containerd = Containerd::start();
     let mut published = Published::new(AGENT);
@@ -365,7 +357,6 @@ fn a_pipe_that_is_busy_is_waited_for() {
 
 /// The collector's main job, with the agent beside it: the exit code is 0 where every verdict is the expected one.
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn the_demo_runs() {
     let folder = tempfile::tempdir().unwrap();
     for program in [wine::collector(), wine::agent()] {

@@ -24,18 +24,36 @@ pub fn agent() -> &'static Path {
     AGENT.get_or_init(|| agent_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)))
 }
 
-/// The same for nodes of another kind. What builds for these has to be there; `tests/run` sees to it.
+/// The same for nodes of another kind.
 ///
 /// # Panics
 /// As [`agent`].
 pub fn agent_for(target: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let _ = finish(command.current_dir(&root).args(["agent", target])).expect_code(0);
-    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = root.join(folder).join(target).join("agent/assay-agent");
-    program.canonicalize().expect("the task built it")
+    task(&["agent", target]);
+    let windows = target.contains("-windows-");
+    built(target, if windows { "agent/assay-agent.exe" } else { "agent/assay-agent" })
 }
+
+/// Has cargo do one of the workspace's tasks.
+///
+/// # Panics
+/// Where it cannot.
+pub fn task(arguments: &[&str]) {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let _ = finish(command.current_dir(ROOT).args(arguments)).expect_code(0);
+}
+
+/// What a task built for a target.
+///
+/// # Panics
+/// Where it is not there.
+pub fn built(target: &str, name: &str) -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = Path::new(ROOT).join(folder).join(target).join(name);
+    program.canonicalize().unwrap_or_else(|error| panic!("{name} for {target}: {error}"))
+}
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn compile() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("scratch folder");

@@ -1,7 +1,7 @@
 //! Programs for Windows, run under wine: their own drive C, the machine's files as drive Z, and a containerd's socket as a named
 //! pipe.
 //!
-//! `tests/run` builds the programs before the tests that use them; `tests/interop/wine/run` makes wine's folders.
+//! The programs are built by the first test that asks for one; `tests/interop/wine/run` makes wine's folders.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -9,18 +9,22 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use crate::program::{Finished, finish};
+use crate::static_program::{agent_for, built, task};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The agent as it is sent to nodes: what `cargo agent x86_64-pc-windows-gnu` builds.
+const TARGET: &str = "x86_64-pc-windows-gnu";
+
+/// The agent as it is sent to nodes.
 ///
 /// # Panics
-/// Where it was not built.
+/// Where it cannot be built.
 pub fn agent() -> PathBuf {
-    built("agent/assay-agent.exe")
+    static AGENT: OnceLock<PathBuf> = OnceLock::new();
+    AGENT.get_or_init(|| agent_for(TARGET)).clone()
 }
 
 /// The collector.
@@ -28,15 +32,18 @@ pub fn agent() -> PathBuf {
 /// # Panics
 /// As [`agent`].
 pub fn collector() -> PathBuf {
-    built("debug/assay.exe")
+    of_collector("debug/assay.exe")
 }
 
-fn built(name: &str) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(ROOT).join("target"), PathBuf::from);
-    let path = target.join("x86_64-pc-windows-gnu").join(name);
-    let path = path.canonicalize();
-    path.unwrap_or_else(|error| panic!("{name} for Windows: {error}; tests/run says how it is built"))
+/// A program of the collector's package.
+fn of_collector(name: &str) -> PathBuf {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let what =
+            ["build", "--locked", "--quiet", "--package", "assay", "--bins", "--example", "named_pipe"];
+        task(&[&["cross", TARGET], &what[..]].concat());
+    });
+    built(TARGET, name)
 }
 
 /// A program for Windows, ready for its arguments.
@@ -107,7 +114,7 @@ impl Pipe {
         // before others write to what the bridge says
         drive_c();
         let address = format!(r"\\.\pipe\{name}");
-        let mut bridge = command(&built("debug/examples/named_pipe.exe"));
+        let mut bridge = command(&of_collector("debug/examples/named_pipe.exe"));
         bridge.arg(&address).arg(relay(socket).to_string()).args(held);
         bridge.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut bridge = bridge.spawn().expect("the runner of wine");

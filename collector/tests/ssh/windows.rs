@@ -1,5 +1,5 @@
 //! A Windows node as far as one can be had: sshd hands each command to wine's `cmd.exe`, as OpenSSH on Windows hands it to
-//! cmd, and cmd calls a `powershell.exe` that `powershell.py` stands in for. `tests/run` has a step for it.
+//! cmd, and cmd calls a `powershell.exe` that `powershell.py` stands in for.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -71,7 +71,6 @@ fn agent(site: &Site) -> String {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn commands_input_and_report_pass_through_cmd() {
     let node = windows();
     for (os, behaviour, exit) in [("os = \"windows\"\n", "good", 0), ("", "good", 0), ("", "failed", 1)] {
@@ -110,7 +109,6 @@ fn commands_input_and_report_pass_through_cmd() {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn arguments_that_mean_something_to_cmd_and_powershell_arrive_as_they_are() {
     let node = windows();
     let store = r#"layout:a b\ "c" %PATH% ^&|<>() 'd' $(e) `f` ä \"#;
@@ -125,7 +123,6 @@ fn arguments_that_mean_something_to_cmd_and_powershell_arrive_as_they_are() {
 }
 
 #[test]
-#[ignore = "needs wine64; tests/run has a step for it"]
 fn cleanup_finds_what_a_crash_left() {
     let node = windows();
     let name = "assay-20261122T101500Z-0123456789abcdef-0123456789abcdef";
