@@ -151,7 +151,8 @@ exec $t ./assay-agent {arguments}
 ///
 /// `name` may have `?` in it. Folders of other users are none of ours. A script that was given up because the node is
 /// slow may be about to make the folder: its command line has the name. This script's own has it in brackets only, and so
-/// has grep's.
+/// has grep's. Another clean-up at the same time may end this one's `rm`, whose command line has the name as well, or find
+/// and remove what this one's was about to: what could not be removed is tried again.
 pub(super) fn clean_up(sudo: Sudo, name: &str) -> String {
     let told = name.replace('?', ".").replacen('a', "[a]", 1);
     let (first, rest) = name.split_at(1);
@@ -168,6 +169,7 @@ running() {{
     esac
   done
 }}
+pause() {{ sleep 0.1 2>/dev/null || sleep 1; }}
 r=0
 for d in {PLACES}; do
   for f in "$d"/[{first}]{rest}; do
@@ -176,10 +178,15 @@ for d in {PLACES}; do
     while p=$(running) && [ -n "$p" ]; do
       [ "$i" -lt 50 ] || break
       kill -9 $p 2>/dev/null
-      sleep 0.1 2>/dev/null || sleep 1
+      pause
       i=$((i+1))
     done
     if [ -n "$p" ]; then echo "assay-left $f"; r={PROCESS_LEFT}; fi
+    i=0
+    until rm -rf "$f" 2>/dev/null || [ "$i" -ge 5 ]; do
+      pause
+      i=$((i+1))
+    done
     rm -rf "$f"
     if [ -e "$f" ] || [ -L "$f" ]; then echo "assay-left $f"; r={FOLDER_LEFT}; else echo "assay-removed $f"; fi
   done
@@ -293,6 +300,25 @@ mod tests {
         assert_eq!(clean.status.code(), Some(0));
         assert_eq!(clean.stdout, b"assay-clean\n");
         assert_eq!(late.wait().unwrap().code(), None, "killed");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_removal_that_another_clean_up_ends_is_begun_again() {
+        let programs = tempfile::tempdir().unwrap();
+        let ended_once =
+            "#!/bin/sh\n[ -e \"$0-ended\" ] && exec /bin/rm \"$@\"\n: >\"$0-ended\"\nkill -9 $$\n";
+        std::fs::write(programs.path().join("rm"), ended_once).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(programs.path().join("rm"), executable).unwrap();
+        let name = format!("assay-test-{}-ended", std::process::id());
+        std::fs::create_dir(format!("/tmp/{name}")).unwrap();
+        let path = format!("{}:/usr/bin:/bin", programs.path().display());
+        let mut command = Command::new("sh");
+        let output = command.arg("-c").arg(clean_up(Sudo::No, &name)).env("PATH", path).output().unwrap();
+        assert!(programs.path().join("rm-ended").exists(), "{output:?}");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(output.stdout, format!("assay-removed /tmp/{name}\nassay-clean\n").into_bytes());
     }
 
     #[test]
