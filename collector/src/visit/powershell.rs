@@ -111,6 +111,8 @@ exit $p.ExitCode",
 }
 
 /// Ends every process in the folders of that name, removes them, and looks whether they are gone.
+///
+/// The system may keep a program's file for a moment after its end: what could not be removed is tried again.
 pub(super) fn clean_up(name: &str) -> String {
     encoded(&format!(
         r#"$r = 0
@@ -122,7 +124,9 @@ if (-not $p) {{ break }}
 $p | Stop-Process -Force -ErrorAction SilentlyContinue
 Start-Sleep -Milliseconds 100 }}
 if ($p) {{ 'assay-left ' + $f; $r = {PROCESS_LEFT} }}
-Remove-Item -LiteralPath $f -Recurse -Force -ErrorAction SilentlyContinue
+for ($n = 0; $n -lt 6 -and (Test-Path -LiteralPath $f); $n++) {{
+if ($n) {{ Start-Sleep -Milliseconds 100 }}
+Remove-Item -LiteralPath $f -Recurse -Force -ErrorAction SilentlyContinue }}
 if (Test-Path -LiteralPath $f) {{ 'assay-left ' + $f; $r = {FOLDER_LEFT} }} else {{ 'assay-removed ' + $f }} }}
 if ($r -eq 0) {{ 'assay-clean' }}
 exit $r"#,
