@@ -191,7 +191,7 @@ impl Stage {
             }
             Fault::AgentKilled => self.node.lock().unwrap().kill(|exe, _| exe.ends_with("/assay-agent")),
             Fault::SessionKilled => self.node.lock().unwrap().kill(|_, name| name.starts_with("sshd: root")),
-            Fault::Reboot => self.node.lock().unwrap().reboot(),
+            Fault::Reboot => self.node.lock().unwrap().restart(),
         }
         self.go_on();
     }

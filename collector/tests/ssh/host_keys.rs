@@ -126,13 +126,13 @@ fn host_certificates_are_judged_by_their_authority() {
         (&["-h"], Outcome::HostKeyMismatch),
         (&["-h", "-n", "127.0.0.1", "-V", "20200101:20210101"], Outcome::HostKeyMismatch),
     ] {
-        let node = Node::unusual(&Unusual {
+        let mut node = Node::unusual(&Unusual {
             config: "HostCertificate /mnt/host_ed25519-cert.pub",
             ..Unusual::default()
         });
         sign(options, &node);
         // sshd reads the certificate when it starts.
-        let node = node.restarted();
+        node.restart();
         known_as(&node, &trusted, outcome);
         if outcome == Outcome::Verified {
             known_as(&node, &format!("{trusted}@revoked * {public}\n"), Outcome::HostKeyMismatch);

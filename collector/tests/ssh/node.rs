@@ -97,18 +97,11 @@ impl Node {
         );
     }
 
-    /// The same node after its sshd was started anew.
-    pub(crate) fn restarted(mut self) -> Self {
+    /// The same node after a power cut: its processes are gone all at once, and so is what it had in memory.
+    pub(crate) fn restart(&mut self) {
         self.daemon.kill().unwrap();
         self.daemon.wait().unwrap();
-        self.daemon = launch(self.folder.path(), &self.command, self.port).expect("sshd starts again");
-        self
-    }
-
-    /// The same node after a power cut: its processes are gone, and so is what it had in memory.
-    pub(crate) fn reboot(&mut self) {
-        self.kill(|_, _| true);
-        let _ = self.daemon.wait();
+        wait_until("the end of its processes", || TcpStream::connect(("127.0.0.1", self.port)).is_err());
         self.daemon = launch(self.folder.path(), &self.command, self.port).expect("sshd starts again");
     }
 
