@@ -54,7 +54,7 @@ pub enum AgentError {
     #[error(transparent)]
     Damaged(#[from] Damaged),
     /// There is no agent.
-    #[error("no agent in {}; build one (cargo build --release -p assay-agent) or name it with --agent", path.display())]
+    #[error("no agent in {}; name one with --agent; cargo agent builds it", path.display())]
     NoAgent {
         /// Where one was looked for.
         path: PathBuf,
