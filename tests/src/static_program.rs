@@ -53,7 +53,8 @@ pub fn built(target: &str, name: &str) -> PathBuf {
     program.canonicalize().unwrap_or_else(|error| panic!("{name} for {target}: {error}"))
 }
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// The workspace.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn compile() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("scratch folder");

@@ -12,9 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Once, OnceLock};
 
 use crate::program::{Finished, finish};
-use crate::static_program::{agent_for, built, task};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use crate::static_program::{ROOT, agent_for, built, task};
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 

@@ -1,5 +1,6 @@
 //! The programs of a release, built.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -92,18 +93,20 @@ pub(crate) fn collectors(programs: &[Program], agents: &std::path::Path) -> Resu
 /// Which tools the release was built with: whoever has the same gets the same bytes.
 pub(crate) fn tools() -> String {
     let mut text = String::from("Built with\n");
-    for (program, arguments) in [
-        ("rustc", &["--version", "--verbose"][..]),
-        ("cc", &["--version"]),
-        ("aarch64-linux-gnu-gcc", &["--version"]),
-        ("x86_64-w64-mingw32-gcc", &["--version"]),
-        ("musl-gcc", &["--version"]),
-        ("ldd", &["--version"]),
-    ] {
+    let of_rust: BTreeSet<_> =
+        AGENTS.iter().chain(&COLLECTORS).map(|program| target::rustc(program.target)).collect();
+    let pip = target::zigs_folder().join("bin/pip").display().to_string();
+    let others = ["cc", "aarch64-linux-gnu-gcc", "x86_64-w64-mingw32-gcc", "musl-gcc", "ldd"];
+    let whole = |program| (program, &["--version", "--verbose"][..], usize::MAX);
+    let first_line = |program| (program, &["--version"][..], 1);
+    // zig is there where Debian's Rust links with it
+    let zigs = (pip.as_str(), &["freeze"][..], usize::MAX);
+    for (program, arguments, lines) in
+        of_rust.into_iter().map(whole).chain(others.map(first_line)).chain([zigs])
+    {
         let output = Command::new(program).args(arguments).output();
         let said =
             output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let lines = if program == "rustc" { usize::MAX } else { 1 };
         for line in said.lines().take(lines) {
             // writing to a String cannot fail
             let _ = writeln!(text, "  {line}");

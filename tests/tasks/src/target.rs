@@ -18,10 +18,8 @@ struct Needs {
     packages: &'static [&'static str],
     /// What cargo is told about it.
     environment: &'static [(&'static str, &'static str)],
-    /// What Debian's Rust is told beside.
-    debians: &'static str,
-    /// Whether Debian's Rust links with zig.
-    zig: bool,
+    /// Where Debian's Rust links with zig, what it is told beside.
+    zig: Option<&'static str>,
 }
 
 const TARGETS: [Needs; 3] = [
@@ -31,16 +29,14 @@ const TARGETS: [Needs; 3] = [
         packages: &["gcc-mingw-w64-x86-64"],
         // assembly that is there as objects, so that NASM need not be
         environment: &[("AWS_LC_SYS_PREBUILT_NASM", "1")],
-        debians: "",
-        zig: false,
+        zig: None,
     },
     Needs {
         target: "aarch64-unknown-linux-gnu",
         linker: "aarch64-linux-gnu-gcc",
         packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
         environment: &[],
-        debians: "",
-        zig: false,
+        zig: None,
     },
     Needs {
         target: "x86_64-unknown-linux-musl",
@@ -49,8 +45,7 @@ const TARGETS: [Needs; 3] = [
         // rustup's standard library has musl and its start files in it: musl-gcc, which is there for C, would take others and
         // have the program ask for a loader
         environment: &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "cc")],
-        debians: "-C link-self-contained=no",
-        zig: true,
+        zig: Some("-C link-self-contained=no"),
     },
 ];
 
@@ -89,14 +84,14 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
         if !is_there(needs.linker) {
             install(needs.packages)?;
         }
-        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
-        let by_debian = !has_standard_library(target);
+        let by_debian = rustc(target) == DEBIANS_RUSTC;
         if by_debian {
             cargo = debians_cargo()?;
-            debians = needs.debians;
         }
+        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
         cargo.env(&linker, needs.linker).envs(needs.environment.iter().copied());
-        if by_debian && needs.zig {
+        if let (true, Some(flags)) = (by_debian, needs.zig) {
+            debians = flags;
             let zig = zig()?;
             cargo.env(linker, &zig).env(format!("CC_{}", target.replace('-', "_")), zig);
         }
@@ -176,6 +171,13 @@ pub fn is_there(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
+/// The Rust compiler that builds for that target: the one on PATH, or Debian's.
+pub fn rustc(target: &str) -> &'static str {
+    if target == host() || has_standard_library(target) { "rustc" } else { DEBIANS_RUSTC }
+}
+
+const DEBIANS_RUSTC: &str = "/usr/bin/rustc";
+
 /// Whether this toolchain has the target's standard library, once rustup was asked to bring it.
 fn has_standard_library(target: &str) -> bool {
     let folder = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
@@ -190,12 +192,12 @@ fn has_standard_library(target: &str) -> bool {
 
 /// Debian's cargo, which builds the standard library from its sources.
 fn debians_cargo() -> Result<Command, String> {
-    let [cargo, rustc] = ["/usr/bin/cargo", "/usr/bin/rustc"];
+    let cargo = "/usr/bin/cargo";
     if !Path::new(SOURCES).is_dir() || !Path::new(cargo).is_file() {
         install(&["rustc-web", "cargo-web", "rust-web-src"])?;
     }
     let mut command = Command::new(cargo);
-    command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+    command.env("RUSTC", DEBIANS_RUSTC).env("RUSTC_BOOTSTRAP", "1");
     command.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort,panic_unwind,test");
     // rustup's are of another version
     command.env_remove("RUSTDOC").env_remove("RUSTUP_TOOLCHAIN");
@@ -205,7 +207,7 @@ fn debians_cargo() -> Result<Command, String> {
 /// A compiler and linker for musl that has what rustup's standard library brings and Debian lacks: static start files, and
 /// what finds the way out of functions, which GCC's does for glibc alone. From PyPI, as it was tried.
 fn zig() -> Result<PathBuf, String> {
-    let place = env::current_dir().unwrap_or_default().join(folder()).join("zig");
+    let place = env::current_dir().unwrap_or_default().join(zigs_folder());
     let linker = place.join("musl-cc");
     if !linker.is_file() {
         if !Command::new("python3")
@@ -223,6 +225,11 @@ fn zig() -> Result<PathBuf, String> {
         run(Command::new("chmod").arg("755").arg(&linker))?;
     }
     Ok(linker)
+}
+
+/// Where zig and what runs it are installed.
+pub fn zigs_folder() -> PathBuf {
+    folder().join("zig")
 }
 
 /// Where Debian has the standard library's sources.
