@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Takes a release as a site gets it, with tools that are not ours, and uses it.
 
-    release_check.py FOLDER
+    release_check.py FOLDER KEY
 
-FOLDER has the archives and SHA256SUMS. Each archive is unpacked by Python, its bill of materials is read with
+FOLDER has the archives, SHA256SUMS and its signature by KEY, a public key of ssh-keygen's, as README has it verified. Each archive is unpacked by Python, its bill of materials is read with
 cyclonedx-python-lib and its schema, and names of packages in it must have a licence beside; programs are static, within
 their budget, and say the version of their archive; assay runs its demo with the agents that are in it alone, and gives
 them out byte for byte. Exits 0 where everything holds, 1 with a line for each fault, 2 for usage.
@@ -57,6 +57,19 @@ def listed(folder, complain):
     if there != set(names):
         complain(f"listed are {sorted(names)}, there are {sorted(there)}")
     return names
+
+
+def signed(folder, key, scratch, complain):
+    """ssh-keygen takes the signature, and takes it for nothing else."""
+    signers = scratch / "allowed_signers"
+    signers.write_text(f"site {key.read_text('utf-8')}")
+    sums = (folder / "SHA256SUMS").read_bytes()
+    for content, code in ((sums, 0), (sums.replace(b"0", b"1"), 255)):
+        verify = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "site", "-n", "file", "-s", folder / "SHA256SUMS.sig"]
+        said = subprocess.run(verify, input=content, capture_output=True)
+        if said.returncode != code:
+            complain(f"SHA256SUMS.sig: ssh-keygen exits with {said.returncode} and not {code}: {said.stderr}")
+    print("SHA256SUMS.sig: verified by ssh-keygen")
 
 
 def documents(inner, program, complain):
@@ -124,7 +137,7 @@ def completes(script, complain):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     folder = Path(sys.argv[1])
@@ -134,6 +147,7 @@ def main():
     if set(names) != {name.format(version) for name in ARCHIVES}:
         faults.append(f"other archives than expected: {names}")
     with tempfile.TemporaryDirectory() as scratch:
+        signed(folder, Path(sys.argv[2]), Path(scratch), faults.append)
         programs, agents = {}, {}
         for pattern, program in ARCHIVES.items():
             name = pattern.format(version)

@@ -29,7 +29,7 @@ use packages::Packages;
 #[derive(Debug, Parser)]
 #[command(name = "cargo release-artifacts", version)]
 struct Options {
-    /// Where the archives go; what is there is removed
+    /// Where the archives go, in the place of an earlier release's; a folder that holds anything else is left alone
     #[arg(long, value_name = "DIR", default_value = "target/release-artifacts")]
     out: PathBuf,
     /// Sign SHA256SUMS with this key of ssh-keygen's
@@ -56,6 +56,16 @@ fn main() -> ExitCode {
 }
 
 fn release(options: &Options) -> Result<()> {
+    let out = std::path::absolute(&options.out)?;
+    fs::create_dir_all(&out)?;
+    let earlier = files(&out)?;
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("assay-") || name.starts_with("SHA256SUMS")
+    };
+    if let Some(other) = earlier.iter().find(|path| !is_ours(path)) {
+        return Err(format!("{} is of no release; name a folder for this one alone", other.display()).into());
+    }
     let agents = build::agents(&AGENTS)?;
     for (agent, path) in AGENTS.iter().zip(&agents) {
         let size = fs::metadata(path)?.len();
@@ -68,11 +78,9 @@ fn release(options: &Options) -> Result<()> {
     let folder = build::together(&AGENTS, &agents)?;
     let collectors = build::collectors(&COLLECTORS, &folder)?;
 
-    let out = std::path::absolute(&options.out)?;
-    if out.exists() {
-        fs::remove_dir_all(&out)?;
+    for earlier in earlier {
+        fs::remove_file(earlier)?;
     }
-    fs::create_dir_all(&out)?;
     let tools = build::tools();
     for (program, path) in AGENTS.iter().zip(&agents) {
         let packages = Packages::of(&["assay-agent"], &[program.target])?;
