@@ -16,7 +16,7 @@ use assay_tests::cgroup::Cgroup;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::demo_site::DemoSite;
 use assay_tests::on_each_release;
-use assay_tests::packages::{need_root, program};
+use assay_tests::packages::{need_root, not_run, program};
 use assay_tests::program::{Finished, finish, verdict};
 use assay_tests::published::{AT, GOOD, Published};
 use assay_tests::static_program::{agent, agent_for};
@@ -244,7 +244,7 @@ fn lacks(calls: &[Call]) {
 fn layers_of_any_size_in_64_mib() {
     need_root();
     let Some(group) = Cgroup::new(64 << 20) else {
-        eprintln!("NOT RUN: no memory controller of cgroups that can be written to");
+        not_run("little memory: there is no memory controller of cgroups that can be written to");
         return;
     };
     // the limit is one

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use assay_shared::codes::Code;
@@ -25,7 +26,8 @@ fn folder() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("NOT RUN: the data of others is not at {}", folder.display());
+    // past the test harness, which keeps to itself what tests print that pass; where nobody can be told, nobody listens
+    let _ = writeln!(std::io::stderr(), "NOT RUN: the data of others is not at {}", folder.display());
     None
 }
 

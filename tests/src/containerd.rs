@@ -39,8 +39,8 @@ impl Release {
     pub fn is_there(self) -> bool {
         let there = self == Self::Debian || Self::folder().is_some();
         if !there {
-            eprintln!(
-                "NOT RUN: containerd 2. tests/run says how to get it; CONTAINERD2 names the folder of its programs."
+            packages::not_run(
+                "containerd 2. tests/run says how to get it; CONTAINERD2 names the folder of its programs.",
             );
         }
         there

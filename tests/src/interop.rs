@@ -42,12 +42,5 @@ impl Kept {
 /// It comes as a Go module only, which a machine may not be able to fetch: the one peer that tests go on without. What it
 /// signed is kept, and compared in any case.
 pub fn notation() -> Option<PathBuf> {
-    let named = std::env::var_os("NOTATION").map(PathBuf::from);
-    let found = named.or_else(|| packages::find("notation"));
-    if found.is_none() {
-        eprintln!(
-            "NOT RUN: the comparison with a live notation. tests/run says how to get it; NOTATION names it."
-        );
-    }
-    found
+    packages::go_program("NOTATION", "notation")
 }
