@@ -225,7 +225,7 @@ fn a_demo_without_an_agent_says_how_to_get_one() {
     let folder = tempfile::tempdir().unwrap();
     let stderr =
         exits(2, &["demo", "--agent-dir", folder.path().to_str().unwrap(), "--out", &path(&folder, "out")]);
-    assert!(stderr.contains("cargo build"), "{stderr}");
+    assert!(stderr.contains("cargo agent"), "{stderr}");
 }
 
 #[test]
