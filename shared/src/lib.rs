@@ -88,6 +88,7 @@ extern crate alloc;
 pub mod limits;
 pub mod time;
 
+pub mod clean;
 pub mod json;
 pub mod oci;
 
