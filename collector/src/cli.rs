@@ -250,8 +250,8 @@ pub struct Cleanup {
     /// The site file
     #[arg(long, value_name = "FILE")]
     pub site: PathBuf,
-    /// The interrupted run's folder: only what its journal names is removed. Without it, everything of any run is, also
-    /// of one that is going on
+    /// The interrupted run's folder: only what its journal names is removed. Without it, what any run left is,
+    /// and a visit that still runs is left alone
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Msg};
-use russh::{Channel, ChannelMsg, Disconnect, Preferred};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -210,7 +210,8 @@ impl Connect for Connector {
 
     async fn connect(&self, node: &str) -> Result<Client, ConnectError> {
         let target = self.target(node)?;
-        Ok(Client { connection: self.open(target).await?, sudo_password: target.sudo_password.clone() })
+        let connection = self.open(target).await?;
+        Ok(Client { connection, sudo_password: target.sudo_password.clone(), running: None })
     }
 }
 
@@ -218,13 +219,18 @@ impl Connect for Connector {
 pub struct Client {
     connection: Connection,
     sudo_password: Option<Secret>,
+    /// The command that runs, or the last one that was abandoned: its channel is open until the next command.
+    running: Option<ChannelWriteHalf<Msg>>,
 }
 
 impl Session for Client {
     async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
         let handle = &self.connection.handle;
-        match timeout(command.limit, run(handle, command)).await {
-            Ok(output) => output,
+        match timeout(command.limit, run(handle, &mut self.running, command)).await {
+            Ok(output) => {
+                self.running = None;
+                output
+            }
             Err(_) => Err(SessionError::TimedOut(command.limit)),
         }
     }
@@ -387,17 +393,27 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
     }
 }
 
-async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Output, SessionError> {
+async fn run(
+    handle: &Handle<HostKeyCheck>,
+    running: &mut Option<ChannelWriteHalf<Msg>>,
+    command: Command<'_>,
+) -> Result<Output, SessionError> {
     let failed = |error: russh::Error| match error {
         russh::Error::ChannelOpenFailure(reason) => {
             SessionError::Refused(clean::line(reason.description(), 200))
         }
         error => SessionError::Lost(error.to_string()),
     };
+    if let Some(abandoned) = running.take() {
+        // It learns that nobody hears it before anything else is done; a connection that is gone says so next.
+        let _ = abandoned.close().await;
+    }
     let channel = handle.channel_open_session().await.map_err(failed)?;
-    channel.exec(true, command.text).await.map_err(failed)?;
+    let (reading, writing) = channel.split();
+    let writing = running.insert(writing);
+    writing.exec(true, command.text).await.map_err(failed)?;
     // Whoever ends a command says how. Without that the link broke, even where this side does not know it yet.
-    match drive(channel, command).await? {
+    match drive(reading, writing, command).await? {
         Output { exit: Exit::Unknown, .. } => {
             Err(SessionError::Lost("in the middle of a command".to_owned()))
         }
@@ -406,8 +422,11 @@ async fn run(handle: &Handle<HostKeyCheck>, command: Command<'_>) -> Result<Outp
 }
 
 /// Sends and reads at the same time, until the channel is closed.
-async fn drive(channel: Channel<Msg>, command: Command<'_>) -> Result<Output, SessionError> {
-    let (mut reading, writing) = channel.split();
+async fn drive(
+    mut reading: ChannelReadHalf,
+    writing: &ChannelWriteHalf<Msg>,
+    command: Command<'_>,
+) -> Result<Output, SessionError> {
     let mut output = Output { exit: Exit::Unknown, stdout: Vec::new(), stderr: Vec::new() };
     let mut sink = writing.make_writer();
     let sending = async {

@@ -115,6 +115,14 @@ fn read(output: &Output) -> CleanUp {
     }
     let message = match output.exit {
         Exit::Code(posix::FOLDER_LEFT) => format!("the folder could not be removed: {}", said(output)),
+        Exit::Code(posix::VISIT_RUNS) => {
+            let folders: Vec<&str> =
+                stdout.lines().filter_map(|line| line.strip_prefix("assay-visited ")).collect();
+            format!(
+                "a visit runs in {} and is left alone; --out names the run whose visits are to be ended",
+                folders.join(", ")
+            )
+        }
         Exit::Code(posix::PROCESS_LEFT) => {
             format!("a process in the folder could not be ended: {}", said(output))
         }

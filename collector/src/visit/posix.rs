@@ -25,6 +25,22 @@ pub(crate) const FOLDER_LEFT: u32 = 44;
 pub(crate) const PROCESS_LEFT: u32 = 45;
 /// The agent cannot be run here.
 pub(crate) const CANNOT_RUN: u32 = 46;
+/// A visit runs in the folder.
+pub(crate) const VISIT_RUNS: u32 = 47;
+
+/// While a visit runs, its folder says so: the file `visit` names the process that ends when its connection does, which is the
+/// nearest of its ancestors that is an SSH server, by its number and its start. Where there is none, its parent has to do.
+const VISIT: &str = r#"
+visit() {
+  p=$PPID v=
+  while s= && { read -r s <"/proc/$p/stat"; } 2>/dev/null; do
+    set -- ${s##*')'}
+    v=${v:-$p ${20}}
+    case $s in "$p (sshd"*|"$p (dropbear"*) v="$p ${20}"; break;; esac
+    p=$2
+  done
+  echo "$v" >"$f/visit"
+}"#;
 
 /// What a script needs to say why a program cannot be run: whether it is the file system's option, and what else forbids things
 /// here, a line each. Whoever it is that refuses, the shell is told the same.
@@ -53,7 +69,8 @@ pub fn quote(text: &str) -> String {
 /// Says what the node is, finds a place for the folder and makes it there.
 ///
 /// The name is ours and unpredictable, and `mkdir` refuses one that exists. A place is passed over where others could
-/// exchange the folder, where nothing may be executed, and where there is too little room.
+/// exchange the folder, where nothing may be executed, and where there is too little room. A script that was given up because
+/// the node is slow has nobody to tell: it makes no folder then, and removes what it has made.
 pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
     let unames: Vec<String> = prepare
         .platforms
@@ -68,7 +85,9 @@ pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
         r#"
 case "$(uname -sm)" in {unames}) ;; *) exit 0;; esac
 umask 077
+trap '' PIPE
 {FORBIDS}
+{VISIT}
 for d in {PLACES}; do
   [ -d "$d" ] || continue
   case $d in *[!A-Za-z0-9._/-]*) continue;; esac
@@ -82,12 +101,13 @@ for d in {PLACES}; do
     *) [ "$k" -ge {needed} ] || {{ echo "assay-place $d full"; continue; }};;
   esac
   f="$d/{name}"
+  echo "assay-tries $d" || exit {NO_PLACE}
   mkdir -m 700 "$f" 2>/dev/null || {{ echo "assay-place $d not-writable"; continue; }}
-  if printf '#!/bin/sh\nexit 0\n' > "$f/probe"; then
+  if visit && printf '#!/bin/sh\nexit 0\n' > "$f/probe"; then
     chmod 700 "$f/probe"
     if "$f/probe" 2>/dev/null; then
       rm -f "$f/probe"
-      echo "assay-folder $f"
+      echo "assay-folder $f" || rm -rf "$f"
       exit 0
     fi
     rm -rf "$f"
@@ -113,8 +133,11 @@ pub(super) fn upload(sudo: Sudo, folder: &str, sums_sha256: &str) -> String {
         r#"
 umask 077
 {FORBIDS}
+{VISIT}
 {to_input}
-cd {folder} || exit {NOT_UNPACKED}
+f={folder}
+cd "$f" || exit {NOT_UNPACKED}
+visit
 tar -x -o -f - || exit {NOT_UNPACKED}
 h=$(sha256sum SHA256SUMS) || exit {OTHER_BYTES}
 [ "${{h%% *}}" = {sums_sha256} ] || exit {OTHER_BYTES}
@@ -134,7 +157,10 @@ pub(super) fn run(sudo: Sudo, folder: &str, mark: &str, arguments: &[String], li
     let script = format!(
         r#"
 umask 077
-cd {folder} || exit {CANNOT_RUN}
+{VISIT}
+f={folder}
+cd "$f" || exit {CANNOT_RUN}
+visit
 echo {mark}
 t=
 timeout -k 5 5 true 2>/dev/null && t='timeout -k 5 {limit}'
@@ -147,37 +173,52 @@ exec $t ./assay-agent {arguments}
     elevated(sudo, &script)
 }
 
-/// Ends every process that is in the folders of that name or was told it, removes them, and looks whether they are gone.
+/// Ends every process that is in the folders of that name, removes them, and looks whether they are gone. A `name` with `?` in it
+/// is any visit's: a folder whose visit still runs is left alone.
 ///
-/// `name` may have `?` in it. Folders of other users are none of ours. A script that was given up because the node is
-/// slow may be about to make the folder: its command line has the name. This script's own has it in brackets only, and so
-/// has grep's. Another clean-up at the same time may end this one's `rm`, whose command line has the name as well, or find
-/// and remove what this one's was about to: what could not be removed is tried again.
+/// Folders and processes of other users are none of ours. A process is in a folder when its program or its working directory is,
+/// and both are names that anyone may choose: nothing is read out of them, and the working directory is compared as the file
+/// that it is. What a process was told counts for nothing, since whoever looks at the folder is told its name. The first look
+/// at all names together only spares a look at each.
+///
+/// Another clean-up at the same time may find and remove what this one's `rm` was about to: what could not be removed is tried
+/// again.
 pub(super) fn clean_up(sudo: Sudo, name: &str) -> String {
-    let told = name.replace('?', ".").replacen('a', "[a]", 1);
-    let (first, rest) = name.split_at(1);
+    let passed_over = if name.contains('?') {
+        format!(r#"visited && {{ echo "assay-visited $f"; [ "$r" != 0 ] || r={VISIT_RUNS}; continue; }}"#)
+    } else {
+        String::new()
+    };
     let script = format!(
         r#"
-for p in $(grep -ls '{told}' /proc/[0-9]*/cmdline); do
-  p=${{p#/proc/}}
-  kill -9 "${{p%%/*}}" 2>/dev/null
-done
-running() {{
-  ls -l /proc/[0-9]*/exe /proc/[0-9]*/cwd 2>/dev/null | while read -r l; do
-    case $l in
-      *" -> $f"|*" -> $f/"*|*" -> $f (deleted)") l=${{l#*/proc/}}; echo "${{l%%/*}}";;
+inside() {{
+  case $(ls -l /proc/[0-9]*/exe /proc/[0-9]*/cwd 2>/dev/null) in *"$f"*) ;; *) return;; esac
+  for p in /proc/[0-9]*; do
+    case ${{p#/proc/}} in *[!0-9]*) continue;; esac
+    [ -O "$p" ] || continue
+    [ "$p/cwd" -ef "$f" ] || case $(readlink "$p/exe") in "$f"/*) ;; *)
+      case $(readlink "$p/cwd") in "$f"/*) ;; *) continue;; esac;;
     esac
-  done
+    echo "${{p#/proc/}}"
+  done 2>/dev/null
+}}
+visited() {{
+  [ -s "$f/visit" ] || sleep 1
+  b= s=
+  {{ read -r p b <"$f/visit"; read -r s <"/proc/$p/stat"; }} 2>/dev/null
+  set -- ${{s##*')'}}
+  if [ -n "$b" ]; then [ "${{20}}" = "$b" ]; else [ -n "$(inside)" ]; fi
 }}
 pause() {{ sleep 0.1 2>/dev/null || sleep 1; }}
 r=0
 for d in {PLACES}; do
-  for f in "$d"/[{first}]{rest}; do
+  for f in "$d"/{name}; do
+    case ${{f##*/}} in *[!A-Za-z0-9-]*) continue;; esac
     [ -d "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] || continue
+    {passed_over}
     i=0
-    while p=$(running) && [ -n "$p" ]; do
-      [ "$i" -lt 50 ] || break
-      kill -9 $p 2>/dev/null
+    while p=$(inside); [ -n "$p" ] && [ "$i" -lt 50 ]; do
+      for p in $p; do kill -9 "$p" 2>/dev/null; done
       pause
       i=$((i+1))
     done
@@ -289,36 +330,153 @@ mod tests {
         }
     }
 
-    #[test]
-    #[cfg_attr(windows, ignore = "needs sh")]
-    fn a_script_that_is_late_makes_no_folder_after_the_clean_up() {
-        let name = format!("assay-test-{}", std::process::id());
-        let request = Prepare { sudo: Sudo::No, name: &name, needed: 0, platforms: &[] };
-        let late = format!("sleep 5\n{}", prepare(&request));
-        let mut late = Command::new("sh").arg("-c").arg(&late).stdout(Stdio::null()).spawn().unwrap();
-        let clean = Command::new("sh").arg("-c").arg(clean_up(Sudo::No, &name)).output().unwrap();
-        assert_eq!(clean.status.code(), Some(0));
-        assert_eq!(clean.stdout, b"assay-clean\n");
-        assert_eq!(late.wait().unwrap().code(), None, "killed");
+    /// The shells that nodes have as `sh`, of those that are here.
+    #[cfg(unix)]
+    fn shells() -> Vec<Vec<&'static str>> {
+        let shells =
+            [vec!["dash"], vec!["busybox", "sh"], vec!["bash", "--posix"], vec!["mksh"], vec!["ksh93"]];
+        let is_here = |shell: &Vec<&str>| {
+            Command::new(shell[0])
+                .args(&shell[1..])
+                .args(["-c", ":"])
+                .output()
+                .is_ok_and(|ran| ran.status.success())
+        };
+        let here: Vec<_> = shells.into_iter().filter(is_here).collect();
+        assert!(!here.is_empty());
+        here
+    }
+
+    /// A command that the shell runs as its `sh`, with these programs before the system's.
+    #[cfg(unix)]
+    fn in_shell(shell: &[&str], text: &str, programs: &std::path::Path) -> Command {
+        let sh = programs.join("sh");
+        std::fs::write(&sh, format!("#!/bin/sh\nexec {} \"$@\"\n", shell.join(" "))).unwrap();
+        make_executable(&sh);
+        let mut command = Command::new(&sh);
+        command.args(["-c", text]).env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+        command
+    }
+
+    #[cfg(unix)]
+    fn make_executable(path: &std::path::Path) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(path, mode).unwrap();
     }
 
     #[test]
     #[cfg(unix)]
-    fn a_removal_that_another_clean_up_ends_is_begun_again() {
-        let programs = tempfile::tempdir().unwrap();
-        let ended_once =
-            "#!/bin/sh\n[ -e \"$0-ended\" ] && exec /bin/rm \"$@\"\n: >\"$0-ended\"\nkill -9 $$\n";
-        std::fs::write(programs.path().join("rm"), ended_once).unwrap();
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(programs.path().join("rm"), executable).unwrap();
-        let name = format!("assay-test-{}-ended", std::process::id());
-        std::fs::create_dir(format!("/tmp/{name}")).unwrap();
-        let path = format!("{}:/usr/bin:/bin", programs.path().display());
-        let mut command = Command::new("sh");
-        let output = command.arg("-c").arg(clean_up(Sudo::No, &name)).env("PATH", path).output().unwrap();
-        assert!(programs.path().join("rm-ended").exists(), "{output:?}");
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        assert_eq!(output.stdout, format!("assay-removed /tmp/{name}\nassay-clean\n").into_bytes());
+    fn a_script_that_nobody_hears_any_more_leaves_no_folder() {
+        let platforms = ["Linux x86_64", "Linux aarch64"].map(|uname| Platform::from_uname(uname).unwrap());
+        for shell in shells() {
+            // what it is slow at when it is given up: its first word, the last before the folder is made, and making it
+            for slow in ["uname", "df", "mkdir"] {
+                let scratch = tempfile::tempdir().unwrap();
+                let [program, waits, gate] = [slow, "waits", "gate"].map(|name| scratch.path().join(name));
+                let text = format!(
+                    "#!/bin/sh\n/bin/{slow} \"$@\"\n: > {}\nwhile [ -e {} ]; do sleep 0.02; done\n",
+                    waits.display(),
+                    gate.display()
+                );
+                std::fs::write(&program, text).unwrap();
+                make_executable(&program);
+                std::fs::write(&gate, "").unwrap();
+                let name = format!("assay-test-{}-{}", std::process::id(), crate::random::hex(4));
+                let request = Prepare { sudo: Sudo::No, name: &name, needed: 0, platforms: &platforms };
+                let mut command = in_shell(&shell, &prepare(&request), scratch.path());
+                let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+                while !waits.exists() {
+                    assert!(child.try_wait().unwrap().is_none(), "{shell:?} {slow}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                drop(child.stdout.take());
+                std::fs::remove_file(&gate).unwrap();
+                child.wait().unwrap();
+                for place in ["/run", "/var/tmp", "/tmp"] {
+                    let folder = std::path::Path::new(place).join(&name);
+                    assert!(!folder.exists(), "{shell:?} {slow}: {}", folder.display());
+                }
+            }
+        }
+    }
+
+    /// A folder of a visit, in `/tmp`, and its clean-up's answer.
+    #[cfg(unix)]
+    fn cleaned(shell: &[&str], name: &str, programs: &std::path::Path) -> std::process::Output {
+        in_shell(shell, &clean_up(Sudo::No, name), programs).output().unwrap()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_removal_that_another_clean_up_disturbs_is_begun_again() {
+        for shell in shells() {
+            let programs = tempfile::tempdir().unwrap();
+            let rm = programs.path().join("rm");
+            std::fs::write(
+                &rm,
+                "#!/bin/sh\n[ -e \"$0-ended\" ] && exec /bin/rm \"$@\"\n: >\"$0-ended\"\nkill -9 $$\n",
+            )
+            .unwrap();
+            make_executable(&rm);
+            let name = format!("assay-test-{}-ended", std::process::id());
+            std::fs::create_dir(format!("/tmp/{name}")).unwrap();
+            let output = cleaned(&shell, &name, programs.path());
+            assert!(programs.path().join("rm-ended").exists(), "{output:?}");
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            assert_eq!(output.stdout, format!("assay-removed /tmp/{name}\nassay-clean\n").into_bytes());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_is_ended_for_where_it_is_and_not_for_what_it_is_called_or_told() {
+        let sleep = |program: &str, at: &str, told: &str| {
+            let mut command = Command::new(program);
+            command.args(["-c", "read -r _", told]).current_dir(at).stdin(Stdio::piped()).spawn().unwrap()
+        };
+        for shell in shells() {
+            let scratch = tempfile::tempdir().unwrap();
+            let name = format!("assay-test-{}-{}", std::process::id(), crate::random::hex(4));
+            let folder = format!("/tmp/{name}");
+            let inner = format!("{folder}/trust/a b");
+            std::fs::create_dir_all(&inner).unwrap();
+            for program in ["assay-agent", "gone"] {
+                std::fs::copy("/bin/dash", format!("{folder}/{program}")).unwrap();
+            }
+            // beside it, with names that end or go on as it does; links' targets show them as they are
+            let besides = [" (deleted)", "\n", "x", "\n(deleted)", " "].map(|end| format!("{folder}{end}"));
+            let forged = format!("{}/x\n{folder}", scratch.path().display());
+            for beside in besides.iter().chain([&forged]) {
+                std::fs::create_dir_all(beside).unwrap();
+            }
+            let mut ours = [
+                sleep("sh", &folder, ""),
+                sleep("sh", &inner, ""),
+                sleep(&format!("{folder}/assay-agent"), "/", ""),
+                sleep(&format!("{folder}/gone"), "/", ""),
+            ];
+            std::fs::remove_file(format!("{folder}/gone")).unwrap();
+            let mut others: Vec<_> = besides.iter().chain([&forged]).map(|at| sleep("sh", at, "")).collect();
+            others.push(sleep("sh", "/", &format!("{folder}/assay-agent")));
+            others.push(sleep("sh", "/", &folder));
+
+            let output = cleaned(&shell, &name, scratch.path());
+            let ended = |child: &mut std::process::Child| child.try_wait().unwrap().is_some();
+            let (ours, others): (Vec<_>, Vec<_>) = (
+                ours.iter_mut().map(ended).collect(),
+                others.iter_mut().map(|child| (ended(child), child.kill(), child.wait()).0).collect(),
+            );
+            for beside in &besides {
+                std::fs::remove_dir_all(beside).unwrap();
+            }
+            assert_eq!(
+                output.stdout,
+                format!("assay-removed {folder}\nassay-clean\n").into_bytes(),
+                "{output:?}"
+            );
+            assert_eq!(ours, [true; 4], "{shell:?}");
+            assert_eq!(others, [false; 8], "{shell:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Prepare;
 use super::platform::Platform;
-use super::posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT};
+use super::posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT, VISIT_RUNS};
 
 /// One literal of PowerShell, whatever `text` holds: between single quotes only the quotes themselves mean anything, and
 /// PowerShell takes the typographic ones for quotes too.
@@ -110,16 +110,32 @@ exit $p.ExitCode",
     ))
 }
 
-/// Ends every process in the folders of that name, removes them, and looks whether they are gone.
+/// Ends every process in the folders of that name, removes them, and looks whether they are gone. A `name` with `?` in it is any
+/// visit's: a folder with a process in it is left alone, and so is one that was changed within the hour, which is more than an
+/// upload takes. Anyone may make folders beside ours: only those of administrators and of this login are ours.
 ///
-/// The system may keep a program's file for a moment after its end: what could not be removed is tried again.
+/// A program's path is compared letter by letter: a culture's comparison passes over letters that cannot be seen. The system may
+/// keep a program's file for a moment after its end: what could not be removed is tried again.
 pub(super) fn clean_up(name: &str) -> String {
+    let passed_over = if name.contains('?') {
+        format!(
+            r"if ((inside) -or $d.LastWriteTimeUtc -gt [DateTime]::UtcNow.AddHours(-1)) {{
+'assay-visited ' + $f; if (-not $r) {{ $r = {VISIT_RUNS} }}; continue }}"
+        )
+    } else {
+        String::new()
+    };
     encoded(&format!(
         r#"$r = 0
+$own = 'S-1-5-18', 'S-1-5-32-544', [Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+function inside {{ Get-Process | Where-Object {{ $_.Path -and $_.Path.StartsWith($f + '\', 'OrdinalIgnoreCase') }} }}
 foreach ($d in Get-ChildItem -LiteralPath $env:ProgramData -Directory -Force -Filter {name}) {{
 $f = $d.FullName
+if ($d.Attributes -band [IO.FileAttributes]::ReparsePoint) {{ continue }}
+if ($own -notcontains $d.GetAccessControl('Owner').GetOwner([Security.Principal.SecurityIdentifier]).Value) {{ continue }}
+{passed_over}
 for ($n = 0; $n -lt 50; $n++) {{
-$p = @(Get-Process | Where-Object {{ $_.Path -and $_.Path.StartsWith($f + '\') }})
+$p = @(inside)
 if (-not $p) {{ break }}
 $p | Stop-Process -Force -ErrorAction SilentlyContinue
 Start-Sleep -Milliseconds 100 }}
@@ -188,7 +204,7 @@ mod tests {
         }
     }
 
-    fn commands() -> [String; 4] {
+    fn commands() -> [String; 5] {
         let name = "assay-20261122T101500Z-0123456789abcdef-0123456789abcdef";
         let folder = format!(r"C:\ProgramData\{name}");
         let mut arguments: Vec<String> =
@@ -199,6 +215,7 @@ mod tests {
             upload(&folder, &"0".repeat(64)),
             run(&folder, "assay-report-0123456789abcdef", &arguments, Duration::from_secs(900)),
             clean_up(name),
+            clean_up(super::super::ANY_FOLDER),
         ]
     }
 

@@ -387,3 +387,20 @@ fn what_a_killed_collector_leaves_at_any_step_cleanup_removes() {
     assert_eq!(traces(&stages), []);
     assert!(Path::new(&site.path("out/visits")).is_dir());
 }
+
+#[test]
+fn a_cleanup_without_a_journal_disturbs_no_visit_at_any_step() {
+    let (stages, site, child) = halted();
+    let mut cleanup = Command::new(env!("CARGO_BIN_EXE_assay"));
+    cleanup.arg("cleanup").arg("--site").arg(site.path("site.toml")).env("HOME", site.folder.path());
+    let output = cleanup.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    stages.iter().for_each(Stage::go_on);
+    let ran = site.read(&child.wait_with_output().unwrap());
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    for (row, step) in ran.report.nodes.iter().zip(HALTS) {
+        let came = (row.outcome, row.clean_up.result, row.attempts);
+        assert_eq!(came, (Outcome::Verified, CleanUpResult::Removed, 1), "{step}");
+    }
+    assert_eq!(traces(&stages), []);
+}

@@ -2,13 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use assay_shared::report::{CleanUpResult, Outcome};
 
-use crate::node::{Node, Site, key};
+use crate::node::{Node, Site, Unusual, key, wait_until};
 
 /// Kilobytes that a collector may take at most, built without optimisation: it has some 40 MB with nothing hostile about.
 const MEMORY: u64 = 250_000;
@@ -180,4 +181,72 @@ fn nodes_that_lie_cost_their_own_row() {
     assert!(kept.len() < 2_000_000, "{}", kept.len());
     assert!(peak < MEMORY, "{peak} kB");
     assert_eq!(node.traces(), [""; 0]);
+}
+
+/// What is on a node beside a visit's folder `$f`, and is to be there afterwards. A process with a number `$v`, and a stranger's
+/// with working directories whose names look like lines about other processes that are in the folder; root's own processes
+/// that were told the folder's name, or are where a name begins or ends as the folder's does.
+const BESIDES: &str = r#"
+still() { "$@" </dev/null >/dev/null 2>&1 & echo $!; }
+at() { cd "$1" && shift && still "$@"; }
+v=$(still sleep 1000); echo $v
+stranger="setpriv --reuid 65534 --regid 65534 --clear-groups"
+for n in $v -1 1 "1 $v" 0; do
+  for w in exe cwd; do
+    d="/tmp/$n $w
+lrwxrwxrwx 1 root root 0 Jan  1 00:00 /proc/$n/$w -> $f"
+    $stranger mkdir -p "$d"
+    (at "$d" $stranger sleep 1000)
+  done
+done
+for d in "$f (deleted)" "${f}x" "$f
+" "/tmp$f" "/tmp/ $f"; do mkdir -p "$d"; (at "$d" sleep 1000); done
+still tail -f "$f/SHA256SUMS"
+still sh -c 'sleep 1000; :' "$f/assay-agent"
+"#;
+
+/// What is in the folder and is to be ended with the visit.
+const WITHIN: &str = r#"
+within() { (cd "$1" && shift && "$@" </dev/null >/dev/null 2>&1 & echo $!); }
+cp /bin/sleep "$f/gone"; mkdir "$f/a b"
+within / "$f/gone" 1000; rm "$f/gone"
+within "$f" sleep 1000
+within "$f/a b" sleep 1000
+"#;
+
+#[test]
+fn what_strangers_call_their_folders_ends_nobody() {
+    let visitor = "cp /etc/passwd /mnt/passwd; echo 'visitor:*:4242:4242::/nowhere:/bin/sh' >> /mnt/passwd
+        mount --bind /mnt/passwd /etc/passwd";
+    for user in ["root", "visitor"] {
+        let node = Node::unusual(&Unusual { mounts: visitor, ..Unusual::default() });
+        let site =
+            Site::new(&node.known_line(), &[format!("{}user = \"{user}\"\n", node.entry("node", "halt"))]);
+        std::fs::write(node.path("halt"), "agent").unwrap();
+        std::fs::set_permissions(node.path(""), PermissionsExt::from_mode(0o777)).unwrap();
+        let child = site.run_command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the agent's run", || node.path("halted").exists());
+        let traces = node.traces();
+        let folder = traces[0].split_once("/root/").map(|(_, path)| format!("/{path}")).unwrap();
+        let pids = |script: &str| -> Vec<String> {
+            node.inside(&format!("f={folder}\n{script}")).lines().map(str::to_owned).collect()
+        };
+        let besides = pids(BESIDES);
+        assert_eq!(besides.len(), 1 + 10 + 5 + 2);
+        let within = if user == "root" { pids(WITHIN) } else { Vec::new() };
+        std::fs::remove_file(node.path("halted")).unwrap();
+
+        let ran = site.read(&child.wait_with_output().unwrap());
+        ran.expect(Outcome::Verified, CleanUpResult::Removed, 0);
+        let alive = |pids: &[String]| {
+            pids.iter()
+                .map(|pid| node.inside(&format!("kill -0 {pid} 2>/dev/null && echo alive || true")))
+                .collect::<String>()
+        };
+        assert_eq!(alive(&besides), "alive\n".repeat(besides.len()), "{user}");
+        assert_eq!(alive(&within), "", "{user}");
+        // the stranger's folder that begins as ours does is no trace of ours
+        node.inside(&format!("rmdir '{folder} (deleted)' '{folder}x' '{folder}\n'"));
+        assert_eq!(node.traces(), [""; 0]);
+    }
 }

@@ -70,19 +70,38 @@ fn what_a_crash_leaves_cleanup_removes() {
     assert_eq!(node.logins(), logins, "nothing is left, so nobody is asked");
 }
 
+/// `assay cleanup` without a journal.
+fn without_a_journal(site: &Site) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command.arg("cleanup").arg("--site").arg(site.path("site.toml")).env("HOME", site.folder.path());
+    command
+}
+
 #[test]
-fn without_a_journal_cleanup_removes_whatever_is_ours() {
+fn without_a_journal_cleanup_removes_whatever_is_ours_and_no_longer_runs() {
     let node = Node::start();
     let (site, mut child) = hanging(&node);
+    assert_eq!(without_a_journal(&site).status().unwrap().code(), Some(3));
+    assert_eq!(node.traces().len(), 1, "a visit that runs is another's");
     signal(&child, "-KILL");
     child.wait().unwrap();
     assert_eq!(node.traces().len(), 1);
-    let others = std::path::Path::new("/var/tmp/assay-notes");
-    std::fs::create_dir_all(others).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-    command.arg("cleanup").arg("--site").arg(site.path("site.toml")).env("HOME", site.folder.path());
-    assert_eq!(command.status().unwrap().code(), Some(0));
+    // folders without a word of who visits: one is nobody's, in the other something runs
+    let [nobodys, anybodys] = ["a", "b"]
+        .map(|letter| format!("/run/assay-20260101T000000Z-{}-{}", letter.repeat(16), letter.repeat(16)));
+    node.inside(&format!(
+        "mkdir -p /var/tmp/assay-notes {nobodys} {anybodys}; cd {anybodys}; sleep 1000 </dev/null >/dev/null 2>&1 &"
+    ));
+    let connection = "! grep -qs '[s]shd: root@' /proc/[0-9]*/cmdline && echo ended || true";
+    wait_until("the connection's end", || node.inside(connection) == "ended\n");
+    assert_eq!(without_a_journal(&site).status().unwrap().code(), Some(3));
+    let left = node.inside("ls -d /run/assay-* /var/tmp/assay-*");
+    assert_eq!(
+        left,
+        format!("{anybodys}\n/var/tmp/assay-notes\n"),
+        "only the names that visits give are ours"
+    );
+    node.kill(|program, _| program.ends_with("/sleep"));
+    assert_eq!(without_a_journal(&site).status().unwrap().code(), Some(0));
     assert_eq!(node.traces(), [""; 0]);
-    assert!(others.exists(), "only the names that visits give are ours");
-    std::fs::remove_dir(others).unwrap();
 }

@@ -123,6 +123,17 @@ impl Node {
         }
     }
 
+    /// What a script says that root runs on the node.
+    pub(crate) fn inside(&self, script: &str) -> String {
+        let parent = self.daemon.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--pid", "--target", children.trim(), "sh", "-c", script]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
