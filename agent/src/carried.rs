@@ -50,7 +50,7 @@ pub(crate) fn of(sources: &[Source<'_>], signatures: &Signatures, images: &[Imag
         let data = read_unchecked(store.store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
         let media_type = match media_type {
             Some(media_type) => media_type.to_owned(),
-            None => sniff(&data)?.0,
+            None => sniff(&data).ok()??.0,
         };
         digest.matches(&data).then(|| CarriedBlob { digest: digest.clone(), media_type, data })
     };

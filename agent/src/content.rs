@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use assay_shared::format::Format;
+use assay_shared::json::{self, JsonError, JsonProblem};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform};
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
 use assay_shared::report::{Content, ContentMode, Mismatch, Node};
 
 use crate::inventory::Image;
@@ -283,7 +285,12 @@ impl<'a> Walk<'a> {
             self.layer_bytes = self.layer_bytes.saturating_add(config.size);
             if self.seen.insert((config.digest.clone(), config.size)) {
                 match self.read(config) {
-                    Ok(bytes) => platform = platform.or_else(|| platform_of(&bytes)),
+                    Ok(bytes) => match platform_of(config, &bytes) {
+                        Ok(said) => platform = platform.or(said),
+                        Err(error) => {
+                            self.unjudged.push(format!("the config {} is malformed: {error}", config.digest));
+                        }
+                    },
                     Err(Reached::Absent) if needed => {
                         self.unjudged.push(format!("the config {} is not in the store", config.digest));
                     }
@@ -337,10 +344,25 @@ pub(crate) fn is_attestation(entry: &Descriptor) -> bool {
         .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
 }
 
-/// The platform that an image config names.
-fn platform_of(config: &[u8]) -> Option<String> {
-    let platform: Platform = serde_json::from_slice(config).ok()?;
-    (!platform.os.is_empty()).then(|| platform.to_string())
+/// The platform that a config names; none for an artifact's config, which may be of any kind.
+///
+/// # Errors
+/// Where it cannot be told what containerd would read, which takes the config of any media type for an image's.
+fn platform_of(config: &Descriptor, bytes: &[u8]) -> Result<Option<String>, JsonError> {
+    let is_of_image =
+        matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG);
+    match json::read::<Platform>(bytes, &shape::CONFIG) {
+        Ok(platform) => Ok((!platform.os.is_empty()).then(|| platform.to_string())),
+        Err(error) if is_of_image => Err(error),
+        Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => Ok(None),
+        Err(error) => {
+            if Format::of(bytes) == Some(Format::Json) {
+                Err(error)
+            } else {
+                Ok(None)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

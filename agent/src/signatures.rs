@@ -7,8 +7,11 @@
 use std::collections::{HashMap, HashSet};
 
 use assay_shared::codes::Code;
+use assay_shared::format::Format;
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, is_fallback_tag, media_type};
+use assay_shared::oci::{
+    Descriptor, Digest, Manifest, ManifestError, ManifestKind, is_fallback_tag, media_type,
+};
 use assay_shared::report::{Reason, Unreadable};
 use assay_shared::signature_manifest::SignatureManifest;
 
@@ -84,7 +87,8 @@ pub(crate) struct Signatures {
     pub(crate) unreadable: Vec<Unreadable>,
     /// What is listed as a manifest and is none.
     pub(crate) warnings: Vec<String>,
-    /// Manifests of the first source that are not what its own listing says, with the words for it.
+    /// Manifests that nobody can judge, with the reason and the words for it: those of the first source that are not what its
+    /// own listing says, and those of any that are malformed.
     damaged: HashMap<Digest, (Reason, String)>,
     /// Manifests that refer to another and cannot be run ([`is_inert`]).
     inert: HashSet<Digest>,
@@ -227,7 +231,7 @@ impl Search<'_, '_> {
                 Ok(manifest) => Some(manifest),
                 Err(error) => {
                     self.odd(&descriptor.digest, &error.to_string());
-                    self.damaged(descriptor, Reason::Unreadable, &format!("cannot be read: {error}"));
+                    self.malformed(&descriptor.digest, &error);
                     None
                 }
             },
@@ -274,7 +278,16 @@ impl Search<'_, '_> {
                     continue;
                 }
             };
-            let Some((media_type, manifest)) = sniff(&bytes) else { continue };
+            let (media_type, manifest) = match sniff(&bytes) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    if blob.digest.matches(&bytes) {
+                        self.malformed(blob.digest, &error);
+                    }
+                    continue;
+                }
+            };
             let descriptor = Descriptor::new(media_type, blob.digest.clone(), blob.size);
             if blob.digest.matches(&bytes) {
                 self.take(blob.namespace, &descriptor, &manifest, true);
@@ -373,6 +386,12 @@ impl Search<'_, '_> {
         }
     }
 
+    /// Notes a document whose bytes are those that its digest names: whoever lists it, nobody can judge it.
+    fn malformed(&mut self, digest: &Digest, error: &ManifestError) {
+        let message = format!("the manifest {digest} {error}");
+        self.signatures.damaged.insert(digest.clone(), (Reason::Unreadable, message));
+    }
+
     fn damaged(&mut self, descriptor: &Descriptor, reason: Reason, why: &str) {
         if self.number == 0 {
             let message = format!("the manifest {} {why}", descriptor.digest);
@@ -392,31 +411,34 @@ impl Search<'_, '_> {
 }
 
 /// The manifest that bytes of unknown type are, and its media type; none where they are none.
-pub(crate) fn sniff(bytes: &[u8]) -> Option<(String, Manifest)> {
-    if bytes.first() != Some(&b'{') {
-        return None;
+///
+/// # Errors
+/// Where they are a manifest for some readers, and another one or none for others.
+pub(crate) fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> {
+    if Format::of(bytes) != Some(Format::Json) {
+        return Ok(None);
     }
-    let manifest = Manifest::parse(bytes).ok()?;
+    let manifest = match Manifest::parse(bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => return if error.is_ambiguous() { Err(error) } else { Ok(None) },
+    };
     let media_type = match &manifest.media_type {
         Some(media_type) => media_type.clone(),
         None if manifest.config.is_some() => media_type::OCI_MANIFEST.to_owned(),
         None if !manifest.manifests.is_empty() => media_type::OCI_INDEX.to_owned(),
-        None => return None,
+        None => return Ok(None),
     };
-    ManifestKind::of(&media_type).map(|_| (media_type, manifest))
+    Ok(ManifestKind::of(&media_type).map(|_| (media_type, manifest)))
 }
 
 /// Whether a manifest refers to another and is made so that nothing can run it: its config is the empty object, which names
-/// no layers to unpack, or all that it holds are envelopes, which no unpacker takes. Its media types say what it wants to be;
-/// this says what it can be.
+/// neither layers nor a program. Media types say what a manifest wants to be, and containerd runs it without asking: layers of
+/// any type that are unpacked already, by another image, need no unpacker. This says what it can be.
 fn is_inert(manifest: &Manifest) -> bool {
-    let is_envelope = |layer: &Descriptor| {
-        matches!(layer.media_type.as_str(), media_type::JWS_ENVELOPE | media_type::COSE_ENVELOPE)
-    };
-    let empty_config =
-        || manifest.config.as_ref().is_none_or(|config| config.digest == Digest::sha256(b"{}"));
-    let only_envelopes = || !manifest.layers.is_empty() && manifest.layers.iter().all(is_envelope);
-    manifest.subject.is_some() && manifest.manifests.is_empty() && (empty_config() || only_envelopes())
+    let is_empty = |config: &Descriptor| config.digest == Digest::sha256(b"{}");
+    manifest.subject.is_some()
+        && manifest.manifests.is_empty()
+        && manifest.config.as_ref().is_none_or(is_empty)
 }
 
 #[cfg(test)]
@@ -432,10 +454,10 @@ mod tests {
             b"\x1f\x8b",
             b"",
         ] {
-            assert!(sniff(bytes).is_none());
+            assert_eq!(sniff(bytes), Ok(None));
         }
         let index =
             format!(r#"{{"manifests":[{{"mediaType":"m","digest":"{}","size":1}}]}}"#, Digest::sha256(b""));
-        assert_eq!(sniff(index.as_bytes()).unwrap().0, media_type::OCI_INDEX);
+        assert_eq!(sniff(index.as_bytes()).unwrap().unwrap().0, media_type::OCI_INDEX);
     }
 }

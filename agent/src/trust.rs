@@ -303,6 +303,7 @@ pub enum TrustProblem {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests {
+    use assay_shared::json::JsonProblem;
     use assay_shared::trust_store::{FileError, TrustStoreError};
 
     use super::*;
@@ -346,7 +347,8 @@ mod tests {
         std::fs::write(scratch.path().join("trustpolicy.json"), wide("{}")).unwrap();
         std::fs::write(ca.join("ca.crt"), wide("-----BEGIN CERTIFICATE-----")).unwrap();
         let trust = read(scratch.path()).unwrap();
-        assert!(matches!(trust.policy, Err(PolicyError::Mark)));
+        let is_mark = |error: &PolicyError| matches!(error, PolicyError::Json(error) if error.problem == JsonProblem::Mark);
+        assert!(trust.policy.is_err_and(|error| is_mark(&error)));
         let unusable: Vec<_> = trust.store.unusable().map(|(_, _, error)| error.clone()).collect();
         let error = FileError::Mark;
         assert_eq!(unusable, [TrustStoreError::File { file: "ca.crt".to_owned(), error }]);

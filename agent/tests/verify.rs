@@ -7,14 +7,14 @@ mod support;
 use std::fs::File;
 
 use assay_shared::limits;
-use assay_shared::oci::Digest;
+use assay_shared::oci::{Descriptor, Digest, media_type};
 use assay_shared::report::{Status, Via};
 use support::{AT, Layout, Site, here, policy};
 
 const APP: &str = "registry.example.test/team/app:v1";
 
 /// A layout with one signed image.
-fn signed(site: &Site) -> (Layout, assay_shared::oci::Descriptor) {
+fn signed(site: &Site) -> (Layout, Descriptor) {
     let layout = site.layout("store");
     let image = layout.named(APP);
     site.sign(&layout, &image);
@@ -244,6 +244,137 @@ fn platforms_count_only_where_every_one_on_the_node_is_signed() {
     assert_eq!((run.exit, run.report().images[0].via), (0, Some(Via::PlatformManifest)));
 }
 
+/// The `index.json` of a layout whose entries other readers understand differently is nobody's list of images.
+#[test]
+fn a_listing_that_containerd_reads_otherwise_is_no_listing() {
+    let other = Digest::sha256(b"other");
+    for more in [
+        format!(r#""Digest":"{other}""#),
+        format!(r#""DIGE\u017fT":"{other}""#),
+        r#""Size":1"#.to_owned(),
+        r#""MediaType":"m""#.to_owned(),
+        r#""Annotations":{}"#.to_owned(),
+        r#""size":7"#.to_owned(),
+        r#""x":1,"x":2"#.to_owned(),
+        r#""annotations":{"io.containerd.image.name":"a","io.containerd.image.name":"b"}"#.to_owned(),
+    ] {
+        let site = Site::new();
+        let (layout, _) = signed(&site);
+        let index = layout.path.join("index.json");
+        let sound = std::fs::read_to_string(&index).unwrap();
+        std::fs::write(&index, sound.replace(r#","size":"#, &format!(r#",{more},"size":"#))).unwrap();
+        let run = site.verify(&["--store", &layout.store()]);
+        let report = run.report();
+        assert_eq!((run.exit, report.images.len(), report.coverage.unreadable.len()), (3, 0, 1), "{more}");
+        // and a bundle that is not to be used
+        std::fs::write(&index, &sound).unwrap();
+        let bundle = site.layout("bundle");
+        let listing = format!(r#"{{"manifests":[],"Manifests":[],{more}}}"#);
+        std::fs::write(bundle.path.join("index.json"), listing).unwrap();
+        assert_eq!(site.verify(&["--store", &layout.store(), "--signatures", "bundle"]).exit, 2, "{more}");
+    }
+}
+
+#[test]
+fn a_document_that_containerd_reads_otherwise_does_not_pass() {
+    let site = Site::new();
+    let layout = site.layout("store");
+    let [image, other] = ["one", "other"].map(|layer| layout.image(layer, here()));
+    let text = |digest: &Digest| std::fs::read_to_string(layout.blob_path(digest)).unwrap();
+    let named = |name: &str, document: &str| {
+        let document = layout.blob(media_type::OCI_MANIFEST, document.as_bytes());
+        layout.list(&document, Some(&format!("registry.example.test/team/{name}:v1")));
+        site.sign(&layout, &document);
+    };
+    let (manifest, other_manifest) = (text(&image.digest), text(&other.digest));
+    let (config, _) = content(&layout, &image.digest);
+    let more = |document: &str, more: &str| document.replacen('{', &format!("{{{more},"), 1);
+    let real = other_manifest.split_once("\"config\":").unwrap().1.split_inclusive('}').next().unwrap();
+    let empty = layout.blob(media_type::OCI_EMPTY, b"{}");
+    named("sound", &more(&manifest, r#""x":{}"#));
+    named("config", &more(&manifest, &format!(r#""Config":{real}"#)));
+    named("layers", &more(&manifest, r#""layer\u017f":[]"#));
+    named("twice", &more(&manifest, r#""y":1,"y":2"#));
+    // what claims to refer to another image, and is one
+    let empty = serde_json::to_string(&empty).unwrap();
+    let subject = serde_json::to_string(&image).unwrap();
+    named("referrer", &format!(r#"{{"subject":{subject},"config":{empty},"Config":{real},"layers":[]}}"#));
+    // the config alone
+    for (name, member) in [
+        ("rootfs", r#""RootFS":{"diff_ids":[]}"#),
+        ("diff_ids", r#""rootfs":{"diff_ids":[],"Diff_IDs":[]}"#),
+        ("os", r#""OS":"plan9""#),
+        ("entrypoint", r#""config":{"entrypoint":["/other"]}"#),
+        ("environment", r#""config":{"Env":[],"Env":[]}"#),
+    ] {
+        let bytes = more(&text(&config), member);
+        let changed = layout.blob("application/vnd.oci.image.config.v1+json", bytes.as_bytes());
+        let (from, to) = (manifest.find("\"config\":").unwrap(), manifest.find(",\"layers\"").unwrap());
+        let config = format!("\"config\":{}", serde_json::to_string(&changed).unwrap());
+        named(name, &manifest.replace(&manifest[from..to], &config));
+    }
+    let run = site.verify(&["--store", &layout.store(), "--content", "metadata"]);
+    let outcomes = run.outcomes();
+    assert_eq!(outcomes.len(), 10);
+    for (name, outcome) in outcomes {
+        let name = name.trim_start_matches("registry.example.test/team/").trim_end_matches(":v1");
+        let expected = match name {
+            "sound" => "passed",
+            "config" | "layers" | "twice" | "referrer" => "failed unreadable",
+            _ => "inconclusive unreadable",
+        };
+        assert_eq!(outcome, expected, "{name}");
+    }
+}
+
+#[test]
+fn an_index_that_containerd_reads_otherwise_lists_nothing() {
+    let site = Site::new();
+    let layout = site.layout("store");
+    let [image, other] = ["one", "other"].map(|layer| layout.image(layer, here()));
+    site.sign(&layout, &image);
+    let entries = |image| format!("[{}]", serde_json::to_string(image).unwrap());
+    let (signed, unsigned) = (entries(&image), entries(&other));
+    let index = layout.blob(
+        media_type::OCI_INDEX,
+        format!(r#"{{"schemaVersion":2,"manifests":{signed},"Manifests":{unsigned}}}"#).as_bytes(),
+    );
+    layout.list(&index, Some(APP));
+    let run = site.verify(&["--store", &layout.store(), "--accept", "platform-manifest"]);
+    assert_eq!((run.exit, run.outcome().as_str()), (1, "failed unreadable"));
+}
+
+/// A named image has a row whatever its manifest says that it is, as long as something could run it: its layers may be unpacked
+/// already, under another image's name.
+#[test]
+fn what_could_be_run_has_a_row_whatever_it_claims_to_be() {
+    let site = Site::new();
+    let (layout, image) = signed(&site);
+    let (config, layer) = content(&layout, &image.digest);
+    let with_type = |digest: &Digest, media_type: &str| {
+        let size = std::fs::metadata(layout.blob_path(digest)).unwrap().len();
+        Descriptor::new(media_type, digest.clone(), size)
+    };
+    for (name, artifact_type, config_type, layer_type) in [
+        ("signature", media_type::NOTARY_SIGNATURE, media_type::NOTARY_SIGNATURE, media_type::JWS_ENVELOPE),
+        ("empty", media_type::NOTARY_SIGNATURE, media_type::OCI_EMPTY, media_type::COSE_ENVELOPE),
+        ("artifact", "application/vnd.example", "application/vnd.example", "text/plain"),
+    ] {
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "artifactType": artifact_type,
+            "config": with_type(&config, config_type),
+            "layers": [with_type(&layer, layer_type)],
+            "subject": image,
+        });
+        let manifest = layout.blob(media_type::OCI_MANIFEST, manifest.to_string().as_bytes());
+        layout.list(&manifest, Some(&format!("registry.example.test/team/{name}:v1")));
+    }
+    let outcomes = site.verify(&["--store", &layout.store()]).outcomes();
+    assert_eq!(outcomes.len(), 4, "{outcomes:?}");
+    assert_eq!(outcomes.values().filter(|outcome| *outcome == "failed no-signature").count(), 3);
+}
+
 #[test]
 fn one_bad_signature_never_hides_another() {
     let site = Site::new();
@@ -253,7 +384,7 @@ fn one_bad_signature_never_hides_another() {
     let missing = layout.signature(b"an envelope that is taken away", &image);
     let (_, envelope) = content(&layout, &missing.digest);
     std::fs::remove_file(layout.blob_path(&envelope)).unwrap();
-    layout.list(&assay_shared::oci::Descriptor { size: 1, ..altered.clone() }, None);
+    layout.list(&Descriptor { size: 1, ..altered.clone() }, None);
     let run = site.verify(&["--store", &layout.store()]);
     assert_eq!(run.outcome(), "failed descriptor-mismatch");
     assert_eq!(run.report().images[0].signatures.len(), 2);

@@ -7,7 +7,7 @@ use alloc::string::{String, ToString as _};
 
 use serde::de::DeserializeOwned;
 
-use crate::json::Value;
+use crate::json::{JsonError, Value};
 use crate::limits;
 
 /// Reads a document of that schema.
@@ -19,14 +19,12 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> R
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
     // members that come twice are refused here; the types below would take them for an error of their own or for nothing
-    let value = Value::parse(bytes)
-        .map_err(|error| DocumentError::Malformed { line: error.line, column: error.column })?;
+    let value = Value::parse(bytes)?;
     let said = value.as_object().and_then(|members| members.get("schema")).and_then(Value::as_text);
     if said != Some(schema) {
         return Err(DocumentError::Schema { said: said.unwrap_or_default().to_string(), schema });
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| DocumentError::Malformed { line: error.line(), column: error.column() })
+    Ok(serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))?)
 }
 
 /// Checks that a document lists no more files than any real one, and only paths that `is_path` takes.
@@ -59,13 +57,8 @@ pub enum DocumentError {
         bytes: usize,
     },
     /// Not the JSON of such a document, or a member comes twice.
-    #[error("malformed (line {line}, column {column})")]
-    Malformed {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("malformed: {0}")]
+    Malformed(#[from] JsonError),
     /// Another document, or one of a later version.
     #[error("its schema is {said:?} and not {schema}")]
     Schema {

@@ -8,8 +8,8 @@ use alloc::string::{String, ToString};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::json::{Object, Value};
-use crate::oci::Descriptor;
+use crate::json::{Object, Shape, Value};
+use crate::oci::{Descriptor, shape};
 
 /// What a payload says. The descriptor's members are text here, since one that is no digest simply matches nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,24 +30,24 @@ impl Payload {
     /// # Errors
     /// [`PayloadError`] where it is not one JSON object without repeated members, or a member is of the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
-        let payload = Value::parse(bytes).map_err(|_| PayloadError)?;
-        let target = member(payload.as_object().ok_or(PayloadError)?, "targetArtifact")?;
+        let payload = Value::of(bytes, &PAYLOAD).map_err(|_| PayloadError)?;
+        let target = member(payload.as_object().ok_or(PayloadError)?, "targetArtifact");
         let target = match target {
             None => return Ok(Self::default()),
             Some(target) => target.as_object().ok_or(PayloadError)?,
         };
         check_unused(target)?;
-        let text = |name| match member(target, name)? {
+        let text = |name| match member(target, name) {
             None => Ok(String::new()),
             Some(value) => value.as_text().map(ToString::to_string).ok_or(PayloadError),
         };
-        let size = match member(target, "size")? {
+        let size = match member(target, "size") {
             None => None,
             Some(Value::Unsigned(size)) => Some(*size),
             Some(_) => return Err(PayloadError),
         };
         let mut annotations = BTreeMap::new();
-        if let Some(value) = member(target, "annotations")? {
+        if let Some(value) = member(target, "annotations") {
             for (name, value) in value.as_object().ok_or(PayloadError)?.iter() {
                 annotations.insert(name.to_string(), value.as_text().ok_or(PayloadError)?.to_string());
             }
@@ -65,22 +65,18 @@ impl Payload {
 
 /// Members of a descriptor that decide nothing must still be of their types, as in the reference.
 fn check_unused(target: &Object) -> Result<(), PayloadError> {
-    if target.case_variant_of(DESCRIPTOR_MEMBERS).is_some() {
-        return Err(PayloadError);
-    }
     let is_texts = |value: &Value| {
         value.as_array().is_some_and(|items| items.iter().all(|item| item.as_text().is_some()))
     };
     let is_base64 = |value: &Value| value.as_text().is_some_and(|text| STANDARD.decode(text).is_ok());
     let is_platform = |value: &Value| {
         value.as_object().is_some_and(|platform| {
-            platform.case_variant_of(PLATFORM_MEMBERS).is_none()
-                && platform.iter().all(|(name, value)| match name {
-                    _ if *value == Value::Null => true,
-                    "os.features" => is_texts(value),
-                    name if PLATFORM_MEMBERS.contains(&name) => value.as_text().is_some(),
-                    _ => true,
-                })
+            platform.iter().all(|(name, value)| match name {
+                _ if *value == Value::Null => true,
+                "os.features" => is_texts(value),
+                "architecture" | "os" | "os.version" | "variant" => value.as_text().is_some(),
+                _ => true,
+            })
         })
     };
     let fits = target.iter().all(|(name, value)| match name {
@@ -94,16 +90,11 @@ fn check_unused(target: &Object) -> Result<(), PayloadError> {
     if fits { Ok(()) } else { Err(PayloadError) }
 }
 
-const DESCRIPTOR_MEMBERS: &[&str] =
-    &["mediaType", "digest", "size", "annotations", "urls", "data", "platform", "artifactType"];
-const PLATFORM_MEMBERS: &[&str] = &["architecture", "os", "os.version", "os.features", "variant"];
+const PAYLOAD: Shape = Shape::Object(&[("targetArtifact", &shape::DESCRIPTOR)]);
 
-/// The member `name`; none where it is absent or null; an error where only another letter case of it is there.
-fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Value>, PayloadError> {
-    if object.case_variant_of(&[name]).is_some() {
-        return Err(PayloadError);
-    }
-    Ok(object.get(name).filter(|value| **value != Value::Null))
+/// The member `name`; none where it is absent or null.
+fn member<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| **value != Value::Null)
 }
 
 /// The payload is not the JSON that the specification demands.

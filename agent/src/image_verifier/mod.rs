@@ -10,9 +10,9 @@ mod arguments;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_shared::json::{JsonError, Value};
+use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Reference, ReferenceError};
+use assay_shared::oci::{Descriptor, Reference, ReferenceError, shape};
 use assay_shared::report::ExitCode;
 
 use crate::bundle::Bundles;
@@ -71,8 +71,7 @@ fn target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, Pull
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::PULLED_DESCRIPTOR_BYTES {
         return Err(PullError::TooLarge);
     }
-    Value::parse(&bytes)?;
-    let descriptor: Descriptor = serde_json::from_slice(&bytes).map_err(PullError::Descriptor)?;
+    let descriptor: Descriptor = json::read(&bytes, &shape::DESCRIPTOR)?;
     if descriptor.digest.as_str() != plan.digest {
         return Err(PullError::OtherDigest {
             given: plan.digest.clone(),
@@ -121,10 +120,8 @@ pub(crate) enum PullError {
     Stdin(#[from] io::Error),
     #[error("standard input has more than {} bytes, and is no descriptor", limits::PULLED_DESCRIPTOR_BYTES)]
     TooLarge,
-    #[error("standard input: {0}")]
-    Json(#[from] JsonError),
-    #[error("standard input is no descriptor: {0}")]
-    Descriptor(serde_json::Error),
+    #[error("standard input is not a descriptor: {0}")]
+    Descriptor(#[from] JsonError),
     #[error("{given} was asked for, and the descriptor on standard input is of {found}")]
     OtherDigest { given: String, found: String },
     #[error("no policy can be chosen by the name {name}: it {error}")]
@@ -181,13 +178,15 @@ mod tests {
         let of_another = refusal(&format!("r.example/app@{other}"), digest.as_str(), DESCRIPTOR, &stdin);
         assert!(matches!(of_another, PullError::OtherDigest { .. }));
         for stdin in ["", "{}", "null", &format!("{stdin}{stdin}"), &stdin.replace("sha256", "md5")] {
-            assert!(
-                matches!(given(&digest, stdin), PullError::Json(_) | PullError::Descriptor(_)),
-                "{stdin}"
-            );
+            assert!(matches!(given(&digest, stdin), PullError::Descriptor(_)), "{stdin}");
         }
-        let twice = stdin.replace(r#""size":7"#, r#""size":7,"size":7"#);
-        assert!(matches!(given(&digest, &twice), PullError::Json(_)));
+        // what containerd would read otherwise
+        for more in
+            [r#""size":7"#, r#""Digest":"sha256:0""#, r#""x":1,"x":1"#, r#""platform":{"OS":"linux"}"#]
+        {
+            let stdin = stdin.replace('}', &format!(",{more}}}"));
+            assert!(matches!(given(&digest, &stdin), PullError::Descriptor(_)), "{more}");
+        }
         let media_type = refusal(NAME, digest.as_str(), "application/json", &stdin);
         assert!(matches!(media_type, PullError::MediaType { .. }));
         for name in

@@ -13,8 +13,9 @@ use assay_shared::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
 };
 use assay_shared::document::DocumentError;
+use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
-use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind};
+use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind, shape};
 
 use super::blob_path;
 use crate::scratch::Scratch;
@@ -216,13 +217,12 @@ impl Opened {
             image_layout_version: String,
         }
         let layout = self.file("oci-layout", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
-        match serde_json::from_slice::<OciLayout>(&layout) {
+        match json::read::<OciLayout>(&layout, &shape::LAYOUT) {
             Ok(layout) if layout.image_layout_version == "1.0.0" => {}
             _ => return Err(OpenProblem::Version),
         }
         let index = self.file("index.json", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
-        let index: Index = serde_json::from_slice(&index)
-            .map_err(|error| OpenProblem::Index { line: error.line(), column: error.column() })?;
+        let index: Index = json::read(&index, &shape::MANIFEST).map_err(OpenProblem::Index)?;
         Ok(index.manifests.unwrap_or_default())
     }
 
@@ -351,13 +351,8 @@ pub enum OpenProblem {
     #[error("is no OCI image layout of version 1.0.0")]
     Version,
     /// `index.json` is no index.
-    #[error("its index.json is malformed (line {line}, column {column})")]
-    Index {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("its index.json is malformed: {0}")]
+    Index(JsonError),
     /// `bundle.json` is none.
     #[error("its bundle.json: {0}")]
     Document(#[from] DocumentError),

@@ -205,7 +205,7 @@ fn is_listing(reply: &Reply) -> bool {
         index.media_type.as_deref() == Some(media_type::OCI_INDEX) || !index.manifests.is_empty()
     };
     content_type(reply) == media_type::OCI_INDEX
-        || Manifest::parse(&reply.body).is_ok_and(|one| says_so(&one))
+        || Manifest::parse(&reply.body).map_or_else(|error| error.is_ambiguous(), |one| says_so(&one))
 }
 
 fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {

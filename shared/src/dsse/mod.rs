@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::json::{Object, Value};
+use crate::json::{JsonError, Object, Value};
 use crate::limits;
 
 pub use key::{KeyError, KeyKind, VerifyingKey};
@@ -72,8 +72,7 @@ impl Envelope {
         if json.len() > limits::DSSE_ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge);
         }
-        let document = Value::parse(json)
-            .map_err(|error| EnvelopeError::Json { line: error.line, column: error.column })?;
+        let document = Value::parse(json)?;
         let envelope = object(&document, &["payloadType", "payload", "signatures"])?;
         let list = envelope
             .get("signatures")
@@ -205,13 +204,8 @@ pub enum EnvelopeError {
     #[error("it is larger than {} bytes", limits::DSSE_ENVELOPE_BYTES)]
     TooLarge,
     /// Not one JSON value, or a member is named twice.
-    #[error("it is not one JSON document without repeated members (line {line}, column {column})")]
-    Json {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("malformed: {0}")]
+    Json(#[from] JsonError),
     /// The envelope or a signature in it is no JSON object.
     #[error("the envelope or a signature in it is not a JSON object")]
     NotAnObject,

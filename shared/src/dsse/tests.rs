@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::*;
+use crate::json::JsonProblem;
 
 const TYPE: &str = "application/vnd.assay.test+json";
 const PAYLOAD: &[u8] = br#"{"a":"?>"}"#;
@@ -127,6 +128,8 @@ fn what_is_no_envelope_is_refused() {
     let member = |member| EnvelopeError::Member { member };
     let base64 = |member| EnvelopeError::Base64 { member };
     let unknown = |name: &str| EnvelopeError::UnknownMember { member: name.to_string() };
+    let problem = JsonProblem::Repeated { name: "payloadType".into() };
+    let repeated = JsonError { problem, line: 1, column: 32 };
     for (json, error) in [
         ("[]", EnvelopeError::NotAnObject),
         (r#"{"payloadType":"t","payload":"","signatures":[]}"#, EnvelopeError::NoSignature),
@@ -140,7 +143,7 @@ fn what_is_no_envelope_is_refused() {
         (r#"{"payloadType":"t","payload":"","signatures":[{"sig":"-_8="}]}"#, base64("sig")),
         (r#"{"payloadType":"t","payload":"","signatures":[{"sig":"","x":1}]}"#, unknown("x")),
         (r#"{"PayloadType":"t","payload":"","signatures":[{"sig":""}]}"#, unknown("PayloadType")),
-        (r#"{"payloadType":"t","payloadType":"t"}"#, EnvelopeError::Json { line: 1, column: 37 }),
+        (r#"{"payloadType":"t","payloadType":"t"}"#, EnvelopeError::Json(repeated)),
     ] {
         assert_eq!(Envelope::parse(json.as_bytes()), Err(error), "{json}");
     }

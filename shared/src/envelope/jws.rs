@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::attributes::{AttributeError, RawAttributes, name};
 use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
-use crate::json::{Object, Value};
+use crate::json::{JsonError, Object, Value};
 use crate::time::UnixTime;
 
 const PROTECTED_MEMBERS: &[&str] = &[
@@ -25,8 +25,8 @@ const PROTECTED_MEMBERS: &[&str] = &[
 const UNPROTECTED_MEMBERS: &[&str] = &["x5c", name::TIMESTAMP, name::SIGNING_AGENT];
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
-    let document =
-        Value::parse(bytes).map_err(|_| malformed("not one JSON object without repeated members"))?;
+    let json = |part| move |error: JsonError| EnvelopeError::Json { part, error };
+    let document = Value::parse(bytes).map_err(json(""))?;
     let document = document.as_object().ok_or(malformed("not a JSON object"))?;
     refuse_case_variants(document, &["payload", "protected", "signature", "header"])?;
     if document.get("signatures").is_some() {
@@ -49,8 +49,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     if !is_json_object(&payload) {
         return Err(malformed("the payload is not one JSON object"));
     }
-    let protected = Value::parse(&decode_url(protected_text)?)
-        .map_err(|_| malformed("the protected header is not one JSON object"))?;
+    let protected = Value::parse(&decode_url(protected_text)?).map_err(json("in its protected header, "))?;
     let protected = protected.as_object().ok_or(malformed("the protected header is not a JSON object"))?;
     refuse_case_variants(protected, PROTECTED_MEMBERS)?;
     let header = document.get("header").and_then(Value::as_object).ok_or(malformed("header is missing"))?;

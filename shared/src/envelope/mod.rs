@@ -17,6 +17,8 @@ use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm}
 pub use attributes::{AttributeError, SignedAttributes, SigningScheme};
 
 use crate::codes::Code;
+use crate::format::Format;
+use crate::json::JsonError;
 use crate::limits;
 use crate::oci::media_type;
 use crate::x509::{
@@ -101,10 +103,14 @@ impl Envelope {
         if bytes.len() > limits::ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
         }
-        match media_type {
-            media_type::JWS_ENVELOPE => jws::parse(bytes),
-            media_type::COSE_ENVELOPE => cose::parse(bytes),
-            other => Err(EnvelopeError::MediaType { media_type: other.to_string() }),
+        let (parse, format): (fn(&[u8]) -> _, _) = match media_type {
+            media_type::JWS_ENVELOPE => (jws::parse, Format::Json),
+            media_type::COSE_ENVELOPE => (cose::parse, Format::Cose),
+            other => return Err(EnvelopeError::MediaType { media_type: other.to_string() }),
+        };
+        match Format::of(bytes) {
+            Some(is) if is != format => Err(EnvelopeError::Format { is, media_type: media_type.to_string() }),
+            _ => parse(bytes),
         }
     }
 
@@ -239,6 +245,22 @@ pub enum EnvelopeError {
         /// What is not as it must be.
         what: &'static str,
     },
+    /// Not JSON, or JSON that readers understand differently.
+    #[error("the envelope is malformed: {part}{error}")]
+    Json {
+        /// Where in the envelope, as the beginning of a sentence; empty for all of it.
+        part: &'static str,
+        /// Why.
+        error: JsonError,
+    },
+    /// Of another format than its media type says.
+    #[error("the envelope is {is} and not {media_type}, as its manifest says")]
+    Format {
+        /// What it is.
+        is: Format,
+        /// The media type.
+        media_type: String,
+    },
     /// The algorithm is missing or not one of the six.
     #[error("the envelope names no algorithm that the specification allows")]
     Algorithm,
@@ -284,7 +306,7 @@ impl EnvelopeError {
         match self {
             Self::TooLarge { .. } => Code::EnvelopeTooLarge,
             Self::MediaType { .. } => Code::EnvelopeMediaType,
-            Self::Malformed { .. } => Code::EnvelopeMalformed,
+            Self::Malformed { .. } | Self::Json { .. } | Self::Format { .. } => Code::EnvelopeMalformed,
             Self::Algorithm => Code::AlgorithmNotAllowed,
             Self::Attribute(error) => error.code(),
             Self::NoChain => Code::ChainMissing,

@@ -1,8 +1,8 @@
 //! Manifests and indexes: bytes in, descriptors out.
 //!
 //! OCI image specification manifest.md and image-index.md, the artifact manifest of its 1.1 release candidates, and
-//! Docker's manifest version 2, schema 2. Unknown members are ignored, as the specification demands; a member named twice
-//! is refused.
+//! Docker's manifest version 2, schema 2. Unknown members are ignored, as the specification demands; documents that containerd
+//! would read otherwise are refused ([`shape`]).
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::Descriptor;
 use super::descriptor::null_as_default;
+use super::{Descriptor, shape};
+use crate::json::{self, JsonError, JsonProblem};
 use crate::limits;
 
 /// Media types by name.
@@ -22,6 +23,10 @@ pub mod media_type {
     pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
     /// Artifact manifest of OCI 1.1's release candidates, withdrawn; old signatures are stored in it.
     pub const OCI_ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
+    /// An OCI image's config
+    pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// A Docker image's config
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     /// The empty JSON object as a config
     pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
     /// Docker image manifest, version 2, schema 2
@@ -110,8 +115,7 @@ impl Manifest {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
             return Err(ManifestError::TooLarge);
         }
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| ManifestError::Malformed { line: error.line(), column: error.column() })?;
+        let manifest: Self = json::read(bytes, &shape::MANIFEST)?;
         let longest = manifest.layers.len().max(manifest.blobs.len()).max(manifest.manifests.len());
         if longest > limits::INDEX_ENTRIES {
             Err(ManifestError::TooManyEntries { entries: longest })
@@ -142,26 +146,34 @@ impl Manifest {
 }
 
 /// Why bytes are not a manifest or index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
     /// Longer than [`limits::LAYOUT_INDEX_BYTES`].
-    #[error("manifest is too large")]
+    #[error("is larger than any manifest")]
     TooLarge,
     /// Not the JSON of a manifest.
-    #[error("not a manifest (line {line}, column {column})")]
-    Malformed {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("is malformed: {0}")]
+    Malformed(#[from] JsonError),
     /// More entries than [`limits::INDEX_ENTRIES`].
-    #[error("manifest has {entries} entries")]
+    #[error("has {entries} entries")]
     TooManyEntries {
         /// How many.
         entries: usize,
     },
+}
+
+impl ManifestError {
+    /// Whether some readers take the bytes for a manifest.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed(JsonError {
+                problem: JsonProblem::Repeated { .. } | JsonProblem::LetterCase { .. },
+                ..
+            })
+        )
+    }
 }
 
 #[cfg(test)]
@@ -176,12 +188,62 @@ mod tests {
         assert_eq!(manifest.content().count(), 0);
     }
 
+    /// A descriptor with one member more.
+    fn descriptor(more: &str) -> String {
+        let digest = super::super::Digest::sha256(b"");
+        alloc::format!(r#"{{"mediaType":"m","digest":"{digest}","size":1,{more}}}"#)
+    }
+
     #[test]
-    fn refuses_a_member_named_twice() {
-        assert!(matches!(
-            Manifest::parse(br#"{"layers":[],"layers":[]}"#),
-            Err(ManifestError::Malformed { .. })
-        ));
+    fn documents_that_containerd_reads_otherwise_are_refused() {
+        let twice = |name: &str, value: &str| alloc::format!(r#"{{"{name}":{value},"{name}":{value}}}"#);
+        let one = |name: &str, value: &str| alloc::format!(r#"{{"{name}":{value}}}"#);
+        for document in [
+            twice("layers", "[]"),
+            twice("x", "1"),
+            one("annotations", &twice("x", r#""y""#)),
+            one("x", &twice("y", "1")),
+            one("Manifests", "[]"),
+            one("manife\u{17f}ts", "[]"),
+            one("manife\\u017fts", "[]"),
+            one("CONFIG", "{}"),
+            one("fslayers", "[]"),
+            one("config", &descriptor(r#""Digest":"x""#)),
+            one("subject", &descriptor(r#""Size":1"#)),
+            one("layers", &alloc::format!("[{}]", descriptor(r#""DATA":"""#))),
+            one("blobs", &alloc::format!("[{}]", descriptor(r#""uRLs":[]"#))),
+            one("manifests", &alloc::format!("[{}]", descriptor(r#""artifacttype":"a""#))),
+            one("manifests", &alloc::format!("[{}]", descriptor(r#""platform":{"OS":"linux"}"#))),
+            one("manifests", &alloc::format!("[{}]", descriptor(r#""platform":{"os.Version":"1"}"#))),
+        ] {
+            let refused = Manifest::parse(document.as_bytes());
+            assert!(refused.is_err_and(|error| error.is_ambiguous()), "{document}");
+        }
+        for document in [
+            one("manifest", "[]"),
+            one("x", r#"{"Config":1,"config":2}"#),
+            one("annotations", r#"{"A":"1","a":"2"}"#),
+            one("config", &descriptor(r#""annotations":{"Digest":"x","digest":"y"}"#)),
+        ] {
+            assert!(Manifest::parse(document.as_bytes()).is_ok(), "{document}");
+        }
+    }
+
+    #[test]
+    fn every_member_that_is_read_is_one_that_readers_know() {
+        let platform =
+            r#""platform":{"architecture":"a","os":"o","os.version":"1","os.features":["f"],"variant":"v"}"#;
+        let text = descriptor(&alloc::format!(r#""artifactType":"a","annotations":{{"a":"b"}},{platform}"#));
+        let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
+        let written = serde_json::to_string(&descriptor).unwrap();
+        // each of its letters in the other case is a member that readers would take for it
+        for name in written.split('"').filter(|name| written.contains(&alloc::format!("\"{name}\":"))) {
+            let (known, other) =
+                (alloc::format!("\"{name}\":"), alloc::format!("\"{}\":", name.to_uppercase()));
+            let document = alloc::format!(r#"{{"config":{}}}"#, written.replace(&known, &other));
+            let refused = Manifest::parse(document.as_bytes());
+            assert!(refused.is_err_and(|error| error.is_ambiguous()) || name == "a", "{document}");
+        }
     }
 
     #[test]

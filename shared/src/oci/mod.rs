@@ -7,6 +7,7 @@ mod descriptor;
 mod digest;
 mod manifest;
 mod reference;
+pub mod shape;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};

@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use super::level::{Actions, Level, VerifyTimestamp};
 use super::{Identities, IdentityError, SubjectPattern};
-use crate::json::{Object, Value, begins_with_mark};
+use crate::json::{JsonError, Object, Value};
 use crate::limits;
 use crate::oci::Repository;
 use crate::report::Action;
@@ -95,12 +95,7 @@ impl TrustPolicy {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_POLICY_BYTES {
             return Err(PolicyError::TooLarge);
         }
-        // the reference reads neither; nothing else would say why the first letter is wrong
-        if begins_with_mark(bytes) {
-            return Err(PolicyError::Mark);
-        }
-        let document = Value::parse(bytes)
-            .map_err(|error| PolicyError::Json { line: error.line, column: error.column })?;
+        let document = Value::parse(bytes)?;
         let document = document.as_object().ok_or(ShapeError::Type { member: "the document" })?;
         let mut unknown_members = unknown_members(document, &["version", "trustPolicies"], "")?;
         match text(document, "version", "version")? {
@@ -357,17 +352,9 @@ pub enum PolicyError {
     /// Longer than [`limits::TRUST_POLICY_BYTES`].
     #[error("the document is too large")]
     TooLarge,
-    /// UTF-16, or UTF-8 with a mark before it.
-    #[error("the document begins with a byte order mark; save it as UTF-8 without one")]
-    Mark,
     /// Not one JSON value, or a member is named twice.
-    #[error("not one JSON document without repeated members (line {line}, column {column})")]
-    Json {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("malformed: {0}")]
+    Json(#[from] JsonError),
     /// A member is not of the form that it must have.
     #[error(transparent)]
     Shape(#[from] ShapeError),

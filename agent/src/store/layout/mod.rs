@@ -12,8 +12,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Platform};
+use assay_shared::oci::{Descriptor, Digest, Platform, shape};
 use assay_shared::report::{Enumerated, Unreadable};
 use serde::Deserialize;
 
@@ -145,7 +146,7 @@ fn check_version(oci_layout: &[u8]) -> Result<(), LayoutProblem> {
     struct OciLayout {
         image_layout_version: String,
     }
-    match serde_json::from_slice::<OciLayout>(oci_layout) {
+    match json::read::<OciLayout>(oci_layout, &shape::LAYOUT) {
         Ok(layout) if layout.image_layout_version == "1.0.0" => Ok(()),
         _ => Err(LayoutProblem::Version),
     }
@@ -184,8 +185,7 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
         return Err(LayoutProblem::IndexTooLarge);
     }
-    let index: Index = serde_json::from_slice(bytes)
-        .map_err(|error| LayoutProblem::IndexMalformed { line: error.line(), column: error.column() })?;
+    let index: Index = json::read(bytes, &shape::MANIFEST).map_err(LayoutProblem::IndexMalformed)?;
     let mut entries = Vec::new();
     let mut unreadable = Vec::new();
     for (at, entry) in index.manifests.unwrap_or_default().into_iter().enumerate() {
@@ -276,11 +276,6 @@ pub(crate) enum LayoutProblem {
     #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
     IndexTooLarge,
     /// `index.json` is no index.
-    #[error("its index.json is malformed (line {line}, column {column})")]
-    IndexMalformed {
-        /// Where reading stopped, counted from 1.
-        line: usize,
-        /// Where in that line, counted from 1.
-        column: usize,
-    },
+    #[error("its index.json is malformed: {0}")]
+    IndexMalformed(JsonError),
 }

@@ -1,0 +1,132 @@
+//! Why bytes are not the JSON that they should be, in words that say what they are instead.
+
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use core::fmt;
+
+use crate::format::Format;
+
+/// Bytes are not the JSON document that they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// What is wrong.
+    pub problem: JsonProblem,
+    /// Where reading stopped, counted from 1.
+    pub line: usize,
+    /// Where in that line, in bytes, counted from 1.
+    pub column: usize,
+}
+
+/// What is wrong with a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonProblem {
+    /// Nothing but white space.
+    #[error("it is empty")]
+    Empty,
+    /// UTF-16, or UTF-8 with a mark before it.
+    #[error("it begins with a byte order mark; save it as UTF-8 without one")]
+    Mark,
+    /// Something else altogether, as its first bytes say.
+    #[error("it is not JSON but {0}")]
+    Foreign(Format),
+    /// A comment, in the notation of another language.
+    #[error("a comment, which JSON does not have; remove it")]
+    Comment,
+    /// A syntax error.
+    #[error("not JSON: {what}")]
+    Syntax {
+        /// What the parser says.
+        what: String,
+    },
+    /// JSON, and not what this document must be.
+    #[error("{what}")]
+    Members {
+        /// What the reader says.
+        what: String,
+    },
+    /// A member that one object names twice.
+    #[error("the member {name:?} stands twice in one object")]
+    Repeated {
+        /// Its name.
+        name: String,
+    },
+    /// A member that other readers take for one that it is not.
+    #[error("the member {name:?} is not written {known:?}, and some readers take it for that")]
+    LetterCase {
+        /// As it stands in the document.
+        name: String,
+        /// As it must be written.
+        known: String,
+    },
+}
+
+impl JsonProblem {
+    pub(super) fn repeated(name: &str) -> Self {
+        Self::Repeated { name: shortened(name) }
+    }
+
+    pub(super) fn letter_case(name: &str, known: &str) -> Self {
+        Self::LetterCase { name: shortened(name), known: known.to_owned() }
+    }
+
+    /// What bytes are that are no JSON from that place on; none where that is all that can be said of them.
+    fn of(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
+        if begins_with_mark(bytes) {
+            return Some(Self::Mark);
+        }
+        if let Some(format) = Format::of(bytes).filter(|format| *format != Format::Json) {
+            return Some(Self::Foreign(format));
+        }
+        let text = bytes.trim_ascii_start();
+        if text.is_empty() {
+            return Some(Self::Empty);
+        }
+        let line = bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
+        let rest = line.get(column.checked_sub(1)?..)?;
+        let is_comment = rest.starts_with(b"//") || rest.starts_with(b"/*") || rest.starts_with(b"#");
+        is_comment.then_some(Self::Comment)
+    }
+}
+
+impl JsonError {
+    /// What `error` says of `bytes`.
+    pub fn new(bytes: &[u8], error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let said = error.to_string();
+        let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
+        let what = shortened(what);
+        let problem = if error.is_data() {
+            JsonProblem::Members { what }
+        } else {
+            JsonProblem::of(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
+        };
+        Self { problem, line, column }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { problem, line, column } = self;
+        match problem {
+            JsonProblem::Empty | JsonProblem::Mark | JsonProblem::Foreign(_) => write!(f, "{problem}"),
+            _ => write!(f, "{problem} (line {line}, column {column})"),
+        }
+    }
+}
+
+impl core::error::Error for JsonError {}
+
+/// Whether `bytes` begin with a byte order mark, as UTF-16 from Windows PowerShell's `>` does and UTF-8 from some editors.
+pub(crate) fn begins_with_mark(bytes: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"].iter().any(|mark| bytes.starts_with(mark))
+}
+
+/// Text of a document as an error repeats it.
+fn shortened(text: &str) -> String {
+    const LETTERS: usize = 200;
+    let mut letters = text.chars();
+    let short: String = letters.by_ref().take(LETTERS).collect();
+    if letters.next().is_none() { short } else { short + "…" }
+}

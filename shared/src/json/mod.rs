@@ -1,0 +1,274 @@
+//! JSON as it must be where two readers have to understand the same: one value, no member twice at any depth, and no name that
+//! another reader would take for another one.
+//!
+//! serde_json's own `Value` silently takes the last of two equal members, and Go's reader also matches names in any letter
+//! case. A document that two readers understand differently is refused here instead.
+
+mod error;
+mod shape;
+
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+pub(crate) use error::begins_with_mark;
+pub use error::{JsonError, JsonProblem};
+pub use shape::Shape;
+
+/// Reads `bytes` as one JSON document of that shape.
+///
+/// # Errors
+/// [`JsonError`] where it is not JSON, not UTF-8, nested too deep, followed by anything but white space, names a member twice,
+/// has a name that other readers take for one of the shape's, or is no `T`.
+pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8], shape: &Shape) -> Result<T, JsonError> {
+    shape::check(bytes, shape)?;
+    serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))
+}
+
+/// One JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A whole number written without fraction or exponent, zero or positive.
+    Unsigned(u64),
+    /// Any other number; its value never matters here.
+    OtherNumber,
+    /// Text.
+    Text(String),
+    /// A list.
+    Array(Vec<Value>),
+    /// Members by name.
+    Object(Object),
+}
+
+/// The members of a JSON object, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object(BTreeMap<String, Value>);
+
+impl Value {
+    /// Reads `bytes` as exactly one JSON value.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        Self::of(bytes, &Shape::Any)
+    }
+
+    /// Reads `bytes` as one JSON value of that shape.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(crate) fn of(bytes: &[u8], shape: &Shape) -> Result<Self, JsonError> {
+        shape::check(bytes, shape)?;
+        ValueVisitor
+            .deserialize(&mut serde_json::Deserializer::from_slice(bytes))
+            .map_err(|error| JsonError::new(bytes, &error))
+    }
+
+    /// The text, if this is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The members, if this is an object.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The items, if this is a list.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
+impl Object {
+    /// The member of that exact name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// All members, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// A member whose name differs from one of `known` in letter case only: the reference would take it for that one.
+    pub fn case_variant_of(&self, known: &[&str]) -> Option<&str> {
+        self.0
+            .keys()
+            .map(String::as_str)
+            .find(|name| !known.contains(name) && known.iter().any(|known| shape::folds_to(name, known)))
+    }
+}
+
+/// Builds a [`Value`] of a document in which no member comes twice.
+struct ValueVisitor;
+
+impl<'de> DeserializeSeed<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Unsigned(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::OtherNumber)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::OtherNumber)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(Self)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = BTreeMap::new();
+        while let Some(name) = members.next_key()? {
+            object.insert(name, members.next_value_seed(Self)?);
+        }
+        Ok(Value::Object(Object(object)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_two_readers_could_understand_differently() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"x":[{"a":1,"\u0061":2}]}"#,
+            "{} {}",
+            "{}x",
+            "",
+            "\u{feff}{}",
+            "[1,]",
+            "{\"a\":\"\\ud800\"}",
+        ] {
+            assert!(Value::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Value::parse(b"\"\xff\"").is_err());
+        assert!(Value::parse(" {} \n".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        use crate::format::Format;
+        let problem = |bytes: &[u8]| {
+            let JsonError { problem, line, column } = Value::parse(bytes).unwrap_err();
+            (problem, (line, column))
+        };
+        for (bytes, what, place) in [
+            (&b"\n \n"[..], JsonProblem::Empty, None),
+            (b"\xef\xbb\xbf{}", JsonProblem::Mark, None),
+            (b"\xff\xfe{\0}\0", JsonProblem::Mark, None),
+            (b"\x1f\x8b\x08\0", JsonProblem::Foreign(Format::Gzip), None),
+            (b"\x28\xb5\x2f\xfd\0", JsonProblem::Foreign(Format::Zstandard), None),
+            (b"PK\x03\x04", JsonProblem::Foreign(Format::Zip), None),
+            (b"\xd2\x84\x40", JsonProblem::Foreign(Format::Cose), None),
+            (b"\x30\x82\x01\0", JsonProblem::Foreign(Format::Der), None),
+            (b"\n<!DOCTYPE html>", JsonProblem::Foreign(Format::Markup), None),
+            (b"-----BEGIN CERTIFICATE-----", JsonProblem::Foreign(Format::Pem), None),
+            (b"eyJhbGciOi.e30.AA", JsonProblem::Foreign(Format::Token), None),
+            (b"// why\n{}", JsonProblem::Comment, Some((1, 1))),
+            (b"{\n  # why\n}", JsonProblem::Comment, Some((2, 3))),
+            (b"{\"a\": 1 /* why */}", JsonProblem::Comment, Some((1, 9))),
+            (b"[\n1, // why\n2]", JsonProblem::Comment, Some((2, 4))),
+            (b"{\"a\":1,\n \"a\":2}", JsonProblem::Repeated { name: "a".into() }, Some((2, 4))),
+        ] {
+            let (found, at) = problem(bytes);
+            assert_eq!(found, what, "{}", String::from_utf8_lossy(bytes));
+            assert!(place.is_none_or(|place| place == at), "{found}: {at:?}");
+        }
+        for (bytes, at) in [(&b"{\n\"a\" 1}"[..], (2, 5)), (b"{\"a\":1,}", (1, 8)), (b"{\"a\":", (1, 5))] {
+            let (found, place) = problem(bytes);
+            assert!(matches!(found, JsonProblem::Syntax { .. }), "{found}");
+            assert_eq!(place, at, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn names_that_other_readers_fold_are_refused_where_they_are_known() {
+        const SHAPE: Shape =
+            Shape::Object(&[("tasks", &Shape::List(&Shape::Object(&[("id", &Shape::Any)])))]);
+        let refusal = |text: &str| Value::of(text.as_bytes(), &SHAPE).map_err(|error| error.problem);
+        for (text, name, known) in [
+            (r#"{"Tasks":[]}"#, "Tasks", "tasks"),
+            (r#"{"tasks":[],"TA\u017fks":[]}"#, "TA\u{17f}ks", "tasks"),
+            ("{\"tas\u{212a}s\":[]}", "tas\u{212a}s", "tasks"),
+            (r#"{"tasks":[{"id":1},{"ID":1}]}"#, "ID", "id"),
+        ] {
+            let expected = JsonProblem::LetterCase { name: name.into(), known: known.into() };
+            assert_eq!(refusal(text), Err(expected), "{text}");
+        }
+        for text in [r#"{"ID":1,"id":2}"#, r#"{"tasks":{"ID":1}}"#, r#"{"task":[]}"#, r#"[{"Tasks":1}]"#] {
+            assert!(refusal(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
+        assert!(Value::parse(&nested(crate::limits::JSON_DEPTH - 1)).is_ok());
+        assert!(Value::parse(&nested(crate::limits::JSON_DEPTH)).is_err());
+    }
+
+    #[test]
+    fn finds_names_that_the_reference_would_fold() {
+        for name in ["LEVEL", "Level", "leve\u{6c}"] {
+            let object = Value::parse(alloc::format!("{{\"{name}\":1}}").as_bytes()).unwrap();
+            let found = object.as_object().unwrap().case_variant_of(&["level"]).is_some();
+            assert_eq!(found, name != "level", "{name}");
+        }
+        let object = Value::parse("{\"tru\u{17f}tStores\":1}".as_bytes()).unwrap();
+        assert!(object.as_object().unwrap().case_variant_of(&["trustStores"]).is_some());
+    }
+}

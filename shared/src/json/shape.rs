@@ -1,0 +1,142 @@
+//! What a document's readers know of its members, and the walk that holds a document against it.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
+use core::cell::Cell;
+use core::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::error::{JsonError, JsonProblem};
+
+/// The names that the readers of a document give a meaning.
+///
+/// Go's `encoding/json`, which containerd and the reference read with, takes a member in another letter case for the one that
+/// it knows, and of two members that it takes for the same one it keeps the last. A document in which that happens says one
+/// thing here and another thing there, so it is refused. All names that Go's types know are listed, whether they are read here
+/// or not.
+#[derive(Debug)]
+pub enum Shape {
+    /// No name means anything: a text, or a map whose names are data.
+    Any,
+    /// A list of this.
+    List(&'static Self),
+    /// An object with these members, and any others.
+    Object(&'static [(&'static str, &'static Self)]),
+}
+
+/// Checks that `bytes` are one JSON document in which no object names a member twice, and none has a name that Go's reader
+/// would take for another one.
+///
+/// # Errors
+/// [`JsonError`]
+pub(super) fn check(bytes: &[u8], shape: &Shape) -> Result<(), JsonError> {
+    let found = Cell::new(None);
+    let mut document = serde_json::Deserializer::from_slice(bytes);
+    let walked = Walk { shape, found: &found }.deserialize(&mut document).and_then(|()| document.end());
+    walked.map_err(|error| match found.take() {
+        Some(problem) => JsonError { problem, line: error.line(), column: error.column() },
+        None => JsonError::new(bytes, &error),
+    })
+}
+
+/// A walk through one value. What it finds is left in `found`, since serde's errors carry text alone.
+#[derive(Clone, Copy)]
+struct Walk<'s, 'f> {
+    shape: &'s Shape,
+    found: &'f Cell<Option<JsonProblem>>,
+}
+
+/// A member's name, borrowed unless it is written with escapes.
+#[derive(Deserialize)]
+struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let shape = if let Shape::List(item) = self.shape { item } else { &Shape::Any };
+        while items.next_element_seed(Walk { shape, ..self })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let known = if let Shape::Object(known) = self.shape { known } else { &[][..] };
+        let mut names = BTreeSet::new();
+        while let Some(Name(name)) = members.next_key()? {
+            let shape = match known.iter().find(|(one, _)| *one == name) {
+                Some((_, shape)) => shape,
+                None => match known.iter().find(|(one, _)| folds_to(&name, one)) {
+                    Some((known, _)) => {
+                        return Err(self.refuse(JsonProblem::letter_case(&name, known)));
+                    }
+                    None => &Shape::Any,
+                },
+            };
+            if let Some(name) = names.replace(name) {
+                return Err(self.refuse(JsonProblem::repeated(&name)));
+            }
+            members.next_value_seed(Walk { shape, ..self })?;
+        }
+        Ok(())
+    }
+}
+
+impl Walk<'_, '_> {
+    fn refuse<E: de::Error>(self, problem: JsonProblem) -> E {
+        self.found.set(Some(problem));
+        E::custom("")
+    }
+}
+
+/// Whether Go's reader takes `name` for `known`.
+pub(super) fn folds_to(name: &str, known: &str) -> bool {
+    known.chars().map(fold).eq(name.chars().map(fold))
+}
+
+/// Unicode's simple folding of the letters that occur in the standards' names: ASCII, and the two letters beyond it that fold
+/// into ASCII (long s and the Kelvin sign).
+fn fold(letter: char) -> char {
+    match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    }
+}
