@@ -6,6 +6,7 @@
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::fmt;
 use core::marker::PhantomData;
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
@@ -90,7 +91,109 @@ impl<'a> Decode<'a> for Tlv<'a> {
     type Error = Error;
 
     fn decode<R: Reader<'a>>(reader: &mut R) -> Result<Self, Error> {
+        let tag = Tag::peek(reader)?;
+        if is_high(tag) {
+            return Err(tag.value_error().into());
+        }
         reader.tlv_bytes().map(Self)
+    }
+}
+
+impl<'a> Tlv<'a> {
+    /// The content octets.
+    pub(crate) fn content(self) -> Option<&'a [u8]> {
+        AnyRef::from_der(self.0).ok().map(|any| any.value())
+    }
+
+    /// Whether this is an `OBJECT IDENTIFIER`, with arcs of any length in their shortest form.
+    pub(crate) fn is_oid(self) -> bool {
+        let content = self.content().unwrap_or_default();
+        let mut is_first = true;
+        let is_shortest = content.iter().all(|octet| {
+            let is_padding = is_first && *octet == 0x80;
+            is_first = octet & 0x80 == 0;
+            !is_padding
+        });
+        self.0.first() == Some(&6) && !content.is_empty() && is_first && is_shortest
+    }
+}
+
+/// Whether a tag takes several octets. Nothing that is read here has one, and the reference reads none.
+fn is_high(tag: Tag) -> bool {
+    tag.number().value() > 30
+}
+
+/// An `OBJECT IDENTIFIER`: its content octets, every arc in its shortest form and of at most 31 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Oid<'a>(&'a [u8]);
+
+/// The [`Oid`] that is written with dots, as a constant.
+macro_rules! oid {
+    ($dotted:expr) => {{
+        const ID: der::asn1::ObjectIdentifier = der::asn1::ObjectIdentifier::new_unwrap($dotted);
+        $crate::asn1::Oid::known(&ID)
+    }};
+}
+pub(crate) use oid;
+
+impl Oid<'static> {
+    pub(crate) const fn known(id: &'static ObjectIdentifier) -> Self {
+        Self(id.as_bytes())
+    }
+}
+
+impl<'a> Oid<'a> {
+    /// The numbers that the octets encode, the first two of them still in one; none for an arc that is not in its
+    /// shortest form, too long or cut off.
+    fn subidentifiers(self) -> impl Iterator<Item = Option<u32>> + use<'a> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let length = rest.iter().position(|octet| octet & 0x80 == 0).map(|last| last.saturating_add(1));
+            let Some((octets, after)) = length.and_then(|length| rest.split_at_checked(length)) else {
+                rest = &[];
+                return Some(None);
+            };
+            rest = after;
+            let is_shortest = octets.first() != Some(&0x80);
+            let number = octets.iter().try_fold(0_u32, |number, octet| {
+                number.checked_mul(0x80)?.checked_add(u32::from(octet & 0x7f))
+            });
+            Some(number.filter(|number| is_shortest && i32::try_from(*number).is_ok()))
+        })
+    }
+}
+
+impl FixedTag for Oid<'_> {
+    const TAG: Tag = Tag::ObjectIdentifier;
+}
+
+impl<'a> DecodeValue<'a> for Oid<'a> {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> Result<Self, Error> {
+        let oid = Self(reader.read_slice(header.length())?);
+        if oid.0.is_empty() || oid.subidentifiers().any(|number| number.is_none()) {
+            return Err(Tag::ObjectIdentifier.value_error().into());
+        }
+        Ok(oid)
+    }
+}
+
+impl fmt::Display for Oid<'_> {
+    /// Dotted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, number) in self.subidentifiers().flatten().enumerate() {
+            match (at, number) {
+                (0, 0..40) => write!(f, "0.{number}")?,
+                (0, 40..80) => write!(f, "1.{}", number.saturating_sub(40))?,
+                (0, _) => write!(f, "2.{}", number.saturating_sub(80))?,
+                _ => write!(f, ".{number}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -125,10 +228,22 @@ impl Integer<'_> {
 }
 
 /// An `AlgorithmIdentifier`, RFC 5280 section 4.1.1.2.
-#[derive(Clone, DecodeValue)]
+#[derive(Clone)]
 pub(crate) struct AlgorithmIdentifier<'a> {
-    pub(crate) algorithm: ObjectIdentifier,
+    pub(crate) algorithm: Oid<'a>,
     pub(crate) parameters: Option<AnyRef<'a>>,
+}
+
+impl<'a> DecodeValue<'a> for AlgorithmIdentifier<'a> {
+    type Error = Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, _header: Header) -> Result<Self, Error> {
+        let (algorithm, parameters) = (Oid::decode(reader)?, Option::<AnyRef<'a>>::decode(reader)?);
+        match parameters {
+            Some(value) if is_high(value.tag()) => Err(value.tag().value_error().into()),
+            _ => Ok(Self { algorithm, parameters }),
+        }
+    }
 }
 
 impl<'a> Sequence<'a> for AlgorithmIdentifier<'a> {}
@@ -136,7 +251,7 @@ impl<'a> Sequence<'a> for AlgorithmIdentifier<'a> {}
 /// An `Extension`, RFC 5280 section 4.1.
 #[derive(Clone, DecodeValue)]
 pub(crate) struct Extension<'a> {
-    pub(crate) oid: ObjectIdentifier,
+    pub(crate) oid: Oid<'a>,
     #[asn1(default = "Default::default")]
     pub(crate) critical: bool,
     pub(crate) value: &'a OctetStringRef,
@@ -370,6 +485,27 @@ mod tests {
         ] {
             assert_eq!(Integer::from_der(der).ok().map(|integer| integer.0), value, "{der:?}");
         }
+    }
+
+    #[test]
+    fn object_identifiers_have_one_encoding() {
+        for (content, text) in [
+            (&[0x55, 0x1d, 0x0f][..], Some("2.5.29.15")),
+            (&[0x2a], Some("1.2")),
+            (&[0x00], Some("0.0")),
+            (&[0x88, 0x37, 0x03], Some("2.999.3")),
+            (&[0x55, 0x87, 0xff, 0xff, 0xff, 0x7f], Some("2.5.2147483647")),
+            (&[0x55, 0x88, 0x80, 0x80, 0x80, 0x00], None),
+            (&[0x55, 0x80, 0x0f], None),
+            (&[0x80, 0x55], None),
+            (&[0x55, 0x9d], None),
+            (&[], None),
+        ] {
+            let der = [&[6, u8::try_from(content.len()).unwrap()], content].concat();
+            assert_eq!(Oid::from_der(&der).ok().map(|oid| oid.to_string()).as_deref(), text, "{content:x?}");
+        }
+        const KEY_USAGE: Oid<'static> = oid!("2.5.29.15");
+        assert!(matches!(Oid::from_der(&[6, 3, 0x55, 0x1d, 0x0f]), Ok(KEY_USAGE)));
     }
 
     #[test]

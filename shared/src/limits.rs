@@ -29,6 +29,9 @@ pub const CHAIN_CERTIFICATES: usize = 64;
 /// Bytes of one certificate: real ones are under 2 KiB; Go's own bound on TLS certificates is 64 KiB.
 pub const CERTIFICATE_BYTES: usize = 64 << 10;
 
+/// Comparisons of names in a chain with name constraints above them, as in Go up to 1.25; real chains need some dozens.
+pub const NAME_COMPARISONS: usize = 250_000;
+
 /// How deep JSON may nest: serde_json's own bound, far above the four levels of any document read here.
 pub const JSON_DEPTH: usize = 128;
 

@@ -10,9 +10,9 @@ use core::fmt;
 use aws_lc_rs::signature::{self as lc, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use x509_parser::pem::Pem;
 
 use crate::limits;
+use crate::pem;
 use crate::x509::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, verify_signature};
 
 /// A public key that envelopes are verified with.
@@ -125,8 +125,8 @@ impl VerifyingKey {
     }
 
     fn from_pem(file: &[u8]) -> Result<Self, KeyError> {
-        let mut blocks = Pem::iter_from_buffer(file);
-        let (Some(Ok(block)), None) = (blocks.next(), blocks.next()) else { return Err(KeyError::NotAKey) };
+        let mut blocks = pem::blocks(file).into_iter();
+        let (Some(block), None) = (blocks.next(), blocks.next()) else { return Err(KeyError::NotAKey) };
         if block.label != "PUBLIC KEY" {
             return Err(KeyError::OtherPemBlock { label: block.label });
         }

@@ -13,7 +13,8 @@ use crate::time::UnixTime;
 /// One item.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Item<'a> {
-    Int(i128),
+    /// Of 64 bits with its sign, as the reference reads all integers of a header
+    Int(i64),
     Bytes(&'a [u8]),
     Text(&'a str),
     Array(Vec<Item<'a>>),
@@ -53,7 +54,7 @@ impl<'a> Item<'a> {
             | Type::I16
             | Type::I32
             | Type::I64
-            | Type::Int => Self::Int(decoder.int()?.into()),
+            | Type::Int => Self::Int(i64::try_from(i128::from(decoder.int()?)).map_err(|_| CborError)?),
             Type::Bytes => Self::Bytes(decoder.bytes()?),
             Type::String => Self::Text(decoder.str()?),
             Type::Array => {
@@ -113,11 +114,7 @@ impl<'a> Item<'a> {
     pub(super) fn has_fitting_tags(&self) -> bool {
         match self {
             Self::Tag(0, content) => matches!(**content, Self::Text(text) if UnixTime::parse(text).is_ok()),
-            Self::Tag(1, content) => match **content {
-                Self::Int(seconds) => i64::try_from(seconds).is_ok(),
-                Self::Float(_) => true,
-                _ => false,
-            },
+            Self::Tag(1, content) => matches!(**content, Self::Int(_) | Self::Float(_)),
             Self::Tag(2 | 3, content) => matches!(**content, Self::Bytes(_)),
             Self::Tag(_, content) => content.has_fitting_tags(),
             Self::Array(items) => items.iter().all(Self::has_fitting_tags),

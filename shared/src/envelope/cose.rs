@@ -12,18 +12,23 @@ use crate::time::UnixTime;
 
 /// Header labels of the IANA registry "COSE Header Parameters".
 mod label {
-    pub(super) const ALG: i128 = 1;
-    pub(super) const CRIT: i128 = 2;
-    pub(super) const CONTENT_TYPE: i128 = 3;
-    pub(super) const KID: i128 = 4;
-    pub(super) const IV: i128 = 5;
-    pub(super) const PARTIAL_IV: i128 = 6;
-    pub(super) const COUNTERSIGNATURE: i128 = 7;
-    pub(super) const COUNTERSIGNATURE_0: i128 = 9;
-    pub(super) const COUNTERSIGNATURE_V2: i128 = 11;
-    pub(super) const COUNTERSIGNATURE_0_V2: i128 = 12;
-    pub(super) const TYPE: i128 = 16;
-    pub(super) const X5CHAIN: i128 = 33;
+    pub(super) const ALG: i64 = 1;
+    pub(super) const CRIT: i64 = 2;
+    pub(super) const CONTENT_TYPE: i64 = 3;
+    pub(super) const KID: i64 = 4;
+    pub(super) const IV: i64 = 5;
+    pub(super) const PARTIAL_IV: i64 = 6;
+    pub(super) const COUNTERSIGNATURE: i64 = 7;
+    pub(super) const COUNTERSIGNATURE_0: i64 = 9;
+    pub(super) const KID_CONTEXT: i64 = 10;
+    pub(super) const COUNTERSIGNATURE_V2: i64 = 11;
+    pub(super) const COUNTERSIGNATURE_0_V2: i64 = 12;
+    pub(super) const CWT_CLAIMS: i64 = 15;
+    pub(super) const TYPE: i64 = 16;
+    pub(super) const X5BAG: i64 = 32;
+    pub(super) const X5CHAIN: i64 = 33;
+    pub(super) const X5T: i64 = 34;
+    pub(super) const X5U: i64 = 35;
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
@@ -43,11 +48,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     }
     let protected = Headers::protected(protected_bytes)?;
     let unprotected = Headers::unprotected(unprotected)?;
+    protected.check_beside(&unprotected)?;
     Ok(Envelope {
         algorithm: algorithm(&protected)?,
         signed_bytes: sig_structure(protected_bytes, payload),
         signature: signature.to_vec(),
-        chain: parse_chain(&chain(&protected, &unprotected)?)?,
+        chain: parse_chain(&chain(&unprotected)?)?,
         attributes: attributes(&protected)?.check()?,
         payload: payload.to_vec(),
         // unprotected values of another type are no values, as the reference has it
@@ -99,28 +105,11 @@ impl<'a, 'b> Headers<'a, 'b> {
     fn checked(self, protected: bool) -> Result<Self, EnvelopeError> {
         for (label, value) in self.0.iter() {
             let label = match label {
-                Item::Int(label) if i64::try_from(*label).is_ok() => *label,
+                Item::Int(label) => *label,
                 Item::Text(_) => continue,
                 _ => return Err(malformed("a header label is neither an integer of 64 bits nor text")),
             };
-            let fits = match label {
-                label::ALG => matches!(value, Item::Int(_) | Item::Text(_)),
-                label::CRIT => protected,
-                label::CONTENT_TYPE | label::TYPE => match value {
-                    Item::Text(text) => is_media_type(text),
-                    Item::Int(number) => *number >= 0,
-                    _ => false,
-                },
-                label::KID => matches!(value, Item::Bytes(_)),
-                label::IV => matches!(value, Item::Bytes(_)) && self.int(label::PARTIAL_IV).is_none(),
-                label::PARTIAL_IV => matches!(value, Item::Bytes(_)) && self.int(label::IV).is_none(),
-                label::COUNTERSIGNATURE | label::COUNTERSIGNATURE_V2 => false,
-                label::COUNTERSIGNATURE_0 | label::COUNTERSIGNATURE_0_V2 => {
-                    !protected && matches!(value, Item::Bytes(_))
-                }
-                _ => true,
-            };
-            if !fits {
+            if !is_well_typed(label, value, protected) {
                 return Err(malformed(
                     "a registered header parameter is of the wrong type or in the wrong place",
                 ));
@@ -129,16 +118,60 @@ impl<'a, 'b> Headers<'a, 'b> {
         Ok(self)
     }
 
+    /// Checks what RFC 9052 section 3 says of both headers together.
+    fn check_beside(&self, unprotected: &Self) -> Result<(), EnvelopeError> {
+        let has = |label| self.int(label).is_some() || unprotected.int(label).is_some();
+        if has(label::IV) && has(label::PARTIAL_IV) {
+            return Err(malformed("IV beside Partial IV"));
+        }
+        let differs = |(label, value): &(Item<'_>, Item<'_>)| {
+            unprotected.get(label).is_some_and(|other| other != value)
+        };
+        if self.0.iter().any(differs) {
+            return Err(malformed("a header parameter with two different values"));
+        }
+        Ok(())
+    }
+
     fn get(&self, label: &Item<'_>) -> Option<&Item<'a>> {
         self.0.iter().find(|(known, _)| known == label).map(|(_, value)| value)
     }
 
-    fn int(&self, label: i128) -> Option<&Item<'a>> {
+    fn int(&self, label: i64) -> Option<&Item<'a>> {
         self.get(&Item::Int(label))
     }
 
     fn text(&self, label: &str) -> Option<&Item<'a>> {
         self.get(&Item::Text(label))
+    }
+}
+
+/// Whether a registered parameter is of its type and where it may be: RFC 9052 section 3.1, RFC 9360, 9338, 9596, 9597 and
+/// 8613. The list of critical labels is judged where it is read.
+fn is_well_typed(label: i64, value: &Item<'_>, protected: bool) -> bool {
+    let is_bytes = |value: &Item<'_>| matches!(value, Item::Bytes(_));
+    match label {
+        label::ALG => matches!(value, Item::Int(_) | Item::Text(_)),
+        label::CRIT => protected,
+        label::CONTENT_TYPE | label::TYPE => match value {
+            Item::Text(text) => is_media_type(text),
+            Item::Int(number) => *number >= 0,
+            _ => false,
+        },
+        label::KID | label::IV | label::PARTIAL_IV | label::KID_CONTEXT => is_bytes(value),
+        label::COUNTERSIGNATURE | label::COUNTERSIGNATURE_V2 => false,
+        label::COUNTERSIGNATURE_0 | label::COUNTERSIGNATURE_0_V2 => !protected && is_bytes(value),
+        label::CWT_CLAIMS => protected && matches!(value, Item::Map(_)),
+        label::X5BAG | label::X5CHAIN => match value {
+            Item::Array(entries) => entries.iter().all(is_bytes),
+            value => is_bytes(value),
+        },
+        label::X5T => match value {
+            Item::Array(parts) => matches!(parts.as_slice(), [Item::Int(_) | Item::Text(_), Item::Bytes(_)]),
+            _ => false,
+        },
+        label::X5U => matches!(value, Item::Tag(32, uri) if matches!(**uri, Item::Text(_))),
+        _ => true,
     }
 }
 
@@ -154,11 +187,8 @@ fn algorithm(protected: &Headers<'_, '_>) -> Result<Algorithm, EnvelopeError> {
     })
 }
 
-fn chain(protected: &Headers<'_, '_>, unprotected: &Headers<'_, '_>) -> Result<Vec<Vec<u8>>, EnvelopeError> {
+fn chain(unprotected: &Headers<'_, '_>) -> Result<Vec<Vec<u8>>, EnvelopeError> {
     let chain = unprotected.int(label::X5CHAIN).ok_or(EnvelopeError::NoChain)?;
-    if protected.int(label::X5CHAIN).is_some_and(|other| other != chain) {
-        return Err(malformed("two different chains"));
-    }
     // RFC 9360 writes a single certificate as a bare byte string; the Notary Project demands a list
     let Item::Array(entries) = chain else { return Err(malformed("x5chain is not a list")) };
     let bytes = |entry: &Item<'_>| match entry {
@@ -222,7 +252,7 @@ fn is_media_type(text: &str) -> bool {
 fn epoch_time(item: &Item<'_>) -> Option<UnixTime> {
     let Item::Tag(1, number) = item else { return None };
     match **number {
-        Item::Int(seconds) => UnixTime::from_seconds(i64::try_from(seconds).ok()?),
+        Item::Int(seconds) => UnixTime::from_seconds(seconds),
         Item::Float(seconds) => UnixTime::from_float_seconds(seconds),
         _ => None,
     }

@@ -8,11 +8,11 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
 
 use super::RevocationReason;
-use crate::asn1::{self, Extension, GeneralizedTime, Integer, SequenceOf, Time, Tlv};
+use crate::asn1::{self, Extension, GeneralizedTime, Integer, Oid, SequenceOf, Time, Tlv, oid};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, DistinguishedName, SignatureAlgorithm, SignatureError, SignedMessage};
@@ -313,16 +313,16 @@ fn shortest(mut integer: &[u8]) -> &[u8] {
 }
 
 /// cRLNumber, RFC 5280 section 5.2.3
-const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+const CRL_NUMBER: Oid<'static> = oid!("2.5.29.20");
 /// reasonCode, RFC 5280 section 5.3.1
-const REASON_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
+const REASON_CODE: Oid<'static> = oid!("2.5.29.21");
 /// invalidityDate, RFC 5280 section 5.3.2
-const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
+const INVALIDITY_DATE: Oid<'static> = oid!("2.5.29.24");
 /// deltaCRLIndicator, RFC 5280 section 5.2.4
-const DELTA_CRL_INDICATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+const DELTA_CRL_INDICATOR: Oid<'static> = oid!("2.5.29.27");
 /// issuingDistributionPoint, RFC 5280 section 5.2.5
-const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const ISSUING_DISTRIBUTION_POINT: Oid<'static> = oid!("2.5.29.28");
 /// authorityKeyIdentifier, RFC 5280 section 5.2.1
-const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
+const AUTHORITY_KEY_IDENTIFIER: Oid<'static> = oid!("2.5.29.35");
 /// freshestCRL, RFC 5280 section 5.2.6
-const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
+const FRESHEST_CRL: Oid<'static> = oid!("2.5.29.46");

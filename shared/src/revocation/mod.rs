@@ -20,25 +20,8 @@ pub use published::{PublishedCrl, crl_urls};
 
 use crate::codes::Code;
 use crate::time::UnixTime;
+pub use crate::x509::Purpose;
 use crate::x509::{Certificate, SignatureError};
-
-/// What the chain is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Signing artifacts
-    CodeSigning,
-    /// Signing timestamps
-    Timestamping,
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::CodeSigning => "signing certificate",
-            Self::Timestamping => "timestamping certificate",
-        })
-    }
-}
 
 /// Checks that no certificate of `chain` but the root, which nobody can revoke, is revoked at the time `at`.
 ///

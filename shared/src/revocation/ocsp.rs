@@ -7,13 +7,13 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use aws_lc_rs::digest;
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Sequence, SliceReader, Tag, TagNumber, Tagged as _};
 
 use super::crl::{invalidity_date, reason};
 use super::crl_check::{self, is_http, progress};
 use super::{Mismatch, NotGood, Question, Revocation, RevocationReason, Unknown};
-use crate::asn1::{self, AlgorithmIdentifier, GeneralizedTime, Integer, SequenceOf, Tlv};
+use crate::asn1::{self, AlgorithmIdentifier, GeneralizedTime, Integer, Oid, SequenceOf, Tlv, oid};
 use crate::limits;
 use crate::time::UnixTime;
 use crate::x509::{
@@ -77,7 +77,7 @@ impl<'a> Sequence<'a> for OcspResponse<'a> {}
 
 #[derive(DecodeValue)]
 struct ResponseBytes<'a> {
-    response_type: ObjectIdentifier,
+    response_type: Oid<'a>,
     response: &'a OctetStringRef,
 }
 
@@ -348,7 +348,7 @@ impl Status {
 }
 
 impl IdHash {
-    fn of(oid: ObjectIdentifier) -> Option<Self> {
+    fn of(oid: Oid<'_>) -> Option<Self> {
         if oid == SHA_1 { Some(Self::Sha1) } else { Hash::from_oid(&oid.to_string()).map(Self::Sha2) }
     }
 
@@ -369,10 +369,10 @@ const ENUMERATED: u8 = 0x0a;
 /// `OCSPResponseStatus`
 const SUCCESSFUL: [u8; 1] = [0];
 /// id-pkix-ocsp-basic, RFC 6960 section 4.2.1
-const OCSP_BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
+const OCSP_BASIC: Oid<'static> = oid!("1.3.6.1.5.5.7.48.1.1");
 /// id-pkix-ocsp-nocheck, RFC 6960 section 4.2.2.2.1
 const OCSP_NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 /// invalidityDate, RFC 5280 section 5.3.2
-const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
+const INVALIDITY_DATE: Oid<'static> = oid!("2.5.29.24");
 /// id-sha1, RFC 3279 section 2.2.1
-const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
+const SHA_1: Oid<'static> = oid!("1.3.14.3.2.26");

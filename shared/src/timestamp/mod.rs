@@ -6,7 +6,6 @@
 //! ([`crate::revocation`]).
 
 mod ber;
-mod name_constraints;
 mod path;
 mod signed_data;
 mod tst_info;
@@ -309,10 +308,9 @@ impl PathError {
     fn code(&self) -> Code {
         match self {
             Self::NotValidAt { .. } => Code::TimestampCertificateNotValid,
-            Self::CriticalExtension { .. }
-            | Self::Purpose { .. }
-            | Self::NameConstraints { .. }
-            | Self::Chain { error: ChainError::Requirement { .. } } => Code::TimestampCertificateUnsuitable,
+            Self::Constraint(_) | Self::Chain { error: ChainError::Requirement { .. } } => {
+                Code::TimestampCertificateUnsuitable
+            }
             Self::Chain {
                 error:
                     ChainError::Signature {

@@ -8,14 +8,11 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use x509_parser::extensions::PolicyConstraints;
-use x509_parser::prelude::FromDer as _;
-
-use super::name_constraints::{self, SUBJECT_ALTERNATIVE_NAME, alternative_names, is_compared};
 use crate::limits;
 use crate::time::UnixTime;
 use crate::x509::{
-    Certificate, ChainError, Extension, SignatureError, check_issued_by, check_timestamping_chain, oid,
+    Certificate, ChainError, ConstraintError, Purpose, SignatureError, check_constraints, check_issued_by,
+    check_timestamping_chain,
 };
 
 /// Finds a chain from `signer` to one of `anchors` that is valid for timestamping at every one of `times`: that of the
@@ -118,68 +115,13 @@ fn is_same_entity(one: &Certificate, other: &Certificate) -> bool {
 /// Checks a whole path, leaf first, whose names agree and whose last certificate is trusted.
 fn check(path: &[Certificate], times: &[UnixTime]) -> Result<(), PathError> {
     for certificate in path {
-        let subject = || certificate.subject().to_string();
         if let Some(at) = times.iter().find(|at| !certificate.is_valid_at(**at)) {
-            return Err(PathError::NotValidAt { subject: subject(), at: *at });
-        }
-        let mut critical = certificate.extensions().iter().filter(|extension| extension.critical);
-        if let Some(extension) = critical.find(|extension| !is_processed(extension)) {
-            return Err(PathError::CriticalExtension { subject: subject(), oid: extension.oid.clone() });
-        }
-        if demands_policy(certificate) {
-            return Err(PathError::CriticalExtension { subject: subject(), oid: POLICY_CONSTRAINTS.into() });
-        }
-        if !may_timestamp(certificate) {
-            return Err(PathError::Purpose { subject: subject() });
+            return Err(PathError::NotValidAt { subject: certificate.subject().to_string(), at: *at });
         }
     }
-    name_constraints::check(path)?;
+    check_constraints(path, Purpose::Timestamping)?;
     check_timestamping_chain(path).map_err(|error| PathError::Chain { error })
 }
-
-/// Whether an extension is taken into account. Alternative names are, where name constraints could be compared with one.
-fn is_processed(extension: &Extension) -> bool {
-    if extension.oid == SUBJECT_ALTERNATIVE_NAME {
-        return alternative_names(&extension.value).is_some_and(|names| names.iter().any(is_compared));
-    }
-    PROCESSED.contains(&extension.oid.as_str())
-}
-
-/// Whether a certificate has no extended key usage, any, or timestamping: a CA's usages bound those of all below it.
-fn may_timestamp(certificate: &Certificate) -> bool {
-    certificate.extended_key_usage().is_none_or(|usage| {
-        let fits =
-            |purpose: &String| [oid::TIME_STAMPING, oid::ANY_EXTENDED_KEY_USAGE].contains(&purpose.as_str());
-        usage.purposes.iter().any(fits)
-    })
-}
-
-/// Whether a certificate makes the paths through it prove a policy, which is not evaluated here.
-fn demands_policy(certificate: &Certificate) -> bool {
-    certificate.extension(POLICY_CONSTRAINTS).is_some_and(|extension| {
-        match PolicyConstraints::from_der(&extension.value) {
-            Ok((rest, constraints)) => !rest.is_empty() || constraints.require_explicit_policy.is_some(),
-            Err(_) => true,
-        }
-    })
-}
-
-/// policyConstraints, RFC 5280 section 4.2.1.11
-const POLICY_CONSTRAINTS: &str = "2.5.29.36";
-
-/// The extensions that are taken into account, and may therefore be critical. What policies a path is good for is not
-/// asked, so those that speak of policies change nothing, but for a demand for an explicit one.
-const PROCESSED: [&str; 9] = [
-    oid::KEY_USAGE,
-    oid::BASIC_CONSTRAINTS,
-    oid::EXTENDED_KEY_USAGE,
-    oid::NAME_CONSTRAINTS,
-    oid::CRL_DISTRIBUTION_POINTS,
-    "2.5.29.32", // certificatePolicies
-    "2.5.29.33", // policyMappings
-    POLICY_CONSTRAINTS,
-    "2.5.29.54", // inhibitAnyPolicy
-];
 
 /// Why no path from a timestamp's signer to a trusted root holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -199,28 +141,9 @@ pub enum PathError {
         /// The time.
         at: UnixTime,
     },
-    /// A critical extension that is not evaluated.
-    #[error("{subject} has the critical extension {oid}, which is not known")]
-    CriticalExtension {
-        /// Whose certificate.
-        subject: String,
-        /// The extension.
-        oid: String,
-    },
-    /// A certificate is limited to other purposes.
-    #[error("{subject} is not meant for timestamping")]
-    Purpose {
-        /// Whose certificate.
-        subject: String,
-    },
-    /// A certificate has a name that a CA above it may not issue for.
-    #[error("{subject} has a name outside the name constraints of {issuer}")]
-    NameConstraints {
-        /// Whose certificate.
-        subject: String,
-        /// Whose constraints.
-        issuer: String,
-    },
+    /// A certificate does not allow what stands below it, or cannot be evaluated.
+    #[error(transparent)]
+    Constraint(#[from] ConstraintError),
     /// The certificates are no chain, or not what they must be at their place.
     #[error("{error}")]
     Chain {

@@ -6,11 +6,11 @@
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode as _, DecodeValue, Sequence, Tag, TagNumber, Tagged as _};
 
 use super::TimestampError;
-use crate::asn1::{AlgorithmIdentifier, Integer, SequenceOf, SetOf, Time, Tlv};
+use crate::asn1::{AlgorithmIdentifier, Integer, Oid, SequenceOf, SetOf, Time, Tlv, oid};
 use crate::limits;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, Hash, SignatureAlgorithm, verify_signature};
@@ -26,7 +26,7 @@ pub(super) struct SignedData<'a> {
 
 #[derive(DecodeValue)]
 struct ContentInfo<'a> {
-    content_type: ObjectIdentifier,
+    content_type: Oid<'a>,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
     content: Tlv<'a>,
 }
@@ -49,7 +49,7 @@ impl<'a> Sequence<'a> for SignedDataFields<'a> {}
 
 #[derive(DecodeValue)]
 struct EncapsulatedContentInfo<'a> {
-    content_type: ObjectIdentifier,
+    content_type: Oid<'a>,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
     content: Option<&'a OctetStringRef>,
 }
@@ -83,7 +83,7 @@ impl<'a> Sequence<'a> for IssuerAndSerialNumber<'a> {}
 
 #[derive(DecodeValue)]
 struct Attribute<'a> {
-    oid: ObjectIdentifier,
+    oid: Oid<'a>,
     values: SetOf<'a>,
 }
 
@@ -181,7 +181,7 @@ impl<'a> SignerInfo<'a> {
         certificate: &Certificate,
     ) -> Result<(), TimestampError> {
         let content_type = self.attribute(CONTENT_TYPE, "contentType")?;
-        if ObjectIdentifier::from_der(content_type.0).ok() != Some(TST_INFO) {
+        if Oid::from_der(content_type.0).ok() != Some(TST_INFO) {
             return Err(TimestampError::Attribute { name: "contentType" });
         }
         let hash = self.digest_algorithm()?;
@@ -211,7 +211,7 @@ impl<'a> SignerInfo<'a> {
     }
 
     /// The one value of the one signed attribute of that type.
-    fn attribute(&self, oid: ObjectIdentifier, name: &'static str) -> Result<Tlv<'a>, TimestampError> {
+    fn attribute(&self, oid: Oid<'_>, name: &'static str) -> Result<Tlv<'a>, TimestampError> {
         let wrong = || TimestampError::Attribute { name };
         let mut found = None;
         for attribute in self.signed_attributes.iter().flat_map(SetOf::iter::<Attribute<'_>>) {
@@ -337,19 +337,19 @@ fn malformed(what: &'static str) -> impl Fn(der::Error) -> TimestampError {
 }
 
 /// id-signedData, RFC 5652 section 5.1
-const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+const SIGNED_DATA: Oid<'static> = oid!("1.2.840.113549.1.7.2");
 /// id-ct-TSTInfo, RFC 3161 section 2.4.2
-const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
+const TST_INFO: Oid<'static> = oid!("1.2.840.113549.1.9.16.1.4");
 /// id-contentType, RFC 5652 section 11.1
-const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
+const CONTENT_TYPE: Oid<'static> = oid!("1.2.840.113549.1.9.3");
 /// id-messageDigest, RFC 5652 section 11.2
-const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
+const MESSAGE_DIGEST: Oid<'static> = oid!("1.2.840.113549.1.9.4");
 /// id-signingTime, RFC 5652 section 11.3
-const SIGNING_TIME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.5");
+const SIGNING_TIME: Oid<'static> = oid!("1.2.840.113549.1.9.5");
 /// id-aa-signingCertificateV2, RFC 5035 section 3
-const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
+const SIGNING_CERTIFICATE_V2: Oid<'static> = oid!("1.2.840.113549.1.9.16.2.47");
 /// rsaEncryption, RFC 3370 section 3.2
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const RSA_ENCRYPTION: Oid<'static> = oid!("1.2.840.113549.1.1.1");
 
 /// The identifier octet of a `SEQUENCE`, which an X.509 certificate is; every other choice has a tag of its own
 const SEQUENCE: u8 = 0x30;

@@ -3,11 +3,11 @@
 use alloc::string::{String, ToString as _};
 use core::time::Duration;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode as _, DecodeValue, FixedTag, Header, Reader, Sequence, Tag};
 
 use super::TimestampError;
-use crate::asn1::{self, AlgorithmIdentifier, Integer, SequenceOf};
+use crate::asn1::{self, AlgorithmIdentifier, Integer, Oid, SequenceOf, oid};
 use crate::time::UnixTime;
 use crate::x509::Hash;
 
@@ -15,7 +15,7 @@ use crate::x509::Hash;
 #[derive(DecodeValue)]
 pub(super) struct TstInfo<'a> {
     version: u8,
-    policy: ObjectIdentifier,
+    policy: Oid<'a>,
     message_imprint: MessageImprint<'a>,
     _serial_number: Integer<'a>,
     gen_time: GenTime,
@@ -126,4 +126,4 @@ impl<'a> TstInfo<'a> {
 }
 
 /// itu-t(0) identified-organization(4) etsi(0) time-stamp-policy(2023) policy-identifiers(1) best-practices-ts-policy(1)
-const BEST_PRACTICES_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
+const BEST_PRACTICES_POLICY: Oid<'static> = oid!("0.4.0.2023.1.1");

@@ -1,8 +1,8 @@
 //! One certificate: DER in, the parts that verification asks for out. RFC 5280 section 4.
 //!
-//! The outer structure is read strictly with `der` (no trailing bytes, minimal lengths, both algorithm identifiers
-//! equal), the contents with x509-parser. A duplicate extension, a malformed extension that matters, or a negative serial
-//! number makes the whole certificate malformed.
+//! Everything is read as strict DER: no trailing bytes, minimal lengths, both algorithm identifiers equal. A duplicate
+//! extension, a malformed one of a type that the reference reads, or a negative serial number makes the whole certificate
+//! malformed.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,10 +10,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use der::{Reader as _, SliceReader};
-use x509_parser::certificate::X509CertificateParser;
-use x509_parser::nom::Parser as _;
-use x509_parser::time::ASN1Time;
-use x509_parser::x509::X509Version;
 
 use super::extensions::Contents;
 use super::structure::Structure;
@@ -28,10 +24,20 @@ pub mod oid {
     pub const KEY_USAGE: &str = "2.5.29.15";
     /// basicConstraints, RFC 5280 section 4.2.1.9
     pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+    /// subjectAltName, RFC 5280 section 4.2.1.6
+    pub const SUBJECT_ALTERNATIVE_NAME: &str = "2.5.29.17";
     /// nameConstraints, RFC 5280 section 4.2.1.10
     pub const NAME_CONSTRAINTS: &str = "2.5.29.30";
     /// cRLDistributionPoints, RFC 5280 section 4.2.1.13
     pub const CRL_DISTRIBUTION_POINTS: &str = "2.5.29.31";
+    /// certificatePolicies, RFC 5280 section 4.2.1.4
+    pub const CERTIFICATE_POLICIES: &str = "2.5.29.32";
+    /// policyMappings, RFC 5280 section 4.2.1.5
+    pub const POLICY_MAPPINGS: &str = "2.5.29.33";
+    /// policyConstraints, RFC 5280 section 4.2.1.11
+    pub const POLICY_CONSTRAINTS: &str = "2.5.29.36";
+    /// inhibitAnyPolicy, RFC 5280 section 4.2.1.14
+    pub const INHIBIT_ANY_POLICY: &str = "2.5.29.54";
     /// extKeyUsage, RFC 5280 section 4.2.1.12
     pub const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
     /// freshestCRL, RFC 5280 section 4.2.1.15
@@ -42,6 +48,8 @@ pub mod oid {
     pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
     /// id-kp-clientAuth
     pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+    /// id-kp-codeSigning
+    pub const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
     /// id-kp-emailProtection
     pub const EMAIL_PROTECTION: &str = "1.3.6.1.5.5.7.3.4";
     /// id-kp-timeStamping
@@ -156,32 +164,20 @@ impl Certificate {
         if der.len() > limits::CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { bytes: der.len() });
         }
-        let structure = Structure::read(der).map_err(|_| CertificateError::Structure)?;
-        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
-        let (rest, parsed) = parser.parse(der).map_err(|_| CertificateError::Structure)?;
-        if !rest.is_empty() || structure.inner_algorithm != structure.outer_algorithm {
-            return Err(CertificateError::Structure);
-        }
-        // RFC 5280 section 4.1.2.1; extensions of older versions would be overlooked by other readers
-        let is_v3 = parsed.version == X509Version::V3;
-        if parsed.version.0 > X509Version::V3.0 || (!is_v3 && !parsed.extensions().is_empty()) {
-            return Err(CertificateError::Structure);
-        }
-        if parsed.raw_serial().first().is_none_or(|first| first & 0x80 != 0) {
-            return Err(CertificateError::Serial);
-        }
-        let name = |name| DistinguishedName::from_name(name).ok_or(CertificateError::Name);
-        let contents = Contents::read(parsed.extensions())?;
+        let structure = Structure::read(der)?;
+        let name = |der| DistinguishedName::parse(der).ok_or(CertificateError::Name);
+        let contents = Contents::read(structure.extensions())?;
         Ok(Self(Arc::new(Parts {
             sha256: Digest::sha256(der),
-            serial: parsed.raw_serial().to_vec(),
-            issuer: name(&parsed.issuer)?,
-            subject: name(&parsed.subject)?,
-            not_before: unix_time(parsed.validity.not_before).ok_or(CertificateError::Validity)?,
-            not_after: unix_time(parsed.validity.not_after).ok_or(CertificateError::Validity)?,
-            public_key: PublicKey::from_info(&parsed.subject_pki).ok_or(CertificateError::PublicKey)?,
-            signature_algorithm: SignatureAlgorithm::from_identifier(&parsed.signature_algorithm),
-            is_v3,
+            serial: structure.serial.to_vec(),
+            issuer: name(structure.issuer)?,
+            subject: name(structure.subject)?,
+            not_before: structure.validity.not_before.time,
+            not_after: structure.validity.not_after.time,
+            public_key: PublicKey::from_der(structure.public_key_info).ok_or(CertificateError::PublicKey)?,
+            signature_algorithm: SignatureAlgorithm::parse(structure.algorithm)
+                .ok_or(CertificateError::Structure)?,
+            is_v3: structure.is_v3,
             tbs: structure.tbs.to_vec(),
             issuer_der: structure.issuer.to_vec(),
             subject_der: structure.subject.to_vec(),
@@ -338,11 +334,6 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} {})", self.subject(), self.sha256())
     }
-}
-
-/// A time of a certificate or CRL.
-pub(crate) fn unix_time(time: ASN1Time) -> Option<UnixTime> {
-    UnixTime::from_seconds(time.timestamp())
 }
 
 /// Why bytes are not a certificate.

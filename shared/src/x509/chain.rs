@@ -3,8 +3,8 @@
 //! Signature specification, "Certificate Chain Requirements". Trust is another question ([`crate::trust_store`]).
 
 use super::{
-    Certificate, RequirementError, SignatureError, check_ca, check_code_signing_leaf,
-    check_timestamping_leaf, verify_signature,
+    Certificate, ConstraintError, Purpose, RequirementError, SignatureError, check_ca,
+    check_code_signing_leaf, check_constraints, check_timestamping_leaf, verify_signature,
 };
 use crate::codes::Code;
 use crate::limits;
@@ -14,10 +14,12 @@ use crate::limits;
 /// # Errors
 /// The first [`ChainError`] that is met.
 pub fn check_code_signing_chain(chain: &[Certificate]) -> Result<(), ChainError> {
-    check_chain(chain, true, check_code_signing_leaf)
+    check_chain(chain, true, check_code_signing_leaf)?;
+    Ok(check_constraints(chain, Purpose::CodeSigning)?)
 }
 
-/// Checks the chain of a timestamping authority by the same rules; key usages need not be critical.
+/// Checks the chain of a timestamping authority by the same rules; key usages need not be critical. What its certificates
+/// demand of each other is [`check_constraints`].
 ///
 /// # Errors
 /// The first [`ChainError`] that is met.
@@ -126,6 +128,9 @@ pub enum ChainError {
         /// What it lacks, or has too much.
         error: RequirementError,
     },
+    /// A certificate does not allow what stands below it, or cannot be evaluated.
+    #[error("the chain is not allowed: {0}")]
+    Constraint(#[from] ConstraintError),
 }
 
 impl ChainError {
@@ -140,6 +145,7 @@ impl ChainError {
             Self::Signature { .. } => Code::ChainAlgorithm,
             Self::EarlyRoot { .. } | Self::NoRoot { .. } => Code::ChainRoot,
             Self::Requirement { .. } => Code::CertificateRequirement,
+            Self::Constraint(_) => Code::ChainConstraint,
         }
     }
 

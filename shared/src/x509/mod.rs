@@ -6,11 +6,15 @@
 
 mod certificate;
 mod chain;
+mod constraints;
 mod extensions;
+mod general_name;
 mod name;
+mod name_constraints;
 mod requirements;
 mod signature;
 mod structure;
+mod uri;
 
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid,
@@ -18,6 +22,7 @@ pub use certificate::{
 pub use chain::{
     ChainError, check_code_signing_chain, check_issued_by, check_timestamping_chain, is_self_signed,
 };
+pub use constraints::{ConstraintError, Purpose, check_constraints};
 pub(crate) use name::Escaped;
 pub use name::{Attribute, DistinguishedName};
 pub use requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};
@@ -43,10 +48,7 @@ mod tests {
     }
 
     fn der_of(bytes: Vec<u8>) -> Vec<u8> {
-        match x509_parser::pem::parse_x509_pem(&bytes) {
-            Ok((_, pem)) => pem.contents,
-            Err(_) => bytes,
-        }
+        crate::pem::blocks(&bytes).pop().map_or(bytes, |block| block.contents)
     }
 
     #[test]

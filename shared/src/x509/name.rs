@@ -7,14 +7,17 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use x509_parser::asn1_rs::{Any, Tag};
-use x509_parser::prelude::FromDer as _;
-use x509_parser::x509::X509Name;
+use der::asn1::AnyRef;
+use der::{Decode as _, DecodeValue, Sequence, Tag, Tagged as _};
+
+use crate::asn1::{Oid, SequenceOf, SetOf};
 
 /// A distinguished name: its attributes in the order of the certificate, multi-valued RDNs flattened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistinguishedName {
     attributes: Vec<Attribute>,
+    /// Where in `attributes` each RDN ends
+    ends: Vec<usize>,
 }
 
 /// An attribute of a distinguished name.
@@ -45,42 +48,52 @@ impl Attribute {
 }
 
 impl DistinguishedName {
-    /// Reads the DER of a name; none where it is malformed.
+    /// Reads the DER of a name; none where it is malformed, or a value is not a string of the form that its type demands.
     pub(crate) fn parse(der: &[u8]) -> Option<Self> {
-        let (rest, name) = X509Name::from_der(der).ok()?;
-        if rest.is_empty() { Self::from_name(&name) } else { None }
-    }
-
-    /// Reads a name; none where a value is no string, or not of the form that its ASN.1 type demands.
-    pub(super) fn from_name(name: &X509Name<'_>) -> Option<Self> {
-        let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            Some(Attribute {
-                oid: attribute.attr_type().to_id_string(),
-                value: text(attribute.attr_value())?,
-            })
-        };
-        Some(Self { attributes: name.iter_attributes().map(attribute).collect::<Option<_>>()? })
+        let mut name = Self { attributes: Vec::new(), ends: Vec::new() };
+        for relative_name in SequenceOf::from_der(der).ok()?.iter::<SetOf<'_>>() {
+            for attribute in relative_name.ok()?.iter::<AttributeTypeAndValue<'_>>() {
+                let AttributeTypeAndValue { oid, value } = attribute.ok()?;
+                let value = text(value.tag(), value.value())?;
+                name.attributes.push(Attribute { oid: oid.to_string(), value });
+            }
+            name.ends.push(name.attributes.len());
+        }
+        Some(name)
     }
 
     /// The attributes in the order of the certificate.
     pub fn attributes(&self) -> &[Attribute] {
         &self.attributes
     }
+
+    /// The relative distinguished names, each with its attributes.
+    pub(super) fn relative_names(&self) -> impl Iterator<Item = &[Attribute]> {
+        let starts = core::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.attributes.get(start..*end).unwrap_or_default())
+    }
 }
 
+#[derive(DecodeValue)]
+struct AttributeTypeAndValue<'a> {
+    oid: Oid<'a>,
+    value: AnyRef<'a>,
+}
+
+impl<'a> Sequence<'a> for AttributeTypeAndValue<'a> {}
+
 /// The text of a string; none for other types and for letters that the type does not have.
-fn text(any: &Any<'_>) -> Option<String> {
-    let utf8 = || core::str::from_utf8(any.data).ok().map(ToString::to_string);
-    let only =
-        |allowed: fn(u8) -> bool| if any.data.iter().all(|byte| allowed(*byte)) { utf8() } else { None };
-    match any.tag() {
+fn text(tag: Tag, bytes: &[u8]) -> Option<String> {
+    let utf8 = || core::str::from_utf8(bytes).ok().map(ToString::to_string);
+    let only = |allowed: fn(u8) -> bool| if bytes.iter().all(|byte| allowed(*byte)) { utf8() } else { None };
+    match tag {
         Tag::Utf8String => utf8(),
         Tag::PrintableString => only(is_printable),
         Tag::NumericString => only(|byte| byte.is_ascii_digit() || byte == b' '),
         Tag::Ia5String => only(|byte| byte.is_ascii()),
         // the world reads T.61 as Latin-1
-        Tag::T61String => Some(any.data.iter().map(|byte| char::from(*byte)).collect()),
-        Tag::BmpString => bmp_text(any.data),
+        Tag::TeletexString => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
+        Tag::BmpString => bmp_text(bytes),
         _ => None,
     }
 }

@@ -6,12 +6,11 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
-use x509_parser::oid_registry as registry;
-use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo};
-use x509_parser::public_key::RSAPublicKey;
-use x509_parser::signature_algorithm::RsaSsaPssParams;
-use x509_parser::x509::AlgorithmIdentifier;
+use aws_lc_rs::signature::{self as lc, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode as _, DecodeValue, Sequence};
+
+use crate::asn1::{AlgorithmIdentifier, Integer, Oid, oid};
 
 /// The hash functions that signatures may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,44 +73,53 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    pub(super) fn from_identifier(identifier: &AlgorithmIdentifier<'_>) -> Self {
-        let oid = &identifier.algorithm;
-        let known = [
-            (&registry::OID_PKCS1_SHA256WITHRSA, Self::RsaPkcs1(Hash::Sha256)),
-            (&registry::OID_PKCS1_SHA384WITHRSA, Self::RsaPkcs1(Hash::Sha384)),
-            (&registry::OID_PKCS1_SHA512WITHRSA, Self::RsaPkcs1(Hash::Sha512)),
-            (&registry::OID_SIG_ECDSA_WITH_SHA256, Self::Ecdsa(Hash::Sha256)),
-            (&registry::OID_SIG_ECDSA_WITH_SHA384, Self::Ecdsa(Hash::Sha384)),
-            (&registry::OID_SIG_ECDSA_WITH_SHA512, Self::Ecdsa(Hash::Sha512)),
-            (&registry::OID_SIG_ED25519, Self::Ed25519),
-        ];
-        if let Some((_, algorithm)) = known.into_iter().find(|(known, _)| *known == oid) {
-            return algorithm;
-        }
-        if *oid == registry::OID_PKCS1_RSASSAPSS
-            && let Some(hash) =
-                identifier.parameters.as_ref().and_then(|any| pss_hash(&RsaSsaPssParams::try_from(any).ok()?))
-        {
-            return Self::RsaPss(hash);
-        }
-        Self::Unsupported(oid.to_id_string())
-    }
-
     /// The algorithm that the DER of an `AlgorithmIdentifier` names; none where it is malformed.
     pub fn parse(der: &[u8]) -> Option<Self> {
-        let (rest, identifier) = AlgorithmIdentifier::from_der(der).ok()?;
-        rest.is_empty().then(|| Self::from_identifier(&identifier))
+        let AlgorithmIdentifier { algorithm, parameters } = AlgorithmIdentifier::from_der(der).ok()?;
+        // parameters of the others mean nothing, and the reference does not look at them
+        Some(match algorithm {
+            SHA256_WITH_RSA => Self::RsaPkcs1(Hash::Sha256),
+            SHA384_WITH_RSA => Self::RsaPkcs1(Hash::Sha384),
+            SHA512_WITH_RSA => Self::RsaPkcs1(Hash::Sha512),
+            ECDSA_WITH_SHA256 => Self::Ecdsa(Hash::Sha256),
+            ECDSA_WITH_SHA384 => Self::Ecdsa(Hash::Sha384),
+            ECDSA_WITH_SHA512 => Self::Ecdsa(Hash::Sha512),
+            ED25519 if parameters.is_none() => Self::Ed25519,
+            RSASSA_PSS => parameters
+                .and_then(pss_hash)
+                .map_or_else(|| Self::Unsupported(algorithm.to_string()), Self::RsaPss),
+            _ => Self::Unsupported(algorithm.to_string()),
+        })
     }
 }
 
-/// The hash of PSS parameters that agree with themselves: RFC 4055 section 3.1.
-fn pss_hash(params: &RsaSsaPssParams<'_>) -> Option<Hash> {
-    let hash = Hash::from_oid(&params.hash_algorithm_oid().to_id_string())?;
-    let mask = params.mask_gen_algorithm().ok()?;
-    let agrees = mask.mgf.to_id_string() == "1.2.840.113549.1.1.8"
-        && Hash::from_oid(&mask.hash.to_id_string()) == Some(hash)
-        && params.salt_length() == hash.length()
-        && params.trailer_field() == 1;
+/// `RSASSA-PSS-params`, RFC 4055 section 3.1. What may be left out there stands for SHA-1 and is not accepted.
+#[derive(DecodeValue)]
+struct PssParameters<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    hash: AlgorithmIdentifier<'a>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT")]
+    mask: AlgorithmIdentifier<'a>,
+    #[asn1(context_specific = "2", tag_mode = "EXPLICIT")]
+    salt_length: u32,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    trailer: Option<u8>,
+}
+
+impl<'a> Sequence<'a> for PssParameters<'a> {}
+
+/// The hash of PSS parameters that agree with themselves.
+fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
+    let parameters: PssParameters<'_> = parameters.decode_as().ok()?;
+    let plain = |identifier: &AlgorithmIdentifier<'_>| identifier.parameters.is_none_or(AnyRef::is_null);
+    let mask_hash: AlgorithmIdentifier<'_> = parameters.mask.parameters?.decode_as().ok()?;
+    let hash = Hash::from_oid(&parameters.hash.algorithm.to_string())?;
+    let agrees = parameters.mask.algorithm == MGF_1
+        && mask_hash.algorithm == parameters.hash.algorithm
+        && plain(&parameters.hash)
+        && plain(&mask_hash)
+        && parameters.salt_length == hash.length()
+        && parameters.trailer.unwrap_or(1) == 1;
     agrees.then_some(hash)
 }
 
@@ -165,50 +173,83 @@ impl PublicKey {
         Self { algorithm, bytes }
     }
 
-    /// Reads the DER of a `SubjectPublicKeyInfo` and nothing after it; none where it is malformed.
-    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
-        let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
-        if rest.is_empty() { Self::from_info(&info) } else { None }
-    }
-
-    /// Reads a `SubjectPublicKeyInfo`; none where it is malformed. Keys of unknown kinds are kept as such, since a
+    /// Reads a `SubjectPublicKeyInfo`; none where it is malformed, as the reference sees it: an RSA key without NULL, a
+    /// point beside its curve, a DSA key that inherits its parameters. Keys of unknown kinds are kept as such, since a
     /// certificate that is never asked to verify anything may carry one.
-    pub(super) fn from_info(info: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
-        let bytes = info.subject_public_key.data.to_vec();
-        let oid = &info.algorithm.algorithm;
-        let algorithm = if *oid == registry::OID_PKCS1_RSAENCRYPTION {
-            // RFC 3279 section 2.3.1: parameters are NULL
-            let parameters = info.algorithm.parameters.as_ref()?;
-            parameters.as_null().ok()?;
-            let (rest, key) = RSAPublicKey::from_der(&bytes).ok()?;
-            if !rest.is_empty() {
-                return None;
+    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
+        let info = SubjectPublicKeyInfo::from_der(der).ok()?;
+        let AlgorithmIdentifier { algorithm: kind, parameters } = info.algorithm;
+        let bytes = info.key.as_bytes()?;
+        let algorithm = match kind {
+            RSA_ENCRYPTION => {
+                parameters.filter(|parameters| parameters.is_null())?;
+                let key = RsaPublicKey::from_der(bytes).ok()?;
+                let exponent = key.exponent.0;
+                if !key.exponent.is_positive() || exponent.len() > EXPONENT_BYTES {
+                    return None;
+                }
+                KeyAlgorithm::Rsa { bits: modulus_bits(key.modulus.0)? }
             }
-            KeyAlgorithm::Rsa { bits: modulus_bits(key.modulus)? }
-        } else if *oid == registry::OID_KEY_TYPE_EC_PUBLIC_KEY {
-            let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
-            let (algorithm, coordinate) = match curve.as_str() {
-                "1.2.840.10045.3.1.7" => (KeyAlgorithm::P256, 32),
-                "1.3.132.0.34" => (KeyAlgorithm::P384, 48),
-                "1.3.132.0.35" => (KeyAlgorithm::P521, 66),
-                // P-224 is read and verifies nothing; other curves are not even read, as the reference has it
-                "1.3.132.0.33" => (KeyAlgorithm::Unsupported(curve), 28),
-                _ => return None,
-            };
-            // an uncompressed point: SEC 1 section 2.3.3
-            let (form, coordinates) = bytes.split_first()?;
-            if *form != 4 || coordinates.len() != 2_usize.checked_mul(coordinate)? {
-                return None;
+            EC_PUBLIC_KEY => {
+                let (algorithm, verifier): (_, &'static dyn VerificationAlgorithm) =
+                    match parameters?.decode_as::<Oid<'_>>().ok()? {
+                        SECP256R1 => (KeyAlgorithm::P256, &lc::ECDSA_P256_SHA256_ASN1),
+                        SECP384R1 => (KeyAlgorithm::P384, &lc::ECDSA_P384_SHA384_ASN1),
+                        SECP521R1 => (KeyAlgorithm::P521, &lc::ECDSA_P521_SHA512_ASN1),
+                        // the reference reads P-224 too, but nothing here can tell whether a point lies on it
+                        _ => return None,
+                    };
+                // SEC 1 section 2.3.3: uncompressed
+                if bytes.first() != Some(&4) || ParsedPublicKey::new(verifier, bytes).is_err() {
+                    return None;
+                }
+                algorithm
             }
-            algorithm
-        } else if *oid == registry::OID_SIG_ED25519 {
-            KeyAlgorithm::Ed25519
-        } else {
-            KeyAlgorithm::Unsupported(oid.to_id_string())
+            ED25519 if parameters.is_none() && bytes.len() == 32 => KeyAlgorithm::Ed25519,
+            X25519 if parameters.is_none() && bytes.len() == 32 => {
+                KeyAlgorithm::Unsupported(kind.to_string())
+            }
+            ED25519 | X25519 => return None,
+            DSA => {
+                let group: DsaParameters<'_> = parameters?.decode_as().ok()?;
+                let numbers = [Integer::from_der(bytes).ok()?, group.p, group.q, group.g];
+                if !numbers.into_iter().all(Integer::is_positive) {
+                    return None;
+                }
+                KeyAlgorithm::Unsupported(kind.to_string())
+            }
+            _ => KeyAlgorithm::Unsupported(kind.to_string()),
         };
-        Some(Self { algorithm, bytes })
+        Some(Self { algorithm, bytes: bytes.to_vec() })
     }
 }
+
+#[derive(DecodeValue)]
+struct SubjectPublicKeyInfo<'a> {
+    algorithm: AlgorithmIdentifier<'a>,
+    key: BitStringRef<'a>,
+}
+
+impl<'a> Sequence<'a> for SubjectPublicKeyInfo<'a> {}
+
+/// RFC 3279 section 2.3.1
+#[derive(DecodeValue)]
+struct RsaPublicKey<'a> {
+    modulus: Integer<'a>,
+    exponent: Integer<'a>,
+}
+
+impl<'a> Sequence<'a> for RsaPublicKey<'a> {}
+
+/// RFC 3279 section 2.3.2
+#[derive(DecodeValue)]
+struct DsaParameters<'a> {
+    p: Integer<'a>,
+    q: Integer<'a>,
+    g: Integer<'a>,
+}
+
+impl<'a> Sequence<'a> for DsaParameters<'a> {}
 
 /// The bit length of a modulus given as the content of a DER integer; none where it is zero or negative.
 fn modulus_bits(integer: &[u8]) -> Option<usize> {
@@ -343,3 +384,39 @@ pub enum SignatureError {
         key: String,
     },
 }
+
+/// Bytes of an RSA key's public exponent, as in the reference; real ones have three.
+const EXPONENT_BYTES: usize = 8;
+
+/// rsaEncryption, RFC 3279 section 2.3.1
+const RSA_ENCRYPTION: Oid<'static> = oid!("1.2.840.113549.1.1.1");
+/// id-dsa, RFC 3279 section 2.3.2
+const DSA: Oid<'static> = oid!("1.2.840.10040.4.1");
+/// id-ecPublicKey, RFC 5480 section 2.1.1
+const EC_PUBLIC_KEY: Oid<'static> = oid!("1.2.840.10045.2.1");
+/// P-256, RFC 5480 section 2.1.1.1
+const SECP256R1: Oid<'static> = oid!("1.2.840.10045.3.1.7");
+/// P-384
+const SECP384R1: Oid<'static> = oid!("1.3.132.0.34");
+/// P-521
+const SECP521R1: Oid<'static> = oid!("1.3.132.0.35");
+/// id-X25519, RFC 8410 section 3
+const X25519: Oid<'static> = oid!("1.3.101.110");
+/// id-Ed25519, RFC 8410 section 3: key and signature
+const ED25519: Oid<'static> = oid!("1.3.101.112");
+/// sha256WithRSAEncryption, RFC 4055 section 5
+const SHA256_WITH_RSA: Oid<'static> = oid!("1.2.840.113549.1.1.11");
+/// sha384WithRSAEncryption
+const SHA384_WITH_RSA: Oid<'static> = oid!("1.2.840.113549.1.1.12");
+/// sha512WithRSAEncryption
+const SHA512_WITH_RSA: Oid<'static> = oid!("1.2.840.113549.1.1.13");
+/// id-RSASSA-PSS, RFC 4055 section 3
+const RSASSA_PSS: Oid<'static> = oid!("1.2.840.113549.1.1.10");
+/// id-mgf1, RFC 4055 section 2.2
+const MGF_1: Oid<'static> = oid!("1.2.840.113549.1.1.8");
+/// ecdsa-with-SHA256, RFC 5758 section 3.2
+const ECDSA_WITH_SHA256: Oid<'static> = oid!("1.2.840.10045.4.3.2");
+/// ecdsa-with-SHA384
+const ECDSA_WITH_SHA384: Oid<'static> = oid!("1.2.840.10045.4.3.3");
+/// ecdsa-with-SHA512
+const ECDSA_WITH_SHA512: Oid<'static> = oid!("1.2.840.10045.4.3.4");
