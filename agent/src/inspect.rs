@@ -1,4 +1,5 @@
-//! `inspect`: what a signature says of itself, for people or as JSON. Nothing here is a verdict.
+//! `inspect`: what a signature says of itself, for people or as JSON. Nothing here is a verdict. What cannot be verified is
+//! shown all the same, as far as it can be read, and marked as unverified.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::envelope::{Envelope, EnvelopeError};
+use assay_shared::envelope::{Claims, Envelope, EnvelopeError};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, media_type};
 use assay_shared::payload::Payload;
@@ -66,7 +67,8 @@ struct SignatureFacts {
     error: Option<String>,
 }
 
-/// What an envelope says. Only where `intact` does anything vouch for it, and then only the certificates.
+/// What an envelope says. Only if it is `verified` does anything vouch for it, and then only the certificates; members that
+/// cannot be read are null.
 #[derive(Serialize)]
 struct EnvelopeFacts {
     media_type: String,
@@ -74,18 +76,32 @@ struct EnvelopeFacts {
     /// Whether signature, algorithm and chain are right; who is trusted is not asked.
     intact: bool,
     not_intact: Option<String>,
-    algorithm: &'static str,
-    signing_scheme: &'static str,
-    signing_time: UnixTime,
+    /// The same as `intact`: whether the facts are what somebody signed, or only what the bytes say.
+    verified: bool,
+    algorithm: Option<String>,
+    signing_scheme: Option<String>,
+    signing_time: Option<UnixTime>,
     expiry: Option<UnixTime>,
     signing_agent: Option<String>,
+    /// The plugin that the signature is to be verified with.
+    plugin: Option<PluginFacts>,
     /// Bytes of the timestamp token.
     timestamp_token: Option<usize>,
     /// What the token says.
     timestamp: Option<TimestampFacts>,
     target: Option<TargetFacts>,
     user_metadata: BTreeMap<String, String>,
+    /// The subject of the first certificate.
+    signer: Option<String>,
     certificates: Vec<CertificateFacts>,
+    /// Why certificates of the chain cannot be read.
+    unreadable_certificates: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PluginFacts {
+    name: Option<String>,
+    min_version: Option<String>,
 }
 
 /// What a timestamp token says. Whether its TSA is trusted is not asked.
@@ -99,7 +115,7 @@ struct TimestampFacts {
     /// Whether the token stamps this signature.
     of_this_signature: bool,
     certificates: Vec<CertificateFacts>,
-    /// Why there are no facts.
+    /// Why facts are missing.
     error: Option<String>,
 }
 
@@ -119,6 +135,9 @@ struct CertificateFacts {
     not_after: UnixTime,
     crls: Vec<String>,
     ocsp: Vec<String>,
+    /// Among a token's: whether it is the TSA's, with which the token was signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tsa: Option<bool>,
 }
 
 fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
@@ -126,9 +145,12 @@ fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path).map_err(at)?.take(limit).read_to_end(&mut bytes).map_err(at)?;
-    // a COSE envelope begins with its tag, and a JWS one with a brace
-    let media_type =
-        if bytes.starts_with(&[0xd2]) { media_type::COSE_ENVELOPE } else { media_type::JWS_ENVELOPE };
+    // a COSE envelope begins with its tag, or an array without one, and a JWS one with a brace
+    let media_type = if matches!(bytes.first(), Some(0xd2 | 0x84)) {
+        media_type::COSE_ENVELOPE
+    } else {
+        media_type::JWS_ENVELOPE
+    };
     let envelope =
         facts(media_type, &bytes).map_err(|error| InspectError::Envelope { path: path.to_owned(), error })?;
     Ok(SignatureFacts { envelope: Some(envelope), ..SignatureFacts::default() })
@@ -162,35 +184,44 @@ fn of_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
     Ok(all)
 }
 
+/// The facts of an envelope; an error if it is one in no way.
 fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError> {
-    let envelope = Envelope::parse(media_type, bytes)?;
-    let attributes = envelope.unverified_attributes();
-    let payload = Payload::parse(envelope.unverified_payload()).ok();
-    let certificates = envelope.unverified_chain().iter().map(CertificateFacts::of);
-    let timestamp =
-        envelope.timestamp_token().map(|token| TimestampFacts::of(token, envelope.unverified_signature()));
-    let verified = envelope.clone().verify();
-    let (target, user_metadata) = match payload {
+    let verified = Envelope::parse(media_type, bytes).and_then(Envelope::verify);
+    let (claims, verified) = match (Claims::of(bytes), verified) {
+        (Some(claims), verified) => (claims, verified),
+        (None, Err(error)) => return Err(error),
+        (None, Ok(_)) => (Claims::default(), Err(EnvelopeError::NoChain)),
+    };
+    let Claims { chain, payload, signature, timestamp_token, plugin, plugin_min_version, .. } = claims;
+    let (target, user_metadata) = match Payload::parse(&payload).ok() {
         None => (None, BTreeMap::new()),
         Some(Payload { media_type, digest, size, annotations }) => {
             (Some(TargetFacts { media_type, digest, size }), annotations)
         }
     };
+    let certificates = chain.iter().flatten().map(CertificateFacts::of).collect::<Vec<_>>();
+    let unreadable = chain.iter().enumerate().filter_map(|(at, one)| Some((at, one.as_ref().err()?)));
+    let first = chain.first().and_then(|first| first.as_ref().ok());
     Ok(EnvelopeFacts {
         media_type: media_type.to_owned(),
         size: bytes.len(),
         intact: verified.is_ok(),
+        verified: verified.is_ok(),
         not_intact: verified.err().map(|error| error.to_string()),
-        algorithm: envelope.algorithm().name(),
-        signing_scheme: attributes.scheme.name(),
-        signing_time: attributes.signing_time,
-        expiry: attributes.expiry,
-        signing_agent: envelope.signing_agent().map(str::to_owned),
-        timestamp_token: envelope.timestamp_token().map(<[u8]>::len),
-        timestamp,
+        algorithm: claims.algorithm,
+        signing_scheme: claims.scheme,
+        signing_time: claims.signing_time,
+        expiry: claims.expiry,
+        signing_agent: claims.signing_agent,
+        plugin: (plugin.is_some() || plugin_min_version.is_some())
+            .then_some(PluginFacts { name: plugin, min_version: plugin_min_version }),
+        timestamp_token: timestamp_token.as_ref().map(Vec::len),
+        timestamp: timestamp_token.map(|token| TimestampFacts::of(&token, &signature)),
         target,
         user_metadata,
-        certificates: certificates.collect(),
+        signer: first.map(|signer| signer.subject().to_string()),
+        certificates,
+        unreadable_certificates: unreadable.map(|(at, error)| format!("certificate {at}: {error}")).collect(),
     })
 }
 
@@ -204,6 +235,7 @@ impl CertificateFacts {
             not_after: certificate.not_after(),
             crls: certificate.crl_urls().to_vec(),
             ocsp: certificate.ocsp_urls().to_vec(),
+            tsa: None,
         }
     }
 }
@@ -212,12 +244,18 @@ impl TimestampFacts {
     fn of(token: &[u8], signature: &[u8]) -> Self {
         match timestamp::claims(token, signature) {
             Ok(claims) => Self {
+                certificates: (0..)
+                    .zip(&claims.certificates)
+                    .map(|(at, one)| CertificateFacts {
+                        tsa: Some(claims.signers.contains(&at)),
+                        ..CertificateFacts::of(one)
+                    })
+                    .collect(),
+                error: claims.unreadable.map(|error| error.to_string()),
                 time: Some(claims.time),
                 accuracy: Some(claims.accuracy.as_secs_f64()),
                 policy: Some(claims.policy),
                 of_this_signature: claims.is_of,
-                certificates: claims.certificates.iter().map(CertificateFacts::of).collect(),
-                error: None,
             },
             Err(error) => Self { error: Some(error.to_string()), ..Self::default() },
         }
@@ -244,27 +282,43 @@ fn text(inspection: &Inspection) -> String {
         }
         let Some(envelope) = &signature.envelope else { continue };
         line(2, "envelope", &format!("{}, {} bytes", envelope.media_type, envelope.size));
-        let intact = envelope
-            .not_intact
-            .as_deref()
-            .unwrap_or("yes (signature and chain are right; trust is not judged)");
-        line(2, "intact", intact);
+        match &envelope.not_intact {
+            None => line(2, "intact", "yes (signature and chain are right; trust is not judged)"),
+            Some(why) => {
+                line(2, "intact", &format!("no: {why}"));
+                line(2, "UNVERIFIED", "anybody may have written what follows");
+            }
+        }
+        let mark = if envelope.verified { "" } else { " (unverified)" };
+        let mut fact = |name: &str, value: &str| line(2, name, &format!("{value}{mark}"));
+        if let Some(PluginFacts { name, min_version }) = &envelope.plugin {
+            let version = min_version.as_ref().map(|version| format!(", {version} or later"));
+            let name = name.as_deref().unwrap_or("no name");
+            fact("demands plugin", &format!("{name}{}", version.unwrap_or_default()));
+        }
         if let Some(target) = &envelope.target {
             let size = target.size.map_or_else(|| "no size".to_owned(), |size| format!("{size} bytes"));
-            line(2, "signs", &format!("{} {}, {size}", target.media_type, target.digest));
+            fact("signs", &format!("{} {}, {size}", target.media_type, target.digest));
         }
-        line(2, "algorithm", envelope.algorithm);
-        line(2, "scheme", envelope.signing_scheme);
-        line(2, "signing time", &envelope.signing_time.to_string());
-        line(2, "expiry", &envelope.expiry.map_or_else(|| "none".to_owned(), |time| time.to_string()));
-        line(2, "signing agent", envelope.signing_agent.as_deref().unwrap_or("unknown"));
+        let time = |time: Option<UnixTime>, none: &str| {
+            time.map_or_else(|| none.to_owned(), |time| time.to_string())
+        };
+        fact("signer", envelope.signer.as_deref().unwrap_or("unknown"));
+        fact("algorithm", envelope.algorithm.as_deref().unwrap_or("unknown"));
+        fact("scheme", envelope.signing_scheme.as_deref().unwrap_or("unknown"));
+        fact("signing time", &time(envelope.signing_time, "unknown"));
+        fact("expiry", &time(envelope.expiry, "none"));
+        fact("signing agent", envelope.signing_agent.as_deref().unwrap_or("unknown"));
         timestamp_lines(&mut line, envelope);
         for (name, value) in &envelope.user_metadata {
-            line(2, "user metadata", &format!("{name}={value}"));
+            line(2, "user metadata", &format!("{name}={value}{mark}"));
         }
         for (at, certificate) in envelope.certificates.iter().enumerate() {
-            line(2, &format!("certificate {at}"), &certificate.subject);
+            line(2, &format!("certificate {at}"), &format!("{}{mark}", certificate.subject));
             certificate_lines(&mut line, 4, certificate);
+        }
+        for error in &envelope.unreadable_certificates {
+            line(2, "unreadable", error);
         }
     }
     text
@@ -276,7 +330,10 @@ type Line<'a> = dyn FnMut(usize, &str, &str) + 'a;
 fn timestamp_lines(line: &mut Line<'_>, envelope: &EnvelopeFacts) {
     let Some(timestamp) = &envelope.timestamp else { return line(2, "timestamp", "none") };
     if let Some(error) = &timestamp.error {
-        return line(2, "timestamp", &format!("unreadable: {error}"));
+        line(2, "timestamp", &format!("unreadable: {error}"));
+        if timestamp.time.is_none() {
+            return;
+        }
     }
     let time = timestamp.time.map(|time| time.to_string()).unwrap_or_default();
     line(2, "timestamp", &format!("{time} ± {} s", timestamp.accuracy.unwrap_or_default()));
@@ -285,7 +342,8 @@ fn timestamp_lines(line: &mut Line<'_>, envelope: &EnvelopeFacts) {
     line(4, "of", of);
     line(4, "policy", timestamp.policy.as_deref().unwrap_or_default());
     for certificate in &timestamp.certificates {
-        line(4, "certificate", &certificate.subject);
+        let name = if certificate.tsa == Some(true) { "certificate of TSA" } else { "certificate" };
+        line(4, name, &certificate.subject);
         certificate_lines(line, 6, certificate);
     }
 }

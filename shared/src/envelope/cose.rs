@@ -7,6 +7,7 @@ use minicbor::Encoder;
 
 use super::attributes::{AttributeError, RawAttributes, name};
 use super::cbor::{CborError, Item};
+use super::claims::{self, Claims};
 use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
 use crate::time::UnixTime;
 
@@ -65,6 +66,54 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
             Some(Item::Text(agent)) => Some((*agent).to_string()),
             _ => None,
         },
+    })
+}
+
+/// What a COSE_Sign1 claims, tagged or not, its chain in either header.
+pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
+    let message = match Item::parse(bytes).ok()? {
+        Item::Tag(_, message) => *message,
+        message => message,
+    };
+    let Item::Array(parts) = message else { return None };
+    let [Item::Bytes(protected), Item::Map(unprotected), payload, Item::Bytes(signature)] = parts.as_slice()
+    else {
+        return None;
+    };
+    let protected = match Item::parse(protected).ok()? {
+        Item::Map(members) => Headers(members.into()),
+        _ => return None,
+    };
+    let unprotected = Headers(unprotected.into());
+    let text = |item: Option<&Item<'_>>| match item {
+        Some(Item::Text(text)) => Some((*text).to_string()),
+        Some(Item::Int(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let bytes = |item: &Item<'_>| match item {
+        Item::Bytes(bytes) => Some(bytes.to_vec()),
+        _ => None,
+    };
+    let time = |name| protected.text(name).and_then(epoch_time);
+    let chain = match unprotected.int(label::X5CHAIN).or_else(|| protected.int(label::X5CHAIN)) {
+        Some(Item::Array(entries)) => entries.iter().filter_map(bytes).collect(),
+        Some(single) => bytes(single).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let number = || text(protected.int(label::ALG));
+    Some(Claims {
+        algorithm: algorithm(&protected).ok().map(|one| one.name().to_string()).or_else(number),
+        content_type: text(protected.int(label::CONTENT_TYPE)),
+        scheme: text(protected.text(name::SIGNING_SCHEME)),
+        signing_time: time(name::SIGNING_TIME).or_else(|| time(name::AUTHENTIC_SIGNING_TIME)),
+        expiry: time(name::EXPIRY),
+        plugin: text(protected.text(name::PLUGIN)),
+        plugin_min_version: text(protected.text(name::PLUGIN_MIN_VERSION)),
+        signing_agent: text(unprotected.text(name::SIGNING_AGENT)),
+        chain: claims::certificates(&chain),
+        payload: bytes(payload).unwrap_or_default(),
+        signature: signature.to_vec(),
+        timestamp_token: unprotected.text(name::TIMESTAMP).and_then(bytes),
     })
 }
 

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::attributes::{AttributeError, RawAttributes, name};
+use super::claims::{self, Claims};
 use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
 use crate::json::{JsonError, Object, Value};
 use crate::time::UnixTime;
@@ -63,6 +64,41 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
         payload,
         timestamp_token: optional_text(header, name::TIMESTAMP)?.map(decode_standard).transpose()?,
         signing_agent: optional_text(header, name::SIGNING_AGENT)?.map(ToString::to_string),
+    })
+}
+
+/// What an object of this form claims; none where it has neither a header that is protected nor one that is not.
+pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
+    let document = Value::parse(bytes).ok()?;
+    let document = document.as_object()?;
+    let decoded = |name| {
+        let text = document.get(name).and_then(Value::as_text);
+        text.and_then(|text| decode_url(text).ok()).unwrap_or_default()
+    };
+    let protected = Value::parse(&decoded("protected")).ok();
+    let protected = protected.as_ref().and_then(Value::as_object);
+    let header = document.get("header").and_then(Value::as_object);
+    if protected.is_none() && header.is_none() {
+        return None;
+    }
+    let text = |object: Option<&Object>, name| {
+        object.and_then(|object| object.get(name)).and_then(Value::as_text).map(ToString::to_string)
+    };
+    let time = |name| text(protected, name).and_then(|text| UnixTime::parse(&text).ok());
+    let chain = header.and_then(|header| chain(header).ok()).unwrap_or_default();
+    Some(Claims {
+        algorithm: text(protected, "alg"),
+        content_type: text(protected, "cty"),
+        scheme: text(protected, name::SIGNING_SCHEME),
+        signing_time: time(name::SIGNING_TIME).or_else(|| time(name::AUTHENTIC_SIGNING_TIME)),
+        expiry: time(name::EXPIRY),
+        plugin: text(protected, name::PLUGIN),
+        plugin_min_version: text(protected, name::PLUGIN_MIN_VERSION),
+        signing_agent: text(header, name::SIGNING_AGENT),
+        chain: claims::certificates(&chain),
+        payload: decoded("payload"),
+        signature: decoded("signature"),
+        timestamp_token: text(header, name::TIMESTAMP).and_then(|token| decode_standard(&token).ok()),
     })
 }
 

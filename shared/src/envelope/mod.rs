@@ -6,6 +6,7 @@
 
 mod attributes;
 mod cbor;
+mod claims;
 mod cose;
 mod jws;
 
@@ -15,6 +16,7 @@ use alloc::vec::Vec;
 use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
 
 pub use attributes::{AttributeError, SignedAttributes, SigningScheme};
+pub use claims::Claims;
 
 use crate::codes::Code;
 use crate::format::Format;

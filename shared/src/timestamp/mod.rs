@@ -90,8 +90,12 @@ pub struct Claims {
     pub policy: String,
     /// Whether the stamp is of the bytes that were asked about.
     pub is_of: bool,
-    /// The certificates that the token carries, in no order.
+    /// The certificates that the token carries, in no order: those that can be read.
     pub certificates: Vec<Certificate>,
+    /// Which of them the token's signers name as their own, by position: the TSA's.
+    pub signers: Vec<usize>,
+    /// Why a certificate of the token cannot be read.
+    pub unreadable: Option<TimestampError>,
 }
 
 /// Reads what `token` claims, and whether it claims it of `signed`.
@@ -99,23 +103,20 @@ pub struct Claims {
 /// # Errors
 /// [`TimestampError`] where it is too large or malformed.
 pub fn claims(token: &[u8], signed: &[u8]) -> Result<Claims, TimestampError> {
-    let der = to_der(token)?;
-    let data = SignedData::parse(&der)?;
+    let der = readable(token)?;
+    let (data, unreadable) = SignedData::parse_readable(&der)?;
     let info = TstInfo::parse(data.content)?;
+    let is_signer = |certificate: &Certificate| data.signers.iter().any(|signer| signer.names(certificate));
+    let signers = data.certificates.iter().enumerate().filter(|(_, one)| is_signer(one));
     Ok(Claims {
+        signers: signers.map(|(at, _)| at).collect(),
+        unreadable,
         time: info.time(),
         accuracy: info.accuracy()?,
         policy: info.policy(),
         is_of: info.check_imprint(signed).is_ok(),
         certificates: data.certificates,
     })
-}
-
-fn to_der(token: &[u8]) -> Result<Vec<u8>, TimestampError> {
-    if token.len() > limits::TIMESTAMP_TOKEN_BYTES {
-        return Err(TimestampError::TooLarge { bytes: token.len() });
-    }
-    ber::to_der(token).ok_or(TimestampError::Malformed { what: "BER" })
 }
 
 /// One signer of a token: its certificate, its signature, and the chain to a trusted root.

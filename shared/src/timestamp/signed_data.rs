@@ -92,6 +92,14 @@ impl<'a> Sequence<'a> for Attribute<'a> {}
 impl<'a> SignedData<'a> {
     /// Reads a token, a `ContentInfo` in DER.
     pub(super) fn parse(der: &'a [u8]) -> Result<Self, TimestampError> {
+        match Self::parse_readable(der)? {
+            (data, None) => Ok(data),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// The same with those certificates alone that can be read, and why the first of the others cannot.
+    pub(super) fn parse_readable(der: &'a [u8]) -> Result<(Self, Option<TimestampError>), TimestampError> {
         let content_info = ContentInfo::from_der(der).map_err(malformed("ContentInfo"))?;
         if content_info.content_type != SIGNED_DATA {
             return Err(TimestampError::ContentType { oid: content_info.content_type.to_string() });
@@ -112,29 +120,35 @@ impl<'a> SignedData<'a> {
         if fields.crls.is_some_and(|crls| !crls.content().is_empty()) {
             return Err(TimestampError::Malformed { what: "list of CRLs" });
         }
-        Ok(Self {
-            content: content.as_bytes(),
-            certificates: certificates(fields.certificates)?,
-            signers: signers(fields.signer_infos)?,
-        })
+        let (certificates, unreadable) = certificates(fields.certificates)?;
+        let data = Self { content: content.as_bytes(), certificates, signers: signers(fields.signer_infos)? };
+        Ok((data, unreadable))
     }
 }
 
-fn certificates(set: Option<SetOf<'_>>) -> Result<Vec<Certificate>, TimestampError> {
+/// The certificates that can be read, and why the first of the others cannot.
+fn certificates(
+    set: Option<SetOf<'_>>,
+) -> Result<(Vec<Certificate>, Option<TimestampError>), TimestampError> {
     let mut certificates = Vec::new();
-    for choice in set.iter().flat_map(SetOf::iter::<Tlv<'_>>) {
+    let mut unreadable = None;
+    for (at, choice) in set.iter().flat_map(SetOf::iter::<Tlv<'_>>).enumerate() {
         let choice = choice.map_err(malformed("list of certificates"))?;
-        let is_x509 = choice.0.first().is_some_and(|tag| *tag == SEQUENCE);
-        if !is_x509 {
-            return Err(TimestampError::NotX509);
-        }
-        if certificates.len() >= limits::TIMESTAMP_CERTIFICATES {
+        if at >= limits::TIMESTAMP_CERTIFICATES {
             return Err(TimestampError::TooMany { what: "certificates" });
         }
-        certificates
-            .push(Certificate::parse(choice.0).map_err(|error| TimestampError::Certificate { error })?);
+        let is_x509 = choice.0.first().is_some_and(|tag| *tag == SEQUENCE);
+        let certificate = if is_x509 {
+            Certificate::parse(choice.0).map_err(|error| TimestampError::Certificate { error })
+        } else {
+            Err(TimestampError::NotX509)
+        };
+        match certificate {
+            Ok(certificate) => certificates.push(certificate),
+            Err(error) => unreadable = unreadable.or(Some(error)),
+        }
     }
-    Ok(certificates)
+    Ok((certificates, unreadable))
 }
 
 fn signers(set: SetOf<'_>) -> Result<Vec<SignerInfo<'_>>, TimestampError> {
@@ -164,14 +178,17 @@ impl<'a> SignerInfo<'a> {
         }
         let certificate = certificates
             .iter()
-            .find(|certificate| {
-                certificate.issuer_der() == self.signer.issuer.0
-                    && certificate.serial() == self.signer.serial_number.0
-            })
+            .find(|certificate| self.names(certificate))
             .ok_or(TimestampError::SignerCertificateMissing)?;
         SigningCertificate::of(self.attribute(SIGNING_CERTIFICATE_V2, "signingCertificateV2")?)?
             .check(certificate)?;
         Ok(certificate)
+    }
+
+    /// Whether the signer names this certificate as its own.
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
+        certificate.issuer_der() == self.signer.issuer.0
+            && certificate.serial() == self.signer.serial_number.0
     }
 
     /// Checks that the signer signed `content` with the key of `certificate`. RFC 5652 sections 5.4 and 5.6.

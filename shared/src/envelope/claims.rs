@@ -1,0 +1,54 @@
+//! What bytes claim that need not be a valid envelope, to be shown to a person: nothing here is verified, and nothing here
+//! refuses an envelope. [`Envelope::parse`](super::Envelope::parse) and `verify` alone decide.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{cose, jws};
+use crate::limits;
+use crate::time::UnixTime;
+use crate::x509::{Certificate, CertificateError};
+
+/// The claims of an envelope, each as far as it can be read.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// The algorithm's name; COSE's number where it has no name here.
+    pub algorithm: Option<String>,
+    /// The type of what is signed.
+    pub content_type: Option<String>,
+    /// The signing scheme.
+    pub scheme: Option<String>,
+    /// The signing time, of either scheme.
+    pub signing_time: Option<UnixTime>,
+    /// When the signature is not to be used any more.
+    pub expiry: Option<UnixTime>,
+    /// The plugin that the signer wants it verified with.
+    pub plugin: Option<String>,
+    /// The plugin's lowest version.
+    pub plugin_min_version: Option<String>,
+    /// The software that made the envelope.
+    pub signing_agent: Option<String>,
+    /// The certificates, leaf first.
+    pub chain: Vec<Result<Certificate, CertificateError>>,
+    /// What is signed.
+    pub payload: Vec<u8>,
+    /// The signature's bytes, which a timestamp stamps.
+    pub signature: Vec<u8>,
+    /// The RFC 3161 token.
+    pub timestamp_token: Option<Vec<u8>>,
+}
+
+impl Claims {
+    /// Reads what `bytes` claim; none where they have not the form of a JWS or a COSE_Sign1, or are longer than any envelope.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > limits::ENVELOPE_BYTES {
+            return None;
+        }
+        if bytes.trim_ascii_start().starts_with(b"{") { jws::claims(bytes) } else { cose::claims(bytes) }
+    }
+}
+
+/// As many certificates as any chain may have.
+pub(super) fn certificates(ders: &[Vec<u8>]) -> Vec<Result<Certificate, CertificateError>> {
+    ders.iter().take(limits::CHAIN_CERTIFICATES).map(|der| Certificate::parse(der)).collect()
+}
