@@ -109,7 +109,7 @@ impl Live {
 
     fn create(&self, out: &str, more: &[&str]) -> Finished {
         let host = self.registry.host();
-        let first = ["bundle", "create", "--plain-http", &host, "--out", out];
+        let first = ["bundle", "create", "--plain-http", &host, "--crl-from", "127.0.0.1", "--out", out];
         self.assay(&[&first, more].concat())
     }
 

@@ -319,6 +319,94 @@ fn an_identity_token_is_exchanged_for_one_of_the_repository() {
     published.passes();
 }
 
+/// Who was told a secret: the requests that had a header or a body with one.
+fn told(server: &Server) -> usize {
+    let has_secret = |request: &Request| {
+        let body = String::from_utf8_lossy(&request.body).contains("refresh_token");
+        request.headers.contains_key("authorization") || body
+    };
+    server.seen().iter().filter(|&request| has_secret(request)).count()
+}
+
+/// What Docker's configuration holds for a registry in the tests that follow: a password, or an identity token.
+fn secrets(host: &str) -> [serde_json::Value; 2] {
+    [json!({ "auth": "dTpw" }), json!({ "auth": "dTo=", "identitytoken": "identity" })]
+        .map(|secret| json!({ "auths": { host: secret } }))
+}
+
+#[test]
+fn a_server_that_the_registry_leads_to_is_told_nothing() {
+    // it asks for a login in the registry's place, or stands where the registry's tokens seem to be
+    let elsewhere = Server::start(|request| {
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"s\"", request.headers["host"]);
+        Some(match request.path.as_str() {
+            "/token" => Answer::new(200, json!({ "token": "t", "access_token": "t" }).to_string()),
+            _ => Answer::new(401, "{}").with("WWW-Authenticate", challenge),
+        })
+    });
+    for leads in ["/manifests/", "/token"] {
+        let published = Published::new();
+        let target = elsewhere.host();
+        let server = published.serve(move |request, answer| {
+            if request.path.contains(leads) {
+                return Some(
+                    Answer::new(307, "").with("Location", format!("http://{target}{}", request.path)),
+                );
+            }
+            let challenge = format!("Bearer realm=\"http://{}/token\"", request.headers["host"]);
+            match request.headers.contains_key("authorization") {
+                true => Some(answer),
+                false => Some(Answer::new(401, "{}").with("WWW-Authenticate", challenge)),
+            }
+        });
+        fs::create_dir(published.path("docker")).unwrap();
+        for config in secrets(&server.host()) {
+            fs::write(published.path("docker/config.json"), config.to_string()).unwrap();
+            published.is_not_written(published.create(&server.host(), &[]));
+            // even where it would be spoken to without TLS
+            let more = ["--plain-http", &elsewhere.host()];
+            published.is_not_written(published.create(&server.host(), &more));
+        }
+        assert_eq!(told(&elsewhere), 0, "{leads}");
+    }
+    assert!(!elsewhere.seen().is_empty());
+}
+
+#[test]
+fn a_mirror_without_tls_gets_no_credentials_that_nobody_meant_for_it() {
+    for challenge in ["Basic realm=\"r\"", "Bearer realm=\"http://HOST/token\",service=\"s\""] {
+        let published = Published::new();
+        let mirror = published.serve(move |request, answer| {
+            let challenge = challenge.replace("HOST", &request.headers["host"]);
+            Some(match request.path.as_str() {
+                "/token" => Answer::new(200, json!({ "token": "t", "access_token": "t" }).to_string()),
+                _ if request.headers.contains_key("authorization") => answer,
+                _ => Answer::new(401, "{}").with("WWW-Authenticate", challenge),
+            })
+        });
+        let folder = published.path("certs.d/registry.example.test");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("hosts.toml"), format!("server = \"http://{}\"\n", mirror.host())).unwrap();
+        fs::create_dir(published.path("docker")).unwrap();
+        let [password, _] = secrets(&mirror.host());
+        fs::write(published.path("docker/config.json"), password.to_string()).unwrap();
+        let create = |plain: &str| {
+            let mut command = Command::new(ASSAY);
+            command.args(["bundle", "create", "--no-crls", "--retries", "0", "--plain-http", plain]);
+            command.args(["--image", "registry.example.test/team/app:v1"]);
+            command
+                .arg("--out")
+                .arg(published.path("site.tar"))
+                .env("DOCKER_CONFIG", published.path("docker"));
+            finish(command.arg("--hosts-dir").arg(published.path("certs.d")))
+        };
+        published.is_not_written(create("other.example.test"));
+        assert_eq!(told(&mirror), 0);
+        let _ = create(&mirror.host()).expect_code(0);
+        published.passes();
+    }
+}
+
 #[test]
 fn the_proxy_that_the_environment_names_is_asked() {
     let published = Published::new();
@@ -434,6 +522,39 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     fs::write(folder.join("docker/config.json"), r#"{"credsStore":"test"}"#).unwrap();
     let _ = create(&out).expect_code(0);
     published.passes();
+}
+
+/// Debian's registry with TLS, whose tokens are at a place without: the password goes there only where that is meant.
+#[test]
+fn a_registry_with_tls_names_a_place_for_tokens_without() {
+    let published = Published::new();
+    let folder = published.folder.path();
+    certificates(folder);
+    let tokens =
+        Server::start(|_| Some(Answer::new(200, json!({ "token": "t", "access_token": "t" }).to_string())));
+    let (here, host) = (folder.display(), tokens.host());
+    let registry = Registry::debian(&format!(
+        "  tls: {{certificate: {here}/server.pem, key: {here}/server.key}}\nauth: {{token: {{realm: \"http://{host}/token\", \
+         service: s, issuer: i, rootcertbundle: {here}/ca.pem}}}}\n"
+    ));
+    fs::create_dir(published.path("docker")).unwrap();
+    for config in secrets(&registry.host()) {
+        fs::write(published.path("docker/config.json"), config.to_string()).unwrap();
+        let create = |more: &[&str]| {
+            let mut command = Command::new(ASSAY);
+            command.args(["bundle", "create", "--no-crls", "--retries", "0", "--image"]);
+            command.arg(format!("{}/team/app:v1", registry.host())).arg("--ca").arg(folder.join("ca.pem"));
+            command.arg("--out").arg(published.path("site.tar")).args(more);
+            finish(command.env("DOCKER_CONFIG", published.path("docker")))
+        };
+        let before = tokens.seen().len();
+        published.is_not_written(create(&[]));
+        published.is_not_written(create(&["--plain-http", "other.example.test"]));
+        assert_eq!(tokens.seen().len(), before);
+        // the registry takes no such token, but it was meant to be asked for
+        published.is_not_written(create(&["--plain-http", &host]));
+        assert!(tokens.seen().len() > before && told(&tokens) > 0);
+    }
 }
 
 const USER: &str = "assay";

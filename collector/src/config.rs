@@ -228,9 +228,18 @@ pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, Conf
         hosts: options.hosts_dir.clone(),
         plain_http: options.plain_http.iter().cloned().collect(),
         authorities: options.ca.iter().map(read).collect::<Result<_, _>>()?,
+        crl_from: options.crl_from.clone(),
+        proxies: proxies(),
         docker_config: docker.map(|folder| folder.join("config.json")),
         patience: registry::Patience { retries: options.retries, ..registry::Patience::default() },
     })
+}
+
+/// The hosts of the proxies that the environment names, as the HTTP library reads it.
+fn proxies() -> BTreeSet<String> {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let values = names.iter().flat_map(|name| [variable(name), variable(&name.to_ascii_uppercase())]);
+    values.flatten().filter_map(|value| registry::proxy_host(&value)).collect()
 }
 
 /// A file as text; `-` is standard input.

@@ -114,7 +114,7 @@ pub struct CarriedCrl {
 pub struct Gap {
     /// What kind of thing.
     pub kind: GapKind,
-    /// An image's reference, or a CRL's URL.
+    /// An image's reference, a CRL's URL, or the signature whose CRLs are not there.
     pub what: String,
     /// Why it is not there.
     pub why: String,

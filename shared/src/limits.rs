@@ -81,6 +81,14 @@ pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
 /// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
 pub const CRL_URLS: usize = 16;
 
+/// CRL URLs that are fetched for one signature that nobody has verified: those of two chains, the signer's and the timestamp's,
+/// with two certificates below the root each and two URLs a certificate. Real signatures name two to five; a stranger's may
+/// name thousands, each a request to a place of the stranger's choice.
+pub const UNVERIFIED_CRL_URLS: usize = 8;
+
+/// Delta URLs that are followed of one CRL: real ones have one or two, and a CRL comes from wherever its URL leads.
+pub const DELTA_URLS: usize = 4;
+
 /// Certificates in an OCSP response; the reference reads the first only.
 pub const OCSP_CERTIFICATES: usize = 8;
 

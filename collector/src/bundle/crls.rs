@@ -1,6 +1,6 @@
 //! CRLs from where certificates say they are published, and the deltas that those name; each is read before it is carried.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use assay_shared::bundle::{CarriedCrl, GapKind};
@@ -11,30 +11,41 @@ use tokio::task::JoinSet;
 use super::fetch::{Carrier, Event};
 use super::staging::StagingError;
 
-/// Fetches everything under `urls`, and what they lead to.
+/// Fetches everything under `urls`, each with the signature that demands it, and what they lead to.
 pub(super) async fn carry(
     carrier: &Arc<Carrier>,
-    urls: BTreeSet<String>,
+    urls: BTreeMap<String, String>,
     concurrency: usize,
 ) -> Result<(), StagingError> {
-    carrier.say(Event::Crls(urls.len()));
-    let mut known = urls.clone();
-    let mut waiting: Vec<String> = urls.into_iter().collect();
+    if urls.len() > limits::EVIDENCE_FILES {
+        let why = format!(
+            "signatures name {} CRLs, and no verifier reads more than {}",
+            urls.len(),
+            limits::EVIDENCE_FILES
+        );
+        carrier.gap(GapKind::Crl, "CRLs", why);
+    }
+    let mut waiting: Vec<(String, String)> = urls.into_iter().take(limits::EVIDENCE_FILES).collect();
+    let mut known: BTreeSet<String> = waiting.iter().map(|(url, _)| url.clone()).collect();
+    carrier.say(Event::Crls(known.len()));
     let mut running = JoinSet::new();
     loop {
         while running.len() < concurrency.max(1)
-            && let Some(url) = waiting.pop()
+            && let Some((url, whose)) = waiting.pop()
         {
             let carrier = Arc::clone(carrier);
-            running.spawn(async move { one(&carrier, url).await });
+            running.spawn(async move {
+                let deltas = one(&carrier, url, &whose).await?;
+                Ok::<_, StagingError>(deltas.into_iter().map(move |delta| (delta, whose.clone())))
+            });
         }
         match running.join_next().await {
             None => return Ok(()),
             Some(Err(error)) => carrier.gap(GapKind::Crl, "a CRL", error.to_string()),
             Some(Ok(deltas)) => {
-                for delta in deltas? {
+                for (delta, whose) in deltas? {
                     if known.len() < limits::EVIDENCE_FILES && known.insert(delta.clone()) {
-                        waiting.push(delta);
+                        waiting.push((delta, whose));
                     }
                 }
             }
@@ -43,7 +54,7 @@ pub(super) async fn carry(
 }
 
 /// Fetches one CRL, and gives the URLs of its deltas.
-async fn one(carrier: &Carrier, url: String) -> Result<Vec<String>, StagingError> {
+async fn one(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>, StagingError> {
     let fetched = carrier.registries.published(&url, limits::CRL_BYTES).await;
     let read = fetched.map_err(|error| error.to_string()).and_then(|bytes| {
         PublishedCrl::parse(&bytes).map(|crl| (bytes, crl)).map_err(|error| error.to_string())
@@ -51,12 +62,13 @@ async fn one(carrier: &Carrier, url: String) -> Result<Vec<String>, StagingError
     let (bytes, crl) = match read {
         Ok(read) => read,
         Err(why) => {
-            carrier.gap(GapKind::Crl, &url, why);
+            carrier.gap(GapKind::Crl, &url, format!("{why}; {whose} names it"));
             return Ok(Vec::new());
         }
     };
     let file = carrier.staging.add_crl(&url, &bytes)?;
-    let deltas = if crl.is_delta { Vec::new() } else { crl.delta_urls };
+    let mut deltas = if crl.is_delta { Vec::new() } else { crl.delta_urls };
+    deltas.truncate(limits::DELTA_URLS);
     carrier.content().crls.push(CarriedCrl {
         file,
         url: url.clone(),

@@ -1,21 +1,21 @@
 //! Images become what a bundle carries of them: index and platform manifests, parents, signatures of each, and the CRLs
 //! that those will demand; no layers and no configs.
 //!
-//! Nothing is decided here about signatures: whatever claims to be one is carried, and judged where it is used. What cannot
-//! be had is a [`Gap`], whatever the reason; only what a registry says it does not have and never promised is none.
+//! Whatever claims to be a signature is carried, and judged where it is used; only whose CRLs are worth a request is asked
+//! here ([`Demand`]). What cannot be had is a [`Gap`], whatever the reason; only what a registry says it does not have and
+//! never promised is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use assay_shared::bundle::{Gap, GapKind, LockedImage};
-use assay_shared::envelope::Envelope;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
 use assay_shared::signature_manifest::SignatureManifest;
-use assay_shared::{revocation, timestamp, x509};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
+use super::demand::{Demand, LeftOut, Trusting};
 use super::staging::{Content, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
 use super::{REF_NAME, crls};
@@ -51,6 +51,8 @@ pub struct Plan {
     pub wanted: WantList,
     /// Whether CRLs are fetched too.
     pub crls: bool,
+    /// Whose CRLs are fetched: those of signatures that are trusted under it, or else a few of each.
+    pub trusting: Option<Trusting>,
     /// How many images at once.
     pub concurrency: usize,
 }
@@ -65,13 +67,15 @@ pub async fn fetch(
     staging: Arc<Staging>,
     events: UnboundedSender<Event>,
 ) -> Result<Content, StagingError> {
-    let Plan { wanted, crls, concurrency } = plan;
+    let Plan { wanted, crls, trusting, concurrency } = plan;
     let wanted = Arc::new(wanted);
     let carrier = Arc::new(Carrier {
         registries,
         staging,
         events,
         wanted: Arc::clone(&wanted),
+        crls,
+        trusting,
         content: Mutex::default(),
         urls: Mutex::default(),
     });
@@ -92,10 +96,8 @@ pub async fn fetch(
             Some(Err(error)) => carrier.gap(GapKind::Image, "an image", error.to_string()),
         }
     }
-    if crls {
-        let urls = std::mem::take(&mut *lock(&carrier.urls));
-        crls::carry(&carrier, urls, concurrency).await?;
-    }
+    let urls = std::mem::take(&mut *lock(&carrier.urls));
+    crls::carry(&carrier, urls, concurrency).await?;
     // every task is done, and this is the only holder
     let content = std::mem::take(&mut *lock(&carrier.content));
     Ok(content)
@@ -107,9 +109,11 @@ pub(super) struct Carrier {
     pub(super) staging: Arc<Staging>,
     events: UnboundedSender<Event>,
     wanted: Arc<WantList>,
+    crls: bool,
+    trusting: Option<Trusting>,
     content: Mutex<Content>,
-    /// Where CRLs are published that the signatures will demand.
-    urls: Mutex<BTreeSet<String>>,
+    /// Where CRLs are published that signatures will demand, and a signature that does.
+    urls: Mutex<BTreeMap<String, String>>,
 }
 
 impl Carrier {
@@ -274,6 +278,17 @@ impl Carrier {
         entry: &Descriptor,
     ) -> Result<bool, Trouble> {
         let repository = &wanted.repository;
+        let is_past = |what: &str, limit: u64| {
+            self.note(format!(
+                "{}: {}: {what} has more than {limit} bytes, and no verifier reads it",
+                wanted.title(),
+                entry.digest
+            ));
+            Ok(false)
+        };
+        if entry.size > limits::MANIFEST_BYTES {
+            return is_past("the signature manifest", limits::MANIFEST_BYTES);
+        }
         let fetched = self.manifest(repository, &entry.digest, Some(entry)).await?;
         let signature = match SignatureManifest::of(&fetched.descriptor.media_type, &fetched.manifest) {
             Ok(Some(signature)) if signature.subject.digest == subject.digest => signature,
@@ -285,6 +300,9 @@ impl Carrier {
         };
         let envelope = &signature.envelope;
         let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
+        if envelope.size > limit {
+            return is_past("the envelope", limit);
+        }
         let bytes = self.blob(repository, envelope, limit).await?;
         if let Some(config) = &fetched.manifest.config
             && config.size <= CONFIG_BYTES
@@ -300,7 +318,11 @@ impl Carrier {
         self.keep(&envelope.digest, &bytes)?;
         self.keep(&entry.digest, &fetched.bytes)?;
         self.content().entries.push(fetched.descriptor);
-        self.note_evidence(wanted, &envelope.media_type, &bytes);
+        if self.crls {
+            let demand =
+                Demand::of(self.trusting.as_ref(), repository, subject, &envelope.media_type, &bytes);
+            self.demand(wanted, &entry.digest, demand);
+        }
         Ok(true)
     }
 
@@ -316,33 +338,27 @@ impl Carrier {
         }
     }
 
-    /// Notes where the CRLs are that an envelope's certificates and those of its timestamp name.
-    fn note_evidence(&self, wanted: &Wanted, media_type: &str, bytes: &[u8]) {
-        let envelope = match Envelope::parse(media_type, bytes) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.note(format!("{}: an envelope that cannot be read: {error}", wanted.title()));
-                return;
-            }
-        };
-        let mut certificates = envelope.unverified_chain().to_vec();
-        match envelope.timestamp_token().map(timestamp::unverified_certificates) {
+    /// Notes which CRLs a signature demands.
+    fn demand(&self, wanted: &Wanted, signature: &Digest, demand: Demand) {
+        let Demand { urls, left_out, notes } = demand;
+        let whose = format!("the signature {signature} of {}", wanted.title());
+        for note in notes {
+            self.note(format!("{whose}: {note}"));
+        }
+        match left_out {
             None => {}
-            Some(Ok(more)) => certificates.extend(more),
-            Some(Err(error)) => {
-                self.note(format!("{}: a timestamp that cannot be read: {error}", wanted.title()));
+            Some(LeftOut::Unverified(why)) => self.gap(GapKind::Crl, &whose, why),
+            Some(LeftOut::Untrusted(why)) => {
+                self.note(format!("{whose}: {why}"));
+                self.content().untrusted.push(Gap { kind: GapKind::Crl, what: whose.clone(), why });
             }
         }
-        // nobody can revoke a root
-        for certificate in certificates.iter().filter(|certificate| !x509::is_self_signed(certificate)) {
-            let mut urls = lock(&self.urls);
-            urls.extend(revocation::crl_urls(certificate).take(limits::CRL_URLS).map(str::to_owned));
-            if certificate.crl_urls().is_empty() && !certificate.ocsp_urls().is_empty() {
-                drop(urls);
-                self.note(format!(
-                    "the certificate {} names an OCSP responder and no CRL: its status is known only where a response is staged",
-                    certificate.subject()
-                ));
+        let mut known = lock(&self.urls);
+        for url in urls {
+            // the same one is named in every run
+            let first = known.entry(url).or_insert_with(|| whose.clone());
+            if whose < *first {
+                first.clone_from(&whose);
             }
         }
     }

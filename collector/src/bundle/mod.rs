@@ -10,6 +10,7 @@
 mod check;
 mod contents;
 mod crls;
+mod demand;
 mod fetch;
 mod opened;
 mod packing;
@@ -20,6 +21,7 @@ mod wanted;
 
 pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, check};
 pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA};
+pub use demand::Trusting;
 pub use fetch::{Event, Plan, fetch};
 pub(crate) use opened::stream;
 pub use opened::{OpenError, OpenProblem, Opened};

@@ -40,6 +40,9 @@ pub struct Content {
     pub crls: Vec<CarriedCrl>,
     /// What is missing.
     pub gaps: Vec<Gap>,
+    /// What is not in it for being of signatures that the trust directory does not trust: named with the gaps, and nothing
+    /// is missing for it.
+    pub untrusted: Vec<Gap>,
     /// Whether gaps in images and signatures are as they should be.
     pub gaps_accepted: bool,
 }
@@ -323,7 +326,8 @@ fn index(mut entries: Vec<Descriptor>) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn manifest(content: Content, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
-    let Content { mut images, mut crls, mut gaps, .. } = content;
+    let Content { mut images, mut crls, mut gaps, untrusted, .. } = content;
+    gaps.extend(untrusted);
     images.sort();
     images.dedup();
     crls.sort();

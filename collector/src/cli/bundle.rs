@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::TextOrJson;
+use crate::registry::NamedHost;
 
 /// `assay bundle`
 #[derive(Debug, Args)]
@@ -142,7 +143,8 @@ pub struct BundleCreate {
     /// containerd's folder of hosts.toml files, such as /etc/containerd/certs.d: mirrors and their CAs
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     pub hosts_dir: Option<PathBuf>,
-    /// A registry, host or host:port, that is spoken to without TLS; repeatable
+    /// A registry, host or host:port, that is spoken to without TLS; a server of logins without TLS is named so as well;
+    /// repeatable
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
     /// Certificates in PEM that are trusted beside the system's; repeatable
@@ -151,6 +153,13 @@ pub struct BundleCreate {
     /// Carry no CRLs: they are staged in the trust directory
     #[arg(long)]
     pub no_crls: bool,
+    /// Fetch CRLs of those signatures alone that are trusted under this trust directory [default: a few of every signature]
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    /// Fetch CRLs from this host, or host:port, although it is this machine or its link, or a redirect leads to it in a private
+    /// network; repeatable
+    #[arg(long, value_name = "HOST")]
+    pub crl_from: Vec<NamedHost>,
     /// Write the bundle although images or signatures could not be had; it names them
     #[arg(long)]
     pub allow_gaps: bool,

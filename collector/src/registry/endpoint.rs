@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
-use super::http::{self, Reply};
+use super::http::{self, Redirects, Reply, shown};
 use super::login::Login;
 use super::{MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
 
@@ -32,8 +32,8 @@ impl Endpoint {
     pub(super) fn new(place: Place, options: &Options) -> Result<Self, RegistryError> {
         let mut authorities = options.authorities.clone();
         authorities.extend(place.authorities.iter().cloned());
-        let client = http::client(&authorities)?;
-        let login = Login::new(&place, &authorities, client.clone(), options)?;
+        let client = http::client(&authorities, Redirects::Anywhere)?;
+        let login = Login::new(&place, &authorities, options)?;
         Ok(Self { place, client, login, patience: options.patience })
     }
 
@@ -157,6 +157,15 @@ impl Endpoint {
             let reply = http::get(request, limit, &self.patience).await?;
             let status = reply.status.as_u16();
             match status {
+                401 | 403 if !self.place.is(&reply.url) => {
+                    let hint =
+                        "the registry leads to this server, and credentials are sent to the registry alone";
+                    return Err(RegistryError::Unauthorized {
+                        url: shown(&reply.url),
+                        status,
+                        hint: hint.to_owned(),
+                    });
+                }
                 401 if !tried => {
                     tried = true;
                     let challenges = reply.headers.get_all(WWW_AUTHENTICATE).iter();
@@ -185,13 +194,6 @@ fn unexpected(reply: &Reply) -> RegistryError {
     let text: String = String::from_utf8_lossy(&reply.body).chars().take(200).collect();
     let message = if text.is_empty() { text } else { format!(": {text}") };
     RegistryError::Status { url: shown(&reply.url), status: reply.status.as_u16(), message }
-}
-
-/// A URL without its query, which may be a signature.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
 }
 
 fn content_type(reply: &Reply) -> String {

@@ -1,8 +1,10 @@
 //! Where a registry is asked: itself, `--from`, or what containerd's `hosts.toml` says of it.
 //!
 //! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for.
-//! What would weaken TLS (`skip_verify`) and client certificates are refused rather than passed over.
+//! What would weaken TLS (`skip_verify`) and client certificates are refused rather than passed over. A mirror may be asked
+//! without TLS, as its URL says; that it gets credentials so, `--plain-http` alone can say.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,8 @@ pub(super) struct Place {
     base: Url,
     /// What stands before the name there.
     prefix: String,
+    /// Whether credentials may be sent there: it has TLS, or the operator named it as one without.
+    takes_credentials: bool,
     /// The registry that it stands for, where it is a mirror that is told.
     stands_for: Option<String>,
     /// Whether tags are believed.
@@ -79,7 +83,7 @@ impl Place {
         for name in names {
             let path = folder.join(name).join("hosts.toml");
             match std::fs::read_to_string(&path) {
-                Ok(text) => return read(&path, &text, registry, &own),
+                Ok(text) => return read(&path, &text, registry, &own, &options.plain_http),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(HostsError::Unreadable { path, source }),
             }
@@ -96,6 +100,7 @@ impl Place {
         Ok(Self {
             base: base.ok_or_else(|| HostsError::Registry { text: registry.to_owned() })?,
             prefix: String::new(),
+            takes_credentials: true,
             stands_for: None,
             resolves: true,
             pulls: true,
@@ -121,31 +126,56 @@ impl Place {
 
     /// `host` or `host:port`.
     pub(super) fn registry(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        authority(&self.base)
     }
 
-    pub(super) fn is_plain(&self) -> bool {
-        self.base.scheme() == "http"
+    /// Whether a URL is one of this server, and not of one that it leads to.
+    pub(super) fn is(&self, url: &Url) -> bool {
+        self.base.origin() == url.origin()
+    }
+
+    /// Where it is, if credentials would go there in clear and nobody said that they may.
+    pub(super) fn in_clear(&self) -> Option<&Url> {
+        (!self.takes_credentials).then_some(&self.base)
     }
 }
 
+/// Host and port of a URL as `--plain-http` names them: without the port if it is the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether a URL's host is among these names, with its port or, if that is the scheme's own, without.
+pub(super) fn is_named(url: &Url, names: &BTreeSet<String>) -> bool {
+    let full =
+        format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    let own = [authority(url), full];
+    names.iter().any(|name| own.iter().any(|own| own.eq_ignore_ascii_case(name)))
+}
+
 /// The places that a `hosts.toml` names.
-fn read(path: &Path, text: &str, registry: &str, own: &Place) -> Result<Vec<Place>, HostsError> {
+fn read(
+    path: &Path,
+    text: &str,
+    registry: &str,
+    own: &Place,
+    plain_http: &BTreeSet<String>,
+) -> Result<Vec<Place>, HostsError> {
     let unsupported = |what: String| HostsError::Unsupported { path: path.to_owned(), what };
     let table: toml::Table = toml::from_str(text)
         .map_err(|source| HostsError::Toml { path: path.to_owned(), source: Box::new(source) })?;
     let mut places = Vec::new();
     for (url, host) in table.get("host").and_then(toml::Value::as_table).into_iter().flatten() {
         let host = host.as_table().ok_or_else(|| unsupported(format!("host {url:?} is no table")))?;
-        places.push(place(path, url, host, Some(registry))?);
+        places.push(place(path, url, host, Some(registry), plain_http)?);
     }
     let mut server = match table.get("server") {
         None => own.clone(),
         Some(server) => {
             let server = server.as_str().ok_or_else(|| unsupported("server is no text".to_owned()))?;
             let same = Url::parse(server).is_ok_and(|url| url.host_str() == own.base.host_str());
-            place(path, server, &table, Some(registry).filter(|_| !same))?
+            place(path, server, &table, Some(registry).filter(|_| !same), plain_http)?
         }
     };
     if table.get("server").is_none() {
@@ -155,7 +185,13 @@ fn read(path: &Path, text: &str, registry: &str, own: &Place) -> Result<Vec<Plac
     Ok(places)
 }
 
-fn place(path: &Path, url: &str, table: &toml::Table, stands_for: Option<&str>) -> Result<Place, HostsError> {
+fn place(
+    path: &Path,
+    url: &str,
+    table: &toml::Table,
+    stands_for: Option<&str>,
+    plain_http: &BTreeSet<String>,
+) -> Result<Place, HostsError> {
     let unsupported = |what: String| HostsError::Unsupported { path: path.to_owned(), what };
     let full = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
     let mut base = Url::parse(&full)
@@ -178,6 +214,7 @@ fn place(path: &Path, url: &str, table: &toml::Table, stands_for: Option<&str>) 
         }
     };
     Ok(Place {
+        takes_credentials: base.scheme() == "https" || is_named(&base, plain_http),
         base,
         prefix: String::new(),
         stands_for: stands_for.map(str::to_owned),

@@ -4,45 +4,80 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
 
 use super::Patience;
+use super::published::NotAsked;
 
 /// An answer with its whole body.
 #[derive(Debug)]
 pub(super) struct Reply {
-    pub(super) url: reqwest::Url,
+    pub(super) url: Url,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
+/// Which redirects a client follows; from HTTPS to HTTP it follows none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Redirects {
+    /// Wherever they lead. Authorization stays with the server that it was meant for.
+    Anywhere,
+    /// Only within one server: what is sent must not reach another.
+    SameServer,
+    /// None: whoever asks looks at each.
+    No,
+}
+
 /// A client that trusts the system's authorities and these. Proxies are those that the environment names.
-pub(super) fn client(authorities: &[Vec<u8>]) -> Result<Client, HttpError> {
+pub(super) fn client(authorities: &[Vec<u8>], redirects: Redirects) -> Result<Client, HttpError> {
+    build(builder(authorities)?.redirect(redirects.policy()))
+}
+
+/// The client that a builder makes.
+pub(super) fn build(builder: ClientBuilder) -> Result<Client, HttpError> {
+    builder.build().map_err(|error| HttpError::Authority { why: chain(&error) })
+}
+
+/// What every client has: who it is, whom it trusts, and how long it waits.
+pub(super) fn builder(authorities: &[Vec<u8>]) -> Result<ClientBuilder, HttpError> {
     let mut roots = Vec::new();
     for pem in authorities {
         let several = reqwest::Certificate::from_pem_bundle(pem);
         roots.extend(several.map_err(|error| HttpError::Authority { why: chain(&error) })?);
     }
-    let redirects = Policy::custom(|attempt| {
-        let leaves_tls = attempt.previous().last().is_some_and(|from| from.scheme() == "https")
-            && attempt.url().scheme() != "https";
-        if leaves_tls {
-            attempt.error("it leads from HTTPS to HTTP")
-        } else if attempt.previous().len() > REDIRECTS {
-            attempt.error("it leads on and on")
-        } else {
-            attempt.follow()
-        }
-    });
-    Client::builder()
+    Ok(Client::builder()
         .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirects)
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
-        .tls_certs_merge(roots)
-        .build()
-        .map_err(|error| HttpError::Authority { why: chain(&error) })
+        .tls_certs_merge(roots))
+}
+
+impl Redirects {
+    pub(super) fn policy(self) -> Policy {
+        if self == Self::No {
+            return Policy::none();
+        }
+        Policy::custom(move |attempt| {
+            let from = attempt.previous().last();
+            if from.is_some_and(|from| leaves_tls(from, attempt.url())) {
+                attempt.error(LEAVES_TLS)
+            } else if attempt.previous().len() > REDIRECTS {
+                attempt.error(TOO_MANY_REDIRECTS)
+            } else if self == Self::SameServer
+                && from.is_some_and(|from| from.origin() != attempt.url().origin())
+            {
+                attempt.error("it leads to another server, which credentials are not sent to")
+            } else {
+                attempt.follow()
+            }
+        })
+    }
+}
+
+/// Whether a redirect leads from HTTPS to HTTP.
+pub(super) fn leaves_tls(from: &Url, to: &Url) -> bool {
+    from.scheme() == "https" && to.scheme() != "https"
 }
 
 /// Makes a request until it is answered. What servers answer when they are busy, and answers that break off, are waited
@@ -59,7 +94,7 @@ pub(super) async fn get(
             Ok(reply) if !is_passing(reply.status) => return Ok(reply),
             Ok(reply) => {
                 let status = reply.status.as_u16();
-                (HttpError::Busy { url: reply.url.to_string(), status }, retry_after(&reply.headers))
+                (HttpError::Busy { url: shown(&reply.url), status }, retry_after(&reply.headers))
             }
             Err(error @ (HttpError::Unreachable { .. } | HttpError::TimedOut)) => (error, None),
             Err(error) => return Err(error),
@@ -76,7 +111,7 @@ pub(super) async fn get(
 async fn once(request: RequestBuilder, limit: u64) -> Result<Reply, HttpError> {
     let mut response = request.send().await.map_err(|error| HttpError::of(&error))?;
     let url = response.url().clone();
-    let too_large = || HttpError::TooLarge { url: url.to_string(), limit };
+    let too_large = || HttpError::TooLarge { url: shown(&url), limit };
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
@@ -88,6 +123,13 @@ async fn once(request: RequestBuilder, limit: u64) -> Result<Reply, HttpError> {
         body.extend_from_slice(&chunk);
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), url, body })
+}
+
+/// A URL without its query, which may be a signature.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
 }
 
 /// Whether an answer says that another attempt may succeed.
@@ -113,6 +155,12 @@ fn chain(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     if text.is_empty() { "the request failed".to_owned() } else { text }
+}
+
+/// Whether the address was found and is not asked, which another attempt would not change.
+fn is_not_asked(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.any(|cause| cause.downcast_ref::<NotAsked>().is_some())
 }
 
 /// A request has no answer, or none that may be read.
@@ -163,14 +211,10 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    fn of(error: &reqwest::Error) -> Self {
-        let mut url = error.url().cloned();
-        if let Some(url) = &mut url {
-            url.set_query(None);
-        }
-        let url = url.map(|url| url.to_string()).unwrap_or_default();
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        let url = error.url().map(shown).unwrap_or_default();
         let why = chain(error);
-        if error.is_builder() || error.is_redirect() || why.contains("certificate") {
+        if error.is_builder() || error.is_redirect() || is_not_asked(error) || why.contains("certificate") {
             Self::Refused { url, why }
         } else {
             Self::Unreachable { url, why }
@@ -185,4 +229,10 @@ const CONNECT: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Redirects of one request: a registry that keeps blobs elsewhere needs one or two.
-const REDIRECTS: usize = 5;
+pub(super) const REDIRECTS: usize = 5;
+
+/// What is said of a redirect that [`leaves_tls`].
+pub(super) const LEAVES_TLS: &str = "it leads from HTTPS to HTTP";
+
+/// What is said past [`REDIRECTS`].
+pub(super) const TOO_MANY_REDIRECTS: &str = "it leads on and on";

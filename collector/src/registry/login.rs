@@ -1,9 +1,11 @@
 //! Logins: what a registry demands, and what Docker's `config.json` has for it.
 //!
-//! Nothing secret is sent before a registry asks for it. Tokens are oci-client's; identity tokens, which it does
-//! not know, are exchanged as the distribution project's token specification says ("oauth2").
+//! Distribution project, "Token Authentication Specification", and its "OAuth2" part for identity tokens. Nothing secret is
+//! sent before a registry asks for it itself: a challenge of a server that it redirects to is none of its own. A registry
+//! may name any server for its tokens (Docker Hub does); credentials go to that server alone, they follow no redirect to
+//! another, and without TLS they go only to hosts that the operator names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,22 +13,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use http_auth::parser::ChallengeParser;
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
+use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::hosts::Place;
-use super::http::{self, HttpError};
+use super::hosts::{Place, authority, is_named};
+use super::http::{self, HttpError, Redirects};
 use super::{Options, Patience};
 
 /// The logins of one registry.
 pub(super) struct Login {
     registry: String,
-    oci: oci_client::Client,
+    /// Where the registry is, if it is asked without TLS and `--plain-http` does not name it.
+    in_clear: Option<Url>,
+    plain_http: BTreeSet<String>,
     client: Client,
     docker_config: Option<PathBuf>,
     patience: Patience,
@@ -53,6 +54,19 @@ pub enum LoginFault {
         /// Why not.
         why: String,
     },
+    /// Somebody on the path could read the credentials.
+    #[error(
+        "{registry}: its credentials are not sent to {realm}, which is asked without TLS: have the registry name a place of \
+         https, or allow it with --plain-http {host}"
+    )]
+    InClear {
+        /// The registry.
+        registry: String,
+        /// Where they would go.
+        realm: String,
+        /// The host, and the port if it is not the scheme's own.
+        host: String,
+    },
     /// The server that gives out tokens refuses.
     #[error("{registry}: the login failed: {why}")]
     Token {
@@ -64,29 +78,12 @@ pub enum LoginFault {
 }
 
 impl Login {
-    pub(super) fn new(
-        place: &Place,
-        authorities: &[Vec<u8>],
-        client: Client,
-        options: &Options,
-    ) -> Result<Self, HttpError> {
-        let registry = place.registry();
-        let certificate =
-            |data: &Vec<u8>| Certificate { encoding: CertificateEncoding::Pem, data: data.clone() };
-        let config = ClientConfig {
-            protocol: if place.is_plain() { ClientProtocol::Http } else { ClientProtocol::Https },
-            extra_root_certificates: authorities.iter().map(certificate).collect(),
-            connect_timeout: Some(Duration::from_secs(20)),
-            read_timeout: Some(Duration::from_secs(30)),
-            user_agent: concat!("assay/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let oci = oci_client::Client::try_from(config)
-            .map_err(|error| HttpError::Authority { why: error.to_string() })?;
+    pub(super) fn new(place: &Place, authorities: &[Vec<u8>], options: &Options) -> Result<Self, HttpError> {
         Ok(Self {
-            registry,
-            oci,
-            client,
+            registry: place.registry(),
+            in_clear: place.in_clear().cloned(),
+            plain_http: options.plain_http.clone(),
+            client: http::client(authorities, Redirects::SameServer)?,
             docker_config: options.docker_config.clone(),
             patience: options.patience,
             credential: OnceCell::new(),
@@ -114,14 +111,17 @@ impl Login {
         }
         known.remove(repository);
         let credential = self.credential().await?;
+        // the token that a credential is good for is as secret as the credential
+        if credential.is_some()
+            && let Some(registry) = &self.in_clear
+        {
+            return Err(self.in_clear(registry));
+        }
         let authorization = match bearer(challenges) {
-            Some((realm, service)) => match credential {
-                Some(DockerCredential::IdentityToken(identity)) => {
-                    Some(self.exchange(repository, &realm, service.as_deref(), identity).await?)
-                }
-                _ => self.token(repository, credential).await?,
+            Some((realm, service)) => {
+                let token = self.token(repository, &realm, service.as_deref(), credential).await?;
+                Some(format!("Bearer {token}"))
             }
-            .map(|token| format!("Bearer {token}")),
             None => match credential {
                 Some(DockerCredential::UsernamePassword(user, password)) => {
                     Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
@@ -147,64 +147,48 @@ impl Login {
         }
     }
 
-    /// A token for a repository, by oci-client.
+    /// An access token for a repository, from the server that the registry names.
     async fn token(
-        &self,
-        repository: &str,
-        credential: Option<&DockerCredential>,
-    ) -> Result<Option<String>, LoginFault> {
-        let auth = match credential {
-            Some(DockerCredential::UsernamePassword(user, password)) => {
-                RegistryAuth::Basic(user.clone(), password.clone())
-            }
-            _ => RegistryAuth::Anonymous,
-        };
-        let image = Reference::with_tag(self.registry.clone(), repository.to_owned(), "latest".to_owned());
-        let mut attempt = 0;
-        loop {
-            let token = self.oci.auth(&image, &auth, RegistryOperation::Pull);
-            match tokio::time::timeout(self.patience.request, token).await {
-                Ok(Ok(token)) => return Ok(token),
-                // a link may come back; a password that is wrong stays wrong, and is not tried until it is locked
-                Ok(Err(OciDistributionError::RequestError(_))) if attempt < self.patience.retries => {
-                    tokio::time::sleep(self.patience.pause(attempt)).await;
-                    attempt += 1;
-                }
-                Ok(Err(error)) => return Err(self.fault(&error.to_string())),
-                Err(_) => return Err(self.fault("the answer took too long")),
-            }
-        }
-    }
-
-    /// An identity token becomes an access token for a repository.
-    async fn exchange(
         &self,
         repository: &str,
         realm: &str,
         service: Option<&str>,
-        identity: &str,
+        credential: Option<&DockerCredential>,
     ) -> Result<String, LoginFault> {
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            access_token: String,
+        let realm = Url::parse(realm).ok().filter(|realm| matches!(realm.scheme(), "https" | "http"));
+        let realm = realm.ok_or_else(|| self.fault("it names no place for tokens"))?;
+        if credential.is_some() && realm.scheme() == "http" && !is_named(&realm, &self.plain_http) {
+            return Err(self.in_clear(&realm));
         }
-        let realm = Url::parse(realm).map_err(|_| self.fault("it names no place for tokens"))?;
         let scope = format!("repository:{repository}:pull");
-        let mut form = vec![
-            ("grant_type", "refresh_token"),
-            ("client_id", "assay"),
-            ("scope", &scope),
-            ("refresh_token", identity),
-        ];
-        form.extend(service.map(|service| ("service", service)));
-        let request = || self.client.post(realm.clone()).form(&form);
+        let mut parameters = vec![("scope", scope.as_str())];
+        parameters.extend(service.map(|service| ("service", service)));
+        let request = || match credential {
+            Some(DockerCredential::IdentityToken(identity)) => {
+                let grant =
+                    [("grant_type", "refresh_token"), ("client_id", "assay"), ("refresh_token", identity)];
+                self.client.post(realm.clone()).form(&[&grant[..], &parameters].concat())
+            }
+            credential => {
+                let mut url = realm.clone();
+                url.query_pairs_mut().extend_pairs(&parameters);
+                let request = self.client.get(url);
+                match credential {
+                    Some(DockerCredential::UsernamePassword(user, password)) => {
+                        request.basic_auth(user, Some(password))
+                    }
+                    _ => request,
+                }
+            }
+        };
         let reply = http::get(request, TOKEN_BYTES, &self.patience)
             .await
             .map_err(|error| self.fault(&error.to_string()))?;
-        let answer: Option<Answer> = serde_json::from_slice(&reply.body).ok();
-        match answer {
-            Some(answer) if reply.status.is_success() => Ok(answer.access_token),
-            _ => Err(self.fault(&format!("the server that gives out tokens answers {}", reply.status))),
+        let answer: Option<TokenAnswer> = serde_json::from_slice(&reply.body).ok();
+        let token = answer.and_then(|answer| answer.token.or(answer.access_token));
+        match token.filter(|_| reply.status.is_success()) {
+            Some(token) => Ok(token),
+            None => Err(self.fault(&format!("the server that gives out tokens answers {}", reply.status))),
         }
     }
 
@@ -227,9 +211,22 @@ impl Login {
         Ok(credential.await?.as_ref())
     }
 
+    fn in_clear(&self, to: &Url) -> LoginFault {
+        let mut realm = to.clone();
+        realm.set_query(None);
+        LoginFault::InClear { registry: self.registry.clone(), realm: realm.to_string(), host: authority(to) }
+    }
+
     fn fault(&self, why: &str) -> LoginFault {
         LoginFault::Token { registry: self.registry.clone(), why: why.chars().take(300).collect() }
     }
+}
+
+/// What a server that gives out tokens answers: one of the two, or both with the same value.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 /// What a `config.json` has for a registry, its helpers asked.

@@ -1,18 +1,20 @@
 //! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone
 //! sees it.
 //!
-//! The only place that speaks HTTP. OCI distribution specification 1.1: manifests, blobs, referrers with paging and filter,
-//! and the fallback tag. Logins are oci-client's: challenges, tokens, Basic, and the HTTP stack under both. Its own
-//! requests are not used for what a bundle rests on: they read bodies of any length into memory, drop `Retry-After`, follow
-//! no page of a listing but the first, and take any error under the fallback tag (429 too) for "there are no signatures",
-//! which would make a bundle that lacks some and looks whole. Refused here: other bytes than a digest names, bodies past a
-//! bound, redirects from HTTPS to HTTP, and pages that lead to another server.
+//! The only place that speaks HTTP, with reqwest. OCI distribution specification 1.1: manifests, blobs, referrers with paging
+//! and filter, and the fallback tag. oci-client is not used: its requests read bodies of any length into memory, drop
+//! `Retry-After`, follow no page of a listing but the first, and take any error under the fallback tag (429 too) for "there
+//! are no signatures", which would make a bundle that lacks some and looks whole; its logins send a password wherever the
+//! registry or a redirect says, without TLS too. Refused here: other bytes than a digest names, bodies past a bound,
+//! redirects from HTTPS to HTTP, pages that lead to another server, credentials in clear ([`LoginFault::InClear`]), and CRLs
+//! at addresses that nobody but this machine should reach.
 
 mod endpoint;
 mod hosts;
 mod http;
 mod login;
 mod paging;
+mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,15 +23,17 @@ use std::time::Duration;
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 pub use hosts::HostsError;
 pub use http::HttpError;
 pub use login::LoginFault;
+pub use published::{NamedHost, NamedHostError, proxy_host};
 
 use crate::random;
 use endpoint::{Endpoint, Found};
-use hosts::Place;
+use hosts::{Place, authority};
+use published::Publishers;
 
 /// How registries are reached.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +46,10 @@ pub struct Options {
     pub plain_http: BTreeSet<String>,
     /// Certificates in PEM that are trusted beside the system's.
     pub authorities: Vec<Vec<u8>>,
+    /// Hosts that CRLs are fetched from although they are this machine or its link.
+    pub crl_from: Vec<NamedHost>,
+    /// The hosts of proxies that the environment names.
+    pub proxies: BTreeSet<String>,
     /// Docker's `config.json`, where credentials are looked up.
     pub docker_config: Option<PathBuf>,
     /// How long to go on.
@@ -85,8 +93,7 @@ impl Default for Patience {
 pub struct Registries {
     options: Options,
     known: Mutex<BTreeMap<String, Arc<Vec<Endpoint>>>>,
-    /// What CRLs are fetched with.
-    anonymous: OnceCell<reqwest::Client>,
+    publishers: Publishers,
 }
 
 /// A manifest or index with its bytes, which are what its descriptor says.
@@ -103,7 +110,8 @@ pub struct Fetched {
 impl Registries {
     /// Registries that are reached so.
     pub fn new(options: Options) -> Self {
-        Self { options, known: Mutex::default(), anonymous: OnceCell::new() }
+        let publishers = Publishers::new(options.crl_from.clone(), options.proxies.clone());
+        Self { options, known: Mutex::default(), publishers }
     }
 
     /// The manifest or index under a tag.
@@ -185,17 +193,18 @@ impl Registries {
         last
     }
 
-    /// What is published at a URL of plain HTTP, which needs no login: a CRL.
+    /// What is published at a URL that a certificate names, which needs no login: a CRL. Only hosts that the operator names
+    /// may be this machine or its link; a registry that was asked is one, with its own port.
     ///
     /// # Errors
     /// [`RegistryError`]
     pub async fn published(&self, url: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
-        let client = self.anonymous.get_or_try_init(|| async { http::client(&[]) }).await?;
-        let reply = http::get(|| client.get(url), limit, &self.options.patience).await?;
-        match reply.status.as_u16() {
-            200 => Ok(reply.body),
-            status => Err(RegistryError::Status { url: url.to_owned(), status, message: String::new() }),
-        }
+        let known = self.known.lock().await;
+        let own: BTreeSet<String> =
+            known.values().flat_map(|places| places.iter()).map(|one| one.place.registry()).collect();
+        drop(known);
+        let is_own = |url: &reqwest::Url| own.contains(&authority(url));
+        self.publishers.get(url, limit, &self.options.patience, is_own).await
     }
 
     /// Where a repository is asked for, in order.

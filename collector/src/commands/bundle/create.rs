@@ -3,18 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use assay_agent::trust;
 use assay_shared::bundle::Gap;
 use assay_shared::report::ExitCode;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::progress::Progress;
-use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, WantList, fetch};
+use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, Trusting, WantList, fetch};
 use crate::cli::BundleOut;
 use crate::commands::{CommandError, block_on};
 use crate::registry::Registries;
 use crate::report::clean;
 use crate::site_key::SiteKey;
-use crate::{cli, config, console, inventories};
+use crate::trust::TrustEditError;
+use crate::{cli, clock, config, console, inventories};
 
 /// Runs `assay bundle create`.
 ///
@@ -22,12 +24,14 @@ use crate::{cli, config, console, inventories};
 /// [`CommandError`]
 pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandError> {
     let wanted = wanted(options)?;
+    let trusting = options.trust.as_deref().map(trusting).transpose()?;
     let registries = Arc::new(Registries::new(config::registries(options)?));
     let BundleOut { out, site_key } = &options.out;
     let key = site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
     let staging = Arc::new(Staging::open(out)?);
     let progress = Progress::new(wanted.images().count(), options.quiet);
-    let plan = Plan { wanted, crls: !options.no_crls, concurrency: usize::from(options.concurrency) };
+    let concurrency = usize::from(options.concurrency);
+    let plan = Plan { wanted, crls: !options.no_crls, trusting, concurrency };
 
     let fetching = Arc::clone(&staging);
     let content = block_on(async move {
@@ -59,6 +63,11 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn trusting(directory: &Path) -> Result<Trusting, CommandError> {
+    let trust = trust::read(directory).map_err(TrustEditError::from)?;
+    Ok(Trusting::new(trust, clock::now()).map_err(TrustEditError::from)?)
 }
 
 fn wanted(options: &cli::BundleCreate) -> Result<WantList, CommandError> {
