@@ -151,6 +151,55 @@ fn what_is_malformed_or_trusts_nobody_is_named() {
 }
 
 #[test]
+fn identities_that_can_never_match_are_named() {
+    let site = Site::new();
+    let init = |identity: &str| {
+        let init = ["trust", "init", "--name", "acme", "--ca", "root.crt", "--identity", identity, "trust"];
+        site.assay(&init, &[])
+    };
+    for identity in [
+        "C=US,ST=Oregon,O=Acme,E=a@example.test",
+        "C=US,ST=Oregon,O=Acme,emailAddress=a@example.test",
+        "C=US,ST=Oregon,O=Acme,UID=a",
+        "C=US,ST=Oregon,O=Acme,DC=example",
+        "C=US,ST=Oregon,O=Acme,cn=Signer",
+        "C=US,ST=Oregon,O=Acme,OU=a,OU=b",
+        "C=US,O=Acme",
+        "X509.Subject:C=US,ST=Oregon,O=Acme",
+        "x509.subjects: C=US,ST=Oregon,O=Acme",
+    ] {
+        let done = init(identity).expect_code(2);
+        let last = identity.rsplit(',').next().unwrap();
+        assert!(done.stderr.contains(last), "{}", done.stderr);
+        assert!(!site.path("trust").exists(), "{identity}");
+    }
+    for identity in ["C=US,S=Oregon,O=Acme", "x509.subject:C=US,ST=Oregon,O=Acme,CN=a:b,STREET=c", "*"] {
+        let _ = init(identity).expect_code(0);
+        fs::remove_dir_all(site.path("trust")).unwrap();
+    }
+
+    let site = Site::with_trust();
+    let good = "x509.subject: C=US, ST=Oregon, O=Acme";
+    for (identity, alone, beside) in [
+        ("x509.subject: C=US,ST=Oregon,O=Other,emailAddress=a", 1, 3),
+        ("x509.subject: C=US,ST=Oregon,O=Other,cn=a", 1, 3),
+        ("X509.Subject: C=US,ST=Oregon,O=Other", 1, 3),
+        ("x509.san: a", 1, 0),
+    ] {
+        for (identities, code) in [(json!([identity]), alone), (json!([good, identity]), beside)] {
+            let path = site.path("trust/trustpolicy.json");
+            let mut policy: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            policy["trustPolicies"][0]["trustedIdentities"] = identities;
+            fs::write(path, policy.to_string()).unwrap();
+            let check = site.check("2026-03-01", code);
+            let named = |finding: &&Value| finding["why"].as_str().unwrap().contains("never matches");
+            let findings = check["findings"].as_array().unwrap();
+            assert_eq!(findings.iter().filter(named).count(), 1, "{identity}: {findings:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_refused_writes_nothing() {
     let site = Site::new();
     fs::write(site.path("junk"), "junk").unwrap();

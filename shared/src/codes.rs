@@ -184,7 +184,8 @@ codes! {
     IdentityNotTrusted "identity-not-trusted"
         "The signer's subject matches none of the statement's trusted identities."
         "The chain is trusted, but this signer of it is not."
-        "Compare the subject with trustedIdentities; a wrong letter case or a missing attribute is enough."
+        "Compare the subject with trustedIdentities as the message does; a wrong letter case or a missing attribute is enough. A \
+         subject with emailAddress, UID or DC, with two OU, or without C, ST or O is matched by * alone."
     // Expiry
     SignatureExpired "signature-expired"
         "The signature's own expiry has passed."

@@ -4,7 +4,7 @@
 use assay_agent::trust::{About, Trust};
 use assay_shared::report::{Action, ExitCode};
 use assay_shared::time::UnixTime;
-use assay_shared::trust_policy::{Identities, Statement, VerifyTimestamp};
+use assay_shared::trust_policy::{Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp};
 use assay_shared::trust_store::StoreType;
 use assay_shared::x509::Certificate;
 use serde::Serialize;
@@ -275,6 +275,14 @@ fn crls(trust: &Trust, at: UnixTime) -> Vec<Crl> {
     crls
 }
 
+/// Whether a kind of identity is meant for that of subjects, and is written otherwise.
+fn is_like_subject(kind: &str) -> bool {
+    let letters = |text: &str| {
+        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    };
+    letters(kind) == "x509subject"
+}
+
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -338,16 +346,7 @@ impl Findings {
                 let why = "it trusts whoever its stores' CAs issue a certificate to: the identity is *";
                 self.add(Severity::Note, what.clone(), why, "name the subjects that may sign");
             }
-            Identities::Subjects(subjects) if subjects.is_empty() => {
-                let why = "none of its identities is of a kind that is known, so no signer is trusted";
-                self.add(
-                    Severity::Failed,
-                    what.clone(),
-                    why,
-                    "write identities as x509.subject: C=…,ST=…,O=…",
-                );
-            }
-            Identities::Subjects(_) => {}
+            Identities::Subjects(subjects) => self.never_matching(&what, statement, subjects),
         }
         if statement.actions.authenticity != Action::Enforce {
             let why = format!(
@@ -364,6 +363,22 @@ impl Findings {
                 why,
                 "add the timestamping authority's root, if signatures have timestamps",
             );
+        }
+    }
+
+    /// The identities that match no certificate; where there is no other, no signer is trusted.
+    fn never_matching(&mut self, what: &str, statement: &Statement, subjects: &[SubjectPattern]) {
+        let none_matches = subjects.iter().all(|subject| subject.never_matches().is_some());
+        for (identity, why) in statement.never_matching() {
+            let is_foreign = matches!(&why, NeverMatches::Kind { kind } if !is_like_subject(kind));
+            let (severity, so) = match (none_matches, is_foreign) {
+                (true, _) => (Severity::Failed, "; no signer is trusted"),
+                (false, true) => (Severity::Note, ""),
+                (false, false) => (Severity::Incomplete, ""),
+            };
+            let todo = "write identities as x509.subject: C=…,ST=…,O=…, with CN, OU, L, STREET, POSTALCODE and SERIALNUMBER \
+                        besides, or * for a certificate whose subject has others";
+            self.add(severity, what, format!("its identity {identity:?} {why}{so}"), todo);
         }
     }
 

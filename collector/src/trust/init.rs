@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use assay_shared::trust_policy::{Level, TrustStoreName};
+use assay_shared::trust_policy::{Level, TrustPolicy, TrustStoreName};
 use assay_shared::trust_store::StoreType;
 
 use super::changes::{self, Changes};
@@ -30,9 +30,11 @@ pub struct OwnCa {
 /// # Errors
 /// [`TrustEditError`]
 pub fn init(directory: &Path, own: &OwnCa, force: bool) -> Result<(), TrustEditError> {
+    // a colon before the first attribute ends a kind, the right one or not
+    let has_kind = |identity: &str| identity.split('=').next().is_some_and(|first| first.contains(':'));
     let identity = |identity: &String| match identity.as_str() {
         "*" => identity.clone(),
-        subject if subject.starts_with("x509.subject:") => identity.clone(),
+        subject if has_kind(subject) => identity.clone(),
         subject => format!("x509.subject: {subject}"),
     };
     let mut files = Changes::default();
@@ -61,7 +63,12 @@ pub(super) fn make(
     statement: &Statement,
     force: bool,
 ) -> Result<(), TrustEditError> {
-    files.add(policy::FILE.into(), policy::document(statement)?)?;
+    let document = policy::document(statement)?;
+    let read = TrustPolicy::parse(&document)?;
+    if let Some((identity, why)) = read.statements().iter().flat_map(|one| one.never_matching()).next() {
+        return Err(TrustEditError::NeverMatches { identity, why });
+    }
+    files.add(policy::FILE.into(), document)?;
     changes::is_free(directory, force)?;
     files.write(directory, force)
 }

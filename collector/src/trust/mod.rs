@@ -21,7 +21,7 @@ use assay_agent::trust::TrustError;
 use assay_shared::dsse::KeyError;
 use assay_shared::limits;
 use assay_shared::revocation::EvidenceError;
-use assay_shared::trust_policy::{PolicyError, StatementError, TrustStoreName};
+use assay_shared::trust_policy::{NeverMatches, PolicyError, StatementError, TrustStoreName};
 use assay_shared::trust_store::{Entry, FileError, TrustStore, TrustStoreError};
 
 use crate::output::OutputError;
@@ -97,6 +97,14 @@ pub enum TrustEditError {
         path: PathBuf,
         /// Why.
         source: KeyError,
+    },
+    /// An identity that no certificate can match.
+    #[error("the identity {identity:?} {why}")]
+    NeverMatches {
+        /// The identity.
+        identity: String,
+        /// Why not.
+        why: NeverMatches,
     },
     /// A statement is no JSON object with a name.
     #[error("{}: not one statement of a trust policy, which is a JSON object with a name", path.display())]

@@ -7,7 +7,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::level::{Actions, Level, VerifyTimestamp};
-use super::{Identities, IdentityError, SubjectPattern};
+use super::{Identities, IdentityError, NeverMatches, SubjectPattern};
 use crate::json::{JsonError, Object, Value};
 use crate::limits;
 use crate::oci::Repository;
@@ -36,6 +36,8 @@ pub struct Statement {
     pub trust_stores: Vec<TrustStoreName>,
     /// Who may sign.
     pub identities: Identities,
+    /// Identities of kinds that are not known, which match nothing.
+    pub unknown_identities: Vec<String>,
     scopes: Scopes,
 }
 
@@ -172,6 +174,21 @@ impl Statement {
         any.into_iter().chain(named.iter().map(Repository::as_str))
     }
 
+    /// The identities that no certificate can match, as the document has them or would, and why.
+    pub fn never_matching(&self) -> impl Iterator<Item = (String, NeverMatches)> {
+        let unknown = self.unknown_identities.iter().map(|identity| {
+            let kind = identity.split(':').next().unwrap_or_default().to_string();
+            (identity.clone(), NeverMatches::Kind { kind })
+        });
+        let patterns = match &self.identities {
+            Identities::Any => &[][..],
+            Identities::Subjects(patterns) => patterns,
+        };
+        unknown.chain(
+            patterns.iter().filter_map(|pattern| Some((pattern.to_string(), pattern.never_matches()?))),
+        )
+    }
+
     /// The names of its trust stores of one type.
     pub fn stores(&self, store_type: StoreType) -> impl Iterator<Item = &str> {
         self.trust_stores
@@ -210,7 +227,7 @@ impl Statement {
             return Err(StatementError::NoTrust);
         }
         let trust_stores = stores.into_iter().map(TrustStoreName::read).collect::<Result<_, _>>()?;
-        let identities = read_identities(&identities)?;
+        let (identities, unknown_identities) = read_identities(&identities)?;
         Ok(Self {
             name: name.to_string(),
             level,
@@ -218,6 +235,7 @@ impl Statement {
             verify_timestamp,
             trust_stores,
             identities,
+            unknown_identities,
             scopes,
         })
     }
@@ -275,21 +293,24 @@ fn read_override(verification: &Object, level: Level) -> Result<Actions, Stateme
     Ok(actions)
 }
 
-fn read_identities(identities: &[&str]) -> Result<Identities, StatementError> {
+/// The identities, and those of kinds that are not known.
+fn read_identities(identities: &[&str]) -> Result<(Identities, Vec<String>), StatementError> {
     if identities.contains(&"*") {
         return if identities.len() == 1 {
-            Ok(Identities::Any)
+            Ok((Identities::Any, Vec::new()))
         } else {
             Err(StatementError::WildcardIdentityBesideOthers)
         };
     }
     let mut patterns: Vec<SubjectPattern> = Vec::new();
+    let mut unknown = Vec::new();
     for identity in identities {
         let (kind, name) = identity
             .split_once(':')
             .ok_or_else(|| StatementError::IdentityKind { identity: (*identity).to_string() })?;
         // other kinds are tolerated and match nothing
         if kind != "x509.subject" {
+            unknown.push((*identity).to_string());
             continue;
         }
         let pattern = SubjectPattern::parse(name)
@@ -299,7 +320,7 @@ fn read_identities(identities: &[&str]) -> Result<Identities, StatementError> {
         }
         patterns.push(pattern);
     }
-    Ok(Identities::Subjects(patterns))
+    Ok((Identities::Subjects(patterns), unknown))
 }
 
 /// Members of `object` that are not `known`; a known one in another letter case is refused, since the reference would

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::x509::{DistinguishedName, Escaped};
+use crate::x509::{Attribute, DistinguishedName, Escaped};
 
 /// Attributes that a pattern and a subject must have, with a value.
 const MANDATORY: [&str; 3] = ["C", "ST", "O"];
@@ -62,8 +62,93 @@ impl SubjectPattern {
 
     /// Whether `subject` has every attribute of the pattern, with the same value.
     pub fn matches(&self, subject: &DistinguishedName) -> bool {
-        printable(subject).is_some_and(|subject| is_subset(&self.attributes, &subject))
+        printable(subject).is_ok_and(|subject| is_subset(&self.attributes, &subject))
     }
+
+    /// Why no subject ever matches the pattern, if none can.
+    pub fn never_matches(&self) -> Option<NeverMatches> {
+        let is_known = |name: &str| Attribute::SHORT_NAMES.iter().any(|(_, known)| *known == name);
+        let attribute = self.attributes.keys().find(|name| !is_known(name))?;
+        let capitals = attribute.to_ascii_uppercase();
+        Some(if is_known(&capitals) {
+            NeverMatches::LetterCase { attribute: attribute.clone(), capitals }
+        } else {
+            NeverMatches::Attribute { attribute: attribute.clone() }
+        })
+    }
+}
+
+/// Why a signer whom no pattern matches is none of them: what is wrong with its subject, or with the patterns, or how the
+/// closest of them differs.
+pub(crate) fn mismatch(patterns: &[SubjectPattern], subject: &DistinguishedName) -> String {
+    let attributes = match printable(subject) {
+        Ok(attributes) => attributes,
+        Err(why) => {
+            return alloc::format!("no identity but * can match it: its subject {why}");
+        }
+    };
+    let differences = |pattern: &SubjectPattern| {
+        pattern.attributes.iter().filter(|(name, value)| attributes.get(*name) != Some(value)).count()
+    };
+    let matchable = patterns.iter().filter(|pattern| pattern.never_matches().is_none());
+    let Some(closest) = matchable.min_by_key(|pattern| differences(pattern)) else {
+        return match patterns.first().and_then(|pattern| Some((pattern, pattern.never_matches()?))) {
+            Some((pattern, why)) => alloc::format!("{pattern} {why}"),
+            None => {
+                "none of the identities is of the kind x509.subject, the only one that is known".to_string()
+            }
+        };
+    };
+    let mut text = alloc::format!("the closest is {closest}");
+    for (name, value) in &closest.attributes {
+        match attributes.get(name) {
+            Some(other) if other == value => {}
+            Some(other) => text += &alloc::format!("; {name} is {other:?} in the certificate"),
+            None => text += &alloc::format!("; the certificate has no {name}"),
+        }
+    }
+    text
+}
+
+/// Why an identity matches no certificate whatsoever.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NeverMatches {
+    /// It is of a kind that is not known.
+    #[error("never matches: {kind:?} is not a kind of identity; write x509.subject, in lower case")]
+    Kind {
+        /// What stands before the first colon.
+        kind: String,
+    },
+    /// It names an attribute in another letter case.
+    #[error("never matches: it names {attribute}; write {capitals}")]
+    LetterCase {
+        /// The attribute.
+        attribute: String,
+        /// How it is written.
+        capitals: String,
+    },
+    /// It names an attribute that makes a subject match nothing.
+    #[error(
+        "never matches: it names {attribute}, and a certificate whose subject has that attribute matches no identity but *"
+    )]
+    Attribute {
+        /// The attribute.
+        attribute: String,
+    },
+}
+
+/// What in a subject keeps every pattern from matching.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unmatchable {
+    #[error("has the attribute {0}")]
+    Attribute(String),
+    #[error("has {0} twice")]
+    Repeated(&'static str),
+    #[error("has a {0} with \"=#\" in it")]
+    HexValue(&'static str),
+    #[error("has no {0}")]
+    Missing(&'static str),
 }
 
 impl fmt::Display for SubjectPattern {
@@ -82,25 +167,28 @@ fn is_subset(pattern: &BTreeMap<String, String>, whole: &BTreeMap<String, String
     pattern.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
-/// The subject as the reference has it after printing and parsing; none where that fails: an attribute type beyond those
+/// The subject as the reference has it after printing and parsing; an error where that fails: an attribute type beyond those
 /// of RFC 4514, one that occurs twice, `=#` in a value, or C, ST or O missing.
-fn printable(subject: &DistinguishedName) -> Option<BTreeMap<String, String>> {
+fn printable(subject: &DistinguishedName) -> Result<BTreeMap<String, String>, Unmatchable> {
     let mut attributes = BTreeMap::new();
     for attribute in subject.attributes() {
-        let name = attribute.short_name()?;
+        let name = attribute
+            .short_name()
+            .ok_or_else(|| Unmatchable::Attribute(attribute.familiar_name().to_string()))?;
         if attribute.value.contains("=#") {
-            return None;
+            return Err(Unmatchable::HexValue(name));
         }
         let repeated = attributes.insert(name.to_string(), attribute.value.clone()).is_some();
         // of these two the reference keeps the last; others it joins in a way that it then cannot read
         if repeated && !matches!(name, "CN" | "SERIALNUMBER") {
-            return None;
+            return Err(Unmatchable::Repeated(name));
         }
     }
-    MANDATORY
-        .iter()
-        .all(|name| attributes.get(*name).is_some_and(|value| !value.is_empty()))
-        .then_some(attributes)
+    let has = |name: &str| attributes.get(name).is_some_and(|value: &String| !value.is_empty());
+    match MANDATORY.into_iter().find(|name| !has(name)) {
+        Some(name) => Err(Unmatchable::Missing(name)),
+        None => Ok(attributes),
+    }
 }
 
 /// The types and values of a distinguished name, unescaped.
@@ -188,13 +276,15 @@ pub enum IdentityError {
         attribute: String,
     },
     /// An attribute twice.
-    #[error("gives {attribute} twice")]
+    #[error("gives {attribute} twice, and a certificate whose subject has two matches no identity but *")]
     Repeated {
         /// Its type.
         attribute: String,
     },
     /// C, ST or O is not given.
-    #[error("lacks {attribute}; C, ST and O are mandatory, in capitals")]
+    #[error(
+        "lacks {attribute}; C, ST and O are mandatory, in capitals, and a certificate without one of them matches no identity but *"
+    )]
     Missing {
         /// Its type.
         attribute: &'static str,
@@ -228,6 +318,54 @@ mod tests {
             assert_eq!(attribute(&text, "O"), Ok(Some(want.into())), "{text}");
             assert_eq!(attribute(&alloc::format!("O={value};S=WA;C=US"), "ST"), Ok(Some("WA".into())));
         }
+    }
+
+    #[test]
+    fn patterns_that_never_match_say_why() {
+        let never = |more: &str| {
+            let text = alloc::format!("C=US,ST=WA,O=Acme{more}");
+            SubjectPattern::parse(&text).unwrap().never_matches()
+        };
+        for more in ["", ",CN=a,OU=b,L=c,STREET=d,POSTALCODE=e,SERIALNUMBER=f"] {
+            assert_eq!(never(more), None, "{more}");
+        }
+        for attribute in ["E", "emailAddress", "UID", "DC", "SN", "1.2.840.113549.1.9.1", "OID.2.5.4.3"] {
+            let why = NeverMatches::Attribute { attribute: attribute.into() };
+            assert_eq!(never(&alloc::format!(",{attribute}=x")), Some(why));
+        }
+        for (attribute, capitals) in [("cn", "CN"), ("Street", "STREET"), ("serialNumber", "SERIALNUMBER")] {
+            let why = NeverMatches::LetterCase { attribute: attribute.into(), capitals: capitals.into() };
+            assert_eq!(never(&alloc::format!(",{attribute}=x")), Some(why));
+        }
+    }
+
+    #[test]
+    fn a_subject_that_no_pattern_matches_says_why() {
+        let subject = |attributes: &[(&str, &str)]| {
+            let attributes = attributes
+                .iter()
+                .map(|(oid, value)| Attribute { oid: (*oid).into(), value: (*value).into() });
+            DistinguishedName::new(attributes.collect())
+        };
+        let (c, st, o, ou) = (("2.5.4.6", "US"), ("2.5.4.8", "WA"), ("2.5.4.10", "Acme"), ("2.5.4.11", "a"));
+        let email = ("1.2.840.113549.1.9.1", "a@example.test");
+        for (attributes, why) in [
+            (&[c, st, o, email][..], Unmatchable::Attribute("emailAddress (E)".into())),
+            (&[c, st, o, ("2.5.4.4", "x")], Unmatchable::Attribute("2.5.4.4".into())),
+            (&[c, st, o, ou, ou], Unmatchable::Repeated("OU")),
+            (&[c, o], Unmatchable::Missing("ST")),
+            (&[c, ("2.5.4.8", ""), o], Unmatchable::Missing("ST")),
+            (&[c, st, ("2.5.4.10", "a=#b")], Unmatchable::HexValue("O")),
+        ] {
+            assert_eq!(printable(&subject(attributes)), Err(why));
+        }
+        let pattern = |text: &str| SubjectPattern::parse(text).unwrap();
+        let patterns = [pattern("C=DE,ST=BY,O=Other"), pattern("C=US,ST=WA,O=Acme,CN=x")];
+        assert!(mismatch(&patterns, &subject(&[c, st, o])).ends_with("the certificate has no CN"));
+        let other = ("2.5.4.10", "acme");
+        let patterns = [pattern("C=US,ST=WA,O=Acme,E=x"), pattern("C=US,ST=WA,O=Acme")];
+        assert!(mismatch(&patterns, &subject(&[c, st, other])).ends_with("O is \"acme\" in the certificate"));
+        assert!(mismatch(&patterns[..1], &subject(&[c, st, o])).contains("never matches"));
     }
 
     #[test]

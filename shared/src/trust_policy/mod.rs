@@ -9,5 +9,6 @@ mod identity;
 mod level;
 
 pub use document::{PolicyError, ShapeError, Statement, StatementError, TrustPolicy, TrustStoreName};
-pub use identity::{Identities, IdentityError, SubjectPattern};
+pub(crate) use identity::mismatch;
+pub use identity::{Identities, IdentityError, NeverMatches, SubjectPattern};
 pub use level::{Actions, Level, VerifyTimestamp};

@@ -5,7 +5,7 @@
 use super::Finding;
 use crate::codes::Code;
 use crate::envelope::{SigningScheme, VerifiedEnvelope};
-use crate::trust_policy::{Identities, Statement};
+use crate::trust_policy::{Identities, Statement, mismatch};
 use crate::trust_store::{StoreType, TrustStore};
 use crate::x509::Certificate;
 
@@ -64,9 +64,10 @@ fn check_identity(envelope: &VerifiedEnvelope, statement: &Statement) -> Result<
     if subject.is_some_and(|subject| patterns.iter().any(|pattern| pattern.matches(subject))) {
         return Ok(());
     }
+    let why = subject.map(|subject| mismatch(patterns, subject)).unwrap_or_default();
     let subject = subject.map(alloc::string::ToString::to_string).unwrap_or_default();
     Err(Finding::new(
         Code::IdentityNotTrusted,
-        alloc::format!("the signer {subject:?} matches no trusted identity"),
+        alloc::format!("the signer {subject:?} matches no trusted identity: {why}"),
     ))
 }

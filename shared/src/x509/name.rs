@@ -30,20 +30,32 @@ pub struct Attribute {
 }
 
 impl Attribute {
+    /// Types with a short name that RFC 4514 and Go know.
+    pub(crate) const SHORT_NAMES: [(&str, &str); 9] = [
+        ("2.5.4.3", "CN"),
+        ("2.5.4.5", "SERIALNUMBER"),
+        ("2.5.4.6", "C"),
+        ("2.5.4.7", "L"),
+        ("2.5.4.8", "ST"),
+        ("2.5.4.9", "STREET"),
+        ("2.5.4.10", "O"),
+        ("2.5.4.11", "OU"),
+        ("2.5.4.17", "POSTALCODE"),
+    ];
+
     /// The short name of the type, such as `CN`; none where RFC 4514 and Go know none.
     pub fn short_name(&self) -> Option<&'static str> {
-        Some(match self.oid.as_str() {
-            "2.5.4.3" => "CN",
-            "2.5.4.5" => "SERIALNUMBER",
-            "2.5.4.6" => "C",
-            "2.5.4.7" => "L",
-            "2.5.4.8" => "ST",
-            "2.5.4.9" => "STREET",
-            "2.5.4.10" => "O",
-            "2.5.4.11" => "OU",
-            "2.5.4.17" => "POSTALCODE",
-            _ => return None,
-        })
+        Self::SHORT_NAMES.into_iter().find(|(oid, _)| *oid == self.oid).map(|(_, name)| name)
+    }
+
+    /// What people call a type without a short name; its object identifier where that is all there is.
+    pub(crate) fn familiar_name(&self) -> &str {
+        match self.oid.as_str() {
+            "1.2.840.113549.1.9.1" => "emailAddress (E)",
+            "0.9.2342.19200300.100.1.1" => "UID",
+            "0.9.2342.19200300.100.1.25" => "DC",
+            oid => oid,
+        }
     }
 }
 
@@ -60,6 +72,13 @@ impl DistinguishedName {
             name.ends.push(name.attributes.len());
         }
         Some(name)
+    }
+
+    /// A name of these attributes.
+    #[cfg(test)]
+    pub(crate) fn new(attributes: Vec<Attribute>) -> Self {
+        let ends = (1..=attributes.len()).collect();
+        Self { attributes, ends }
     }
 
     /// The attributes in the order of the certificate.
