@@ -47,6 +47,32 @@ pub(crate) struct Flaw {
     pub(crate) message: String,
 }
 
+/// What refers to an image and is not a signature of the Notary Project. The first in this order speaks for all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OtherReferrer {
+    /// A signature of another kind, by its type or tag.
+    Signature(String),
+    /// Something else, by its type.
+    Artifact(String),
+}
+
+/// Letters of a type that are shown: real types have under 70.
+const KIND_LETTERS: usize = 100;
+
+impl OtherReferrer {
+    fn of(manifest: &Manifest, media_type: &str) -> Self {
+        let config = manifest.config.as_ref().map(|config| config.media_type.as_str());
+        let types = [manifest.artifact_type.as_deref(), config, Some(media_type)];
+        let kind = types.into_iter().flatten().find(|kind| !kind.is_empty()).unwrap_or_default();
+        let kind: String = kind.chars().filter(char::is_ascii_graphic).take(KIND_LETTERS).collect();
+        if ["cosign", "sigstore", "signature"].iter().any(|word| kind.contains(word)) {
+            Self::Signature(kind)
+        } else {
+            Self::Artifact(kind)
+        }
+    }
+}
+
 /// An index, its bytes checked, that lists an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parent {
@@ -92,6 +118,8 @@ pub(crate) struct Signatures {
     damaged: HashMap<Digest, (Reason, String)>,
     /// Manifests that refer to another and cannot be run ([`is_inert`]).
     inert: HashSet<Digest>,
+    /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
+    others: HashMap<Digest, OtherReferrer>,
     indexes: HashMap<Digest, Index>,
 }
 
@@ -103,6 +131,9 @@ impl Signatures {
             signatures.counts.push(0);
             let mut search =
                 Search { signatures: &mut signatures, source, number, seen: HashSet::new(), listed: 0 };
+            for record in &source.store.listing().records {
+                search.cosign_tag(&record.name);
+            }
             match source.store.manifests() {
                 Manifests::Roots(roots) => search.walk(roots),
                 Manifests::Blobs(blobs) => search.scan(&blobs),
@@ -126,6 +157,17 @@ impl Signatures {
     pub(crate) fn of<'a>(&'a self, target: &'a Descriptor) -> impl Iterator<Item = &'a Candidate> {
         let candidates = self.by_subject.get(&target.digest).map_or(&[][..], Vec::as_slice);
         candidates.iter().filter(|candidate| candidate.subject.same_target(target))
+    }
+
+    /// Whether a signature names this target's digest, with another media type or size.
+    pub(crate) fn misses(&self, target: &Descriptor) -> bool {
+        let candidates = self.by_subject.get(&target.digest).map_or(&[][..], Vec::as_slice);
+        candidates.iter().any(|candidate| !candidate.subject.same_target(target))
+    }
+
+    /// Something else than a signature of the Notary Project that refers to this target, if there is any.
+    pub(crate) fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
+        self.others.get(&target.digest)
     }
 
     /// Every candidate, in no order.
@@ -320,7 +362,11 @@ impl Search<'_, '_> {
             return;
         }
         match SignatureManifest::of(&descriptor.media_type, manifest) {
-            Ok(None) => {}
+            Ok(None) => {
+                if let Some(subject) = &manifest.subject {
+                    self.other(subject.digest.clone(), OtherReferrer::of(manifest, &descriptor.media_type));
+                }
+            }
             Ok(Some(SignatureManifest { subject, envelope })) => {
                 self.candidate(namespace, digest, subject, Ok(envelope));
             }
@@ -328,6 +374,22 @@ impl Search<'_, '_> {
                 let flaw = Flaw { code: error.code(), message: error.to_string() };
                 self.candidate(namespace, digest, *error.subject, Err(flaw));
             }
+        }
+    }
+
+    /// Notes whom a tag of cosign is of, `sha256-<hex>.sig`.
+    fn cosign_tag(&mut self, name: &str) {
+        let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
+        let digest = tag.strip_suffix(".sig").and_then(|tag| tag.replacen('-', ":", 1).parse().ok());
+        if let Some(digest) = digest {
+            self.other(digest, OtherReferrer::Signature("cosign's, under the tag sha256-….sig".to_owned()));
+        }
+    }
+
+    fn other(&mut self, subject: Digest, other: OtherReferrer) {
+        let known = self.signatures.others.entry(subject).or_insert_with(|| other.clone());
+        if other < *known {
+            *known = other;
         }
     }
 

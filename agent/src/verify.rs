@@ -15,7 +15,7 @@ use assay_shared::verify::{SignatureVerdict, Verifier};
 use crate::bundle::Lock;
 use crate::content::is_attestation;
 use crate::inventory::Image;
-use crate::signatures::{Candidate, Signatures, Source};
+use crate::signatures::{Candidate, OtherReferrer, Signatures, Source};
 use crate::store::{BlobError, Store, fetch};
 
 /// What images are judged by.
@@ -323,15 +323,32 @@ impl Judge<'_> {
             );
         }
         let listed = self.signatures.listed_by(target);
-        match listed.iter().filter(|entry| self.is_signed(entry)).count() {
-            0 => {
-                "carry the image's signature in a bundle (--signatures), or have the image signed".to_owned()
-            }
-            count => format!(
-                "{count} of the {} manifests that the image lists have a signature: --accept platform-manifest judges the \
+        let signed = listed.iter().filter(|entry| self.is_signed(entry)).count();
+        if signed > 0 {
+            return format!(
+                "{signed} of the {} manifests that the image lists have a signature: --accept platform-manifest judges the \
                  image by those in the store",
                 listed.len()
-            ),
+            );
+        }
+        if self.signatures.misses(target) {
+            return "there is a signature for the image's digest that names another media type or size: have the image \
+                    signed again"
+                .to_owned();
+        }
+        let todo = "carry the image's signature in a bundle (--signatures), or have the image signed";
+        match self.signatures.other_referrer(target) {
+            None => todo.to_owned(),
+            Some(OtherReferrer::Signature(kind)) => {
+                format!(
+                    "a signature of another kind is there ({kind}), not one of the Notary Project: {todo} with notation"
+                )
+            }
+            Some(OtherReferrer::Artifact(kind)) => {
+                format!(
+                    "what is attached to the image ({kind}) is not a signature of the Notary Project: {todo}"
+                )
+            }
         }
     }
 
