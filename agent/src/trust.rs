@@ -112,26 +112,33 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, names_keys, warnings })
 }
 
-/// The policy document. `trustpolicy.oci.json` comes first; where it exists and is bad there is no falling back.
+/// The policy document. Two of them at once are an error: the reference has one file of each name, and whichever this took,
+/// somebody would have meant the other.
 fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
+    let mut found = None;
     for name in ["trustpolicy.oci.json", "trustpolicy.json"] {
         let path = directory.join(name);
         // as in the reference, a link is no policy: what it leads to may change under a reader's hands
-        let metadata = match path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(TrustError { path, problem: error.into() }),
-            Ok(metadata) => metadata,
-        };
-        if !metadata.is_file() {
-            return Err(TrustError { path, problem: TrustProblem::NotRegular });
+            Ok(_) if found.is_some() => {
+                return Err(TrustError { path: directory.to_owned(), problem: TrustProblem::TwoPolicies });
+            }
+            Ok(metadata) => found = Some((path, metadata)),
         }
-        return match read_up_to(&path, limits::TRUST_POLICY_BYTES) {
-            Ok(Some(bytes)) => Ok((path, bytes)),
-            Ok(None) => Err(TrustError { path, problem: TrustProblem::TooLarge }),
-            Err(error) => Err(TrustError { path, problem: error.into() }),
-        };
     }
-    Err(TrustError { path: directory.to_owned(), problem: TrustProblem::NoPolicy })
+    let Some((path, metadata)) = found else {
+        return Err(TrustError { path: directory.to_owned(), problem: TrustProblem::NoPolicy });
+    };
+    if !metadata.is_file() {
+        return Err(TrustError { path, problem: TrustProblem::NotRegular });
+    }
+    match read_up_to(&path, limits::TRUST_POLICY_BYTES) {
+        Ok(Some(bytes)) => Ok((path, bytes)),
+        Ok(None) => Err(TrustError { path, problem: TrustProblem::TooLarge }),
+        Err(error) => Err(TrustError { path, problem: error.into() }),
+    }
 }
 
 /// Every store of every type; what is not as it must be makes that store unusable, and the verifier says so where a
@@ -292,6 +299,9 @@ pub enum TrustProblem {
     /// There is no policy file in it.
     #[error("holds neither trustpolicy.json nor trustpolicy.oci.json")]
     NoPolicy,
+    /// There are both policy files in it.
+    #[error("holds both trustpolicy.oci.json and trustpolicy.json; remove the one that does not apply")]
+    TwoPolicies,
     /// The policy is a link, a folder or a device.
     #[error("is not a regular file")]
     NotRegular,
@@ -303,6 +313,7 @@ pub enum TrustProblem {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests {
+    use assay_shared::file_form::FileForm;
     use assay_shared::json::JsonProblem;
     use assay_shared::trust_store::{FileError, TrustStoreError};
 
@@ -325,14 +336,20 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_policy_is_a_fact_and_a_newer_name_comes_first() {
+    fn a_malformed_policy_is_a_fact_and_two_are_an_error() {
         let scratch = tempfile::tempdir().unwrap();
-        std::fs::write(scratch.path().join("trustpolicy.json"), "{").unwrap();
-        let older = read(scratch.path()).unwrap();
-        assert!(older.policy.is_err());
-        std::fs::write(scratch.path().join("trustpolicy.oci.json"), "[]").unwrap();
-        let newer = read(scratch.path()).unwrap();
-        assert!(newer.policy.is_err() && newer.policy_sha256 == Digest::sha256(b"[]").hex());
+        let [older, newer] =
+            ["trustpolicy.json", "trustpolicy.oci.json"].map(|name| scratch.path().join(name));
+        std::fs::write(&older, "{").unwrap();
+        assert!(read(scratch.path()).unwrap().policy.is_err());
+        std::fs::write(&newer, "[]").unwrap();
+        assert!(matches!(problem(scratch.path()), TrustProblem::TwoPolicies));
+        std::fs::remove_file(&older).unwrap();
+        let trust = read(scratch.path()).unwrap();
+        assert!(trust.policy.is_err() && trust.policy_sha256 == Digest::sha256(b"[]").hex());
+        // whatever it is that stands there
+        std::fs::create_dir(&older).unwrap();
+        assert!(matches!(problem(scratch.path()), TrustProblem::TwoPolicies));
     }
 
     /// What Windows PowerShell's `>` writes is said to be that, and not malformed at its first letter.
@@ -350,7 +367,7 @@ mod tests {
         let is_mark = |error: &PolicyError| matches!(error, PolicyError::Json(error) if error.problem == JsonProblem::Mark);
         assert!(trust.policy.is_err_and(|error| is_mark(&error)));
         let unusable: Vec<_> = trust.store.unusable().map(|(_, _, error)| error.clone()).collect();
-        let error = FileError::Mark;
+        let error = FileError::Form(FileForm::Marked);
         assert_eq!(unusable, [TrustStoreError::File { file: "ca.crt".to_owned(), error }]);
     }
 

@@ -94,6 +94,7 @@ pub mod json;
 pub mod oci;
 
 mod asn1;
+pub mod file_form;
 mod pem;
 pub mod x509;
 

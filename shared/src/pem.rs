@@ -57,13 +57,18 @@ impl Open<'_> {
     }
 }
 
+/// How many times a block seems to begin, wherever in a line.
+pub(crate) fn begins(text: &[u8]) -> usize {
+    text.windows(BEGIN.len()).filter(|window| *window == BEGIN).count()
+}
+
 /// The label of a line that begins or ends a block.
 fn between<'a>(line: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(start)?.strip_suffix(b"-----")
 }
 
-const BEGIN: &[u8] = b"-----BEGIN ";
-const END: &[u8] = b"-----END ";
+pub(crate) const BEGIN: &[u8] = b"-----BEGIN ";
+pub(crate) const END: &[u8] = b"-----END ";
 
 #[cfg(test)]
 mod tests {

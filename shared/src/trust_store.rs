@@ -8,11 +8,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::json::begins_with_mark;
+use crate::file_form::FileForm;
 use crate::limits;
 use crate::pem;
 use crate::report::TrustedCertificate;
-use crate::x509::{Certificate, CertificateError, check_ca, is_self_signed};
+use crate::x509::{Certificate, CertificateError, KeyUsage, is_self_signed, is_signed_by_itself};
 
 /// What the certificates of a store vouch for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,9 +136,14 @@ fn read_store(
             Entry::NotRegular => return Err(TrustStoreError::NotRegular { file }),
             Entry::Unreadable(why) => return Err(TrustStoreError::Unreadable { file, why }),
         };
-        for certificate in read_certificates(&bytes).map_err(|error| error.of(&file))? {
-            check(store_type, &certificate)
-                .map_err(|()| TrustStoreError::NotAnAnchor { file: file.clone(), store_type })?;
+        for certificate in
+            read_certificates(&bytes).map_err(|error| TrustStoreError::File { file: file.clone(), error })?
+        {
+            check(store_type, &certificate).map_err(|why| TrustStoreError::NotAnAnchor {
+                file: file.clone(),
+                subject: certificate.subject().to_string(),
+                why,
+            })?;
             certificates.push(certificate);
         }
     }
@@ -156,29 +161,42 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     }
     let blocks = pem::blocks(bytes);
     let certificates = if blocks.is_empty() {
-        // PEM in UTF-16 would else be a malformed certificate
-        if begins_with_mark(bytes) {
-            return Err(FileError::Mark);
-        }
-        Certificate::parse_sequence(bytes)?
+        Certificate::parse_sequence(bytes).map_err(|error| FileError::of(bytes, error))?
     } else {
         let parse = |block: &pem::Block| {
-            Certificate::parse(&block.contents)
-                .map_err(|error| FileError::Block { label: block.label.clone(), error: Box::new(error) })
+            Certificate::parse(&block.contents).map_err(|error| match FileForm::of(&block.contents) {
+                FileForm::Unknown | FileForm::OtherDer | FileForm::Text
+                    if !block.label.contains("PRIVATE") =>
+                {
+                    FileError::Block { label: block.label.clone(), error: Box::new(error) }
+                }
+                _ if block.label.contains("PRIVATE") => FileError::Form(FileForm::PrivateKey),
+                form => FileError::Form(form),
+            })
         };
         blocks.iter().map(parse).collect::<Result<_, _>>()?
     };
-    if certificates.is_empty() { Err(FileError::NoCertificate) } else { Ok(certificates) }
+    if certificates.is_empty() { Err(FileError::Form(FileForm::Empty)) } else { Ok(certificates) }
 }
 
-/// What a certificate must be to stand in a store: a CA or a self-signed leaf; a self-signed CA in a `tsa` store.
-fn check(store_type: StoreType, certificate: &Certificate) -> Result<(), ()> {
-    let is_ca = certificate.basic_constraints().is_some_and(|constraints| constraints.ca);
-    let fits = match store_type {
-        StoreType::Ca | StoreType::SigningAuthority => is_ca || is_self_signed(certificate),
-        StoreType::Tsa => is_self_signed(certificate) && check_ca(certificate, 0, false).is_ok(),
-    };
-    if fits { Ok(()) } else { Err(()) }
+/// What a certificate must be to stand in a store: a CA or signed with its own key; in a `tsa` store self-signed and allowed
+/// to issue. What a chain demands of its root beyond that is asked of the chain.
+fn check(store_type: StoreType, certificate: &Certificate) -> Result<(), &'static str> {
+    let constraints = certificate.basic_constraints();
+    let is_ca = constraints.is_some_and(|constraints| constraints.ca);
+    match store_type {
+        StoreType::Ca | StoreType::SigningAuthority if is_ca || is_signed_by_itself(certificate) => Ok(()),
+        StoreType::Ca | StoreType::SigningAuthority => Err("it is neither a CA nor self-signed"),
+        StoreType::Tsa if !is_self_signed(certificate) => {
+            Err("it is not self-signed; take the root of its chain")
+        }
+        // an older version has no extensions to say so
+        StoreType::Tsa if !is_ca && (certificate.is_v3() || constraints.is_some()) => Err("it is not a CA"),
+        StoreType::Tsa if certificate.key_usage().is_some_and(KeyUsage::forbids_issuing) => {
+            Err("its key usage lacks keyCertSign")
+        }
+        StoreType::Tsa => Ok(()),
+    }
 }
 
 /// Why a store cannot be used.
@@ -214,12 +232,14 @@ pub enum TrustStoreError {
         error: FileError,
     },
     /// A certificate that nothing can be anchored at.
-    #[error("holds {file}, whose certificate is not {}", match store_type { StoreType::Tsa => "a self-signed root CA", _ => "a CA or self-signed" })]
+    #[error("holds {file}, whose certificate {subject} cannot be trusted here: {why}")]
     NotAnAnchor {
         /// Its name.
         file: String,
-        /// The type of store.
-        store_type: StoreType,
+        /// Whose certificate.
+        subject: String,
+        /// Why.
+        why: &'static str,
     },
 }
 
@@ -238,19 +258,21 @@ pub enum FileError {
         /// Why it is none.
         error: Box<CertificateError>,
     },
-    /// Text in UTF-16.
-    #[error("it begins with a byte order mark; save it as UTF-8")]
-    Mark,
+    /// A file of another form.
+    #[error("it is {0}; it must be certificates in PEM or DER")]
+    Form(FileForm),
     /// A malformed certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// There is no certificate in it.
-    #[error("it holds no certificate")]
-    NoCertificate,
 }
 
 impl FileError {
-    fn of(self, file: &str) -> TrustStoreError {
-        TrustStoreError::File { file: file.to_string(), error: self }
+    /// Why these bytes, in which there is no PEM, are not a file of certificates.
+    fn of(bytes: &[u8], error: CertificateError) -> Self {
+        match FileForm::of(bytes) {
+            // what looks like a certificate, or a list of them, is told by what is wrong with it
+            FileForm::Certificate | FileForm::OtherDer | FileForm::Unknown => Self::Certificate(error),
+            form => Self::Form(form),
+        }
     }
 }

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{self as lc, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
+use crate::file_form::FileForm;
 use crate::limits;
 use crate::pem;
 use crate::x509::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, verify_signature};
@@ -96,11 +97,17 @@ impl VerifyingKey {
         if file.len() > limits::SITE_KEY_BYTES {
             return Err(KeyError::TooLarge);
         }
-        let text = core::str::from_utf8(file).map_err(|_| KeyError::NotAKey)?;
+        let text = core::str::from_utf8(file).map_err(|_| KeyError::of(file))?;
         if text.contains("PRIVATE KEY-----") {
             return Err(KeyError::Private);
         }
-        if text.contains("-----BEGIN") { Self::from_pem(file) } else { Self::from_openssh(text) }
+        if text.contains("-----BEGIN") {
+            return Self::from_pem(file);
+        }
+        Self::from_openssh(text).map_err(|error| match error {
+            KeyError::NotAKey => KeyError::of(file),
+            other => other,
+        })
     }
 
     /// `SHA256:` and the base64 of the SHA-256 of the key as SSH encodes it.
@@ -126,7 +133,7 @@ impl VerifyingKey {
 
     fn from_pem(file: &[u8]) -> Result<Self, KeyError> {
         let mut blocks = pem::blocks(file).into_iter();
-        let (Some(block), None) = (blocks.next(), blocks.next()) else { return Err(KeyError::NotAKey) };
+        let (Some(block), None) = (blocks.next(), blocks.next()) else { return Err(KeyError::of(file)) };
         if block.label != "PUBLIC KEY" {
             return Err(KeyError::OtherPemBlock { label: block.label });
         }
@@ -207,7 +214,20 @@ pub enum KeyError {
         /// The kind.
         kind: String,
     },
+    /// A file of another form.
+    #[error("it is {0}; it must be one public key in PEM, or as a line of OpenSSH's")]
+    Form(FileForm),
     /// Anything else.
     #[error("it is not one public key, in PEM or as a line of OpenSSH's")]
     NotAKey,
+}
+
+impl KeyError {
+    /// Why this file is no key.
+    fn of(file: &[u8]) -> Self {
+        match FileForm::of(file) {
+            FileForm::OpenSsh | FileForm::PublicKey | FileForm::Text | FileForm::Unknown => Self::NotAKey,
+            form => Self::Form(form),
+        }
+    }
 }

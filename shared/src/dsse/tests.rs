@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::*;
+use crate::file_form::FileForm;
 use crate::json::JsonProblem;
 
 const TYPE: &str = "application/vnd.assay.test+json";
@@ -162,7 +163,9 @@ fn what_is_no_public_key_of_a_site_is_refused() {
     let other_name = line.replace("ssh-ed25519 ", "ecdsa-sha2-nistp256 ");
     let kind = |kind: &str| KeyError::Kind { kind: kind.to_string() };
     for (file, error) in [
-        ("", KeyError::NotAKey),
+        ("", KeyError::Form(FileForm::Empty)),
+        ("<html>", KeyError::Form(FileForm::WebPage)),
+        (&p521.replace('\n', "\r"), KeyError::Form(FileForm::CarriageReturns)),
         ("ssh-ed25519", KeyError::NotAKey),
         ("ssh-ed25519 AAAA", KeyError::NotAKey),
         (&other_name, KeyError::NotAKey),

@@ -11,6 +11,7 @@ use core::fmt;
 use super::crl::Crl;
 use super::ocsp::Response;
 use super::published::PublishedCrl;
+use crate::file_form::FileForm;
 use crate::json::{Object, Value};
 use crate::limits;
 use crate::oci::Digest;
@@ -58,7 +59,7 @@ impl Evidence {
             return Err(EvidenceError::TooManyFiles);
         }
         self.files = self.files.saturating_add(1);
-        match read(name, bytes) {
+        match read(name, bytes).map_err(|error| error.of(bytes)) {
             Ok(Items { mut crls, mut responses }) => {
                 self.crls.append(&mut crls);
                 self.responses.append(&mut responses);
@@ -132,8 +133,13 @@ fn read(file: &str, bytes: &[u8]) -> Result<Items, EvidenceError> {
     let mut items = Items::default();
     if bytes.trim_ascii_start().starts_with(b"{") {
         items.crls.push(read_cache_file(file, bytes)?);
-    } else if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(PEM_BEGIN)) {
-        for block in pem::blocks(bytes) {
+    } else if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(pem::BEGIN)) {
+        let blocks = pem::blocks(bytes);
+        // a block that is not one might have been the list that revokes
+        if blocks.len() < pem::begins(bytes) {
+            return Err(EvidenceError::Pem);
+        }
+        for block in blocks {
             match block.label.as_str() {
                 "X509 CRL" | "OCSP RESPONSE" => items.add_der(file, &block.contents)?,
                 _ => return Err(EvidenceError::OtherPemBlock { label: block.label }),
@@ -191,8 +197,6 @@ fn read_cache_file(file: &str, bytes: &[u8]) -> Result<StagedCrl, EvidenceError>
 fn exceeds(bytes: &[u8], most: u64) -> bool {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most
 }
-
-const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The names that the file of a URL's CRL may have.
 pub(super) struct FileNames<'a> {
@@ -267,6 +271,21 @@ pub enum EvidenceError {
     /// JSON that is not a file of the reference's CRL cache.
     #[error("not a file of notation's CRL cache")]
     CacheFile,
+    /// A file of another form.
+    #[error("it is {0}; it must be a CRL or an OCSP response, in PEM or DER")]
+    Form(FileForm),
+}
+
+impl EvidenceError {
+    /// The same of a whole file, whose form may say more.
+    fn of(self, file: &[u8]) -> Self {
+        match (&self, FileForm::of(file)) {
+            (_, FileForm::Empty | FileForm::BrokenPem | FileForm::Unknown | FileForm::OtherDer) => self,
+            (_, FileForm::Crl | FileForm::OcspResponse | FileForm::Json) => self,
+            (Self::Crl | Self::Pem, form) => Self::Form(form),
+            _ => self,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -305,6 +324,8 @@ mod tests {
             (br#"{"baseCRL":"MAA="}"#, EvidenceError::Crl),
             (br#"{"baseCRL":1}"#, EvidenceError::CacheFile),
             (b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n", EvidenceError::Pem),
+            (b"<html>", EvidenceError::Form(FileForm::WebPage)),
+            (b" -----BEGIN X509 CRL-----\nMAA=\n", EvidenceError::Form(FileForm::Indented)),
             (
                 b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
                 EvidenceError::OtherPemBlock { label: "CERTIFICATE".into() },

@@ -146,6 +146,13 @@ impl KeyUsage {
     }
 }
 
+impl KeyUsage {
+    /// Whether it rules out that the key signs certificates; one without any bit says nothing.
+    pub(crate) fn forbids_issuing(self) -> bool {
+        self.bits != 0 && !self.key_cert_sign()
+    }
+}
+
 /// extKeyUsage, RFC 5280 section 4.2.1.12.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedKeyUsage {

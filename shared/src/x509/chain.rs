@@ -67,13 +67,21 @@ pub fn check_issued_by(certificate: &Certificate, issuer: &Certificate) -> Resul
     if certificate.issuer_der() != issuer.subject_der() {
         return Err(ChainError::IssuerName { at: 0 });
     }
+    check_signed_by(certificate, issuer).map_err(|error| ChainError::Signature { at: 0, error })
+}
+
+fn check_signed_by(certificate: &Certificate, issuer: &Certificate) -> Result<(), SignatureError> {
     verify_signature(
         issuer.public_key(),
         certificate.signature_algorithm(),
         certificate.tbs(),
         certificate.signature(),
     )
-    .map_err(|error| ChainError::Signature { at: 0, error })
+}
+
+/// Whether a certificate verifies under its own key, whomever it names as its issuer.
+pub(crate) fn is_signed_by_itself(certificate: &Certificate) -> bool {
+    check_signed_by(certificate, certificate).is_ok()
 }
 
 /// Whether a certificate names itself as its issuer and verifies under its own key. The name alone decides nothing.

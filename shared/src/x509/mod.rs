@@ -19,6 +19,7 @@ mod uri;
 pub use certificate::{
     BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid,
 };
+pub(crate) use chain::is_signed_by_itself;
 pub use chain::{
     ChainError, check_code_signing_chain, check_issued_by, check_timestamping_chain, is_self_signed,
 };

@@ -1,5 +1,6 @@
-//! Timestamps and revocation evidence: real ones with the verdicts known, and made ones with one thing wrong each.
+//! Chains, timestamps and revocation evidence: real ones with the verdicts known, and made ones with one thing wrong each.
 
+mod chains;
 mod revocation;
 mod support;
 mod timestamps;

@@ -4,6 +4,7 @@ use std::fs;
 use std::slice;
 
 use assay_shared::codes::Code;
+use assay_shared::file_form::FileForm;
 use assay_shared::limits;
 use assay_shared::revocation::{
     Evidence, EvidenceError, Mismatch, Purpose, RevocationError, RevocationReason, Unknown, check_chain,
@@ -275,9 +276,12 @@ fn malformed_lists() {
         assert_eq!(pki.unknown(&evidence), Unknown::Malformed { file: "leaf.crl".into() }, "{what}");
     }
     let good = list().sign(&pki.ca);
-    for bytes in [&good[..good.len() - 1], &[good.as_slice(), &[0]].concat()] {
+    let cut_off = EvidenceError::Form(FileForm::CutOff);
+    for (bytes, error) in
+        [(&good[..good.len() - 1], cut_off), (&[good.as_slice(), &[0]].concat(), EvidenceError::Crl)]
+    {
         let mut evidence = Evidence::default();
-        assert_eq!(evidence.add_file("leaf.crl", bytes), Err(EvidenceError::Crl));
+        assert_eq!(evidence.add_file("leaf.crl", bytes), Err(error));
         assert_eq!(pki.code(&evidence), Some(Code::RevocationMalformed));
     }
     let with = |count: usize| {

@@ -442,6 +442,7 @@ fn certificates_of_the_path() {
     };
     let names = |names: &[Vec<u8>]| sequence(names);
     let dns = |name: &str| context_primitive(2, name.as_bytes());
+    let mail = |name: &str| context_primitive(1, name.as_bytes());
     for (what, code, root, ca, tsa) in [
         ("expired since", None, root(), ca(), Template { not_after: "20240601120000Z", ..tsa() }),
         ("expired before", not_valid, root(), ca(), Template { not_after: "20240601115959Z", ..tsa() }),
@@ -584,12 +585,48 @@ fn certificates_of_the_path() {
             ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
             tsa(),
         ),
+        // notation compares no directory names, and refuses critical constraints on them
         (
-            "constraints on directory names",
+            "critical constraints on directory names",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[context(4, &name("X"))])),
+            ca().with("2.5.29.30", true, &constraint(&[context(4, &name("TSA"))])),
             tsa(),
+        ),
+        (
+            "name inside constraints on directory names",
+            None,
+            root(),
+            ca().with("2.5.29.30", false, &constraint(&[context(4, &name("TSA"))])),
+            tsa(),
+        ),
+        (
+            "name outside constraints on directory names",
+            unsuitable,
+            root(),
+            ca().with("2.5.29.30", false, &constraint(&[context(4, &name("X"))])),
+            tsa(),
+        ),
+        (
+            "a mail address in another letter case than the excluded one",
+            None,
+            root(),
+            ca().with("2.5.29.30", true, &sequence(&[context(1, &sequence(&[mail("a@b.test")]))])),
+            tsa().with("2.5.29.17", false, &names(&[mail("A@b.test")])),
+        ),
+        (
+            "a mail address below an excluded host",
+            unsuitable,
+            root(),
+            ca().with("2.5.29.30", true, &sequence(&[context(1, &sequence(&[mail("b.test")]))])),
+            tsa().with("2.5.29.17", false, &names(&[mail("a@c.b.test")])),
+        ),
+        (
+            "a URI without a host under constraints of another kind",
+            unsuitable,
+            root(),
+            ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
+            tsa().with("2.5.29.17", false, &names(&[url("urn:x")])),
         ),
     ] {
         let pki = Pki::of(&root, &ca, &tsa);

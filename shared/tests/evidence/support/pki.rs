@@ -117,6 +117,11 @@ impl Template {
 
     /// The certificate for `key`, issued by `issuer_name` with `issuer_key`.
     pub(crate) fn issue(&self, key: &Key, issuer_name: &[u8], issuer_key: &Key) -> Certificate {
+        Certificate::parse(&self.der(&key.info(), issuer_name, issuer_key)).unwrap()
+    }
+
+    /// The same for any `SubjectPublicKeyInfo`, whether or not it is well-formed.
+    pub(crate) fn der(&self, key: &[u8], issuer_name: &[u8], issuer_key: &Key) -> Vec<u8> {
         let extensions: Vec<_> = self.extensions.iter().map(|(_, extension)| extension).collect();
         let tbs = sequence(&[
             context(0, &integer(2)),
@@ -125,10 +130,10 @@ impl Template {
             issuer_name.to_vec(),
             sequence(&[generalized_time(self.not_before), generalized_time(self.not_after)]),
             self.subject.clone(),
-            key.info(),
+            key.to_vec(),
             context(3, &sequence(&extensions)),
         ]);
-        Certificate::parse(&signed(&tbs, issuer_key)).unwrap()
+        signed(&tbs, issuer_key)
     }
 }
 
