@@ -1,6 +1,7 @@
 //! Evidence as an auditor meets it: a run packed and signed, verified again from its raw inputs, tampered with and found out.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,7 @@ use assay_tests::program::{Finished, finish};
 use assay_tests::published::{AT, GOOD};
 use assay_tests::vector::{NAME, Vector};
 use base64::Engine as _;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -145,6 +147,95 @@ fn one_changed_byte_of_any_member_is_found() {
         fs::write(site.path("changed.tar"), changed).unwrap();
         assert_eq!(kinds(&site.check("changed.tar")), [FindingKind::EvidenceAltered]);
     }
+}
+
+/// What [`Site::check`] finds in these bytes.
+fn check_bytes(site: &Site, bytes: &[u8]) -> Vec<FindingKind> {
+    fs::write(site.path("changed"), bytes).unwrap();
+    kinds(&site.check("changed"))
+}
+
+#[test]
+fn one_changed_byte_of_a_compressed_file_is_found() {
+    let site = Site::new();
+    for (name, header) in [("evidence.tar.gz", 10), ("evidence.tar.zst", 9)] {
+        let _ = site.pack(&["--bundle", "bundle.tar"], name).expect_code(0);
+        let whole = fs::read(site.path(name)).unwrap();
+        assert_eq!(check_bytes(&site, &whole), [], "{name}");
+        // every bit of the headers and of the end, and one bit of each fifth byte between them
+        let ends =
+            (0..header).chain(whole.len() - 8..whole.len()).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+        let between = (header..whole.len() - 8).step_by(5).map(|at| (at, at / 5 % 8));
+        let places: Vec<(usize, usize)> = ends.chain(between).collect();
+        assert!(places.len() > 500, "{name}: {} places", places.len());
+        for (at, bit) in places {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << bit;
+            assert_eq!(check_bytes(&site, &changed), [FindingKind::EvidenceAltered], "{name}: byte {at}");
+        }
+    }
+}
+
+#[test]
+fn what_compression_can_say_beside_its_content_is_found() {
+    let site = Site::new();
+    let [tar, gzip, zstd] = ["evidence.tar", "evidence.tar.gz", "evidence.tar.zst"].map(|name| {
+        let _ = site.pack(&["--bundle", "bundle.tar"], name).expect_code(0);
+        fs::read(site.path(name)).unwrap()
+    });
+    let gzip_of = |bytes: &[u8], level: u32, name: Option<&str>| {
+        let mut builder = flate2::GzBuilder::new();
+        if let Some(name) = name {
+            builder = builder.filename(name);
+        }
+        let mut writer = builder.write(Vec::new(), flate2::Compression::new(level));
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    };
+    let zstd_of = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"any"].concat();
+    let changed: [(&str, Vec<u8>); 10] = [
+        ("an empty member behind", [&gzip[..], &gzip_of(b"", 6, None)].concat()),
+        ("an empty member before", [&gzip_of(b"", 6, None)[..], &gzip].concat()),
+        ("zeros behind", [&gzip[..], &[0; 512]].concat()),
+        ("a name in the header", gzip_of(&tar, 6, Some("evidence.tar"))),
+        ("another level", gzip_of(&tar, 1, None)),
+        ("a skippable frame behind", [&zstd[..], &skippable].concat()),
+        ("a skippable frame before", [&skippable[..], &zstd].concat()),
+        ("an empty frame behind", [&zstd[..], &zstd_of(b"")].concat()),
+        ("other frames", [zstd_of(&tar[..512]), zstd_of(&tar[512..])].concat()),
+        ("a byte behind", [&zstd[..], &[0]].concat()),
+    ];
+    for (what, bytes) in changed {
+        assert_eq!(check_bytes(&site, &bytes), [FindingKind::EvidenceAltered], "{what}");
+    }
+}
+
+/// Nothing of a file is unpacked, and no more of it read than its list of members, before a key vouches for that.
+#[test]
+fn what_no_key_vouches_for_is_not_unpacked() {
+    let site = Site::new();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    let _ = site.run(ASSAY, &["site-key", "create", "other.key"]).expect_code(0);
+    let mut bytes = fs::read(site.path("evidence.tar")).unwrap();
+    // from the third member on the file is damaged
+    let third =
+        tar::Archive::new(&bytes[..]).entries().unwrap().nth(2).unwrap().unwrap().raw_header_position();
+    bytes[third as usize..].fill(0xff);
+    fs::write(site.path("damaged.tar"), bytes).unwrap();
+    let check = |key: &str| {
+        let mut command = Command::new(ASSAY);
+        command.args(["evidence", "check", "damaged.tar", "--format", "json", "--key", key]);
+        // where nothing can be unpacked
+        command.current_dir(site.folder.path()).env("TMPDIR", "absent");
+        let output = finish(&mut command).expect_code(1);
+        let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+        checked["findings"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let unknown = check("other.key.pub");
+    assert!(unknown.starts_with("evidence.json.dsse"), "{unknown}");
+    // with the right key it is the folder that is missing
+    assert!(!check("site.key.pub").starts_with("evidence.json.dsse"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
-pub use store::unpacked;
+pub use store::members;
 
 /// What fuzz targets feed, and no API.
 #[doc(hidden)]

@@ -1,5 +1,7 @@
 //! Stopping a run: Ctrl-C, or the signal that asks a program to end. The first stops and cleans up, the second gives up.
 
+use std::future::Future as _;
+
 use tokio::sync::watch;
 
 /// Says whether the run is to stop. Clones share one answer.
@@ -51,7 +53,33 @@ pub async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
     stopper.stop();
     signal().await;
     say("left without cleaning up; assay cleanup finishes it");
-    std::process::exit(130);
+    std::process::exit(EXIT_CODE);
+}
+
+/// What a program exits with that a signal ended: 128 and SIGINT's number, as shells have it.
+pub const EXIT_CODE: i32 = 130;
+
+/// Does `work` on the first signal, on a thread of its own, while the program does something else.
+///
+/// # Errors
+/// [`std::io::Error`] if signals cannot be watched for.
+pub fn on_first_signal(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (ready, watched) = std::sync::mpsc::channel();
+    std::thread::Builder::new().spawn(move || {
+        runtime.block_on(async {
+            let mut signal = std::pin::pin!(signal());
+            // once it was polled, it is watched for
+            std::future::poll_fn(|context| {
+                let polled = signal.as_mut().poll(context);
+                let _ = ready.send(());
+                polled
+            })
+            .await;
+        });
+        work();
+    })?;
+    watched.recv().map_err(std::io::Error::other)
 }
 
 #[cfg(unix)]

@@ -37,6 +37,10 @@ pub struct EvidenceManifest {
     pub schema: String,
     /// What made it.
     pub tool: Tool,
+    /// The version of what compresses: as long as it stays the same, the same members give the same bytes. 0 in packs of
+    /// programs that did not say.
+    #[serde(default)]
+    pub packing: u32,
     /// The run that it is of.
     pub run: String,
     /// The bundles as they were sent to the nodes, in the order given.

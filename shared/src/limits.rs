@@ -96,22 +96,31 @@ pub const OCSP_CERTIFICATES: usize = 8;
 pub const ARCHIVE_MEMBERS: usize = 200_000;
 
 /// Bytes of headers before one member of a tar: real ones are 512 to 2,560; what describes the next member is read whole.
-pub const ARCHIVE_HEADER_BYTES: u64 = 1 << 20;
+pub const ARCHIVE_HEADER_BYTES: u64 = 64 << 10;
 
-/// Bytes of manifests and envelopes that are kept of a compressed layout, which can be read only once from front to back:
-/// some 10,000 images' signatures and manifests.
-pub const ARCHIVE_KEPT_BYTES: u64 = 256 << 20;
+/// Bytes of manifests, envelopes, CRLs and names of members that are kept in memory of an archive. Of a compressed one, which
+/// can be read only once from front to back, that is some 3,000 images' signatures and manifests; of a plain tar only the
+/// names and what stands beside the layout is kept.
+pub const ARCHIVE_KEPT_BYTES: u64 = 48 << 20;
+
+/// Bytes that a kept member takes beside its content: its digest, twice, its place, and room for more.
+pub const ARCHIVE_MEMBER_BYTES: u64 = 224;
 
 /// Bytes of a blob that a compressed layout's reader keeps without looking what it is; manifests and envelopes beyond are
 /// known by their first bytes.
 pub const ARCHIVE_SMALL_BYTES: u64 = 64 << 10;
 
 /// How many times larger than itself a compressed layout may become, past [`ARCHIVE_FREE_BYTES`]: layers are compressed
-/// already, manifests shrink tenfold; decompression bombs grow a thousandfold.
-pub const ARCHIVE_RATIO: u64 = 200;
+/// already, manifests shrink tenfold; decompression bombs grow a thousandfold. Decompressing and hashing so much takes less
+/// than a second for each MiB of the file.
+pub const ARCHIVE_RATIO: u64 = 64;
 
 /// Bytes that a compressed layout may grow to whatever its own size.
-pub const ARCHIVE_FREE_BYTES: u64 = 256 << 20;
+pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
+
+/// Bytes of the window of a Zstandard frame, which is kept in memory while the frame is read. RFC 8878 asks for 8 MiB, which
+/// `zstd -19` needs; archives of k3s, made with `--long=25`, need these 32, which leaves the agent within 64 MiB.
+pub const ZSTD_WINDOW_BYTES: u64 = 32 << 20;
 
 /// Manifests and indexes that are visited in search of signatures in one layout.
 pub const GRAPH_MANIFESTS: usize = 400_000;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Enumerated, Node, Unreadable};
 
-pub use layout::unpacked;
+pub use layout::members;
 
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
 

@@ -123,6 +123,7 @@ pub fn check(
 
     let nodes = nodes(wanted);
     let documents: Vec<Option<&BundleManifest>> = carried.documents().map(|(_, document)| document).collect();
+    let made_for = MadeFor::new(&documents);
     let trust = trust::check(trust, at);
     let expiring = expiring(&trust, &today, now, at);
     let verdict = ExitCode::of(then.iter().map(|image| image.status));
@@ -131,7 +132,7 @@ pub fn check(
     let checked = |(image, today): (Image, &Image)| {
         let key = (&image.digest, image.media_type.as_str(), image.size);
         let nodes = nodes.get(&key).cloned().unwrap_or_default();
-        checked_image(image, today.status, nodes, &documents)
+        checked_image(image, today.status, nodes, &made_for)
     };
     BundleCheck {
         schema: CHECK_SCHEMA,
@@ -188,10 +189,10 @@ fn checked_image(
     image: Image,
     status_now: Status,
     nodes: Vec<String>,
-    documents: &[Option<&BundleManifest>],
+    made_for: &MadeFor<'_>,
 ) -> CheckedImage {
     let has_none = image.reason == Some(Reason::NoSignature);
-    let (unsigned, not_carried) = if has_none { unsigned(&image, documents) } else { (None, None) };
+    let (unsigned, not_carried) = if has_none { made_for.unsigned(&image) } else { (None, None) };
     let passed = image.signatures.iter().filter(|signature| signature.status == Status::Passed);
     let signers: BTreeSet<String> = passed.filter_map(|signature| signature.signer.clone()).collect();
     CheckedImage {
@@ -209,28 +210,49 @@ fn checked_image(
     }
 }
 
-/// Why the bundles have no signature of the image, as far as their documents tell.
-fn unsigned(image: &Image, documents: &[Option<&BundleManifest>]) -> (Option<Unsigned>, Option<String>) {
-    let is_it = |name: &str| {
-        name == image.digest.as_str()
-            || name.ends_with(&format!("@{}", image.digest))
-            || image.references.iter().any(|reference| reference == name)
-    };
-    let gaps = documents.iter().flatten().flat_map(|document| &document.gaps);
-    let mut gaps = gaps.filter(|gap| gap.kind != GapKind::Crl);
-    if let Some(gap) = gaps.find(|gap| is_it(&gap.what)) {
-        return (Some(Unsigned::NotCarried), Some(gap.why.clone()));
+/// What the bundles' documents say they were made for, and what is missing of it.
+struct MadeFor<'d> {
+    /// The images that were not carried, by name and by what a name has behind its `@`, with why.
+    missing: BTreeMap<&'d str, &'d str>,
+    locked: BTreeSet<&'d Digest>,
+    /// Whether each of them says it.
+    is_known: bool,
+}
+
+impl<'d> MadeFor<'d> {
+    fn new(documents: &[Option<&'d BundleManifest>]) -> Self {
+        let mut missing = BTreeMap::new();
+        let gaps = documents.iter().flatten().flat_map(|document| &document.gaps);
+        for gap in gaps.filter(|gap| gap.kind != GapKind::Crl) {
+            for name in std::iter::once(&*gap.what).chain(gap.what.rsplit_once('@').map(|(_, digest)| digest))
+            {
+                missing.entry(name).or_insert(&*gap.why);
+            }
+        }
+        let locked = documents.iter().flatten().flat_map(|document| &document.images);
+        Self {
+            missing,
+            locked: locked.map(|locked| &locked.digest).collect(),
+            // what a layout was made for is not known once it is slim, either
+            is_known: documents
+                .iter()
+                .all(|document| document.is_some_and(|document| !document.images.is_empty())),
+        }
     }
-    let mut locked = documents.iter().flatten().flat_map(|document| &document.images);
-    let why = if locked.any(|locked| locked.digest == image.digest) {
-        Unsigned::AtTheSource
-    } else if documents.iter().any(|document| document.is_none_or(|document| document.images.is_empty())) {
-        // what a layout was made for is not known once it is slim, either
-        Unsigned::Unknown
-    } else {
-        Unsigned::NotAskedFor
-    };
-    (Some(why), None)
+
+    /// Why the bundles have no signature of the image, as far as their documents tell.
+    fn unsigned(&self, image: &Image) -> (Option<Unsigned>, Option<String>) {
+        let mut names = image.references.iter().map(String::as_str).chain([image.digest.as_str()]);
+        if let Some(why) = names.find_map(|name| self.missing.get(name)) {
+            return (Some(Unsigned::NotCarried), Some((*why).to_owned()));
+        }
+        let why = match (self.locked.contains(&image.digest), self.is_known) {
+            (true, _) => Unsigned::AtTheSource,
+            (false, true) => Unsigned::NotAskedFor,
+            (false, false) => Unsigned::Unknown,
+        };
+        (Some(why), None)
+    }
 }
 
 /// What ends between now and then: certificates of the trust store, CRLs, and the certificates of signatures that pass

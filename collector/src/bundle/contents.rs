@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_shared::bundle::{CarriedCrl, Completeness, Gap};
 use assay_shared::dsse::Envelope;
+use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, is_fallback_tag};
 use assay_shared::signature_manifest::SignatureManifest;
 use serde::Serialize;
 
-use super::opened::{OpenError, Opened};
+use super::opened::{OpenError, OpenProblem, Opened};
 
 /// The value of [`Contents::schema`].
 pub const LIST_SCHEMA: &str = "assay/bundle-list/v1";
@@ -59,10 +60,26 @@ impl Contents {
         let document = opened.document();
         let signature = opened.signature()?;
         let envelope = signature.and_then(|bytes| Envelope::parse(&bytes).ok());
-        let manifests = opened.manifests()?;
-        let graph = Graph::new(&manifests);
-        let mut images: Vec<CarriedImage> =
-            named(opened).map(|(reference, target)| graph.image(reference, &target)).collect();
+        let mut graph = Graph::default();
+        opened.each_manifest(|descriptor, manifest| -> Result<(), OpenError> {
+            graph.add(descriptor, &manifest);
+            Ok(())
+        })?;
+        let too_many =
+            || OpenError { path: opened.path().to_owned(), problem: OpenProblem::TooManyManifests };
+        let mut signatures = BTreeMap::new();
+        let mut listed = 0;
+        let mut images = Vec::new();
+        for (reference, digest) in named(opened) {
+            // names may share an image, and each repeats its signatures
+            let known = signatures.entry(digest.clone()).or_insert_with(|| graph.signatures_of(&digest));
+            listed += known.len();
+            if listed > limits::GRAPH_MANIFESTS {
+                return Err(too_many());
+            }
+            let signatures = known.iter().map(|signature| (*signature).clone()).collect();
+            images.push(CarriedImage { reference, digest, signatures });
+        }
         images.sort();
         images.dedup();
         Ok(Self {
@@ -101,36 +118,31 @@ fn name(entry: &Descriptor) -> Option<&str> {
 }
 
 /// Who signs and who lists whom.
-pub(super) struct Graph<'a> {
-    signatures: BTreeMap<&'a Digest, BTreeSet<&'a Digest>>,
-    children: BTreeMap<&'a Digest, Vec<&'a Digest>>,
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    signatures: BTreeMap<Digest, BTreeSet<Digest>>,
+    children: BTreeMap<Digest, Vec<Digest>>,
 }
 
-impl<'a> Graph<'a> {
-    pub(super) fn new(manifests: &'a [(Descriptor, Manifest)]) -> Self {
-        let mut graph = Self { signatures: BTreeMap::new(), children: BTreeMap::new() };
-        for (descriptor, manifest) in manifests {
-            if is_signature(descriptor, manifest)
-                && let Some(subject) = &manifest.subject
-            {
-                graph.signatures.entry(&subject.digest).or_default().insert(&descriptor.digest);
-            }
-            let children = manifest.manifests.iter().map(|child| &child.digest).collect();
-            graph.children.insert(&descriptor.digest, children);
+impl Graph {
+    /// Adds what a manifest says.
+    pub(super) fn add(&mut self, descriptor: &Descriptor, manifest: &Manifest) {
+        if is_signature(descriptor, manifest)
+            && let Some(subject) = &manifest.subject
+        {
+            self.signatures.entry(subject.digest.clone()).or_default().insert(descriptor.digest.clone());
         }
-        graph
+        if !manifest.manifests.is_empty() {
+            let children = || manifest.manifests.iter().map(|child| child.digest.clone()).collect();
+            self.children.entry(descriptor.digest.clone()).or_insert_with(children);
+        }
     }
 
     /// The signatures of a target, and of the manifests that it lists.
-    pub(super) fn signatures_of(&self, target: &Digest) -> BTreeSet<&'a Digest> {
-        let children = self.children.get(target).into_iter().flatten().copied();
+    pub(super) fn signatures_of(&self, target: &Digest) -> BTreeSet<&Digest> {
+        let children = self.children.get(target).into_iter().flatten();
         let subjects = std::iter::once(target).chain(children);
-        subjects.filter_map(|subject| self.signatures.get(subject)).flatten().copied().collect()
-    }
-
-    fn image(&self, reference: String, digest: &Digest) -> CarriedImage {
-        let signatures = self.signatures_of(digest).into_iter().cloned().collect();
-        CarriedImage { reference, digest: digest.clone(), signatures }
+        subjects.filter_map(|subject| self.signatures.get(subject)).flatten().collect()
     }
 }
 

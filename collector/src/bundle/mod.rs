@@ -23,8 +23,8 @@ pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, che
 pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA};
 pub use demand::Trusting;
 pub use fetch::{Event, Plan, fetch};
-pub(crate) use opened::stream;
 pub use opened::{OpenError, OpenProblem, Opened};
+pub(crate) use packing::FORM;
 pub use packing::Packing;
 pub use repack::{RepackError, repack};
 pub use staging::{Content, Finished, Signer, Staging, StagingError};

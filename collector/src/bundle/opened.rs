@@ -2,13 +2,14 @@
 //!
 //! Whoever wrote it is not believed. Of an archive only members that a bundle has are taken, under names made here; links,
 //! members that come twice and streams that grow implausibly are refused; what is larger than a manifest, layers above all,
-//! is left where it is and known by its size. In a folder no link is followed.
+//! is left where it is and known by its size. In a folder no link is followed. One manifest is in memory at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use assay_agent::members::{self, Growth, Kind};
 use assay_shared::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
 };
@@ -102,21 +103,16 @@ impl Opened {
         self.file(SIGNATURE, limit).map_err(|problem| OpenError { path: self.path.clone(), problem })
     }
 
-    /// The CRLs, by path, sorted.
+    /// The bytes of the CRL at that path; none where it is not there, or the path is not one of a CRL.
     ///
     /// # Errors
-    /// [`OpenError`] where one cannot be read.
-    pub fn crls(&self) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
-        let at = |problem| OpenError { path: self.path.clone(), problem };
-        let mut crls = Vec::new();
-        for (name, _) in self.names()? {
-            if name.strip_prefix(CRLS).is_some_and(|rest| rest.starts_with('/'))
-                && let Some(bytes) = self.file(&name, limits::EVIDENCE_FILE_BYTES).map_err(at)?
-            {
-                crls.push((name, bytes));
-            }
+    /// [`OpenError`] where it cannot be read.
+    pub fn crl(&self, path: &str) -> Result<Option<Vec<u8>>, OpenError> {
+        if !is_crl(path) {
+            return Ok(None);
         }
-        Ok(crls)
+        self.file(path, limits::EVIDENCE_FILE_BYTES)
+            .map_err(|problem| OpenError { path: self.path.clone(), problem })
     }
 
     /// The bytes of a blob, which are what its digest says; none where it is not there. Layers of an archive are not there
@@ -146,31 +142,37 @@ impl Opened {
             .map_err(|error| at(OpenProblem::Manifest { digest: digest.clone(), error }))
     }
 
-    /// Every manifest that `index.json` leads to and that is there, each once, in the order in which it is met.
+    /// Hands every manifest that `index.json` leads to and that is there to `take`, each once, in the order in which it is met.
     ///
     /// # Errors
-    /// As [`Self::manifest`], and where there are more than any real layout has.
-    pub fn manifests(&self) -> Result<Vec<(Descriptor, Manifest)>, OpenError> {
-        let at = |problem| OpenError { path: self.path.clone(), problem };
-        let mut found = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        let mut open: Vec<(Descriptor, usize)> =
-            self.entries.iter().rev().map(|entry| (entry.clone(), 1)).collect();
-        while let Some((descriptor, depth)) = open.pop() {
-            if ManifestKind::of(&descriptor.media_type).is_none() || !seen.insert(descriptor.digest.clone()) {
-                continue;
+    /// As [`Self::manifest`], and where there are more than any real layout has; what `take` refuses.
+    pub fn each_manifest<E: From<OpenError>>(
+        &self,
+        mut take: impl FnMut(&Descriptor, Manifest) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let too_many = || OpenError { path: self.path.clone(), problem: OpenProblem::TooManyManifests };
+        let mut seen = BTreeSet::new();
+        let mut listed = 0_usize;
+        for entry in &self.entries {
+            let mut open = vec![(entry.clone(), 1)];
+            while let Some((descriptor, depth)) = open.pop() {
+                if ManifestKind::of(&descriptor.media_type).is_none() || seen.contains(&descriptor.digest) {
+                    continue;
+                }
+                seen.insert(descriptor.digest.clone());
+                if seen.len() > limits::GRAPH_MANIFESTS || depth > limits::INDEX_DEPTH {
+                    return Err(too_many().into());
+                }
+                let Some(manifest) = self.manifest(&descriptor.digest)? else { continue };
+                listed = listed.saturating_add(manifest.manifests.len());
+                if listed > limits::GRAPH_MANIFESTS {
+                    return Err(too_many().into());
+                }
+                open.extend(manifest.manifests.iter().rev().map(|child| (child.clone(), depth + 1)));
+                take(&descriptor, manifest)?;
             }
-            if seen.len() > limits::GRAPH_MANIFESTS || depth > limits::INDEX_DEPTH {
-                return Err(at(OpenProblem::TooManyManifests));
-            }
-            let Some(manifest) = self.manifest(&descriptor.digest)? else { continue };
-            open.extend(manifest.manifests.iter().rev().map(|child| (child.clone(), depth + 1)));
-            if open.len() > limits::GRAPH_MANIFESTS {
-                return Err(at(OpenProblem::TooManyManifests));
-            }
-            found.push((descriptor, manifest));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Every file by its path, with its size, sorted.
@@ -253,63 +255,59 @@ struct Index {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// The tar that a file is, however packed, as a stream that ends with an error where it grows implausibly.
-pub(crate) fn stream(path: &Path) -> Result<impl Read, OpenProblem> {
-    assay_agent::unpacked(File::open(path)?)?.ok_or(OpenProblem::NotAnArchive)
-}
-
 /// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
 fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
-    let mut members = tar::Archive::new(stream(path)?);
     let mut left = BTreeMap::new();
-    for (count, member) in members.entries()?.enumerate() {
-        let mut member = member?;
-        if count >= limits::ARCHIVE_MEMBERS {
-            return Err(OpenProblem::TooManyMembers);
+    let mut names = 0_u64;
+    members::each(File::open(path)?, Growth::Plausible, |member| {
+        if member.kind == Kind::Folder {
+            return Ok(());
         }
-        if member.header().entry_type().is_dir() {
-            continue;
+        let name = std::mem::take(&mut member.path);
+        names = names.saturating_add(name.len() as u64).saturating_add(limits::ARCHIVE_MEMBER_BYTES);
+        if names > limits::ARCHIVE_KEPT_BYTES {
+            return Err(members::ArchiveError::TooMuchToKeep.into());
         }
-        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
         if !is_of_bundle(&name) {
             // nothing reads it; that it is there counts where a document lists all files
-            left.insert(name, member.size());
-            continue;
+            left.insert(name, member.size);
+            return Ok(());
         }
-        if !member.header().entry_type().is_file() {
+        if member.kind != Kind::File {
             return Err(OpenProblem::NotAFile { name });
         }
         let is_blob = name.starts_with("blobs/");
         let target = folder.join(&name);
         if target.symlink_metadata().is_ok() || left.contains_key(&name) {
-            return Err(OpenProblem::Twice { name });
+            return Err(members::ArchiveError::Twice { name }.into());
         }
-        if is_blob && member.size() > limits::MANIFEST_BYTES {
-            left.insert(name, member.size());
-            continue;
+        let size = member.size;
+        if is_blob && size > limits::MANIFEST_BYTES {
+            left.insert(name, size);
+            return Ok(());
         }
-        let size = member.size();
         if size > limits::EVIDENCE_FILE_BYTES {
             return Err(OpenProblem::TooLarge { name, limit: limits::EVIDENCE_FILE_BYTES });
         }
         fs::create_dir_all(target.parent().unwrap_or(folder))?;
-        let written = io::copy(&mut member, &mut File::create_new(&target)?)?;
-        if written != size {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-    }
+        let written = io::copy(member, &mut File::create_new(&target)?)?;
+        if written == size { Ok(()) } else { Err(members::ArchiveError::Truncated.into()) }
+    })?;
     Ok(left)
 }
 
 /// Whether a path is of a file that a bundle may have.
 fn is_of_bundle(name: &str) -> bool {
-    let is_crl = |rest: &str| is_plain_path(rest) && !rest.contains('/');
     ["oci-layout", "index.json", DOCUMENT, SIGNATURE].contains(&name)
         || name
             .strip_prefix("blobs/")
             .is_some_and(|rest| rest.replacen('/', ":", 1).parse::<Digest>().is_ok())
-        || name.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_crl)
+        || is_crl(name)
+}
+
+fn is_crl(name: &str) -> bool {
+    let name = name.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| is_plain_path(name) && !name.contains('/'))
 }
 
 fn hash(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {
@@ -341,9 +339,9 @@ pub enum OpenProblem {
     /// It is absent, damaged, or cannot be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
-    /// A file that is no tar, gzip or Zstandard.
-    #[error("is neither a directory nor a tar, tar.gz or tar.zst")]
-    NotAnArchive,
+    /// It is no archive, or one that is damaged or past a limit.
+    #[error(transparent)]
+    Archive(#[from] members::ArchiveError),
     /// There is no `oci-layout` or no `index.json`.
     #[error("is no OCI image layout: oci-layout or index.json is missing")]
     NoLayout,
@@ -362,15 +360,6 @@ pub enum OpenProblem {
         /// The file.
         name: String,
     },
-    /// A member of the archive comes twice.
-    #[error("has its member {name} twice")]
-    Twice {
-        /// The member.
-        name: String,
-    },
-    /// More than [`limits::ARCHIVE_MEMBERS`].
-    #[error("has more than {} members", limits::ARCHIVE_MEMBERS)]
-    TooManyMembers,
     /// A file that is larger than any real one.
     #[error("its {name} is larger than {limit} bytes")]
     TooLarge {
@@ -448,9 +437,12 @@ mod tests {
         ] {
             assert!(open(&tar_of(&members)).is_err(), "{what}");
         }
-        assert!(matches!(open(b"PK"), Err(OpenProblem::NotAnArchive)));
+        assert!(matches!(open(b"PK"), Err(OpenProblem::Archive(members::ArchiveError::NotAnArchive))));
         let whole = tar_of(&[LAYOUT, INDEX, ("crls/a", FILE, &[7; 4096])]);
-        assert!(matches!(open(&whole[..whole.len() - 4096]), Err(OpenProblem::Unreadable(_))));
+        assert!(matches!(
+            open(&whole[..whole.len() - 4096]),
+            Err(OpenProblem::Archive(members::ArchiveError::Truncated))
+        ));
     }
 
     #[test]
@@ -494,7 +486,14 @@ mod tests {
             let opened = Opened::open(&out).unwrap();
             assert_eq!(opened.document(), Some(&finished.manifest));
             assert_eq!(opened.entries(), [entry]);
-            assert_eq!(opened.manifests().unwrap().len(), 1);
+            let mut manifests = 0;
+            opened
+                .each_manifest(|_, _| -> Result<(), OpenError> {
+                    manifests += 1;
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(manifests, 1);
             opened.check_files().unwrap();
         }
         let out = folder.path().join("folder");

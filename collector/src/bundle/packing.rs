@@ -59,67 +59,84 @@ impl Packing {
     /// [`ArchiveError`] where a file in it cannot be read or `path` written; then `path` may be there in part.
     pub(crate) fn pack(self, tar: &Input, path: &Path) -> Result<(), ArchiveError> {
         let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
-        let mut sink = Sink::new(self, File::create_new(path).map_err(failed)?);
+        let mut file = File::create_new(path).map_err(failed)?;
+        self.write_to(tar, &mut file).and_then(|()| file.sync_all()).map_err(failed)
+    }
+
+    /// Writes a tar, packed.
+    ///
+    /// # Errors
+    /// [`io::Error`] where a file in it cannot be read or `out` not be written.
+    pub(crate) fn write_to(self, tar: &Input, out: &mut dyn Write) -> io::Result<()> {
+        let mut sink = Sink::new(self, out);
         let mut written = Ok(());
         tar.read(|bytes| {
             if written.is_ok() {
                 written = sink.write_all(bytes);
             }
-        })
-        .map_err(failed)?;
-        written.and_then(|()| sink.finish()).map_err(failed)
+        })?;
+        written.and_then(|()| sink.finish())
     }
 }
 
-/// Where a tar goes.
-enum Sink {
-    Plain(File),
-    Gzip(Box<GzEncoder<File>>),
-    Zstd { file: File, chunk: Vec<u8> },
+/// The version of the compressors: another number where the same tar would become other bytes.
+pub(crate) const FORM: u32 = 1;
+
+/// Where a tar goes, in pieces of [`PIECE`] bytes: what a compressor makes of the same bytes depends on how they come.
+struct Sink<'w> {
+    piece: Vec<u8>,
+    packer: Packer<'w>,
 }
 
-/// Bytes of a Zstandard frame before compression. Frames stand one after the other, so that memory does not grow with the
-/// bundle.
-const FRAME: usize = 4 << 20;
+enum Packer<'w> {
+    Plain(&'w mut dyn Write),
+    Gzip(Box<GzEncoder<&'w mut dyn Write>>),
+    Zstd(&'w mut dyn Write),
+}
 
-impl Sink {
-    fn new(packing: Packing, file: File) -> Self {
-        match packing {
-            Packing::Folder | Packing::Tar => Self::Plain(file),
+/// Bytes of a piece, and so of a Zstandard frame before compression. Frames stand one after the other, so that memory does not
+/// grow with the bundle.
+const PIECE: usize = 4 << 20;
+
+impl<'w> Sink<'w> {
+    fn new(packing: Packing, out: &'w mut dyn Write) -> Self {
+        let packer = match packing {
+            Packing::Folder | Packing::Tar => Packer::Plain(out),
             Packing::Gzip => {
-                Self::Gzip(Box::new(GzBuilder::new().mtime(0).write(file, Compression::default())))
+                Packer::Gzip(Box::new(GzBuilder::new().mtime(0).write(out, Compression::default())))
             }
-            Packing::Zstd => Self::Zstd { file, chunk: Vec::with_capacity(FRAME) },
-        }
+            Packing::Zstd => Packer::Zstd(out),
+        };
+        Self { piece: Vec::with_capacity(PIECE), packer }
     }
 
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Plain(file) => file.sync_all(),
-            Self::Gzip(encoder) => encoder.finish()?.sync_all(),
-            Self::Zstd { mut file, chunk } => {
-                file.write_all(&compress_to_vec(&chunk[..], CompressionLevel::Fastest))?;
-                file.sync_all()
-            }
+    fn pack_piece(&mut self) -> io::Result<()> {
+        match &mut self.packer {
+            Packer::Plain(out) => out.write_all(&self.piece),
+            Packer::Gzip(encoder) => encoder.write_all(&self.piece),
+            Packer::Zstd(out) => out.write_all(&compress_to_vec(&self.piece[..], CompressionLevel::Fastest)),
+        }?;
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.pack_piece()?;
+        match self.packer {
+            Packer::Gzip(encoder) => encoder.finish().map(|_| ()),
+            Packer::Plain(_) | Packer::Zstd(_) => Ok(()),
         }
     }
 }
 
-impl Write for Sink {
+impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(file) => file.write(bytes),
-            Self::Gzip(encoder) => encoder.write(bytes),
-            Self::Zstd { file, chunk } => {
-                let taken = bytes.len().min(FRAME - chunk.len());
-                chunk.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-                if chunk.len() == FRAME {
-                    file.write_all(&compress_to_vec(&chunk[..], CompressionLevel::Fastest))?;
-                    chunk.clear();
-                }
-                Ok(taken)
-            }
+        let taken = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        if self.piece.len() == PIECE {
+            self.pack_piece()?;
         }
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -134,7 +151,36 @@ pub(super) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use assay_shared::oci::Digest;
+
     use super::*;
+
+    /// Files of evidence that were packed with this [`FORM`] are compared with what is written here. Other bytes need another
+    /// number, and theirs is then held to the form alone.
+    #[test]
+    fn the_same_tar_is_compressed_to_the_same_bytes_for_ever() {
+        // text that repeats itself at many distances, longer than a piece
+        let mut state = 1_u32;
+        let mut text = Vec::new();
+        while text.len() < PIECE + PIECE / 2 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.extend_from_slice(format!("{:x} ", (state >> 16) % 4_096).as_bytes());
+        }
+        for (packing, golden) in [
+            (Packing::Gzip, "ecfe0edaa95157edab616ad548fdee24d8a52aa1f4f2b1c60b271411b8b90c64"),
+            (Packing::Zstd, "da5492b37cb635bc74bd6263d05baf174fc141f674b1ff4320e919b5945b731a"),
+        ] {
+            let [at_once, in_parts] = [text.len(), 1_000].map(|length| {
+                let mut tar = Input::default();
+                text.chunks(length).for_each(|part| tar.bytes(part));
+                let mut packed = Vec::new();
+                packing.write_to(&tar, &mut packed).unwrap();
+                Digest::sha256(&packed)
+            });
+            assert_eq!(at_once, in_parts, "{packing:?}");
+            assert_eq!(at_once.hex(), golden, "{packing:?}: raise FORM");
+        }
+    }
 
     #[test]
     fn names_tell_the_packing() {

@@ -43,14 +43,13 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     }
     let staging = Staging::open(out)?;
     let mut content = Content { gaps_accepted: true, ..Content::default() };
-    let mut manifests = BTreeMap::new();
+    let mut graph = Graph::default();
     for layout in layouts {
-        let kept: Vec<(Descriptor, Manifest)> =
-            layout.manifests()?.into_iter().filter(|(one, manifest)| is_kept(one, manifest)).collect();
-        let digests: BTreeSet<&Digest> = kept.iter().map(|(descriptor, _)| &descriptor.digest).collect();
-        let listed = layout.entries().iter().filter(|entry| digests.contains(&entry.digest));
-        content.entries.extend(listed.cloned());
-        for (descriptor, manifest) in kept {
+        let mut kept = BTreeSet::new();
+        layout.each_manifest(|descriptor, manifest| -> Result<(), RepackError> {
+            if !is_kept(descriptor, &manifest) {
+                return Ok(());
+            }
             copy(layout, &staging, &mut content, &descriptor.digest, limits::MANIFEST_BYTES)?;
             if let Ok(Some(signature)) = SignatureManifest::of(&descriptor.media_type, &manifest) {
                 let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
@@ -60,12 +59,14 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
                     copy(layout, &staging, &mut content, digest, limit)?;
                 }
             }
-            manifests.entry(descriptor.digest.clone()).or_insert((descriptor, manifest));
-        }
+            graph.add(descriptor, &manifest);
+            kept.insert(descriptor.digest.clone());
+            Ok(())
+        })?;
+        content.entries.extend(layout.entries().iter().filter(|entry| kept.contains(&entry.digest)).cloned());
     }
-    let manifests: Vec<(Descriptor, Manifest)> = manifests.into_values().collect();
     let documents: Vec<&BundleManifest> = layouts.iter().filter_map(Opened::document).collect();
-    content.images = images(&documents, &Graph::new(&manifests));
+    content.images = images(&documents, &graph);
     content.crls = crls(layouts, &staging)?;
     content.gaps = gaps(&documents);
     Ok(staging.finish(content, signer)?)
@@ -92,13 +93,17 @@ fn copy(
 }
 
 /// The locks of all bundles, with the signatures that are there now.
-fn images(documents: &[&BundleManifest], graph: &Graph<'_>) -> Vec<LockedImage> {
+fn images(documents: &[&BundleManifest], graph: &Graph) -> Vec<LockedImage> {
     let locked = documents.iter().flat_map(|document| &document.images);
-    let counted = |image: &LockedImage| LockedImage {
-        signatures: graph.signatures_of(&image.digest).len() as u64,
+    // names may share an image
+    let mut counts = BTreeMap::new();
+    let mut counted = |image: &LockedImage| LockedImage {
+        signatures: *counts
+            .entry(image.digest.clone())
+            .or_insert_with(|| graph.signatures_of(&image.digest).len() as u64),
         ..image.clone()
     };
-    locked.map(counted).collect()
+    locked.map(&mut counted).collect()
 }
 
 /// The newest CRL of each URL.
@@ -116,9 +121,8 @@ fn crls(layouts: &[Opened], staging: &Staging) -> Result<Vec<CarriedCrl>, Repack
     }
     let mut carried = Vec::new();
     for (url, (layout, crl)) in newest {
-        let files = layout.crls()?;
-        if let Some((_, bytes)) = files.iter().find(|(name, _)| *name == crl.file) {
-            carried.push(CarriedCrl { file: staging.add_crl(url, bytes)?, ..crl.clone() });
+        if let Some(bytes) = layout.crl(&crl.file)? {
+            carried.push(CarriedCrl { file: staging.add_crl(url, &bytes)?, ..crl.clone() });
         }
     }
     Ok(carried)
@@ -126,17 +130,14 @@ fn crls(layouts: &[Opened], staging: &Staging) -> Result<Vec<CarriedCrl>, Repack
 
 /// What is missing in one bundle and in no other that was made for it.
 fn gaps(documents: &[&BundleManifest]) -> Vec<Gap> {
-    let is_filled = |gap: &Gap| {
-        documents.iter().any(|document| {
-            let has_it = match gap.kind {
-                GapKind::Crl => document.crls.iter().any(|crl| crl.url == gap.what),
-                GapKind::Image | GapKind::Signature => {
-                    document.images.iter().any(|image| image.reference == gap.what)
-                }
-            };
-            has_it && !document.gaps.iter().any(|other| other.what == gap.what)
-        })
-    };
+    let mut filled = BTreeSet::new();
+    for document in documents {
+        let missing: BTreeSet<&str> = document.gaps.iter().map(|gap| gap.what.as_str()).collect();
+        let crls = document.crls.iter().map(|crl| (true, crl.url.as_str()));
+        let images = document.images.iter().map(|image| (false, image.reference.as_str()));
+        filled.extend(crls.chain(images).filter(|(_, what)| !missing.contains(what)));
+    }
+    let is_filled = |gap: &&Gap| filled.contains(&(gap.kind == GapKind::Crl, gap.what.as_str()));
     let all = documents.iter().flat_map(|document| &document.gaps);
     all.filter(|gap| !is_filled(gap)).cloned().collect()
 }

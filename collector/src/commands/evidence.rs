@@ -40,6 +40,7 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     // a file that is not there is a mistake of who asks, not of the evidence
     std::fs::File::open(&options.evidence)
         .map_err(|source| config::ConfigError::Unreadable { path: options.evidence.clone(), source })?;
+    super::remove_scratch_on_signals()?;
     let checked = evidence::check(&options.evidence, &keys);
     match options.format {
         EvidenceFormat::Json => {

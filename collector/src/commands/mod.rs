@@ -143,6 +143,12 @@ impl CommandError {
     }
 }
 
+/// For commands that unpack what they look into, and have nothing else to clean up.
+fn remove_scratch_on_signals() -> Result<(), CommandError> {
+    crate::scratch::remove_on_signals()
+        .map_err(|source| CommandError::System { what: "watching for signals", source })
+}
+
 /// Runs asynchronous work to its end.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -8,6 +8,7 @@
 //! The file is a tar, plain or compressed: `evidence.json` with the digest of every other member, its DSSE envelope, the report, the
 //! trust directory as the very archive that the report names, the bundles, and an in-toto statement for each node.
 
+mod canonical;
 mod check;
 mod pack;
 mod unpacked;

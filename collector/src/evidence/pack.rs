@@ -12,7 +12,7 @@ use assay_shared::oci::Digest;
 use assay_shared::report::NodeRow;
 use assay_shared::statement::{self, Statement};
 
-use crate::bundle::Packing;
+use crate::bundle::{FORM, Packing};
 use crate::random;
 use crate::report::names::FileNames;
 use crate::report::{json, rows};
@@ -91,6 +91,7 @@ pub async fn pack(
     let manifest = EvidenceManifest {
         schema: EVIDENCE_SCHEMA.into(),
         tool: Tool { name: "assay".into(), version: env!("CARGO_PKG_VERSION").into() },
+        packing: FORM,
         run: report.run.id,
         bundles,
         nodes,

@@ -1,21 +1,24 @@
 //! A file of evidence as its members, in a scratch folder: nothing in it is believed but what a key vouches for.
 //!
-//! The file must be, byte for byte, the tar that its members make: no header, no padding and nothing at the end says anything
-//! that is not looked at.
+//! The list of members and the signature over it come first in the file. Only they are read before a key is known to vouch for
+//! the list; then every member is unpacked in the list's order, and no byte more than the list says. Last, the file must be,
+//! byte for byte, what packing the members gives ([`canonical`]).
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{CarriedFile, FileError, check_files};
+use assay_agent::members::{self, Growth, Kind, Member};
+use assay_shared::bundle::{CarriedFile, FileError};
 use assay_shared::document::DocumentError;
 use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
-use assay_shared::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE, is_listed_path};
+use assay_shared::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};
 use assay_shared::limits;
 use assay_shared::oci::Algorithm;
 
+use super::canonical;
 use super::pack::tar_of;
-use crate::bundle::{OpenProblem, stream};
 use crate::scratch::Scratch;
 use crate::visit::archive::{self, ArchiveError};
 
@@ -33,29 +36,27 @@ impl Unpacked {
     /// # Errors
     /// [`Altered`] where it is not what one of `keys` signed.
     pub(super) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, Altered> {
-        let scratch = Scratch::new()?;
-        let (found, sha256) = unpack(path, scratch.path())?;
-        let at = |name: &str| fs::read(scratch.path().join(name));
-        let document = at(DOCUMENT).map_err(|_| Altered::Missing { name: DOCUMENT })?;
-        let envelope = at(SIGNATURE).map_err(|_| Altered::Missing { name: SIGNATURE })?;
-        let envelope = Envelope::parse(&envelope)?;
-        let verified = envelope.verify(PAYLOAD_TYPE, keys)?;
-        if verified.payload != document {
-            return Err(Altered::OtherDocument);
-        }
-        let signers = verified.signers.iter().map(|key| key.id().to_owned()).collect();
-        let manifest = EvidenceManifest::parse(&document)?;
-        let members = found.into_iter().filter(|file| ![DOCUMENT, SIGNATURE].contains(&file.path.as_str()));
-        check_files(&manifest.files, members)?;
-
-        let names = [DOCUMENT, SIGNATURE].into_iter().chain(manifest.files.iter().map(|file| &*file.path));
-        let members = names
-            .map(|name| Ok((name.to_owned(), archive::file(&scratch.path().join(name))?)))
-            .collect::<Result<Vec<_>, ArchiveError>>()?;
-        if archive::sha256(&tar_of(&members)?)? != sha256 {
-            return Err(Altered::OtherTar);
-        }
-        Ok(Self { scratch, manifest, signers })
+        let mut stage = Stage::Document;
+        members::each(File::open(path)?, Growth::Any, |member| stage.take(member, keys))?;
+        let (unpacked, members) = match stage {
+            Stage::Document => return Err(Altered::Missing { name: DOCUMENT }),
+            Stage::Signature { .. } => return Err(Altered::Missing { name: SIGNATURE }),
+            Stage::Members { missing, .. } if !missing.is_empty() => {
+                let path = missing.into_iter().next().map(|file| file.path).unwrap_or_default();
+                return Err(FileError::Missing { path }.into());
+            }
+            Stage::Members { unpacked, .. } => {
+                let names = unpacked.manifest.files.iter().map(|file| &*file.path);
+                let members = [DOCUMENT, SIGNATURE]
+                    .into_iter()
+                    .chain(names)
+                    .map(|name| Ok((name.to_owned(), archive::file(&unpacked.path(name))?)))
+                    .collect::<Result<Vec<_>, ArchiveError>>()?;
+                (unpacked, members)
+            }
+        };
+        canonical::check(path, &tar_of(&members)?, unpacked.manifest.packing)?;
+        Ok(unpacked)
     }
 
     /// Where a member is.
@@ -81,54 +82,85 @@ impl Unpacked {
     }
 }
 
-/// Writes the members into `folder`; gives each with its digest, and the digest of the whole tar.
-fn unpack(path: &Path, folder: &Path) -> Result<(Vec<CarriedFile>, String), Altered> {
-    let mut hashed = Hashing { stream: stream(path)?, hasher: Algorithm::Sha256.hasher() };
-    let mut found = Vec::new();
-    let mut buffer = vec![0; 128 << 10];
-    let mut members = tar::Archive::new(&mut hashed);
-    for member in members.entries()? {
-        let mut member = member?;
-        if member.header().entry_type().is_dir() {
-            continue;
-        }
-        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-        let is_known = [DOCUMENT, SIGNATURE].contains(&name.as_str()) || is_listed_path(&name);
-        if !member.header().entry_type().is_file() || !is_known || found.len() >= limits::ARCHIVE_MEMBERS {
-            return Err(Altered::Name { name });
-        }
-        let target = folder.join(&name);
-        fs::create_dir_all(target.parent().unwrap_or(folder))?;
-        let mut file = File::create_new(&target)?;
-        let mut hasher = Algorithm::Sha256.hasher();
-        let mut size = 0;
-        loop {
-            let read = member.read(&mut buffer)?;
-            let bytes = buffer.get(..read).unwrap_or_default();
-            if bytes.is_empty() {
-                break;
+/// How far a file has been read.
+enum Stage {
+    /// Nothing of it.
+    Document,
+    /// The list of its members, which nobody vouches for yet.
+    Signature { document: Vec<u8> },
+    /// The list and its signature, and all members but those that are missing.
+    Members { unpacked: Unpacked, missing: VecDeque<CarriedFile> },
+}
+
+impl Stage {
+    fn take(&mut self, member: &mut Member<'_>, keys: &[VerifyingKey]) -> Result<(), Altered> {
+        let size = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
+        match self {
+            Self::Document => {
+                named(member, DOCUMENT)?;
+                *self = Self::Signature { document: member.bytes(limits::BUNDLE_DOCUMENT_BYTES)? };
             }
-            hasher.update(bytes);
-            file.write_all(bytes)?;
-            size += read as u64;
+            Self::Signature { document } => {
+                named(member, SIGNATURE)?;
+                let signature = member.bytes(size(limits::DSSE_ENVELOPE_BYTES))?;
+                let signers = {
+                    let envelope = Envelope::parse(&signature)?;
+                    let verified = envelope.verify(PAYLOAD_TYPE, keys)?;
+                    if verified.payload != document {
+                        return Err(Altered::OtherDocument);
+                    }
+                    verified.signers.iter().map(|key| key.id().to_owned()).collect()
+                };
+                let manifest = EvidenceManifest::parse(document)?;
+                let missing = manifest.files.iter().cloned().collect();
+                let unpacked = Unpacked { scratch: Scratch::new()?, manifest, signers };
+                fs::write(unpacked.path(DOCUMENT), document)?;
+                fs::write(unpacked.path(SIGNATURE), signature)?;
+                *self = Self::Members { unpacked, missing };
+            }
+            // a folder that does not belong there is found at the end, and has no content
+            Self::Members { .. } if member.kind == Kind::Folder && member.size == 0 => {}
+            Self::Members { unpacked, missing } => {
+                let Some(file) = missing.pop_front_if(|file| file.path == member.path) else {
+                    return Err(Altered::Name { name: member.path.clone() });
+                };
+                let changed = || FileError::Changed { path: file.path.clone() };
+                if member.kind != Kind::File || member.size != file.size {
+                    return Err(changed().into());
+                }
+                unpack(member, &file, &unpacked.path(&file.path))?;
+            }
         }
-        found.push(CarriedFile { path: name, size, digest: hasher.finish() });
+        Ok(())
     }
-    io::copy(&mut hashed, &mut io::sink())?;
-    Ok((found, hashed.hasher.finish().hex().to_owned()))
 }
 
-/// A stream that is hashed as it is read.
-struct Hashing<R> {
-    stream: R,
-    hasher: assay_shared::oci::Hasher,
+/// That a member is the file of that name.
+fn named(member: &Member<'_>, name: &'static str) -> Result<(), Altered> {
+    if member.kind == Kind::File && member.path == name { Ok(()) } else { Err(Altered::Missing { name }) }
 }
 
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer)?;
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
-        Ok(read)
+/// Writes a member to `target`, hashed as it is written.
+fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<(), Altered> {
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut written = File::create_new(target)?;
+    let mut hasher = Algorithm::Sha256.hasher();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let read = member.read(&mut buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(bytes);
+        written.write_all(bytes)?;
+    }
+    if hasher.finish() == file.digest {
+        Ok(())
+    } else {
+        Err(FileError::Changed { path: file.path.clone() }.into())
     }
 }
 
@@ -138,17 +170,17 @@ pub(super) enum Altered {
     /// It is damaged, or cannot be read.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// It is no tar.
+    /// It is no archive, or one that is damaged or past a limit.
     #[error("it {0}")]
-    Packing(#[from] OpenProblem),
-    /// A member that no pack has.
-    #[error("its member {name} is none that a pack of evidence has, or comes twice")]
+    Members(#[from] members::ArchiveError),
+    /// A member that no pack has, or that does not come where it should.
+    #[error("its member {name} is none that a pack of evidence has there")]
     Name {
         /// The member.
         name: String,
     },
-    /// A member that every pack has.
-    #[error("its member {name} is missing")]
+    /// A member that every pack has, at its beginning.
+    #[error("its member {name} is not where it should be")]
     Missing {
         /// The member.
         name: &'static str,
@@ -168,9 +200,12 @@ pub(super) enum Altered {
     /// A member is not the one that was signed.
     #[error("{0}")]
     File(#[from] FileError),
-    /// Something between the members was changed.
-    #[error("a header, padding or the end of the file was changed")]
-    OtherTar,
+    /// Something between the members, or in the compression, was changed.
+    #[error(
+        "every member is as it was signed, and the file is not what packing them gives: a header, padding, the compression or \
+         the end of the file was changed"
+    )]
+    OtherBytes,
     /// A member cannot be packed again.
     #[error(transparent)]
     Archive(#[from] ArchiveError),

@@ -4,21 +4,18 @@
 //! back: what is small or looks like a manifest or an envelope is kept, everything else is hashed as it streams by.
 //! Links, devices, sparse members and members that come twice are refused: two readers could understand them differently.
 
-use std::cell::Cell;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::rc::Rc;
+use std::io::{self, Read};
 
 use assay_shared::limits;
 use assay_shared::oci::Digest;
-use flate2::read::MultiGzDecoder;
 
 use super::Reading;
-use super::compression::{Bounded, Packing, Zstd};
+use super::members::{self, ArchiveError, Growth, Kind, Member};
 use crate::store::file::read_at;
-use crate::store::{Blob, BlobContent, BlobError, Hashed};
+use crate::store::{Blob as Found, BlobContent, BlobError, Hashed};
 
 /// The members of a tar that make a layout.
 pub(super) struct Archive {
@@ -29,11 +26,11 @@ pub(super) struct Archive {
     pub(super) beside: BTreeMap<String, Vec<u8>>,
     /// Members that are no part of a bundle, by path.
     pub(super) others: Vec<String>,
-    blobs: HashMap<Digest, Member>,
+    blobs: HashMap<Digest, Blob>,
 }
 
 /// What is known of a blob.
-enum Member {
+enum Blob {
     At {
         offset: u64,
         size: u64,
@@ -49,20 +46,9 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError`] where it is damaged, ambiguous or past a limit.
-    pub(super) fn open(file: File, packing: Packing, reading: Reading) -> Result<Self, ArchiveError> {
-        let length = file.metadata()?.len();
-        let reader = file.try_clone()?;
+    pub(super) fn open(file: File, reading: Reading) -> Result<Self, ArchiveError> {
         let mut scan = Scan { reading, ..Scan::default() };
-        match packing {
-            Packing::Tar => {
-                let metered = Metered::new(reader);
-                let meter = metered.meter();
-                let mut archive = tar::Archive::new(metered);
-                scan.plain(archive.entries_with_seek()?, &meter, length)?;
-            }
-            Packing::Gzip => scan.stream(MultiGzDecoder::new(BufReader::new(reader)), length)?,
-            Packing::Zstd => scan.stream(Zstd::new(BufReader::new(reader)), length)?,
-        }
+        members::each(file.try_clone()?, Growth::Plausible, |member| scan.take(member))?;
         let Scan { oci_layout, index, beside, others, blobs, .. } = scan;
         Ok(Self { file, oci_layout, index, beside, others, blobs })
     }
@@ -72,23 +58,23 @@ impl Archive {
         self.blobs.keys()
     }
 
-    pub(super) fn blob(&self, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Found<'_>, BlobError> {
         let (size, content) = match self.blobs.get(digest) {
             None => return Err(BlobError::Absent),
-            Some(Member::Passed) => {
+            Some(Blob::Passed) => {
                 return Err(BlobError::Unreadable { why: "not kept of the compressed layout".to_owned() });
             }
-            Some(Member::Hashed(hashed)) => (hashed.size, BlobContent::Hashed(hashed.digest.clone())),
-            Some(Member::Kept(bytes)) => {
+            Some(Blob::Hashed(hashed)) => (hashed.size, BlobContent::Hashed(hashed.digest.clone())),
+            Some(Blob::Kept(bytes)) => {
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 (size, BlobContent::Stream(Box::new(&bytes[..])))
             }
-            Some(Member::At { offset, size }) => {
+            Some(Blob::At { offset, size }) => {
                 let slice = Slice { file: &self.file, at: *offset, end: offset.saturating_add(*size) };
                 (*size, BlobContent::Stream(Box::new(slice)))
             }
         };
-        Ok(Blob { size, content })
+        Ok(Found { size, content })
     }
 }
 
@@ -96,157 +82,101 @@ impl Archive {
 #[derive(Default)]
 struct Scan {
     reading: Reading,
-    members: usize,
     kept: u64,
     oci_layout: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
     beside: BTreeMap<String, Vec<u8>>,
     others: Vec<String>,
-    blobs: HashMap<Digest, Member>,
+    blobs: HashMap<Digest, Blob>,
+    buffer: Vec<u8>,
 }
 
 impl Scan {
-    /// A tar that can be read anywhere: notes where the blobs are.
-    fn plain<R: Read>(
-        &mut self,
-        mut entries: tar::Entries<'_, R>,
-        meter: &Meter,
-        length: u64,
-    ) -> Result<(), ArchiveError> {
-        while let Some(mut entry) = self.next(&mut entries, meter)? {
-            // of a member that is of no use too: where the archive ends within it, there may have been others after it
-            let (offset, size) = (entry.raw_file_position(), entry.size());
-            if offset.checked_add(size).is_none_or(|end| end > length) {
-                return Err(ArchiveError::Truncated);
+    fn take(&mut self, member: &mut Member<'_>) -> Result<(), ArchiveError> {
+        let Some(name) = Name::of(&member.path) else {
+            if member.kind != Kind::Folder {
+                self.keep(member.path.len())?;
+                self.others.push(std::mem::take(&mut member.path));
             }
-            let Some(name) = self.name(&entry) else { continue };
-            regular(&entry, &name)?;
-            meter.unlimited();
-            match name {
-                Name::Blob(digest) => self.insert(digest, Member::At { offset, size })?,
-                Name::OciLayout => fill(&mut self.oci_layout, &mut entry, &name)?,
-                Name::Index => fill(&mut self.index, &mut entry, &name)?,
-                Name::Beside(path) => self.keep_beside(path, &mut entry)?,
-            }
+            return Ok(());
+        };
+        if member.kind != Kind::File {
+            return Err(ArchiveError::NotRegular { name: name.to_string() });
         }
-        Ok(())
-    }
-
-    /// A tar that comes as a stream: keeps or hashes what passes by.
-    fn stream<R: Read>(&mut self, reader: R, length: u64) -> Result<(), ArchiveError> {
-        let metered = Metered::new(Bounded::new(reader, length));
-        let meter = metered.meter();
-        let mut archive = tar::Archive::new(metered);
-        let mut entries = archive.entries()?;
-        let mut buffer = vec![0; 128 << 10];
-        while let Some(mut entry) = self.next(&mut entries, &meter)? {
-            meter.unlimited();
-            if let Some(name) = self.name(&entry) {
-                regular(&entry, &name)?;
-                match name {
-                    Name::Blob(digest) => {
-                        let size = entry.size();
-                        let member = self.pass(&digest, size, &mut entry, &mut buffer)?;
-                        self.insert(digest, member)?;
-                    }
-                    Name::OciLayout => fill(&mut self.oci_layout, &mut entry, &name)?,
-                    Name::Index => fill(&mut self.index, &mut entry, &name)?,
-                    Name::Beside(path) => self.keep_beside(path, &mut entry)?,
+        let twice = || ArchiveError::Twice { name: name.to_string() };
+        match &name {
+            Name::Blob(digest) => {
+                self.keep(0)?;
+                let blob = match member.offset {
+                    Some(offset) => Blob::At { offset, size: member.size },
+                    None => self.pass(digest, member)?,
+                };
+                match self.blobs.entry(digest.clone()) {
+                    Slot::Vacant(slot) => slot.insert(blob),
+                    Slot::Occupied(_) => return Err(twice()),
+                };
+            }
+            Name::OciLayout | Name::Index => {
+                let bytes = self.whole(member, limits::LAYOUT_INDEX_BYTES)?;
+                let slot = if matches!(name, Name::Index) { &mut self.index } else { &mut self.oci_layout };
+                if slot.replace(bytes).is_some() {
+                    return Err(twice());
                 }
             }
-            while entry.read(&mut buffer)? != 0 {}
+            Name::Beside(path) => {
+                let bytes = self.whole(member, limits::EVIDENCE_FILE_BYTES)?;
+                if self.beside.insert(path.clone(), bytes).is_some() {
+                    return Err(twice());
+                }
+            }
         }
         Ok(())
     }
 
-    /// What a member is; one that is no part of a bundle is noted.
-    fn name<R: Read>(&mut self, entry: &tar::Entry<'_, R>) -> Option<Name> {
-        let path = entry.path_bytes();
-        let name = Name::of(&path);
-        if name.is_none() && !entry.header().entry_type().is_dir() {
-            self.others.push(String::from_utf8_lossy(&path).into_owned());
-        }
-        name
+    /// Counts a member that is kept, with so many bytes of it, before they are.
+    fn keep(&mut self, bytes: impl TryInto<u64>) -> Result<(), ArchiveError> {
+        let bytes = bytes.try_into().unwrap_or(u64::MAX).saturating_add(limits::ARCHIVE_MEMBER_BYTES);
+        self.kept = self.kept.saturating_add(bytes);
+        if self.kept > limits::ARCHIVE_KEPT_BYTES { Err(ArchiveError::TooMuchToKeep) } else { Ok(()) }
     }
 
-    /// Keeps a file that a bundle has beside its layout.
-    fn keep_beside(&mut self, path: String, entry: &mut impl Read) -> Result<(), ArchiveError> {
-        let mut bytes = Vec::new();
-        entry.take(limits::EVIDENCE_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-        self.kept = self.kept.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        if self.kept > limits::ARCHIVE_KEPT_BYTES {
-            return Err(ArchiveError::TooMuchToKeep);
-        }
-        match self.beside.insert(path.clone(), bytes) {
-            None => Ok(()),
-            Some(_) => Err(ArchiveError::Twice { name: path }),
-        }
-    }
-
-    /// The next member; what describes it is bounded, since the reader of tars takes it in whole.
-    fn next<'e, R: Read>(
-        &mut self,
-        entries: &mut tar::Entries<'e, R>,
-        meter: &Meter,
-    ) -> Result<Option<tar::Entry<'e, R>>, ArchiveError> {
-        meter.limit(limits::ARCHIVE_HEADER_BYTES);
-        let Some(entry) = entries.next() else { return Ok(None) };
-        self.members += 1;
-        if self.members > limits::ARCHIVE_MEMBERS {
-            return Err(ArchiveError::TooManyMembers);
-        }
-        Ok(Some(entry?))
+    fn whole(&mut self, member: &mut Member<'_>, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+        self.keep(member.size.min(limit))?;
+        member.bytes(limit)
     }
 
     /// A blob of a stream.
-    fn pass(
-        &mut self,
-        digest: &Digest,
-        size: u64,
-        entry: &mut impl Read,
-        buffer: &mut [u8],
-    ) -> Result<Member, ArchiveError> {
+    fn pass(&mut self, digest: &Digest, member: &mut Member<'_>) -> Result<Blob, ArchiveError> {
         let mut head = [0; 2];
-        let first = read_up_to(entry, &mut head)?;
+        let first = read_up_to(member, &mut head)?;
         let head = &head[..first];
+        let size = member.size;
         let worth_keeping = match head {
             [b'{', ..] => size <= limits::MANIFEST_BYTES,
             [0xd2, 0x84] => size <= u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX),
             _ => false,
         };
-        let mut rest = head.chain(entry);
+        let mut rest = head.chain(member);
         if worth_keeping || size <= limits::ARCHIVE_SMALL_BYTES {
-            self.kept = self.kept.saturating_add(size);
-            if self.kept > limits::ARCHIVE_KEPT_BYTES {
-                return Err(ArchiveError::TooMuchToKeep);
-            }
+            self.keep(size)?;
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             rest.read_to_end(&mut bytes)?;
-            return Ok(Member::Kept(bytes));
+            return Ok(Blob::Kept(bytes));
         }
         if self.reading == Reading::Manifests {
-            return Ok(Member::Passed);
+            return Ok(Blob::Passed);
         }
+        self.buffer.resize(128 << 10, 0);
         let mut hasher = digest.algorithm().hasher();
         let mut hashed = 0_u64;
         loop {
-            match rest.read(buffer)? {
-                0 => return Ok(Member::Hashed(Hashed { digest: hasher.finish(), size: hashed })),
+            match rest.read(&mut self.buffer)? {
+                0 => return Ok(Blob::Hashed(Hashed { digest: hasher.finish(), size: hashed })),
                 read => {
-                    hasher.update(&buffer[..read]);
+                    hasher.update(&self.buffer[..read]);
                     hashed = hashed.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
                 }
             }
-        }
-    }
-
-    fn insert(&mut self, digest: Digest, member: Member) -> Result<(), ArchiveError> {
-        match self.blobs.entry(digest) {
-            Slot::Vacant(slot) => {
-                slot.insert(member);
-                Ok(())
-            }
-            Slot::Occupied(slot) => Err(ArchiveError::Twice { name: slot.key().to_string() }),
         }
     }
 }
@@ -262,9 +192,7 @@ enum Name {
 
 impl Name {
     /// The member that a path names. Any other path, such as one with `..`, names nothing and is passed over.
-    fn of(path: &[u8]) -> Option<Self> {
-        let path = std::str::from_utf8(path).ok()?;
-        let path = path.strip_prefix("./").unwrap_or(path);
+    fn of(path: &str) -> Option<Self> {
         match path {
             "oci-layout" => Some(Self::OciLayout),
             "index.json" => Some(Self::Index),
@@ -286,24 +214,6 @@ impl std::fmt::Display for Name {
             Self::Beside(path) => f.write_str(path),
         }
     }
-}
-
-fn regular<R: Read>(entry: &tar::Entry<'_, R>, name: &Name) -> Result<(), ArchiveError> {
-    if entry.header().entry_type().is_file() {
-        Ok(())
-    } else {
-        Err(ArchiveError::NotRegular { name: name.to_string() })
-    }
-}
-
-fn fill(slot: &mut Option<Vec<u8>>, entry: &mut impl Read, name: &Name) -> Result<(), ArchiveError> {
-    if slot.is_some() {
-        return Err(ArchiveError::Twice { name: name.to_string() });
-    }
-    let mut bytes = Vec::new();
-    entry.take(limits::LAYOUT_INDEX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    *slot = Some(bytes);
-    Ok(())
 }
 
 fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -334,89 +244,9 @@ impl Read for Slice<'_> {
     }
 }
 
-/// A reader whose budget of bytes can be set while another holds the reader.
-struct Metered<R> {
-    inner: R,
-    meter: Meter,
-}
-
-#[derive(Clone)]
-struct Meter(Rc<Cell<u64>>);
-
-impl Meter {
-    fn limit(&self, bytes: u64) {
-        self.0.set(bytes);
-    }
-
-    fn unlimited(&self) {
-        self.0.set(u64::MAX);
-    }
-}
-
-impl<R> Metered<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, meter: Meter(Rc::new(Cell::new(u64::MAX))) }
-    }
-
-    fn meter(&self) -> Meter {
-        self.meter.clone()
-    }
-}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.meter.0.get();
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if wanted == 0 && !buffer.is_empty() {
-            return Err(io::Error::other("the headers of a member are implausibly large"));
-        }
-        let read = self.inner.read(&mut buffer[..wanted])?;
-        self.meter.0.set(left - u64::try_from(read).unwrap_or(0).min(left));
-        Ok(read)
-    }
-}
-
-impl<R: Seek> Seek for Metered<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
-    }
-}
-
-/// Why a file is not a layout in a tar.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ArchiveError {
-    /// The tar or its compression is damaged, or the file cannot be read.
-    #[error(transparent)]
-    Damaged(#[from] io::Error),
-    /// A member goes on past the end of the file.
-    #[error("is cut short")]
-    Truncated,
-    /// A member of the layout is a link, a device or a sparse file.
-    #[error("its member {name} is no regular file")]
-    NotRegular {
-        /// The member.
-        name: String,
-    },
-    /// A member of the layout comes twice.
-    #[error("has its member {name} twice")]
-    Twice {
-        /// The member.
-        name: String,
-    },
-    /// More than [`limits::ARCHIVE_MEMBERS`].
-    #[error("has more than {} members", limits::ARCHIVE_MEMBERS)]
-    TooManyMembers,
-    /// More than [`limits::ARCHIVE_KEPT_BYTES`].
-    #[error(
-        "has more than {} bytes of manifests and envelopes; unpack it, or use a plain tar",
-        limits::ARCHIVE_KEPT_BYTES
-    )]
-    TooMuchToKeep,
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Seek as _, Write as _};
 
     use super::*;
     use crate::store::BlobContent;
@@ -446,11 +276,11 @@ mod tests {
         format!("blobs/sha256/{}", Digest::sha256(content).hex())
     }
 
-    fn open_one(bytes: &[u8], packing: Packing, reading: Reading) -> Result<Archive, ArchiveError> {
+    fn open_one(bytes: &[u8], reading: Reading) -> Result<Archive, ArchiveError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        Archive::open(file, packing, reading)
+        Archive::open(file, reading)
     }
 
     /// Opens a tar in each packing.
@@ -458,11 +288,7 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(tar).unwrap();
         let zstd = ruzstd::encoding::compress_to_vec(tar, ruzstd::encoding::CompressionLevel::Fastest);
-        [
-            open_one(tar, Packing::Tar, reading),
-            open_one(&gzip.finish().unwrap(), Packing::Gzip, reading),
-            open_one(&zstd, Packing::Zstd, reading),
-        ]
+        [open_one(tar, reading), open_one(&gzip.finish().unwrap(), reading), open_one(&zstd, reading)]
     }
 
     fn refused(tar: &[u8], is: impl Fn(&ArchiveError) -> bool) {
@@ -522,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn links_devices_and_sparse_members_are_refused() {
+    fn links_and_devices_are_refused() {
         for kind in [
             tar::EntryType::Symlink,
             tar::EntryType::Link,
@@ -534,6 +360,58 @@ mod tests {
             append(&mut builder, "index.json", kind, b"");
             refused(&builder.into_inner().unwrap(), |error| matches!(error, ArchiveError::NotRegular { .. }));
         }
+    }
+
+    /// Holes cost no bytes: this one is read for a century, under a name that nobody asks for.
+    #[test]
+    fn a_sparse_member_is_refused_whatever_its_name() {
+        let mut builder = tar_of(&[("index.json", SMALL)]);
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.as_mut_bytes()[..6].copy_from_slice(b"unused");
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.sparse[0].offset.copy_from_slice(b"777777777777");
+        gnu.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
+        gnu.realsize.copy_from_slice(b"777777777777");
+        header.set_size(0);
+        header.set_cksum();
+        builder.append(&header, &[][..]).unwrap();
+        refused(&builder.into_inner().unwrap(), |error| {
+            matches!(error, ArchiveError::NotRegular { .. } | ArchiveError::Damaged(_))
+        });
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let content = vec![b' '; 4 << 20];
+        let count = usize::try_from(limits::ARCHIVE_KEPT_BYTES).unwrap() / content.len();
+        let members = |count: usize| {
+            let mut builder = tar_of(&[]);
+            for number in 0..count {
+                let mut content = content.clone();
+                let head = format!("{{{number}");
+                content[..head.len()].copy_from_slice(head.as_bytes());
+                let path = format!("blobs/sha256/{number:064x}");
+                append(&mut builder, &path, tar::EntryType::Regular, &content);
+            }
+            builder.into_inner().unwrap()
+        };
+        for archive in open(&members(count - 1), Reading::Manifests) {
+            assert!(archive.is_ok());
+        }
+        let [plain, packed @ ..] = open(&members(count), Reading::Manifests);
+        assert!(plain.is_ok(), "of a plain tar no blob is kept");
+        for archive in packed {
+            assert!(matches!(archive, Err(ArchiveError::TooMuchToKeep)));
+        }
+        // names are kept of both
+        let mut builder = tar_of(&[]);
+        let name = vec![b'a'; 60 << 10];
+        for _ in 0..usize::try_from(limits::ARCHIVE_KEPT_BYTES).unwrap() / name.len() {
+            append(&mut builder, "././@LongLink", tar::EntryType::GNULongName, &name);
+            append(&mut builder, "a", tar::EntryType::Regular, SMALL);
+        }
+        refused(&builder.into_inner().unwrap(), |error| matches!(error, ArchiveError::TooMuchToKeep));
     }
 
     #[test]
@@ -568,9 +446,9 @@ mod tests {
         for _ in 0..limits::ARCHIVE_MEMBERS {
             tar.extend_from_slice(header.as_bytes());
         }
-        assert!(open_one(&tar, Packing::Tar, Reading::Everything).is_ok());
+        assert!(open_one(&tar, Reading::Everything).is_ok());
         tar.extend_from_slice(header.as_bytes());
-        let over = open_one(&tar, Packing::Tar, Reading::Everything);
+        let over = open_one(&tar, Reading::Everything);
         assert!(matches!(over, Err(ArchiveError::TooManyMembers)));
     }
 }

@@ -1,4 +1,5 @@
-//! Compressed streams, told by their first bytes, bounded in how much larger than themselves they may become.
+//! Compressed streams, told by their first bytes, bounded in how much larger than themselves they may become and in the
+//! memory that decompression takes.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _};
@@ -8,36 +9,31 @@ use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// The tar that a file is, however it is packed, bounded in what it may become; none where it is no archive.
-///
-/// # Errors
-/// [`io::Error`] where the file cannot be read.
-pub fn unpacked(mut file: File) -> io::Result<Option<Box<dyn Read + Send>>> {
-    let packed = file.metadata()?.len();
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(512).read_to_end(&mut head)?;
-    file.rewind()?;
-    let file = BufReader::new(file);
-    Ok(Packing::of(&head).map(|packing| -> Box<dyn Read + Send> {
-        match packing {
-            Packing::Tar => Box::new(file),
-            Packing::Gzip => Box::new(Bounded::new(MultiGzDecoder::new(file), packed)),
-            Packing::Zstd => Box::new(Bounded::new(Zstd::new(file), packed)),
-        }
-    }))
-}
-
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub enum Packing {
+    /// A plain tar.
     Tar,
+    /// gzip, RFC 1952.
     Gzip,
+    /// Zstandard, RFC 8878.
     Zstd,
 }
 
 impl Packing {
+    /// How the tar in `file` is packed; none where the file is no archive. The file is at its beginning again afterwards.
+    ///
+    /// # Errors
+    /// [`io::Error`] where the file cannot be read.
+    pub fn of_file(file: &mut File) -> io::Result<Option<Self>> {
+        let mut head = Vec::new();
+        Read::by_ref(file).take(512).read_to_end(&mut head)?;
+        file.rewind()?;
+        Ok(Self::of(&head))
+    }
+
     /// Tells the packing by the first bytes of a file; none where they are of no kind that is read.
-    pub(super) fn of(head: &[u8]) -> Option<Self> {
+    fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // a frame, or a frame to be skipped, as parallel compressors write first
@@ -45,6 +41,25 @@ impl Packing {
             _ if head.get(257..262) == Some(b"ustar") => Some(Self::Tar),
             _ => None,
         }
+    }
+}
+
+/// How much larger than itself a compressed archive may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// As much as a real layout: [`limits::ARCHIVE_RATIO`].
+    Plausible,
+    /// Anything: whoever reads it knows how much that is before it is read.
+    Any,
+}
+
+/// The content of a file that is packed that way.
+pub fn decompressed(file: File, packing: Packing) -> Box<dyn Read + Send> {
+    let file = BufReader::new(file);
+    match packing {
+        Packing::Tar => Box::new(file),
+        Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Packing::Zstd => Box::new(Zstd::new(file)),
     }
 }
 
@@ -66,22 +81,28 @@ impl<R: Read> Read for Bounded<R> {
         let read = self.inner.read(buffer)?;
         match self.left.checked_sub(u64::try_from(read).unwrap_or(u64::MAX)) {
             Some(left) => self.left = left,
-            None => return Err(io::Error::other("decompresses to an implausible size")),
+            None => {
+                return Err(io::Error::other(
+                    "decompresses to an implausible size; decompress it with gzip -d or zstd -d, and use the tar",
+                ));
+            }
         }
         Ok(read)
     }
 }
 
 /// The content of Zstandard frames, one after the other, RFC 8878; skippable frames are skipped.
-pub(super) struct Zstd<R> {
+struct Zstd<R> {
     source: R,
     decoder: FrameDecoder,
     in_frame: bool,
 }
 
 impl<R: BufRead> Zstd<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self { source, decoder: FrameDecoder::new(), in_frame: false }
+    fn new(source: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(limits::ZSTD_WINDOW_BYTES);
+        Self { source, decoder, in_frame: false }
     }
 
     /// Begins the next frame that holds content; false at the end.
@@ -100,6 +121,12 @@ impl<R: BufRead> Zstd<R> {
                     if io::copy(&mut self.source.by_ref().take(length), &mut io::sink())? != length {
                         return Err(io::ErrorKind::UnexpectedEof.into());
                     }
+                }
+                Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
+                    return Err(io::Error::other(format!(
+                        "needs a window of {requested} bytes to be decompressed, and {max} are the most; decompress it with \
+                         zstd -d and use the tar, or compress it again without --long and --ultra"
+                    )));
                 }
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
@@ -167,6 +194,45 @@ mod tests {
         for length in 1..frame.len() {
             assert!(Zstd::new(&frame[..length]).read_to_end(&mut Vec::new()).is_err(), "{length}");
         }
+    }
+
+    /// A frame of one block, with that window.
+    fn frame(window: u8, block: &[u8]) -> Vec<u8> {
+        let header = (u32::try_from(block.len()).unwrap() << 3 | 2 << 1 | 1).to_le_bytes();
+        [&[0x28, 0xb5, 0x2f, 0xfd, 0, window][..], &header[..3], block].concat()
+    }
+
+    /// No bytes: no literals and no sequences.
+    const EMPTY: &[u8] = &[0, 0];
+
+    #[test]
+    fn windows_are_bounded_in_every_frame() {
+        let most = u8::try_from(limits::ZSTD_WINDOW_BYTES.ilog2() - 10).unwrap() << 3;
+        let read = |stream: &[u8]| Zstd::new(stream).read_to_end(&mut Vec::new());
+        assert_eq!(read(&frame(most, EMPTY)).unwrap(), 0);
+        assert_eq!(read(&frame(most, EMPTY).repeat(3)).unwrap(), 0);
+        // a frame in one piece has its own size for a window
+        let whole =
+            [&[0x28, 0xb5, 0x2f, 0xfd, 0xe0][..], &(limits::ZSTD_WINDOW_BYTES + 1).to_le_bytes()].concat();
+        for over in [frame(most + 1, EMPTY), frame(0xff, EMPTY), whole] {
+            assert!(read(&over).is_err());
+            assert!(read(&[frame(most, EMPTY), over].concat()).is_err());
+        }
+    }
+
+    /// Sixty matches of the longest kind, in 130 bytes: a block has 128 KiB at most.
+    #[test]
+    fn blocks_are_bounded() {
+        let repeated = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x38, 10 << 3 | 1 << 1, 0, 0, b'a'][..]].concat();
+        let block = |matches: u8, bits: &[u8]| {
+            // no literals; each code stands once: no literal before a match, the second last offset, the longest matches
+            let block = [&[0, matches, 0x54, 0, 0, 52][..], bits, &[1]].concat();
+            let frame = frame(0x38, &block);
+            [&repeated, &frame[6..]].concat()
+        };
+        let read = |stream: &[u8]| Zstd::new(stream).read_to_end(&mut Vec::new());
+        assert_eq!(read(&block(1, &[0, 0])).unwrap(), 10 + 65_539);
+        assert!(read(&block(60, &[0xff; 120])).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod archive;
 mod beside;
 mod compression;
+pub mod members;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,7 +19,6 @@ use assay_shared::oci::{Descriptor, Digest, Platform, shape};
 use assay_shared::report::{Enumerated, Unreadable};
 use serde::Deserialize;
 
-pub(crate) use archive::ArchiveError;
 pub(crate) use beside::Beside;
 use beside::is_beside;
 
@@ -26,8 +26,7 @@ use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
 use crate::confinement::said;
 use archive::Archive;
-use compression::Packing;
-pub use compression::unpacked;
+use members::ArchiveError;
 
 /// How much of a layout will be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,10 +120,7 @@ fn read_files(path: &Path, reading: Reading) -> Result<Documents, LayoutProblem>
     if !metadata.is_file() {
         return Err(LayoutProblem::NeitherFileNorDirectory);
     }
-    let mut head = Vec::new();
-    File::open(path)?.take(512).read_to_end(&mut head)?;
-    let packing = Packing::of(&head).ok_or(LayoutProblem::NotAnArchive)?;
-    let mut archive = Archive::open(File::open(path)?, packing, reading)?;
+    let mut archive = Archive::open(File::open(path)?, reading)?;
     let (oci_layout, index) = (archive.oci_layout.take(), archive.index.take());
     Ok((Files::Archive(Box::new(archive)), oci_layout, index))
 }
@@ -257,10 +253,7 @@ pub(crate) enum LayoutProblem {
     /// A device, a pipe or a socket.
     #[error("is neither a directory nor a file")]
     NeitherFileNorDirectory,
-    /// A file that is no tar, gzip or Zstandard.
-    #[error("is neither a directory nor a tar, tar.gz or tar.zst")]
-    NotAnArchive,
-    /// The tar is damaged.
+    /// It is no tar, or the tar is damaged.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// There is no `oci-layout`.

@@ -1,0 +1,112 @@
+//! Whether a file of evidence is, byte for byte, what packing its members gives.
+//!
+//! A tar has one form. Compressed, the same members give the same bytes for as long as the compressors stay the same
+//! ([`FORM`]). A file that says it was packed by others is held to what every packer wrote: one gzip member or Zstandard frames
+//! with its header, nothing between them and nothing behind them.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::path::Path;
+
+use assay_agent::members::{self, Packing as Packed};
+use flate2::bufread::GzDecoder;
+
+use super::unpacked::Altered;
+use crate::bundle::{FORM, Packing};
+use crate::ssh::Input;
+
+/// The header of every gzip member that a packer wrote: deflate, no name, no time, no system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// The header of every Zstandard frame that a packer wrote: a window, no size, no checksum, no dictionary.
+const ZSTD_HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
+
+/// Checks the file at `path` against the tar of its members; `form` is what it says of what compressed it.
+///
+/// # Errors
+/// [`Altered::OtherBytes`] where a byte is another; other errors where one cannot be read.
+pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), Altered> {
+    let mut file = File::open(path)?;
+    let packed = Packed::of_file(&mut file)?.ok_or(members::ArchiveError::NotAnArchive)?;
+    let packing = match packed {
+        Packed::Tar => Packing::Tar,
+        Packed::Gzip => Packing::Gzip,
+        Packed::Zstd => Packing::Zstd,
+    };
+    if packing == Packing::Tar || form == FORM {
+        return same(packing, tar, BufReader::new(file));
+    }
+    let is_ours = match packed {
+        Packed::Gzip => is_one_gzip_member(BufReader::new(File::open(path)?)),
+        _ => are_zstd_frames(BufReader::new(File::open(path)?)),
+    };
+    if !is_ours? {
+        return Err(Altered::OtherBytes);
+    }
+    same(Packing::Tar, tar, members::decompressed(file, packed))
+}
+
+/// That `packing` the tar gives exactly the bytes of `file`.
+fn same(packing: Packing, tar: &Input, file: impl Read) -> Result<(), Altered> {
+    let mut compared = Compared { file, buffer: Vec::new(), differs: false };
+    packing.write_to(tar, &mut compared)?;
+    let Compared { mut file, differs, .. } = compared;
+    if differs || file.read(&mut [0])? != 0 { Err(Altered::OtherBytes) } else { Ok(()) }
+}
+
+/// Compares what is written to it with what is in a file.
+struct Compared<R> {
+    file: R,
+    buffer: Vec<u8>,
+    differs: bool,
+}
+
+impl<R: Read> Write for Compared<R> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.differs {
+            self.buffer.resize(bytes.len(), 0);
+            match self.file.read_exact(&mut self.buffer) {
+                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+                read => self.differs = read.is_err() || self.buffer != bytes,
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn is_one_gzip_member(mut file: BufReader<File>) -> io::Result<bool> {
+    if !file.fill_buf()?.starts_with(&GZIP_HEADER) {
+        return Ok(false);
+    }
+    let mut member = GzDecoder::new(file);
+    io::copy(&mut member, &mut io::sink())?;
+    Ok(member.into_inner().fill_buf()?.is_empty())
+}
+
+/// RFC 8878, 3.1.1: the headers of frames and of the blocks in them.
+fn are_zstd_frames(mut file: BufReader<File>) -> io::Result<bool> {
+    while !file.fill_buf()?.is_empty() {
+        let mut header = [0; ZSTD_HEADER.len()];
+        file.read_exact(&mut header)?;
+        if header != ZSTD_HEADER {
+            return Ok(false);
+        }
+        let mut is_last = false;
+        while !is_last {
+            let mut block = [0; 4];
+            file.read_exact(&mut block[..3])?;
+            let block = u32::from_le_bytes(block);
+            is_last = block & 1 == 1;
+            // a block of one repeated byte has that byte alone
+            let size = if block >> 1 & 3 == 1 { 1 } else { u64::from(block >> 3) };
+            if io::copy(&mut (&mut file).take(size), &mut io::sink())? != size {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
