@@ -1,7 +1,7 @@
 //! What a report carries for those who verify again: the bytes of signature manifests, envelopes and indexes that the store
 //! has and no bundle does. Judged images in, blobs out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest};
@@ -9,12 +9,16 @@ use assay_shared::report::{CarriedBlob, Image, Via};
 
 use crate::content::is_attestation;
 use crate::signatures::{Candidate, STORE, Signatures, Source, sniff};
-use crate::store::read_unchecked;
+use crate::store::{Store, read_unchecked};
 
-/// The blobs that the verdicts on `images` rest on, sorted; the first of `sources` is the store. What cannot be read is left
-/// out: whoever verifies again finds it missing.
-pub(crate) fn of(sources: &[Source<'_>], signatures: &Signatures, images: &[Image]) -> Vec<CarriedBlob> {
-    let Some((store, bundles)) = sources.split_first() else { return Vec::new() };
+/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many; the first of `sources` is the store.
+/// What cannot be read is left out: whoever verifies again finds it missing.
+pub(crate) fn of(
+    sources: &[Source<'_>],
+    signatures: &Signatures,
+    images: &[Image],
+) -> (Vec<CarriedBlob>, usize) {
+    let Some((store, bundles)) = sources.split_first() else { return (Vec::new(), 0) };
     let in_store: HashMap<&Digest, &Candidate> =
         signatures.all().filter(|one| one.source == 0).map(|one| (&one.digest, one)).collect();
     // by digest: the namespace, and the media type of what is no manifest
@@ -43,10 +47,9 @@ pub(crate) fn of(sources: &[Source<'_>], signatures: &Signatures, images: &[Imag
             wanted.insert(&manifest.digest, (&image.namespace, None));
         }
     }
+    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.store.has("", digest)));
+    let omitted = drop_largest(store.store, &mut wanted);
     let read = |(digest, (namespace, media_type)): (&Digest, (&str, Option<&str>))| {
-        if bundles.iter().any(|bundle| bundle.store.has("", digest)) {
-            return None;
-        }
         let data = read_unchecked(store.store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
         let media_type = match media_type {
             Some(media_type) => media_type.to_owned(),
@@ -54,5 +57,24 @@ pub(crate) fn of(sources: &[Source<'_>], signatures: &Signatures, images: &[Imag
         };
         digest.matches(&data).then(|| CarriedBlob { digest: digest.clone(), media_type, data })
     };
-    wanted.into_iter().filter_map(read).collect()
+    (wanted.into_iter().filter_map(read).collect(), omitted)
+}
+
+/// Leaves no more than a report may carry, the smallest first, and says how many are dropped.
+fn drop_largest(store: &dyn Store, wanted: &mut BTreeMap<&Digest, (&str, Option<&str>)>) -> usize {
+    let size = |(digest, (namespace, _)): (&&Digest, &(&str, Option<&str>))| {
+        Some((store.open(namespace, digest).ok()?.size, (*digest).clone()))
+    };
+    let mut by_size: Vec<(u64, Digest)> = wanted.iter().filter_map(size).collect();
+    by_size.sort_unstable();
+    let mut left = u64::try_from(limits::CARRIED_BYTES).unwrap_or(u64::MAX);
+    let fits = by_size.iter().take_while(|(size, _)| {
+        let rest = left.checked_sub(*size);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    });
+    let fitting = fits.count();
+    let dropped: HashSet<&Digest> = by_size.iter().skip(fitting).map(|(_, digest)| digest).collect();
+    wanted.retain(|digest, _| !dropped.contains(digest));
+    dropped.len()
 }

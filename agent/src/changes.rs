@@ -6,17 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{Image, Reason, Status, Unreadable};
+use assay_shared::report::{Image, ImageId, Reason, Status, Unreadable};
 
 use crate::store::Listing;
-
-/// What identifies an image, as in the inventory.
-type Key<'l> = (&'l str, &'l Digest, &'l str, u64);
 
 /// What changed between two listings.
 #[derive(Debug, Default)]
 pub(crate) struct Changes<'l> {
-    changed: HashSet<Key<'l>>,
+    changed: HashSet<ImageId<'l>>,
     /// Images that only the later listing has.
     pub(crate) appeared: Vec<Unreadable>,
 }
@@ -27,8 +24,8 @@ impl<'l> Changes<'l> {
         let (before, after) = (images(before), images(after));
         let changed = before.iter().filter(|(key, names)| after.get(*key) != Some(names));
         let appeared = after.iter().filter(|(key, _)| !before.contains_key(*key));
-        let unreadable = |((namespace, digest, ..), names): (&Key<'_>, &BTreeSet<&str>)| Unreadable {
-            what: format!("{namespace}: image {}", names.first().unwrap_or(&digest.as_str())),
+        let unreadable = |(id, names): (&ImageId<'_>, &BTreeSet<&str>)| Unreadable {
+            what: format!("{}: image {}", id.namespace, names.first().unwrap_or(&id.digest.as_str())),
             why: "it appeared while the store was read; run again".to_owned(),
         };
         Self { changed: changed.map(|(key, _)| *key).collect(), appeared: appeared.map(unreadable).collect() }
@@ -37,9 +34,8 @@ impl<'l> Changes<'l> {
     /// Takes a verdict back that the change may have made: a pass, or that there is no signature. What was seen to be wrong
     /// was wrong.
     pub(crate) fn mark(&self, image: &mut Image) {
-        let key = (image.namespace.as_str(), &image.digest, image.media_type.as_str(), image.size);
         let may_be_due_to_it = image.status == Status::Passed || image.reason == Some(Reason::NoSignature);
-        if self.changed.contains(&key) && may_be_due_to_it {
+        if self.changed.contains(&image.id()) && may_be_due_to_it {
             (image.status, image.reason, image.via) = (Status::Inconclusive, Some(Reason::Unreadable), None);
             image.message = Some("the image's names changed while the store was read".to_owned());
             image.hint = Some("run again when nothing pulls or removes images".to_owned());
@@ -48,12 +44,10 @@ impl<'l> Changes<'l> {
 }
 
 /// Images with their names. A bare id is no name: Kubernetes' service adds it some time after the image.
-fn images(listing: &Listing) -> BTreeMap<Key<'_>, BTreeSet<&str>> {
-    let mut images: BTreeMap<Key<'_>, BTreeSet<&str>> = BTreeMap::new();
+fn images(listing: &Listing) -> BTreeMap<ImageId<'_>, BTreeSet<&str>> {
+    let mut images: BTreeMap<ImageId<'_>, BTreeSet<&str>> = BTreeMap::new();
     for record in &listing.records {
-        let target = &record.target;
-        let key = (record.namespace.as_str(), &target.digest, target.media_type.as_str(), target.size);
-        let names = images.entry(key).or_default();
+        let names = images.entry(ImageId::new(&record.namespace, &record.target)).or_default();
         if record.name.parse::<Digest>().is_err() {
             names.insert(&record.name);
         }
@@ -85,7 +79,7 @@ mod tests {
         let after =
             listing(&[("a:1", "a"), ("b:2", "b"), ("c:1", "new"), ("d:1", "d"), ("d:2", "d"), (&id, "a")]);
         let changes = Changes::between(&before, &after);
-        let changed: BTreeSet<&Digest> = changes.changed.iter().map(|(_, digest, ..)| *digest).collect();
+        let changed: BTreeSet<&Digest> = changes.changed.iter().map(|id| id.digest).collect();
         let expected = ["b", "c", "d", "e", "f"].map(|content| Digest::sha256(content.as_bytes()));
         assert_eq!(changed, expected.iter().collect());
         assert_eq!(

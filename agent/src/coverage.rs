@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use assay_shared::codes::Code;
 use assay_shared::oci::Digest;
-use assay_shared::report::{Contradiction, Coverage, CrossCheck, Effect, Unlisted, Unreadable};
+use assay_shared::report::{Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable};
 
 use crate::inventory::Inventory;
 use crate::running::Running;
@@ -64,6 +64,7 @@ pub(crate) fn of(
         unreadable,
         enumerated: listing.enumerated.clone(),
         cross_check,
+        omitted: Omitted::default(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Image records and containers in, images out: one for each target in each namespace, with every name that points at it
 //! and every container that runs it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_shared::oci::{Descriptor, Digest, Reference};
-use assay_shared::report::{ContainerUse, Unlisted};
+use assay_shared::report::{ContainerUse, ImageId, Unlisted};
 
 use crate::running::Runs;
-use crate::store::{Container, Listing, Record};
+use crate::store::{Listing, Record};
 
 /// The images of a store.
 #[derive(Debug, Default)]
@@ -49,15 +49,17 @@ impl Image {
     }
 }
 
-/// What identifies an image. Two records that disagree on the size or the media type of one digest are two images: one of
-/// them cannot be what was signed.
-type Key = (String, Digest, String, u64);
-
 impl Inventory {
     /// Groups the records of `listing`, but for those of which `is_referrer` says that they are signatures. `runs` is what
     /// each of its containers runs.
     pub(crate) fn new(listing: &Listing, runs: &[Runs], is_referrer: impl Fn(&Record) -> bool) -> Self {
         let containers = || listing.containers.iter().zip(runs);
+        // the digests in the names that containers were made from
+        let named: Vec<Option<Digest>> = listing
+            .containers
+            .iter()
+            .map(|container| container.image.as_deref()?.parse::<Reference>().ok()?.digest)
+            .collect();
         let used: BTreeSet<(&str, &str)> = containers()
             .filter_map(|(one, runs)| {
                 let what = match runs {
@@ -67,13 +69,16 @@ impl Inventory {
                 Some((one.namespace.as_str(), what))
             })
             .collect();
-        let mut images: BTreeMap<Key, Image> = BTreeMap::new();
+        let mut images: BTreeMap<ImageId<'_>, Image> = BTreeMap::new();
+        let mut by_name: HashMap<(&str, &str), ImageId<'_>> = HashMap::new();
         for record in &listing.records {
+            let id = ImageId::new(&record.namespace, &record.target);
+            by_name.entry((&record.namespace, &record.name)).or_insert(id);
             // what a container runs is an image, whatever else it claims to be
             let runs = used.contains(&(&record.namespace, &record.name))
                 || used.contains(&(&record.namespace, record.target.digest.as_str()));
             if runs || !is_referrer(record) {
-                let image = images.entry(key(record)).or_insert_with(|| Image {
+                let image = images.entry(id).or_insert_with(|| Image {
                     namespace: record.namespace.clone(),
                     target: record.target.clone(),
                     references: Vec::new(),
@@ -84,18 +89,20 @@ impl Inventory {
             }
         }
         let mut unlisted = Vec::new();
-        for (container, runs) in containers() {
-            let image = match runs {
-                Runs::Named => image_of(container, listing, &images),
-                Runs::Other(digest) => of_digest(&container.namespace, digest, &images),
+        for ((container, runs), named) in containers().zip(&named) {
+            let namespace = container.namespace.as_str();
+            let by_name = |name: &String| by_name.get(&(namespace, name.as_str())).copied();
+            let id = match runs {
+                Runs::Named => container
+                    .image
+                    .as_ref()
+                    .and_then(by_name)
+                    .or_else(|| of_digest(namespace, named.as_ref()?, &images)),
+                Runs::Other(digest) => of_digest(namespace, digest, &images),
                 Runs::Nothing => None,
             };
-            match image {
-                Some(key) => {
-                    if let Some(image) = images.get_mut(&key) {
-                        image.in_use.push(container.usage.clone());
-                    }
-                }
+            match id.and_then(|id| images.get_mut(&id)) {
+                Some(image) => image.in_use.push(container.usage.clone()),
                 None => {
                     unlisted.push(Unlisted {
                         namespace: container.namespace.clone(),
@@ -103,14 +110,9 @@ impl Inventory {
                         id: container.usage.id.clone(),
                         name: container.image.clone(),
                     });
-                    if let Some(image) = unrecorded(container).filter(|_| *runs == Runs::Named) {
-                        let key = (
-                            image.namespace.clone(),
-                            image.target.digest.clone(),
-                            String::new(),
-                            image.target.size,
-                        );
-                        let image = images.entry(key).or_insert(image);
+                    if let Some(digest) = named.as_ref().filter(|_| *runs == Runs::Named) {
+                        let id = ImageId { namespace, digest, media_type: "", size: 0 };
+                        let image = images.entry(id).or_insert_with(|| unrecorded(namespace, digest));
                         image.references.extend(container.image.clone());
                         image.in_use.push(container.usage.clone());
                     }
@@ -145,36 +147,25 @@ impl Inventory {
     }
 }
 
-/// The image that a container runs, by the name that it was made from or the digest in that name.
-fn image_of(container: &Container, listing: &Listing, images: &BTreeMap<Key, Image>) -> Option<Key> {
-    let name = container.image.as_deref()?;
-    let same_namespace = |record: &&Record| record.namespace == container.namespace;
-    if let Some(record) = listing.records.iter().filter(same_namespace).find(|record| record.name == name) {
-        return Some(key(record));
-    }
-    let digest = name.parse::<Reference>().ok()?.digest?;
-    of_digest(&container.namespace, &digest, images)
-}
-
-fn of_digest(namespace: &str, digest: &Digest, images: &BTreeMap<Key, Image>) -> Option<Key> {
-    images.keys().find(|(other, target, ..)| other == namespace && target == digest).cloned()
+fn of_digest<'a>(
+    namespace: &'a str,
+    digest: &'a Digest,
+    images: &BTreeMap<ImageId<'a>, Image>,
+) -> Option<ImageId<'a>> {
+    let least = ImageId { namespace, digest, media_type: "", size: 0 };
+    let (id, _) = images.range(least..).next()?;
+    (id.namespace == namespace && id.digest == digest).then_some(*id)
 }
 
 /// An image of which nothing is left but the digest in a container's image name.
-fn unrecorded(container: &Container) -> Option<Image> {
-    let digest = container.image.as_deref()?.parse::<Reference>().ok()?.digest?;
-    Some(Image {
-        namespace: container.namespace.clone(),
-        target: Descriptor::new("", digest, 0),
+fn unrecorded(namespace: &str, digest: &Digest) -> Image {
+    Image {
+        namespace: namespace.to_owned(),
+        target: Descriptor::new("", digest.clone(), 0),
         references: Vec::new(),
         in_use: Vec::new(),
         recorded: false,
-    })
-}
-
-fn key(record: &Record) -> Key {
-    let Descriptor { media_type, digest, size, .. } = &record.target;
-    (record.namespace.clone(), digest.clone(), media_type.clone(), *size)
+    }
 }
 
 fn count(length: usize) -> u64 {
@@ -194,6 +185,7 @@ pub(crate) struct UnknownImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Container;
 
     const NAMESPACE: &str = "k8s.io";
 

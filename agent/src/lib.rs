@@ -34,7 +34,7 @@ use std::ffi::OsString;
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Agent, BundleInput, ContentMode, Coverage, ExitCode, NodeReport, Reason, Status, Unreadable,
+    Agent, BundleInput, ContentMode, Coverage, ExitCode, List, NodeReport, Reason, Status, Unreadable,
 };
 use assay_shared::verify::Verifier;
 use clap::Parser as _;
@@ -147,12 +147,14 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     coverage.unreadable.sort();
     let bundles = bundle_inputs(&bundles.each, &signatures)?;
     let warnings = signatures.warnings.clone();
-    let carried = if plan.evidence { carried::of(&sources, &signatures, &images) } else { Vec::new() };
-    let report = NodeReport {
+    let (carried, omitted) =
+        if plan.evidence { carried::of(&sources, &signatures, &images) } else { (Vec::new(), 0) };
+    let mut report = NodeReport {
         carried,
         ..report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images)
     };
-    write(plan, sink, &report)?;
+    report.omitted.add(List::Carried, omitted);
+    write(plan, sink, &mut report)?;
     say_outcome(&report);
     Ok(report.verdict())
 }
@@ -231,8 +233,8 @@ fn without_store(plan: &VerifyPlan, trust: &trust::Trust, sink: Sink, why: &str)
     say(&format!("assay-agent: {why}"));
     let unreadable = vec![Unreadable { what: plan.store.place.to_string(), why: why.to_owned() }];
     let coverage = Coverage { unreadable, ..Coverage::default() };
-    let report = report::node_report(plan, trust, Vec::new(), coverage, None, Vec::new(), Vec::new());
-    write(plan, sink, &report)?;
+    let mut report = report::node_report(plan, trust, Vec::new(), coverage, None, Vec::new(), Vec::new());
+    write(plan, sink, &mut report)?;
     Ok(report.verdict())
 }
 
@@ -245,9 +247,12 @@ fn bundle_inputs(bundles: &[Bundle], signatures: &Signatures) -> Result<Vec<Bund
     inputs.collect()
 }
 
-fn write(plan: &VerifyPlan, sink: Sink, report: &NodeReport) -> Result<(), Error> {
+fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), Error> {
     let bytes = match plan.format {
-        VerifyFormat::Report => json_line(report)?,
+        VerifyFormat::Report => {
+            report.fit();
+            json_line(report)?
+        }
         VerifyFormat::Procedure => procedure::write(&report.images)?,
     };
     Ok(sink.write(&bytes)?)
@@ -265,7 +270,7 @@ fn say_outcome(report: &NodeReport) {
     for image in report.images.iter().filter(|image| image.status != Status::Passed) {
         say(&outcome(image));
     }
-    for unlisted in report.coverage.unlisted.iter().filter(|one| one.kind == "container") {
+    for unlisted in report.coverage.unlisted_containers() {
         let name = unlisted.name.as_deref().unwrap_or("none");
         say(&format!(
             "unlisted: container {} in {} runs an image without a record: {name}",

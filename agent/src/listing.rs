@@ -1,7 +1,7 @@
 //! `inventory`: what the store has, unverified, as a table or as JSON.
 
 use assay_shared::report::{
-    ContentMode, ExitCode, INVENTORY_SCHEMA, Inventory as InventoryReport, InventoryImage, Node,
+    ContentMode, ExitCode, INVENTORY_SCHEMA, Inventory as InventoryReport, InventoryImage, Node, Omitted,
 };
 
 use crate::cli::TextOrJson;
@@ -39,14 +39,16 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
         platforms: checked.platforms,
         content_size: checked.layer_bytes,
         in_use: image.in_use.clone(),
+        omitted: Omitted::default(),
     });
-    let inventory = InventoryReport {
+    let mut inventory = InventoryReport {
         schema: INVENTORY_SCHEMA.into(),
         node: Node { containerd: store.listing().containerd.clone(), ..plan.node.clone() },
         store: plan.store.place.to_string(),
         images: images.collect(),
         coverage,
     };
+    inventory.fit();
     let bytes = match plan.format {
         TextOrJson::Json => crate::json_line(&inventory)?,
         TextOrJson::Text => table::write(&inventory, plan.width).into_bytes(),

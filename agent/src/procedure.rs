@@ -106,7 +106,7 @@ fn qualified(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use assay_shared::oci::Digest;
-    use assay_shared::report::Content;
+    use assay_shared::report::{Content, Omitted};
 
     use super::*;
 
@@ -128,6 +128,7 @@ mod tests {
             signatures: vec![],
             content: Content::default(),
             rootfs: None,
+            omitted: Omitted::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! In: a trust directory and bundles, read as [`crate::trust`] and [`crate::bundle`] read them on a node; images by name and
 //! descriptor; what a node's store held of signatures, as its report carried it. Out: for each image the verdict that the agent
-//! gives with `--content none`. It is the same code that judges on the node, so there is no second opinion.
+//! gives with `--content none`, as its report has it. It is the same code that judges on the node, so there is no second opinion.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,11 @@ impl Bundles {
         };
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let judged = parallel::map(jobs, &inventory.images, || (), |(), image| judge.judge(image));
-        let join = |(image, judgement)| reports::image(image, judgement, Checked::default());
+        let join = |(image, judgement)| {
+            let mut image = reports::image(image, judgement, Checked::default());
+            image.bound();
+            image
+        };
         inventory.images.into_iter().zip(judged).map(join).collect()
     }
 

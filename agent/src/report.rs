@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_shared::report::{
-    BundleInput, Content, Coverage, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport,
-    Reason, Run, Status, Summary, TrustPolicyInput,
+    BundleInput, Content, Coverage, Image as ImageReport, Inputs, List, NODE_REPORT_SCHEMA, Node, NodeReport,
+    Omitted, Reason, Run, Status, Summary, TrustPolicyInput,
 };
 
 use crate::config::{Output, VerifyPlan};
@@ -19,6 +19,8 @@ use crate::verify::Judgement;
 /// An image with its verdict: that of its signatures, unless its content forbids a pass.
 pub(crate) fn image(image: Image, judgement: Judgement, checked: Checked) -> ImageReport {
     let Judgement { status, reason, message, hint, via, policy, signatures } = judgement;
+    let mut omitted = Omitted::default();
+    omitted.add(List::Signatures, signatures.omitted);
     let Image { namespace, target, references, in_use, .. } = image;
     let mut report = ImageReport {
         namespace,
@@ -34,9 +36,10 @@ pub(crate) fn image(image: Image, judgement: Judgement, checked: Checked) -> Ima
         hint,
         via,
         policy,
-        signatures,
+        signatures: signatures.kept,
         content: checked.content,
         rootfs: None,
+        omitted,
     };
     let judged_by_content = matches!(report.status, Status::Passed | Status::Inconclusive);
     if let Some(mismatch) = report.content.mismatched.first().filter(|_| judged_by_content) {
@@ -71,12 +74,7 @@ pub(crate) fn node_report(
     mut warnings: Vec<String>,
     mut images: Vec<ImageReport>,
 ) -> NodeReport {
-    images.sort_by(|one, other| {
-        let key = |image: &ImageReport| {
-            (image.namespace.clone(), image.digest.clone(), image.media_type.clone(), image.size)
-        };
-        key(one).cmp(&key(other))
-    });
+    images.sort_by(|one, other| one.id().cmp(&other.id()));
     warnings.extend(trust.warnings.iter().map(ToString::to_string));
     warnings.sort();
     NodeReport {
@@ -96,11 +94,13 @@ pub(crate) fn node_report(
             bundles,
             crls: trust.evidence.crls(),
             warnings,
+            omitted: Omitted::default(),
         },
         coverage,
         summary: Summary::of(images.iter().map(|image| image.status)),
         images,
         carried: Vec::new(),
+        omitted: Omitted::default(),
     }
 }
 

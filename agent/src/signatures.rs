@@ -4,7 +4,7 @@
 //! containerd store, which does not record what a blob is, small blobs are looked into. A manifest is believed when its
 //! bytes are those that its descriptor names; one bad manifest never hides another (notary.md 1.2-1.10).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use assay_shared::codes::Code;
 use assay_shared::format::Format;
@@ -100,10 +100,25 @@ pub(crate) struct Found {
     pub(crate) subject: Option<Digest>,
 }
 
+/// Digest, media type and size of what candidates claim to sign.
+type Subject = (Digest, String, u64);
+
+fn subject(descriptor: &Descriptor) -> Subject {
+    (descriptor.digest.clone(), descriptor.media_type.clone(), descriptor.size)
+}
+
+/// What claims to sign one target, in the order found.
+#[derive(Debug, Default)]
+struct Claims {
+    candidates: Vec<Candidate>,
+    /// Where each is among them.
+    places: HashMap<Digest, usize>,
+}
+
 /// Every signature of every source.
 #[derive(Debug, Default)]
 pub(crate) struct Signatures {
-    by_subject: HashMap<Digest, Vec<Candidate>>,
+    by_subject: BTreeMap<Subject, Claims>,
     parents: HashMap<Digest, Vec<Parent>>,
     /// Signature manifests in each source.
     pub(crate) counts: Vec<u64>,
@@ -121,6 +136,8 @@ pub(crate) struct Signatures {
     /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
     others: HashMap<Digest, OtherReferrer>,
     indexes: HashMap<Digest, Index>,
+    /// Those of them that list nothing but what is inert.
+    listings: HashSet<Digest>,
 }
 
 impl Signatures {
@@ -146,6 +163,12 @@ impl Signatures {
             });
             parents.dedup();
         }
+        let Self { indexes, inert, .. } = &signatures;
+        let lists_referrers = |index: &&Index| {
+            !index.listed.is_empty() && index.listed.iter().all(|entry| inert.contains(&entry.digest))
+        };
+        let listings = indexes.values().filter(lists_referrers);
+        signatures.listings = listings.map(|index| index.descriptor.digest.clone()).collect();
         signatures.unreadable.sort();
         signatures.unreadable.dedup();
         signatures.warnings.sort();
@@ -154,15 +177,15 @@ impl Signatures {
     }
 
     /// What claims to sign exactly this target, in the order of the sources.
-    pub(crate) fn of<'a>(&'a self, target: &'a Descriptor) -> impl Iterator<Item = &'a Candidate> {
-        let candidates = self.by_subject.get(&target.digest).map_or(&[][..], Vec::as_slice);
-        candidates.iter().filter(|candidate| candidate.subject.same_target(target))
+    pub(crate) fn of(&self, target: &Descriptor) -> &[Candidate] {
+        self.by_subject.get(&subject(target)).map_or(&[], |claims| &claims.candidates)
     }
 
     /// Whether a signature names this target's digest, with another media type or size.
     pub(crate) fn misses(&self, target: &Descriptor) -> bool {
-        let candidates = self.by_subject.get(&target.digest).map_or(&[][..], Vec::as_slice);
-        candidates.iter().any(|candidate| !candidate.subject.same_target(target))
+        let target = subject(target);
+        let of_digest = self.by_subject.range((target.0.clone(), String::new(), 0)..);
+        of_digest.take_while(|(other, _)| other.0 == target.0).any(|(other, _)| *other != target)
     }
 
     /// Something else than a signature of the Notary Project that refers to this target, if there is any.
@@ -172,7 +195,7 @@ impl Signatures {
 
     /// Every candidate, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Candidate> {
-        self.by_subject.values().flatten()
+        self.by_subject.values().flat_map(|claims| &claims.candidates)
     }
 
     /// The indexes that list exactly this target, and those that list such an index: each holds the digest of what it lists,
@@ -218,9 +241,7 @@ impl Signatures {
 
     /// Whether this is an index that lists nothing but referrers.
     pub(crate) fn lists_referrers(&self, index: &Digest) -> bool {
-        self.indexes.get(index).is_some_and(|Index { listed, .. }| {
-            !listed.is_empty() && listed.iter().all(|entry| self.inert.contains(&entry.digest))
-        })
+        self.listings.contains(index)
     }
 }
 
@@ -430,9 +451,11 @@ impl Search<'_, '_> {
         if let Some(count) = self.signatures.counts.get_mut(self.number) {
             *count += 1;
         }
-        let candidates = self.signatures.by_subject.entry(subject.digest.clone()).or_default();
+        let Claims { candidates, places } =
+            self.signatures.by_subject.entry(self::subject(&subject)).or_default();
+        let place = *places.entry(digest.clone()).or_insert(candidates.len());
         // the same signature in two sources or namespaces is one; a sound listing of it outdoes a flawed one
-        match candidates.iter_mut().find(|one| one.digest == *digest && one.subject.same_target(&subject)) {
+        match candidates.get_mut(place) {
             Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
             Some(known) => {
                 (known.source, known.namespace, known.envelope) =

@@ -183,7 +183,7 @@ fn broken(name: &str, width: usize) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Coverage, INVENTORY_SCHEMA, Node};
+    use assay_shared::report::{Coverage, INVENTORY_SCHEMA, Node, Omitted};
 
     use super::*;
 
@@ -203,6 +203,7 @@ mod tests {
             platforms: vec!["linux/amd64".into(), "windows/amd64 10.0.20348.2700".into()],
             content_size: 83_250_000,
             in_use: (0..in_use).map(user).collect(),
+            omitted: Omitted::default(),
         }
     }
 

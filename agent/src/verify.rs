@@ -3,12 +3,12 @@
 //! Design, "When an image passes": the statement of each repository that the image has a name in must be met by a signature
 //! of its own, unless the operator accepts a parent's or the platforms'. One bad image never stops the run.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_shared::codes::Code;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Reference, Repository};
-use assay_shared::report::{Check, CheckResult, Checks, Reason, Signature, Status, Via};
+use assay_shared::report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
 use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_shared::verify::{SignatureVerdict, Verifier};
 
@@ -38,12 +38,44 @@ pub(crate) struct Judgement {
     pub(crate) via: Option<Via>,
     /// Names of the statements that were applied.
     pub(crate) policy: Option<String>,
-    pub(crate) signatures: Vec<Signature>,
+    pub(crate) signatures: Rows,
+}
+
+/// Rows of signatures, in the order tried. There may be any number of signatures; the verdict rests on those that pass, so
+/// these come before others where not all have a row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) kept: Vec<Signature>,
+    /// How many have none.
+    pub(crate) omitted: usize,
+}
+
+impl Rows {
+    fn has_room(&self) -> bool {
+        self.kept.len() < limits::REPORT_SIGNATURES
+    }
+
+    fn push(&mut self, signature: Signature) {
+        if !self.has_room() {
+            self.omitted += 1;
+            let last = self.kept.iter().rposition(|one| one.status != Status::Passed);
+            match last.filter(|_| signature.status == Status::Passed) {
+                Some(last) => self.kept.remove(last),
+                None => return,
+            };
+        }
+        self.kept.push(signature);
+    }
+
+    fn append(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|signature| self.push(signature));
+        self.omitted += other.omitted;
+    }
 }
 
 impl Judgement {
     fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
-        Self { status, reason, message, hint: None, via: None, policy: None, signatures: Vec::new() }
+        Self { status, reason, message, hint: None, via: None, policy: None, signatures: Rows::default() }
     }
 
     pub(crate) fn failed(reason: Reason, message: impl Into<String>) -> Self {
@@ -157,20 +189,25 @@ impl Judge<'_> {
 
     /// The worst of the verdicts under each statement, all signatures listed.
     fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
-        let candidates: Vec<&Candidate> = self.signatures.of(target).collect();
-        let mut signatures = Vec::new();
+        let candidates = self.signatures.of(target);
+        let mut signatures = Rows::default();
+        let mut reached = 0;
         let mut worst: Option<Judgement> = None;
         for statement in statements {
-            let judgement = self.under(target, &candidates, statement, &mut signatures);
+            let (judgement, tried) = self.under(target, candidates, statement, &mut signatures);
+            reached = reached.max(tried);
             if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
                 worst = Some(judgement);
             }
         }
-        let reached: HashSet<Digest> = signatures.iter().map(|one: &Signature| one.digest.clone()).collect();
+        let mut unreached = candidates.iter().skip(reached);
         if let Some(statement) = statements.first() {
-            for candidate in candidates.iter().filter(|candidate| !reached.contains(&candidate.digest)) {
+            while signatures.has_room()
+                && let Some(candidate) = unreached.next()
+            {
                 signatures.push(self.unreached(candidate, statement));
             }
+            signatures.omitted += unreached.len();
         }
         let mut worst = worst
             .unwrap_or_else(|| Judgement::failed(Reason::Policy, "no statement of the trust policy applies"));
@@ -178,25 +215,30 @@ impl Judge<'_> {
         worst
     }
 
-    /// Tries the signatures in order until one passes.
+    /// Tries the signatures in order until one passes; also says how many were tried.
     fn under(
         &self,
         target: &Descriptor,
-        candidates: &[&Candidate],
+        candidates: &[Candidate],
         statement: &Statement,
-        signatures: &mut Vec<Signature>,
-    ) -> Judgement {
+        signatures: &mut Rows,
+    ) -> (Judgement, usize) {
         let mut tried = Vec::new();
         for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
             let verdict = self.signature(candidate, target, statement);
             let signature = self.report(candidate, Some(&statement.name), verdict);
             let passed = signature.status == Status::Passed;
             signatures.push(signature.clone());
-            if passed {
-                return Judgement::new(Status::Passed, None, None);
-            }
             tried.push(signature);
+            if passed {
+                return (Judgement::new(Status::Passed, None, None), tried.len());
+            }
         }
+        (self.without_a_pass(candidates, &tried), tried.len())
+    }
+
+    /// The judgement where none of the first signatures passes.
+    fn without_a_pass(&self, candidates: &[Candidate], tried: &[Signature]) -> Judgement {
         if let Some(unreadable) = tried.iter().find(|one| one.status == Status::Inconclusive) {
             let message = format!("the signature {}: {}", unreadable.digest, finding(unreadable).1);
             return Judgement::new(Status::Inconclusive, Some(Reason::Unreadable), Some(message));
@@ -290,12 +332,12 @@ impl Judge<'_> {
         let store = self.sources.first()?.store;
         let is_there =
             |entry: &&Descriptor| !is_attestation(entry) && store.has(&image.namespace, &entry.digest);
-        let mut signatures = Vec::new();
+        let mut signatures = Rows::default();
         let mut worst: Option<Judgement> = None;
         let mut count = 0_usize;
         for manifest in self.signatures.listed_by(&image.target).iter().filter(is_there) {
             let mut judgement = self.under_all(manifest, statements);
-            signatures.append(&mut judgement.signatures);
+            signatures.append(std::mem::take(&mut judgement.signatures));
             count += 1;
             if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
                 worst = Some(judgement.of(format!("the platform manifest {}", manifest.digest)));
@@ -310,7 +352,7 @@ impl Judge<'_> {
     }
 
     fn is_signed(&self, descriptor: &Descriptor) -> bool {
-        self.signatures.of(descriptor).next().is_some()
+        !self.signatures.of(descriptor).is_empty()
     }
 
     /// What to do about an image without a signature.
@@ -389,6 +431,7 @@ impl Judge<'_> {
             user_metadata,
             checks,
             target,
+            omitted: Omitted::default(),
         }
     }
 }

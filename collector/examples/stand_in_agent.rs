@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Agent, BundleInput, Content, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport, Reason, Run,
-    Status, Summary, TrustPolicyInput,
+    Agent, BundleInput, Content, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport, Omitted,
+    Reason, Run, Status, Summary, TrustPolicyInput,
 };
 use assay_shared::time::UnixTime;
 
@@ -148,11 +148,13 @@ fn report(
             bundles: bundles.map(|path| BundleInput { sha256: hash(&path), signatures: 0 }).collect(),
             crls: Vec::new(),
             warnings: Vec::new(),
+            omitted: Omitted::default(),
         },
         coverage: Coverage::default(),
         images: vec![image(Status::Passed, None)],
         summary: Summary::default(),
         carried: Vec::new(),
+        omitted: Omitted::default(),
     }
 }
 
@@ -174,6 +176,7 @@ fn image(status: Status, reason: Option<Reason>) -> Image {
         signatures: Vec::new(),
         content: Content::default(),
         rootfs: None,
+        omitted: Omitted::default(),
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use assay_shared::json::Value;
+use assay_shared::limits::REPORT_BYTES;
 use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{INVENTORY_SCHEMA, Inventory, NODE_REPORT_SCHEMA, NodeReport};
+use assay_shared::report::{
+    INVENTORY_SCHEMA, Inventory, NODE_REPORT_SCHEMA, NodeReport, TooLarge, check_size,
+};
+use serde::Deserialize;
 
 use crate::report::clean;
 use crate::text;
-use crate::visit::gather::{self, REPORT_BYTES};
+use crate::visit::gather;
 
 /// An image that nodes have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +48,12 @@ pub enum InventoryError {
         source: std::io::Error,
     },
     /// It is larger than any report.
-    #[error("{}: larger than {REPORT_BYTES} bytes", path.display())]
+    #[error("{}: {bound}", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The bound that it is past.
+        bound: TooLarge,
     },
     /// It is neither an inventory nor a report.
     #[error("{}: neither an inventory of assay-agent nor a node report: {reason}", path.display())]
@@ -86,6 +91,12 @@ pub fn read(paths: &[PathBuf]) -> Result<NodeImages, InventoryError> {
     Ok(NodeImages { images: found.into_values().collect(), unreadable })
 }
 
+/// What tells the two apart.
+#[derive(Deserialize)]
+struct Head {
+    schema: String,
+}
+
 /// The same of an inventory and of a report.
 struct OneNode {
     node: String,
@@ -106,17 +117,15 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(REPORT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > REPORT_BYTES {
-        return Err(InventoryError::TooLarge { path: path.to_owned() });
-    }
     let bytes = text::utf8(&bytes);
-    let value = Value::parse(&bytes).map_err(|error| malformed(error.to_string()))?;
-    let schema = value.as_object().and_then(|members| members.get("schema")).and_then(Value::as_text);
+    check_size(&bytes).map_err(|bound| InventoryError::TooLarge { path: path.to_owned(), bound })?;
+    let Head { schema } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let (hostname, coverage, images) = match schema {
-        Some(INVENTORY_SCHEMA) => {
-            let inventory: Inventory =
+    let (hostname, coverage, images) = match &*schema {
+        INVENTORY_SCHEMA => {
+            let mut inventory: Inventory =
                 serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+            inventory.bound();
             let images = inventory.images.into_iter().map(|image| OneImage {
                 references: image.references,
                 digest: image.digest,
@@ -125,7 +134,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
             });
             (inventory.node.hostname, inventory.coverage, images.collect())
         }
-        Some(NODE_REPORT_SCHEMA) => {
+        NODE_REPORT_SCHEMA => {
             let report: NodeReport = gather::read(&bytes).map_err(|error| malformed(error.to_string()))?;
             let images = report.images.into_iter().map(|image| OneImage {
                 references: image.references,
@@ -135,7 +144,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
             });
             (report.node.hostname, report.coverage, images.collect())
         }
-        other => return Err(malformed(format!("its schema is {other:?}"))),
+        other => return Err(malformed(format!("its schema is {:?}", clean::name(other)))),
     };
     Ok(OneNode {
         node: clean::name(&hostname.unwrap_or_else(stem)),

@@ -163,3 +163,24 @@ pub const BOLT_DEPTH: usize = 16;
 /// Bytes of one page of a bbolt file with what overflows it, which holds one value. containerd's largest are containers'
 /// specifications, which come in messages of at most 16 MiB.
 pub const BOLT_PAGE_BYTES: usize = 17 << 20;
+
+/// Bytes of a node report or an inventory. An image with one signature takes some 3 KiB, so this is 20,000 of them; the
+/// largest nodes hold some hundreds.
+pub const REPORT_BYTES: usize = 64 << 20;
+
+/// Values in a node report or an inventory. A real image has some 80 of them in 3 KiB; millions of empty ones would take
+/// many times their bytes in memory.
+pub const REPORT_VALUES: usize = 2_000_000;
+
+/// Letters of one text in a report: a subject, a message, a reference.
+pub const REPORT_TEXT_LETTERS: usize = 8 << 10;
+
+/// Entries of one list in a report: names of an image, containers that run it, blobs that differ. Nobody reads more of one
+/// thing, and how many there are is said.
+pub const REPORT_ENTRIES: usize = 1_000;
+
+/// Signatures of one image that a report has rows for: all that are tried under one statement, and as many more.
+pub const REPORT_SIGNATURES: usize = 2 * SIGNATURES_PER_IMAGE;
+
+/// Bytes of the blobs that a report carries, which base64 makes a third longer: some 3,000 signatures with their manifests.
+pub const CARRIED_BYTES: usize = 32 << 20;

@@ -45,6 +45,12 @@ const CASES: &[(&str, &str, &str)] = &[
     ("DSSE_SIGNATURES", "shared/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
     ("SITE_KEY_BYTES", "shared/src/dsse/tests.rs", "what_is_no_public_key_of_a_site_is_refused"),
     ("BUNDLE_DOCUMENT_BYTES", "shared/tests/limits.rs", "documents"),
+    ("REPORT_BYTES", "collector/src/visit/gather.rs", "reports_are_bounded"),
+    ("REPORT_VALUES", "collector/src/visit/gather.rs", "reports_are_bounded"),
+    ("REPORT_TEXT_LETTERS", "shared/src/report/bounds/tests.rs", "lists_and_texts_are_cut_and_counted"),
+    ("REPORT_ENTRIES", "shared/src/report/bounds/tests.rs", "lists_and_texts_are_cut_and_counted"),
+    ("REPORT_SIGNATURES", "shared/src/report/bounds/tests.rs", "what_a_verdict_rests_on_stays"),
+    ("CARRIED_BYTES", "shared/src/report/bounds/tests.rs", "the_largest_carried_blobs_are_dropped"),
 ];
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
+use assay_shared::limits::REPORT_BYTES;
 use assay_shared::report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun};
 use assay_shared::time::UnixTime;
 
 use super::CommandError;
 use crate::output::Output;
 use crate::report::{Head, clean};
-use crate::visit::gather::{self, REPORT_BYTES};
+use crate::visit::gather;
 use crate::{cli, config, console, text};
 
 /// Runs `assay report`.

@@ -10,10 +10,10 @@ use assay_agent::rejudge::Listed;
 use assay_agent::trust::{self, Trust};
 use assay_shared::dsse::{Envelope, VerifyingKey};
 use assay_shared::evidence::{EvidenceNode, REPORT, TRUST};
-use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::oci::Descriptor;
 use assay_shared::report::{
-    Checks, ExitCode, Image, NodeReport, NodeRow, Outcome, Reason, Signature, SiteReport, SiteSummary,
-    SiteWaivers, Status, Summary, Via,
+    Checks, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, Reason, Signature,
+    SiteReport, SiteSummary, SiteWaivers, Status, Summary, Via,
 };
 use assay_shared::statement;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
 use crate::report::names::FileNames;
 use crate::report::rows;
-use crate::visit::{archive, gather};
+use crate::visit::archive;
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]
@@ -237,9 +237,16 @@ impl Again<'_> {
     fn inputs(&mut self, node: &str, report: &NodeReport) {
         let Raw { trust, digests, .. } = &self.raw;
         let inputs = &report.inputs;
+        // as the node's report has them: cleaned, and cut where they are too many
+        let mut given =
+            Inputs { trust_store: trust.store.report(), crls: trust.evidence.crls(), ..inputs.clone() };
+        given.bound();
+        let whole = |list, given: usize| inputs.omitted.of(list) + given as u64;
         let same = inputs.trust_policy.sha256 == trust.policy_sha256
-            && inputs.trust_store == trust.store.report()
-            && inputs.crls == trust.evidence.crls()
+            && given.trust_store.starts_with(&inputs.trust_store)
+            && whole(List::TrustStore, inputs.trust_store.len()) == trust.store.report().len() as u64
+            && given.crls.starts_with(&inputs.crls)
+            && whole(List::Crls, inputs.crls.len()) == trust.evidence.crls().len() as u64
             && inputs.bundles.iter().map(|bundle| &bundle.sha256).eq(digests);
         if !same {
             let why = "the node was verified with another trust directory or other bundles";
@@ -269,14 +276,11 @@ impl Again<'_> {
         let carried = if intact { &report.carried[..] } else { &[] };
         let again =
             self.raw.bundles.judge(&self.raw.trust, report.run.verified_at, &accept, listed(report), carried);
-        // the report was cleaned when it was accepted
-        let again: Vec<Image> = again.into_iter().filter_map(|image| gather::cleaned(image).ok()).collect();
-        let again: BTreeMap<(&str, &Digest, &str, u64), &Image> =
-            again.iter().map(|image| (key(image), image)).collect();
+        let again: BTreeMap<ImageId<'_>, &Image> = again.iter().map(|image| (image.id(), image)).collect();
         for image in &report.images {
             check.images += 1;
             let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
-            match compare(image, again.get(&key(image)).copied()) {
+            match compare(image, again.get(&image.id()).copied()) {
                 Comparison::Confirmed => check.confirmed += 1,
                 Comparison::Claimed => check.claimed += 1,
                 Comparison::Unsupported(why) => {
@@ -362,12 +366,16 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
     let Some(again) = again else {
         return Comparison::Contradicted("the report gives it no name that it could be judged by".into());
     };
+    // a name that is left out may stand under another statement of the policy
+    if reported.omitted.of(List::References) > 0 {
+        return Comparison::Unsupported("not all of its names are in the report".into());
+    }
     let same = |one: &Image, other: &Image| {
         (one.status, one.reason, one.via, &one.policy)
             == (other.status, other.reason, other.via, &other.policy)
     };
     if same(reported, again) {
-        return signatures(&reported.signatures, &again.signatures);
+        return signatures(reported, again);
     }
     let said = format!(
         "reported as {}, and the raw inputs make it {}{}",
@@ -385,17 +393,19 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
 }
 
 /// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
-fn signatures(reported: &[Signature], again: &[Signature]) -> Comparison {
+fn signatures(reported: &Image, again: &Image) -> Comparison {
     let is_tried = |signature: &&Signature| signature.policy.is_some();
-    for one in reported.iter().filter(is_tried) {
+    let has_no_row = again.omitted.of(List::Signatures) > 0;
+    let again = &again.signatures;
+    for one in reported.signatures.iter().filter(is_tried) {
         let mut tried = again.iter().filter(|other| other.digest == one.digest).filter(is_tried).peekable();
-        if tried.peek().is_none() && again.iter().any(|other| other.digest == one.digest) {
+        if tried.peek().is_none() && (has_no_row || again.iter().any(|other| other.digest == one.digest)) {
             return Comparison::Unsupported(format!(
                 "the signature {} was not tried again, since another passes before it",
                 one.digest
             ));
         }
-        if !tried.any(|other| facts(other) == facts(one)) {
+        if !tried.any(|other| same_facts(one, other)) {
             return Comparison::Contradicted(format!(
                 "the signature {} is not what the report says of it",
                 one.digest
@@ -405,17 +415,28 @@ fn signatures(reported: &[Signature], again: &[Signature]) -> Comparison {
     Comparison::Confirmed
 }
 
-/// What is known of a signature, whatever it was called where it was found.
-fn facts(signature: &Signature) -> impl PartialEq + '_ {
-    let Signature { policy, status, reason, signer, chain, signing_time, timestamp, .. } = signature;
-    let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
-    let checks = [integrity, authenticity, authentic_timestamp, expiry, revocation]
-        .map(|check| (check.result, check.action));
-    (
-        (policy, status, reason, signer, chain),
-        (signing_time, timestamp, &signature.user_metadata),
-        (checks, signature.target.result),
-    )
+/// Whether as much is known of a signature, whatever it was called where it was found. What is left out of its row cannot be
+/// compared.
+fn same_facts(reported: &Signature, again: &Signature) -> bool {
+    let facts = |signature: &Signature| {
+        let Signature { policy, status, reason, signer, signing_time, timestamp, checks, target, .. } =
+            signature.clone();
+        let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = checks;
+        let checks = [integrity, authenticity, authentic_timestamp, expiry, revocation]
+            .map(|check| (check.result, check.action));
+        ((policy, status, reason, signer), (signing_time, timestamp), (checks, target.result))
+    };
+    let whole = |signature: &Signature| {
+        let Signature { chain, user_metadata, omitted, .. } = signature;
+        (
+            omitted.of(List::Chain).saturating_add(chain.len() as u64),
+            omitted.of(List::UserMetadata).saturating_add(user_metadata.len() as u64),
+        )
+    };
+    facts(reported) == facts(again)
+        && again.chain.starts_with(&reported.chain)
+        && reported.user_metadata.iter().all(|(name, value)| again.user_metadata.get(name) == Some(value))
+        && whole(reported) == whole(again)
 }
 
 fn words(image: &Image) -> String {
@@ -435,10 +456,6 @@ fn listed(report: &NodeReport) -> Vec<Listed> {
         image.references.iter().map(listed).collect::<Vec<_>>()
     };
     report.images.iter().flat_map(of).collect()
-}
-
-fn key(image: &Image) -> (&str, &Digest, &str, u64) {
-    (&image.namespace, &image.digest, &image.media_type, image.size)
 }
 
 fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, Finding> {

@@ -1,7 +1,9 @@
 //! What is to say of a node beside its images: whether it was verified, whether anything was left on it, and what its
 //! agent could not account for. Every report shows these, so they are found in one place.
 
-use assay_shared::report::{CleanUpResult, Contradiction, Coverage, Effect, ExitCode, NodeRow, Outcome};
+use assay_shared::report::{
+    CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome,
+};
 
 use super::clean;
 use super::words::{self, Words};
@@ -100,16 +102,19 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
 
 fn coverage(coverage: &Coverage) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |severity, code, words: Words, particulars: Vec<String>| {
+    let mut add = |severity, code, words: Words, particulars: Vec<String>, omitted: u64| {
+        let all = omitted.saturating_add(particulars.len() as u64);
         let message = match particulars.as_slice() {
-            [first, _, ..] => format!("{} of them, the first: {first}", particulars.len()),
-            [only] => only.clone(),
             [] => return,
+            [only] if omitted == 0 => only.clone(),
+            [first, ..] => format!("{all} of them, the first: {first}"),
         };
         let mut shown = particulars;
-        let more = shown.len().saturating_sub(PARTICULARS);
         shown.truncate(PARTICULARS);
-        if more > 0 {
+        let more = all.saturating_sub(shown.len() as u64);
+        if omitted > 0 {
+            shown.push(format!("and {more} more, {omitted} of which are left out of the node's report"));
+        } else if more > 0 {
             shown.push(format!("and {more} more; the node's report has all"));
         }
         let hint = words.todo.into();
@@ -131,15 +136,27 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
         ))
     });
     let reason = assay_shared::report::Reason::InUseUnlisted;
-    add(ExitCode::Failed, reason.as_str(), words::reason(reason), unlisted.collect());
+    add(ExitCode::Failed, reason.as_str(), words::reason(reason), unlisted.collect(), 0);
     let unreadable =
         coverage.unreadable.iter().map(|part| clean::message(&format!("{}: {}", part.what, part.why)));
-    add(ExitCode::Incomplete, "unreadable-store", words::COVERAGE, unreadable.collect());
+    add(
+        ExitCode::Incomplete,
+        "unreadable-store",
+        words::COVERAGE,
+        unreadable.collect(),
+        coverage.omitted.of(List::Unreadable),
+    );
     for (effect, severity) in
         [(Effect::Failed, ExitCode::Failed), (Effect::Inconclusive, ExitCode::Incomplete)]
     {
         let contradictions = coverage.cross_check.findings.iter().filter(|one| one.effect == effect);
-        add(severity, "store-contradiction", words::CONTRADICTION, contradictions.map(particular).collect());
+        add(
+            severity,
+            "store-contradiction",
+            words::CONTRADICTION,
+            contradictions.map(particular).collect(),
+            0,
+        );
     }
     findings
 }

@@ -393,6 +393,7 @@ pub(crate) fn image(name: &str) -> Image {
             mismatched: Vec::new(),
         },
         rootfs: None,
+        omitted: Omitted::default(),
         digest,
     }
 }
@@ -539,6 +540,7 @@ fn signed(image: Image, tag: &str) -> Image {
             revocation: Check::passed(Action::Enforce),
         },
         target: Target { result: CheckResult::Passed, code: None, message: None },
+        omitted: Omitted::default(),
     }];
     image
 }
@@ -601,6 +603,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
                 },
             ],
             warnings: Vec::new(),
+            omitted: Omitted::default(),
         },
         coverage: Coverage {
             namespaces: vec!["k8s.io".into()],
@@ -611,6 +614,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
         images,
         summary,
         carried: Vec::new(),
+        omitted: Omitted::default(),
     };
     NodeRow {
         name: name.into(),

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Content, ExitCode, Image, NodeReport, NodeRow, Selection, Signature, SiteInputs, SiteReport, SiteRun,
-    SiteSummary, SiteWaivers, Status, Summary, WaivedImage,
+    Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs, SiteReport,
+    SiteRun, SiteSummary, SiteWaivers, Status, Summary, WaivedImage,
 };
 
 use super::difference::Difference;
@@ -146,7 +146,7 @@ impl Site {
                     content: (image.content.clone(), image.content.clone()),
                     references: image.references.iter().cloned().collect(),
                     images: 1,
-                    containers: image.in_use.len() as u64,
+                    containers: containers(&image),
                     waiver,
                     image,
                 });
@@ -205,8 +205,13 @@ impl Judged {
                 self.references.insert(reference.clone());
             }
         }
-        self.containers = self.containers.saturating_add(image.in_use.len() as u64);
+        self.containers = self.containers.saturating_add(containers(image));
     }
+}
+
+/// Containers that run the image, listed or not.
+fn containers(image: &Image) -> u64 {
+    image.omitted.of(List::InUse).saturating_add(image.in_use.len() as u64)
 }
 
 /// References of one image that are kept of all nodes: real images have a handful.
@@ -233,6 +238,7 @@ fn same_result(one: &Image, other: &Image) -> bool {
         signatures,
         content,
         rootfs,
+        omitted: _,
     } = one;
     let Content { mode, checked: _, bytes: _, absent: _, mismatched } = content;
     *status == other.status
@@ -247,6 +253,9 @@ fn same_result(one: &Image, other: &Image) -> bool {
         && *mode == other.content.mode
         && *mismatched == other.content.mismatched
         && *rootfs == other.rootfs
+        && [List::Signatures, List::Mismatched, List::Differing]
+            .iter()
+            .all(|list| one.omitted.of(*list) == other.omitted.of(*list))
         && signatures.len() == other.signatures.len()
         && signatures.iter().zip(&other.signatures).all(|(one, other)| same_signature(one, other))
 }
@@ -266,6 +275,7 @@ fn same_signature(one: &Signature, other: &Signature) -> bool {
         user_metadata,
         checks,
         target,
+        omitted,
     } = one;
     *digest == other.digest
         && *status == other.status
@@ -279,6 +289,7 @@ fn same_signature(one: &Signature, other: &Signature) -> bool {
         && *signing_time == other.signing_time
         && *timestamp == other.timestamp
         && *user_metadata == other.user_metadata
+        && *omitted == other.omitted
 }
 
 /// Whether two images of one digest are covered by the same waiver, in whatever namespace they are.

@@ -1,29 +1,16 @@
 //! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
-//! were sent, and agrees with itself and with the agent's exit status. What is accepted is cleaned of control characters.
+//! were sent, and agrees with itself and with the agent's exit status. What is accepted is within the bounds that an agent keeps
+//! to (`assay_shared::report::check_size`, [`NodeReport::bound`]): an honest one is not changed.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use assay_shared::report::{CarriedBlob, ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary};
+use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary, TooLarge, check_size};
 use assay_shared::time::UnixTime;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::platform::Platform;
 use crate::report::clean;
-
-/// Bytes of a node report. An image with one signature takes some 3 KiB, so this is 20,000 of them; the largest nodes hold
-/// some hundreds.
-pub const REPORT_BYTES: usize = 64 << 20;
-
-/// Letters of one text in a report: a subject, a message, a reference. Longer ones are cut.
-const TEXT_LETTERS: usize = 8 << 10;
-
-/// Values in a report: what is between two commas. A real image has some 80 of them in 3 KiB; millions of empty ones would
-/// take many times their bytes in memory.
-const VALUES: usize = 2_000_000;
 
 /// How many reports are read at once: each takes some times its size in memory while it is.
 pub(super) static READERS: Semaphore = Semaphore::const_new(2);
@@ -52,6 +39,9 @@ pub enum BadReport {
     /// It is no node report.
     #[error("not a node report: {0}")]
     Malformed(String),
+    /// It is larger than a report may be.
+    #[error("not a node report: {0}")]
+    TooLarge(#[from] TooLarge),
     /// It has another schema.
     #[error("the report's schema is {0:?}, not {NODE_REPORT_SCHEMA:?}")]
     Schema(String),
@@ -162,13 +152,7 @@ pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport
 /// [`BadReport`]
 pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
     let malformed = |error: serde_json::Error| BadReport::Malformed(error.to_string());
-    if bytes.len() > REPORT_BYTES {
-        return Err(BadReport::Malformed(format!("more than {REPORT_BYTES} bytes")));
-    }
-    let values = bytes.iter().filter(|byte| **byte == b',').count();
-    if values > VALUES {
-        return Err(BadReport::Malformed(format!("more than {VALUES} values")));
-    }
+    check_size(bytes)?;
     // Into the types first: they refuse a member that is given twice, which a `Value` lets pass.
     let mut report: NodeReport = serde_json::from_slice(bytes).map_err(malformed)?;
     if report.schema != NODE_REPORT_SCHEMA {
@@ -183,61 +167,17 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
             Status::Passed if image.reason.is_some() => "passed with a reason against it",
             Status::Passed if !image.content.mismatched.is_empty() => "passed with content that differs",
             Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
-            _ if !seen.insert((&image.namespace, &image.digest)) => "listed twice",
+            _ if !seen.insert(image.id()) => "listed twice",
             _ => continue,
         };
         return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
     }
-    // What is carried is bytes and no text: it is what its digest says, or nobody's evidence.
-    let carried = std::mem::take(&mut report.carried);
-    let is_it = |blob: &CarriedBlob| {
-        blob.digest.matches(&blob.data) && clean::name(&blob.media_type) == blob.media_type
-    };
-    if let Some(blob) = carried.iter().find(|blob| !is_it(blob)) {
+    // What is carried is what its digest says, or nobody's evidence.
+    if let Some(blob) = report.carried.iter().find(|blob| !blob.digest.matches(&blob.data)) {
         return Err(BadReport::Carried { digest: blob.digest.to_string() });
     }
-    // One image after the other: a whole report as a `Value` is many times as large.
-    let images = std::mem::take(&mut report.images);
-    let mut report = cleaned(report).map_err(malformed)?;
-    report.carried = carried;
-    report.images = images.into_iter().map(cleaned).collect::<Result<_, _>>().map_err(malformed)?;
+    report.bound();
     Ok(report)
-}
-
-/// The same with every text cleaned, as accepted reports have it.
-///
-/// # Errors
-/// Where it cannot be made of its own JSON.
-pub fn cleaned<T: Serialize + DeserializeOwned>(part: T) -> Result<T, serde_json::Error> {
-    let mut value = serde_json::to_value(&part)?;
-    if clean_all(&mut value) { serde_json::from_value(value) } else { Ok(part) }
-}
-
-/// Cleans every text; says whether anything changed.
-fn clean_all(value: &mut Value) -> bool {
-    match value {
-        Value::String(text) => clean_one(text),
-        Value::Array(items) => items.iter_mut().fold(false, |changed, item| clean_all(item) | changed),
-        Value::Object(members) => {
-            let mut changed = false;
-            *members = std::mem::take(members)
-                .into_iter()
-                .map(|(mut name, mut value)| {
-                    changed |= clean_one(&mut name) | clean_all(&mut value);
-                    (name, value)
-                })
-                .collect();
-            changed
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn clean_one(text: &mut String) -> bool {
-    let cleaned = clean::block(text, TEXT_LETTERS);
-    let changed = cleaned != *text;
-    *text = cleaned;
-    changed
 }
 
 /// The exit statuses with which an agent has judged.
@@ -251,14 +191,19 @@ pub fn has_judged(exit: u32) -> bool {
 mod tests {
     use std::mem::discriminant;
 
+    use assay_shared::limits::{REPORT_BYTES, REPORT_TEXT_LETTERS, REPORT_VALUES};
     use assay_shared::oci::Digest;
     use assay_shared::report::{
-        Agent, BundleInput, Content, Coverage, Image, Inputs, Mismatch, Node, Reason, Run, TrustPolicyInput,
+        Agent, BundleInput, CarriedBlob, Content, Coverage, Image, Inputs, Mismatch, Node, Omitted, Reason,
+        Run, TrustPolicyInput,
     };
+
+    use serde_json::Value;
 
     use super::super::platform::Architecture;
     use super::*;
     use crate::nodes::Os;
+    use crate::report::sample;
 
     fn time(seconds: i64) -> UnixTime {
         UnixTime::from_seconds(seconds).unwrap()
@@ -282,6 +227,7 @@ mod tests {
             signatures: Vec::new(),
             content: Content::default(),
             rootfs: None,
+            omitted: Omitted::default(),
         }
     }
 
@@ -304,11 +250,13 @@ mod tests {
                 bundles: vec![BundleInput { sha256: "cc".into(), signatures: 1 }],
                 crls: Vec::new(),
                 warnings: Vec::new(),
+                omitted: Omitted::default(),
             },
             coverage: Coverage::default(),
             summary: Summary::of(images.iter().map(|image| image.status)),
             images,
             carried: Vec::new(),
+            omitted: Omitted::default(),
         }
     }
 
@@ -335,15 +283,15 @@ mod tests {
             media_type: "application/cose".into(),
             data: data.to_vec(),
         };
-        let data = vec![7; 3 * TEXT_LETTERS];
+        let data = vec![7; 3 * REPORT_TEXT_LETTERS];
         let mut carrying = report(vec![image(Status::Passed, None)]);
         carrying.carried = vec![blob(&data, Digest::sha256(&data))];
         assert_eq!(judge(&carrying, 0).unwrap().carried, carrying.carried);
         carrying.carried = vec![blob(&data, Digest::sha256(b"other"))];
         assert!(matches!(judge(&carrying, 0), Err(BadReport::Carried { .. })));
-        carrying.carried =
-            vec![CarriedBlob { media_type: "\u{1b}[2J".into(), ..blob(b"", Digest::sha256(b"")) }];
-        assert!(matches!(judge(&carrying, 0), Err(BadReport::Carried { .. })));
+        let dirty = CarriedBlob { media_type: "\u{202e}".into(), ..blob(b"", Digest::sha256(b"")) };
+        carrying.carried = vec![dirty];
+        assert_eq!(judge(&carrying, 0).unwrap().carried[0].media_type, "\\u{202e}");
     }
 
     #[test]
@@ -419,20 +367,169 @@ mod tests {
             good.replace("\"images\":[]", "\"images\":[],\"images\":[]"),
             good.get(..good.len() - 1).unwrap().to_owned(),
             "[".repeat(100_000),
-            good.replace("\"namespaces\":[]", &format!("\"namespaces\":[\"\"{}]", ",\"\"".repeat(VALUES))),
         ] {
             assert!(matches!(read(text.as_bytes()), Err(BadReport::Malformed(_))), "{text:.80}");
         }
-        assert!(matches!(read(&vec![b' '; REPORT_BYTES + 1]), Err(BadReport::Malformed(_))));
+    }
+
+    #[test]
+    fn reports_are_bounded() {
+        let good = report(vec![image(Status::Passed, None)]);
+        let padded = |bytes| {
+            let mut text = serde_json::to_vec(&good).unwrap();
+            text.resize(bytes, b' ');
+            read(&text)
+        };
+        assert_eq!(padded(REPORT_BYTES).unwrap(), good);
+        assert!(matches!(padded(REPORT_BYTES + 1), Err(BadReport::TooLarge(TooLarge::Bytes))));
+
+        // values count, and not what stands in a text
+        let named = |names: &str| {
+            let text = serde_json::to_string(&good).unwrap();
+            read(text.replace("\"namespaces\":[]", &format!("\"namespaces\":[{names}]")).as_bytes())
+        };
+        let commas = format!("\"\\\"[{}\"", ",".repeat(REPORT_VALUES));
+        assert_eq!(named(&commas).unwrap().coverage.namespaces.len(), 1);
+        assert_eq!(named(&format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES - 100))).unwrap().images.len(), 1);
+        let over = format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES));
+        assert!(matches!(named(&over), Err(BadReport::TooLarge(TooLarge::Values))));
+    }
+
+    #[test]
+    fn one_digest_under_two_media_types_is_two_images() {
+        let mut other = image(Status::Failed, Some(Reason::NoSignature));
+        other.media_type = "application/vnd.docker.distribution.manifest.v2+json".into();
+        let both = report(vec![image(Status::Passed, None), other]);
+        assert_eq!(judge(&both, 1).unwrap(), both);
     }
 
     #[test]
     fn texts_are_cleaned() {
         let mut dirty = report(Vec::new());
         dirty.node.hostname = Some("a\u{1b}[31m".into());
-        dirty.inputs.warnings = vec!["w".repeat(TEXT_LETTERS + 1)];
+        dirty.inputs.warnings = vec!["w".repeat(REPORT_TEXT_LETTERS + 1)];
         let clean = judge(&dirty, 3).unwrap();
         assert_eq!(clean.node.hostname.as_deref(), Some("a\\u{1b}[31m"));
         assert!(clean.inputs.warnings[0].contains('…'));
     }
+
+    /// Numbers that are the same in every run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % bound as u64).unwrap()
+        }
+    }
+
+    /// Replaces texts by what a hostile image, signature or store may call itself, and repeats entries of lists.
+    fn disturb(value: &mut Value, numbers: &mut Numbers) {
+        match value {
+            Value::String(text) if numbers.below(4) == 0 => {
+                let pieces = HOSTILE.len();
+                *text = (0..numbers.below(4)).map(|_| HOSTILE[numbers.below(pieces)]).collect();
+                if numbers.below(60) == 0 {
+                    *text = text.repeat(1_000);
+                }
+            }
+            Value::Array(items) => {
+                items.iter_mut().for_each(|item| disturb(item, numbers));
+                // past the bound of a list at times
+                let most = if numbers.below(25) == 0 { 1_100 } else { 3 };
+                *items =
+                    items.iter().cycle().take(if items.is_empty() { 0 } else { most }).cloned().collect();
+            }
+            Value::Object(members) => members.values_mut().for_each(|member| disturb(member, numbers)),
+            _ => {}
+        }
+    }
+
+    /// What the agent bounds before it writes is what the collector has read, to the letter.
+    #[test]
+    fn whatever_a_node_holds_its_report_is_taken_as_it_was_written() {
+        let rows = sample::site().nodes.into_iter().chain(sample::hostile().nodes);
+        let reports: Vec<NodeReport> = rows.filter_map(|row| row.report).collect();
+        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        let mut disturbed = 0;
+        for round in 0..30 {
+            let mut report = reports[numbers.below(reports.len())].clone();
+            report.images.truncate(4);
+            let most = [1, 1, 3, 150][numbers.below(4)];
+            let mut part = |part: &mut Value| {
+                let before = part.clone();
+                disturb(part, &mut numbers);
+                disturbed += usize::from(*part != before);
+            };
+            let mut node = serde_json::to_value(&report.node).unwrap();
+            part(&mut node);
+            report.node = serde_json::from_value(node).unwrap();
+            let mut coverage = serde_json::to_value(&report.coverage).unwrap();
+            part(&mut coverage["unlisted"]);
+            part(&mut coverage["unreadable"]);
+            part(&mut coverage["namespaces"]);
+            report.coverage = serde_json::from_value(coverage).unwrap();
+            for image in &mut report.images {
+                let mut value = serde_json::to_value(&*image).unwrap();
+                for member in
+                    ["namespace", "references", "media_type", "platforms", "in_use", "message", "policy"]
+                {
+                    part(&mut value[member]);
+                }
+                for signature in value["signatures"].as_array_mut().unwrap() {
+                    for member in ["source", "signer", "user_metadata", "envelope"] {
+                        part(&mut signature[member]);
+                    }
+                }
+                *image = serde_json::from_value(value).unwrap();
+                image.signatures = (0..most).flat_map(|_| image.signatures.clone()).collect();
+                image.content.mismatched.retain(|_| image.status != Status::Passed);
+            }
+            let data = vec![7; numbers.below(100)];
+            report.carried = vec![CarriedBlob {
+                digest: Digest::sha256(&data),
+                media_type: HOSTILE[numbers.below(HOSTILE.len())].to_owned(),
+                data,
+            }];
+            report.summary = Summary::of(report.images.iter().map(|image| image.status));
+            let verdict = report.verdict();
+
+            report.fit();
+            assert_eq!(report.verdict(), verdict, "{round}");
+            let written = serde_json::to_vec(&report).unwrap();
+            let read = read(&written).unwrap_or_else(|error| panic!("{round}: {error}"));
+            assert!(read == report, "{round}");
+            assert_eq!(serde_json::to_vec(&read).unwrap(), written, "{round}");
+        }
+        assert!(disturbed > 300, "{disturbed}");
+    }
+
+    const HOSTILE: &[&str] = &[
+        "a",
+        "app:v1",
+        "registry.example.test/app",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "\u{2066}x",
+        "\u{fffe}",
+        "\u{0}",
+        "\r\n",
+        "\u{feff}",
+        "\\u{1b}",
+        "\"",
+        "…",
+        "… (3 more letters)",
+        "z\u{300}\u{301}\u{302}\u{303}",
+        "\u{1f600}",
+        "##vso[task]",
+        "::error::",
+        ",,,,,,,",
+        "{[",
+        "<script>",
+        "\u{e0041}",
+        "東京",
+        "",
+    ];
 }

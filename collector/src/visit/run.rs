@@ -1,10 +1,11 @@
 //! Running the agent on the node, and taking its report from its standard output.
 
+use assay_shared::limits;
 use assay_shared::report::Outcome;
 use assay_shared::time::UnixTime;
 
 use super::deploy::{Deployed, said};
-use super::gather::{REPORT_BYTES, has_judged};
+use super::gather::has_judged;
 use super::{Dialect, Failure, Plan, Step, posix, powershell};
 use crate::nodes::Node;
 use crate::ssh::{Command, Exit, Session};
@@ -44,7 +45,7 @@ pub(super) async fn run(
             text: &command,
             input: input.as_ref(),
             limit: limit + plan.limits.gather,
-            output_limit: REPORT_BYTES,
+            output_limit: limits::REPORT_BYTES,
         })
         .await
         .map_err(|error| Failure::step("running the agent", &error))?;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerUse, Coverage, Node};
+use super::{ContainerUse, Coverage, Node, Omitted};
 use crate::oci::Digest;
 
 /// The value of [`Inventory::schema`].
@@ -47,4 +47,7 @@ pub struct InventoryImage {
     pub content_size: u64,
     /// The containers that run it.
     pub in_use: Vec<ContainerUse>,
+    /// What is left out of its lists, since an inventory is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }

@@ -3,7 +3,9 @@
 //!
 //! Every list is sorted before it is written, so equal input gives equal bytes.
 
+mod bounds;
 mod exit_code;
+mod image_id;
 mod inventory;
 mod node;
 #[cfg(feature = "schema")]
@@ -12,7 +14,9 @@ mod site;
 mod verdict;
 mod waiver;
 
+pub use bounds::{List, Omitted, TooLarge, check_size};
 pub use exit_code::ExitCode;
+pub use image_id::ImageId;
 pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
 pub use node::*;
 pub use site::*;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, ExitCode, Reason, Status, Target, Via};
+use super::{Checks, ExitCode, Omitted, Reason, Status, Target, Via};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -37,6 +37,9 @@ pub struct NodeReport {
     /// What the verdicts rest on and no bundle holds, where the agent was asked for it (`--evidence`), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<CarriedBlob>,
+    /// What is left out of `images` and `carried`, since a report is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A signature manifest, an envelope or an index of the node's store, byte for byte.
@@ -138,6 +141,9 @@ pub struct Inputs {
     /// Findings about the inputs that change no verdict by themselves, such as a file that could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What is left out of `trust_store`, `crls` and `warnings`, since a report is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// The trust policy document.
@@ -213,6 +219,9 @@ pub struct Coverage {
     /// What was held against each other, and where the store contradicts itself.
     #[serde(default)]
     pub cross_check: CrossCheck,
+    /// What is left out of its lists, since a report is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 impl Coverage {
@@ -231,7 +240,7 @@ impl Coverage {
 
     /// The containers that run an image which the store does not list.
     pub fn unlisted_containers(&self) -> impl Iterator<Item = &Unlisted> {
-        self.unlisted.iter().filter(|unlisted| unlisted.kind == "container")
+        self.unlisted.iter().filter(|unlisted| unlisted.is_container())
     }
 }
 
@@ -304,6 +313,13 @@ pub struct Unlisted {
     pub name: Option<String>,
 }
 
+impl Unlisted {
+    /// Whether it is a container, which runs what nobody judged.
+    pub fn is_container(&self) -> bool {
+        self.kind == "container"
+    }
+}
+
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -350,6 +366,9 @@ pub struct Image {
     pub content: Content,
     /// What comparing its unpacked snapshots showed; null where that was not asked for.
     pub rootfs: Option<Rootfs>,
+    /// What is left out of its lists, since a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A container that runs an image.
@@ -396,6 +415,9 @@ pub struct Signature {
     pub checks: Checks,
     /// Whether the payload names this image.
     pub target: Target,
+    /// What is left out of `chain` and `user_metadata`, since a report is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A certificate of a signature's chain.

@@ -209,6 +209,7 @@ mod tests {
             signatures: Vec::new(),
             content: super::super::Content::default(),
             rootfs: None,
+            omitted: super::super::Omitted::default(),
         }
     }
 

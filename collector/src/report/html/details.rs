@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_shared::report::{CheckResult, ContainerUse, ContentMode, Reason, Signature, WaivedImage};
+use assay_shared::report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
 use assay_shared::time::UnixTime;
 
 use super::images::Entry;
@@ -51,10 +51,11 @@ pub(super) struct ResultView {
     pub(super) platforms: String,
     pub(super) content: String,
     pub(super) mismatched: Vec<Blob>,
+    pub(super) more_mismatched: u64,
     pub(super) rootfs: Option<Files>,
     pub(super) in_use: Vec<String>,
     pub(super) signatures: Vec<SignatureView>,
-    pub(super) more_signatures: usize,
+    pub(super) more_signatures: u64,
 }
 
 /// The waiver that covers a result.
@@ -145,7 +146,11 @@ impl Details<'_> {
             nodes: self.nodes.list(&places),
             reason: worst.image.reason.map_or("", |reason| words::reason(reason).title),
             differs,
-            references: shown(entry.references.iter(), |reference| clean::name(reference)),
+            references: shown(
+                entry.references.iter(),
+                worst.image.omitted.of(List::References),
+                |reference| clean::name(reference),
+            ),
             media_type: clean::name(&worst.image.media_type),
             size: text::size(worst.image.size),
             results: entry.results.iter().take(SHOWN).map(|judged| self.result(judged)).collect(),
@@ -154,19 +159,20 @@ impl Details<'_> {
 
     fn result(&self, judged: &Judged) -> ResultView {
         let image = &judged.image;
+        let omitted = |list| image.omitted.of(list);
         let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
-            summary: match rootfs.differing.len() {
+            summary: match omitted(List::Differing).saturating_add(rootfs.differing.len() as u64) {
                 0 => format!(
                     "{} compared with the signed layers, no difference",
                     count_of(rootfs.snapshots, "snapshot")
                 ),
                 differing => format!(
                     "{} of {} differ from the signed layers",
-                    count(differing, "file"),
+                    count_of(differing, "file"),
                     count_of(rootfs.snapshots, "snapshot")
                 ),
             },
-            differing: shown(rootfs.differing.iter(), |file| clean::name(file)),
+            differing: shown(rootfs.differing.iter(), omitted(List::Differing), |file| clean::name(file)),
         });
         ResultView {
             mark: Mark::of(judged),
@@ -177,7 +183,10 @@ impl Details<'_> {
             hint: image.hint.as_deref().map(clean::message).unwrap_or_default(),
             via: image.via.map(words::via),
             policy: image.policy.as_deref().map(clean::name).unwrap_or_default(),
-            platforms: shown(image.platforms.iter(), |platform| clean::name(platform)).join(", "),
+            platforms: shown(image.platforms.iter(), omitted(List::Platforms), |platform| {
+                clean::name(platform)
+            })
+            .join(", "),
             content: content(judged),
             mismatched: image
                 .content
@@ -190,6 +199,8 @@ impl Details<'_> {
                     found: clean::name(&blob.found),
                 })
                 .collect(),
+            more_mismatched: omitted(List::Mismatched)
+                .saturating_add(image.content.mismatched.len().saturating_sub(SHOWN) as u64),
             rootfs,
             in_use: running(judged),
             signatures: image
@@ -198,7 +209,8 @@ impl Details<'_> {
                 .take(SHOWN)
                 .map(|signature| self.signature(signature))
                 .collect(),
-            more_signatures: image.signatures.len().saturating_sub(SHOWN),
+            more_signatures: omitted(List::Signatures)
+                .saturating_add(image.signatures.len().saturating_sub(SHOWN) as u64),
         }
     }
 
@@ -209,6 +221,12 @@ impl Details<'_> {
         fact("Found in", Some(source(&signature.source)));
         fact("Policy statement", signature.policy.as_deref().map(clean::name));
         fact("Signed", signature.signing_time.map(text::time));
+        let left_out = |list, what| {
+            let more = signature.omitted.of(list);
+            (more > 0).then(|| format!("{} more {what} are not in the report", number(more)))
+        };
+        fact("Chain", left_out(List::Chain, "certificates"));
+        fact("Signed annotations", left_out(List::UserMetadata, "annotations"));
         fact(
             "Timestamp",
             signature.timestamp.as_ref().map(|stamp| {
@@ -323,7 +341,7 @@ fn source(source: &str) -> String {
 
 /// The containers that run the image: those of the first node, and how many there are on all.
 fn running(judged: &Judged) -> Vec<String> {
-    let mut texts = shown(judged.image.in_use.iter(), container);
+    let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.of(List::InUse), container);
     if judged.containers > judged.image.in_use.len() as u64 {
         let all = count_of(judged.containers, "container");
         let example = if texts.is_empty() { "" } else { ", on the first:" };
@@ -349,12 +367,16 @@ fn count_of(many: u64, one: &str) -> String {
     count(usize::try_from(many).unwrap_or(usize::MAX), one)
 }
 
-/// The first of `items`, and how many more there are.
-fn shown<T>(mut items: impl ExactSizeIterator<Item = T>, mut show: impl FnMut(T) -> String) -> Vec<String> {
-    let more = items.len().saturating_sub(SHOWN);
+/// The first of `items`, and how many more there are; `omitted` of them are not in the node's report.
+fn shown<T>(
+    mut items: impl ExactSizeIterator<Item = T>,
+    omitted: u64,
+    mut show: impl FnMut(T) -> String,
+) -> Vec<String> {
+    let more = omitted.saturating_add(items.len().saturating_sub(SHOWN) as u64);
     let mut texts: Vec<String> = items.by_ref().take(SHOWN).map(&mut show).collect();
     if more > 0 {
-        texts.push(format!("and {} more", number(more as u64)));
+        texts.push(format!("and {} more", number(more)));
     }
     texts
 }

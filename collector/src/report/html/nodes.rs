@@ -1,6 +1,6 @@
 //! The nodes: what became of each visit, what was found there, and what identifies it.
 
-use assay_shared::report::{CleanUpResult, Summary};
+use assay_shared::report::{CleanUpResult, List, NodeReport, Summary};
 
 use super::mark::Mark;
 use super::node_list::Nodes;
@@ -98,6 +98,25 @@ fn view(place: usize, node: &SiteNode, nodes: &Nodes) -> NodeView {
     }
 }
 
+/// What the node's report has no room for, beside what is left out of its images.
+fn left_out(own: &NodeReport) -> String {
+    let lists = [
+        (&own.omitted, List::Images, "images"),
+        (&own.omitted, List::Carried, "carried blobs"),
+        (&own.inputs.omitted, List::TrustStore, "trusted certificates"),
+        (&own.inputs.omitted, List::Crls, "revocation lists"),
+        (&own.inputs.omitted, List::Warnings, "warnings"),
+        (&own.coverage.omitted, List::Namespaces, "namespaces"),
+        (&own.coverage.omitted, List::Enumerated, "counts of namespaces"),
+        (&own.coverage.omitted, List::Unlisted, "unlisted manifests and containers"),
+        (&own.coverage.omitted, List::Unreadable, "unreadable parts"),
+        (&own.coverage.omitted, List::Findings, "contradictions"),
+    ];
+    let missing = lists.into_iter().map(|(omitted, list, what)| (omitted.of(list), what));
+    let said = missing.filter(|(more, _)| *more > 0).map(|(more, what)| format!("{} {what}", number(more)));
+    said.collect::<Vec<_>>().join(", ")
+}
+
 fn finding(finding: &Finding) -> FindingView {
     let particular = match finding.particulars.as_slice() {
         [only] if *only != finding.message => Some(only.clone()),
@@ -130,6 +149,7 @@ pub(super) fn records(report: &Site, nodes: &Nodes) -> Vec<RecordView> {
             fact("Containers", Some(&number(own.coverage.containers)));
             fact("Agent", Some(&format!("{} {}", own.agent.version, own.agent.target)));
             fact("Agent SHA-256", own.agent.sha256.as_deref());
+            fact("Left out of its report", Some(&left_out(own)));
             fact("Trust policy SHA-256", Some(&own.inputs.trust_policy.sha256));
         }
         RecordView { name: nodes.name(place).to_owned(), facts }

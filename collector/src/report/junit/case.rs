@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use assay_shared::report::{Check, CheckResult, Image, Reason, Signature, Status, WaivedImage};
+use assay_shared::report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
 use crate::report::words::Words;
@@ -64,7 +64,9 @@ fn finding(image: &Image) -> Words {
 /// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.
 fn particulars(image: &Image, message: &str, hint: &str) -> String {
     let mut text = format!("{message}\nWhat to do: {hint}\n\nDigest: {}\n", image.digest);
-    list(&mut text, "Reference", image.references.iter().map(|reference| clean::name(reference)));
+    let omitted = |list| image.omitted.of(list);
+    let references = image.references.iter().map(|reference| clean::name(reference));
+    list(&mut text, "Reference", references, omitted(List::References));
     list(
         &mut text,
         "Running in",
@@ -73,6 +75,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
             let (space, pod) = (name(&container.pod_namespace), name(&container.pod));
             format!("{space}/{pod}/{} ({})", name(&container.container), clean::name(&container.id))
         }),
+        omitted(List::InUse),
     );
     list(
         &mut text,
@@ -80,17 +83,18 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
         image.content.mismatched.iter().map(|blob| {
             format!("{} ({}), found {}", blob.digest, clean::name(&blob.media_type), clean::name(&blob.found))
         }),
+        omitted(List::Mismatched),
     );
     let differing = image.rootfs.iter().flat_map(|rootfs| &rootfs.differing);
-    list(&mut text, "Changed file", differing.map(|file| clean::name(file)));
+    list(&mut text, "Changed file", differing.map(|file| clean::name(file)), omitted(List::Differing));
     if let Some(policy) = &image.policy {
-        list(&mut text, "Policy", std::iter::once(clean::name(policy)));
+        list(&mut text, "Policy", std::iter::once(clean::name(policy)), 0);
     }
     for signature in image.signatures.iter().take(SHOWN) {
         text.push('\n');
         of_signature(&mut text, signature);
     }
-    let more = image.signatures.len().saturating_sub(SHOWN);
+    let more = omitted(List::Signatures).saturating_add(image.signatures.len().saturating_sub(SHOWN) as u64);
     if more > 0 {
         text.push_str(&format!("\nand {more} more signatures\n"));
     }
@@ -134,11 +138,12 @@ fn one_check(text: &mut String, name: &str, result: CheckResult, code: Option<&s
     text.push('\n');
 }
 
-fn list(text: &mut String, title: &str, mut items: impl Iterator<Item = String>) {
+/// The first of `items`, and how many more there are; `omitted` of them are not in the node's report.
+fn list(text: &mut String, title: &str, mut items: impl Iterator<Item = String>, omitted: u64) {
     for item in items.by_ref().take(SHOWN) {
         let _ = writeln!(text, "{title}: {item}");
     }
-    let more = items.count();
+    let more = omitted.saturating_add(items.count() as u64);
     if more > 0 {
         let _ = writeln!(text, "and {more} more");
     }

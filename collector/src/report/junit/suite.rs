@@ -1,6 +1,6 @@
 //! A node as a test suite.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use assay_shared::report::{ExitCode, NodeRow, SiteRun};
@@ -30,12 +30,14 @@ pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str
     }
     // a reader that meets a name twice may keep the first case only
     let mut names = HashSet::new();
+    let mut counts = HashMap::<String, u32>::new();
     for image in own.iter().flat_map(|own| &own.images) {
         let mut case = case::of(name, image, node.waiver(image));
-        let mut count = 1;
+        let full = names::full(image);
+        let count = counts.entry(full.clone()).or_default();
         while !names.insert(case.name.to_string()) {
-            count += 1;
-            case.name = format!("{} ({count})", names::full(image)).into();
+            *count += 1;
+            case.name = format!("{full} ({})", *count + 1).into();
         }
         suite.add_test_case(case);
     }
