@@ -3,13 +3,13 @@
 //! A waiver covers images that failed or are inconclusive. It covers no node that was not verified and no container whose
 //! image the store does not list ([`Reason::InUseUnlisted`]): of those nobody knows what runs.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Image, NodeRow, Outcome, Reason, Status};
+use super::{Image, List, NodeRow, Outcome, Reason, Status};
 use crate::oci::{Digest, Reference};
 use crate::time::UnixTime;
 
@@ -88,32 +88,40 @@ impl SiteWaivers {
         Self { sha256, judged_at, waivers }
     }
 
-    /// Applies the waivers to a node's images, and counts. Of several that cover an image the first counts.
+    /// Applies the waivers to a node's images, and counts. Of several that cover an image the first counts. Rows of one digest
+    /// in one namespace are covered together or not at all: what runs is the same bytes.
     pub fn apply(&mut self, row: &mut NodeRow) {
         row.waived.clear();
         let (Outcome::Verified, Some(report)) = (row.outcome, &row.report) else {
             return;
         };
-        for image in &report.images {
+        let mut by_digest = BTreeMap::<(&String, &Digest), Vec<&Image>>::new();
+        for image in report.images.iter().filter(|image| is_wrong(image)) {
+            by_digest.entry((&image.namespace, &image.digest)).or_default().push(image);
+        }
+        for ((namespace, digest), images) in by_digest {
+            let covers_all =
+                |waiver: &&mut Waiver| images.iter().all(|image| waiver.covers(&row.name, image));
             let mut covered = false;
-            for waiver in self.waivers.iter_mut().filter(|waiver| waiver.covers(&row.name, image)) {
-                if waiver.state == WaiverState::Expired {
-                    waiver.images = waiver.images.saturating_add(1);
-                } else if !covered {
+            for waiver in self.waivers.iter_mut().filter(covers_all) {
+                if waiver.state != WaiverState::Expired {
+                    if covered {
+                        continue;
+                    }
                     covered = true;
                     waiver.state = WaiverState::Applied;
-                    waiver.images = waiver.images.saturating_add(1);
-                    row.waived.push(WaivedImage {
-                        namespace: image.namespace.clone(),
-                        digest: image.digest.clone(),
+                    row.waived.extend(images.iter().map(|_| WaivedImage {
+                        namespace: namespace.clone(),
+                        digest: digest.clone(),
                         reason: waiver.reason.clone(),
                         approver: waiver.approver.clone(),
                         expires: waiver.expires,
-                    });
+                    }));
                 }
+                let images = u64::try_from(images.len()).unwrap_or(u64::MAX);
+                waiver.images = waiver.images.saturating_add(images);
             }
         }
-        row.waived.sort_by(|one, other| one.key().cmp(&other.key()));
     }
 }
 
@@ -139,19 +147,30 @@ impl WaivedImage {
 impl NodeRow {
     /// The waiver that covers an image of this node.
     pub fn waiver(&self, image: &Image) -> Option<&WaivedImage> {
+        if !is_wrong(image) {
+            return None;
+        }
         let key = (image.namespace.as_str(), &image.digest);
         let found = self.waived.binary_search_by(|waived| waived.key().cmp(&key)).ok()?;
         self.waived.get(found)
     }
 }
 
+/// Whether there is anything that a waiver could excuse.
+fn is_wrong(image: &Image) -> bool {
+    matches!(image.status, Status::Failed | Status::Inconclusive)
+}
+
 /// Whether `text` names `image`.
 ///
 /// A digest names the image itself. A name does where one of the image's names agrees with it and none is of another
-/// repository: else whoever can add a name on a node could bring any image under a waiver.
+/// repository: else whoever can add a name on a node could bring any image under a waiver. So all names must be known.
 fn names(text: &str, image: &Image) -> bool {
     if let Ok(digest) = text.parse::<Digest>() {
         return digest == image.digest;
+    }
+    if image.omitted.of(List::References) > 0 {
+        return false;
     }
     let (repository, tag, digest) = match text.parse::<Reference>() {
         Ok(reference) => (reference.repository, reference.tag, reference.digest),
@@ -294,6 +313,42 @@ mod tests {
             let state = if covered { WaiverState::Applied } else { WaiverState::Unused };
             assert_eq!(waivers.waivers[0].state, state);
             assert_eq!(row.verdict(), if covered { ExitCode::Passed } else { ExitCode::Failed });
+        }
+    }
+
+    /// One digest under two media types: a waiver for what is wrong with one row is none for the other's.
+    #[test]
+    fn rows_of_one_digest_are_covered_together() {
+        let unsigned = image(&["r.test/app:v1"], Status::Failed, Some(Reason::NoSignature));
+        let altered =
+            Image { media_type: "other".into(), reason: Some(Reason::ContentMismatch), ..unsigned.clone() };
+        let passed =
+            Image { media_type: "third".into(), status: Status::Passed, reason: None, ..unsigned.clone() };
+        let digest = String::from(unsigned.digest.as_str());
+        for (codes, covered) in [
+            (vec![Reason::NoSignature], 0),
+            (vec![Reason::ContentMismatch], 0),
+            (vec![Reason::NoSignature, Reason::ContentMismatch], 2),
+        ] {
+            let mut row = row(&[unsigned.clone(), altered.clone(), passed.clone()]);
+            let granted = Waiver { codes, ..waiver(&digest) };
+            let mut waivers = SiteWaivers::new(String::new(), time("2026-01-01"), vec![granted]);
+            waivers.apply(&mut row);
+            assert_eq!((row.waived.len(), waivers.waivers[0].images), (covered, covered as u64));
+            assert_eq!(row.verdict() == ExitCode::Passed, covered > 0);
+        }
+    }
+
+    /// A name that is left out may be of another repository.
+    #[test]
+    fn a_name_covers_no_image_whose_names_are_not_all_known() {
+        let mut cut = image(&["r.test/app:v1"], Status::Failed, Some(Reason::NoSignature));
+        cut.omitted.add(List::References, 1);
+        for (name, covered) in [("r.test/app", 0), (cut.digest.as_str(), 1)] {
+            let mut row = row(&[cut.clone()]);
+            let mut waivers = SiteWaivers::new(String::new(), time("2026-01-01"), vec![waiver(name)]);
+            waivers.apply(&mut row);
+            assert_eq!(row.waived.len(), covered, "{name}");
         }
     }
 
