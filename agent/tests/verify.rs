@@ -8,7 +8,7 @@ use std::fs::File;
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::report::{Status, Via};
+use assay_shared::report::{List, Status, Via, check_size};
 use support::{AT, Layout, Site, here, policy};
 
 const APP: &str = "registry.example.test/team/app:v1";
@@ -585,4 +585,56 @@ fn inventory_inspect_and_version() {
     let version: assay_shared::report::Agent = serde_json::from_slice(&version.stdout).unwrap();
     assert_eq!(version.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(AT.len(), 20);
+}
+
+/// Whatever images and signatures hold, the report is within the bounds that it is read with, and nobody else's row suffers.
+#[test]
+fn what_one_image_holds_costs_no_other_its_row() {
+    let site = Site::new();
+    let (layout, good) = signed(&site);
+    // one platform that is two million commas
+    let config = format!(r#"{{"os":"\"[{}","architecture":"{}"}}"#, ",".repeat(2_100_000), "\u{202e}");
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[]}}"#,
+        media_type::OCI_MANIFEST,
+        serde_json::to_string(&layout.blob("application/vnd.oci.image.config.v1+json", config.as_bytes()))
+            .unwrap()
+    );
+    let commas = layout.blob(media_type::OCI_MANIFEST, manifest.as_bytes());
+    layout.list(&commas, Some("registry.example.test/team/commas:v1"));
+    // one digest under two media types, one of which turns the reading order around
+    let twice = Descriptor { media_type: "application/vnd.oci\u{202e}".into(), ..good.clone() };
+    layout.list(&twice, Some("registry.example.test/team/twice:v1\u{1b}[2J"));
+    // an envelope of such a type, and more signatures than a report has rows for
+    let many = layout.named("registry.example.test/team/many:v1");
+    let envelope = layout.blob("application/jose+json\u{202e}", b"{}");
+    let signatures = limits::REPORT_SIGNATURES + 7;
+    let config = layout.blob(media_type::NOTARY_SIGNATURE, b"{}");
+    let listed = (0..signatures).map(|number| {
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [envelope],
+            "subject": many, "annotations": {"number": number.to_string()},
+        });
+        layout.blob(media_type::OCI_MANIFEST, manifest.to_string().as_bytes())
+    });
+    let listed: Vec<Descriptor> = listed.collect();
+    let listed: Vec<(&Descriptor, &str)> = listed.iter().map(|one| (one, "unknown/unknown")).collect();
+    layout.list(&layout.index(&listed), Some(&format!("sha256-{}", many.digest.hex())));
+
+    let run = site.verify(&["--store", &layout.store(), "--evidence"]);
+    assert_eq!(check_size(&run.stdout), Ok(()));
+    let report = run.report();
+    let mut bounded = report.clone();
+    bounded.bound();
+    assert!(bounded == report, "{}", run.stderr);
+    assert_eq!((run.exit, report.images.len()), (1, 4));
+    let outcomes = run.outcomes();
+    assert_eq!(outcomes[APP], "passed");
+    assert_eq!(outcomes["registry.example.test/team/commas:v1"], "failed no-signature");
+    assert_eq!(outcomes["registry.example.test/team/twice:v1\\u{1b}[2J"], "failed no-signature");
+    assert_eq!(outcomes["registry.example.test/team/many:v1"], "failed limit");
+    let of_many = report.images.iter().find(|image| image.digest == many.digest).unwrap();
+    assert_eq!(of_many.signatures.len(), limits::REPORT_SIGNATURES);
+    assert_eq!(of_many.omitted.of(List::Signatures), 7);
+    assert!(report.carried.iter().any(|blob| blob.media_type == "application/jose+json\\u{202e}"));
 }
