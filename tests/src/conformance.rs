@@ -76,6 +76,9 @@ pub struct Rule {
     pub cases: Vec<Difference>,
     /// The variants of the live comparison (`tests/interop/differential`) that it changes.
     pub variants: Vec<String>,
+    /// Patterns of the answers to changed bytes (`tests/interop/differential/mutants.py`) that it explains.
+    #[serde(default)]
+    pub mutants: Vec<String>,
 }
 
 /// In which way a decision differs from the reference's.

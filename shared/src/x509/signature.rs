@@ -206,10 +206,7 @@ impl PublicKey {
                 algorithm
             }
             ED25519 if parameters.is_none() && bytes.len() == 32 => KeyAlgorithm::Ed25519,
-            X25519 if parameters.is_none() && bytes.len() == 32 => {
-                KeyAlgorithm::Unsupported(kind.to_string())
-            }
-            ED25519 | X25519 => return None,
+            ED25519 => return None,
             DSA => {
                 let group: DsaParameters<'_> = parameters?.decode_as().ok()?;
                 let numbers = [Integer::from_der(bytes).ok()?, group.p, group.q, group.g];
@@ -400,8 +397,6 @@ const SECP256R1: Oid<'static> = oid!("1.2.840.10045.3.1.7");
 const SECP384R1: Oid<'static> = oid!("1.3.132.0.34");
 /// P-521
 const SECP521R1: Oid<'static> = oid!("1.3.132.0.35");
-/// id-X25519, RFC 8410 section 3
-const X25519: Oid<'static> = oid!("1.3.101.110");
 /// id-Ed25519, RFC 8410 section 3: key and signature
 const ED25519: Oid<'static> = oid!("1.3.101.112");
 /// sha256WithRSAEncryption, RFC 4055 section 5

@@ -207,9 +207,8 @@ def keyed(generator):
         "dsa": lambda: (sequence(oid("1.2.840.10040.4.1"), generator.choice([b"", tlv(5), sequence(number(), number(), number()), sequence(integer(7), integer(3), integer(2)), sequence(integer(7), integer(3))])), number()),
         "ec": lambda: (sequence(oid("1.2.840.10045.2.1"), generator.choice([oid(curve()), oid(curve()), tlv(5), b""])), generator.choice([on_curve, on_curve, on_curve[:-1] + b"\0", b"\2" + on_curve[1:33], b"\4" + bytes(64), b"\4" + bytes(96), b"\0"])),
         "ed25519": lambda: (sequence(oid("1.3.101.112"), generator.choice([b"", b"", tlv(5)])), generator.choice([b"x" * 32, bytes(32), b"x" * 31])),
-        "x25519": lambda: (sequence(oid("1.3.101.110"), generator.choice([b"", b"", tlv(5)])), generator.choice([b"x" * 32, bytes(32), b"x" * 33])),
-        "other": lambda: (sequence(oid("1.2.3.4"), generator.choice([b"", tlv(5), b"\x9f\x1f\0"])), b"x"),
-    }[generator.choice(["rsa", "dsa", "dsa", "ec", "ec", "ed25519", "x25519", "other"])]()
+        "other": lambda: (sequence(oid(generator.choice(["1.2.3.4", "1.3.101.110"])), generator.choice([b"", tlv(5), b"\x9f\x1f\0"])), b"x"),
+    }[generator.choice(["rsa", "dsa", "dsa", "ec", "ec", "ed25519", "other"])]()
     body = parse(ROOT)[0].parts[0]
     body.parts[6] = parse(sequence(key[0], bits(key[1])))[0]
     encoded = body.encode()

@@ -146,11 +146,14 @@ func timestamp(token, stamped []byte, roots [][]byte) error {
 	return corex509.ValidateTimestampingCertChain(chain)
 }
 
-// A web of the files that it holds, by the last part of their URLs.
-type web map[string][]byte
+// A web of one CRL, and of its delta at every other place: here deltas are known by what they say.
+type web struct{ base, delta []byte }
 
 func (files web) RoundTrip(request *http.Request) (*http.Response, error) {
-	status, body := http.StatusNotFound, files[filepath.Base(request.URL.Path)]
+	status, body := http.StatusNotFound, files.delta
+	if filepath.Base(request.URL.Path) == "leaf.crl" {
+		body = files.base
+	}
 	if len(body) > 0 {
 		status = http.StatusOK
 	}
@@ -162,7 +165,7 @@ func revoked(leaf, root, base, delta []byte) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: web{"leaf.crl": base, "delta.crl": delta}}
+	client := &http.Client{Transport: web{base, delta}}
 	fetcher, err := crl.NewHTTPFetcher(client)
 	if err != nil {
 		return err
@@ -192,6 +195,13 @@ func envelope(mediaType string, bytes []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = parsed.Verify()
-	return err
+	content, err := parsed.Verify()
+	if err != nil {
+		return err
+	}
+	// as notation-go's verifier
+	if content.Payload.ContentType != "application/vnd.cncf.notary.payload.v1+json" {
+		return fmt.Errorf("payload of type %s", content.Payload.ContentType)
+	}
+	return nil
 }
