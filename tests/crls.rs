@@ -11,6 +11,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::RevocationList;
+use assay_fixtures::timestamp::Stamp;
 use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest};
@@ -85,7 +86,13 @@ impl Site {
 
     /// Adds a signature of the image, and gives its digest.
     fn sign(&self, signer: &Credential) -> Digest {
-        let signing = Signing::new(signer, &self.image, time("2026-06-01T00:00:00Z"));
+        self.sign_stamped(signer, None)
+    }
+
+    fn sign_stamped(&self, signer: &Credential, tsa: Option<&Credential>) -> Digest {
+        let at = time("2026-06-01T00:00:00Z");
+        let timestamp = tsa.map(|tsa| Stamp::new(tsa, at));
+        let signing = Signing { timestamp, ..Signing::new(signer, &self.image, at) };
         let mut layout = self.layout.lock().unwrap();
         let envelope = signing.envelope(Format::Cose);
         layout
@@ -165,6 +172,37 @@ fn under_a_trust_directory_only_trusted_signers_have_their_crls_fetched() {
     assert_eq!((document.crls.len(), document.images[0].signatures), (1, 2));
     let [gap] = &document.gaps[..] else { panic!("{:?}", document.gaps) };
     assert!(gap.what.contains(stranger.as_str()), "{}", gap.what);
+}
+
+/// A timestamp's CRLs count if its authority is trusted, whoever the signer is.
+#[test]
+fn under_a_trust_directory_only_trusted_timestamps_have_their_crls_fetched() {
+    let site = Site::new(at_crls, None);
+    let tsa = |root: &Credential, crl: &str| {
+        let name = Name::new("CRLs", "TSA");
+        let profile =
+            Profile::timestamping(name, 3, time("2024-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
+        let url = format!("http://{}/{crl}", site.crls.host());
+        root.issue(&profile.with(Extension::crl_distribution_point(&url)), &Key::named("rsa2048-a"))
+    };
+    let roots = ["rsa3072-a", "rsa3072-b"].map(|key| ca(None, "TSA Root", key, None));
+    let [trusted, other] = [tsa(&roots[0], "tsa"), tsa(&roots[1], "other-tsa")];
+    let publisher = signer(&site.root, &format!("http://{}/crl", site.crls.host()));
+    for tsa in [&trusted, &other] {
+        let _ = site.sign_stamped(&publisher, Some(tsa));
+    }
+    let stranger = signer(&ca(None, "Stranger", "p256-b", None), &format!("http://{}/0", site.crls.host()));
+    let _ = site.sign_stamped(&stranger, Some(&trusted));
+    let path = site.path("trust/trustpolicy.json");
+    let policy = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, policy.replace("\"ca:publisher\"", "\"ca:publisher\",\"tsa:publisher\"")).unwrap();
+    let files = archive::Files::from([("root.crt".into(), roots[0].pem().into_bytes())]);
+    archive::write_files(&site.path("trust/truststore/x509/tsa/publisher"), &files).unwrap();
+    let _ = site.create(&["--trust", "trust", "--crl-from", "127.0.0.1"]).expect_code(0);
+    let mut asked = site.asked();
+    asked.sort();
+    assert_eq!(asked, ["/crl", "/tsa"]);
+    assert_eq!(site.document().crls.len(), 2);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_shared::bundle::{BundleManifest, Completeness};
+use assay_shared::limits;
 use assay_shared::oci::{Descriptor, media_type};
 use assay_tests::http::{Answer, Request, Server};
 use assay_tests::program::{Finished, finish};
@@ -254,6 +255,29 @@ fn gaps_that_are_accepted_are_named_in_the_bundle() {
     let document = opened.document().unwrap();
     assert_eq!(document.completeness, Completeness::GapsAccepted);
     assert_eq!(document.gaps.iter().map(|gap| &gap.what).collect::<Vec<_>>(), [&gone]);
+}
+
+#[test]
+fn a_signature_that_no_verifier_reads_does_not_keep_the_others() {
+    let mut published = Published::new();
+    let layout = Arc::get_mut(&mut published.layout).unwrap();
+    let huge = vec![b' '; limits::ENVELOPE_BYTES + 1];
+    let _ = layout.add_signature(&published.index, Format::Jws, huge, &[], "2026-06-01T00:00:00Z");
+    let server = published.serve(right);
+    let _ = published.create(&server.host(), &[]).expect_code(0);
+    published.passes();
+}
+
+#[test]
+fn a_registry_without_tls_is_told_from_one_that_cannot_be_reached() {
+    let published = Published::new();
+    let registry = Registry::debian("");
+    let mut command = Command::new(ASSAY);
+    command.args(["bundle", "create", "--image", &format!("{}/team/app:v1", registry.host())]);
+    command.arg("--out").arg(published.path("site.tar")).env("DOCKER_CONFIG", published.path("docker"));
+    let done = finish(command.env("NO_PROXY", "127.0.0.1"));
+    assert!(done.stderr.contains(&format!("--plain-http {}", registry.host())), "{}", done.stderr);
+    published.is_not_written(done);
 }
 
 #[test]

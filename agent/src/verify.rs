@@ -122,7 +122,8 @@ impl Judge<'_> {
             Err(error) => {
                 let mut judgement = Judgement::failed(Reason::Policy, error.to_string());
                 judgement.hint = Some(
-                    "add a statement to the trust policy whose registryScopes name the repository".into(),
+                    "add a statement to the trust policy whose registryScopes name the repository, or are *"
+                        .into(),
                 );
                 return judgement;
             }

@@ -3,7 +3,7 @@
 
 use assay_shared::bundle::BundleManifest;
 use assay_shared::dsse;
-use assay_shared::envelope::Envelope;
+use assay_shared::envelope::{Claims, Envelope};
 use assay_shared::evidence::EvidenceManifest;
 use assay_shared::json::Value;
 use assay_shared::oci::{Descriptor, Digest, Manifest, Reference, media_type};
@@ -80,7 +80,19 @@ fn certificate(data: &[u8]) {
 
 /// COSE envelopes.
 fn cose(data: &[u8]) {
-    let _ = Envelope::parse(media_type::COSE_ENVELOPE, data).and_then(Envelope::verify);
+    envelope(media_type::COSE_ENVELOPE, data);
+}
+
+/// What is an envelope claims what it says, and whatever else is read for its claims.
+fn envelope(media_type: &str, data: &[u8]) {
+    let claims = Claims::of(data);
+    let Ok(envelope) = Envelope::parse(media_type, data) else { return };
+    let claims = claims.expect("an envelope has claims");
+    assert!(claims.payload == envelope.unverified_payload());
+    assert!(claims.signature == envelope.unverified_signature());
+    assert_eq!(claims.chain.len(), envelope.unverified_chain().len());
+    assert_eq!(claims.signing_time, Some(envelope.unverified_attributes().signing_time));
+    let _ = envelope.verify();
 }
 
 /// Envelopes that claim to be signed by a site, and public keys of a site.
@@ -110,7 +122,7 @@ fn json(data: &[u8]) {
 
 /// JWS envelopes.
 fn jws(data: &[u8]) {
-    let _ = Envelope::parse(media_type::JWS_ENVELOPE, data).and_then(Envelope::verify);
+    envelope(media_type::JWS_ENVELOPE, data);
 }
 
 /// Manifests and indexes, and which of them are signatures.

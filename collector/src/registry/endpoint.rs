@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
-use super::http::{self, Redirects, Reply, shown};
+use super::http::{self, HttpError, Redirects, Reply, shown};
 use super::login::Login;
 use super::{MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
 
@@ -191,6 +191,11 @@ fn expect_found(reply: &Reply) -> Result<(), RegistryError> {
 }
 
 fn unexpected(reply: &Reply) -> RegistryError {
+    if reply.status.as_u16() == 407 {
+        let why =
+            "the proxy demands a login: give user and password in the URL that names the proxy".to_owned();
+        return HttpError::Refused { url: shown(&reply.url), why }.into();
+    }
     let text: String = String::from_utf8_lossy(&reply.body).chars().take(200).collect();
     let message = if text.is_empty() { text } else { format!(": {text}") };
     RegistryError::Status { url: shown(&reply.url), status: reply.status.as_u16(), message }

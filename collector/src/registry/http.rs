@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Request, RequestBuilder, StatusCode, Url};
 
 use super::Patience;
 use super::published::NotAsked;
@@ -89,14 +89,17 @@ pub(super) async fn get(
 ) -> Result<Reply, HttpError> {
     let mut attempt = 0;
     loop {
-        let once = tokio::time::timeout(patience.request, once(request(), limit)).await;
-        let (error, asked) = match once.unwrap_or(Err(HttpError::TimedOut)) {
+        let (client, request) = request().build_split();
+        let request = request.map_err(|error| HttpError::of(&error))?;
+        let url = shown(request.url());
+        let once = tokio::time::timeout(patience.request, once(&client, request, limit)).await;
+        let (error, asked) = match once.unwrap_or(Err(HttpError::TimedOut { url })) {
             Ok(reply) if !is_passing(reply.status) => return Ok(reply),
             Ok(reply) => {
                 let status = reply.status.as_u16();
                 (HttpError::Busy { url: shown(&reply.url), status }, retry_after(&reply.headers))
             }
-            Err(error @ (HttpError::Unreachable { .. } | HttpError::TimedOut)) => (error, None),
+            Err(error @ (HttpError::Unreachable { .. } | HttpError::TimedOut { .. })) => (error, None),
             Err(error) => return Err(error),
         };
         let wait = asked.unwrap_or_else(|| patience.pause(attempt));
@@ -108,8 +111,8 @@ pub(super) async fn get(
     }
 }
 
-async fn once(request: RequestBuilder, limit: u64) -> Result<Reply, HttpError> {
-    let mut response = request.send().await.map_err(|error| HttpError::of(&error))?;
+async fn once(client: &Client, request: Request, limit: u64) -> Result<Reply, HttpError> {
+    let mut response = client.execute(request).await.map_err(|error| HttpError::of(&error))?;
     let url = response.url().clone();
     let too_large = || HttpError::TooLarge { url: shown(&url), limit };
     if response.content_length().is_some_and(|length| length > limit) {
@@ -184,10 +187,13 @@ pub enum HttpError {
         why: String,
     },
     /// Longer than a request may take.
-    #[error("the answer took too long")]
-    TimedOut,
-    /// The server is busy, and was after every pause.
-    #[error("{url}: the server is busy ({status})")]
+    #[error("{url}: the answer took too long")]
+    TimedOut {
+        /// What was asked for.
+        url: String,
+    },
+    /// The server, or a proxy before it, is busy or fails, and did after every pause.
+    #[error("{url}: the server or a proxy is busy or fails ({status})")]
     Busy {
         /// What was asked for.
         url: String,
@@ -213,7 +219,15 @@ pub enum HttpError {
 impl HttpError {
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let url = error.url().map(shown).unwrap_or_default();
-        let why = chain(error);
+        let mut why = chain(error);
+        if why.contains("InvalidContentType") {
+            let host = error.url().map(super::hosts::authority).unwrap_or_default();
+            why = format!("it does not speak TLS; if that is meant, name it with --plain-http {host}");
+            return Self::Refused { url, why };
+        }
+        if why.contains("UnknownIssuer") {
+            why += "; if its CA is the site's own, name the CA's certificate with --ca";
+        }
         if error.is_builder() || error.is_redirect() || is_not_asked(error) || why.contains("certificate") {
             Self::Refused { url, why }
         } else {

@@ -45,10 +45,22 @@ fn check_anchor(
         Err(Finding::new(Code::TrustStoreNotConfigured, message))
     } else if !is_trusted {
         let root = envelope.chain().last().map(|root| alloc::format!("{} {}", root.subject(), root.sha256()));
-        let message = alloc::format!(
+        let mut message = alloc::format!(
             "no certificate of the chain is trusted; its root is {}",
             root.unwrap_or_default()
         );
+        let has_it = |certificates: &[Certificate]| {
+            envelope.chain().iter().any(|certificate| certificates.contains(certificate))
+        };
+        if let Some((other, name, _)) = trust_store.usable().find(|(.., certificates)| has_it(certificates)) {
+            let store = alloc::format!("{}:{name}", other.folder());
+            message += &alloc::format!(
+                "; the trust store {store} has a certificate of it, and statement {:?} does not trust that store with {} \
+                 signatures",
+                statement.name,
+                envelope.attributes().scheme.name()
+            );
+        }
         Err(Finding::new(Code::ChainNotTrusted, message))
     } else {
         Ok(())
