@@ -1,8 +1,14 @@
-//! What is said of an image without a signature: the hint names what is there instead.
+//! What is said of an image without a signature, or of one that nobody trusts: the words name what is there instead, and how
+//! it differs from what the site trusts.
 
+use std::fs;
+
+use assay_fixtures::certificate::{Credential, Name, Profile};
+use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_shared::oci::{Descriptor, media_type};
 use assay_shared::report::Reason;
+use assay_shared::time::UnixTime;
 use assay_tests::published::{GOOD, Published, reference};
 use serde_json::json;
 
@@ -90,4 +96,44 @@ fn a_signature_of_the_digest_with_another_type_is_not_passed_over() {
         };
     });
     assert!(hint.contains("another media type or size"), "{hint}");
+}
+
+#[test]
+fn a_signer_that_is_not_trusted_is_told_why() {
+    let mut published = Published::new(AGENT);
+    let _ = published.image("team/app", &[GOOD]);
+    published.write();
+    let store = published.path("store");
+    published.images.write(&store).unwrap();
+    let message = || {
+        let report = published.verify(&format!("layout:{}", store.display()), &[]).expect_code(1).report();
+        assert_eq!(report.images[0].reason, Some(Reason::Authenticity));
+        report.images[0].message.clone().unwrap()
+    };
+    let policy = published.path("trust/trustpolicy.json");
+    let good: serde_json::Value = serde_json::from_slice(&fs::read(&policy).unwrap()).unwrap();
+    for (identity, why) in [
+        ("x509.subject: C=US,ST=Oregon,O=nobody", "; O is "),
+        ("x509.subject: C=US,ST=Oregon,O=nobody,OU=a", "; the certificate has no OU"),
+        ("x509.subject: C=US,ST=Oregon,O=nobody,emailAddress=a", "emailAddress"),
+        ("X509.Subject: C=US,ST=Oregon,O=nobody", "of the kind x509.subject"),
+    ] {
+        let mut policy_of = good.clone();
+        policy_of["trustPolicies"][0]["trustedIdentities"] = json!([identity]);
+        fs::write(&policy, policy_of.to_string()).unwrap();
+        let message = message();
+        assert!(message.contains(why), "{message}");
+    }
+    // the publisher's root in a store that the statement does not use
+    fs::write(&policy, good.to_string()).unwrap();
+    let stores = published.path("trust/truststore/x509/ca");
+    fs::rename(stores.join("publisher"), stores.join("spare")).unwrap();
+    fs::create_dir(stores.join("publisher")).unwrap();
+    let time = |text| UnixTime::parse(text).unwrap();
+    let name = Name::new("Hints", "Another Root");
+    let profile = Profile::ca(name, 1, time("2020-01-01T00:00:00Z"), time("2120-01-01T00:00:00Z"));
+    let root = Credential::self_signed(&profile, &Key::named("p384-c"));
+    fs::write(stores.join("publisher/root.crt"), root.pem()).unwrap();
+    let message = message();
+    assert!(message.contains("ca:spare"), "{message}");
 }

@@ -103,8 +103,8 @@ pub(crate) fn mismatch(patterns: &[SubjectPattern], subject: &DistinguishedName)
     for (name, value) in &closest.attributes {
         match attributes.get(name) {
             Some(other) if other == value => {}
-            Some(other) => text += &alloc::format!("; {name} is {other:?} in the certificate"),
-            None => text += &alloc::format!("; the certificate has no {name}"),
+            Some(other) => text.push_str(&alloc::format!("; {name} is {other:?} in the certificate")),
+            None => text.push_str(&alloc::format!("; the certificate has no {name}")),
         }
     }
     text

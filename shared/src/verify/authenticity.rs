@@ -54,12 +54,12 @@ fn check_anchor(
         };
         if let Some((other, name, _)) = trust_store.usable().find(|(.., certificates)| has_it(certificates)) {
             let store = alloc::format!("{}:{name}", other.folder());
-            message += &alloc::format!(
+            message.push_str(&alloc::format!(
                 "; the trust store {store} has a certificate of it, and statement {:?} does not trust that store with {} \
                  signatures",
                 statement.name,
                 envelope.attributes().scheme.name()
-            );
+            ));
         }
         Err(Finding::new(Code::ChainNotTrusted, message))
     } else {
