@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use assay_shared::format::Format;
 use assay_shared::json::{self, JsonError, JsonProblem};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
@@ -356,7 +355,7 @@ fn platform_of(config: &Descriptor, bytes: &[u8]) -> Result<Option<String>, Json
         Err(error) if is_of_image => Err(error),
         Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => Ok(None),
         Err(error) => {
-            if Format::of(bytes) == Some(Format::Json) {
+            if json::is_object(bytes) {
                 Err(error)
             } else {
                 Ok(None)
@@ -367,30 +366,13 @@ fn platform_of(config: &Descriptor, bytes: &[u8]) -> Result<Option<String>, Json
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use assay_shared::oci::media_type;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::store::{Blob, BlobContent, Listing, Manifests};
-
-    /// A store in memory, whose blobs are named by the digest that they are found under.
-    #[derive(Default)]
-    struct Memory {
-        blobs: HashMap<Digest, Vec<u8>>,
-        unreadable: HashSet<Digest>,
-        listing: Listing,
-        opened: Mutex<Vec<Digest>>,
-    }
+    use crate::store::memory::Memory;
 
     impl Memory {
-        fn put(&mut self, media_type: &str, content: &[u8]) -> Descriptor {
-            let digest = Digest::sha256(content);
-            self.blobs.insert(digest.clone(), content.to_vec());
-            Descriptor::new(media_type, digest, content.len() as u64)
-        }
-
         fn manifest(&mut self, layer: &str) -> Descriptor {
             let config = self.put("config", format!(r#"{{"os":"linux","of":"{layer}"}}"#).as_bytes());
             let layer = self.put("layer", layer.as_bytes());
@@ -420,29 +402,6 @@ mod tests {
         fn content(&self, manifest: &Descriptor) -> Vec<Digest> {
             let manifest = Manifest::parse(&self.blobs[&manifest.digest]).unwrap();
             manifest.content().map(|part| part.digest.clone()).collect()
-        }
-    }
-
-    impl Store for Memory {
-        fn listing(&self) -> &Listing {
-            &self.listing
-        }
-
-        fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
-            if self.unreadable.contains(digest) {
-                return Err(BlobError::Unreadable { why: "no permission".into() });
-            }
-            let content = self.blobs.get(digest).ok_or(BlobError::Absent)?;
-            self.opened.lock().unwrap().push(digest.clone());
-            Ok(Blob { size: content.len() as u64, content: BlobContent::Stream(Box::new(&content[..])) })
-        }
-
-        fn has(&self, _: &str, digest: &Digest) -> bool {
-            self.blobs.contains_key(digest)
-        }
-
-        fn manifests(&self) -> Manifests<'_> {
-            Manifests::Roots(&[])
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use assay_shared::codes::Code;
-use assay_shared::format::Format;
+use assay_shared::json;
 use assay_shared::limits;
 use assay_shared::oci::{
     Descriptor, Digest, Manifest, ManifestError, ManifestKind, is_fallback_tag, media_type,
@@ -500,7 +500,7 @@ impl Search<'_, '_> {
 /// # Errors
 /// Where they are a manifest for some readers, and another one or none for others.
 pub(crate) fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> {
-    if Format::of(bytes) != Some(Format::Json) {
+    if !json::is_object(bytes) {
         return Ok(None);
     }
     let manifest = match Manifest::parse(bytes) {

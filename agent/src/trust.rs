@@ -364,8 +364,11 @@ mod tests {
         std::fs::write(scratch.path().join("trustpolicy.json"), wide("{}")).unwrap();
         std::fs::write(ca.join("ca.crt"), wide("-----BEGIN CERTIFICATE-----")).unwrap();
         let trust = read(scratch.path()).unwrap();
-        let is_mark = |error: &PolicyError| matches!(error, PolicyError::Json(error) if error.problem == JsonProblem::Mark);
-        assert!(trust.policy.is_err_and(|error| is_mark(&error)));
+        let problem = trust.policy.map_err(|error| match error {
+            PolicyError::Json(error) => error.problem,
+            other => panic!("{other}"),
+        });
+        assert_eq!(problem.unwrap_err(), JsonProblem::Foreign(FileForm::Marked));
         let unusable: Vec<_> = trust.store.unusable().map(|(_, _, error)| error.clone()).collect();
         let error = FileError::Form(FileForm::Marked);
         assert_eq!(unusable, [TrustStoreError::File { file: "ca.crt".to_owned(), error }]);

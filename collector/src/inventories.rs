@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use assay_shared::json::{self, Shape};
 use assay_shared::limits::REPORT_BYTES;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{
@@ -119,12 +120,13 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
     file.take(REPORT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let bytes = text::utf8(&bytes);
     check_size(&bytes).map_err(|bound| InventoryError::TooLarge { path: path.to_owned(), bound })?;
-    let Head { schema } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    const HEAD: Shape = Shape::Object(&[("schema", &Shape::Any)]);
+    let Head { schema } = json::read(&bytes, &HEAD).map_err(|error| malformed(error.to_string()))?;
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (hostname, coverage, images) = match &*schema {
         INVENTORY_SCHEMA => {
             let mut inventory: Inventory =
-                serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+                json::read(&bytes, &HEAD).map_err(|error| malformed(error.to_string()))?;
             inventory.bound();
             let images = inventory.images.into_iter().map(|image| OneImage {
                 references: image.references,

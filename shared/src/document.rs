@@ -5,9 +5,10 @@
 
 use alloc::string::{String, ToString as _};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::json::{JsonError, Value};
+use crate::json::{self, JsonError, Shape};
 use crate::limits;
 
 /// Reads a document of that schema.
@@ -18,11 +19,15 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> R
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
-    // members that come twice are refused here; the types below would take them for an error of their own or for nothing
-    let value = Value::parse(bytes)?;
-    let said = value.as_object().and_then(|members| members.get("schema")).and_then(Value::as_text);
-    if said != Some(schema) {
-        return Err(DocumentError::Schema { said: said.unwrap_or_default().to_string(), schema });
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        schema: String,
+    }
+    const NAMED: Shape = Shape::Object(&[("schema", &Shape::Any)]);
+    let Named { schema: said } = json::read(bytes, &NAMED)?;
+    if said != schema {
+        return Err(DocumentError::Schema { said, schema });
     }
     Ok(serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))?)
 }

@@ -10,7 +10,7 @@ use der::asn1::{AnyRef, BitStringRef};
 use der::{DecodeValue, Sequence};
 
 use crate::asn1::{Integer, Oid, Tlv, oid};
-use crate::json::begins_with_mark;
+use crate::json;
 use crate::pem;
 use crate::x509::Certificate;
 
@@ -26,6 +26,10 @@ pub enum FileForm {
     WebPage,
     /// JSON
     Json,
+    /// A COSE message that is tagged as one.
+    Cose,
+    /// A token of parts in base64, such as a JWS in compact form.
+    Token,
     /// Compressed, or an archive.
     Packed,
     /// PEM of a private key.
@@ -76,10 +80,14 @@ impl FileForm {
             form
         } else if begin.starts_with(b"<") {
             Self::WebPage
-        } else if begin.starts_with(b"{") {
+        } else if json::is_object(bytes) {
             Self::Json
         } else if PACKED.iter().any(|magic| bytes.starts_with(magic)) {
             Self::Packed
+        } else if bytes.starts_with(&[0xd2, 0x84]) {
+            Self::Cose
+        } else if begin.starts_with(b"eyJ") {
+            Self::Token
         } else if OPENSSH.iter().any(|name| begin.starts_with(name)) {
             Self::OpenSsh
         } else if bytes.first() == Some(&0x30) {
@@ -208,6 +216,11 @@ fn is_base64_of_der(text: &[u8]) -> bool {
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=\r\n \t".contains(byte))
 }
 
+/// Whether `bytes` begin with a byte order mark, as UTF-16 from Windows PowerShell's `>` does and UTF-8 from some editors.
+fn begins_with_mark(bytes: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"].iter().any(|mark| bytes.starts_with(mark))
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     position(bytes, part).is_some()
 }
@@ -232,6 +245,8 @@ impl fmt::Display for FileForm {
             Self::Marked => "text that begins with a byte order mark; save it as UTF-8 without one",
             Self::WebPage => "a web page, as a proxy or a portal answers; fetch the file again",
             Self::Json => "JSON",
+            Self::Cose => "a COSE message",
+            Self::Token => "a token in base64, as a JWS in compact form is",
             Self::Packed => "compressed or an archive; unpack it first",
             Self::PrivateKey => "a private key; keep it to yourself, and give the public part",
             Self::CarriageReturns => "PEM whose lines end with a carriage return alone; convert its line ends",

@@ -89,7 +89,6 @@ pub mod limits;
 pub mod time;
 
 pub mod clean;
-pub mod format;
 pub mod json;
 pub mod oci;
 

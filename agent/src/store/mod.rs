@@ -10,6 +10,8 @@ pub(crate) mod containerd;
 mod directory;
 mod file;
 pub(crate) mod layout;
+#[cfg(test)]
+pub(crate) mod memory;
 pub(crate) mod pulled;
 pub(crate) mod root;
 

@@ -49,7 +49,7 @@ pub fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), T
         for path in &additions.statements {
             let bytes = read(path, limits::TRUST_POLICY_BYTES)?;
             let (name, statement) = policy::statement(&bytes)
-                .ok_or_else(|| TrustEditError::NotAStatement { path: path.clone() })?;
+                .map_err(|source| TrustEditError::NotAStatement { path: path.clone(), source })?;
             document = policy::with_statement(&document, &name, statement, force)?;
         }
         files.replace(file_name(&there.policy_path)?.into(), document);

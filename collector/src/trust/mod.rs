@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use assay_agent::trust::TrustError;
 use assay_shared::dsse::KeyError;
+use assay_shared::json::JsonError;
 use assay_shared::limits;
 use assay_shared::revocation::EvidenceError;
 use assay_shared::trust_policy::{NeverMatches, PolicyError, StatementError, TrustStoreName};
@@ -107,10 +108,12 @@ pub enum TrustEditError {
         why: NeverMatches,
     },
     /// A statement is no JSON object with a name.
-    #[error("{}: not one statement of a trust policy, which is a JSON object with a name", path.display())]
+    #[error("{}: not one statement of a trust policy, which is a JSON object with a name: {source}", path.display())]
     NotAStatement {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: JsonError,
     },
     /// The policy would have two statements of one name.
     #[error("the policy has a statement {name:?} already; --force replaces it")]

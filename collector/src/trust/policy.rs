@@ -1,8 +1,8 @@
 //! Trust policy documents as they are written. Each is read back by the verifier's own reader before it is written.
 
-use assay_shared::json::Value;
+use assay_shared::json::{self, JsonError, Shape};
 use assay_shared::trust_policy::{Level, TrustPolicy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::TrustEditError;
 
@@ -62,11 +62,17 @@ pub(super) fn with_statement(
     checked(&document)
 }
 
-/// The name of a statement, and the statement; none where the bytes are not one JSON object with a name.
-pub(super) fn statement(bytes: &[u8]) -> Option<(String, serde_json::Value)> {
-    // first as strictly as the verifier reads: serde_json's own values hide members that come twice
-    let name = Value::parse(bytes).ok()?.as_object()?.get("name")?.as_text()?.to_owned();
-    Some((name, serde_json::from_slice(bytes).ok()?))
+/// The name of a statement, and the statement.
+///
+/// # Errors
+/// [`JsonError`] where the bytes are not one JSON object with a name.
+pub(super) fn statement(bytes: &[u8]) -> Result<(String, serde_json::Value), JsonError> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let Named { name } = json::read(bytes, &Shape::Object(&[]))?;
+    Ok((name, json::read(bytes, &Shape::Any)?))
 }
 
 fn checked(document: &impl Serialize) -> Result<Vec<u8>, TrustEditError> {

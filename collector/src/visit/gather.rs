@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use assay_shared::json::{self, Shape};
 use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary, TooLarge, check_size};
 use assay_shared::time::UnixTime;
 use tokio::sync::Semaphore;
@@ -151,10 +152,9 @@ pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport
 /// # Errors
 /// [`BadReport`]
 pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
-    let malformed = |error: serde_json::Error| BadReport::Malformed(error.to_string());
     check_size(bytes)?;
-    // Into the types first: they refuse a member that is given twice, which a `Value` lets pass.
-    let mut report: NodeReport = serde_json::from_slice(bytes).map_err(malformed)?;
+    let mut report: NodeReport =
+        json::read(bytes, &Shape::Any).map_err(|error| BadReport::Malformed(error.to_string()))?;
     if report.schema != NODE_REPORT_SCHEMA {
         return Err(BadReport::Schema(clean::line(&report.schema, 100)));
     }
@@ -365,6 +365,7 @@ mod tests {
             "{}".to_owned(),
             format!("{good}{good}"),
             good.replace("\"images\":[]", "\"images\":[],\"images\":[]"),
+            good.replacen('{', "{\"x\":1,\"x\":1,", 1),
             good.get(..good.len() - 1).unwrap().to_owned(),
             "[".repeat(100_000),
         ] {

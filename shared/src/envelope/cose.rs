@@ -32,9 +32,11 @@ mod label {
     pub(super) const X5U: i64 = 35;
 }
 
+/// How an envelope begins: tag 18 in one byte, then an array of four. No other encoding of the same is taken.
+pub(super) const HEAD: [u8; 2] = [0xd2, 0x84];
+
 pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
-    // tag 18 in one byte, then an array of four: no other encoding of the same is taken
-    if bytes.first_chunk() != Some(&[0xd2, 0x84]) {
+    if !bytes.starts_with(&HEAD) {
         return Err(malformed("not a tagged COSE_Sign1"));
     }
     let Item::Tag(_, message) = Item::parse(bytes)? else { return Err(malformed("not a tagged COSE_Sign1")) };

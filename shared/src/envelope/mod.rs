@@ -19,8 +19,8 @@ pub use attributes::{AttributeError, SignedAttributes, SigningScheme};
 pub use claims::Claims;
 
 use crate::codes::Code;
-use crate::format::Format;
-use crate::json::JsonError;
+use crate::file_form::FileForm;
+use crate::json::{self, JsonError};
 use crate::limits;
 use crate::oci::media_type;
 use crate::x509::{
@@ -105,15 +105,17 @@ impl Envelope {
         if bytes.len() > limits::ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
         }
-        let (parse, format): (fn(&[u8]) -> _, _) = match media_type {
-            media_type::JWS_ENVELOPE => (jws::parse, Format::Json),
-            media_type::COSE_ENVELOPE => (cose::parse, Format::Cose),
+        let (parsed, begins_right) = match media_type {
+            media_type::JWS_ENVELOPE => (jws::parse(bytes), json::is_object(bytes)),
+            media_type::COSE_ENVELOPE => (cose::parse(bytes), bytes.starts_with(&cose::HEAD)),
             other => return Err(EnvelopeError::MediaType { media_type: other.to_string() }),
         };
-        match Format::of(bytes) {
-            Some(is) if is != format => Err(EnvelopeError::Format { is, media_type: media_type.to_string() }),
-            _ => parse(bytes),
-        }
+        parsed.map_err(|error| match FileForm::of(bytes) {
+            is if !begins_right && !matches!(is, FileForm::Text | FileForm::Unknown) => {
+                EnvelopeError::Form { is, media_type: media_type.to_string() }
+            }
+            _ => error,
+        })
     }
 
     /// Checks the signature, that the algorithm is the one the signing key demands, and that the chain is one. Whether
@@ -255,11 +257,11 @@ pub enum EnvelopeError {
         /// Why.
         error: JsonError,
     },
-    /// Of another format than its media type says.
-    #[error("the envelope is {is} and not {media_type}, as its manifest says")]
-    Format {
+    /// Of another form than its media type says.
+    #[error("the envelope is not {media_type}, as its manifest says; it is {is}")]
+    Form {
         /// What it is.
-        is: Format,
+        is: FileForm,
         /// The media type.
         media_type: String,
     },
@@ -308,7 +310,7 @@ impl EnvelopeError {
         match self {
             Self::TooLarge { .. } => Code::EnvelopeTooLarge,
             Self::MediaType { .. } => Code::EnvelopeMediaType,
-            Self::Malformed { .. } | Self::Json { .. } | Self::Format { .. } => Code::EnvelopeMalformed,
+            Self::Malformed { .. } | Self::Json { .. } | Self::Form { .. } => Code::EnvelopeMalformed,
             Self::Algorithm => Code::AlgorithmNotAllowed,
             Self::Attribute(error) => error.code(),
             Self::NoChain => Code::ChainMissing,
@@ -318,5 +320,36 @@ impl EnvelopeError {
             Self::Signature => Code::SignatureWrong,
             Self::Chain(error) => error.code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JWS: &[u8] = include_bytes!("../../../fixtures/fuzz/envelope.jws");
+
+    #[test]
+    fn an_envelope_of_another_format_than_its_media_type_is_called_by_its_name() {
+        let cose = [&[0xd2, 0x84][..], &[0x40; 10]].concat();
+        let page = b"<html><title>Sign in</title></html>";
+        for (media_type, bytes, is) in [
+            (media_type::JWS_ENVELOPE, &cose[..], FileForm::Cose),
+            (media_type::COSE_ENVELOPE, JWS, FileForm::Json),
+            (media_type::JWS_ENVELOPE, page, FileForm::WebPage),
+            (media_type::COSE_ENVELOPE, page, FileForm::WebPage),
+            (media_type::JWS_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed),
+            (media_type::COSE_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed),
+            (media_type::JWS_ENVELOPE, b"eyJhbGciOiJQUzI1NiJ9.e30.AA", FileForm::Token),
+        ] {
+            let error = Envelope::parse(media_type, bytes).unwrap_err();
+            assert_eq!(error.code(), Code::EnvelopeMalformed);
+            assert_eq!(error, EnvelopeError::Form { is, media_type: media_type.to_string() });
+        }
+        assert!(Envelope::parse(media_type::JWS_ENVELOPE, JWS).is_ok());
+        let marked = [b"\xef\xbb\xbf", JWS].concat();
+        let error = Envelope::parse(media_type::JWS_ENVELOPE, &marked).unwrap_err();
+        let is = FileForm::Marked;
+        assert_eq!(error, EnvelopeError::Form { is, media_type: media_type::JWS_ENVELOPE.into() });
     }
 }

@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
-use crate::format::Format;
+use super::shape::variant_of;
+use crate::file_form::FileForm;
 
 /// Bytes are not the JSON document that they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +23,9 @@ pub struct JsonError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonProblem {
-    /// Nothing but white space.
-    #[error("it is empty")]
-    Empty,
-    /// UTF-16, or UTF-8 with a mark before it.
-    #[error("it begins with a byte order mark; save it as UTF-8 without one")]
-    Mark,
-    /// Something else altogether, as its first bytes say.
-    #[error("it is not JSON but {0}")]
-    Foreign(Format),
+    /// Something else altogether.
+    #[error("not JSON; it is {0}")]
+    Foreign(FileForm),
     /// A comment, in the notation of another language.
     #[error("a comment, which JSON does not have; remove it")]
     Comment,
@@ -73,15 +68,12 @@ impl JsonProblem {
 
     /// What bytes are that are no JSON from that place on; none where that is all that can be said of them.
     fn of(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
-        if begins_with_mark(bytes) {
-            return Some(Self::Mark);
-        }
-        if let Some(format) = Format::of(bytes).filter(|format| *format != Format::Json) {
-            return Some(Self::Foreign(format));
-        }
-        let text = bytes.trim_ascii_start();
-        if text.is_empty() {
-            return Some(Self::Empty);
+        let is_json = bytes.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first));
+        match FileForm::of(bytes) {
+            form if !is_json && !matches!(form, FileForm::Text | FileForm::Unknown) => {
+                return Some(Self::Foreign(form));
+            }
+            _ => {}
         }
         let line = bytes.split(|byte| *byte == b'\n').nth(line.checked_sub(1)?)?;
         let rest = line.get(column.checked_sub(1)?..)?;
@@ -98,6 +90,10 @@ impl JsonError {
         let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
         let what = shortened(what);
         let problem = if error.is_data() {
+            let missing = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            if let Some(variant) = missing.and_then(|name| variant_of(bytes, name)) {
+                return variant;
+            }
             JsonProblem::Members { what }
         } else {
             JsonProblem::of(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
@@ -110,18 +106,13 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { problem, line, column } = self;
         match problem {
-            JsonProblem::Empty | JsonProblem::Mark | JsonProblem::Foreign(_) => write!(f, "{problem}"),
+            JsonProblem::Foreign(_) => write!(f, "{problem}"),
             _ => write!(f, "{problem} (line {line}, column {column})"),
         }
     }
 }
 
 impl core::error::Error for JsonError {}
-
-/// Whether `bytes` begin with a byte order mark, as UTF-16 from Windows PowerShell's `>` does and UTF-8 from some editors.
-pub(crate) fn begins_with_mark(bytes: &[u8]) -> bool {
-    [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"].iter().any(|mark| bytes.starts_with(mark))
-}
 
 /// Text of a document as an error repeats it.
 fn shortened(text: &str) -> String {

@@ -16,9 +16,13 @@ use core::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-pub(crate) use error::begins_with_mark;
 pub use error::{JsonError, JsonProblem};
 pub use shape::Shape;
+
+/// Whether `bytes` begin as a JSON object does.
+pub fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
+}
 
 /// Reads `bytes` as one JSON document of that shape.
 ///
@@ -180,6 +184,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_form::FileForm;
 
     #[test]
     fn refuses_what_two_readers_could_understand_differently() {
@@ -201,23 +206,22 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        use crate::format::Format;
         let problem = |bytes: &[u8]| {
             let JsonError { problem, line, column } = Value::parse(bytes).unwrap_err();
             (problem, (line, column))
         };
         for (bytes, what, place) in [
-            (&b"\n \n"[..], JsonProblem::Empty, None),
-            (b"\xef\xbb\xbf{}", JsonProblem::Mark, None),
-            (b"\xff\xfe{\0}\0", JsonProblem::Mark, None),
-            (b"\x1f\x8b\x08\0", JsonProblem::Foreign(Format::Gzip), None),
-            (b"\x28\xb5\x2f\xfd\0", JsonProblem::Foreign(Format::Zstandard), None),
-            (b"PK\x03\x04", JsonProblem::Foreign(Format::Zip), None),
-            (b"\xd2\x84\x40", JsonProblem::Foreign(Format::Cose), None),
-            (b"\x30\x82\x01\0", JsonProblem::Foreign(Format::Der), None),
-            (b"\n<!DOCTYPE html>", JsonProblem::Foreign(Format::Markup), None),
-            (b"-----BEGIN CERTIFICATE-----", JsonProblem::Foreign(Format::Pem), None),
-            (b"eyJhbGciOi.e30.AA", JsonProblem::Foreign(Format::Token), None),
+            (&b"\n \n"[..], JsonProblem::Foreign(FileForm::Empty), None),
+            (b"\xef\xbb\xbf{}", JsonProblem::Foreign(FileForm::Marked), None),
+            (b"\xff\xfe{\0}\0", JsonProblem::Foreign(FileForm::Marked), None),
+            (b"\x1f\x8b\x08\0", JsonProblem::Foreign(FileForm::Packed), None),
+            (b"\x28\xb5\x2f\xfd\0", JsonProblem::Foreign(FileForm::Packed), None),
+            (b"PK\x03\x04", JsonProblem::Foreign(FileForm::Packed), None),
+            (b"\xd2\x84\x40", JsonProblem::Foreign(FileForm::Cose), None),
+            (b"\x30\x82\x01\0", JsonProblem::Foreign(FileForm::CutOff), None),
+            (b"\n<!DOCTYPE html>", JsonProblem::Foreign(FileForm::WebPage), None),
+            (b"-----BEGIN CERTIFICATE-----", JsonProblem::Foreign(FileForm::BrokenPem), None),
+            (b"eyJhbGciOi.e30.AA", JsonProblem::Foreign(FileForm::Token), None),
             (b"// why\n{}", JsonProblem::Comment, Some((1, 1))),
             (b"{\n  # why\n}", JsonProblem::Comment, Some((2, 3))),
             (b"{\"a\": 1 /* why */}", JsonProblem::Comment, Some((1, 9))),
@@ -249,9 +253,35 @@ mod tests {
             let expected = JsonProblem::LetterCase { name: name.into(), known: known.into() };
             assert_eq!(refusal(text), Err(expected), "{text}");
         }
-        for text in [r#"{"ID":1,"id":2}"#, r#"{"tasks":{"ID":1}}"#, r#"{"task":[]}"#, r#"[{"Tasks":1}]"#] {
+        for text in [r#"{"ID":1,"id":2}"#, r#"{"tasks":{"ID":1}}"#, r#"{"task":[]}"#] {
             assert!(refusal(text).is_ok(), "{text}");
         }
+        for text in [r#"[{"Tasks":1}]"#, r#"{"tasks":[[1]]}"#] {
+            assert!(matches!(refusal(text), Err(JsonProblem::Members { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_missing_is_looked_for_in_another_letter_case() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Document {
+            schema: Inner,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Inner {
+            name: u8,
+        }
+        let refusal =
+            |text: &str| read::<Document>(text.as_bytes(), &Shape::Any).map_err(|error| error.problem);
+        let variant =
+            |name: &str, known: &str| JsonProblem::LetterCase { name: name.into(), known: known.into() };
+        assert_eq!(refusal(r#"{"Schema":{"name":1}}"#), Err(variant("Schema", "schema")));
+        assert_eq!(refusal(r#"{"schema":{"NAME":1}}"#), Err(variant("NAME", "name")));
+        assert!(matches!(refusal("{}"), Err(JsonProblem::Members { .. })));
+        assert_eq!(
+            refusal(r#"{"schema":{"name":1},"Schema":2}"#),
+            Ok(Document { schema: Inner { name: 1 } })
+        );
     }
 
     #[test]

@@ -32,9 +32,20 @@ pub enum Shape {
 /// # Errors
 /// [`JsonError`]
 pub(super) fn check(bytes: &[u8], shape: &Shape) -> Result<(), JsonError> {
+    walk(bytes, shape, None)
+}
+
+/// Where `bytes` have a member that is `name` in another letter case; none where they have not.
+pub(super) fn variant_of(bytes: &[u8], name: &str) -> Option<JsonError> {
+    let refused = walk(bytes, &Shape::Any, Some(name)).err()?;
+    matches!(refused.problem, JsonProblem::LetterCase { .. }).then_some(refused)
+}
+
+fn walk(bytes: &[u8], shape: &Shape, everywhere: Option<&str>) -> Result<(), JsonError> {
     let found = Cell::new(None);
     let mut document = serde_json::Deserializer::from_slice(bytes);
-    let walked = Walk { shape, found: &found }.deserialize(&mut document).and_then(|()| document.end());
+    let walked =
+        Walk { shape, everywhere, found: &found }.deserialize(&mut document).and_then(|()| document.end());
     walked.map_err(|error| match found.take() {
         Some(problem) => JsonError { problem, line: error.line(), column: error.column() },
         None => JsonError::new(bytes, &error),
@@ -45,6 +56,8 @@ pub(super) fn check(bytes: &[u8], shape: &Shape) -> Result<(), JsonError> {
 #[derive(Clone, Copy)]
 struct Walk<'s, 'f> {
     shape: &'s Shape,
+    /// A name that is known in every object.
+    everywhere: Option<&'s str>,
     found: &'f Cell<Option<JsonProblem>>,
 }
 
@@ -92,7 +105,14 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let shape = if let Shape::List(item) = self.shape { item } else { &Shape::Any };
+        let shape = match self.shape {
+            Shape::List(item) => item,
+            Shape::Any => &Shape::Any,
+            // serde would take its items for the members in their order
+            Shape::Object(_) => {
+                return Err(self.refuse(JsonProblem::Members { what: "not an object".into() }));
+            }
+        };
         while items.next_element_seed(Walk { shape, ..self })?.is_some() {}
         Ok(())
     }
@@ -101,19 +121,17 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         let known = if let Shape::Object(known) = self.shape { known } else { &[][..] };
         let mut names = BTreeSet::new();
         while let Some(Name(name)) = members.next_key()? {
-            let shape = match known.iter().find(|(one, _)| *one == name) {
-                Some((_, shape)) => shape,
-                None => match known.iter().find(|(one, _)| folds_to(&name, one)) {
-                    Some((known, _)) => {
-                        return Err(self.refuse(JsonProblem::letter_case(&name, known)));
-                    }
-                    None => &Shape::Any,
-                },
-            };
+            let shape = known.iter().find(|(one, _)| *one == name).map(|(_, shape)| *shape);
+            let mut names_known = known.iter().map(|(one, _)| *one).chain(self.everywhere);
+            if shape.is_none()
+                && let Some(known) = names_known.find(|known| *known != name && folds_to(&name, known))
+            {
+                return Err(self.refuse(JsonProblem::letter_case(&name, known)));
+            }
             if let Some(name) = names.replace(name) {
                 return Err(self.refuse(JsonProblem::repeated(&name)));
             }
-            members.next_value_seed(Walk { shape, ..self })?;
+            members.next_value_seed(Walk { shape: shape.unwrap_or(&Shape::Any), ..self })?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assay_shared::json::JsonError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -44,10 +45,8 @@ fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<Fou
 /// JSON that begins on that line.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str, line: usize) -> Result<T, NodeListError> {
     serde_json::from_str(text).map_err(|error| {
-        let said = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let problem = NodeListProblem::Json(said.strip_suffix(&place).unwrap_or(&said).to_owned());
-        NodeListError { line: line + error.line().max(1) - 1, problem }
+        let JsonError { problem, line: at, .. } = JsonError::new(text.as_bytes(), &error);
+        NodeListError { line: line + at.max(1) - 1, problem: NodeListProblem::Json(problem.to_string()) }
     })
 }
 
