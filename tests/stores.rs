@@ -6,7 +6,7 @@ use std::sync::Arc;
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, linux_here, windows};
-use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::oci::{Descriptor, Digest, Manifest};
 use assay_shared::report::NodeReport;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
@@ -21,6 +21,9 @@ on_each_release! {
     a_container_counts_for_what_it_runs,
     a_store_that_contradicts_itself_is_found,
     a_container_without_its_snapshot_is_found,
+    what_lies_between_an_image_and_its_container_is_found,
+    a_snapshot_with_the_name_of_layers_is_not_made_of_them,
+    a_container_in_a_user_namespace_runs_its_image,
     a_namespace_that_vanishes_in_the_middle_is_incomplete,
     a_daemon_that_hangs_is_not_waited_for,
     a_root_of_windows_is_judged_by_what_windows_runs,
@@ -196,6 +199,123 @@ fn a_container_without_its_snapshot_is_found(release: Release) {
     for store in [containerd.store(), containerd.root_store()] {
         let report = published.verify(&store, &[]).expect_code(3).report();
         assert_eq!(found(&report), [("container-snapshot-missing", "one")]);
+    }
+}
+
+/// Makes a container's snapshot anew, on another one.
+fn put_on(containerd: &Containerd, id: &str, parent: &str) {
+    let _ = containerd.ctr(["snapshots", "remove", id]).expect_code(0);
+    let _ = containerd.ctr(["snapshots", "prepare", id, parent]).expect_code(0);
+}
+
+/// Commits a snapshot that was made by hand.
+fn commit(containerd: &Containerd, name: &str, parent: &[&str]) {
+    let _ = containerd.ctr(["snapshots", "prepare", "by-hand"].iter().chain(parent)).expect_code(0);
+    let _ = containerd.ctr(["snapshots", "commit", name, "by-hand"]).expect_code(0);
+}
+
+fn parent_of(containerd: &Containerd, snapshot: &str) -> String {
+    let info = containerd.ctr(["snapshots", "info", snapshot]).expect_code(0).text();
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    info["Parent"].as_str().unwrap().to_owned()
+}
+
+/// A snapshot that somebody committed on an image's layers, with whatever in it, is none of them.
+fn what_lies_between_an_image_and_its_container_is_found(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [..] = two_sleepers(&mut published);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    let _ = containerd.ctr(["containers", "create", &reference("team/old"), "one"]).expect_code(0);
+    let chain = parent_of(&containerd, "one");
+    let lower = parent_of(&containerd, &chain);
+    let _ = published.verify(&containerd.store(), &[]).expect_code(0);
+    let digest = Digest::sha256(b"golden");
+    let mapped = format!("{chain}-1000-1000");
+    for name in ["golden", digest.as_str(), &mapped] {
+        commit(&containerd, name, &[&chain]);
+        put_on(&containerd, "one", name);
+        for store in [containerd.store(), containerd.root_store()] {
+            let report = published.verify(&store, &[]).expect_code(1).report();
+            assert_eq!(found(&report), [("container-snapshot-differs", "one")], "{name}");
+            assert_eq!(unlisted(&report), [("container", "one")], "{name}");
+        }
+    }
+    commit(&containerd, "empty", &[]);
+    for parent in [&["empty"][..], &[&lower], &[]] {
+        let _ = containerd.ctr(["snapshots", "remove", "one"]).expect_code(0);
+        let _ = containerd.ctr(["snapshots", "prepare", "one"].iter().chain(parent)).expect_code(0);
+        for store in [containerd.store(), containerd.root_store()] {
+            let report = published.verify(&store, &[]).expect_code(1).report();
+            assert_eq!(found(&report), [("container-snapshot-differs", "one")], "{parent:?}");
+        }
+    }
+    put_on(&containerd, "one", &chain);
+    let _ = published.verify(&containerd.store(), &[]).expect_code(0);
+}
+
+/// Snapshots that were committed under the names of an image's layers before it was unpacked: containerd takes them for those.
+fn a_snapshot_with_the_name_of_layers_is_not_made_of_them(release: Release) {
+    let mut published = Published::new(AGENT);
+    let [old, _] = two_sleepers(&mut published);
+    published.write();
+    let manifest = Manifest::parse(published.images.blob(&old.digest)).unwrap();
+    let config = published.images.blob(&manifest.config.unwrap().digest);
+    let config: serde_json::Value = serde_json::from_slice(config).unwrap();
+    let [lower, upper] = [0, 1].map(|at| config["rootfs"]["diff_ids"][at].as_str().unwrap());
+    let chain = Digest::sha256(format!("{lower} {upper}").as_bytes());
+    for (why, parents) in [
+        ("on nothing", &[][..]),
+        ("on the wrong layer", &[upper]),
+        ("on a layer that is no lowest one", &["golden", lower]),
+    ] {
+        let containerd = Containerd::of(release);
+        containerd.import(KUBERNETES, &published.images);
+        let mut below: Vec<&str> = Vec::new();
+        for parent in parents.iter().copied().chain([chain.as_str()]) {
+            commit(&containerd, parent, &below);
+            below = vec![parent];
+        }
+        let _ = containerd.ctr(["containers", "create", &reference("team/old"), "one"]).expect_code(0);
+        assert_eq!(parent_of(&containerd, "one"), chain.as_str());
+        for store in [containerd.store(), containerd.root_store()] {
+            let report = published.verify(&store, &[]).expect_code(1).report();
+            assert_eq!(found(&report), [("container-snapshot-differs", "one")], "{why}");
+        }
+    }
+}
+
+/// containerd makes a copy of the image's snapshot for a user namespace; it is the container's own mappings that name it.
+fn a_container_in_a_user_namespace_runs_its_image(release: Release) {
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [..] = two_sleepers(&mut published);
+    published.write();
+    containerd.import(KUBERNETES, &published.images);
+    let image = reference("team/old");
+    let mapped = |id: &str, host: &str| {
+        let map = format!("0:{host}:65536");
+        // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+        let run = ["run", "--detach", "--uidmap", &map, "--gidmap", &map, &image, id];
+        let _ = containerd.ctr(run);
+        parent_of(&containerd, id)
+    };
+    let (one, other) = (mapped("one", "100000"), mapped("other", "200000"));
+    assert_ne!(one, other);
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(0).report();
+        assert_eq!((found(&report), report.coverage.containers), (vec![], 2));
+        let users = report.images.iter().map(|image| image.in_use.len()).sum::<usize>();
+        assert_eq!(users, 2);
+    }
+    // another's copy is none of this container's
+    let _ = containerd.ctr(["task", "kill", "--signal", "SIGKILL", "one"]);
+    let _ = containerd.ctr(["task", "delete", "--force", "one"]);
+    put_on(&containerd, "one", &other);
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(1).report();
+        assert_eq!(found(&report), [("container-snapshot-differs", "one")]);
     }
 }
 

@@ -196,7 +196,13 @@ mod tests {
 
     fn container(id: &str, image: Option<&str>) -> Container {
         let usage = ContainerUse { pod: None, pod_namespace: None, container: None, id: id.into() };
-        Container { namespace: NAMESPACE.into(), image: image.map(str::to_owned), snapshot: None, usage }
+        Container {
+            namespace: NAMESPACE.into(),
+            image: image.map(str::to_owned),
+            snapshot: None,
+            ids: None,
+            usage,
+        }
     }
 
     /// What names alone say.

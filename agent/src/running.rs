@@ -1,14 +1,17 @@
 //! What containers run: each container's snapshot in, the image out whose layers the snapshot was made of.
 //!
-//! A container names an image, and by now the name may point at another one. What it runs is its snapshot, whose ancestor
-//! bears the chain id of the layers that were unpacked (OCI image specification, config.md, "Layer ChainID"). Where that is
-//! not of the named image, it is looked for among the others; where it is of none, the container runs what nobody judged.
+//! A container names an image, and by now the name may point at another one. What it runs is its snapshot. Every snapshot below
+//! that bears the chain id of the layers up to it (OCI image specification, config.md, "Layer ChainID"), down to the lowest; only
+//! the copy for the container's own user namespace may lie between. Where the snapshots are not of the named image, they are
+//! looked for among the others; where they are of none, the container runs what nobody judged. Whether an unpacked layer still
+//! has the content that its name says is not asked here.
 
 use std::collections::{BTreeSet, HashMap};
 
 use assay_shared::codes::Code;
+use assay_shared::json::{self, JsonError, JsonProblem};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, shape};
 use assay_shared::report::{Contradiction, Effect};
 use serde::Deserialize;
 
@@ -46,7 +49,7 @@ impl Running {
     /// Compares the containers' snapshots with the layers of the images.
     pub(crate) fn of(store: &dyn Store) -> Self {
         let listing = store.listing();
-        let mut chains = Chains { store, known: HashMap::new() };
+        let mut chains = Chains { store, known: HashMap::new(), lower: HashMap::new() };
         let mut running = Self { checked: !listing.enumerated.is_empty(), ..Self::default() };
         for container in &listing.containers {
             let runs = running.one(listing, &mut chains, container);
@@ -56,15 +59,21 @@ impl Running {
     }
 
     fn one(&mut self, listing: &Listing, chains: &mut Chains<'_>, container: &Container) -> Runs {
-        let Some(snapshot) = &container.snapshot else { return Runs::Named };
         let listed =
             |namespace: &&assay_shared::report::Enumerated| namespace.namespace == container.namespace;
         if listing.enumerated.iter().find(listed).is_none_or(|namespace| namespace.snapshots.is_none()) {
             self.checked = false;
             return Runs::Named;
         }
-        let chain = match ancestor(listing, &container.namespace, snapshot) {
-            Ok(chain) => chain,
+        let Some(snapshot) = &container.snapshot else {
+            if let Some(name) = &container.image {
+                let message = format!("the container names {name} and has no snapshot");
+                self.find(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
+            }
+            return Runs::Named;
+        };
+        let below = match below(listing, &container.namespace, snapshot) {
+            Ok(below) => below,
             Err(missing) => {
                 let message = format!(
                     "the container's snapshot {} of {} has nothing to stand on: {missing} is not in the store",
@@ -80,12 +89,18 @@ impl Running {
             // a name that nothing bears is unlisted, whatever the snapshot is of
             return Runs::Named;
         };
-        if chains.of(named).is_none_or(|of_image| of_image.contains(&chain)) {
+        // without the container's own mappings it cannot be told whether the first is a copy
+        let is_copy = match &below[..] {
+            [copy, of, ..] => container.ids.as_ref().map(|ids| ids.names_copy(copy, of)),
+            _ => Some(false),
+        };
+        let layers = if is_copy == Some(true) { &below[1..] } else { &below[..] };
+        if chains.are_of(named, layers) {
             return Runs::Named;
         }
         let repository = repository(&named.name);
         let mut same = own.clone();
-        same.retain(|record| chains.of(record).is_some_and(|of_image| of_image.contains(&chain)));
+        same.retain(|record| chains.are_of(record, layers));
         // of images with the same layers, first those that once may have had the name
         same.sort_by_key(|record| {
             (repository.is_none() || self::repository(&record.name) != repository, &record.target.digest)
@@ -93,10 +108,26 @@ impl Running {
         if let Some(record) = same.first() {
             return Runs::Other(record.target.digest.clone());
         }
+        let top = layers.first().copied().unwrap_or("nothing");
+        let name = &named.name;
+        let unknown = if chains.of(named).is_unknown {
+            Some(format!(
+                "the layers of {name} cannot be told, and the container's snapshot is made on {top}"
+            ))
+        } else if is_copy.is_none() && chains.are_of(named, &below[1..]) {
+            Some(format!(
+                "the container names {name}, and its specification, which cannot be read, would say whether {top} is a copy of \
+                 its layers"
+            ))
+        } else {
+            None
+        };
+        if let Some(message) = unknown {
+            self.find(Code::ContainerSnapshotUnknown, Effect::Inconclusive, container, message);
+            return Runs::Named;
+        }
         let message = format!(
-            "the container names {}, and its snapshot is made of other layers ({})",
-            named.name,
-            chain.as_ref().map_or("none", Digest::as_str)
+            "the container names {name}, and its snapshot is made on {top}, which is not of its layers"
         );
         self.find(Code::ContainerSnapshotDiffers, Effect::Failed, container, message);
         Runs::Nothing
@@ -117,81 +148,141 @@ fn repository(name: &str) -> Option<String> {
     Some(name.parse::<Reference>().ok()?.repository.to_string())
 }
 
-/// The chain id that a snapshot was made on: the name of its nearest ancestor that is a digest. None where it was made on
-/// nothing, as an image without layers is. Others, such as copies for a user namespace, lie between.
+/// The keys of the snapshots that a container's own was made on, the nearest first.
 ///
 /// # Errors
 /// The key of the snapshot that is not there.
-fn ancestor(listing: &Listing, namespace: &str, snapshot: &Snapshot) -> Result<Option<Digest>, String> {
-    let mut key = snapshot.key.clone();
-    for _ in 0..limits::SNAPSHOT_DEPTH {
-        let place =
-            (namespace.to_owned(), Snapshot { snapshotter: snapshot.snapshotter.clone(), key: key.clone() });
-        let Some(parent) = listing.snapshots.get(&place) else { return Err(key) };
-        if let Ok(chain) = key.parse() {
-            return Ok(Some(chain));
-        }
-        match parent {
-            Some(parent) => key.clone_from(parent),
-            None => return Ok(None),
-        }
+fn below<'l>(listing: &'l Listing, namespace: &str, own: &Snapshot) -> Result<Vec<&'l str>, String> {
+    let mut below = Vec::new();
+    let mut place = (namespace.to_owned(), own.clone());
+    while below.len() < limits::SNAPSHOT_DEPTH
+        && let Some(parent) = listing.snapshots.get(&place)
+    {
+        let Some(parent) = parent else { return Ok(below) };
+        below.push(parent.as_str());
+        place.1.key.clone_from(parent);
     }
-    Err(key)
+    Err(place.1.key)
 }
 
 /// The chain ids of images, each found out once.
 struct Chains<'s> {
     store: &'s dyn Store,
-    known: HashMap<(String, Digest), Option<BTreeSet<Option<Digest>>>>,
+    known: HashMap<(String, Digest), Layers>,
+    /// Every chain id with that of the layers below its topmost one; none below the lowest.
+    lower: HashMap<Digest, Option<Digest>>,
+}
+
+/// The layers of an image.
+#[derive(Default)]
+struct Layers {
+    /// The chain ids of all layers together, one for each platform that is there; none for an image without layers.
+    chains: BTreeSet<Option<Digest>>,
+    /// Whether there may be more, since something cannot be read.
+    is_unknown: bool,
 }
 
 impl Chains<'_> {
-    /// The chain ids of the image's layers, one for each platform that is there; none where that cannot be told.
-    fn of(&mut self, record: &Record) -> Option<&BTreeSet<Option<Digest>>> {
+    fn of(&mut self, record: &Record) -> &Layers {
         let place = (record.namespace.clone(), record.target.digest.clone());
         if !self.known.contains_key(&place) {
-            let mut found = BTreeSet::new();
+            let mut found = Layers::default();
             let mut budget = limits::INDEX_ENTRIES;
-            let told = self.manifest(&record.namespace, &record.target, 1, &mut budget, &mut found);
-            self.known.insert(place.clone(), told.filter(|()| !found.is_empty()).map(|()| found));
+            let told = self.manifest(&record.namespace, &record.target, 1, &mut budget, &mut found.chains);
+            found.is_unknown = match told {
+                None => true,
+                Some(Told::Absent) => found.chains.is_empty(),
+                Some(Told::All) => false,
+            };
+            self.known.insert(place.clone(), found);
         }
-        self.known.get(&place)?.as_ref()
+        self.known.entry(place).or_default()
     }
 
-    /// Adds the chain ids of a manifest. What is absent adds none; none is told where something cannot be read.
+    /// Whether snapshots, the uppermost first, are the unpacked layers of the image, all of them.
+    fn are_of(&mut self, record: &Record, snapshots: &[&str]) -> bool {
+        let top = match snapshots.first().map(|key| key.parse()) {
+            None => None,
+            Some(Ok(chain)) => Some(chain),
+            Some(Err(_)) => return false,
+        };
+        if !self.of(record).chains.contains(&top) {
+            return false;
+        }
+        let mut expected = top.as_ref();
+        for key in snapshots {
+            let Some(chain) = expected.filter(|chain| chain.as_str() == *key) else { return false };
+            expected = self.lower.get(chain).and_then(Option::as_ref);
+        }
+        expected.is_none()
+    }
+
+    /// Adds the chain ids of a manifest; none is told where something cannot be read.
     fn manifest(
-        &self,
+        &mut self,
         namespace: &str,
         target: &Descriptor,
         depth: usize,
         budget: &mut usize,
         found: &mut BTreeSet<Option<Digest>>,
-    ) -> Option<()> {
+    ) -> Option<Told> {
         *budget = budget.checked_sub(1)?;
         let is_index = match ManifestKind::of(&target.media_type)? {
             ManifestKind::Index if depth > limits::INDEX_DEPTH => return None,
             kind => kind == ManifestKind::Index,
         };
         if !self.store.has(namespace, &target.digest) {
-            return Some(());
+            return Some(Told::Absent);
         }
         let bytes = fetch(self.store, namespace, target, limits::MANIFEST_BYTES).ok()?;
         let manifest = Manifest::parse(&bytes).ok()?;
         if is_index {
-            let children =
-                manifest.manifests.iter().filter(|child| ManifestKind::of(&child.media_type).is_some());
-            return children.map(|child| self.manifest(namespace, child, depth + 1, budget, found)).collect();
-        }
-        let config = manifest.config?;
-        if self.store.has(namespace, &config.digest) {
-            let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
-            // what has no layers to unpack, such as an attestation, is not run
-            if let Ok(config) = serde_json::from_slice::<Config>(&bytes) {
-                found.insert(chain_id(&config.rootfs.diff_ids));
+            let mut told = Told::All;
+            for child in &manifest.manifests {
+                if ManifestKind::of(&child.media_type).is_some() {
+                    told = told.max(self.manifest(namespace, child, depth + 1, budget, found)?);
+                }
             }
+            return Some(told);
         }
-        Some(())
+        let Some(config) = manifest.config else { return Some(Told::All) };
+        if !self.store.has(namespace, &config.digest) {
+            return Some(Told::Absent);
+        }
+        let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
+        match json::read::<Config>(&bytes, &shape::CONFIG) {
+            Ok(config) => {
+                let chain = self.chain(&config.rootfs.diff_ids.unwrap_or_default());
+                found.insert(chain);
+            }
+            // what has no layers to unpack, such as an attestation, is not run
+            Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => {}
+            Err(_) => return None,
+        }
+        Some(Told::All)
     }
+
+    /// The chain id of layers applied one after another, the lowest first.
+    fn chain(&mut self, diff_ids: &[Digest]) -> Option<Digest> {
+        let mut top = None;
+        for layer in diff_ids {
+            let chain = match &top {
+                None => layer.clone(),
+                Some(below) => Digest::sha256(format!("{below} {layer}").as_bytes()),
+            };
+            self.lower.insert(chain.clone(), top);
+            top = Some(chain);
+        }
+        top
+    }
+}
+
+/// How much was there to tell the layers by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    All,
+    /// A manifest or config is not in the store, as those of other platforms are not.
+    Absent,
 }
 
 /// What an image's config says of its layers. OCI image specification, config.md.
@@ -204,41 +295,142 @@ struct Config {
 struct RootFs {
     /// The layers' digests, uncompressed, the lowest first.
     #[serde(default)]
-    diff_ids: Vec<Digest>,
-}
-
-/// The name of layers applied one after another.
-fn chain_id(diff_ids: &[Digest]) -> Option<Digest> {
-    let (first, rest) = diff_ids.split_first()?;
-    Some(
-        rest.iter().fold(first.clone(), |chain, layer| Digest::sha256(format!("{chain} {layer}").as_bytes())),
-    )
+    diff_ids: Option<Vec<Digest>>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::IdMap;
+    use crate::store::memory::Memory;
+    use assay_shared::oci::media_type;
+    use assay_shared::report::{ContainerUse, Enumerated};
+
+    /// Chains of no image yet.
+    fn chains(store: &dyn Store) -> Chains<'_> {
+        Chains { store, known: HashMap::new(), lower: HashMap::new() }
+    }
+
+    fn record() -> Record {
+        let target = Descriptor::new("m", Digest::sha256(b"image"), 1);
+        Record { namespace: "n".into(), name: "image".into(), target }
+    }
 
     #[test]
     fn chain_ids_are_those_of_the_specification() {
         let [a, b, c] = [b"a", b"b", b"c"].map(|layer| Digest::sha256(layer));
-        assert_eq!(chain_id(&[]), None);
-        assert_eq!(chain_id(std::slice::from_ref(&a)), Some(a.clone()));
+        let store = Memory::default();
+        let mut chains = chains(&store);
+        assert_eq!(chains.chain(&[]), None);
+        assert_eq!(chains.chain(std::slice::from_ref(&a)), Some(a.clone()));
         let two = Digest::sha256(format!("{a} {b}").as_bytes());
-        assert_eq!(chain_id(&[a.clone(), b.clone()]), Some(two.clone()));
-        assert_eq!(chain_id(&[a, b, c.clone()]), Some(Digest::sha256(format!("{two} {c}").as_bytes())));
+        assert_eq!(chains.chain(&[a.clone(), b.clone()]), Some(two.clone()));
+        assert_eq!(chains.chain(&[a, b, c.clone()]), Some(Digest::sha256(format!("{two} {c}").as_bytes())));
     }
 
     #[test]
-    fn the_ancestor_is_the_nearest_chain() {
-        let chain = Digest::sha256(b"layers");
+    fn an_image_runs_on_all_of_its_layers_in_their_order() {
+        let [a, b] = [b"a", b"b"].map(|layer| Digest::sha256(layer));
+        let store = Memory::default();
+        let mut chains = chains(&store);
+        let two = chains.chain(&[a.clone(), b.clone()]);
+        let layers = Layers { chains: [two.clone()].into(), is_unknown: false };
+        chains.known.insert(("n".into(), record().target.digest), layers);
+        let two = two.unwrap();
+        let (two, a, b) = (two.as_str(), a.as_str(), b.as_str());
+        for (snapshots, expected) in [
+            (&[two, a][..], true),
+            // a name alone, and what a snapshot of that name was made on otherwise
+            (&[two], false),
+            (&[two, b], false),
+            (&[two, a, b], false),
+            (&[two, "golden"], false),
+            (&[two, "golden", a], false),
+            (&["golden", two, a], false),
+            (&[two, two, a], false),
+            (&[a], false),
+            (&[], false),
+        ] {
+            assert_eq!(chains.are_of(&record(), snapshots), expected, "{snapshots:?}");
+        }
+        chains.known.clear();
+        let layers = Layers { chains: [None].into(), is_unknown: false };
+        chains.known.insert(("n".into(), record().target.digest), layers);
+        assert!(chains.are_of(&record(), &[]) && !chains.are_of(&record(), &[a]));
+    }
+
+    /// One container of an image whose layer is `layer`, and what is found. Its snapshot stands on `parent`.
+    fn ran(config: &str, snapshot: Option<&str>, specification: Option<&str>) -> (Runs, Vec<String>) {
+        let mut store = Memory::default();
+        let config = store.put("config", config.as_bytes());
+        let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
+        let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
+        let of = |key: &str| Snapshot { snapshotter: "overlayfs".into(), key: key.into() };
+        let layer = Digest::sha256(b"layer");
+        let copy = format!("{layer}-1000-1000");
+        for (key, parent) in [
+            ("plain", Some(layer.as_str())),
+            ("mapped", Some(&copy)),
+            (&copy, Some(layer.as_str())),
+            (layer.as_str(), None),
+            ("bare", None),
+        ] {
+            store.listing.snapshots.insert(("n".into(), of(key)), parent.map(str::to_owned));
+        }
+        store.listing.enumerated.push(Enumerated {
+            namespace: "n".into(),
+            snapshots: Some(5),
+            ..Default::default()
+        });
+        store.listing.records.push(Record { namespace: "n".into(), name: "image".into(), target });
+        store.listing.containers.push(Container {
+            namespace: "n".into(),
+            image: Some("image".into()),
+            snapshot: snapshot.map(of),
+            ids: specification.and_then(|json| IdMap::of_specification(json.as_bytes()).ok()),
+            usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
+        });
+        let mut running = Running::of(&store);
+        let codes = running.findings.into_iter().map(|finding| finding.code).collect();
+        (running.runs.remove(0), codes)
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_said() {
+        let layer = Digest::sha256(b"layer");
+        let sound = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"]}}}}"#);
+        let ambiguous = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"],"Diff_ids":[]}}}}"#);
+        let mapping = r#"[{"containerID":0,"hostID":1000,"size":1}]"#;
+        let mapped = format!(r#"{{"linux":{{"uidMappings":{mapping},"gidMappings":{mapping}}}}}"#);
+        let none = Some("{}");
+        let differs = (Runs::Nothing, Some("container-snapshot-differs"));
+        let unknown = (Runs::Named, Some("container-snapshot-unknown"));
+        for (why, config, snapshot, specification, (runs, code)) in [
+            ("its layers", sound.as_str(), Some("plain"), none, (Runs::Named, None)),
+            ("and nothing known of its users", &sound, Some("plain"), None, (Runs::Named, None)),
+            ("its own copy", &sound, Some("mapped"), Some(&mapped), (Runs::Named, None)),
+            ("another's copy", &sound, Some("mapped"), none, differs.clone()),
+            ("a copy of nobody knows whom", &sound, Some("mapped"), None, unknown.clone()),
+            ("nothing", &sound, Some("bare"), none, differs.clone()),
+            ("no snapshot", &sound, None, none, (Runs::Named, Some("container-snapshot-missing"))),
+            ("a config that readers read otherwise", &ambiguous, Some("plain"), none, unknown),
+            ("an artifact", "{}", Some("plain"), none, differs.clone()),
+            ("no layers", r#"{"rootfs":{"diff_ids":null}}"#, Some("bare"), none, (Runs::Named, None)),
+            ("no layers, and one", r#"{"rootfs":{}}"#, Some("plain"), none, differs),
+        ] {
+            let found = ran(config, snapshot, specification);
+            assert_eq!(found, (runs, code.map(str::to_owned).into_iter().collect()), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_a_snapshot_was_made_on_is_followed_to_the_end() {
         let snapshot = |key: &str| Snapshot { snapshotter: "overlayfs".into(), key: key.into() };
         let listing = Listing {
             snapshots: [
-                ("container", Some("mapped")),
-                ("mapped", Some(chain.as_str())),
-                (chain.as_str(), Some("sha256:lower")),
-                ("alone", None),
+                ("container", Some("upper")),
+                ("upper", Some("lower")),
+                ("lower", None),
                 ("orphan", Some("nothing")),
                 ("loop", Some("pool")),
                 ("pool", Some("loop")),
@@ -248,9 +440,9 @@ mod tests {
             .collect(),
             ..Listing::default()
         };
-        let of = |key: &str| ancestor(&listing, "n", &snapshot(key));
-        assert_eq!(of("container"), Ok(Some(chain)));
-        assert_eq!(of("alone"), Ok(None));
+        let of = |key: &str| below(&listing, "n", &snapshot(key));
+        assert_eq!(of("container"), Ok(vec!["upper", "lower"]));
+        assert_eq!(of("lower"), Ok(vec![]));
         assert_eq!(of("orphan"), Err("nothing".to_owned()));
         assert_eq!(of("absent"), Err("absent".to_owned()));
         assert!(of("loop").is_err());

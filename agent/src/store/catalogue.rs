@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
 
-use super::{BlobError, Container, ContentFiles, Listing, Manifests, Record, Snapshot, StoredBlob};
+use super::{BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob};
 
 /// The metadata of a containerd, listed once.
 #[derive(Debug, Default)]
@@ -53,6 +53,8 @@ pub(super) struct ContainerRecord {
     pub(super) snapshotter: String,
     pub(super) snapshot_key: String,
     pub(super) labels: HashMap<String, String>,
+    /// The JSON of its runtime specification, if it has one.
+    pub(super) specification: Option<Vec<u8>>,
 }
 
 /// A snapshot's record.
@@ -116,7 +118,7 @@ impl Catalogue {
     }
 
     pub(super) fn container(&mut self, namespace: &str, record: ContainerRecord) {
-        let ContainerRecord { id, image, snapshotter, snapshot_key, labels } = record;
+        let ContainerRecord { id, image, snapshotter, snapshot_key, labels, specification } = record;
         let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
         let usage = ContainerUse {
             pod: label("io.kubernetes.pod.name"),
@@ -129,6 +131,10 @@ impl Catalogue {
             namespace: namespace.to_owned(),
             image: Some(image).filter(|name| !name.is_empty()),
             snapshot: (!snapshot_key.is_empty()).then_some(Snapshot { snapshotter, key: snapshot_key }),
+            ids: match specification {
+                None => Some(IdMap::default()),
+                Some(json) => IdMap::of_specification(&json).ok(),
+            },
             usage,
         });
     }

@@ -9,6 +9,7 @@ mod catalogue;
 pub(crate) mod containerd;
 mod directory;
 mod file;
+mod id_map;
 pub(crate) mod layout;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -23,6 +24,7 @@ use assay_shared::report::{ContainerUse, Enumerated, Node, Unreadable};
 pub use layout::members;
 
 pub(crate) use blob::{Blob, BlobContent, BlobError, Hashed, fetch, read_unchecked, verify};
+pub(crate) use id_map::IdMap;
 
 use crate::config::{Place, StorePlan};
 #[cfg(feature = "containerd")]
@@ -139,6 +141,8 @@ pub(crate) struct Container {
     pub(crate) image: Option<String>,
     /// What its file system is; none for one that brings its own.
     pub(crate) snapshot: Option<Snapshot>,
+    /// Its user namespace; none if its specification cannot be read.
+    pub(crate) ids: Option<IdMap>,
     pub(crate) usage: ContainerUse,
 }
 

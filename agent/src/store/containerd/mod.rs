@@ -181,8 +181,9 @@ impl From<GrpcImage> for ImageRecord {
 
 impl From<GrpcContainer> for ContainerRecord {
     fn from(container: GrpcContainer) -> Self {
-        let GrpcContainer { id, image, snapshotter, snapshot_key, labels, .. } = container;
-        Self { id, image, snapshotter, snapshot_key, labels }
+        let GrpcContainer { id, image, snapshotter, snapshot_key, labels, spec, .. } = container;
+        let specification = spec.map(|any| any.value);
+        Self { id, image, snapshotter, snapshot_key, labels, specification }
     }
 }
 

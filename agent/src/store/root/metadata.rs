@@ -169,13 +169,17 @@ fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<Co
             (b"image", Item::Value(value)) => record.image = text(value),
             (b"snapshotter", Item::Value(value)) => record.snapshotter = text(value),
             (b"snapshotKey", Item::Value(value)) => record.snapshot_key = text(value),
+            // one that is damaged cannot be read, and is not absent
+            (b"spec", Item::Value(value)) => {
+                record.specification = Some(any(value).unwrap_or_default().to_vec())
+            }
             (b"labels", Item::Bucket(labels)) => labels.each(|key, item| {
                 if let Item::Value(value) = item {
                     record.labels.insert(text(key), text(value));
                 }
                 Ok(())
             })?,
-            // times, the runtime, its specification
+            // times, the runtime
             _ => {}
         }
         Ok(())
@@ -211,15 +215,35 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Go's `binary.PutVarint`: zigzag, seven bits a byte, the lowest first.
+/// Go's `binary.PutVarint`: zigzag.
 fn varint(bytes: &[u8]) -> Option<i64> {
+    let (value, _) = unsigned(bytes)?;
+    Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+}
+
+/// The value of a `google.protobuf.Any`, its field 2; its type is field 1. Both are a tag, a length and bytes.
+fn any(mut bytes: &[u8]) -> Option<&[u8]> {
+    const VALUE: u64 = 2 << 3 | 2;
+    loop {
+        let (tag, rest) = unsigned(bytes)?;
+        let (length, rest) = unsigned(rest)?;
+        let (field, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        if tag == VALUE {
+            return Some(field);
+        }
+        bytes = rest;
+    }
+}
+
+/// Seven bits a byte, the lowest first; and what follows.
+fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (number, byte) in bytes.iter().enumerate() {
         let bits = u64::from(byte & 0x7f);
         let shift = u32::try_from(number).ok()?.checked_mul(7)?;
         value |= bits.checked_shl(shift).filter(|shifted| shifted >> shift == bits)?;
         if byte & 0x80 == 0 {
-            return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+            return Some((value, bytes.get(number + 1..)?));
         }
     }
     None
@@ -228,6 +252,20 @@ fn varint(bytes: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_value_of_an_any_is_its_second_field() {
+        for (bytes, value) in [
+            (&b"\x0a\x01t\x12\x02{}"[..], Some(&b"{}"[..])),
+            (b"\x12\x02{}\x0a\x01t", Some(b"{}")),
+            (b"\x0a\x01t", None),
+            (b"\x12\x03{}", None),
+            (b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", None),
+            (b"", None),
+        ] {
+            assert_eq!(any(bytes), value, "{bytes:x?}");
+        }
+    }
 
     #[test]
     fn varints_are_those_of_go() {
