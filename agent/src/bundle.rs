@@ -23,7 +23,7 @@ pub(crate) struct Bundle {
     pub(crate) path: PathBuf,
     pub(crate) layout: Layout,
     pub(crate) manifest: Option<BundleManifest>,
-    crls: Vec<(String, Vec<u8>)>,
+    crls: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
 impl Bundle {
@@ -53,17 +53,43 @@ impl Bundle {
         Ok(Self { path: path.to_owned(), layout, manifest, crls })
     }
 
-    /// Adds the bundle's CRLs to the evidence. One that cannot be read proves nothing, and what needed it stays unknown.
+    /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
     pub(crate) fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<Warning>) {
-        for (name, bytes) in &self.crls {
-            if let Err(error) = evidence.add_file(name, bytes) {
-                About::Evidence.warn(warnings, format_args!("{}: {name}", self.path.display()), error);
+        for (file, bytes) in &self.crls {
+            let name = self.name_of(file);
+            match bytes {
+                // the evidence itself keeps what is wrong with it
+                Ok(bytes) => drop(evidence.add_file(&name, bytes)),
+                Err(why) => evidence.add_unreadable(&name, why),
             }
         }
         for gap in self.manifest.iter().flat_map(|manifest| &manifest.gaps) {
             let what = format_args!("{}: {}", self.path.display(), gap.what);
-            About::Evidence.warn(warnings, what, format_args!("was not carried: {}", gap.why));
+            About::Gap.warn(warnings, what, format_args!("was not carried: {}", gap.why));
         }
+    }
+}
+
+/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else of them is looked at. What is wrong with a
+/// bundle as a whole says whoever uses it.
+pub fn add_evidence(paths: &[PathBuf], evidence: &mut Evidence) {
+    for path in paths {
+        let Ok(layout) = Layout::open(path, Reading::Manifests) else { continue };
+        let Ok(Beside { document, crls, .. }) = layout.beside() else { continue };
+        let manifest = document.and_then(|document| BundleManifest::parse(&document).ok());
+        let bundle = Bundle { path: path.clone(), layout, manifest, crls };
+        bundle.add_evidence(evidence, &mut Vec::new());
+    }
+}
+
+impl Bundle {
+    /// What people know a CRL by: the bundle, and where the CRL was fetched from if the bundle says so. There it has the name of
+    /// a hash.
+    fn name_of(&self, file: &str) -> String {
+        let bundle = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        let mut carried = self.manifest.iter().flat_map(|manifest| &manifest.crls);
+        let url = carried.find(|crl| crl.file == file).map(|crl| crl.url.as_str());
+        format!("{bundle}: {}", url.unwrap_or(file))
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use assay_shared::report::{
     BundleInput, Content, Coverage, Image as ImageReport, Inputs, List, NODE_REPORT_SCHEMA, Node, NodeReport,
-    Omitted, Reason, Run, Status, Summary, TrustPolicyInput,
+    Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Unreadable,
 };
+use assay_shared::revocation::Evidence;
 
 use crate::config::{Output, VerifyPlan};
 use crate::confinement::said;
@@ -93,6 +94,7 @@ pub(crate) fn node_report(
             trust_store: trust.store.report(),
             bundles,
             crls: trust.evidence.crls(),
+            unusable_evidence: unusable_evidence(&trust.evidence),
             warnings,
             omitted: Omitted::default(),
         },
@@ -102,6 +104,11 @@ pub(crate) fn node_report(
         carried: Vec::new(),
         omitted: Omitted::default(),
     }
+}
+
+fn unusable_evidence(evidence: &Evidence) -> Vec<Unreadable> {
+    let unusable = evidence.unusable().iter();
+    unusable.map(|one| Unreadable { what: one.file.clone(), why: one.error.to_string() }).collect()
 }
 
 /// The content of an image of which nothing was read.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use assay_shared::dsse::{KeyError, VerifyingKey};
 use assay_shared::limits;
 use assay_shared::oci::Digest;
-use assay_shared::revocation::Evidence;
+use assay_shared::revocation::{Evidence, EvidenceError, is_litter};
 use assay_shared::trust_policy::{PolicyError, TrustPolicy};
 use assay_shared::trust_store::{Entry, StoreType, TrustStore};
 use walkdir::{DirEntry, WalkDir};
@@ -30,7 +30,7 @@ pub struct Trust {
     pub policy: Result<TrustPolicy, PolicyError>,
     /// The trust stores, each usable or not.
     pub store: TrustStore,
-    /// The CRLs.
+    /// The CRLs and OCSP responses, and the files that cannot be used.
     pub evidence: Evidence,
     /// The keys that vouch for the site's bundles and evidence, by file name.
     pub keys: Vec<VerifyingKey>,
@@ -58,8 +58,8 @@ pub enum About {
     Policy,
     /// A trust store that cannot be used.
     Store,
-    /// A file in `crls`, or the folder.
-    Evidence,
+    /// What a bundle was to hold and does not.
+    Gap,
     /// A file in `keys`, or the folder.
     Key,
 }
@@ -103,7 +103,7 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
         let what = format_args!("trust store {}:{name}", store_type.folder());
         About::Store.warn(&mut warnings, what, error);
     }
-    let evidence = evidence(&directory.join("crls"), &mut warnings);
+    let evidence = evidence(&directory.join("crls"));
     let keys_folder = directory.join("keys");
     let keys = keys(&keys_folder, &mut warnings);
     let names_keys = keys_folder.exists() && children(&keys_folder).next().is_some();
@@ -192,33 +192,53 @@ fn store_entry(file: &DirEntry) -> Entry {
     }
 }
 
-/// Every file under `crls/`. Links are followed, since a CRL is believed for its signature and not for its place. A file
-/// that is no evidence proves nothing, and whatever needed it stays unknown.
-fn evidence(folder: &Path, warnings: &mut Vec<Warning>) -> Evidence {
+/// The evidence in a trust directory's folder `crls`: every file, whatever its name and however deep. Links are followed, since a CRL is believed for its signature
+/// and not for its place. What cannot be read is evidence too: that nobody knows whom it would have revoked.
+pub fn evidence(folder: &Path) -> Evidence {
     let mut evidence = Evidence::default();
-    if !folder.exists() {
-        return evidence;
+    match folder.metadata() {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => {
+            evidence.add_unreadable("crls", "not a directory");
+            return evidence;
+        }
+        // a link that leads nowhere was meant to lead somewhere
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.symlink_metadata().is_err() => {
+            return evidence;
+        }
+        Err(error) => {
+            evidence.add_unreadable("crls", said(&error));
+            return evidence;
+        }
     }
-    let files = WalkDir::new(folder).min_depth(1).max_depth(3).follow_links(true).sort_by_file_name();
-    for file in files {
-        let file = match file {
-            Ok(file) if file.file_type().is_file() => file,
-            Ok(_) => continue,
-            Err(error) => {
-                About::Evidence.warn(warnings, "crls", said(&error.into()));
-                continue;
-            }
-        };
+    let is_evidence = |entry: &DirEntry| !is_litter(&entry.file_name().to_string_lossy());
+    let files = WalkDir::new(folder).min_depth(1).follow_links(true).sort_by_file_name();
+    for file in files.into_iter().filter_entry(is_evidence) {
         // the same name whatever separates folders here
-        let name = file.path().strip_prefix(folder).unwrap_or(file.path());
-        let name = name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-        let outcome = match read_up_to(file.path(), limits::EVIDENCE_FILE_BYTES) {
-            Ok(Some(bytes)) => evidence.add_file(&name, &bytes).map_err(|error| error.to_string()),
-            Ok(None) => Err(format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES)),
-            Err(error) => Err(said(&error)),
+        let name = |path: Option<&Path>| {
+            let path = path.map(|path| path.strip_prefix(folder).unwrap_or(path));
+            let parts = path.into_iter().flatten().map(|part| part.to_string_lossy());
+            ["crls".into()].into_iter().chain(parts).collect::<Vec<_>>().join("/")
         };
-        if let Err(why) = outcome {
-            About::Evidence.warn(warnings, format_args!("crls/{name}"), why);
+        let outcome = match file {
+            Ok(file) if file.file_type().is_dir() => continue,
+            Ok(file) if !file.file_type().is_file() => Err((name(Some(file.path())), NOT_REGULAR.to_owned())),
+            Ok(file) => match read_up_to(file.path(), limits::EVIDENCE_FILE_BYTES) {
+                Ok(Some(bytes)) => Ok((name(Some(file.path())), bytes)),
+                Ok(None) => {
+                    let why = format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES);
+                    Err((name(Some(file.path())), why))
+                }
+                Err(error) => Err((name(Some(file.path())), said(&error))),
+            },
+            Err(error) => Err((name(error.path()), said(&error.into()))),
+        };
+        match outcome {
+            Ok((name, bytes)) if evidence.add_file(&name, &bytes) == Err(EvidenceError::TooManyFiles) => {
+                break;
+            }
+            Ok(_) => {}
+            Err((name, why)) => evidence.add_unreadable(&name, why),
         }
     }
     evidence
@@ -246,7 +266,7 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
         if !file.path().extension().is_some_and(|ending| ending == "pub" || ending == "pem") {
             refuse("the name ends neither in .pub nor in .pem".to_owned());
         } else if !file.file_type().is_file() {
-            refuse("not a regular file".to_owned());
+            refuse(NOT_REGULAR.to_owned());
         } else if keys.len() >= limits::SITE_KEYS {
             refuse(format!("more than {} keys", limits::SITE_KEYS));
         } else {
@@ -275,6 +295,8 @@ fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= limit).then_some(bytes))
 }
+
+const NOT_REGULAR: &str = "not a regular file";
 
 /// Why a trust directory cannot be used at all.
 #[derive(Debug, thiserror::Error)]

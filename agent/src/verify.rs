@@ -265,7 +265,10 @@ impl Judge<'_> {
         };
         let mut judgement =
             Judgement::failed(furthest.reason.unwrap_or(Reason::Integrity), format!("{among}{message}"));
-        judgement.hint = code.map(|code| code.what_to_do().to_owned());
+        judgement.hint = code.map(|code| match furthest.reason {
+            Some(Reason::AuthenticTimestamp) => code.what_to_do_about_timestamp(),
+            _ => code.what_to_do().to_owned(),
+        });
         judgement
     }
 

@@ -147,6 +147,7 @@ fn report(
             trust_store: Vec::new(),
             bundles: bundles.map(|path| BundleInput { sha256: hash(&path), signatures: 0 }).collect(),
             crls: Vec::new(),
+            unusable_evidence: Vec::new(),
             warnings: Vec::new(),
             omitted: Omitted::default(),
         },

@@ -22,7 +22,7 @@ use crate::ssh::host_keys::KnownHostsError;
 use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::waivers::WaiversError;
-use crate::{clock, random, registry, text, waivers};
+use crate::{clock, random, registry, text, trust, waivers};
 
 /// Something that was given cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum ConfigError {
         /// What is wrong.
         source: BaselineError,
     },
+    /// Evidence of revocation that was to be sent cannot be used.
+    #[error(transparent)]
+    Evidence(#[from] trust::UnusableEvidence),
     /// A `known_hosts` file.
     #[error("{}", path.display())]
     KnownHosts {
@@ -188,6 +191,9 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
         arguments.push(one_of("accept", via, &allowed, "parent-index, platform-manifest")?);
     }
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
+    let mut evidence = assay_agent::trust::evidence(&run.trust.join("crls"));
+    assay_agent::bundle::add_evidence(&run.bundle, &mut evidence);
+    trust::usable(&evidence)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
     if run.evidence {
         arguments.push("--evidence".to_owned());

@@ -374,15 +374,25 @@ fn decimal(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The URLs of a `CRLDistributionPoints`, in order. RFC 5280 section 4.2.1.13.
+/// The URLs of a `CRLDistributionPoints`, in order. RFC 5280 section 4.2.1.13. A name relative to the CRL's issuer is refused,
+/// as the reference refuses a certificate with one.
 pub(crate) fn distribution_points(der: &[u8]) -> Result<Vec<String>, Error> {
     let mut urls = Vec::new();
-    for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
-        if let Some(name) = point?.name {
-            urls.extend(distribution_point_urls(name)?);
-        }
+    for name in distribution_point_names(der)? {
+        urls.extend(name.ok_or_else(|| Tag::Sequence.value_error())?);
     }
     Ok(urls)
+}
+
+/// The URLs of each point of a `CRLDistributionPoints` that has a name; none for a name relative to the CRL's issuer.
+pub(crate) fn distribution_point_names(der: &[u8]) -> Result<Vec<Option<Vec<String>>>, Error> {
+    let mut names = Vec::new();
+    for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
+        if let Some(name) = point?.name {
+            names.push(distribution_point_urls(name)?);
+        }
+    }
+    Ok(names)
 }
 
 #[derive(DecodeValue)]
@@ -397,17 +407,20 @@ struct DistributionPoint<'a> {
 
 impl<'a> Sequence<'a> for DistributionPoint<'a> {}
 
-/// The URLs of a `DistributionPointName`. A name relative to the CRL's issuer is refused, as the reference refuses it.
-pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Vec<String>, Error> {
+/// The URLs of a `DistributionPointName`; none for a `nameRelativeToCRLIssuer`.
+pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Option<Vec<String>>, Error> {
     const FULL_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
-    if name.tag() != FULL_NAME {
-        return Err(name.tag().unexpected_error(None).into());
+    const RELATIVE_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+    match name.tag() {
+        FULL_NAME => {}
+        RELATIVE_NAME => return Ok(None),
+        other => return Err(other.unexpected_error(None).into()),
     }
     let mut urls = Vec::new();
     for general_name in List::<IsSequence>(name.value(), PhantomData).iter::<AnyRef<'_>>() {
         urls.extend(url(general_name?)?);
     }
-    Ok(urls)
+    Ok(Some(urls))
 }
 
 /// The URL that a `GeneralName` is; none where it is of another kind.

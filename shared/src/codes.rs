@@ -1,5 +1,8 @@
 //! The finer codes of checks, each with what happened, why it matters and what to do: the table behind `assay explain`.
 
+use alloc::format;
+use alloc::string::String;
+
 /// Declares the codes in one table, so that none can be without its explanation.
 macro_rules! codes {
     ($($variant:ident $name:literal $what:literal $why:literal $todo:literal)*) => {
@@ -43,6 +46,26 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl Code {
+    /// What to do if the certificate that the code is about is a timestamping authority's. Trust policy specification: its
+    /// revocation is a matter of the authentic timestamp, so that the policy's action for revocation has no effect on it.
+    pub fn what_to_do_about_timestamp(self) -> String {
+        const ACTION: &str = "set authenticTimestamp to log in the policy's override: what revocation is set to has no effect on timestamps";
+        match self {
+            Self::CertificateRevoked => format!(
+                "Have the image signed again with a timestamp of another authority; to take it without, {ACTION}."
+            ),
+            Self::RevocationOcspMissing => {
+                format!("Stage an OCSP response for the timestamping certificate in crls/, or {ACTION}.")
+            }
+            _ if self.as_str().starts_with("revocation-") => {
+                format!("{} Or {ACTION}.", self.what_to_do())
+            }
+            _ => self.what_to_do().into(),
+        }
+    }
 }
 
 codes! {
@@ -269,15 +292,27 @@ codes! {
     RevocationMissing "revocation-missing"
         "A CRL that would say whether a certificate is revoked is not staged."
         "Without it a revoked certificate would pass for a good one."
-        "Stage the CRL that the message names in crls/ of the trust directory, under the last part of its URL as name."
+        "Stage the CRL that the message names in crls/ of the trust directory, under any name, or carry it in a bundle."
     RevocationOcspMissing "revocation-ocsp-missing"
         "A certificate can be asked about by OCSP only, and no response is staged for it."
-        "Without a network its responder cannot be asked, so nobody knows whether it is revoked."
+        "Without a network its responder cannot be asked, so nobody knows whether it is revoked. If it is a timestamping authority's, the policy's action for authenticTimestamp counts, and not that for revocation."
         "Stage an OCSP response for it in crls/, or log or skip revocation for this publisher in the policy."
     RevocationOcspUnknown "revocation-ocsp-unknown"
         "The OCSP responder says that it does not know the certificate."
         "The issuer may never have issued it."
         "Ask the publisher; if it was issued lately, stage a newer response."
+    RevocationOcspRefused "revocation-ocsp-refused"
+        "A staged OCSP response holds no answer: the responder refused to give one, with `unauthorized` or `tryLater` for instance."
+        "Nobody knows what the answer would have been, nor about which certificate."
+        "Ask the responder again, with a request that it accepts, and stage what it answers; or remove the file."
+    RevocationResponderMissing "revocation-responder-missing"
+        "A staged OCSP response is signed by a responder whose certificate is not in it."
+        "Whether the issuer appointed that responder cannot be checked."
+        "Fetch the response again, with its certificates; a responder that leaves them out cannot be used offline."
+    RevocationResponderNotValid "revocation-responder-not-valid"
+        "The certificate of the responder that signed a staged OCSP response has expired, or is not valid yet."
+        "Whoever has the key of an expired certificate may not say what is good."
+        "Stage a newer response; it comes with a newer certificate."
     RevocationUrl "revocation-url"
         "A certificate says that its revocation is published elsewhere than at a URL of plain HTTP, or at too many."
         "Only lists at such URLs are part of the standard, and a list of another place may be about other certificates."
@@ -299,9 +334,13 @@ codes! {
         "Anyone could have written that the certificate is good."
         "Fetch it again from the URL in the certificate; if it comes out the same, ask the CA."
     RevocationMalformed "revocation-malformed"
-        "The staged CRL or OCSP response is not well-formed, or lacks the time of the next one."
-        "What cannot be read strictly cannot be relied on."
-        "Fetch it again from the URL in the certificate, in binary mode."
+        "A staged CRL or OCSP response is not well-formed, or lacks the time of the next one."
+        "What cannot be read strictly cannot be relied on, and nobody knows whom a malformed file would have revoked."
+        "Fetch the file that the message names again, in binary mode, or remove it; `assay trust check` names all of them."
+    RevocationUnreadable "revocation-unreadable"
+        "A file of revocation evidence that is staged cannot be read."
+        "Nobody knows whom it would have revoked, so that no certificate's status is known."
+        "Give the agent the right to read the file that the message names, or remove it; `assay trust check` names all of them."
     RevocationCriticalExtension "revocation-critical-extension"
         "The staged CRL or OCSP response, or its entry for the certificate, has a critical extension that is not known."
         "The issuer says that it must not be relied on without understanding it."

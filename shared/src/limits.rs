@@ -72,8 +72,13 @@ pub const OCSP_RESPONSE_BYTES: usize = 20 << 10;
 /// Extensions of a CRL, of an entry in it, or of a timestamp; real ones have at most six.
 pub const EXTENSIONS: usize = 64;
 
-/// Files of revocation evidence. One CRL for each CA of each publisher is some dozens; every look-up walks them all.
+/// Files of revocation evidence. One CRL for each CA of each publisher is some dozens; a certificate is looked for in each list
+/// of its issuer.
 pub const EVIDENCE_FILES: usize = 4_096;
+
+/// Answers about revocation that are kept for the next image, of each kind: signatures of lists, and certificates. Images of a
+/// site are signed by some dozens; what is not kept is only found out again.
+pub const EVIDENCE_MEMO: usize = 16 * EVIDENCE_FILES;
 
 /// Bytes of one file of revocation evidence: a base CRL and a delta of the longest in base64, as in the reference's cache.
 pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;

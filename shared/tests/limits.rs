@@ -39,6 +39,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("EXTENSIONS", "shared/tests/evidence/revocation.rs", "malformed_lists"),
     ("EVIDENCE_FILES", "shared/src/revocation/evidence.rs", "the_number_of_files_is_bounded"),
     ("EVIDENCE_FILE_BYTES", "shared/tests/limits.rs", "documents"),
+    ("EVIDENCE_MEMO", "shared/src/revocation/memo.rs", "a_full_memo_keeps_no_more"),
     ("CRL_URLS", "shared/tests/evidence/revocation.rs", "urls"),
     ("OCSP_CERTIFICATES", "shared/tests/evidence/revocation.rs", "ocsp_responders"),
     ("DSSE_ENVELOPE_BYTES", "shared/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
@@ -120,8 +121,8 @@ fn documents() {
     // a file of the cache, in which each list has its own bound
     let file = |bytes| Evidence::default().add_file("a", &padded("{}", bytes)).unwrap_err();
     assert_eq!(file(size(limits::EVIDENCE_FILE_BYTES)), EvidenceError::CacheFile);
-    let over = size(limits::EVIDENCE_FILE_BYTES) + 1;
-    assert_eq!(file(over), EvidenceError::TooLarge { bytes: over });
+    let limit = limits::EVIDENCE_FILE_BYTES;
+    assert_eq!(file(size(limit) + 1), EvidenceError::TooLarge { limit });
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub enum Unsigned {
 pub struct Expiring {
     /// When.
     pub until: UnixTime,
-    /// `certificate` of the trust store, `signing certificate` without a timestamp, `CRL`
+    /// `certificate` of the trust store, `signing certificate` without a timestamp, `CRL`, `OCSP answer`
     pub kind: &'static str,
     /// Which.
     pub what: String,
@@ -268,6 +268,10 @@ fn expiring(trust: &TrustCheck, today: &[Image], now: UnixTime, at: UnixTime) ->
         let kind = "CRL";
         Some(Expiring { until: crl.next_update?, kind, what: format!("{} of {}", crl.file, crl.issuer) })
     });
+    let answers = trust.ocsp_answers.iter().filter_map(|answer| {
+        let what = format!("{} about {} of {}", answer.file, answer.serial, answer.responder);
+        Some(Expiring { until: answer.next_update?, kind: "OCSP answer", what })
+    });
     let passing = today
         .iter()
         .flat_map(|image| &image.signatures)
@@ -277,7 +281,11 @@ fn expiring(trust: &TrustCheck, today: &[Image], now: UnixTime, at: UnixTime) ->
         kind: "signing certificate",
         what: certificate.subject.clone(),
     });
-    let ending: BTreeSet<Expiring> =
-        anchors.chain(crls).chain(signers).filter(|one| now <= one.until && one.until < at).collect();
+    let ending: BTreeSet<Expiring> = anchors
+        .chain(crls)
+        .chain(answers)
+        .chain(signers)
+        .filter(|one| now <= one.until && one.until < at)
+        .collect();
     ending.into_iter().collect()
 }

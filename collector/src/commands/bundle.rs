@@ -6,7 +6,7 @@ mod progress;
 use std::path::{Path, PathBuf};
 
 use assay_agent::bundle::Bundles;
-use assay_agent::trust;
+use assay_agent::trust as agent_trust;
 use assay_shared::bundle::PAYLOAD_TYPE;
 use assay_shared::report::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::bundle::{self, Contents, Difference, OpenError, Opened};
 use crate::cli::{self, BundleCommand, TextOrJson};
 use crate::report::text::size;
 use crate::site_key::SiteKey;
-use crate::trust::TrustEditError;
+use crate::trust::{self, TrustEditError};
 use crate::{clock, config, console, inventories};
 
 /// Runs `assay bundle`.
@@ -40,12 +40,13 @@ fn check(options: &cli::BundleCheck) -> Result<ExitCode, CommandError> {
     let now = clock::now();
     let at = options.at.as_deref().map(config::at).transpose()?.unwrap_or(now);
     let accept = config::accept(&options.accept)?;
-    let mut trust = trust::read(&options.trust).map_err(TrustEditError::from)?;
+    let mut trust = agent_trust::read(&options.trust).map_err(TrustEditError::from)?;
     let wanted = match options.against.as_slice() {
         [] => None,
         paths => Some(inventories::read(paths)?),
     };
     let bundles = Bundles::open(&options.bundles, &mut trust)?;
+    trust::usable(&trust.evidence)?;
     let check = bundle::check(&bundles, &trust, wanted.as_ref(), &accept, now, at);
     match options.format {
         TextOrJson::Text => console::print(&bundle::check_text(&check, config::look())),

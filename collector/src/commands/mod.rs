@@ -90,6 +90,9 @@ pub enum CommandError {
     /// A trust directory.
     #[error(transparent)]
     Trust(Box<crate::trust::TrustEditError>),
+    /// Evidence of revocation cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] crate::trust::UnusableEvidence),
     /// A site key.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),

@@ -602,6 +602,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
                     sha256: hex("old crl"),
                 },
             ],
+            unusable_evidence: Vec::new(),
             warnings: Vec::new(),
             omitted: Omitted::default(),
         },

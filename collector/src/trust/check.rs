@@ -3,6 +3,7 @@
 
 use assay_agent::trust::{About, Trust};
 use assay_shared::report::{Action, ExitCode};
+use assay_shared::revocation::{Kind, Outlook, Standing, Unknown, UnusableFile};
 use assay_shared::time::UnixTime;
 use assay_shared::trust_policy::{Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp};
 use assay_shared::trust_store::StoreType;
@@ -27,6 +28,8 @@ pub struct TrustCheck {
     pub certificates: Vec<Anchor>,
     /// Every CRL, by when the next is due.
     pub crls: Vec<Crl>,
+    /// Every answer in an OCSP response, by when the next is due.
+    pub ocsp_answers: Vec<OcspAnswer>,
     /// The site's public keys.
     pub keys: Vec<Key>,
     /// What is not as it should be, the worst first.
@@ -91,6 +94,23 @@ pub struct Crl {
     pub issuer: String,
     /// Whether it is a delta.
     pub delta: bool,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: Option<UnixTime>,
+    /// Whether it can prove anything at the time.
+    pub state: State,
+}
+
+/// An answer about one certificate in an OCSP response.
+#[derive(Clone, Debug, Serialize)]
+pub struct OcspAnswer {
+    /// Its file's name.
+    pub file: String,
+    /// Who signed it.
+    pub responder: String,
+    /// The certificate's serial number in hex.
+    pub serial: String,
     /// When it was issued.
     pub this_update: UnixTime,
     /// When the next is due.
@@ -171,18 +191,23 @@ impl State {
 pub fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
     let statements = trust.policy.as_ref().map_or(&[][..], |policy| policy.statements());
     let certificates = anchors(trust, statements, at);
-    let crls = crls(trust, at);
+    let issuers: Vec<&Certificate> =
+        trust.store.usable().flat_map(|(_, _, certificates)| certificates).collect();
+    let evidence = trust.evidence.outlook(&issuers, at);
+    let (crls, ocsp_answers) = (crls(&evidence, at), ocsp_answers(&evidence, at));
     let mut findings = Findings::default();
     findings.malformed(trust);
+    findings.unusable(trust.evidence.unusable());
     for statement in statements {
         findings.statement(statement, trust);
     }
-    findings.validity(&certificates, &crls, statements);
+    findings.validity(&certificates, &evidence, statements, at);
     let mut findings = findings.0;
     findings.sort_by(|one, other| {
         (one.severity, &one.what, &one.why).cmp(&(other.severity, &other.what, &other.why))
     });
     let verdict = match findings.first().map(|finding| finding.severity) {
+        _ if !trust.evidence.unusable().is_empty() => ExitCode::Usage,
         Some(Severity::Failed) => ExitCode::Failed,
         Some(Severity::Incomplete) => ExitCode::Incomplete,
         Some(Severity::Note) | None => ExitCode::Passed,
@@ -200,6 +225,7 @@ pub fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
         },
         certificates,
         crls,
+        ocsp_answers,
         keys: keys.collect(),
         findings,
     }
@@ -258,17 +284,17 @@ fn anchors(trust: &Trust, statements: &[Statement], at: UnixTime) -> Vec<Anchor>
     anchors
 }
 
-fn crls(trust: &Trust, at: UnixTime) -> Vec<Crl> {
-    let mut crls: Vec<Crl> = trust
-        .evidence
-        .published()
-        .map(|(file, crl)| Crl {
-            file: file.to_owned(),
-            issuer: crl.issuer,
-            delta: crl.is_delta,
-            this_update: crl.this_update,
-            next_update: crl.next_update,
-            state: State::of(crl.this_update, crl.next_update, at),
+fn crls(evidence: &[Outlook], at: UnixTime) -> Vec<Crl> {
+    let mut crls: Vec<Crl> = evidence
+        .iter()
+        .filter(|one| !matches!(one.kind, Kind::OcspAnswer { .. }))
+        .map(|one| Crl {
+            file: file_name(one),
+            issuer: one.issuer.clone(),
+            delta: one.kind == Kind::DeltaCrl,
+            this_update: one.this_update,
+            next_update: one.next_update,
+            state: State::of(one.this_update, one.next_update, at),
         })
         .collect();
     crls.sort_by(|one, other| (one.next_update, &one.file).cmp(&(other.next_update, &other.file)));
@@ -281,6 +307,30 @@ fn is_like_subject(kind: &str) -> bool {
         text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
     letters(kind) == "x509subject"
+}
+
+fn ocsp_answers(evidence: &[Outlook], at: UnixTime) -> Vec<OcspAnswer> {
+    let mut answers: Vec<OcspAnswer> = evidence
+        .iter()
+        .filter_map(|one| {
+            let Kind::OcspAnswer { serial } = &one.kind else { return None };
+            Some(OcspAnswer {
+                file: file_name(one),
+                responder: one.issuer.clone(),
+                serial: serial.clone(),
+                this_update: one.this_update,
+                next_update: one.next_update,
+                state: State::of(one.this_update, one.next_update, at),
+            })
+        })
+        .collect();
+    answers.sort_by(|one, other| (one.next_update, &one.file).cmp(&(other.next_update, &other.file)));
+    answers
+}
+
+/// The name of a file in the folder of CRLs, or of one in a bundle.
+fn file_name(evidence: &Outlook) -> String {
+    evidence.file.strip_prefix("crls/").unwrap_or(&evidence.file).to_owned()
 }
 
 #[derive(Default)]
@@ -315,10 +365,20 @@ impl Findings {
                     Severity::Failed,
                     "remove what does not belong there; as it is, nothing in this store is trusted",
                 ),
-                About::Evidence => (Severity::Failed, "fetch the CRL again, or remove the file"),
+                About::Gap => (Severity::Incomplete, "make the bundle again where it can be had"),
                 About::Key => (Severity::Failed, "put one public key there, or remove the file"),
             };
             self.add(severity, warning.what.clone(), warning.why.clone(), todo);
+        }
+    }
+
+    /// Evidence that no revocation is known for.
+    fn unusable(&mut self, files: &[UnusableFile]) {
+        for UnusableFile { file, error } in files {
+            let why = format!(
+                "{error}; nobody knows whom it would have revoked, so no certificate's status is known"
+            );
+            self.add(Severity::Failed, file, why, UNUSABLE_TODO);
         }
     }
 
@@ -383,7 +443,7 @@ impl Findings {
     }
 
     /// What is not valid at the time.
-    fn validity(&mut self, anchors: &[Anchor], crls: &[Crl], statements: &[Statement]) {
+    fn validity(&mut self, anchors: &[Anchor], evidence: &[Outlook], statements: &[Statement], at: UnixTime) {
         for anchor in anchors {
             let what = format!("{} in {}", anchor.subject, anchor.store);
             if anchor.used_by.is_empty() {
@@ -398,26 +458,52 @@ impl Findings {
                 self.add(Severity::Incomplete, what, why, todo);
             }
         }
-        for crl in crls.iter().filter(|crl| crl.state != State::Valid) {
-            let what = format!("crls/{}", crl.file);
-            let why = match (crl.state, crl.next_update) {
-                (State::NotYetValid, _) => format!("was issued later, at {}", crl.this_update),
-                (_, Some(next)) => format!("the next CRL of {} was due at {next}", crl.issuer),
-                (_, None) => "does not say when the next is due, and proves nothing".to_owned(),
+        for one in evidence {
+            let is_one_of = |other: &&Outlook| other.issuer == one.issuer && other.kind == one.kind;
+            let has_current =
+                evidence.iter().filter(is_one_of).any(|other| other.standing == Standing::Current);
+            let issuer = &one.issuer;
+            let (severity, why) = match (&one.standing, one.next_update) {
+                (Standing::Current, _) => continue,
+                (Standing::Superseded { .. }, Some(next)) if at <= next => continue,
+                (Standing::Superseded { by }, _) => {
+                    (Severity::Note, format!("has ended; {by} is newer and decides"))
+                }
+                (Standing::ProvesNothing(why), next) => match why {
+                    Unknown::NotYetValid { this_update, .. } => {
+                        let severity = if has_current { Severity::Note } else { Severity::Incomplete };
+                        (severity, format!("was issued later, at {this_update}"))
+                    }
+                    Unknown::Stale { .. } => {
+                        let next = next.map(|next| format!(" at {next}")).unwrap_or_default();
+                        let what = match &one.kind {
+                            Kind::OcspAnswer { serial } => {
+                                format!("the next answer about the certificate {serial} from")
+                            }
+                            Kind::Crl | Kind::DeltaCrl => "the next CRL of".to_owned(),
+                        };
+                        (Severity::Incomplete, format!("{what} {issuer} was due{next}"))
+                    }
+                    Unknown::NoNextUpdate { .. } => (
+                        Severity::Incomplete,
+                        "does not say when the next is due, and proves nothing".to_owned(),
+                    ),
+                    // lists of another CA of that name, or about something that no certificate here may be
+                    Unknown::Signature { .. } | Unknown::NotForCertificate { .. } => {
+                        (Severity::Note, format!("proves nothing: {why}"))
+                    }
+                    _ => (Severity::Incomplete, why.to_string()),
+                },
             };
-            let superseded = crls.iter().any(|other| {
-                other.state == State::Valid && other.issuer == crl.issuer && other.delta == crl.delta
-            });
-            let severity = if superseded { Severity::Note } else { Severity::Incomplete };
             self.add(
                 severity,
-                what,
+                &one.file,
                 why,
-                "fetch the issuer's current CRL; until then its certificates' status is unknown",
+                "fetch what is current from the issuer; until then its certificates' status may be unknown",
             );
         }
         let enforces = |statement: &&Statement| statement.actions.revocation == Action::Enforce;
-        if crls.is_empty()
+        if evidence.is_empty()
             && let Some(statement) = statements.iter().find(enforces)
         {
             let what = format!("statement {}", statement.name);
@@ -427,3 +513,6 @@ impl Findings {
         }
     }
 }
+
+/// What to do about evidence that cannot be used.
+pub(super) const UNUSABLE_TODO: &str = "fetch the file again in binary mode, make it readable, or remove it";

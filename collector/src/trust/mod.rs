@@ -21,7 +21,7 @@ use assay_agent::trust::TrustError;
 use assay_shared::dsse::KeyError;
 use assay_shared::json::JsonError;
 use assay_shared::limits;
-use assay_shared::revocation::EvidenceError;
+use assay_shared::revocation::{Evidence, EvidenceError, UnusableFile};
 use assay_shared::trust_policy::{NeverMatches, PolicyError, StatementError, TrustStoreName};
 use assay_shared::trust_store::{Entry, FileError, TrustStore, TrustStoreError};
 
@@ -33,6 +33,35 @@ pub use import::import;
 pub use init::{OwnCa, init};
 pub use microsoft::{CrlToCarry, crls_to_carry, init_microsoft};
 pub use text::text;
+
+/// Checks that all evidence that is to be relied on can be used.
+///
+/// # Errors
+/// [`UnusableEvidence`] otherwise.
+pub fn usable(evidence: &Evidence) -> Result<(), UnusableEvidence> {
+    match evidence.unusable() {
+        [] => Ok(()),
+        files => Err(UnusableEvidence { files: files.to_vec() }),
+    }
+}
+
+/// Evidence of revocation that cannot be used. Nobody knows whom it would have revoked, so that no image could pass.
+#[derive(Debug, thiserror::Error)]
+#[error("evidence of revocation cannot be used: {}; {}", named(files), check::UNUSABLE_TODO)]
+pub struct UnusableEvidence {
+    /// The files.
+    pub files: Vec<UnusableFile>,
+}
+
+/// The first of some files, and how many more there are.
+fn named(files: &[UnusableFile]) -> String {
+    const SHOWN: usize = 20;
+    let mut named: Vec<String> = files.iter().take(SHOWN).map(ToString::to_string).collect();
+    if files.len() > SHOWN {
+        named.push(format!("and {} more", files.len() - SHOWN));
+    }
+    named.join(", ")
+}
 
 /// A trust directory cannot be made or changed; nothing was written unless the error is of writing.
 #[derive(Debug, thiserror::Error)]

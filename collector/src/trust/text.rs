@@ -12,7 +12,8 @@ pub fn text(check: &TrustCheck, look: Look) -> String {
     let verdict = match check.verdict {
         ExitCode::Passed => "in order",
         ExitCode::Failed => "not usable as it is",
-        ExitCode::Incomplete | ExitCode::Usage => "not complete",
+        ExitCode::Incomplete => "not complete",
+        ExitCode::Usage => "not usable as it is: evidence of revocation cannot be used",
     };
     out.push_str(
         &look.paint(check.verdict, &format!("Trust directory: {verdict} at {}", words::time(check.at))),
@@ -67,7 +68,11 @@ fn expiry(out: &mut String, check: &TrustCheck, look: Look) {
         let kind = if crl.delta { "delta CRL" } else { "CRL" };
         (crl.next_update, crl.state, kind, format!("{} of {}", crl.file, crl.issuer))
     });
-    let mut rows: Vec<_> = certificates.chain(crls).collect();
+    let answers = check.ocsp_answers.iter().map(|answer| {
+        let what = format!("{} about {} of {}", answer.file, answer.serial, answer.responder);
+        (answer.next_update, answer.state, "OCSP answer", what)
+    });
+    let mut rows: Vec<_> = certificates.chain(crls).chain(answers).collect();
     if rows.is_empty() {
         return;
     }

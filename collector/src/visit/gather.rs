@@ -249,6 +249,7 @@ mod tests {
                 trust_store: Vec::new(),
                 bundles: vec![BundleInput { sha256: "cc".into(), signatures: 1 }],
                 crls: Vec::new(),
+                unusable_evidence: Vec::new(),
                 warnings: Vec::new(),
                 omitted: Omitted::default(),
             },

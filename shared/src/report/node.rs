@@ -138,10 +138,14 @@ pub struct Inputs {
     pub bundles: Vec<BundleInput>,
     /// Every staged CRL, sorted.
     pub crls: Vec<CrlInput>,
+    /// Staged files of revocation evidence that cannot be used, in the order in which they were met. Nobody knows whom they
+    /// would have revoked: the status of no certificate is known that rests on staged evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusable_evidence: Vec<Unreadable>,
     /// Findings about the inputs that change no verdict by themselves, such as a file that could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What is left out of `trust_store`, `crls` and `warnings`, since a report is bounded.
+    /// What is left out of `trust_store`, `crls`, `unusable_evidence` and `warnings`, since a report is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
 
-use super::RevocationReason;
+use super::{Mismatch, RevocationReason};
 use crate::asn1::{self, Extension, GeneralizedTime, Integer, Oid, SequenceOf, Time, Tlv, oid};
 use crate::oci::Digest;
 use crate::time::UnixTime;
@@ -29,8 +29,10 @@ pub(super) struct Crl {
     /// For a delta: the number of the base that it builds on, at least
     pub(super) delta_of: Option<Number>,
     pub(super) scope: Scope,
-    /// Where deltas of this list are published
+    /// Where deltas of this list are published: empty where it names no deltas, or only places without a URL
     pub(super) delta_urls: Vec<String>,
+    /// Whether it names deltas by a name relative to its issuer, which is not supported
+    pub(super) has_relative_deltas: bool,
     /// A critical extension that is not known
     pub(super) critical_extension: Option<String>,
     message: SignedMessage,
@@ -42,10 +44,12 @@ pub(super) struct Crl {
 }
 
 /// What an issuingDistributionPoint says that a list is about. RFC 5280 section 5.2.5.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
     /// The URLs of the distribution point, where one is named
     pub(super) urls: Option<Vec<String>>,
+    /// Whether the distribution point's name is relative to the list's issuer, which is not supported
+    pub(super) relative: bool,
     pub(super) only_leaves: bool,
     pub(super) only_cas: bool,
     pub(super) only_attribute_certificates: bool,
@@ -62,11 +66,11 @@ pub(super) struct Number {
 }
 
 /// What an entry says about a certificate.
-pub(super) struct Entry<'a> {
+pub(super) struct Entry {
     pub(super) revoked_at: UnixTime,
     pub(super) reason: Option<RevocationReason>,
-    /// `InvalidityDate`, DER
-    pub(super) invalidity_date: Option<&'a [u8]>,
+    /// Since when the certificate is invalid. A date in another form than RFC 5280's excuses nothing, and is not here.
+    pub(super) invalid_since: Option<UnixTime>,
     /// A critical extension that is not known
     pub(super) critical_extension: Option<String>,
 }
@@ -163,6 +167,7 @@ impl Crl {
             delta_of: None,
             scope: Scope::default(),
             delta_urls: Vec::new(),
+            has_relative_deltas: false,
             critical_extension: None,
             message: SignedMessage::new(algorithm, list.tbs.0),
             signature: signature.to_vec(),
@@ -181,7 +186,11 @@ impl Crl {
             CRL_NUMBER => self.number = Some(Number::from_der(value)?),
             DELTA_CRL_INDICATOR => self.delta_of = Some(Number::from_der(value)?),
             ISSUING_DISTRIBUTION_POINT => self.scope = Scope::from_der(value)?,
-            FRESHEST_CRL => self.delta_urls = asn1::distribution_points(value)?,
+            FRESHEST_CRL => {
+                let names = asn1::distribution_point_names(value)?;
+                self.has_relative_deltas = names.iter().any(Option::is_none);
+                self.delta_urls = names.into_iter().flatten().flatten().collect();
+            }
             // Not used: what counts is whose key made the signature. A malformed one spoils the list in the reference.
             AUTHORITY_KEY_IDENTIFIER => {
                 AuthorityKeyIdentifier::from_der(value)?;
@@ -200,7 +209,7 @@ impl Crl {
     }
 
     /// What the list says about a certificate, in the list's order; an error where an entry is malformed.
-    pub(super) fn entries(&self, certificate: &Certificate) -> der::Result<Vec<Entry<'_>>> {
+    pub(super) fn entries(&self, certificate: &Certificate) -> der::Result<Vec<Entry>> {
         let serial = shortest(certificate.serial());
         let serial_at = |offset: &u32| self.entry(*offset).map(|entry| entry.serial.0);
         let first = self.index.partition_point(|offset| serial_at(offset).is_ok_and(|other| other < serial));
@@ -239,19 +248,19 @@ fn index(revoked: &[u8]) -> der::Result<Vec<u32>> {
     Ok(entries.into_iter().map(|(_, offset)| offset).collect())
 }
 
-impl<'a> Entry<'a> {
-    fn read(entry: &RevokedCertificate<'a>) -> der::Result<Self> {
+impl Entry {
+    fn read(entry: &RevokedCertificate<'_>) -> der::Result<Self> {
         let mut read = Self {
             revoked_at: entry.revoked_at.time,
             reason: None,
-            invalidity_date: None,
+            invalid_since: None,
             critical_extension: None,
         };
         for extension in asn1::extensions(entry.extensions)? {
             let value = extension.value.as_bytes();
             match extension.oid {
                 REASON_CODE => read.reason = Some(reason(value)?),
-                INVALIDITY_DATE => read.invalidity_date = Some(value),
+                INVALIDITY_DATE => read.invalid_since = invalidity_date(value),
                 _ => {}
             }
             if extension.critical && extension.oid != INVALIDITY_DATE {
@@ -288,11 +297,28 @@ impl Number {
 }
 
 impl Scope {
+    /// Why no list of this scope can prove that a certificate is good.
+    pub(super) fn unsupported(&self) -> Option<Mismatch> {
+        if self.indirect {
+            Some(Mismatch::Indirect)
+        } else if self.only_some_reasons {
+            Some(Mismatch::Reasons)
+        } else if self.only_attribute_certificates {
+            Some(Mismatch::Kind)
+        } else if self.relative {
+            Some(Mismatch::RelativeName)
+        } else {
+            None
+        }
+    }
+
     fn from_der(der: &[u8]) -> der::Result<Self> {
         let point = IssuingDistributionPoint::from_der(der)?;
         let is_set = |flag: Option<bool>| flag.unwrap_or(false);
+        let name = point.distribution_point.map(asn1::distribution_point_urls).transpose()?;
         Ok(Self {
-            urls: point.distribution_point.map(asn1::distribution_point_urls).transpose()?,
+            relative: matches!(name, Some(None)),
+            urls: name.flatten(),
             only_leaves: is_set(point.only_leaves),
             only_cas: is_set(point.only_cas),
             only_attribute_certificates: is_set(point.only_attribute_certificates),

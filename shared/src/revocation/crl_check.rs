@@ -1,39 +1,25 @@
 //! A certificate against the staged CRLs. RFC 5280 section 6.3.3; trust policy specification, "CRLs".
 //!
-//! Every distribution point of the certificate must have a list that holds, as in the reference implementation, which
-//! cannot tell which points are alternatives and which are parts. A list is found by the name of its file, as the reference
-//! finds it by its URL, and where there is none of that name and issuer, by its issuer; of several that hold, the newest
-//! counts. A list that was staged for one point stands for another of the same certificate only where it says so itself.
+//! Lists are told apart by what they say and never by the names of their files. Those that the certificate's issuer signed
+//! count; of those that are about it, the newest decides whether its status is known. Every distribution point of the
+//! certificate must be covered, as in the reference implementation, which cannot tell which points are alternatives and
+//! which are parts: by a list that names the point, or by one that names none and so is complete.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use super::crl::{Crl, Entry, Number, invalidity_date};
-use super::evidence::{FileNames, StagedCrl};
-use super::{Mismatch, NotGood, Question, Revocation, RevocationReason, Unknown};
+use super::crl::{Crl, Entry, Scope};
+use super::evidence::{EvidenceError, StagedCrl};
+use super::{Mismatch, Question, Revocation, RevocationReason, Says, Statement, Unknown};
 use crate::limits;
-use crate::x509::{Certificate, oid};
+use crate::time::UnixTime;
+use crate::x509::{Certificate, SignatureError, oid};
 
-/// Whether a certificate names a URL where CRLs are to be had.
+/// Whether a certificate names places where CRLs are to be had.
 pub(super) fn has_points(certificate: &Certificate) -> bool {
-    !certificate.crl_urls().is_empty()
-}
-
-/// Checks a certificate against the lists of all its distribution points; one that has none cannot be revoked.
-pub(super) fn check(
-    question: &Question<'_>,
-    certificate: &Certificate,
-    issuer: &Certificate,
-) -> Result<(), NotGood> {
-    let urls = certificate.crl_urls();
-    if urls.is_empty() && certificate.extension(oid::CRL_DISTRIBUTION_POINTS).is_some() {
-        return Err(Unknown::UnsupportedUrl { url: String::new() }.into());
-    }
-    if urls.len() > limits::CRL_URLS {
-        return Err(Unknown::TooManyUrls { urls: urls.len() }.into());
-    }
-    let check = Check { question, certificate, issuer };
-    urls.iter().try_for_each(|url| check.point(url))
+    certificate.extension(oid::CRL_DISTRIBUTION_POINTS).is_some()
 }
 
 /// Whether a URL is one that the reference would fetch.
@@ -41,263 +27,330 @@ pub(super) fn is_http(url: &str) -> bool {
     url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
 }
 
-struct Check<'a> {
-    question: &'a Question<'a>,
+/// The staged lists of a certificate's issuer.
+pub(super) struct Lists<'a> {
     certificate: &'a Certificate,
-    issuer: &'a Certificate,
+    at: UnixTime,
+    /// The lists that the issuer signed and that can be understood, whatever they are about
+    signed: Vec<&'a StagedCrl>,
+    /// Why the others do not count
+    refused: Vec<Unknown>,
+    /// What those that were signed say of the certificate
+    pub(super) statements: Vec<Statement<'a>>,
+    /// Why nobody can tell what one of the issuer's own lists says of the certificate
+    pub(super) spoiled: Option<Unknown>,
 }
 
-impl<'a> Check<'a> {
-    /// One distribution point.
-    fn point(&self, url: &str) -> Result<(), NotGood> {
-        if !is_http(url) {
-            return Err(Unknown::UnsupportedUrl { url: url.to_string() }.into());
-        }
-        let names = FileNames::of(url);
-        let evidence = self.question.evidence;
-        let mut best: Option<&StagedCrl> = None;
-        let mut revoked = None;
-        let mut why = Unknown::CrlMissing { url: url.to_string() };
-        if let Some(file) = evidence.malformed_files().iter().find(|file| names.include(file)) {
-            why = Unknown::Malformed { file: file.clone() };
-        }
-        let is_named = |staged: &&StagedCrl| names.include(&staged.file);
-        let is_own = |staged: &StagedCrl| staged.crl.issuer_der == self.certificate.issuer_der();
-        let has_named = evidence.staged_crls().iter().filter(is_named).any(is_own);
-        let is_candidate =
-            |staged: &&StagedCrl| is_named(staged) || (!has_named && self.may_cover(staged, url));
-        for staged in evidence.staged_crls().iter().filter(is_candidate) {
-            match self.check_base(staged) {
-                Ok(()) if best.is_none_or(|best| best.crl.this_update < staged.crl.this_update) => {
-                    best = Some(staged);
+impl<'a> Lists<'a> {
+    pub(super) fn of(question: &Question<'a>, certificate: &'a Certificate, issuer: &'a Certificate) -> Self {
+        let mut lists = Self {
+            certificate,
+            at: question.at,
+            signed: Vec::new(),
+            refused: Vec::new(),
+            statements: Vec::new(),
+            spoiled: None,
+        };
+        for (staged, signature) in question.evidence.lists_of(issuer) {
+            let outcome = lists
+                .check_origin(staged, signature, issuer)
+                .and_then(|()| lists.says(question, staged).map(|says| lists.statement(staged, says)));
+            match outcome {
+                Ok(statement) => {
+                    lists.signed.push(staged);
+                    lists.statements.push(statement);
                 }
-                Ok(()) => {}
-                Err(error) => {
-                    if matches!(error, Unknown::Stale { .. }) {
-                        revoked = revoked.or(self.lasting_revocation(staged));
-                    }
-                    if progress(&error) > progress(&why) {
-                        why = error;
-                    }
+                Err(why) if is_spoiling(&why) => {
+                    lists.spoiled.get_or_insert(why);
                 }
+                Err(why) => lists.refused.push(why),
             }
         }
-        match (best, revoked) {
-            (Some(staged), _) => self.judge(staged),
-            // What an expired list says of good certificates is void; a revocation is for ever.
-            (None, Some(revocation)) => Err(NotGood::Revoked(revocation)),
-            (None, None) => Err(why.into()),
-        }
-    }
-
-    /// Whether a list may be that of a distribution point though it has another name: the certificate's issuer made it and
-    /// it was not staged for another point. A list that names its points itself decides by that alone.
-    fn may_cover(&self, staged: &StagedCrl, url: &str) -> bool {
-        if staged.crl.issuer_der != self.certificate.issuer_der() || staged.crl.delta_of.is_some() {
-            return false;
-        }
-        match &staged.crl.scope.urls {
-            Some(urls) => urls.iter().any(|named| named == url),
-            None => {
-                let mut others = self.certificate.crl_urls().iter().filter(|other| *other != url);
-                !others.any(|other| FileNames::of(other).include(&staged.file))
-            }
-        }
-    }
-
-    /// Checks that a list holds as a base list for the certificate.
-    fn check_base(&self, staged: &StagedCrl) -> Result<(), Unknown> {
-        let StagedCrl { file, crl, .. } = staged;
-        self.check_origin(file, crl)?;
-        if let Some(mismatch) = self.mismatch(crl) {
-            return Err(Unknown::NotForCertificate { file: file.clone(), mismatch });
-        }
-        self.check_time(file, crl)
+        lists
     }
 
     /// Checks who made a list, and that it can be understood.
-    fn check_origin(&self, file: &str, crl: &Crl) -> Result<(), Unknown> {
-        let file = || file.to_string();
-        if crl.issuer_der != self.certificate.issuer_der() || crl.issuer_der != self.issuer.subject_der() {
+    fn check_origin(
+        &self,
+        staged: &StagedCrl,
+        signature: Result<(), SignatureError>,
+        issuer: &Certificate,
+    ) -> Result<(), Unknown> {
+        let file = || staged.file.clone();
+        if self.certificate.issuer_der() != issuer.subject_der() {
             return Err(Unknown::NotForCertificate { file: file(), mismatch: Mismatch::Issuer });
         }
-        let is_ca = self.issuer.basic_constraints().is_some_and(|constraints| constraints.ca);
-        if !is_ca || self.issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
-            return Err(Unknown::SignerNotAllowed {
-                file: file(),
-                signer: self.issuer.subject().to_string(),
-            });
+        let is_ca = issuer.basic_constraints().is_some_and(|constraints| constraints.ca);
+        if !is_ca || issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
+            return Err(Unknown::SignerNotAllowed { file: file(), signer: issuer.subject().to_string() });
         }
-        crl.check_signature(self.issuer).map_err(|error| Unknown::Signature { file: file(), error })?;
-        match &crl.critical_extension {
+        signature.map_err(|error| Unknown::Signature { file: file(), error })?;
+        match &staged.crl.critical_extension {
             Some(oid) => Err(Unknown::CriticalExtension { file: file(), oid: oid.clone() }),
             None => Ok(()),
         }
     }
 
-    /// In what a list is not about the certificate.
-    fn mismatch(&self, crl: &Crl) -> Option<Mismatch> {
-        let scope = &crl.scope;
-        let is_ca = self.certificate.basic_constraints().is_some_and(|constraints| constraints.ca);
-        let names_point =
-            |urls: &Vec<String>| urls.iter().any(|url| self.certificate.crl_urls().contains(url));
-        if crl.delta_of.is_some() {
-            Some(Mismatch::Delta)
-        } else if scope.indirect {
-            Some(Mismatch::Indirect)
-        } else if scope.only_some_reasons {
-            Some(Mismatch::Reasons)
-        } else if scope.only_attribute_certificates
-            || (scope.only_leaves && is_ca)
-            || (scope.only_cas && !is_ca)
-        {
-            Some(Mismatch::Kind)
-        } else if scope.urls.as_ref().is_some_and(|urls| !names_point(urls)) {
-            Some(Mismatch::DistributionPoint)
-        } else {
-            None
+    fn statement(&self, staged: &'a StagedCrl, says: Says) -> Statement<'a> {
+        let crl = &staged.crl;
+        Statement {
+            list: Some(crl),
+            issued: crl.this_update,
+            counts_as_good: self.mismatch(crl).is_none() && crl.this_update <= self.at,
+            says,
         }
     }
 
-    /// Checks that a list is in force.
-    fn check_time(&self, file: &str, crl: &Crl) -> Result<(), Unknown> {
-        let (file, at) = (|| file.to_string(), self.question.at);
-        let next_update = crl.next_update.ok_or_else(|| Unknown::NoNextUpdate { file: file() })?;
-        if crl.this_update > at {
-            return Err(Unknown::NotYetValid { file: file(), this_update: crl.this_update });
+    /// What a list says of the certificate: certificate on hold or not, the latest entry decides, as in the reference. Any
+    /// other entry is a revocation, for whatever reason. A serial number is its issuer's only one, so that scope does not
+    /// matter here; only lists of other things than the issuer's certificates may have the same number for something else.
+    fn says(&self, question: &Question<'_>, staged: &StagedCrl) -> Result<Says, Unknown> {
+        let StagedCrl { file, crl, .. } = staged;
+        let entries = crl.entries(self.certificate).map_err(|_| unusable(file))?;
+        let others = [
+            (crl.scope.indirect, Mismatch::Indirect),
+            (crl.scope.only_attribute_certificates, Mismatch::Kind),
+        ];
+        if let Some((_, mismatch)) = others.into_iter().find(|(is_set, _)| *is_set && !entries.is_empty()) {
+            return Err(Unknown::NotForCertificate { file: file.clone(), mismatch });
         }
-        if next_update < at { Err(Unknown::Stale { file: file(), next_update }) } else { Ok(()) }
-    }
-
-    /// What a list that holds says of the certificate, its delta counted in.
-    fn judge(&self, staged: &StagedCrl) -> Result<(), NotGood> {
-        let delta = self.delta(staged)?;
-        let mut entries = Vec::new();
-        for crl in [Some((staged.file.as_str(), &staged.crl)), delta].into_iter().flatten() {
-            let (file, crl) = crl;
-            let listed =
-                crl.entries(self.certificate).map_err(|_| Unknown::Malformed { file: file.to_string() })?;
-            entries.extend(listed.into_iter().map(|entry| (file, entry)));
-        }
-        self.judge_entries(&entries)
-    }
-
-    /// Certificate on hold or not: the latest entry decides. Any other entry is a revocation, for whatever reason.
-    fn judge_entries(&self, entries: &[(&str, Entry<'_>)]) -> Result<(), NotGood> {
-        let mut on_hold: Option<&Entry<'_>> = None;
-        for (file, entry) in entries {
-            let file = || file.to_string();
+        let mut latest: Option<&Entry> = None;
+        for entry in &entries {
             if let Some(oid) = &entry.critical_extension {
-                return Err(Unknown::CriticalExtension { file: file(), oid: oid.clone() }.into());
+                return Err(Unknown::CriticalExtension { file: file.clone(), oid: oid.clone() });
             }
-            if let Some(der) = entry.invalidity_date {
-                let since = invalidity_date(der).ok_or_else(|| Unknown::Malformed { file: file() })?;
-                if self.question.predates(since) {
-                    continue;
-                }
+            if entry.invalid_since.is_some_and(|since| question.predates(since)) {
+                continue;
             }
             match entry.reason {
                 Some(RevocationReason::CERTIFICATE_HOLD | RevocationReason::REMOVE_FROM_CRL) => {
-                    if on_hold.is_none_or(|latest| latest.revoked_at < entry.revoked_at) {
-                        on_hold = Some(entry);
+                    if latest.is_none_or(|latest| latest.revoked_at < entry.revoked_at) {
+                        latest = Some(entry);
                     }
                 }
-                _ => return Err(entry.revocation()),
+                _ => return Ok(Says::Revoked(entry.revocation())),
             }
         }
-        match on_hold {
+        Ok(match latest {
+            None => Says::Nothing,
             Some(entry) if entry.reason == Some(RevocationReason::CERTIFICATE_HOLD) => {
-                Err(entry.revocation())
+                Says::OnHold(entry.revocation())
             }
-            _ => Ok(()),
+            Some(entry) => Says::Released { at: entry.revoked_at },
+        })
+    }
+
+    /// In what a list is not about the certificate, whatever the distribution point.
+    fn mismatch(&self, crl: &Crl) -> Option<Mismatch> {
+        let scope = &crl.scope;
+        let is_ca = self.certificate.basic_constraints().is_some_and(|constraints| constraints.ca);
+        let points = self.certificate.crl_urls();
+        if let Some(mismatch) = scope.unsupported() {
+            Some(mismatch)
+        } else if (scope.only_leaves && is_ca) || (scope.only_cas && !is_ca) {
+            Some(Mismatch::Kind)
+        } else {
+            let urls = scope.urls.as_ref()?;
+            let names_point = urls.iter().any(|url| points.contains(url));
+            (!names_point).then(|| another_point(&points.join(" and "), urls))
         }
     }
 
-    /// The revocation in a list that has expired, unless it was for the time being.
-    fn lasting_revocation(&self, staged: &StagedCrl) -> Option<Revocation> {
-        let file = staged.file.as_str();
-        let entries: Vec<_> =
-            staged.crl.entries(self.certificate).ok()?.into_iter().map(|entry| (file, entry)).collect();
-        match self.judge_entries(&entries) {
-            Err(NotGood::Revoked(revocation))
-                if revocation.reason != Some(RevocationReason::CERTIFICATE_HOLD) =>
-            {
-                Some(revocation)
-            }
-            _ => None,
+    /// Checks that the lists say of the certificate what can be known: that every distribution point has a list in force.
+    /// That none of them revokes it was seen before.
+    pub(super) fn current(&self) -> Result<(), Unknown> {
+        let urls = self.certificate.crl_urls();
+        if urls.is_empty() {
+            return Err(Unknown::UnsupportedUrl { url: String::new() });
         }
+        if urls.len() > limits::CRL_URLS {
+            return Err(Unknown::TooManyUrls { urls: urls.len() });
+        }
+        urls.iter().try_for_each(|url| self.point(url))
     }
 
-    /// The delta that goes with a base list: the one beside it in the cache; else, where the base says that there are
-    /// deltas, the one that is staged for the first of its URLs for which any is; else the newest that its issuer made. None
-    /// where the base says nothing of deltas.
-    fn delta(&self, staged: &'a StagedCrl) -> Result<Option<(&'a str, &'a Crl)>, Unknown> {
-        if let Some(delta) = &staged.delta {
-            self.check_delta(staged, &staged.file, delta)?;
-            return Ok(Some((&staged.file, delta)));
+    /// One distribution point.
+    fn point(&self, url: &str) -> Result<(), Unknown> {
+        if !is_http(url) {
+            return Err(Unknown::UnsupportedUrl { url: url.to_string() });
         }
-        let missing = || Unknown::DeltaMissing { file: staged.file.clone() };
-        if staged.crl.delta_urls.is_empty() {
-            // Deltas that only the certificate knows of may have another scope; the reference gives up there.
-            let is_named = self.certificate.extension(oid::FRESHEST_CRL).is_some();
-            return if is_named { Err(missing()) } else { Ok(None) };
-        }
-        let names: Vec<_> =
-            staged.crl.delta_urls.iter().filter(|url| is_http(url)).map(|url| FileNames::of(url)).collect();
-        if names.is_empty() || names.len() > limits::CRL_URLS {
-            return Err(missing());
-        }
-        let crls = self.question.evidence.staged_crls();
-        for names in &names {
-            let named: Vec<_> = crls.iter().filter(|other| names.include(&other.file)).collect();
-            if !named.is_empty() {
-                return self.newest_delta(staged, named).map(Some);
+        let mut why = Unknown::CrlMissing { url: url.to_string() };
+        let mut note = |other: Unknown| {
+            if progress(&other) > progress(&why) {
+                why = other;
             }
-        }
-        let of_issuer = |other: &&StagedCrl| {
-            other.crl.delta_of.is_some() && other.crl.issuer_der == staged.crl.issuer_der
         };
-        self.newest_delta(staged, crls.iter().filter(of_issuer)).map(Some).map_err(|_| missing())
-    }
-
-    /// The newest of some lists that is a delta of `base`, or why the last of them is none.
-    fn newest_delta(
-        &self,
-        base: &StagedCrl,
-        candidates: impl IntoIterator<Item = &'a StagedCrl>,
-    ) -> Result<(&'a str, &'a Crl), Unknown> {
-        let mut best: Option<(&str, &Crl)> = None;
-        let mut why = Unknown::DeltaMissing { file: base.file.clone() };
-        for StagedCrl { file, crl, .. } in candidates {
-            match self.check_delta(base, file, crl) {
-                Ok(()) if best.is_none_or(|(_, best)| best.number < crl.number) => best = Some((file, crl)),
-                Ok(()) => {}
-                Err(error) => why = error,
+        self.refused.iter().cloned().for_each(&mut note);
+        let mut covering = Vec::new();
+        for staged in self.signed.iter().copied() {
+            let StagedCrl { file, crl, .. } = staged;
+            let mismatch = if crl.delta_of.is_some() {
+                Some(Mismatch::Delta)
+            } else {
+                self.mismatch(crl).or_else(|| {
+                    let urls =
+                        crl.scope.urls.as_ref().filter(|urls| !urls.iter().any(|named| named == url))?;
+                    Some(another_point(url, urls))
+                })
+            };
+            if let Some(mismatch) = mismatch {
+                note(Unknown::NotForCertificate { file: file.clone(), mismatch });
+            } else if crl.this_update > self.at {
+                note(Unknown::NotYetValid { file: file.clone(), this_update: crl.this_update });
+            } else {
+                covering.push(staged);
             }
         }
-        best.ok_or(why)
+        match newest_of_series(covering) {
+            None => Err(why),
+            Some(newest) => {
+                check_end(newest, self.at)?;
+                self.check_delta(newest)
+            }
+        }
     }
 
-    /// Checks that a list is a delta of a base. RFC 5280 section 5.2.4.
-    fn check_delta(&self, base: &StagedCrl, file: &str, delta: &Crl) -> Result<(), Unknown> {
-        self.check_origin(file, delta)?;
-        if goes_with(&base.crl, delta) != Some(true) {
-            return Err(Unknown::DeltaMismatch { file: file.to_string(), base: base.file.clone() });
-        }
-        self.check_time(file, delta)
+    /// Checks that there is a delta of a base list, where the base says that there are deltas, or came with one.
+    fn check_delta(&self, base: &StagedCrl) -> Result<(), Unknown> {
+        // Deltas that only the certificate knows of may have another scope; the reference gives up there.
+        let is_named = self.certificate.extension(oid::FRESHEST_CRL).is_some();
+        let deltas = self.signed.iter().copied().filter(|staged| self.mismatch(&staged.crl).is_none());
+        check_delta(base, is_named, deltas, self.at)
     }
+}
+
+fn unusable(file: &str) -> Unknown {
+    Unknown::Unusable { file: file.to_string(), error: EvidenceError::Crl, more: 0 }
+}
+
+fn another_point(certificate: &str, list: &[String]) -> Mismatch {
+    let list = if list.is_empty() { "a name without a URL".to_string() } else { list.join(" and ") };
+    Mismatch::DistributionPoint { certificate: certificate.to_string(), list }
+}
+
+/// Whether a reason why an issuer's own list does not count leaves it open whom that list revokes.
+pub(super) fn is_spoiling(why: &Unknown) -> bool {
+    match why {
+        Unknown::Signature { error, .. } => matches!(error, SignatureError::UnsupportedAlgorithm { .. }),
+        Unknown::SignerNotAllowed { .. } | Unknown::NotForCertificate { mismatch: Mismatch::Issuer, .. } => {
+            false
+        }
+        _ => true,
+    }
+}
+
+/// The newest of lists, which may be of several series: of each series the newest, by number and then by time; among series,
+/// whose numbers have nothing to do with each other, by time.
+fn newest_of_series<'a>(lists: impl IntoIterator<Item = &'a StagedCrl>) -> Option<&'a StagedCrl> {
+    let mut series: BTreeMap<&Scope, Vec<&StagedCrl>> = BTreeMap::new();
+    for staged in lists {
+        series.entry(&staged.crl.scope).or_default().push(staged);
+    }
+    series.into_values().filter_map(newest).max_by_key(|staged| by_time(staged))
+}
+
+/// The newest list of one series: by number, then by time. One without a number is newer than the others if its time is later.
+pub(super) fn newest<'a>(lists: impl IntoIterator<Item = &'a StagedCrl>) -> Option<&'a StagedCrl> {
+    let (numbered, others): (Vec<_>, Vec<_>) =
+        lists.into_iter().partition(|staged: &&StagedCrl| staged.crl.number.is_some());
+    let numbered = numbered.into_iter().max_by_key(|staged| (&staged.crl.number, by_time(staged)));
+    numbered.into_iter().chain(others).max_by_key(|staged| by_time(staged))
+}
+
+/// The order of lists by time. Of two of one time the one that holds for a shorter time comes last, so that it decides.
+fn by_time(staged: &StagedCrl) -> (UnixTime, Reverse<Option<UnixTime>>, bool) {
+    (staged.crl.this_update, Reverse(staged.crl.next_update), staged.with_delta)
+}
+
+/// Checks that a list, which was issued by then, is in force.
+pub(super) fn check_end(staged: &StagedCrl, at: UnixTime) -> Result<(), Unknown> {
+    let file = || staged.file.clone();
+    let next_update = staged.crl.next_update.ok_or_else(|| Unknown::NoNextUpdate { file: file() })?;
+    if next_update < at { Err(Unknown::Stale { file: file(), next_update }) } else { Ok(()) }
+}
+
+/// Checks that of `deltas` one goes with a base list that asks for it, and that the newest of those is in force. RFC 5280
+/// section 5.2.4. `is_named`: whether the certificate itself says that there are deltas.
+pub(super) fn check_delta<'a>(
+    base: &StagedCrl,
+    is_named: bool,
+    deltas: impl Iterator<Item = &'a StagedCrl>,
+    at: UnixTime,
+) -> Result<(), Unknown> {
+    let urls = &base.crl.delta_urls;
+    let is_asked_for = base.with_delta || !urls.is_empty() || base.crl.has_relative_deltas;
+    let missing = |url: String| Unknown::DeltaMissing { file: base.file.clone(), url };
+    if !is_asked_for {
+        return if is_named { Err(missing(String::new())) } else { Ok(()) };
+    }
+    let usable = urls.iter().filter(|url| is_http(url)).count();
+    if !base.with_delta && (usable == 0 || usable > limits::CRL_URLS) {
+        return Err(missing(urls.first().cloned().unwrap_or_default()));
+    }
+    let mut why = missing(urls.iter().find(|url| is_http(url)).cloned().unwrap_or_default());
+    let mut fitting = Vec::new();
+    for staged in deltas.filter(|staged| staged.crl.delta_of.is_some()) {
+        let file = || staged.file.clone();
+        if goes_with(&base.crl, &staged.crl) != Some(true) {
+            why = Unknown::DeltaMismatch { file: file(), base: base.file.clone() };
+        } else if staged.crl.this_update > at {
+            why = Unknown::NotYetValid { file: file(), this_update: staged.crl.this_update };
+        } else {
+            fitting.push(staged);
+        }
+    }
+    check_end(newest(fitting).ok_or(why)?, at)
 }
 
 /// Whether a delta is newer than a base, builds on it or an older one, and has its scope; none where either lacks a number.
 fn goes_with(base: &Crl, delta: &Crl) -> Option<bool> {
-    let (number, of): (&Number, &Number) = (delta.number.as_ref()?, delta.delta_of.as_ref()?);
+    let (number, of) = (delta.number.as_ref()?, delta.delta_of.as_ref()?);
     let base_number = base.number.as_ref()?;
     Some(number > base_number && of <= base_number && delta.scope == base.scope)
 }
 
-impl Entry<'_> {
-    fn revocation(&self) -> NotGood {
-        NotGood::Revoked(Revocation { at: self.revoked_at, reason: self.reason })
+impl Entry {
+    fn revocation(&self) -> Revocation {
+        Revocation { at: self.revoked_at, reason: self.reason }
+    }
+}
+
+impl Crl {
+    /// Whether it is newer than another list of its issuer. Numbers of different scopes have nothing to do with each other.
+    fn is_newer_than(&self, other: &Self) -> bool {
+        match (&self.number, &other.number) {
+            (Some(number), Some(old)) if self.scope == other.scope => {
+                (number, self.this_update) > (old, other.this_update)
+            }
+            _ => self.this_update > other.this_update,
+        }
+    }
+}
+
+impl Statement<'_> {
+    /// Whether the certificate that `older` has on hold is on hold no more as of this statement.
+    pub(super) fn lifts(&self, older: &Self, held: &Revocation) -> bool {
+        let is_newer = match (self.list, older.list) {
+            (Some(list), Some(older)) => list.is_newer_than(older),
+            _ => self.issued > older.issued,
+        };
+        if !self.counts_as_good || !is_newer {
+            return false;
+        }
+        // A complete list says all that there is to say; a delta repeats what changed since its base, so that its silence means
+        // something to deltas that do not go back further.
+        let is_complete = match self.list.and_then(|list| Some((list, list.delta_of.as_ref()?))) {
+            None => true,
+            Some((delta, of)) => older.list.is_some_and(|older| {
+                older.scope == delta.scope && older.delta_of.as_ref().is_some_and(|older_of| of <= older_of)
+            }),
+        };
+        match self.says {
+            Says::Nothing => is_complete,
+            // of a base and its delta the reference goes by these times
+            Says::Released { at } => is_complete || held.at < at,
+            Says::Revoked(_) | Says::OnHold(_) | Says::NotKnown => false,
+        }
     }
 }
 
@@ -305,8 +358,8 @@ impl Entry<'_> {
 pub(super) fn progress(why: &Unknown) -> u8 {
     match why {
         Unknown::CrlMissing { .. } | Unknown::OcspMissing => 0,
-        Unknown::NotForCertificate { .. } => 1,
-        Unknown::Malformed { .. } => 2,
+        Unknown::NotForCertificate { mismatch: Mismatch::Issuer | Mismatch::Delta, .. } => 1,
+        Unknown::NotForCertificate { .. } => 2,
         Unknown::Signature { .. } | Unknown::SignerNotAllowed { .. } => 3,
         Unknown::CriticalExtension { .. } => 4,
         Unknown::NoNextUpdate { .. } | Unknown::NotYetValid { .. } => 5,

@@ -1,33 +1,39 @@
-//! The evidence that was staged: files in; CRLs and OCSP responses, found by issuer or by the name of their file, out.
+//! The evidence that was staged: files in; CRLs and OCSP responses, found by issuer or serial number, out.
 //!
 //! A file is one CRL or OCSP response in DER, any number of either in PEM, or a file of the reference implementation's CRL
-//! cache. Nothing of them is verified here. A file that cannot be read is remembered by its name, so that the status of a
-//! certificate that it was staged for can be told to be unknown for that reason.
+//! cache. Nothing of them is verified here. A file's name only tells people which one is meant. A file that cannot be used is
+//! remembered, because nobody knows whom it would have revoked.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::crl::Crl;
-use super::ocsp::Response;
-use super::published::PublishedCrl;
+use super::memo::Memo;
+use super::ocsp::{Answer, Response};
+use crate::codes::Code;
 use crate::file_form::FileForm;
 use crate::json::{Object, Value};
 use crate::limits;
-use crate::oci::Digest;
 use crate::pem;
 use crate::report::CrlInput;
+use crate::x509::{Certificate, SignatureError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// CRLs and OCSP responses. Empty by default: then no certificate that can be revoked has a known status.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Evidence {
     crls: Vec<StagedCrl>,
     responses: Vec<StagedResponse>,
-    /// Names of files that could not be read
-    malformed: Vec<String>,
+    unusable: Vec<UnusableFile>,
     files: usize,
+    /// Places in `crls` by the issuer's name, DER
+    by_issuer: BTreeMap<Vec<u8>, Vec<usize>>,
+    /// Places in `responses`, and in their answers, by serial number
+    by_serial: BTreeMap<Vec<u8>, Vec<(usize, usize)>>,
+    memo: Memo,
 }
 
 /// A CRL and where it came from.
@@ -35,8 +41,8 @@ pub struct Evidence {
 pub(super) struct StagedCrl {
     pub(super) file: String,
     pub(super) crl: Crl,
-    /// The delta beside it in the reference's cache
-    pub(super) delta: Option<Crl>,
+    /// Whether a delta was beside it in the reference's cache: then it does not hold without one
+    pub(super) with_delta: bool,
 }
 
 /// An OCSP response and where it came from.
@@ -46,45 +52,80 @@ pub(super) struct StagedResponse {
     pub(super) response: Response,
 }
 
+/// A staged file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {error}")]
+pub struct UnusableFile {
+    /// Its name as it was staged.
+    pub file: String,
+    /// Why it cannot be used.
+    pub error: EvidenceError,
+}
+
 impl Evidence {
-    /// Adds a file. `name` is its path or name; where a certificate names a CRL by URL, a file is looked for that has the
-    /// name of the URL's last part, or the name that the reference's cache gives it.
+    /// Adds a file. `name` is what people know it by; it decides nothing.
     ///
     /// # Errors
-    /// [`EvidenceError`] where the file is none of the known forms, malformed or too large. Certificates whose CRL should
-    /// be in it then have an unknown status; nothing else is lost.
+    /// [`EvidenceError`] if the file is none of the known forms, malformed or too large. Then no certificate's status is known
+    /// that rests on staged evidence, unless it is revoked.
     pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
-        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        if self.files >= limits::EVIDENCE_FILES {
-            return Err(EvidenceError::TooManyFiles);
-        }
-        self.files = self.files.saturating_add(1);
-        match read(name, bytes).map_err(|error| error.of(bytes)) {
-            Ok(Items { mut crls, mut responses }) => {
-                self.crls.append(&mut crls);
-                self.responses.append(&mut responses);
+        let outcome = if self.files >= limits::EVIDENCE_FILES {
+            Err(EvidenceError::TooManyFiles)
+        } else {
+            self.files = self.files.saturating_add(1);
+            read(name, bytes).map_err(|error| error.of(bytes))
+        };
+        match outcome {
+            Ok(items) => {
+                self.take(items);
                 Ok(())
             }
             Err(error) => {
-                self.malformed.push(name.to_string());
+                self.add_unusable(name, error.clone());
                 Err(error)
             }
         }
     }
 
-    /// Every CRL with the name of its file, deltas too, in the order of the files.
-    pub fn published(&self) -> impl Iterator<Item = (&str, PublishedCrl)> {
-        self.crls.iter().flat_map(|staged| {
-            let both = [Some(&staged.crl), staged.delta.as_ref()];
-            both.into_iter().flatten().map(|crl| (staged.file.as_str(), PublishedCrl::of(crl)))
-        })
+    /// Adds a file, or a folder, that cannot be read, so that nobody knows whom it would have revoked.
+    pub fn add_unreadable(&mut self, name: &str, why: impl Into<String>) {
+        self.add_unusable(name, EvidenceError::Unreadable { why: why.into() });
+    }
+
+    fn add_unusable(&mut self, name: &str, error: EvidenceError) {
+        self.memo = Memo::default();
+        // one past the bound says that there are more
+        if self.unusable.len() <= limits::EVIDENCE_FILES {
+            self.unusable.push(UnusableFile { file: name.to_string(), error });
+        }
+    }
+
+    fn take(&mut self, items: Items) {
+        self.memo = Memo::default();
+        for staged in items.crls {
+            self.by_issuer.entry(staged.crl.issuer_der.clone()).or_default().push(self.crls.len());
+            self.crls.push(staged);
+        }
+        for staged in items.responses {
+            for (number, answer) in staged.response.answers.iter().enumerate() {
+                let places = self.by_serial.entry(answer.serial.clone()).or_default();
+                places.push((self.responses.len(), number));
+            }
+            self.responses.push(staged);
+        }
+    }
+
+    /// The files that cannot be used, in the order in which they were added.
+    pub fn unusable(&self) -> &[UnusableFile] {
+        &self.unusable
     }
 
     /// Every CRL, deltas too, sorted as reports list them.
     pub fn crls(&self) -> Vec<CrlInput> {
-        let all = self.crls.iter().flat_map(|staged| [Some(&staged.crl), staged.delta.as_ref()]).flatten();
-        let mut list: Vec<CrlInput> = all
-            .map(|crl| CrlInput {
+        let mut list: Vec<CrlInput> = self
+            .crls
+            .iter()
+            .map(|StagedCrl { crl, .. }| CrlInput {
                 issuer: crl.issuer.to_string(),
                 this_update: crl.this_update,
                 next_update: crl.next_update,
@@ -103,8 +144,36 @@ impl Evidence {
         &self.responses
     }
 
-    pub(super) fn malformed_files(&self) -> &[String] {
-        &self.malformed
+    /// The lists that bear an issuer's name, in the order in which they were staged, and whether its key signed each.
+    pub(super) fn lists_of(
+        &self,
+        issuer: &Certificate,
+    ) -> impl Iterator<Item = (&StagedCrl, Result<(), SignatureError>)> {
+        let places = self.by_issuer.get(issuer.subject_der()).map_or(&[][..], Vec::as_slice);
+        let lists = || places.iter().filter_map(|place| self.crls.get(*place));
+        let signatures = self.memo.signatures(issuer.sha256(), || {
+            lists().map(|staged| staged.crl.check_signature(issuer)).collect()
+        });
+        lists().enumerate().map(move |(at, staged)| {
+            let signature = signatures.get(at).cloned();
+            (staged, signature.unwrap_or(Err(SignatureError::Wrong)))
+        })
+    }
+
+    /// The answers about certificates with a serial number, whoever issued those.
+    pub(super) fn answers_by_serial(
+        &self,
+        serial: &[u8],
+    ) -> impl Iterator<Item = (&StagedResponse, &Answer)> {
+        let places = self.by_serial.get(serial).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|(response, answer)| {
+            let staged = self.responses.get(*response)?;
+            Some((staged, staged.response.answers.get(*answer)?))
+        })
+    }
+
+    pub(super) fn memo(&self) -> &Memo {
+        &self.memo
     }
 }
 
@@ -112,10 +181,10 @@ impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Evidence({} CRLs, {} OCSP responses, {} unreadable files)",
+            "Evidence({} CRLs, {} OCSP responses, {} unusable files)",
             self.crls.len(),
             self.responses.len(),
-            self.malformed.len()
+            self.unusable.len()
         )
     }
 }
@@ -128,11 +197,13 @@ struct Items {
 
 fn read(file: &str, bytes: &[u8]) -> Result<Items, EvidenceError> {
     if exceeds(bytes, limits::EVIDENCE_FILE_BYTES) {
-        return Err(EvidenceError::TooLarge { bytes: bytes.len() });
+        return Err(EvidenceError::TooLarge { limit: limits::EVIDENCE_FILE_BYTES });
     }
     let mut items = Items::default();
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        items.crls.push(read_cache_file(file, bytes)?);
+    if bytes.trim_ascii().is_empty() {
+        return Err(EvidenceError::Empty);
+    } else if bytes.trim_ascii_start().starts_with(b"{") {
+        items.crls = read_cache_file(file, bytes)?;
     } else if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(pem::BEGIN)) {
         let blocks = pem::blocks(bytes);
         // a block that is not one might have been the list that revokes
@@ -155,10 +226,10 @@ impl Items {
     fn add_der(&mut self, file: &str, der: &[u8]) -> Result<(), EvidenceError> {
         let file = file.to_string();
         if Response::is_one(der) {
-            let response = Response::parse(der).ok_or(EvidenceError::OcspResponse)?;
+            let response = Response::parse(der)?;
             self.responses.push(StagedResponse { file, response });
         } else {
-            self.crls.push(StagedCrl { file, crl: read_crl(der)?, delta: None });
+            self.crls.push(StagedCrl { file, crl: read_crl(der)?, with_delta: false });
         }
         Ok(())
     }
@@ -166,13 +237,13 @@ impl Items {
 
 fn read_crl(der: &[u8]) -> Result<Crl, EvidenceError> {
     if exceeds(der, limits::CRL_BYTES) {
-        return Err(EvidenceError::TooLarge { bytes: der.len() });
+        return Err(EvidenceError::TooLarge { limit: limits::CRL_BYTES });
     }
     Crl::parse(der).ok_or(EvidenceError::Crl)
 }
 
 /// A file of the reference's cache: `{"baseCRL": …, "deltaCRL": …}`, base64 with padding, the delta only where there is one.
-fn read_cache_file(file: &str, bytes: &[u8]) -> Result<StagedCrl, EvidenceError> {
+fn read_cache_file(file: &str, bytes: &[u8]) -> Result<Vec<StagedCrl>, EvidenceError> {
     let value = Value::parse(bytes).map_err(|_| EvidenceError::CacheFile)?;
     let members = value.as_object().ok_or(EvidenceError::CacheFile)?;
     let known = ["baseCRL", "deltaCRL"];
@@ -187,57 +258,17 @@ fn read_cache_file(file: &str, bytes: &[u8]) -> Result<StagedCrl, EvidenceError>
         }
         Some(_) => Err(EvidenceError::CacheFile),
     };
-    Ok(StagedCrl {
-        file: file.to_string(),
-        crl: crl(members, "baseCRL")?.ok_or(EvidenceError::CacheFile)?,
-        delta: crl(members, "deltaCRL")?,
-    })
+    let base = crl(members, "baseCRL")?.ok_or(EvidenceError::CacheFile)?;
+    let delta = crl(members, "deltaCRL")?;
+    let with_delta = delta.is_some();
+    let file = || file.to_string();
+    let base = StagedCrl { file: file(), crl: base, with_delta };
+    let delta = delta.map(|crl| StagedCrl { file: file(), crl, with_delta: false });
+    Ok([Some(base), delta].into_iter().flatten().collect())
 }
 
 fn exceeds(bytes: &[u8], most: u64) -> bool {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most
-}
-
-/// The names that the file of a URL's CRL may have.
-pub(super) struct FileNames<'a> {
-    /// The name in the reference's cache
-    cached: String,
-    /// The last part of the URL's path
-    last: &'a str,
-    /// The same without percent escapes
-    decoded: Option<String>,
-}
-
-impl<'a> FileNames<'a> {
-    pub(super) fn of(url: &'a str) -> Self {
-        let path = url.split(['?', '#']).next().unwrap_or(url);
-        let last = path.rsplit('/').next().unwrap_or(path);
-        Self {
-            cached: Digest::sha256(url.as_bytes()).hex().to_string(),
-            last,
-            decoded: percent_decoded(last),
-        }
-    }
-
-    /// Whether a file of this name holds the CRL of the URL.
-    pub(super) fn include(&self, file: &str) -> bool {
-        !file.is_empty()
-            && (file == self.cached || file == self.last || self.decoded.as_deref() == Some(file))
-    }
-}
-
-/// `text` with its percent escapes replaced; none where they are malformed or do not give UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut pieces = text.split('%');
-    bytes.extend_from_slice(pieces.next()?.as_bytes());
-    for piece in pieces {
-        let (escape, rest) = piece.split_at_checked(2)?;
-        let digit = |at: usize| char::from(*escape.as_bytes().get(at)?).to_digit(16);
-        bytes.push(u8::try_from(digit(0)?.checked_mul(16)?.checked_add(digit(1)?)?).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Why a file is no evidence.
@@ -247,19 +278,35 @@ pub enum EvidenceError {
     /// There are more files than [`limits::EVIDENCE_FILES`].
     #[error("there are too many files of revocation evidence")]
     TooManyFiles,
-    /// Longer than [`limits::EVIDENCE_FILE_BYTES`], or a CRL in it than [`limits::CRL_BYTES`].
-    #[error("a CRL of {bytes} bytes is too large")]
+    /// Longer than [`limits::EVIDENCE_FILE_BYTES`], or a CRL in it than [`limits::CRL_BYTES`], or an OCSP response than
+    /// [`limits::OCSP_RESPONSE_BYTES`].
+    #[error("larger than {limit} bytes")]
     TooLarge {
-        /// Its length.
-        bytes: usize,
+        /// The most that there may be.
+        limit: u64,
     },
+    /// It could not be read.
+    #[error("{why}")]
+    Unreadable {
+        /// Why, in the system's words.
+        why: String,
+    },
+    /// There is nothing in it.
+    #[error("it is empty")]
+    Empty,
     /// Not the DER of a CRL of version 2.
     #[error("not a well-formed CRL")]
     Crl,
-    /// Not the DER of an OCSP response that says anything, or one longer than [`limits::OCSP_RESPONSE_BYTES`].
-    #[error("not a well-formed and successful OCSP response")]
+    /// Not the DER of a basic OCSP response.
+    #[error("not a well-formed OCSP response")]
     OcspResponse,
-    /// PEM without a block that is whole.
+    /// An OCSP response in which the responder says that it does not answer.
+    #[error("the OCSP responder gave no answer but {status}")]
+    OcspRefused {
+        /// What it said, in RFC 6960's words.
+        status: &'static str,
+    },
+    /// PEM with a block that is cut off, indented or no base64.
     #[error("malformed PEM")]
     Pem,
     /// A PEM block that is neither a CRL nor an OCSP response.
@@ -288,34 +335,26 @@ impl EvidenceError {
     }
 }
 
+impl EvidenceError {
+    /// The code that reports give to what rests on such a file.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unreadable { .. } | Self::TooManyFiles => Code::RevocationUnreadable,
+            Self::OcspRefused { .. } => Code::RevocationOcspRefused,
+            _ => Code::RevocationMalformed,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn files_by_url() {
-        let url = "http://crl.example.test/pkiops/crl/Time-Stamp%20PCA%202010(1).crl";
-        let names = FileNames::of(url);
-        for file in [
-            "Time-Stamp%20PCA%202010(1).crl",
-            "Time-Stamp PCA 2010(1).crl",
-            Digest::sha256(url.as_bytes()).hex(),
-        ] {
-            assert!(names.include(file), "{file}");
-        }
-        for file in ["", "Time-Stamp%20PCA%202010.crl", "time-stamp pca 2010(1).crl", "crl"] {
-            assert!(!names.include(file), "{file}");
-        }
-        assert!(FileNames::of("http://crl.example.test/a.crl?x=/b.crl").include("a.crl"));
-        assert!(!FileNames::of("http://crl.example.test/").include(""));
-        assert!(!FileNames::of("http://crl.example.test/a%2").include("a"));
-    }
-
-    #[test]
     fn files_of_other_forms() {
         let mut evidence = Evidence::default();
         for (bytes, error) in [
-            (&b""[..], EvidenceError::Crl),
+            (&b""[..], EvidenceError::Empty),
             (b"\x30\x00", EvidenceError::Crl),
             (b"\x30\x03\x0a\x01\x00", EvidenceError::OcspResponse),
             (b"{", EvidenceError::CacheFile),
@@ -331,9 +370,12 @@ mod tests {
                 EvidenceError::OtherPemBlock { label: "CERTIFICATE".into() },
             ),
         ] {
-            assert_eq!(evidence.add_file("folder/name.crl", bytes), Err(error));
+            assert_eq!(evidence.add_file("folder/name.crl", bytes), Err(error.clone()));
+            assert_eq!(
+                evidence.unusable().last(),
+                Some(&UnusableFile { file: "folder/name.crl".into(), error })
+            );
         }
-        assert_eq!(evidence.malformed.first().map(String::as_str), Some("name.crl"));
         assert_eq!(evidence.crls(), []);
     }
 
@@ -342,9 +384,8 @@ mod tests {
         let mut evidence = Evidence::default();
         let mut add = |bytes: u64| evidence.add_file("a", &alloc::vec![0; bytes.try_into().unwrap()]);
         assert_eq!(add(limits::CRL_BYTES), Err(EvidenceError::Crl));
-        let too_large = |bytes: u64| Err(EvidenceError::TooLarge { bytes: bytes.try_into().unwrap() });
-        for bytes in [limits::CRL_BYTES + 1, limits::EVIDENCE_FILE_BYTES + 1] {
-            assert_eq!(add(bytes), too_large(bytes));
+        for limit in [limits::CRL_BYTES, limits::EVIDENCE_FILE_BYTES] {
+            assert_eq!(add(limit + 1), Err(EvidenceError::TooLarge { limit }));
         }
     }
 
@@ -352,8 +393,13 @@ mod tests {
     fn the_number_of_files_is_bounded() {
         let mut evidence = Evidence::default();
         for _ in 0..limits::EVIDENCE_FILES {
-            assert_eq!(evidence.add_file("a", b""), Err(EvidenceError::Crl));
+            assert_eq!(evidence.add_file("a", b"0"), Err(EvidenceError::Crl));
         }
-        assert_eq!(evidence.add_file("a", b""), Err(EvidenceError::TooManyFiles));
+        for _ in 0..3 {
+            assert_eq!(evidence.add_file("a", b"0"), Err(EvidenceError::TooManyFiles));
+        }
+        let unusable = evidence.unusable();
+        assert_eq!(unusable.len(), limits::EVIDENCE_FILES + 1);
+        assert_eq!(unusable.last().map(|one| &one.error), Some(&EvidenceError::TooManyFiles));
     }
 }

@@ -2,26 +2,52 @@
 //! one is, or of which one it is not known, out.
 //!
 //! Trust policy specification, "Certificate Revocation Evaluation"; RFC 5280 section 6.3 and RFC 6960. A certificate that
-//! names neither a CRL nor an OCSP responder cannot be revoked. For any other the evidence must be there, be whole, be
-//! signed by the certificate's own issuer, speak of this certificate and be fresh; where it is not, the status is unknown,
-//! and unknown is no pass.
+//! names neither a CRL nor an OCSP responder needs no evidence. For any other the evidence must be there, be whole, be
+//! signed by the certificate's own issuer, speak of this certificate and be fresh; otherwise the status is unknown, and
+//! unknown is no pass.
+//!
+//! Everything that is staged and validly signed is weighed together; names and places of files decide nothing:
+//!
+//! - A revocation in any list or answer counts, whether that is in force or not, and even if it was issued after the time of
+//!   verification: issuers drop entries of expired certificates, and what has been signed is known. Only `certificateHold` can
+//!   end: a hold counts unless something newer no longer has it.
+//! - That a certificate is good says the newest list for each of its distribution points, if it is in force, or the newest OCSP
+//!   answer, if the certificate names a responder.
+//! - A file that cannot be used may revoke anybody, so that no status is known that rests on staged files.
 
 mod crl;
 mod crl_check;
 mod evidence;
+mod memo;
 mod ocsp;
+mod outlook;
 mod published;
 
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 
-pub use evidence::{Evidence, EvidenceError};
+pub use evidence::{Evidence, EvidenceError, UnusableFile};
+pub use outlook::{Kind, Outlook, Standing};
 pub use published::{PublishedCrl, crl_urls};
+
+use crl::Crl;
+use crl_check::{Lists, has_points};
+use memo::Asked;
+use ocsp::Answers;
 
 use crate::codes::Code;
 use crate::time::UnixTime;
 pub use crate::x509::Purpose;
 use crate::x509::{Certificate, SignatureError};
+
+/// Whether a file's name is one of those that operating systems leave in folders unasked: such a file is no evidence, and
+/// nobody means it to be.
+pub fn is_litter(name: &str) -> bool {
+    let known = [".DS_Store", "Thumbs.db", "desktop.ini"];
+    name.starts_with("._") || known.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// Checks that no certificate of `chain` but the root, which nobody can revoke, is revoked at the time `at`.
 ///
@@ -69,12 +95,14 @@ struct Question<'a> {
 }
 
 /// Why a certificate does not count as good.
+#[derive(Clone)]
 enum NotGood {
     Revoked(Revocation),
     Unknown(Unknown),
 }
 
 /// That a certificate is revoked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Revocation {
     at: UnixTime,
     reason: Option<RevocationReason>,
@@ -86,16 +114,71 @@ impl From<Unknown> for NotGood {
     }
 }
 
+/// What one list or answer, validly signed, says of a certificate.
+struct Statement<'a> {
+    /// The list; none for an OCSP answer.
+    list: Option<&'a Crl>,
+    issued: UnixTime,
+    /// Whether its silence means that the certificate is good, as far as its series has not gone on.
+    counts_as_good: bool,
+    says: Says,
+}
+
+/// What a list or an answer says.
+enum Says {
+    /// No revocation.
+    Nothing,
+    /// Revoked for good.
+    Revoked(Revocation),
+    /// Revoked for the time being.
+    OnHold(Revocation),
+    /// On hold no more.
+    Released { at: UnixTime },
+    /// The responder does not know the certificate.
+    NotKnown,
+}
+
 impl Question<'_> {
-    /// OCSP where the certificate names a responder; CRLs where it names none or that gave no answer.
     fn status(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), NotGood> {
-        if !certificate.ocsp_urls().is_empty() {
-            match ocsp::check(self, certificate, issuer) {
-                Err(NotGood::Unknown(_)) if crl_check::has_points(certificate) => {}
-                answer => return answer,
+        let asked = Asked {
+            certificate: certificate.sha256().clone(),
+            issuer: issuer.sha256().clone(),
+            at: self.at,
+            authentic_signing_time: self.authentic_signing_time,
+        };
+        self.evidence.memo().status(asked, || self.weigh(certificate, issuer))
+    }
+
+    /// Revoked, if anything says so. Else OCSP if the certificate names a responder; CRLs if it names none or that gave no answer.
+    fn weigh(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), NotGood> {
+        let lists = Lists::of(self, certificate, issuer);
+        let answers = Answers::of(self, certificate, issuer);
+        let statements: Vec<&Statement<'_>> = lists.statements.iter().chain(&answers.statements).collect();
+        not_revoked(&statements, lists.spoiled.as_ref().or(answers.spoiled.as_ref()))?;
+        let (has_points, has_responders) = (has_points(certificate), !certificate.ocsp_urls().is_empty());
+        if !has_points && !has_responders {
+            return Ok(());
+        }
+        if let Some((first, more)) = self.evidence.unusable().split_first() {
+            let UnusableFile { file, error } = first.clone();
+            return Err(Unknown::Unusable { file, error, more: more.len() }.into());
+        }
+        if has_responders {
+            match answers.current() {
+                Err(_) if has_points => {}
+                answer => return Ok(answer?),
             }
         }
-        crl_check::check(self, certificate, issuer)
+        Ok(lists.current()?)
+    }
+
+    /// Whether CRLs say that a certificate is good: it names places of CRLs, and they are there and do not list it.
+    fn lists_pass(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        let lists = Lists::of(self, certificate, issuer);
+        let statements: Vec<&Statement<'_>> = lists.statements.iter().collect();
+        not_revoked(&statements, lists.spoiled.as_ref()).is_ok()
+            && has_points(certificate)
+            && lists.current().is_ok()
     }
 
     /// Whether what was revoked or became invalid at `invalid_since` was good when the signature was made.
@@ -104,8 +187,33 @@ impl Question<'_> {
     }
 }
 
+/// Checks that no statement revokes the certificate, the first revocation counting, and that all of them were understood.
+fn not_revoked(statements: &[&Statement<'_>], spoiled: Option<&Unknown>) -> Result<(), NotGood> {
+    let revocations = statements.iter().filter_map(|statement| match statement.says {
+        Says::Revoked(revocation) => Some(revocation),
+        _ => None,
+    });
+    if let Some(first) = revocations.min() {
+        return Err(NotGood::Revoked(first));
+    }
+    if let Some(why) = spoiled {
+        return Err(why.clone().into());
+    }
+    // what is newest lifts most
+    let mut newest_first: Vec<&Statement<'_>> = statements.to_vec();
+    newest_first.sort_by_key(|statement| Reverse(statement.issued));
+    for statement in statements {
+        if let Says::OnHold(held) = &statement.says
+            && !newest_first.iter().any(|newer| newer.lifts(statement, held))
+        {
+            return Err(NotGood::Revoked(*held));
+        }
+    }
+    Ok(())
+}
+
 /// Why a certificate was revoked: a `CRLReason` of RFC 5280 section 5.3.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RevocationReason(pub u8);
 
 impl RevocationReason {
@@ -161,7 +269,7 @@ pub enum RevocationError {
     },
 }
 
-/// Why it is not known whether a certificate is revoked. `file` is the name of the staged file.
+/// Why it is not known whether a certificate is revoked. `file` is the name under which a file was staged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
@@ -238,11 +346,15 @@ pub enum Unknown {
         /// The signer's subject.
         signer: String,
     },
-    /// The evidence is malformed.
-    #[error("{file} is malformed")]
-    Malformed {
+    /// A staged file cannot be used, and nobody knows whom it would have revoked.
+    #[error("{file} cannot be used: {error}{}", if *.more == 0 { String::new() } else { alloc::format!("; nor can {more} more") })]
+    Unusable {
         /// Which.
         file: String,
+        /// Why.
+        error: EvidenceError,
+        /// How many other files cannot be used either.
+        more: usize,
     },
     /// The evidence has a critical extension that is not known.
     #[error("{file} has the critical extension {oid}, which is not known")]
@@ -252,11 +364,35 @@ pub enum Unknown {
         /// The extension.
         oid: String,
     },
+    /// The certificate of who signed the OCSP response is neither the issuer's nor in the response.
+    #[error("{file} does not bring the certificate of its responder, {responder}")]
+    ResponderMissing {
+        /// The response.
+        file: String,
+        /// The responder as the response names it.
+        responder: String,
+    },
+    /// The certificate of who signed the OCSP response has expired, or is not valid yet.
+    #[error(
+        "{file} is signed by {responder}, whose certificate is valid from {not_before} to {not_after} only"
+    )]
+    ResponderNotValid {
+        /// The response.
+        file: String,
+        /// The responder's subject.
+        responder: String,
+        /// When its validity begins.
+        not_before: UnixTime,
+        /// When its validity ends.
+        not_after: UnixTime,
+    },
     /// The CRL has deltas, and none that goes with it is staged.
-    #[error("no delta is staged that goes with {file}")]
+    #[error("no delta is staged that goes with {file}; {}", if .url.is_empty() { "where deltas are published it does not say".to_string() } else { alloc::format!("deltas are published at {url}") })]
     DeltaMissing {
         /// The CRL.
         file: String,
+        /// Where its deltas are published; empty if it does not say so by a URL.
+        url: String,
     },
     /// A delta does not go with its base.
     #[error("{file} is no delta of {base}")]
@@ -269,15 +405,23 @@ pub enum Unknown {
 }
 
 /// In what evidence is not about a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mismatch {
     /// Another CA issued it.
     #[error("another CA issued it")]
     Issuer,
     /// It is the list of another distribution point.
-    #[error("it is of another distribution point")]
-    DistributionPoint,
+    #[error("it is the list of {list}, and the certificate asks for that of {certificate}")]
+    DistributionPoint {
+        /// Where the certificate says that its list is.
+        certificate: String,
+        /// Where the list says that it is.
+        list: String,
+    },
+    /// Its distribution point is named relative to its issuer (`nameRelativeToCRLIssuer`).
+    #[error("it names its distribution point relative to its issuer, which is not supported")]
+    RelativeName,
     /// It lists CA certificates only, or all but those.
     #[error("it lists another kind of certificate")]
     Kind,
@@ -285,10 +429,10 @@ pub enum Mismatch {
     #[error("it lists revocations for some reasons only")]
     Reasons,
     /// It is an indirect list.
-    #[error("it is an indirect CRL")]
+    #[error("it is an indirect CRL, which is not supported")]
     Indirect,
     /// It is a delta, which is no list by itself.
-    #[error("it is a delta")]
+    #[error("it is a delta, and its base is not staged")]
     Delta,
 }
 
@@ -314,7 +458,10 @@ impl Unknown {
             Self::NotYetValid { .. } => Code::RevocationNotYetValid,
             Self::NotForCertificate { .. } | Self::DeltaMismatch { .. } => Code::RevocationNotForCertificate,
             Self::Signature { .. } | Self::SignerNotAllowed { .. } => Code::RevocationSignature,
-            Self::Malformed { .. } | Self::NoNextUpdate { .. } => Code::RevocationMalformed,
+            Self::ResponderMissing { .. } => Code::RevocationResponderMissing,
+            Self::ResponderNotValid { .. } => Code::RevocationResponderNotValid,
+            Self::NoNextUpdate { .. } => Code::RevocationMalformed,
+            Self::Unusable { error, .. } => error.code(),
             Self::CriticalExtension { .. } => Code::RevocationCriticalExtension,
         }
     }

@@ -1,23 +1,27 @@
 //! A certificate against staged OCSP responses. RFC 6960.
 //!
-//! A response counts where it names the certificate by its issuer and serial number, is signed by the issuer or by a
-//! responder that the issuer appointed, and is in force. Nothing is asked over a network, so nonces mean nothing.
+//! An answer counts if it names the certificate by its issuer and serial number and is signed by the issuer or by a responder
+//! that the issuer appointed. Nothing is asked over a network, so nonces mean nothing.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::fmt;
 
 use aws_lc_rs::digest;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Sequence, SliceReader, Tag, TagNumber, Tagged as _};
 
 use super::crl::{invalidity_date, reason};
-use super::crl_check::{self, is_http, progress};
-use super::{Mismatch, NotGood, Question, Revocation, RevocationReason, Unknown};
+use super::crl_check::{is_http, progress};
+use super::evidence::{EvidenceError, StagedResponse};
+use super::{Question, Revocation, RevocationReason, Says, Statement, Unknown};
 use crate::asn1::{self, AlgorithmIdentifier, GeneralizedTime, Integer, Oid, SequenceOf, Tlv, oid};
 use crate::limits;
 use crate::time::UnixTime;
 use crate::x509::{
-    Certificate, ExtendedKeyUsage, Hash, KeyUsage, SignatureAlgorithm, SignedMessage, check_issued_by, oid,
+    Certificate, DistinguishedName, ExtendedKeyUsage, Hash, KeyUsage, SignatureAlgorithm, SignatureError,
+    SignedMessage, check_issued_by, oid,
 };
 
 /// A successful OCSP response, nothing of it verified.
@@ -25,29 +29,29 @@ use crate::x509::{
 pub(super) struct Response {
     message: SignedMessage,
     signature: Vec<u8>,
-    responder: ResponderId,
+    pub(super) responder: ResponderId,
     certificates: Vec<Certificate>,
-    answers: Vec<Answer>,
+    pub(super) answers: Vec<Answer>,
     /// A critical extension that is not known
     critical_extension: Option<String>,
 }
 
 #[derive(Clone)]
-enum ResponderId {
+pub(super) enum ResponderId {
     Name(Vec<u8>),
     KeyHash(Vec<u8>),
 }
 
 /// What a response says about one certificate.
 #[derive(Clone)]
-struct Answer {
+pub(super) struct Answer {
     hash: IdHash,
-    issuer_name_hash: Vec<u8>,
-    issuer_key_hash: Vec<u8>,
-    serial: Vec<u8>,
+    pub(super) issuer_name_hash: Vec<u8>,
+    pub(super) issuer_key_hash: Vec<u8>,
+    pub(super) serial: Vec<u8>,
     status: Status,
-    this_update: UnixTime,
-    next_update: Option<UnixTime>,
+    pub(super) this_update: UnixTime,
+    pub(super) next_update: Option<UnixTime>,
     invalid_since: Option<UnixTime>,
     critical_extension: Option<String>,
 }
@@ -139,41 +143,135 @@ struct RevokedInfo<'a> {
 
 impl<'a> Sequence<'a> for RevokedInfo<'a> {}
 
-/// Checks a certificate that names an OCSP responder against the staged responses.
-pub(super) fn check(
-    question: &Question<'_>,
-    certificate: &Certificate,
-    issuer: &Certificate,
-) -> Result<(), NotGood> {
-    let urls = certificate.ocsp_urls();
-    if let Some(url) = urls.first()
-        && !urls.iter().any(|url| is_http(url))
-    {
-        return Err(Unknown::UnsupportedUrl { url: url.clone() }.into());
-    }
-    let mut best: Option<(&str, &Answer)> = None;
-    let mut why = Unknown::OcspMissing;
-    for staged in question.evidence.responses() {
-        let file = staged.file.as_str();
-        for answer in staged.response.answers.iter().filter(|answer| answer.is_about(certificate, issuer)) {
-            match staged.response.check(question, file, answer, issuer) {
-                Ok(()) if best.is_none_or(|(_, best)| best.this_update < answer.this_update) => {
-                    best = Some((file, answer));
+/// The staged answers about a certificate.
+pub(super) struct Answers<'a> {
+    certificate: &'a Certificate,
+    at: UnixTime,
+    /// The answers that count, each with the name of its file
+    signed: Vec<(&'a str, &'a Answer)>,
+    /// Why others do not count
+    refused: Vec<Unknown>,
+    /// What those that count say
+    pub(super) statements: Vec<Statement<'a>>,
+    /// Why nobody can tell what an answer says that may be a revocation
+    pub(super) spoiled: Option<Unknown>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn of(question: &Question<'a>, certificate: &'a Certificate, issuer: &Certificate) -> Self {
+        let mut answers = Self {
+            certificate,
+            at: question.at,
+            signed: Vec::new(),
+            refused: Vec::new(),
+            statements: Vec::new(),
+            spoiled: None,
+        };
+        for (staged, answer) in question.evidence.answers_by_serial(certificate.serial()) {
+            if !answer.is_about(certificate, issuer) {
+                continue;
+            }
+            match staged.check_origin(question, answer, issuer) {
+                Ok(()) => {
+                    answers.signed.push((&staged.file, answer));
+                    answers.statements.push(answer.statement(question));
                 }
-                Ok(()) => {}
-                Err(error) if progress(&error) > progress(&why) => why = error,
-                Err(_) => {}
+                Err(why) if answer.is_spoiled_by(&why) => {
+                    answers.spoiled.get_or_insert(why);
+                }
+                Err(why) => answers.refused.push(why),
             }
         }
+        answers
     }
-    let (file, answer) = best.ok_or(why)?;
-    match answer.status {
-        Status::Good => Ok(()),
-        Status::Revoked { .. } if answer.invalid_since.is_some_and(|since| question.predates(since)) => {
-            Ok(())
+
+    /// Checks that the newest answer is in force and says that the certificate is good. That none revokes it was seen before.
+    pub(super) fn current(&self) -> Result<(), Unknown> {
+        let urls = self.certificate.ocsp_urls();
+        if let Some(url) = urls.first()
+            && !urls.iter().any(|url| is_http(url))
+        {
+            return Err(Unknown::UnsupportedUrl { url: url.clone() });
         }
-        Status::Revoked { at, reason } => Err(NotGood::Revoked(Revocation { at, reason })),
-        Status::Unknown => Err(Unknown::OcspUnknown { file: file.to_string() }.into()),
+        let (future, issued): (Vec<_>, Vec<_>) =
+            self.signed.iter().partition(|(_, answer)| answer.this_update > self.at);
+        let newest = issued.into_iter().max_by_key(|(_, answer)| answer.order());
+        let Some((file, answer)) = newest else {
+            let future = future.into_iter().map(|(file, answer)| Unknown::NotYetValid {
+                file: file.to_string(),
+                this_update: answer.this_update,
+            });
+            let reasons = self.refused.iter().cloned().chain(future);
+            return Err(reasons.max_by_key(progress).unwrap_or(Unknown::OcspMissing));
+        };
+        answer.check_good(file, self.at)
+    }
+}
+
+impl StagedResponse {
+    /// Checks that an answer of this response was given by who may give it, and can be understood.
+    fn check_origin(
+        &self,
+        question: &Question<'_>,
+        answer: &Answer,
+        issuer: &Certificate,
+    ) -> Result<(), Unknown> {
+        let Self { file, response } = self;
+        let file = || file.clone();
+        let signer = self.signer(question, answer, issuer)?;
+        response
+            .message
+            .verify_signature(signer.public_key(), &response.signature)
+            .map_err(|error| Unknown::Signature { file: file(), error })?;
+        match response.critical_extension.as_ref().or(answer.critical_extension.as_ref()) {
+            Some(oid) => Err(Unknown::CriticalExtension { file: file(), oid: oid.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The certificate that the response says signed it: the issuer's, or one that the issuer appointed.
+    fn signer<'a>(
+        &'a self,
+        question: &Question<'_>,
+        answer: &Answer,
+        issuer: &'a Certificate,
+    ) -> Result<&'a Certificate, Unknown> {
+        let Self { file, response } = self;
+        let file = || file.clone();
+        if response.responder.names(issuer) {
+            return Ok(issuer);
+        }
+        let mut certificates = response.certificates.iter();
+        let responder =
+            certificates.find(|certificate| response.responder.names(certificate)).ok_or_else(|| {
+                Unknown::ResponderMissing { file: file(), responder: response.responder.to_string() }
+            })?;
+        let not_allowed =
+            || Unknown::SignerNotAllowed { file: file(), signer: responder.subject().to_string() };
+        let signs_ocsp =
+            |usage: &ExtendedKeyUsage| usage.purposes.iter().any(|purpose| purpose == oid::OCSP_SIGNING);
+        let may_sign = responder.extended_key_usage().is_some_and(signs_ocsp)
+            && responder.key_usage().is_none_or(KeyUsage::digital_signature)
+            && check_issued_by(responder, issuer).is_ok();
+        if !may_sign {
+            return Err(not_allowed());
+        }
+        // A revocation stays what it was when it was signed; that a certificate is good, only who may say so now says.
+        let is_good = matches!(answer.status, Status::Good);
+        let was_valid = !is_good && responder.is_valid_at(answer.this_update);
+        if !was_valid && !responder.is_valid_at(question.at) {
+            return Err(Unknown::ResponderNotValid {
+                file: file(),
+                responder: responder.subject().to_string(),
+                not_before: responder.not_before(),
+                not_after: responder.not_after(),
+            });
+        }
+        // Whoever may say what is good may not be revoked: its issuer says that it need not be asked, or a CRL says so.
+        let is_trusted = !is_good
+            || responder.extension(OCSP_NO_CHECK).is_some()
+            || question.lists_pass(responder, issuer);
+        if is_trusted { Ok(responder) } else { Err(not_allowed()) }
     }
 }
 
@@ -184,14 +282,23 @@ impl Response {
         SequenceOf::from_der(der).is_ok_and(enumerated)
     }
 
-    /// Reads a response, which must be all of `der`; none where it is malformed or does not answer.
-    pub(super) fn parse(der: &[u8]) -> Option<Self> {
-        if der.len() > limits::OCSP_RESPONSE_BYTES {
-            return None;
+    /// Reads a response, which must be all of `der`.
+    pub(super) fn parse(der: &[u8]) -> Result<Self, EvidenceError> {
+        let limit = limits::OCSP_RESPONSE_BYTES;
+        if der.len() > limit {
+            return Err(EvidenceError::TooLarge { limit: u64::try_from(limit).unwrap_or(u64::MAX) });
         }
-        let outer = OcspResponse::from_der(der).ok()?;
-        let bytes = outer.bytes.filter(|bytes| bytes.response_type == OCSP_BASIC)?;
-        if outer.status.tag() != Tag::Enumerated || outer.status.value() != SUCCESSFUL {
+        let outer = OcspResponse::from_der(der).map_err(|_| EvidenceError::OcspResponse)?;
+        if outer.status.tag() == Tag::Enumerated && outer.status.value() != SUCCESSFUL {
+            return Err(EvidenceError::OcspRefused { status: refusal(outer.status.value()) });
+        }
+        Self::read(&outer).ok_or(EvidenceError::OcspResponse)
+    }
+
+    /// Reads a successful response; none where it is malformed.
+    fn read(outer: &OcspResponse<'_>) -> Option<Self> {
+        let bytes = outer.bytes.as_ref().filter(|bytes| bytes.response_type == OCSP_BASIC)?;
+        if outer.status.tag() != Tag::Enumerated {
             return None;
         }
         let basic = BasicOcspResponse::from_der(bytes.response.as_bytes()).ok()?;
@@ -219,58 +326,6 @@ impl Response {
             critical_extension: critical(&asn1::extensions(data.extensions).ok()?),
         })
     }
-
-    /// Checks that an answer of this response counts.
-    fn check(
-        &self,
-        question: &Question<'_>,
-        file: &str,
-        answer: &Answer,
-        issuer: &Certificate,
-    ) -> Result<(), Unknown> {
-        let file = || file.to_string();
-        let signer = self.signer(question, issuer).map_err(|not_it| match not_it {
-            None => Unknown::NotForCertificate { file: file(), mismatch: Mismatch::Issuer },
-            Some(other) => Unknown::SignerNotAllowed { file: file(), signer: other.subject().to_string() },
-        })?;
-        self.message
-            .verify_signature(signer.public_key(), &self.signature)
-            .map_err(|error| Unknown::Signature { file: file(), error })?;
-        if let Some(oid) = self.critical_extension.as_ref().or(answer.critical_extension.as_ref()) {
-            return Err(Unknown::CriticalExtension { file: file(), oid: oid.clone() });
-        }
-        let next_update = answer.next_update.ok_or_else(|| Unknown::NoNextUpdate { file: file() })?;
-        if answer.this_update > question.at {
-            return Err(Unknown::NotYetValid { file: file(), this_update: answer.this_update });
-        }
-        if next_update < question.at { Err(Unknown::Stale { file: file(), next_update }) } else { Ok(()) }
-    }
-
-    /// The certificate that the response says signed it: the issuer's, or one that the issuer appointed. The error is the
-    /// certificate that may not sign, where there is one.
-    fn signer<'a>(
-        &'a self,
-        question: &Question<'_>,
-        issuer: &'a Certificate,
-    ) -> Result<&'a Certificate, Option<&'a Certificate>> {
-        if self.responder.names(issuer) {
-            return Ok(issuer);
-        }
-        let responder =
-            self.certificates.iter().find(|certificate| self.responder.names(certificate)).ok_or(None)?;
-        let signs_ocsp =
-            |usage: &ExtendedKeyUsage| usage.purposes.iter().any(|purpose| purpose == oid::OCSP_SIGNING);
-        let may_sign = responder.extended_key_usage().is_some_and(signs_ocsp)
-            && responder.key_usage().is_none_or(KeyUsage::digital_signature)
-            && responder.is_valid_at(question.at)
-            && check_issued_by(responder, issuer).is_ok();
-        // Whoever may say what is revoked may not be revoked: its issuer says that it need not be asked, or a CRL says so.
-        let is_good = || {
-            responder.extension(OCSP_NO_CHECK).is_some()
-                || (crl_check::has_points(responder) && crl_check::check(question, responder, issuer).is_ok())
-        };
-        if may_sign && is_good() { Ok(responder) } else { Err(Some(responder)) }
-    }
 }
 
 impl ResponderId {
@@ -295,13 +350,86 @@ impl ResponderId {
     }
 }
 
+impl fmt::Display for ResponderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => match DistinguishedName::parse(name) {
+                Some(name) => name.fmt(f),
+                None => f.write_str("whose name is malformed"),
+            },
+            Self::KeyHash(hash) => {
+                f.write_str("with the key ")?;
+                hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    }
+}
+
 impl Answer {
+    /// The certificate that it is about.
+    pub(super) fn about(&self) -> (&[u8], &[u8], &[u8]) {
+        (&self.serial, &self.issuer_name_hash, &self.issuer_key_hash)
+    }
+
+    /// The order of answers by time. Of two of one time the one that says less comes last, so that it decides.
+    pub(super) fn order(&self) -> (UnixTime, Reverse<Option<UnixTime>>, bool) {
+        (self.this_update, Reverse(self.next_update), !matches!(self.status, Status::Good))
+    }
+
+    /// Checks that the answer is in force and says that the certificate is good, or good when it was used: whether it is
+    /// revoked is another question.
+    pub(super) fn check_good(&self, file: &str, at: UnixTime) -> Result<(), Unknown> {
+        let file = || file.to_string();
+        if self.this_update > at {
+            return Err(Unknown::NotYetValid { file: file(), this_update: self.this_update });
+        }
+        let next_update = self.next_update.ok_or_else(|| Unknown::NoNextUpdate { file: file() })?;
+        if next_update < at {
+            return Err(Unknown::Stale { file: file(), next_update });
+        }
+        match self.status {
+            Status::Good => Ok(()),
+            Status::Unknown => Err(Unknown::OcspUnknown { file: file() }),
+            // where something newer has lifted a hold, that has to say that the certificate is good
+            Status::Revoked { reason: Some(RevocationReason::CERTIFICATE_HOLD), .. } => {
+                Err(Unknown::OcspMissing)
+            }
+            Status::Revoked { .. } => Ok(()),
+        }
+    }
+
+    /// What the answer says.
+    fn statement(&self, question: &Question<'_>) -> Statement<'static> {
+        let says = match self.status {
+            Status::Good => Says::Nothing,
+            Status::Unknown => Says::NotKnown,
+            Status::Revoked { .. } if self.invalid_since.is_some_and(|since| question.predates(since)) => {
+                Says::Nothing
+            }
+            Status::Revoked { at, reason: reason @ Some(RevocationReason::CERTIFICATE_HOLD) } => {
+                Says::OnHold(Revocation { at, reason })
+            }
+            Status::Revoked { at, reason } => Says::Revoked(Revocation { at, reason }),
+        };
+        let in_force =
+            self.this_update <= question.at && self.next_update.is_some_and(|next| question.at <= next);
+        Statement { list: None, issued: self.this_update, counts_as_good: in_force, says }
+    }
+
+    /// Whether the reason why the answer does not count leaves it open whether it revokes.
+    fn is_spoiled_by(&self, why: &Unknown) -> bool {
+        let is_open = match why {
+            Unknown::CriticalExtension { .. } => true,
+            Unknown::Signature { error, .. } => matches!(error, SignatureError::UnsupportedAlgorithm { .. }),
+            _ => false,
+        };
+        is_open && !matches!(self.status, Status::Good)
+    }
+
     fn read(answer: &SingleResponse<'_>) -> Option<Self> {
         let extensions = asn1::extensions(answer.extensions).ok()?;
-        let invalid_since = match extensions.iter().find(|extension| extension.oid == INVALIDITY_DATE) {
-            Some(extension) => Some(invalidity_date(extension.value.as_bytes())?),
-            None => None,
-        };
+        let invalid_since = extensions.iter().find(|extension| extension.oid == INVALIDITY_DATE);
+        let invalid_since = invalid_since.and_then(|date| invalidity_date(date.value.as_bytes()));
         Some(Self {
             hash: IdHash::of(answer.id.hash_algorithm.algorithm)?,
             issuer_name_hash: answer.id.issuer_name_hash.as_bytes().to_vec(),
@@ -362,6 +490,18 @@ impl IdHash {
 
 fn critical(extensions: &[asn1::Extension<'_>]) -> Option<String> {
     extensions.iter().find(|extension| extension.critical).map(|extension| extension.oid.to_string())
+}
+
+/// What an `OCSPResponseStatus` says that is not `successful`. RFC 6960 section 4.2.1.
+fn refusal(status: &[u8]) -> &'static str {
+    match status {
+        [1] => "malformedRequest",
+        [2] => "internalError",
+        [3] => "tryLater",
+        [5] => "sigRequired",
+        [6] => "unauthorized",
+        _ => "a status that does not exist",
+    }
 }
 
 /// The identifier octet of an `ENUMERATED`, with which an `OCSPResponse` begins and no CRL does

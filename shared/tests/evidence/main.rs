@@ -4,3 +4,4 @@ mod chains;
 mod revocation;
 mod support;
 mod timestamps;
+mod weighing;

@@ -7,7 +7,7 @@ use assay_shared::codes::Code;
 use assay_shared::file_form::FileForm;
 use assay_shared::limits;
 use assay_shared::revocation::{
-    Evidence, EvidenceError, Mismatch, Purpose, RevocationError, RevocationReason, Unknown, check_chain,
+    Evidence, EvidenceError, Purpose, RevocationError, RevocationReason, Unknown, check_chain,
 };
 use assay_shared::time::UnixTime;
 use assay_shared::trust_store::read_certificates;
@@ -19,28 +19,28 @@ use crate::support::ocsp::{Answer, revoked, unknown};
 use crate::support::pki::*;
 use crate::support::{mutate, real_data, time};
 
-const AT: &str = "2024-06-01T12:00:00Z";
-const LEAF_CRL: &str = "http://crl.example.test/lists/leaf.crl";
-const OCSP: &str = "http://ocsp.example.test";
-const SERIAL: u64 = 3;
+pub(crate) const AT: &str = "2024-06-01T12:00:00Z";
+pub(crate) const LEAF_CRL: &str = "http://crl.example.test/lists/leaf.crl";
+pub(crate) const OCSP: &str = "http://ocsp.example.test";
+pub(crate) const SERIAL: u64 = 3;
 
 /// A leaf with a distribution point under a CA, which has none, under a root.
-struct Pki {
-    ca: Entity,
-    leaf: Entity,
-    chain: Vec<Certificate>,
+pub(crate) struct Pki {
+    pub(crate) ca: Entity,
+    pub(crate) leaf: Entity,
+    pub(crate) chain: Vec<Certificate>,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]))
     }
 
-    fn of(leaf: &Template) -> Self {
+    pub(crate) fn of(leaf: &Template) -> Self {
         Self::under(&Template::ca("CA", 2), leaf)
     }
 
-    fn under(ca: &Template, leaf: &Template) -> Self {
+    pub(crate) fn under(ca: &Template, leaf: &Template) -> Self {
         let root = Entity::root(&Template::ca("Root", 1));
         let ca = root.issue(ca);
         let leaf = ca.issue(leaf);
@@ -48,20 +48,20 @@ impl Pki {
         Self { ca, leaf, chain }
     }
 
-    fn check(&self, evidence: &Evidence) -> Result<(), RevocationError> {
+    pub(crate) fn check(&self, evidence: &Evidence) -> Result<(), RevocationError> {
         check_chain(&self.chain, Purpose::CodeSigning, evidence, time(AT), None)
     }
 
-    fn code(&self, evidence: &Evidence) -> Option<Code> {
+    pub(crate) fn code(&self, evidence: &Evidence) -> Option<Code> {
         self.check(evidence).err().map(|error| error.code())
     }
 
     /// The code under one list of the leaf's CA, staged for the leaf's distribution point.
-    fn code_under(&self, list: &List) -> Option<Code> {
+    pub(crate) fn code_under(&self, list: &List) -> Option<Code> {
         self.code(&staged(&[("leaf.crl", &list.sign(&self.ca))]))
     }
 
-    fn unknown(&self, evidence: &Evidence) -> Unknown {
+    pub(crate) fn unknown(&self, evidence: &Evidence) -> Unknown {
         match self.check(evidence) {
             Err(RevocationError::Unknown { why, .. }) => why,
             other => panic!("{other:?}"),
@@ -69,7 +69,7 @@ impl Pki {
     }
 }
 
-fn staged(files: &[(&str, &[u8])]) -> Evidence {
+pub(crate) fn staged(files: &[(&str, &[u8])]) -> Evidence {
     let mut evidence = Evidence::default();
     for (name, bytes) in files {
         evidence.add_file(name, bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -77,12 +77,12 @@ fn staged(files: &[(&str, &[u8])]) -> Evidence {
     evidence
 }
 
-fn list() -> List {
+pub(crate) fn list() -> List {
     List::new(5)
 }
 
-const REVOKED: Option<Code> = Some(Code::CertificateRevoked);
-const BEFORE: &str = "20240301000000Z";
+pub(crate) const REVOKED: Option<Code> = Some(Code::CertificateRevoked);
+pub(crate) const BEFORE: &str = "20240301000000Z";
 
 #[test]
 fn a_list_of_nobody_is_good_and_none_is_unknown() {
@@ -144,8 +144,11 @@ fn entries() {
         ("unknown extension", REVOKED, list().listing(SERIAL, BEFORE, &[extension("1.2.3", false, &null())])),
         ("unknown critical extension of another", None, list().listing(9, BEFORE, &critical("1.2.3"))),
         ("invalidity date", REVOKED, list().listing(SERIAL, BEFORE, &[invalid_since("20250101000000Z")])),
-        ("malformed invalidity date", Some(Code::RevocationMalformed), {
+        ("malformed invalidity date", REVOKED, {
             list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
+        }),
+        ("invalidity date of the wrong type", REVOKED, {
+            list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, true, &tlv(0x17, b"200101000000Z"))])
         }),
         ("malformed invalidity date of another", None, {
             list().listing(9, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
@@ -201,10 +204,10 @@ fn freshness() {
     ] {
         assert_eq!(pki.code_under(&list), code, "{:?} {:?}", list.this_update, list.next_update);
     }
-    // An expired list proves nothing good, but a revocation stays one; a hold may have ended.
+    // An expired list proves nothing good, but a revocation stays one, and so does a hold that nothing newer lifts.
     let stale = || List { next_update: Some("20240501000000Z"), ..list() };
     assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(1)])), REVOKED);
-    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(6)])), Some(Code::RevocationStale));
+    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(6)])), REVOKED);
 }
 
 #[test]
@@ -218,14 +221,13 @@ fn who_signed() {
 
     let other = Entity::root(&Template::ca("Other CA", 2));
     let evidence = staged(&[("leaf.crl", &list().sign(&other))]);
-    let expected = Unknown::NotForCertificate { file: "leaf.crl".into(), mismatch: Mismatch::Issuer };
-    assert_eq!(pki.unknown(&evidence), expected);
+    assert_eq!(pki.unknown(&evidence), Unknown::CrlMissing { url: LEAF_CRL.into() });
     // the right key under another name
-    let renamed = Entity { certificate: other.certificate.clone(), key: Key::new() };
-    assert_eq!(
-        pki.code(&staged(&[("leaf.crl", &list().sign(&renamed))])),
-        Some(Code::RevocationNotForCertificate)
-    );
+    let Pki { ca, chain, .. } = pki;
+    let renamed = Entity { certificate: other.certificate.clone(), key: ca.key };
+    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, BEFORE, &[]).sign(&renamed))]);
+    let verdict = check_chain(&chain, Purpose::CodeSigning, &evidence, time(AT), None);
+    assert_eq!(verdict.unwrap_err().code(), Code::RevocationMissing);
 
     let only_certificates = Template::ca("CA", 2).with(KEY_USAGE, true, &tlv(0x03, &[2, 0b0000_0100]));
     let pki = Pki::under(&only_certificates, &Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
@@ -273,7 +275,8 @@ fn malformed_lists() {
     ] {
         let mut evidence = Evidence::default();
         assert_eq!(evidence.add_file("leaf.crl", &list.sign(&pki.ca)), Err(EvidenceError::Crl), "{what}");
-        assert_eq!(pki.unknown(&evidence), Unknown::Malformed { file: "leaf.crl".into() }, "{what}");
+        let expected = Unknown::Unusable { file: "leaf.crl".into(), error: EvidenceError::Crl, more: 0 };
+        assert_eq!(pki.unknown(&evidence), expected, "{what}");
     }
     let good = list().sign(&pki.ca);
     let cut_off = EvidenceError::Form(FileForm::CutOff);
@@ -327,16 +330,20 @@ fn every_distribution_point_must_have_its_list() {
     let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, BEFORE, &[]).sign(&pki.ca));
     let missing = Some(Code::RevocationMissing);
     let both = list().about(&[full_name(&[two, one])]).sign(&pki.ca);
-    let stale = List { next_update: Some("20240301000000Z"), ..list() }.sign(&pki.ca);
+    let stale = List { next_update: Some("20240301000000Z"), ..List::new(4) }.sign(&pki.ca);
+    let not_about = Some(Code::RevocationNotForCertificate);
+    let [of_one, of_two] = [one, two].map(|url| list().about(&[full_name(&[url])]).sign(&pki.ca));
     for (what, code, files) in [
         ("both", None, vec![("one.crl", &good), ("two.crl", &good)]),
-        ("the first only", missing, vec![("one.crl", &good)]),
-        ("the second only", missing, vec![("two.crl", &good)]),
-        ("the first revokes", REVOKED, vec![("one.crl", &bad)]),
-        ("the second revokes", REVOKED, vec![("one.crl", &good), ("two.crl", &bad)]),
-        ("the second is stale", Some(Code::RevocationStale), vec![("one.crl", &good), ("two.crl", &stale)]),
-        ("one for both, by its issuer", None, vec![("ca.crl", &good)]),
+        ("a complete list, under whatever name", None, vec![("one.crl", &good)]),
+        ("neither", missing, vec![]),
+        ("one revokes", REVOKED, vec![("one.crl", &bad)]),
+        ("one of two revokes", REVOKED, vec![("one.crl", &good), ("two.crl", &bad)]),
+        ("a stale one beside it", None, vec![("one.crl", &good), ("two.crl", &stale)]),
         ("one for both, by what it says", None, vec![("one.crl", &both)]),
+        ("a list for each", None, vec![("x", &of_one), ("y", &of_two)]),
+        ("the list of the first only", not_about, vec![("two.crl", &of_one)]),
+        ("the list of the second only", not_about, vec![("one.crl", &of_two)]),
     ] {
         let files: Vec<(&str, &[u8])> =
             files.into_iter().map(|(name, bytes)| (name, bytes.as_slice())).collect();
@@ -384,6 +391,7 @@ fn what_a_list_is_about() {
             vec![context(0, &context(0, &context(4, &name("CA"))))],
         ),
         ("leaves", None, not_about, vec![flag(1)]),
+        ("a point relative to the issuer", not_about, not_about, vec![context(0, &context(1, &name("CA")))]),
         ("CAs", not_about, None, vec![flag(2)]),
         ("some reasons", not_about, not_about, vec![context_primitive(3, &[1, 0b0100_0000])]),
         ("other issuers' certificates", not_about, not_about, vec![flag(4)]),
@@ -400,20 +408,6 @@ fn what_a_list_is_about() {
         let verdict = check_chain(&chain, Purpose::Timestamping, &evidence, time(AT), None);
         assert_eq!(verdict.err().map(|error| error.code()), of_ca, "{what}");
     }
-}
-
-#[test]
-fn the_newest_list_counts() {
-    let pki = Pki::new();
-    let old = list().listing(SERIAL, BEFORE, &[because(6)]).sign(&pki.ca);
-    let new = List { this_update: "20240501000000Z", ..List::new(6) }.sign(&pki.ca);
-    let future =
-        List { this_update: "20240801000000Z", next_update: Some("20250101000000Z"), ..List::new(7) };
-    let future = future.listing(SERIAL, BEFORE, &[]).sign(&pki.ca);
-    assert_eq!(pki.code(&staged(&[("a", &old), ("b", &new), ("c", &future)])), None);
-    assert_eq!(pki.code(&staged(&[("leaf.crl", &new), ("a", &old)])), None);
-    assert_eq!(pki.code(&staged(&[("a", &old), ("c", &future)])), REVOKED);
-    assert_eq!(pki.code(&staged(&[("c", &future)])), Some(Code::RevocationNotYetValid));
 }
 
 #[test]
@@ -445,7 +439,7 @@ fn deltas() {
         ("of a newer base", mismatch, base(), vec![delta().delta_of(6)]),
         ("no newer than the base", mismatch, base(), vec![delta().with(CRL_NUMBER, false, &integer(5))]),
         ("without number", mismatch, base(), vec![delta().without(CRL_NUMBER)]),
-        ("that is none", mismatch, base(), vec![List::new(6)]),
+        ("that is a complete list", None, base(), vec![List::new(6)]),
         ("base without number", mismatch, base().without(CRL_NUMBER), vec![delta()]),
         (
             "that is stale",
@@ -461,7 +455,19 @@ fn deltas() {
         ),
         ("of another scope", mismatch, base().about(slice::from_ref(&point)), vec![delta()]),
         ("by LDAP only", missing, list().with_deltas_at(&["ldap://ldap.example.test"]), vec![delta()]),
-        ("that nobody asked for", None, list(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        ("that nobody asked for", REVOKED, list(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        (
+            "that nobody asked for, stale",
+            None,
+            list(),
+            vec![List { next_update: Some("20240531000000Z"), ..delta() }],
+        ),
+        (
+            "named relative to the issuer",
+            missing,
+            list().with(FRESHEST_CRL, false, &sequence(&[sequence(&[context(0, &context(1, &name("CA")))])])),
+            vec![delta()],
+        ),
         (
             "without URL",
             None,
@@ -503,7 +509,9 @@ fn deltas_of_the_cache() {
     let delta = List::new(6).delta_of(5);
     assert_eq!(code(&list(), &delta), None);
     assert_eq!(code(&list(), &delta.clone().listing(SERIAL, BEFORE, &[])), REVOKED);
-    assert_eq!(code(&list(), &List::new(6)), Some(Code::RevocationNotForCertificate));
+    // a base that came with a delta does not hold without one; a newer base does
+    assert_eq!(code(&list(), &list()), Some(Code::RevocationMissing));
+    assert_eq!(code(&list(), &List::new(6)), None);
     assert_eq!(code(&List::new(6), &delta), Some(Code::RevocationNotForCertificate));
 }
 
@@ -540,12 +548,14 @@ fn ocsp() {
         assert_eq!(of(answer), code, "{what}");
     }
     assert_eq!(pki.unknown(&Evidence::default()), Unknown::OcspMissing);
-    // an answer of the responder that says that it does not answer
+    // a response in which the responder says that it does not answer
+    let refused = |status| Err(EvidenceError::OcspRefused { status });
     let refusal = Answer { response_status: 6, ..good() }.sign(&pki.ca, &pki.ca);
     let mut evidence = Evidence::default();
-    assert_eq!(evidence.add_file("leaf.ocsp", &refusal), Err(EvidenceError::OcspResponse));
-    let sequence_only = sequence(&[enumerated(3)]);
-    assert_eq!(evidence.add_file("leaf.ocsp", &sequence_only), Err(EvidenceError::OcspResponse));
+    assert_eq!(evidence.add_file("leaf.ocsp", &refusal), refused("unauthorized"));
+    assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(3)])), refused("tryLater"));
+    assert_eq!(pki.code(&evidence), Some(Code::RevocationOcspRefused));
+    assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(0)])), Err(EvidenceError::OcspResponse));
     // PEM, and one too large
     let pem = pem("OCSP RESPONSE", &good().sign(&pki.ca, &pki.ca));
     assert_eq!(pki.code(&staged(&[("leaf.pem", pem.as_bytes())])), None);
@@ -560,7 +570,8 @@ fn ocsp() {
     // signatures differ by a byte or two in length
     assert_eq!(Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES - 8)), Ok(()));
     let error = Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES + 8));
-    assert_eq!(error, Err(EvidenceError::OcspResponse));
+    let limit = limits::OCSP_RESPONSE_BYTES.try_into().unwrap();
+    assert_eq!(error, Err(EvidenceError::TooLarge { limit }));
 }
 
 #[test]
@@ -587,7 +598,8 @@ fn ocsp_responders() {
     assert_eq!(code(&pki.ca.issue(&template().without(EXTENDED_KEY_USAGE)), &[]), refused);
     let any = sequence(&[oid("2.5.29.37.0")]);
     assert_eq!(code(&pki.ca.issue(&template().with(EXTENDED_KEY_USAGE, false, &any)), &[]), refused);
-    assert_eq!(code(&pki.ca.issue(&Template { not_after: "20240601115959Z", ..template() }), &[]), refused);
+    let expired = Template { not_after: "20240601115959Z", ..template() };
+    assert_eq!(code(&pki.ca.issue(&expired), &[]), Some(Code::RevocationResponderNotValid));
     assert_eq!(code(&pki.ca.issue(&template().with(KEY_USAGE, true, &tlv(0x03, &[5, 0x20]))), &[]), refused);
     assert_eq!(code(&Entity::root(&Template::ca("Elsewhere", 1)).issue(&template()), &[]), refused);
     // Without the mark that it need not be checked, a list must say that the responder itself is not revoked.
@@ -610,7 +622,18 @@ fn ocsp_responders() {
     // a response that does not bring its signer along, and one with the signature of another
     let responder = pki.ca.issue(&template());
     let lonely = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &responder);
-    assert_eq!(pki.code(&staged(&[("leaf.ocsp", &lonely)])), Some(Code::RevocationNotForCertificate));
+    assert_eq!(pki.code(&staged(&[("leaf.ocsp", &lonely)])), Some(Code::RevocationResponderMissing));
+    // what a responder revoked in its time stays revoked when it has expired, or is itself revoked
+    let listed = list().listing(8, BEFORE, &[]).sign(&pki.ca);
+    for (responder, files) in
+        [(pki.ca.issue(&expired), vec![]), (checked, vec![("leaf.crl", listed.as_slice())])]
+    {
+        let certificates = vec![responder.certificate.clone()];
+        let answer =
+            Answer { certificates, status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
+        let response = answer.sign(&pki.ca, &responder);
+        assert_eq!(pki.code(&staged(&[&[("leaf.ocsp", response.as_slice())], &files[..]].concat())), REVOKED);
+    }
     let forged = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
     let forged = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &forged);
     assert_eq!(pki.code(&staged(&[("leaf.ocsp", &forged)])), refused);
@@ -628,7 +651,7 @@ fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
         ("a list", None, vec![("leaf.crl", &good)]),
         ("a list that revokes", REVOKED, vec![("leaf.crl", &bad)]),
         ("a good answer", None, vec![("leaf.ocsp", &is_good)]),
-        ("a good answer, a list that revokes", None, vec![("leaf.ocsp", &is_good), ("leaf.crl", &bad)]),
+        ("a good answer, a list that revokes", REVOKED, vec![("leaf.ocsp", &is_good), ("leaf.crl", &bad)]),
         (
             "an answer that revokes",
             REVOKED,

@@ -94,7 +94,7 @@ struct Scan {
 impl Scan {
     fn take(&mut self, member: &mut Member<'_>) -> Result<(), ArchiveError> {
         let Some(name) = Name::of(&member.path) else {
-            if member.kind != Kind::Folder {
+            if member.kind != Kind::Folder && !super::is_unasked(&member.path) {
                 self.keep(member.path.len())?;
                 self.others.push(std::mem::take(&mut member.path));
             }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use assay_shared::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE, is_plain_path};
+use assay_shared::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::revocation::is_litter;
 use walkdir::WalkDir;
 
 use super::{Files, Layout, LayoutError, LayoutProblem};
+use crate::confinement::said;
 use crate::store::directory::Directory;
 use crate::store::{BlobError, Hashed, Store as _, verify};
 
@@ -20,16 +22,24 @@ pub(crate) struct Beside {
     pub(crate) document: Option<Vec<u8>>,
     /// The DSSE envelope over it.
     pub(crate) signature: Option<Vec<u8>>,
-    /// CRLs by their path, sorted.
-    pub(crate) crls: Vec<(String, Vec<u8>)>,
+    /// CRLs by their path, sorted; or why one cannot be read.
+    pub(crate) crls: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
-/// Whether a path is of a file that a bundle has beside its layout.
+/// Whether a path is of a file that a bundle has beside its layout. Everything in its folder of CRLs is meant to be one, whatever
+/// its name.
 pub(super) fn is_beside(path: &str) -> bool {
-    let is_crl = |name: &str| is_plain_path(name) && !name.contains('/');
-    path == DOCUMENT
-        || path == SIGNATURE
-        || path.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_crl)
+    path == DOCUMENT || path == SIGNATURE || (is_in_crls(path) && !is_unasked(path))
+}
+
+fn is_in_crls(path: &str) -> bool {
+    let rest = path.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/'));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/'))
+}
+
+/// Whether a path is of a file that operating systems leave in folders unasked.
+pub(super) fn is_unasked(path: &str) -> bool {
+    is_litter(path.rsplit('/').next().unwrap_or(path))
 }
 
 impl Layout {
@@ -38,12 +48,24 @@ impl Layout {
     /// # Errors
     /// [`LayoutError`] where a file that is there cannot be read or is larger than any real one.
     pub(crate) fn beside(&self) -> Result<Beside, LayoutError> {
-        let mut files = match &self.files {
-            Files::Archive(archive) => archive.beside.clone(),
-            Files::Directory(directory) => read(directory).map_err(|problem| self.at(problem))?,
-        };
-        let (document, signature) = (files.remove(DOCUMENT), files.remove(SIGNATURE));
-        Ok(Beside { document, signature, crls: files.into_iter().collect() })
+        match &self.files {
+            Files::Archive(archive) => {
+                let mut files = archive.beside.clone();
+                let (document, signature) = (files.remove(DOCUMENT), files.remove(SIGNATURE));
+                let crls = files.into_iter().map(|(path, bytes)| (path, Ok(bytes))).collect();
+                Ok(Beside { document, signature, crls })
+            }
+            Files::Directory(directory) => {
+                let there = |name| match contents(directory, name) {
+                    Ok(bytes) => Ok(Some(bytes)),
+                    Err(LayoutProblem::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                        Ok(None)
+                    }
+                    Err(problem) => Err(self.at(problem)),
+                };
+                Ok(Beside { document: there(DOCUMENT)?, signature: there(SIGNATURE)?, crls: crls(directory) })
+            }
+        }
     }
 
     /// Every file with its digest, in no order; links in a directory count as what they lead to.
@@ -107,40 +129,51 @@ fn blob_digest(path: &str) -> Option<Digest> {
     path.strip_prefix("blobs/")?.replacen('/', ":", 1).parse().ok()
 }
 
-/// The files of a directory that stand beside the layout.
-fn read(directory: &Directory) -> Result<BTreeMap<String, Vec<u8>>, LayoutProblem> {
+/// The CRLs of a directory, and what of them cannot be read.
+fn crls(directory: &Directory) -> Vec<(String, Result<Vec<u8>, String>)> {
+    let folder = directory.root().join(CRLS);
     let mut found = BTreeMap::new();
-    let mut names = vec![DOCUMENT.to_owned(), SIGNATURE.to_owned()];
-    let crls = WalkDir::new(directory.root().join(CRLS)).min_depth(1).max_depth(1).follow_links(true);
-    for entry in crls {
-        match entry {
-            Ok(entry) => names.push(format!("{CRLS}/{}", entry.file_name().to_string_lossy())),
-            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
-            Err(error) => return Err(io::Error::from(error).into()),
-        }
-        if names.len() > limits::EVIDENCE_FILES {
-            return Err(io::Error::other("more CRLs than any real bundle has").into());
-        }
+    if folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Vec::new();
     }
-    for name in names.into_iter().filter(|name| is_beside(name)) {
-        match contents(directory, &name) {
-            Ok(bytes) => {
-                found.insert(name, bytes);
+    for entry in WalkDir::new(&folder).follow_links(true) {
+        let path = |path: &Path| {
+            let path = path.strip_prefix(directory.root()).unwrap_or(path);
+            path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+        };
+        let (path, bytes) = match entry {
+            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) => {
+                // a name that is no text is shown as well as may be, and opened as it is
+                let relative = entry.path().strip_prefix(directory.root()).unwrap_or(entry.path());
+                (path(relative), contents(directory, relative).map_err(|problem| problem.to_string()))
             }
-            Err(LayoutProblem::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                let path = error.path().map_or_else(|| CRLS.to_owned(), path);
+                (path, Err(said(&error.into())))
+            }
+        };
+        if is_unasked(&path) {
+            continue;
         }
+        if found.len() >= limits::EVIDENCE_FILES {
+            found.insert(CRLS.to_owned(), Err(format!("more than {} files", limits::EVIDENCE_FILES)));
+            break;
+        }
+        found.insert(path, bytes);
     }
-    Ok(found)
+    found.into_iter().collect()
 }
 
-fn contents(directory: &Directory, name: &str) -> Result<Vec<u8>, LayoutProblem> {
-    let (file, size) = directory.open(Path::new(name))?;
-    if size > limits::EVIDENCE_FILE_BYTES {
-        return Err(io::Error::other(format!("{name} is larger than any real one")).into());
+fn contents(directory: &Directory, name: impl AsRef<Path>) -> Result<Vec<u8>, LayoutProblem> {
+    let name = name.as_ref();
+    let (file, size) = directory.open(name)?;
+    let limit = limits::EVIDENCE_FILE_BYTES;
+    if size > limit {
+        return Err(io::Error::other(format!("{} is larger than {limit} bytes", name.display())).into());
     }
     let mut bytes = Vec::new();
-    file.take(limits::EVIDENCE_FILE_BYTES).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -157,7 +190,11 @@ fn names(root: &Path) -> Result<Vec<String>, LayoutProblem> {
         }
         let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
         let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-        names.push(parts.join("/"));
+        let name = parts.join("/");
+        if is_unasked(&name) {
+            continue;
+        }
+        names.push(name);
         if names.len() > limits::ARCHIVE_MEMBERS {
             return Err(io::Error::other("more files than any real bundle has").into());
         }

@@ -20,7 +20,7 @@ use assay_shared::report::{Enumerated, Unreadable};
 use serde::Deserialize;
 
 pub(crate) use beside::Beside;
-use beside::is_beside;
+use beside::{is_beside, is_unasked};
 
 use super::directory::Directory;
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};

@@ -48,12 +48,16 @@ pub(super) fn of(report: &Site, nodes: &Nodes) -> InputsView {
     let mut by_warning = Said::default();
     for (place, node) in report.nodes.iter().enumerate() {
         let Some(own) = node.accepted() else { continue };
-        by_policy.add(&own.inputs.trust_policy.sha256, place);
+        by_policy.add(own.inputs.trust_policy.sha256.clone(), place);
         for bundle in &own.inputs.bundles {
-            by_bundle.add(&bundle.sha256, place);
+            by_bundle.add(bundle.sha256.clone(), place);
         }
         for warning in &own.inputs.warnings {
-            by_warning.add(warning, place);
+            by_warning.add(warning.clone(), place);
+        }
+        for unusable in &own.inputs.unusable_evidence {
+            let text = format!("evidence of revocation cannot be used: {}: {}", unusable.what, unusable.why);
+            by_warning.add(text, place);
         }
     }
     InputsView {
@@ -66,10 +70,10 @@ pub(super) fn of(report: &Site, nodes: &Nodes) -> InputsView {
 
 /// Who said what.
 #[derive(Default)]
-struct Said<'a>(BTreeMap<&'a str, Vec<usize>>);
+struct Said(BTreeMap<String, Vec<usize>>);
 
-impl<'a> Said<'a> {
-    fn add(&mut self, text: &'a str, place: usize) {
+impl Said {
+    fn add(&mut self, text: String, place: usize) {
         let places = self.0.entry(text).or_default();
         if places.last() != Some(&place) {
             places.push(place);
@@ -78,6 +82,6 @@ impl<'a> Said<'a> {
 
     fn listed(self, nodes: &Nodes) -> Vec<(String, NodeList)> {
         let listed = self.0.into_iter().take(SHOWN);
-        listed.map(|(text, places)| (clean::message(text), nodes.list(&places))).collect()
+        listed.map(|(text, places)| (clean::message(&text), nodes.list(&places))).collect()
     }
 }

@@ -105,6 +105,7 @@ fn left_out(own: &NodeReport) -> String {
         (&own.omitted, List::Carried, "carried blobs"),
         (&own.inputs.omitted, List::TrustStore, "trusted certificates"),
         (&own.inputs.omitted, List::Crls, "revocation lists"),
+        (&own.inputs.omitted, List::UnusableEvidence, "files of unusable evidence"),
         (&own.inputs.omitted, List::Warnings, "warnings"),
         (&own.coverage.omitted, List::Namespaces, "namespaces"),
         (&own.coverage.omitted, List::Enumerated, "counts of namespaces"),

@@ -49,6 +49,7 @@ pub enum List {
     TrustStore,
     Unlisted,
     Unreadable,
+    UnusableEvidence,
     UserMetadata,
     Warnings,
 }
@@ -620,7 +621,8 @@ impl Bound for Signature {
 
 impl Bound for Inputs {
     fn bound(&mut self, detail: Detail) {
-        let Self { store, trust_policy, trust_store, bundles, crls, warnings, omitted } = self;
+        let Self { store, trust_policy, trust_store, bundles, crls, unusable_evidence, warnings, omitted } =
+            self;
         store.bound(detail);
         let TrustPolicyInput { sha256 } = trust_policy;
         sha256.bound(detail);
@@ -630,6 +632,7 @@ impl Bound for Inputs {
             sha256.bound(detail);
         }
         cut(crls, detail.entries, detail, omitted, List::Crls);
+        cut(unusable_evidence, detail.entries, detail, omitted, List::UnusableEvidence);
         cut(warnings, detail.entries, detail, omitted, List::Warnings);
     }
 }

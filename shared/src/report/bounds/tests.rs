@@ -78,6 +78,7 @@ fn report(images: Vec<Image>) -> NodeReport {
             trust_store: vec![],
             bundles: vec![],
             crls: vec![],
+            unusable_evidence: vec![],
             warnings: vec![],
             omitted: Omitted::default(),
         },
