@@ -43,7 +43,20 @@ pub(crate) fn check_all(
         let nothing = || Checked { content: Content { mode, ..Content::default() }, ..Checked::default() };
         return images.iter().map(|_| nothing()).collect();
     }
-    let walks = parallel::map(jobs, images, || (), |(), image| Walk::of(store, image, mode, node));
+    let mut walks = Vec::with_capacity(images.len());
+    let mut budget = Budget::default();
+    // in few at a time, so that what is over the budget is never in memory, and the same images are over it every time
+    for part in images.chunks(jobs.max(1) * 2) {
+        if budget.is_spent() {
+            walks.extend(
+                part.iter()
+                    .map(|image| Walk { limit: Some(budget.words()), ..Walk::new(store, image, mode, node) }),
+            );
+            continue;
+        }
+        let walked = parallel::map(jobs, part, || (), |(), image| Walk::of(store, image, mode, node));
+        walks.extend(walked.into_iter().map(|walk| budget.spend(walk)));
+    }
     let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = images
         .iter()
         .zip(&walks)
@@ -95,6 +108,40 @@ pub(crate) fn check_all(
         checked
     };
     images.iter().zip(&walks).map(finish).collect()
+}
+
+/// What the walks through all images may come to.
+#[derive(Debug, Default)]
+struct Budget {
+    blobs: usize,
+    bytes: u64,
+}
+
+impl Budget {
+    /// The walk, of which nothing is kept but that a limit was met if it was too much.
+    fn spend<'a>(&mut self, mut walk: Walk<'a>) -> Walk<'a> {
+        self.blobs = self.blobs.saturating_add(walk.seen.len());
+        self.bytes = self.bytes.saturating_add(walk.content.bytes);
+        walk.seen = HashSet::new();
+        walk.visited = HashMap::new();
+        if self.is_spent() {
+            walk.limit = Some(self.words());
+            walk.layers = Vec::new();
+        }
+        walk
+    }
+
+    fn is_spent(&self) -> bool {
+        self.blobs > limits::CONTENT_BLOBS || self.bytes > limits::CONTENT_READ_BYTES
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "the images have more than {} blobs or {} bytes of manifests between them",
+            limits::CONTENT_BLOBS,
+            limits::CONTENT_READ_BYTES
+        )
+    }
 }
 
 /// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
@@ -158,8 +205,8 @@ enum Reached {
 }
 
 impl<'a> Walk<'a> {
-    fn of(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
-        let mut walk = Self {
+    fn new(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
+        Self {
             store,
             namespace: &image.namespace,
             mode,
@@ -173,7 +220,11 @@ impl<'a> Walk<'a> {
             manifests: Vec::new(),
             seen: HashSet::new(),
             visited: HashMap::new(),
-        };
+        }
+    }
+
+    fn of(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
+        let mut walk = Self::new(store, image, mode, node);
         if walk.manifest(&image.target, None, true, 1) == Reached::Absent {
             walk.unjudged
                 .push(format!("the image's own manifest {} is not in the store", image.target.digest));

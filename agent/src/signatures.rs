@@ -73,13 +73,13 @@ impl OtherReferrer {
     }
 }
 
-/// An index, its bytes checked, that lists an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parent {
-    /// The index.
-    pub(crate) index: Descriptor,
-    /// How it names the image.
-    pub(crate) child: Descriptor,
+/// That an index lists a manifest.
+#[derive(Clone, Copy, Debug)]
+struct Parent {
+    /// Which index.
+    index: usize,
+    /// Which of what it lists.
+    entry: usize,
 }
 
 /// An index, its bytes checked.
@@ -119,7 +119,8 @@ struct Claims {
 #[derive(Debug, Default)]
 pub(crate) struct Signatures {
     by_subject: BTreeMap<Subject, Claims>,
-    parents: HashMap<Digest, Vec<Parent>>,
+    /// Sorted by the digest of what is listed.
+    parents: Vec<Parent>,
     /// Signature manifests in each source.
     pub(crate) counts: Vec<u64>,
     /// Manifests in the first source, which is the store.
@@ -135,7 +136,9 @@ pub(crate) struct Signatures {
     inert: HashSet<Digest>,
     /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
     others: HashMap<Digest, OtherReferrer>,
-    indexes: HashMap<Digest, Index>,
+    indexes: Vec<Index>,
+    /// By digest, the first index that has it.
+    index_of: HashMap<Digest, usize>,
     /// Those of them that list nothing but what is inert.
     listings: HashSet<Digest>,
 }
@@ -146,8 +149,14 @@ impl Signatures {
         let mut signatures = Self::default();
         for (number, source) in sources.iter().enumerate() {
             signatures.counts.push(0);
-            let mut search =
-                Search { signatures: &mut signatures, source, number, seen: HashSet::new(), listed: 0 };
+            let mut search = Search {
+                signatures: &mut signatures,
+                source,
+                number,
+                seen: HashSet::new(),
+                mismatched: HashSet::new(),
+                listed: 0,
+            };
             for record in &source.store.listing().records {
                 search.cosign_tag(&record.name);
             }
@@ -156,18 +165,18 @@ impl Signatures {
                 Manifests::Blobs(blobs) => search.scan(&blobs),
             }
         }
-        for parents in signatures.parents.values_mut() {
-            parents.sort_by(|one, other| {
-                (&one.index.digest, &one.index.media_type)
-                    .cmp(&(&other.index.digest, &other.index.media_type))
-            });
-            parents.dedup();
-        }
+        let mut parents = std::mem::take(&mut signatures.parents);
+        let key = |parent: &Parent| {
+            let Index { descriptor, listed } = signatures.indexes.get(parent.index)?;
+            Some((&listed.get(parent.entry)?.digest, &descriptor.digest, &descriptor.media_type))
+        };
+        parents.sort_by(|one, other| key(one).cmp(&key(other)));
+        signatures.parents = parents;
         let Self { indexes, inert, .. } = &signatures;
         let lists_referrers = |index: &&Index| {
             !index.listed.is_empty() && index.listed.iter().all(|entry| inert.contains(&entry.digest))
         };
-        let listings = indexes.values().filter(lists_referrers);
+        let listings = indexes.iter().filter(lists_referrers);
         signatures.listings = listings.map(|index| index.descriptor.digest.clone()).collect();
         signatures.unreadable.sort();
         signatures.unreadable.dedup();
@@ -206,12 +215,18 @@ impl Signatures {
         let mut nearest = vec![target];
         for _ in 1..limits::INDEX_DEPTH {
             let listing = |child: &&'a Descriptor| {
-                let parents = self.parents.get(&child.digest).map_or(&[][..], Vec::as_slice);
                 let child = *child;
+                let first = self.parents.partition_point(|parent| {
+                    self.entry(*parent).is_some_and(|entry| entry.digest < child.digest)
+                });
+                let parents = self.parents.get(first..).unwrap_or_default().iter().copied();
                 parents
-                    .iter()
-                    .filter(move |parent| parent.child.same_target(child))
-                    .map(|parent| &parent.index)
+                    .map_while(move |parent| {
+                        let entry = self.entry(parent).filter(|entry| entry.digest == child.digest)?;
+                        Some((entry, parent.index))
+                    })
+                    .filter(move |(entry, _)| entry.same_target(child))
+                    .filter_map(|(_, index)| Some(&self.indexes.get(index)?.descriptor))
             };
             let above = nearest.iter().flat_map(listing);
             let above = above.filter(|index| known.insert((&index.digest, index.media_type.as_str())));
@@ -221,6 +236,14 @@ impl Signatures {
         found
     }
 
+    fn entry(&self, parent: Parent) -> Option<&Descriptor> {
+        self.indexes.get(parent.index)?.listed.get(parent.entry)
+    }
+
+    fn index(&self, digest: &Digest) -> Option<&Index> {
+        self.indexes.get(*self.index_of.get(digest)?)
+    }
+
     /// What is wrong with the image's own manifest, where its bytes were met and are not what the store says of them.
     pub(crate) fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
         self.damaged.get(&target.digest).map(|(reason, why)| (*reason, why.as_str()))
@@ -228,7 +251,7 @@ impl Signatures {
 
     /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
     pub(crate) fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
-        let index = self.indexes.get(&target.digest).filter(|index| index.descriptor.same_target(target));
+        let index = self.index(&target.digest).filter(|index| index.descriptor.same_target(target));
         index.map_or(&[], |index| &index.listed)
     }
 
@@ -245,6 +268,13 @@ impl Signatures {
     }
 }
 
+/// What is to be visited.
+enum Next {
+    /// An entry of an index that was taken in.
+    Listed(Parent),
+    Other(Box<Descriptor>),
+}
+
 /// The search through one source.
 struct Search<'a, 's> {
     signatures: &'a mut Signatures,
@@ -252,6 +282,8 @@ struct Search<'a, 's> {
     number: usize,
     /// Digest, size and media type, since a wrong entry must not hide the right one.
     seen: HashSet<(Digest, u64, &'static str)>,
+    /// What was looked at although it is not what an entry says.
+    mismatched: HashSet<Digest>,
     /// Entries of all indexes so far.
     listed: usize,
 }
@@ -259,31 +291,62 @@ struct Search<'a, 's> {
 impl Search<'_, '_> {
     /// Follows every index from `roots`.
     fn walk(&mut self, roots: &[Descriptor]) {
-        // depth first, in the listing's order
-        let mut open: Vec<(Descriptor, usize)> = roots.iter().rev().map(|root| (root.clone(), 1)).collect();
-        while let Some((descriptor, depth)) = open.pop() {
-            let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { continue };
-            if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
-                continue;
-            }
-            if self.seen.len() > limits::GRAPH_MANIFESTS {
-                self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
-                return;
-            }
-            let Some(manifest) = self.manifest(&descriptor) else { continue };
-            self.take("", &descriptor, &manifest, depth == 1);
-            // what a manifest refers to is as reachable as what it holds
-            let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
-            let mut next = manifest.successors(media_type).filter(is_manifest).peekable();
-            if depth < limits::INDEX_DEPTH {
-                let begin = open.len();
-                open.extend(next.map(|next| (next.clone(), depth + 1)));
-                open[begin..].reverse();
-            } else if next.peek().is_some() {
-                let digest = descriptor.digest.as_str();
-                self.unreadable(digest, format!("more than {} manifests deep", limits::INDEX_DEPTH));
+        for root in roots {
+            // depth first, in the listing's order
+            let mut open = vec![(Next::Other(Box::new(root.clone())), 1)];
+            while let Some((next, depth)) = open.pop() {
+                let descriptor = match next {
+                    Next::Listed(parent) => self.signatures.entry(parent).cloned(),
+                    Next::Other(descriptor) => Some(*descriptor),
+                };
+                if let Some(descriptor) = descriptor
+                    && !self.visit(descriptor, depth, &mut open)
+                {
+                    return;
+                }
             }
         }
+    }
+
+    /// Takes in one manifest, and puts what it leads to on the stack; false if a limit ends the search.
+    fn visit(&mut self, descriptor: Descriptor, depth: usize, open: &mut Vec<(Next, usize)>) -> bool {
+        let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return true };
+        if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
+            return true;
+        }
+        if self.seen.len() > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
+            return false;
+        }
+        let Some(manifest) = self.manifest(&descriptor) else { return true };
+        // counted before they are kept
+        self.listed = self.listed.saturating_add(manifest.manifests.len());
+        if self.listed > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
+            return false;
+        }
+        let index = self.take("", &descriptor, &manifest, depth == 1);
+        // what a manifest refers to is as reachable as what it holds
+        let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
+        let mut next = manifest.successors(media_type).filter(is_manifest).peekable();
+        if depth < limits::INDEX_DEPTH {
+            let begin = open.len();
+            match index {
+                None => open.extend(next.map(|next| (Next::Other(Box::new(next.clone())), depth + 1))),
+                Some(index) => {
+                    let subject = manifest.subject.iter().filter(|_| !media_type::is_docker(media_type));
+                    let subject = subject.filter(is_manifest).cloned();
+                    open.extend(subject.map(|subject| (Next::Other(Box::new(subject)), depth + 1)));
+                    let entries = 0..manifest.manifests.len();
+                    open.extend(entries.map(|entry| (Next::Listed(Parent { index, entry }), depth + 1)));
+                }
+            }
+            open[begin..].reverse();
+        } else if next.peek().is_some() {
+            let digest = descriptor.digest.as_str();
+            self.unreadable(digest, format!("more than {} manifests deep", limits::INDEX_DEPTH));
+        }
+        true
     }
 
     /// Reads a manifest of a layout; none where it is not to be had. A signature whose bytes are not what the listing says
@@ -302,6 +365,10 @@ impl Search<'_, '_> {
             Err(BlobError::Absent) => None,
             Err(BlobError::Mismatch { found }) => {
                 self.damaged(descriptor, Reason::ContentMismatch, "is not what its digest and size say");
+                // however many entries give it another size
+                if !self.mismatched.insert(descriptor.digest.clone()) {
+                    return None;
+                }
                 let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
                 let manifest = Manifest::parse(&bytes.ok()?).ok()?;
                 if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None) {
@@ -364,8 +431,14 @@ impl Search<'_, '_> {
     }
 
     /// Takes in a manifest whose bytes are what its descriptor says; `listed` where the store itself lists it, and not only
-    /// another manifest.
-    fn take(&mut self, namespace: &str, descriptor: &Descriptor, manifest: &Manifest, listed: bool) {
+    /// another manifest. Gives the number of an index.
+    fn take(
+        &mut self,
+        namespace: &str,
+        descriptor: &Descriptor,
+        manifest: &Manifest,
+        listed: bool,
+    ) -> Option<usize> {
         let digest = &descriptor.digest;
         if self.number == 0 && listed {
             self.signatures.found.push(Found {
@@ -379,8 +452,7 @@ impl Search<'_, '_> {
             self.signatures.inert.insert(digest.clone());
         }
         if ManifestKind::of(&descriptor.media_type) == Some(ManifestKind::Index) {
-            self.index(descriptor, manifest);
-            return;
+            return Some(self.index(descriptor, manifest));
         }
         match SignatureManifest::of(&descriptor.media_type, manifest) {
             Ok(None) => {
@@ -396,6 +468,7 @@ impl Search<'_, '_> {
                 self.candidate(namespace, digest, *error.subject, Err(flaw));
             }
         }
+        None
     }
 
     /// Notes whom a tag of cosign is of, `sha256-<hex>.sig`.
@@ -414,27 +487,19 @@ impl Search<'_, '_> {
         }
     }
 
-    fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) {
-        self.listed = self.listed.saturating_add(manifest.manifests.len());
-        if self.listed > limits::GRAPH_MANIFESTS {
-            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
-            return;
-        }
-        let index = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
-        for child in &manifest.manifests {
-            let child = Descriptor::new(&child.media_type, child.digest.clone(), child.size);
-            let parents = self.signatures.parents.entry(child.digest.clone()).or_default();
-            parents.push(Parent { index: index.clone(), child });
-        }
+    fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) -> usize {
         let listed = manifest.manifests.iter().map(|child| Descriptor {
             platform: child.platform.clone(),
             ..Descriptor::new(&child.media_type, child.digest.clone(), child.size)
         });
-        let listed = listed.collect();
-        self.signatures
-            .indexes
-            .entry(descriptor.digest.clone())
-            .or_insert_with(|| Index { descriptor: index, listed });
+        let listed: Vec<Descriptor> = listed.collect();
+        let Signatures { indexes, index_of, parents, .. } = &mut *self.signatures;
+        let index = indexes.len();
+        parents.extend((0..listed.len()).map(|entry| Parent { index, entry }));
+        let descriptor = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
+        index_of.entry(descriptor.digest.clone()).or_insert(index);
+        indexes.push(Index { descriptor, listed });
+        index
     }
 
     fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {

@@ -8,8 +8,8 @@ pub const ENVELOPE_BYTES: usize = 1 << 20;
 /// Bytes of one manifest or index: the distribution specification's and notation's own bound.
 pub const MANIFEST_BYTES: u64 = 4 << 20;
 
-/// Bytes of a layout's `index.json`. One entry is about 400 bytes, so this is some 80,000 manifests.
-pub const LAYOUT_INDEX_BYTES: u64 = 32 << 20;
+/// Bytes of a layout's `index.json`. One entry is about 400 bytes, so this is some 40,000 manifests.
+pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
 
 /// How deep indexes may nest: an image in an index in a layout needs three.
 pub const INDEX_DEPTH: usize = 8;
@@ -31,6 +31,10 @@ pub const CERTIFICATE_BYTES: usize = 64 << 10;
 
 /// Comparisons of names in a chain with name constraints above them, as in Go up to 1.25; real chains need some dozens.
 pub const NAME_COMPARISONS: usize = 250_000;
+
+/// Values of a JSON document. Two bytes may be one, which takes up to a hundred in memory; the largest documents, of
+/// [`LAYOUT_INDEX_BYTES`], have some twelve bytes for each.
+pub const JSON_VALUES: usize = 800_000;
 
 /// How deep JSON may nest: serde_json's own bound, far above the four levels of any document read here.
 pub const JSON_DEPTH: usize = 128;
@@ -127,8 +131,19 @@ pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// `zstd -19` needs; archives of k3s, made with `--long=25`, need these 32, which leaves the agent within 64 MiB.
 pub const ZSTD_WINDOW_BYTES: u64 = 32 << 20;
 
-/// Manifests and indexes that are visited in search of signatures in one layout.
-pub const GRAPH_MANIFESTS: usize = 400_000;
+/// Descriptors of one layout's `index.json`; entries of all its other indexes together; manifests that are visited in search of
+/// signatures. Each takes some 600 bytes of memory.
+pub const GRAPH_MANIFESTS: usize = 80_000;
+
+/// Blobs of the content of all images together, those that they share counted for each, before any layer is hashed: 10,000
+/// images of ten.
+pub const CONTENT_BLOBS: usize = 120_000;
+
+/// Bytes of manifests and configs that are read of all images together, before any layer is hashed: 25,000 images of 10 KiB.
+pub const CONTENT_READ_BYTES: u64 = 256 << 20;
+
+/// Entries of a layout's `index.json` that are not descriptors and are named each.
+pub const BAD_ENTRIES: usize = 1_000;
 
 /// Bytes of a blob that is looked into in search of manifests where the store does not say what a blob is. Real manifests
 /// are under 16 KiB; larger ones are looked into where the store marks them as referring to other content.
@@ -144,7 +159,7 @@ pub const GRPC_MESSAGE_BYTES: usize = 64 << 20;
 pub const PULLED_DESCRIPTOR_BYTES: u64 = 64 << 10;
 
 /// Bytes of one DSSE envelope: a payload as large as [`LAYOUT_INDEX_BYTES`], in base64.
-pub const DSSE_ENVELOPE_BYTES: usize = 48 << 20;
+pub const DSSE_ENVELOPE_BYTES: usize = 24 << 20;
 
 /// Signatures of one DSSE envelope: a site has one key, or two while it changes them.
 pub const DSSE_SIGNATURES: usize = 16;
@@ -155,7 +170,7 @@ pub const SITE_KEY_BYTES: usize = 16 << 10;
 /// Public keys of a site; every signature without a key id is tried with each.
 pub const SITE_KEYS: usize = 64;
 
-/// Bytes of a `bundle.json`, as of a layout's `index.json`: 145,000 files of 230 bytes each, which is 36,000 signed images.
+/// Bytes of a `bundle.json`, as of a layout's `index.json`: 72,000 files of 230 bytes each, which is 18,000 signed images.
 pub const BUNDLE_DOCUMENT_BYTES: u64 = LAYOUT_INDEX_BYTES;
 
 /// Times that a database which is written to meanwhile is read anew: a read takes milliseconds, and a daemon that pulls

@@ -23,6 +23,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("CHAIN_CERTIFICATES", "shared/tests/limits.rs", "certificates"),
     ("CERTIFICATE_BYTES", "shared/tests/limits.rs", "certificates"),
     ("NAME_COMPARISONS", "shared/tests/evidence/chains.rs", "comparisons_of_names_are_bounded"),
+    ("JSON_VALUES", "shared/src/json/mod.rs", "values_are_counted_before_anything_is_kept"),
     ("JSON_DEPTH", "shared/src/json.rs", "depth_is_bounded"),
     ("CBOR_DEPTH", "shared/tests/limits.rs", "cbor_depth"),
     ("TRUST_POLICY_BYTES", "shared/tests/limits.rs", "trust_policies"),

@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::shape::variant_of;
 use crate::file_form::FileForm;
+use crate::limits;
 
 /// Bytes are not the JSON document that they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub enum JsonProblem {
         /// What the reader says.
         what: String,
     },
+    /// More values than [`limits::JSON_VALUES`].
+    #[error("it has more than {} values", limits::JSON_VALUES)]
+    TooManyValues,
     /// A member that one object names twice.
     #[error("the member {name:?} stands twice in one object")]
     Repeated {

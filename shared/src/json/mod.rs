@@ -285,6 +285,14 @@ mod tests {
     }
 
     #[test]
+    fn values_are_counted_before_anything_is_kept() {
+        let list = |values: usize| [&b"["[..], &b"0,".repeat(values - 2), b"0]"].concat();
+        assert!(Value::parse(&list(crate::limits::JSON_VALUES)).is_ok());
+        let over = Value::parse(&list(crate::limits::JSON_VALUES + 1)).unwrap_err();
+        assert_eq!(over.problem, JsonProblem::TooManyValues);
+    }
+
+    #[test]
     fn depth_is_bounded() {
         let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
         assert!(Value::parse(&nested(crate::limits::JSON_DEPTH - 1)).is_ok());

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::error::{JsonError, JsonProblem};
+use crate::limits;
 
 /// The names that the readers of a document give a meaning.
 ///
@@ -42,10 +43,10 @@ pub(super) fn variant_of(bytes: &[u8], name: &str) -> Option<JsonError> {
 }
 
 fn walk(bytes: &[u8], shape: &Shape, everywhere: Option<&str>) -> Result<(), JsonError> {
-    let found = Cell::new(None);
+    let (found, values) = (Cell::new(None), Cell::new(0));
     let mut document = serde_json::Deserializer::from_slice(bytes);
-    let walked =
-        Walk { shape, everywhere, found: &found }.deserialize(&mut document).and_then(|()| document.end());
+    let walk = Walk { shape, everywhere, found: &found, values: &values };
+    let walked = walk.deserialize(&mut document).and_then(|()| document.end());
     walked.map_err(|error| match found.take() {
         Some(problem) => JsonError { problem, line: error.line(), column: error.column() },
         None => JsonError::new(bytes, &error),
@@ -59,6 +60,8 @@ struct Walk<'s, 'f> {
     /// A name that is known in every object.
     everywhere: Option<&'s str>,
     found: &'f Cell<Option<JsonProblem>>,
+    /// Values so far: whoever reads the document after this walk takes memory for each.
+    values: &'f Cell<usize>,
 }
 
 /// A member's name, borrowed unless it is written with escapes.
@@ -69,6 +72,10 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > limits::JSON_VALUES {
+            return Err(self.refuse(JsonProblem::TooManyValues));
+        }
         deserializer.deserialize_any(self)
     }
 }

@@ -42,6 +42,11 @@ pub mod media_type {
     /// COSE envelope
     pub const COSE_ENVELOPE: &str = "application/cose";
 
+    /// Whether a media type is one of Docker's manifests.
+    pub fn is_docker(text: &str) -> bool {
+        matches!(text, DOCKER_MANIFEST | DOCKER_MANIFEST_LIST)
+    }
+
     /// The media type of manifests that `text` is; none where it is no manifest's.
     pub fn of_manifest(text: &str) -> Option<&'static str> {
         [OCI_MANIFEST, OCI_INDEX, OCI_ARTIFACT_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST]
@@ -133,8 +138,7 @@ impl Manifest {
     /// Every descriptor that a manifest of that media type leads to: its subject, and what such a manifest holds. Docker's
     /// know no subject.
     pub fn successors(&self, media_type: &str) -> impl Iterator<Item = &Descriptor> {
-        let is_docker = matches!(media_type, media_type::DOCKER_MANIFEST | media_type::DOCKER_MANIFEST_LIST);
-        let subject = self.subject.as_ref().filter(|_| !is_docker);
+        let subject = self.subject.as_ref().filter(|_| !media_type::is_docker(media_type));
         let (config, listed): (_, &[Descriptor]) = match ManifestKind::of(media_type) {
             Some(ManifestKind::Image) => (self.config.as_ref(), &self.layers),
             Some(ManifestKind::Index) => (None, &self.manifests),

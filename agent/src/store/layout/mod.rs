@@ -65,8 +65,10 @@ impl Layout {
         let oci_layout = oci_layout.ok_or(LayoutProblem::NoOciLayout).map_err(at)?;
         check_version(&oci_layout).map_err(at)?;
         let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
-        let (entries, unreadable) = read_index(&index).map_err(at)?;
+        let (mut entries, unreadable) = read_index(&index).map_err(at)?;
         let records: Vec<Record> = entries.iter().filter_map(record).collect();
+        // nothing else is asked of them, and layouts may list tens of thousands
+        entries.iter_mut().for_each(|entry| entry.annotations.clear());
         let count = u64::try_from(records.len()).ok();
         let enumerated = vec![Enumerated { records: count, ..Enumerated::default() }];
         let listing = Listing { records, enumerated, unreadable, ..Listing::default() };
@@ -182,9 +184,16 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
         return Err(LayoutProblem::IndexTooLarge);
     }
     let index: Index = json::read(bytes, &shape::MANIFEST).map_err(LayoutProblem::IndexMalformed)?;
+    let listed = index.manifests.unwrap_or_default();
+    if listed.len() > limits::GRAPH_MANIFESTS {
+        return Err(LayoutProblem::TooManyEntries);
+    }
     let mut entries = Vec::new();
     let mut unreadable = Vec::new();
-    for (at, entry) in index.manifests.unwrap_or_default().into_iter().enumerate() {
+    for (at, entry) in listed.into_iter().enumerate() {
+        if unreadable.len() >= limits::BAD_ENTRIES {
+            return Err(LayoutProblem::TooManyBadEntries);
+        }
         let AnyEntry::Descriptor(entry) = entry else {
             unreadable.push(Unreadable {
                 what: format!("index.json: entry {}", at.saturating_add(1)),
@@ -268,6 +277,12 @@ pub(crate) enum LayoutProblem {
     /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
     #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
     IndexTooLarge,
+    /// `index.json` lists more than [`limits::GRAPH_MANIFESTS`].
+    #[error("its index.json lists more than {} manifests", limits::GRAPH_MANIFESTS)]
+    TooManyEntries,
+    /// `index.json` lists [`limits::BAD_ENTRIES`] things that are no descriptors.
+    #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
+    TooManyBadEntries,
     /// `index.json` is no index.
     #[error("its index.json is malformed: {0}")]
     IndexMalformed(JsonError),
