@@ -24,7 +24,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("CERTIFICATE_BYTES", "shared/tests/limits.rs", "certificates"),
     ("NAME_COMPARISONS", "shared/tests/evidence/chains.rs", "comparisons_of_names_are_bounded"),
     ("JSON_VALUES", "shared/src/json/mod.rs", "values_are_counted_before_anything_is_kept"),
-    ("JSON_DEPTH", "shared/src/json.rs", "depth_is_bounded"),
+    ("JSON_DEPTH", "shared/src/json/mod.rs", "depth_is_bounded"),
     ("CBOR_DEPTH", "shared/tests/limits.rs", "cbor_depth"),
     ("TRUST_POLICY_BYTES", "shared/tests/limits.rs", "trust_policies"),
     ("TRUST_POLICY_ENTRIES", "shared/tests/limits.rs", "trust_policies"),
