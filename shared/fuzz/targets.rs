@@ -8,7 +8,7 @@ use assay_shared::evidence::EvidenceManifest;
 use assay_shared::json::Value;
 use assay_shared::oci::{Descriptor, Digest, Manifest, Reference, media_type};
 use assay_shared::payload::Payload;
-use assay_shared::report::{CheckResult, NodeReport, Status};
+use assay_shared::report::{self, CheckResult, NodeReport, Status};
 use assay_shared::revocation::{self, Evidence, Purpose};
 use assay_shared::signature_manifest::SignatureManifest;
 use assay_shared::time::UnixTime;
@@ -139,6 +139,19 @@ fn node_report(data: &[u8]) {
     let Ok(report) = serde_json::from_slice::<NodeReport>(data) else { return };
     let again = serde_json::to_vec(&report).expect("a report is written");
     assert!(serde_json::from_slice::<NodeReport>(&again).is_ok());
+    // what an agent makes fit is read as it was written, and says no better of anything
+    let mut fitting = report.clone();
+    let signatures = fitting.images.iter_mut().flat_map(|image| &mut image.signatures);
+    // an agent writes decimals that are read back exactly, and no others
+    signatures.filter_map(|one| one.timestamp.as_mut()).for_each(|timestamp| timestamp.accuracy = 0.001);
+    fitting.fit();
+    assert!(fitting.verdict() >= report.verdict());
+    let written = serde_json::to_vec(&fitting).expect("a report is written");
+    assert_eq!(report::check_size(&written), Ok(()));
+    let mut read: NodeReport = serde_json::from_slice(&written).expect("a report is read");
+    assert!(read == fitting);
+    read.bound();
+    assert!(read == fitting);
 }
 
 /// Payloads.

@@ -277,10 +277,11 @@ impl Again<'_> {
         let again =
             self.raw.bundles.judge(&self.raw.trust, report.run.verified_at, &accept, listed(report), carried);
         let again: BTreeMap<ImageId<'_>, &Image> = again.iter().map(|image| (image.id(), image)).collect();
+        let is_cut = report.omitted.of(List::Carried) > 0;
         for image in &report.images {
             check.images += 1;
             let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
-            match compare(image, again.get(&image.id()).copied()) {
+            match compare(image, again.get(&image.id()).copied(), is_cut) {
                 Comparison::Confirmed => check.confirmed += 1,
                 Comparison::Claimed => check.claimed += 1,
                 Comparison::Unsupported(why) => {
@@ -352,7 +353,8 @@ enum Comparison {
     Contradicted(String),
 }
 
-fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
+/// Compares two verdicts; `is_cut` where the report had no room for all that it was to carry.
+fn compare(reported: &Image, again: Option<&Image>, is_cut: bool) -> Comparison {
     // content takes a pass away and never gives one, and a container without a record is nobody's signature: what passed or
     // was skipped is never the agent's word alone
     let by_agent = matches!(
@@ -375,7 +377,7 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
             == (other.status, other.reason, other.via, &other.policy)
     };
     if same(reported, again) {
-        return signatures(reported, again);
+        return signatures(reported, again, is_cut);
     }
     let said = format!(
         "reported as {}, and the raw inputs make it {}{}",
@@ -384,6 +386,11 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
         again.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
     );
     let from_store = reported.signatures.iter().any(|signature| signature.source == "store");
+    if from_store && is_cut {
+        return Comparison::Unsupported(format!(
+            "{said}; not all that its verdict rests on had room in the node's report"
+        ));
+    }
     if from_store && again.reason == Some(Reason::NoSignature) {
         return Comparison::Unsupported(format!(
             "{said}; its signatures are in the node's store alone: run with --evidence to have them carried"
@@ -393,7 +400,7 @@ fn compare(reported: &Image, again: Option<&Image>) -> Comparison {
 }
 
 /// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
-fn signatures(reported: &Image, again: &Image) -> Comparison {
+fn signatures(reported: &Image, again: &Image, is_cut: bool) -> Comparison {
     let is_tried = |signature: &&Signature| signature.policy.is_some();
     let has_no_row = again.omitted.of(List::Signatures) > 0;
     let again = &again.signatures;
@@ -402,6 +409,12 @@ fn signatures(reported: &Image, again: &Image) -> Comparison {
         if tried.peek().is_none() && (has_no_row || again.iter().any(|other| other.digest == one.digest)) {
             return Comparison::Unsupported(format!(
                 "the signature {} was not tried again, since another passes before it",
+                one.digest
+            ));
+        }
+        if is_cut && tried.peek().is_none() {
+            return Comparison::Unsupported(format!(
+                "the signature {} had no room in the node's report",
                 one.digest
             ));
         }

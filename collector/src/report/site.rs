@@ -140,7 +140,9 @@ impl Site {
         match same.and_then(|at| results.get_mut(at)) {
             Some(judged) => judged.add(place, &image),
             None => {
-                known.push(results.len());
+                if known.len() < KNOWN {
+                    known.push(results.len());
+                }
                 results.push(Judged {
                     nodes: vec![place],
                     content: (image.content.clone(), image.content.clone()),
@@ -213,6 +215,10 @@ impl Judged {
 fn containers(image: &Image) -> u64 {
     image.omitted.of(List::InUse).saturating_add(image.in_use.len() as u64)
 }
+
+/// Results of one digest that later ones are compared with: real sites have a handful, a hostile node may have one in each of
+/// thousands of namespaces.
+const KNOWN: usize = 100;
 
 /// References of one image that are kept of all nodes: real images have a handful.
 const REFERENCES: usize = 200;

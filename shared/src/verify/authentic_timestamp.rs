@@ -4,8 +4,10 @@
 //! authority vouches for the time; a timestamp proves it; else the chain must be valid now. The time that a signer of the
 //! scheme `notary.x509` claims counts for nothing.
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Finding, Verifier};
 use crate::codes::Code;
@@ -72,7 +74,7 @@ fn check_timestamp(
         let certificates = verifier.trust_store.certificates(StoreType::Tsa, name).map_err(|error| {
             Finding::new(
                 Code::TrustStoreUnusable,
-                alloc::format!("trust store {}:{name} {error}", StoreType::Tsa.folder()),
+                format!("trust store {}:{name} {error}", StoreType::Tsa.folder()),
             )
         })?;
         anchors.extend_from_slice(certificates);
@@ -84,7 +86,35 @@ fn check_timestamp(
         .map_err(|error| Finding::new(error.code(), error.to_string()))?;
     Ok(report::Timestamp {
         time: timestamp.time,
-        accuracy: timestamp.accuracy.as_secs_f64(),
+        accuracy: seconds(timestamp.accuracy),
         tsa: timestamp.chain.first().map(|tsa| tsa.subject().to_string()).unwrap_or_default(),
     })
+}
+
+/// A duration of whole microseconds as a number that a report reads back as it wrote it: the one nearest to the decimal.
+fn seconds(duration: Duration) -> f64 {
+    let decimal = format!("{}.{:06}", duration.as_secs(), duration.subsec_micros());
+    decimal.parse().unwrap_or_else(|_| duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accuracy_is_read_back_as_it_was_written() {
+        let mut differing = 0;
+        for micros in 0..20_000_u64 {
+            let duration = Duration::from_micros(micros * 7_919 + 3);
+            let accuracy = seconds(duration);
+            let written = serde_json::to_string(&accuracy).unwrap();
+            assert_eq!(
+                serde_json::from_str::<f64>(&written).unwrap().to_bits(),
+                accuracy.to_bits(),
+                "{written}"
+            );
+            differing += usize::from(accuracy.to_bits() != duration.as_secs_f64().to_bits());
+        }
+        assert!(differing > 0);
+    }
 }
