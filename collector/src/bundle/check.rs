@@ -87,7 +87,7 @@ pub struct CheckedImage {
 pub enum Unsigned {
     /// Its registry listed no signature when the bundle was made.
     AtTheSource,
-    /// The bundle names it among what could not be had.
+    /// The bundle names it among what could not be fetched.
     NotCarried,
     /// No bundle was made for it.
     NotAskedFor,

@@ -13,7 +13,7 @@ use assay_shared::report::ExitCode;
 use super::{CommandError, block_on};
 use crate::bundle::{self, Contents, Difference, OpenError, Opened};
 use crate::cli::{self, BundleCommand, TextOrJson};
-use crate::report::text::size;
+use crate::report::text::{count, size};
 use crate::site_key::SiteKey;
 use crate::trust::{self, TrustEditError};
 use crate::{clock, config, console, inventories};
@@ -84,9 +84,9 @@ fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandEr
     let signer = sign.as_ref().map(|sign| sign as &bundle::Signer<'_>);
     let finished = bundle::repack(&layouts, &out.out, signer)?;
     console::say(&format!(
-        "{}: {} files, {}",
+        "{}: {}, {}",
         out.out.display(),
-        finished.manifest.files.len(),
+        count(finished.manifest.files.len(), "file"),
         size(finished.size)
     ));
     Ok(ExitCode::Passed)

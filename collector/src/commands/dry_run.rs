@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use crate::cli;
 use crate::nodes::{Node, Sudo};
 use crate::report::clean;
+use crate::report::text::count;
 use crate::ssh::Connector;
 use crate::visit::Plan;
 
@@ -22,8 +23,8 @@ pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, pl
     // writing to a String cannot fail
     let _ = writeln!(
         text,
-        "Would visit {many} of {} nodes, {} at once:\n",
-        nodes.len(),
+        "Would visit {many} of {}, {} at once:\n",
+        count(nodes.len(), "node"),
         options.pace.concurrency
     );
     let mut table = Table::new();

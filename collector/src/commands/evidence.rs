@@ -6,6 +6,7 @@ use super::{CommandError, block_on};
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
 use crate::evidence::{self, Checked, NodeCheck};
 use crate::report::clean;
+use crate::report::text::count;
 use crate::site_key::{self, SiteKey};
 use crate::{config, console};
 
@@ -25,10 +26,10 @@ fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let packed =
         block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key, &options.out))??;
     console::say(&format!(
-        "{}: {} nodes, {} images, {} bytes, signed with {}",
+        "{}: {}, {}, {} bytes, signed with {}",
         options.out.display(),
-        packed.nodes,
-        packed.images,
+        count(packed.nodes, "node"),
+        count(packed.images, "image"),
         packed.size,
         key.public().id()
     ));
@@ -68,13 +69,13 @@ fn text(checked: &Checked) -> String {
     };
     if let Some(run) = &checked.run {
         text += &format!(
-            "  run {}, signed with {}\n  {} nodes, {} images: {} verdicts given again from signatures, policy and revocation \
+            "  run {}, signed with {}\n  {}, {}: {} given again from signatures, policy and revocation \
              lists; {} that did not pass rest on what the agent saw\n",
             clean::name(run),
             checked.signers.join(", "),
-            checked.nodes.len(),
-            sum(|node| node.images),
-            sum(|node| node.confirmed),
+            count(checked.nodes.len(), "node"),
+            count(sum(|node| node.images), "image"),
+            count(sum(|node| node.confirmed), "verdict"),
             sum(|node| node.claimed),
         );
     }

@@ -20,6 +20,7 @@ use crate::nodes::write::{Defaults, site_file};
 use crate::nodes::{Node, Site, SiteFileError, Sudo};
 use crate::reach::{self, Purpose};
 use crate::report::clean;
+use crate::report::text::count;
 use crate::ssh::host_keys::Verdict;
 use crate::ssh::{ConnectError, Connector, ShownKey};
 use crate::visit::with_sources;
@@ -122,7 +123,7 @@ pub fn nodes(options: &cli::Nodes) -> Result<ExitCode, CommandError> {
             let written =
                 std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
             written.map_err(|source| NodesError::Unwritable { path: path.clone(), source })?;
-            console::say(&format!("# {}: {} nodes", path.display(), drawn.found.len()));
+            console::say(&format!("# {}: {}", path.display(), count(drawn.found.len(), "node")));
         }
     }
     Ok(exit)

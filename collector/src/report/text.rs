@@ -58,9 +58,10 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// `1 image`, `12 images`
-pub(crate) fn count(count: usize, one: &str) -> String {
+pub(crate) fn count(count: impl TryInto<u64>, one: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", number(count as u64))
+    format!("{} {one}{plural}", number(count))
 }
 
 /// `text` as a relative reference of one segment: everything but RFC 3986's unreserved letters, `/` and `@` is encoded, so

@@ -23,12 +23,12 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     let accepted = || report.nodes.iter().filter_map(|node| node.accepted());
     let on = |wanted: fn(&NodeReport) -> bool| accepted().filter(|own| wanted(own)).count();
     let is_are = |many: u64| if many == 1 { "is" } else { "are" };
-    let of_all = |many: u64| format!("{} of {}", number(many), count_of(all, "image"));
+    let of_all = |many: u64| format!("{} of {}", number(many), count(all, "image"));
     let on_of = |affected| format!("on {affected} of {}", count(nodes, "node"));
 
     let mut sentences = Vec::new();
     if let Some(selection) = &report.selection {
-        let of = count_of(selection.of, "node");
+        let of = count(selection.of, "node");
         sentences.push(format!("Only {} of {of} of the site were asked about.", number(summary.nodes)));
     }
     let (failed, affected) = report.wrong(ExitCode::Failed);
@@ -75,7 +75,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     if report.verdict == ExitCode::Passed {
         let verified = format!(
             "{} on {} {} verified.",
-            count_of(images.passed, "image"),
+            count(images.passed, "image"),
             count(nodes, "node"),
             is_are(images.passed)
         );
@@ -90,7 +90,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     }
     let waived = report.summary.waived;
     if waived > 0 {
-        let images = count_of(waived, "image");
+        let images = count(waived, "image");
         sentences.push(format!("{images} did not pass and {} waived.", is_are(waived)));
     }
     let expired = report.waivers.iter().flat_map(|waivers| &waivers.waivers);
@@ -103,7 +103,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
         ));
     }
     if images.skipped > 0 {
-        let skipped = count_of(images.skipped, "image");
+        let skipped = count(images.skipped, "image");
         sentences.push(format!(
             "{skipped} {} not checked, since the trust policy says skip.",
             is_are(images.skipped)
@@ -116,10 +116,6 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
 pub(super) fn left_behind(report: &Site) -> usize {
     let left = |result| matches!(result, CleanUpResult::Failed | CleanUpResult::Unknown);
     report.nodes.iter().filter(|node| left(node.row.clean_up.result)).count()
-}
-
-fn count_of(many: u64, one: &str) -> String {
-    count(usize::try_from(many).unwrap_or(usize::MAX), one)
 }
 
 #[cfg(test)]

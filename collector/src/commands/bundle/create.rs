@@ -14,6 +14,7 @@ use crate::cli::BundleOut;
 use crate::commands::{CommandError, block_on};
 use crate::registry::Registries;
 use crate::report::clean;
+use crate::report::text::count;
 use crate::site_key::SiteKey;
 use crate::trust::TrustEditError;
 use crate::{cli, clock, config, console, inventories};
@@ -93,19 +94,22 @@ fn say_finished(finished: &Finished, out: &Path) {
         console::say(&clean::name(&format!("unsigned at the source: {name}")));
     }
     let digests: std::collections::BTreeSet<_> = manifest.images.iter().map(|image| &image.digest).collect();
-    let images = digests.len().max(1) as u64;
+    let unsigned = match (unsigned.len(), digests.len()) {
+        (0, _) => String::new(),
+        (_, 1) => ", unsigned".to_owned(),
+        (many, _) => format!(", {many} of them unsigned"),
+    };
     console::say(&format!(
-        "{}: {} images, {} of them unsigned, {} CRLs, {size} bytes ({} an image)",
+        "{}: {}{unsigned}, {}, {size} bytes ({} an image)",
         out.display(),
-        digests.len(),
-        unsigned.len(),
-        manifest.crls.len(),
-        size / images,
+        count(digests.len(), "image"),
+        count(manifest.crls.len(), "CRL"),
+        size / digests.len().max(1) as u64,
     ));
 }
 
 fn say_gaps(gaps: &[Gap]) {
     if !gaps.is_empty() {
-        console::say(&format!("{} things could not be had; they are named above", gaps.len()));
+        console::say(&format!("{} could not be fetched; see above", count(gaps.len(), "item")));
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::bundle::Event;
 use crate::console;
 use crate::report::clean;
+use crate::report::text::count;
 
 /// Shows events as they come.
 pub(super) struct Progress {
@@ -36,7 +37,7 @@ impl Progress {
         while let Some(event) = events.recv().await {
             match event {
                 Event::Image { name, signatures } => {
-                    self.step(&format!("{name}: {signatures} signatures"));
+                    self.step(&format!("{name}: {}", count(signatures, "signature")));
                 }
                 Event::Crl { url } => self.step(&url),
                 Event::Crls(count) => self.bar.inc_length(count as u64),

@@ -164,12 +164,12 @@ impl Details<'_> {
             summary: match omitted(List::Differing).saturating_add(rootfs.differing.len() as u64) {
                 0 => format!(
                     "{} compared with the signed layers, no difference",
-                    count_of(rootfs.snapshots, "snapshot")
+                    count(rootfs.snapshots, "snapshot")
                 ),
                 differing => format!(
                     "{} of {} differ from the signed layers",
-                    count_of(differing, "file"),
-                    count_of(rootfs.snapshots, "snapshot")
+                    count(differing, "file"),
+                    count(rootfs.snapshots, "snapshot")
                 ),
             },
             differing: shown(rootfs.differing.iter(), omitted(List::Differing), |file| clean::name(file)),
@@ -343,7 +343,7 @@ fn source(source: &str) -> String {
 fn running(judged: &Judged) -> Vec<String> {
     let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.of(List::InUse), container);
     if judged.containers > judged.image.in_use.len() as u64 {
-        let all = count_of(judged.containers, "container");
+        let all = count(judged.containers, "container");
         let example = if texts.is_empty() { "" } else { ", on the first:" };
         texts.insert(0, format!("{all} on these nodes{example}"));
     }
@@ -361,10 +361,6 @@ fn container(container: &ContainerUse) -> String {
             name(&container.container)
         ),
     }
-}
-
-fn count_of(many: u64, one: &str) -> String {
-    count(usize::try_from(many).unwrap_or(usize::MAX), one)
 }
 
 /// The first of `items`, and how many more there are; `omitted` of them are not in the node's report.
