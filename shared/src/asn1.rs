@@ -143,6 +143,11 @@ impl Oid<'static> {
 }
 
 impl<'a> Oid<'a> {
+    /// The content octets.
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     /// The numbers that the octets encode, the first two of them still in one; none for an arc that is not in its
     /// shortest form, too long or cut off.
     fn subidentifiers(self) -> impl Iterator<Item = Option<u32>> + use<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Everything is read as strict DER: no trailing bytes, minimal lengths, both algorithm identifiers equal. A duplicate
 //! extension, a malformed one of a type that the reference reads, or a negative serial number makes the whole certificate
-//! malformed.
+//! malformed, and so does anything that x509-parser reads otherwise.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,6 +12,7 @@ use core::fmt;
 use der::{Reader as _, SliceReader};
 
 use super::extensions::Contents;
+use super::second_reading;
 use super::structure::Structure;
 use super::{DistinguishedName, PublicKey, SignatureAlgorithm};
 use crate::limits;
@@ -172,6 +173,7 @@ impl Certificate {
             return Err(CertificateError::TooLarge { bytes: der.len() });
         }
         let structure = Structure::read(der)?;
+        second_reading::check(der, &structure)?;
         let name = |der| DistinguishedName::parse(der).ok_or(CertificateError::Name);
         let contents = Contents::read(structure.extensions())?;
         Ok(Self(Arc::new(Parts {

@@ -12,6 +12,7 @@ mod general_name;
 mod name;
 mod name_constraints;
 mod requirements;
+mod second_reading;
 mod signature;
 mod structure;
 mod uri;
