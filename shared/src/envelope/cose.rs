@@ -169,17 +169,17 @@ impl<'a, 'b> Headers<'a, 'b> {
         Ok(self)
     }
 
-    /// Checks what RFC 9052 section 3 says of both headers together.
+    /// Checks what must not stand in one header beside what the other says: RFC 9052 section 3.1.
     fn check_beside(&self, unprotected: &Self) -> Result<(), EnvelopeError> {
         let has = |label| self.int(label).is_some() || unprotected.int(label).is_some();
         if has(label::IV) && has(label::PARTIAL_IV) {
             return Err(malformed("IV beside Partial IV"));
         }
-        let differs = |(label, value): &(Item<'_>, Item<'_>)| {
-            unprotected.get(label).is_some_and(|other| other != value)
-        };
-        if self.0.iter().any(differs) {
-            return Err(malformed("a header parameter with two different values"));
+        let chains = [self, unprotected].map(|headers| headers.int(label::X5CHAIN));
+        if let [Some(one), Some(other)] = chains
+            && one != other
+        {
+            return Err(malformed("two different chains"));
         }
         Ok(())
     }
@@ -212,7 +212,7 @@ fn is_well_typed(label: i64, value: &Item<'_>, protected: bool) -> bool {
         label::KID | label::IV | label::PARTIAL_IV | label::KID_CONTEXT => is_bytes(value),
         label::COUNTERSIGNATURE | label::COUNTERSIGNATURE_V2 => false,
         label::COUNTERSIGNATURE_0 | label::COUNTERSIGNATURE_0_V2 => !protected && is_bytes(value),
-        label::CWT_CLAIMS => protected && matches!(value, Item::Map(_)),
+        label::CWT_CLAIMS => matches!(value, Item::Map(_)),
         label::X5BAG | label::X5CHAIN => match value {
             Item::Array(entries) => entries.iter().all(is_bytes),
             value => is_bytes(value),

@@ -77,6 +77,8 @@ fn is_evaluated(extension: &Extension, purpose: Purpose) -> bool {
         oid::NAME_CONSTRAINTS => {
             NameConstraints::read(value).is_some_and(|constraints| constraints.bases().all(is_compared))
         }
+        // Where deltas are published is asked for signers ([`crate::revocation`]); the reference refuses it above a TSA.
+        oid::FRESHEST_CRL => purpose == Purpose::CodeSigning,
         // What policies a path is good for is not asked, so those that speak of policies change nothing, but for a
         // demand for an explicit one.
         oid::KEY_USAGE
