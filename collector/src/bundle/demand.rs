@@ -1,8 +1,8 @@
 //! Which CRLs a signature will demand: its envelope and, if there is one, the trust directory in; URLs out.
 //!
 //! Whoever may push to a registry may push a signature, with any number of URLs in its certificates. Under a trust directory
-//! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass. Without one
-//! nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
+//! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass where authenticity
+//! is enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
 
 use assay_agent::trust::Trust;
 use assay_shared::envelope::Envelope;

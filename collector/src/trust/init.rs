@@ -65,7 +65,8 @@ pub(super) fn make(
 ) -> Result<(), TrustEditError> {
     let document = policy::document(statement)?;
     let read = TrustPolicy::parse(&document)?;
-    if let Some((identity, why)) = read.statements().iter().flat_map(|one| one.never_matching()).next() {
+    let mut never = read.statements().iter().flat_map(assay_shared::trust_policy::Statement::never_matching);
+    if let Some((identity, why)) = never.next() {
         return Err(TrustEditError::NeverMatches { identity, why });
     }
     files.add(policy::FILE.into(), document)?;
