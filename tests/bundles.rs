@@ -14,6 +14,7 @@ use assay_fixtures::layout::Layout;
 use assay_shared::bundle::{Gap, GapKind, LockedImage, PAYLOAD_TYPE};
 use assay_shared::dsse::KeyKind;
 use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::report::Reason;
 use assay_tests::program::{self, Finished as Done, verdict};
 use tempfile::TempDir;
 
@@ -115,6 +116,22 @@ fn a_name_that_stands_for_what_was_carried_passes_in_every_packing() {
         site.write(name, site.content(&site.index.digest));
         site.expect(&[name], &[], "passed");
     }
+}
+
+/// The lock gives the reason, and what else is wrong is not lost for it.
+#[test]
+fn an_unsigned_image_under_a_locked_name_is_both() {
+    let site = Site::new();
+    let unsigned = Content { entries: Vec::new(), ..site.content(&Digest::sha256(b"another image")) };
+    site.write("a.tar", unsigned);
+    let report = site.verify(&["a.tar"], &[]).report();
+    let image = &report.images[0];
+    assert_eq!((image.reason, &image.also[..]), (Some(Reason::WrongDigest), &[Reason::NoSignature][..]));
+    // without a policy too, where no signature is asked
+    fs::write(site.path("trust/trustpolicy.json"), "{}").unwrap();
+    let report = site.verify(&["a.tar"], &[]).report();
+    let image = &report.images[0];
+    assert_eq!((image.reason, &image.also[..]), (Some(Reason::Policy), &[Reason::WrongDigest][..]));
 }
 
 #[test]

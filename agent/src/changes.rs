@@ -32,11 +32,14 @@ impl<'l> Changes<'l> {
     }
 
     /// Takes a verdict back that the change may have made: a pass, or that there is no signature. What was seen to be wrong
-    /// was wrong.
+    /// was wrong, and then the image stays as it is.
     pub(crate) fn mark(&self, image: &mut Image) {
-        let may_be_due_to_it = image.status == Status::Passed || image.reason == Some(Reason::NoSignature);
+        let is_open = |reason: &Reason| matches!(reason, Reason::NoSignature | Reason::Unreadable | Reason::Limit);
+        let may_be_due_to_it = image.status == Status::Passed
+            || image.reason == Some(Reason::NoSignature) && image.also.iter().all(is_open);
         if self.changed.contains(&image.id()) && may_be_due_to_it {
             (image.status, image.reason, image.via) = (Status::Inconclusive, Some(Reason::Unreadable), None);
+            image.also.retain(|reason| *reason == Reason::Limit);
             image.message = Some("the image's names changed while the store was read".to_owned());
             image.hint = Some("run again when nothing pulls or removes images".to_owned());
         }

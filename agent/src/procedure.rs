@@ -121,6 +121,7 @@ mod tests {
             in_use: vec![],
             status,
             reason: None,
+            also: Vec::new(),
             message: None,
             hint: None,
             via: None,

@@ -17,13 +17,14 @@ use crate::inventory::Image;
 use crate::trust::Trust;
 use crate::verify::Judgement;
 
-/// An image with its verdict: that of its signatures, unless its content forbids a pass.
+/// An image with its verdict: that of its signatures, unless its content forbids a pass, and all that is wrong with it.
 pub(crate) fn image(image: Image, judgement: Judgement, checked: Checked) -> ImageReport {
-    let Judgement { status, reason, message, hint, via, policy, signatures } = judgement;
+    let judgement = with_content(judgement, &checked);
+    let Judgement { status, reason, also, message, hint, via, policy, signatures } = judgement;
     let mut omitted = Omitted::default();
     omitted.add(List::Signatures, signatures.omitted);
     let Image { namespace, target, references, in_use, .. } = image;
-    let mut report = ImageReport {
+    ImageReport {
         namespace,
         references,
         digest: target.digest,
@@ -33,36 +34,37 @@ pub(crate) fn image(image: Image, judgement: Judgement, checked: Checked) -> Ima
         in_use,
         status,
         reason,
+        also: also.into_iter().collect(),
         message,
         hint,
-        via,
+        via: via.filter(|_| status == Status::Passed),
         policy,
         signatures: signatures.kept,
         content: checked.content,
         rootfs: None,
         omitted,
-    };
-    let judged_by_content = matches!(report.status, Status::Passed | Status::Inconclusive);
-    if let Some(mismatch) = report.content.mismatched.first().filter(|_| judged_by_content) {
-        report.message = Some(format!("the blob {} is {} in the store", mismatch.digest, mismatch.found));
-        report.hint = Some("remove the image and pull it again; find out what changed it".into());
-        (report.status, report.reason) = (Status::Failed, Some(Reason::ContentMismatch));
-    } else if report.status == Status::Passed {
-        let unjudged = checked.unjudged.first();
-        if let Some((reason, why)) = checked
-            .limit
-            .as_ref()
-            .map(|limit| (Reason::Limit, limit))
-            .or_else(|| unjudged.map(|why| (Reason::Unreadable, why)))
-        {
-            report.message = Some(format!("the signature passes, and the content cannot be judged: {why}"));
-            (report.status, report.reason) = (Status::Inconclusive, Some(reason));
-        }
     }
-    if report.status != Status::Passed {
-        report.via = None;
+}
+
+/// Content findings can only downgrade a verdict.
+fn with_content(mut judgement: Judgement, checked: &Checked) -> Judgement {
+    if judgement.status == Status::Skipped {
+        return judgement;
     }
-    report
+    if let Some(mismatch) = checked.content.mismatched.first() {
+        let message = format!("the blob {} is {} in the store", mismatch.digest, mismatch.found);
+        let mut altered = Judgement::failed(Reason::ContentMismatch, message);
+        altered.hint = Some("remove the image and pull it again; find out what changed it".into());
+        judgement = judgement.and(altered);
+    }
+    let limit = checked.limit.as_ref().map(|why| (Reason::Limit, why));
+    let unjudged = checked.unjudged.first().map(|why| (Reason::Unreadable, why));
+    for (reason, why) in limit.into_iter().chain(unjudged) {
+        let passes = if judgement.status == Status::Passed { "the signature passes, and " } else { "" };
+        let message = format!("{passes}the content cannot be judged: {why}");
+        judgement = judgement.and(Judgement::inconclusive(reason, message));
+    }
+    judgement
 }
 
 /// The report of a run.
@@ -239,23 +241,29 @@ mod tests {
     fn content_takes_a_pass_away_and_never_gives_one() {
         let unread = || Checked { unjudged: vec!["x".into()], ..Checked::default() };
         let limit = || Checked { limit: Some("x".into()), unjudged: vec!["x".into()], ..Checked::default() };
-        for (status, reason, checked, then, why) in [
-            (Status::Passed, None, Checked::default(), Status::Passed, None),
-            (Status::Passed, None, wrong_byte(), Status::Failed, Some(Reason::ContentMismatch)),
-            (Status::Passed, None, unread(), Status::Inconclusive, Some(Reason::Unreadable)),
-            (Status::Passed, None, limit(), Status::Inconclusive, Some(Reason::Limit)),
-            (Status::Failed, Some(Reason::Expiry), wrong_byte(), Status::Failed, Some(Reason::Expiry)),
+        use Reason::{ContentMismatch, Expiry, Limit, NoSignature, Unreadable};
+        let all = || Checked { content: wrong_byte().content, ..limit() };
+        for (status, reason, checked, then, reasons) in [
+            (Status::Passed, None, Checked::default(), Status::Passed, &[][..]),
+            (Status::Passed, None, wrong_byte(), Status::Failed, &[ContentMismatch]),
+            (Status::Passed, None, unread(), Status::Inconclusive, &[Unreadable]),
+            (Status::Passed, None, limit(), Status::Inconclusive, &[Limit, Unreadable]),
+            (Status::Passed, None, all(), Status::Failed, &[ContentMismatch, Unreadable, Limit]),
+            (Status::Failed, Some(Expiry), wrong_byte(), Status::Failed, &[Expiry, ContentMismatch]),
+            (Status::Failed, Some(NoSignature), unread(), Status::Failed, &[NoSignature, Unreadable]),
+            (Status::Inconclusive, Some(Unreadable), unread(), Status::Inconclusive, &[Unreadable]),
             (
                 Status::Inconclusive,
-                Some(Reason::Unreadable),
+                Some(Unreadable),
                 wrong_byte(),
                 Status::Failed,
-                Some(Reason::ContentMismatch),
+                &[ContentMismatch, Unreadable],
             ),
-            (Status::Skipped, None, Checked::default(), Status::Skipped, None),
+            (Status::Skipped, None, Checked::default(), Status::Skipped, &[]),
         ] {
             let report = joined(status, reason, checked);
-            assert_eq!((report.status, report.reason), (then, why));
+            let found: Vec<Reason> = report.reason.iter().chain(&report.also).copied().collect();
+            assert_eq!((report.status, &found[..]), (then, reasons));
             assert_eq!(report.via.is_some(), then == Status::Passed);
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Judge<'a> {
 pub(crate) struct Judgement {
     pub(crate) status: Status,
     pub(crate) reason: Option<Reason>,
+    /// What else is wrong, without the reason.
+    pub(crate) also: BTreeSet<Reason>,
     pub(crate) message: Option<String>,
     pub(crate) hint: Option<String>,
     pub(crate) via: Option<Via>,
@@ -75,11 +77,38 @@ impl Rows {
 
 impl Judgement {
     fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
-        Self { status, reason, message, hint: None, via: None, policy: None, signatures: Rows::default() }
+        let also = BTreeSet::new();
+        Self { status, reason, also, message, hint: None, via: None, policy: None, signatures: Rows::default() }
     }
 
     pub(crate) fn failed(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(Status::Failed, Some(reason), Some(message.into()))
+    }
+
+    pub(crate) fn inconclusive(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::Inconclusive, Some(reason), Some(message.into()))
+    }
+
+    /// Takes in what else was found. The worse of both gives status, reason and words, of two alike this one; the other's
+    /// reasons are not lost.
+    pub(crate) fn and(mut self, mut other: Self) -> Self {
+        if other.status > self.status {
+            std::mem::swap(&mut self.status, &mut other.status);
+            std::mem::swap(&mut self.reason, &mut other.reason);
+            std::mem::swap(&mut self.message, &mut other.message);
+            std::mem::swap(&mut self.hint, &mut other.hint);
+        }
+        if let Some(reason) = other.reason.filter(|reason| Some(*reason) != self.reason)
+            && self.also.insert(reason)
+        {
+            let words = [self.message.take(), other.message].into_iter().flatten().collect::<Vec<_>>();
+            self.message = Some(words.join(&format!("; also {}: ", reason.as_str())));
+        }
+        self.also.append(&mut other.also);
+        if let Some(reason) = &self.reason {
+            self.also.remove(reason);
+        }
+        self
     }
 
     /// The same, its message saying what it is of.
@@ -91,16 +120,30 @@ impl Judgement {
         self
     }
 
+    /// Puts what else was found first, whichever is worse: its words are the judgement's, and these are added.
+    fn behind(mut self, mut other: Self) -> Self {
+        other.policy = self.policy.take();
+        other.signatures = std::mem::take(&mut self.signatures);
+        other.and(self)
+    }
+
     /// The judgement of an image without a signature, where what was accepted in place of one does not pass either.
     /// Whatever is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the
     /// image.
     fn for_want_of(self, other: Self) -> Self {
         let message = [self.message, other.message].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        let (status, reason) = match other.status {
-            Status::Inconclusive => (other.status, other.reason),
-            _ => (self.status, self.reason),
+        let (status, reason, also) = match other.status {
+            Status::Inconclusive => {
+                let mut also: BTreeSet<Reason> =
+                    self.reason.into_iter().chain(self.also).chain(other.also).collect();
+                if let Some(reason) = &other.reason {
+                    also.remove(reason);
+                }
+                (other.status, other.reason, also)
+            }
+            _ => (self.status, self.reason, self.also),
         };
-        Self { status, reason, message: Some(message), hint: other.hint.or(self.hint), ..self }
+        Self { status, reason, also, message: Some(message), hint: other.hint.or(self.hint), ..self }
     }
 }
 
@@ -114,7 +157,7 @@ impl Judge<'_> {
                     Judgement::failed(Reason::Policy, format!("the trust policy is invalid: {error}"));
                 judgement.hint =
                     Some("correct the trust policy; assay trust check names what is wrong".into());
-                return judgement;
+                return self.as_locked(image, judgement);
             }
         };
         let statements = match statements(policy, &image.references) {
@@ -125,7 +168,7 @@ impl Judge<'_> {
                     "add a statement to the trust policy whose registryScopes name the repository, or are *"
                         .into(),
                 );
-                return judgement;
+                return self.as_locked(image, judgement);
             }
         };
         let names = statements.iter().map(|statement| statement.name.as_str()).collect::<Vec<_>>().join(",");
@@ -134,7 +177,12 @@ impl Judge<'_> {
         let mut judgement = if judged.is_empty() {
             Judgement::new(Status::Skipped, None, Some("the trust policy says level skip".into()))
         } else {
-            self.as_locked(image, self.by_signatures(image, &judged))
+            let judgement = self.by_signatures(image, &judged);
+            let judgement = match self.signatures.damage(&image.target) {
+                Some((reason, message)) => judgement.behind(Judgement::failed(reason, message)),
+                None => judgement,
+            };
+            self.as_locked(image, judgement)
         };
         judgement.policy = Some(names);
         judgement
@@ -143,9 +191,6 @@ impl Judge<'_> {
     /// Judges an image that must pass under all of `statements`.
     fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
         let target = &image.target;
-        if let Some((reason, message)) = self.signatures.damage(target) {
-            return Judgement::failed(reason, message);
-        }
         let mut own = self.under_all(target, statements);
         // a signature of its own that fails is not outdone by another's
         if own.reason != Some(Reason::NoSignature) {
@@ -179,16 +224,12 @@ impl Judge<'_> {
         let is_right = |digest: &Digest| *digest == target.digest || lists_target(digest);
         let Some((name, locked)) = self.lock.broken(&image.references, is_right) else { return judgement };
         let message = format!("{name} is locked to {locked} and is {} here", target.digest);
-        Judgement {
-            status: Status::Failed,
-            reason: Some(Reason::WrongDigest),
-            message: Some(message),
-            hint: Some("pull the image that the bundle was made for, or make a bundle for this one".into()),
-            ..judgement
-        }
+        let mut wrong = Judgement::failed(Reason::WrongDigest, message);
+        wrong.hint = Some("pull the image that the bundle was made for, or make a bundle for this one".into());
+        if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.behind(wrong) }
     }
 
-    /// The worst of the verdicts under each statement, all signatures listed.
+    /// The worst of the verdicts under each statement with what is wrong under the others, all signatures listed.
     fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
         let candidates = self.signatures.of(target);
         let mut signatures = Rows::default();
@@ -197,9 +238,10 @@ impl Judge<'_> {
         for statement in statements {
             let (judgement, tried) = self.under(target, candidates, statement, &mut signatures);
             reached = reached.max(tried);
-            if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
-                worst = Some(judgement);
-            }
+            worst = Some(match worst {
+                Some(worst) => worst.and(judgement),
+                None => judgement,
+            });
         }
         let mut unreached = candidates.iter().skip(reached);
         if let Some(statement) = statements.first() {
@@ -224,13 +266,14 @@ impl Judge<'_> {
         statement: &Statement,
         signatures: &mut Rows,
     ) -> (Judgement, usize) {
-        let mut tried = Vec::new();
+        let mut tried: Vec<(Signature, Vec<Reason>)> = Vec::new();
         for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
             let verdict = self.signature(candidate, target, statement);
+            let also = verdict.also.clone();
             let signature = self.report(candidate, Some(&statement.name), verdict);
             let passed = signature.status == Status::Passed;
             signatures.push(signature.clone());
-            tried.push(signature);
+            tried.push((signature, also));
             if passed {
                 return (Judgement::new(Status::Passed, None, None), tried.len());
             }
@@ -239,10 +282,10 @@ impl Judge<'_> {
     }
 
     /// The judgement where none of the first signatures passes.
-    fn without_a_pass(&self, candidates: &[Candidate], tried: &[Signature]) -> Judgement {
-        if let Some(unreadable) = tried.iter().find(|one| one.status == Status::Inconclusive) {
+    fn without_a_pass(&self, candidates: &[Candidate], tried: &[(Signature, Vec<Reason>)]) -> Judgement {
+        if let Some((unreadable, _)) = tried.iter().find(|(one, _)| one.status == Status::Inconclusive) {
             let message = format!("the signature {}: {}", unreadable.digest, finding(unreadable).1);
-            return Judgement::new(Status::Inconclusive, Some(Reason::Unreadable), Some(message));
+            return Judgement::inconclusive(Reason::Unreadable, message);
         }
         if candidates.len() > limits::SIGNATURES_PER_IMAGE {
             let message = format!(
@@ -252,7 +295,7 @@ impl Judge<'_> {
             );
             return Judgement::failed(Reason::Limit, message);
         }
-        let Some(furthest) = tried.iter().rev().max_by_key(|one| one.reason.map(progress)) else {
+        let Some((furthest, also)) = tried.iter().rev().max_by_key(|(one, _)| one.reason.map(progress)) else {
             return self.none_found();
         };
         let (code, message) = finding(furthest);
@@ -265,6 +308,7 @@ impl Judge<'_> {
         };
         let mut judgement =
             Judgement::failed(furthest.reason.unwrap_or(Reason::Integrity), format!("{among}{message}"));
+        judgement.also.extend(also);
         judgement.hint = code.map(|code| match furthest.reason {
             Some(Reason::AuthenticTimestamp) => code.what_to_do_about_timestamp(),
             _ => code.what_to_do().to_owned(),
@@ -281,7 +325,7 @@ impl Judge<'_> {
                     "no signature was found, and not everything could be read: {}: {}",
                     unreadable.what, unreadable.why
                 );
-                Judgement::new(Status::Inconclusive, Some(Reason::Unreadable), Some(message))
+                Judgement::inconclusive(Reason::Unreadable, message)
             }
         }
     }

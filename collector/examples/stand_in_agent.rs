@@ -170,6 +170,7 @@ fn image(status: Status, reason: Option<Reason>) -> Image {
         in_use: Vec::new(),
         status,
         reason,
+        also: Vec::new(),
         message: None,
         hint: None,
         via: None,

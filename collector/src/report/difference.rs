@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{Image, NodeRow, Reason, SITE_REPORT_SCHEMA, SiteRun, Status};
+use assay_shared::report::{Image, NodeRow, SITE_REPORT_SCHEMA, SiteRun, Status};
 use serde::Deserialize;
 
 use super::text::number;
@@ -124,8 +124,8 @@ impl Change {
 pub(super) struct Standing {
     pub(super) status: Status,
     pub(super) waived: bool,
-    /// The reason's code, cleaned.
-    pub(super) reason: Option<String>,
+    /// The codes of all that is wrong with it, cleaned.
+    pub(super) codes: Option<String>,
 }
 
 impl Standing {
@@ -138,8 +138,8 @@ impl Standing {
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(words::status(self.status))?;
-        if let Some(reason) = &self.reason {
-            write!(f, " ({reason})")?;
+        if let Some(codes) = &self.codes {
+            write!(f, " ({codes})")?;
         }
         f.write_str(if self.waived { ", waived" } else { "" })
     }
@@ -191,10 +191,10 @@ impl Difference {
         )
     }
 
-    /// Whether the image was wrong for that reason on any node before; none where it was not wrong at all.
-    pub(super) fn was_wrong(&self, digest: &Digest, reason: Option<Reason>) -> Option<bool> {
-        let reason = reason.map(|reason| reason.as_str().to_owned());
-        if self.wrong_before.contains(&(digest.clone(), reason)) {
+    /// Whether the image was wrong for the same reasons on any node before; none where it was not wrong at all.
+    pub(super) fn was_wrong(&self, image: &Image) -> Option<bool> {
+        let digest = &image.digest;
+        if self.wrong_before.contains(&(digest.clone(), codes(image))) {
             return Some(true);
         }
         let mut of_digest = self.wrong_before.range((digest.clone(), None)..);
@@ -235,7 +235,7 @@ impl Comparison {
             .values()
             .flat_map(|node| &node.images)
             .filter(|(_, (standing, _))| standing.is_wrong())
-            .map(|((_, digest), (standing, _))| (digest.clone(), standing.reason.clone()))
+            .map(|((_, digest), (standing, _))| (digest.clone(), standing.codes.clone()))
             .collect();
         Self {
             baseline,
@@ -265,7 +265,7 @@ impl Comparison {
                     let after = Standing {
                         status: image.status,
                         waived: row.waiver(image).is_some(),
-                        reason: image.reason.map(|reason| reason.as_str().to_owned()),
+                        codes: codes(image),
                     };
                     let key = (image.namespace.clone(), image.digest.clone());
                     let was = before.images.remove(&key).map(|(standing, _)| standing);
@@ -335,6 +335,15 @@ impl Comparison {
     }
 }
 
+/// The codes of all that is wrong with an image.
+fn codes(image: &Image) -> Option<String> {
+    joined(words::codes(image).into_iter().map(str::to_owned))
+}
+
+fn joined(codes: impl Iterator<Item = String>) -> Option<String> {
+    Some(codes.collect::<Vec<_>>().join(", ")).filter(|codes| !codes.is_empty())
+}
+
 #[derive(Deserialize)]
 struct Old {
     schema: String,
@@ -373,6 +382,8 @@ struct OldImage {
     references: Vec<String>,
     status: Status,
     reason: Option<String>,
+    #[serde(default)]
+    also: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -389,8 +400,8 @@ impl From<OldNode> for Before {
         let images = old.report.into_iter().flat_map(|report| report.images).map(|image| {
             let key = (image.namespace, image.digest);
             let name = names::without_digest(names::preferred(&image.references)).to_owned();
-            let reason = image.reason.map(|reason| clean::name(&reason));
-            let standing = Standing { status: image.status, waived: waived.contains(&key), reason };
+            let codes = joined(image.reason.iter().chain(&image.also).map(|code| clean::name(code)));
+            let standing = Standing { status: image.status, waived: waived.contains(&key), codes };
             (key, (standing, name))
         });
         Self { name: old.name, verified, images: images.collect() }
@@ -399,7 +410,7 @@ impl From<OldNode> for Before {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Outcome, SiteReport};
+    use assay_shared::report::{Outcome, Reason, SiteReport};
 
     use super::*;
     use crate::report::sample;

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use assay_shared::report::{ExitCode, Reason, Status, WaivedImage};
+use assay_shared::report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
@@ -92,14 +92,14 @@ const CONTROLS: [Control; 4] = [
 ];
 
 impl Control {
-    /// Whether an image that did not pass for `reason` stands against it. What gives no reason, cannot be read or is past
+    /// Whether an image that did not pass stands against it, for any of its reasons. What gives none, cannot be read or is past
     /// a limit stands against all.
-    fn is_concerned(&self, status: Status, reason: Option<Reason>) -> bool {
-        status == Status::Inconclusive
-            || match reason {
-                None | Some(Reason::Unreadable | Reason::Limit) => true,
-                Some(reason) => self.reasons.contains(&reason),
-            }
+    fn is_concerned(&self, image: &Image) -> bool {
+        let stands = |reason: &Reason| {
+            matches!(reason, Reason::Unreadable | Reason::Limit) || self.reasons.contains(reason)
+        };
+        let reasons = image.reasons();
+        image.status == Status::Inconclusive || reasons.is_empty() || reasons.iter().any(stands)
     }
 }
 
@@ -256,6 +256,7 @@ fn judged_so(ids: &Ids, site: &Site, at: usize, judged: &Judged) -> Value {
         "props": props(&[
             ("status", status),
             ("reason", code),
+            ("codes", &words::codes(image).join(",")),
             ("waived", if judged.waiver.is_some() { "true" } else { "false" }),
             ("nodes", &judged.nodes.len().to_string()),
             ("signer", signer.unwrap_or_default()),
@@ -291,7 +292,7 @@ fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Val
 fn finding(ids: &Ids, site: &Site, control: &Control) -> Value {
     let against = |judged: &Judged| {
         matches!(judged.image.status, Status::Failed | Status::Inconclusive)
-            && control.is_concerned(judged.image.status, judged.image.reason)
+            && control.is_concerned(&judged.image)
     };
     let images: Vec<(usize, &Judged)> =
         site.results.iter().enumerate().filter(|(_, judged)| against(judged)).collect();
@@ -482,7 +483,7 @@ mod tests {
         for judged in &Site::of(&sample::site()).results {
             let image = &judged.image;
             if image.status == Status::Failed {
-                assert!(CONTROLS.iter().any(|control| control.is_concerned(image.status, image.reason)));
+                assert!(CONTROLS.iter().any(|control| control.is_concerned(image)));
             }
         }
     }

@@ -380,6 +380,7 @@ pub(crate) fn image(name: &str) -> Image {
         }],
         status: Status::Inconclusive,
         reason: None,
+        also: Vec::new(),
         message: None,
         hint: None,
         via: None,

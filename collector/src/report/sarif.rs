@@ -106,7 +106,7 @@ fn image(site: &Site, judged: &Judged, nodes: &[String], rules: &mut Rules) -> O
         }]);
     }
     if let Some(difference) = &site.difference {
-        result["baselineState"] = match difference.was_wrong(&image.digest, image.reason) {
+        result["baselineState"] = match difference.was_wrong(image) {
             Some(true) => "unchanged",
             Some(false) => "updated",
             None => "new",
@@ -115,6 +115,7 @@ fn image(site: &Site, judged: &Judged, nodes: &[String], rules: &mut Rules) -> O
     }
     result["properties"] = json!({
         "nodes": named,
+        "codes": words::codes(image),
         "containers": judged.containers,
         "references": judged.references.iter().map(|reference| clean::name(reference)).collect::<Vec<_>>(),
     });

@@ -237,6 +237,7 @@ fn same_result(one: &Image, other: &Image) -> bool {
         in_use: _,
         status,
         reason,
+        also,
         message,
         hint,
         via,
@@ -249,6 +250,7 @@ fn same_result(one: &Image, other: &Image) -> bool {
     let Content { mode, checked: _, bytes: _, absent: _, mismatched } = content;
     *status == other.status
         && *reason == other.reason
+        && *also == other.also
         && *digest == other.digest
         && *media_type == other.media_type
         && *size == other.size

@@ -2,7 +2,7 @@
 //!
 //! The finer codes of checks have their own table in `assay_shared::codes`.
 
-use assay_shared::report::{Action, CheckResult, CleanUpResult, Outcome, Reason, Status, Via, WaiverState};
+use assay_shared::report::{Action, CheckResult, CleanUpResult, Image, Outcome, Reason, Status, Via, WaiverState};
 
 use crate::evidence::FindingKind;
 
@@ -55,6 +55,12 @@ pub fn via(via: Via) -> &'static str {
         Via::ParentIndex => "a signed index that lists it (parent-index)",
         Via::PlatformManifest => "the signed manifests that it lists (platform-manifest)",
     }
+}
+
+/// Everything that is wrong with an image, by its codes: the reason first, then what else there is.
+pub fn codes(image: &Image) -> Vec<&'static str> {
+    let also = image.reasons().into_iter().filter(|reason| Some(*reason) != image.reason);
+    image.reason.into_iter().chain(also).map(Reason::as_str).collect()
 }
 
 /// What became of a waiver.

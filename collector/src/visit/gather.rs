@@ -220,6 +220,7 @@ mod tests {
             in_use: Vec::new(),
             status,
             reason,
+            also: Vec::new(),
             message: None,
             hint: None,
             via: None,

@@ -1,12 +1,12 @@
 //! The node report, `assay/node-report/v1`: what one agent run saw and judged.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, ExitCode, Omitted, Reason, Status, Target, Via};
+use super::{Checks, ExitCode, List, Omitted, Reason, Status, Target, Via};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -356,6 +356,9 @@ pub struct Image {
     pub status: Status,
     /// Why it did not pass; null when it did.
     pub reason: Option<Reason>,
+    /// What else is wrong with it, sorted; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Reason>,
     /// The verdict for people.
     pub message: Option<String>,
     /// What to do about it.
@@ -373,6 +376,19 @@ pub struct Image {
     /// What is left out of its lists, since a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
+}
+
+impl Image {
+    /// Everything that is wrong with it: the reason, what else its agent found, and what the report itself shows.
+    pub fn reasons(&self) -> BTreeSet<Reason> {
+        let is_there = |shown: usize, list| shown > 0 || self.omitted.of(list) > 0;
+        let altered = is_there(self.content.mismatched.len(), List::Mismatched);
+        let altered = altered.then_some(Reason::ContentMismatch);
+        let differing = self.rootfs.as_ref().map_or(0, |rootfs| rootfs.differing.len());
+        let differing = is_there(differing, List::Differing);
+        let differing = differing.then_some(Reason::RootfsMismatch);
+        self.reason.into_iter().chain(self.also.iter().copied()).chain(altered).chain(differing).collect()
+    }
 }
 
 /// A container that runs an image.

@@ -1,6 +1,7 @@
 //! Waivers: dated, reasoned exceptions that a site granted. The collector applies them; a node report never has one.
 //!
-//! A waiver covers images that failed or are inconclusive. It covers no node that was not verified and no container whose
+//! A waiver covers images that failed or are inconclusive, where it excuses everything that is wrong with them
+//! ([`Image::reasons`]): an exception for an unsigned image is none for altered bytes. It covers no node that was not verified and no container whose
 //! image the store does not list ([`Reason::InUseUnlisted`]): of those nobody knows what runs.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,7 @@ pub struct Waiver {
     pub image: String,
     /// The one node that it holds on; null where it holds on all.
     pub node: Option<String>,
-    /// The reasons that it excuses; empty where it excuses any.
+    /// The reasons that it excuses, all that an image has among them; empty where it excuses any.
     pub codes: Vec<Reason>,
     /// Why it was granted.
     pub reason: String,
@@ -126,12 +127,15 @@ impl SiteWaivers {
 }
 
 impl Waiver {
-    /// Whether it is about this image on this node and excuses what is wrong with it. Says nothing of expiry.
+    /// Whether it is about this image on this node and excuses all that is wrong with it. Says nothing of expiry.
     fn covers(&self, node: &str, image: &Image) -> bool {
-        let excused = match (image.status, image.reason) {
-            (Status::Passed | Status::Skipped, _) | (_, Some(Reason::InUseUnlisted)) => false,
-            (Status::Failed | Status::Inconclusive, reason) => {
-                self.codes.is_empty() || reason.is_some_and(|reason| self.codes.contains(&reason))
+        let excused = match image.status {
+            Status::Passed | Status::Skipped => false,
+            Status::Failed | Status::Inconclusive => {
+                let reasons = image.reasons();
+                let names_all =
+                    !reasons.is_empty() && reasons.iter().all(|reason| self.codes.contains(reason));
+                !reasons.contains(&Reason::InUseUnlisted) && (self.codes.is_empty() || names_all)
             }
         };
         excused && self.node.as_ref().is_none_or(|own| own == node) && names(&self.image, image)
@@ -221,6 +225,7 @@ mod tests {
             in_use: Vec::new(),
             status,
             reason,
+            also: Vec::new(),
             message: None,
             hint: None,
             via: None,
@@ -355,6 +360,10 @@ mod tests {
     #[test]
     fn what_a_waiver_does_not_cover() {
         let failed = |reason| image(&["r.test/app:v1"], Status::Failed, Some(reason));
+        let unsigned = || Waiver { codes: vec![Reason::NoSignature], ..waiver("r.test/app") };
+        let mismatch = Mismatch { digest: Digest::sha256(b""), media_type: String::new(), found: String::new() };
+        let altered = Content { mismatched: vec![mismatch], ..Content::default() };
+        let differing = Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()] };
         let cases = [
             (waiver("r.test/app"), failed(Reason::InUseUnlisted)),
             (waiver("r.test/app"), image(&["r.test/app:v1"], Status::Passed, None)),
@@ -362,6 +371,13 @@ mod tests {
             (
                 Waiver { codes: vec![Reason::NoSignature], ..waiver("r.test/app") },
                 failed(Reason::ContentMismatch),
+            ),
+            (unsigned(), Image { also: vec![Reason::Unreadable], ..failed(Reason::NoSignature) }),
+            (unsigned(), Image { content: altered, ..failed(Reason::NoSignature) }),
+            (unsigned(), Image { rootfs: Some(differing), ..failed(Reason::NoSignature) }),
+            (
+                waiver("r.test/app"),
+                Image { also: vec![Reason::InUseUnlisted], ..failed(Reason::NoSignature) },
             ),
         ];
         for (waiver, image) in cases {

@@ -43,6 +43,8 @@ pub struct SignatureVerdict {
     pub status: Status,
     /// Why it did not pass.
     pub reason: Option<Reason>,
+    /// What else is wrong with it: enforced checks that would fail too, had the sequence gone on. They stay `not_run`.
+    pub also: Vec<Reason>,
     /// The five checks.
     pub checks: Checks,
     /// Whether the payload names the artifact.
@@ -94,7 +96,10 @@ impl Verifier<'_> {
                 verdict.status = Status::Passed;
                 verdict.reason = None;
             }
-            Err(reason) => verdict.reason = Some(reason),
+            Err(reason) => {
+                verdict.reason = Some(reason);
+                verdict.also = self.beyond(reason, &envelope, target, statement);
+            }
         }
         verdict
     }
@@ -131,6 +136,37 @@ impl Verifier<'_> {
             record(&mut checks.revocation, actions.revocation, revocation, Reason::Revocation)?;
         }
         verdict.check_target(envelope.payload(), target)
+    }
+
+    /// What the steps behind the one that ended the sequence would have ended it for. An exception that a site grants for the
+    /// one must not excuse the others: an expired signature of another artifact is more than expired.
+    fn beyond(
+        &self,
+        reason: Reason,
+        envelope: &VerifiedEnvelope,
+        target: &Descriptor,
+        statement: &Statement,
+    ) -> Vec<Reason> {
+        let actions = statement.actions;
+        let fails = |step: Reason| match step {
+            Reason::Expiry => expiry::check(envelope.attributes(), self.at).is_err(),
+            Reason::AuthenticTimestamp => authentic_timestamp::check(envelope, statement, self).is_err(),
+            Reason::Revocation => revocation::check(envelope, self).is_err(),
+            _ => SignatureVerdict::not_run(statement).check_target(envelope.payload(), target).is_err(),
+        };
+        [
+            (Reason::Authenticity, actions.authenticity),
+            (Reason::Expiry, actions.expiry),
+            (Reason::AuthenticTimestamp, actions.authentic_timestamp),
+            (Reason::Revocation, actions.revocation),
+            (Reason::DescriptorMismatch, Action::Enforce),
+        ]
+        .into_iter()
+        .skip_while(|(step, _)| *step != reason)
+        .skip(1)
+        .filter(|(step, action)| *action == Action::Enforce && fails(*step))
+        .map(|(step, _)| step)
+        .collect()
     }
 }
 
@@ -180,6 +216,7 @@ impl SignatureVerdict {
         Self {
             status: Status::Failed,
             reason: None,
+            also: Vec::new(),
             checks: Checks {
                 integrity: Check::not_run(Action::Enforce),
                 authenticity: Check::not_run(actions.authenticity),

@@ -44,6 +44,8 @@ pub(super) struct ResultView {
     pub(super) waiver: Option<WaiverView>,
     /// The reason's code and heading.
     pub(super) reason: Option<(&'static str, &'static str)>,
+    /// The codes of what else is wrong.
+    pub(super) also: Vec<&'static str>,
     pub(super) message: String,
     pub(super) hint: String,
     pub(super) via: Option<&'static str>,
@@ -179,6 +181,7 @@ impl Details<'_> {
             waiver: judged.waiver.as_ref().map(waiver),
             nodes: self.nodes.list(&judged.nodes),
             reason: image.reason.map(|reason| (Reason::as_str(reason), words::reason(reason).title)),
+            also: words::codes(image).split_off(image.reason.iter().len()),
             message: image.message.as_deref().map(clean::message).unwrap_or_default(),
             hint: image.hint.as_deref().map(clean::message).unwrap_or_default(),
             via: image.via.map(words::via),

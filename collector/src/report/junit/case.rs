@@ -30,8 +30,8 @@ fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
     let found = clean::message_or(image.message.as_deref(), finding(image).what);
     let (until, word) = (text::time(waiver.expires), words::status(image.status));
     let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
-    let code = image.reason.map_or("unexplained", Reason::as_str);
-    status.set_message(format!("waived until {until} by {approver}: {reason} (it {word}, {code}: {found})"));
+    let codes = words::codes(image).join(", ");
+    status.set_message(format!("waived until {until} by {approver}: {reason} (it {word}, {codes}: {found})"));
     status
 }
 
@@ -67,6 +67,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
     let omitted = |list| image.omitted.of(list);
     let references = image.references.iter().map(|reference| clean::name(reference));
     list(&mut text, "Reference", references, omitted(List::References));
+    list(&mut text, "Code", words::codes(image).into_iter().map(str::to_owned), 0);
     list(
         &mut text,
         "Running in",

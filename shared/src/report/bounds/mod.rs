@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Agent, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, ContainerUse, Content, Contradiction,
     Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory, InventoryImage, Mismatch, Node,
-    NodeReport, Rootfs, Run, Signature, Status, Summary, Target, Timestamp, TrustPolicyInput,
+    NodeReport, Reason, Rootfs, Run, Signature, Status, Summary, Target, Timestamp, TrustPolicyInput,
     TrustedCertificate, Unlisted, Unreadable,
 };
 use crate::clean;
@@ -523,6 +523,7 @@ impl Bound for Image {
             in_use,
             status: _,
             reason: _,
+            also,
             message,
             hint,
             via: _,
@@ -537,6 +538,7 @@ impl Bound for Image {
         media_type.bound(detail);
         cut(platforms, detail.entries, detail, omitted, List::Platforms);
         cut(in_use, detail.entries, detail, omitted, List::InUse);
+        also.truncate(Reason::ALL.len());
         message.bound(detail);
         hint.bound(detail);
         policy.bound(detail);
