@@ -34,7 +34,8 @@ impl<'l> Changes<'l> {
     /// Takes a verdict back that the change may have made: a pass, or that there is no signature. What was seen to be wrong
     /// was wrong, and then the image stays as it is.
     pub(crate) fn mark(&self, image: &mut Image) {
-        let is_open = |reason: &Reason| matches!(reason, Reason::NoSignature | Reason::Unreadable | Reason::Limit);
+        let is_open =
+            |reason: &Reason| matches!(reason, Reason::NoSignature | Reason::Unreadable | Reason::Limit);
         let may_be_due_to_it = image.status == Status::Passed
             || image.reason == Some(Reason::NoSignature) && image.also.iter().all(is_open);
         if self.changed.contains(&image.id()) && may_be_due_to_it {

@@ -82,6 +82,9 @@ pub(crate) struct VerifyArgs {
     /// An id that the report repeats
     #[arg(long, value_name = "ID", value_parser = run_id, default_value = "")]
     pub(crate) run_id: String,
+    /// A value made for this run alone, which the report repeats: it shows that no other report stands for this one
+    #[arg(long, value_name = "TEXT", value_parser = run_id)]
+    pub(crate) nonce: Option<String>,
 }
 
 #[derive(Debug, Args)]

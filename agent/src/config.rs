@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_shared::oci::{Algorithm, Digest};
-use assay_shared::report::{Agent, ContentMode, Node, Via};
+use assay_shared::report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, Node, Via};
 use assay_shared::time::UnixTime;
 
 use crate::cli::{
@@ -34,16 +34,14 @@ pub(crate) struct VerifyPlan {
     pub(crate) bundles: Vec<PathBuf>,
     /// References and digests to limit the run to; empty: no limit.
     pub(crate) images: Vec<String>,
-    pub(crate) content: ContentMode,
-    pub(crate) accept: BTreeSet<Via>,
-    /// Whether the report carries what the verdicts rest on.
-    pub(crate) evidence: bool,
     pub(crate) jobs: usize,
     /// Whether everything else on the node goes first.
     pub(crate) nice: bool,
     pub(crate) output: Output,
     pub(crate) format: VerifyFormat,
     pub(crate) run_id: String,
+    /// The options that the report repeats.
+    pub(crate) asked: Asked,
     pub(crate) clock: Clock,
     pub(crate) agent: Agent,
     pub(crate) node: Node,
@@ -181,14 +179,22 @@ impl Plan {
 }
 
 fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
+    let store = store_plan(args.store)?;
+    let asked = Asked {
+        nonce: args.nonce,
+        accept: args.accept.into_iter().map(Via::from).collect(),
+        content: args.content.into(),
+        images: args.image.iter().cloned().collect(),
+        namespaces: store.namespaces.iter().cloned().collect(),
+        evidence: args.evidence,
+        at: args.at,
+    };
     Ok(VerifyPlan {
-        store: store_plan(args.store)?,
+        store,
         trust: args.trust,
         bundles: args.signatures,
         images: args.image,
-        content: args.content.into(),
-        accept: args.accept.into_iter().map(Via::from).collect(),
-        evidence: args.evidence,
+        asked,
         jobs: args.jobs.map_or_else(cores, usize::from),
         nice: args.priority.nice,
         output: output_plan(args.output),
@@ -335,10 +341,7 @@ fn site_folder() -> PathBuf {
     PathBuf::from(data).join("assay")
 }
 
-#[cfg(not(windows))]
-const DEFAULT_ADDRESS: &str = "/run/containerd/containerd.sock";
-#[cfg(windows)]
-const DEFAULT_ADDRESS: &str = r"\\.\pipe\containerd-containerd";
+const DEFAULT_ADDRESS: &str = if cfg!(windows) { CONTAINERD_PIPE } else { CONTAINERD_SOCKET };
 
 /// Why the command line cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -366,8 +369,8 @@ mod tests {
     fn defaults_are_filled_in() {
         let Ok(Plan::Verify(plan)) = plan(&["verify", "--trust", "t"]) else { panic!("no plan") };
         assert_eq!(plan.store.place, Place::Containerd { address: DEFAULT_ADDRESS.to_owned() });
-        assert_eq!((plan.output, plan.content), (Output::Stdout, ContentMode::Full));
-        assert!(plan.jobs >= 1 && plan.images.is_empty() && plan.accept.is_empty());
+        assert_eq!((plan.output, plan.asked), (Output::Stdout, Asked::default()));
+        assert!(plan.jobs >= 1 && plan.images.is_empty());
         assert_eq!(plan.agent.sha256.map(|hex| hex.len()), Some(64));
     }
 

@@ -111,7 +111,8 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
     let mut trust = trust::read(&plan.trust)?;
     let bundles = Bundles::open(&plan.bundles, &mut trust)?;
-    let reading = if plan.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
+    let reading =
+        if plan.asked.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
     let store = match store::open(&plan.store, reading) {
         Ok(store) => store,
         Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
@@ -119,7 +120,7 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
 
     let sources = bundles.sources(&*store);
     let signatures = Signatures::collect(&sources);
-    let running = if plan.content == ContentMode::None {
+    let running = if plan.asked.content == ContentMode::None {
         Running::by_name(store.listing())
     } else {
         Running::of(&*store)
@@ -136,7 +137,7 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
         sources: &sources,
         signatures: &signatures,
         lock: &bundles.lock,
-        accept: &plan.accept,
+        accept: &plan.asked.accept,
     };
     let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
     let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
@@ -148,7 +149,7 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let bundles = bundle_inputs(&bundles.each, &signatures)?;
     let warnings = signatures.warnings.clone();
     let (carried, omitted) =
-        if plan.evidence { carried::of(&sources, &signatures, &images) } else { (Vec::new(), 0) };
+        if plan.asked.evidence { carried::of(&sources, &signatures, &images) } else { (Vec::new(), 0) };
     let mut report = NodeReport {
         carried,
         ..report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images)
@@ -184,11 +185,12 @@ fn with_content(
     let pairs = || inventory.images.iter().zip(&judgements);
     let read: Vec<&Image> =
         pairs().filter(|(image, judgement)| is_read(image, judgement)).map(|(image, _)| image).collect();
-    let complete =
-        plan.content != ContentMode::None && read.len() == inventory.images.len() && plan.images.is_empty();
+    let complete = plan.asked.content != ContentMode::None
+        && read.len() == inventory.images.len()
+        && plan.images.is_empty();
     let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
     let node = here.then_some(&plan.node);
-    let mut checked = content::check_all(store, &read, plan.content, node, plan.jobs).into_iter();
+    let mut checked = content::check_all(store, &read, plan.asked.content, node, plan.jobs).into_iter();
     let mut reached = HashSet::new();
     let images = inventory
         .images

@@ -13,7 +13,7 @@ use assay_shared::time::UnixTime;
 use assay_shared::verify::Verifier;
 
 use crate::bundle::Bundles;
-use crate::content::Checked;
+use crate::content::{Checked, is_attestation};
 use crate::inventory::Inventory;
 use crate::running::Running;
 use crate::signatures::Signatures;
@@ -77,6 +77,15 @@ impl Bundles {
         inventory.images.into_iter().zip(judged).map(join).collect()
     }
 
+    /// What each of these indexes lists, attestations aside; nothing where its bytes are in no bundle and not carried.
+    pub fn listed_by(&self, indexes: &[Descriptor], carried: &[CarriedBlob]) -> Vec<Vec<Descriptor>> {
+        let store = Carried::new(Vec::new(), carried);
+        let signatures = Signatures::collect(&self.sources(&store));
+        let listed =
+            |index| signatures.listed_by(index).iter().filter(|entry| !is_attestation(entry)).cloned();
+        indexes.iter().map(|index| listed(index).collect()).collect()
+    }
+
     /// What cannot be read of the bundles: signatures may be missing for it.
     pub fn unreadable(&self) -> Vec<report::Unreadable> {
         let nothing = Carried::new(Vec::new(), &[]);
@@ -130,6 +139,11 @@ impl Store for Carried<'_> {
         let bytes = self.blobs.get(digest).ok_or(BlobError::Absent)?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(Blob { size, content: BlobContent::Stream(Box::new(*bytes)) })
+    }
+
+    /// Which of the manifests that an index lists were there, nobody can tell by now: each of them must be signed.
+    fn has(&self, _: &str, _: &Digest) -> bool {
+        true
     }
 
     fn manifests(&self) -> Manifests<'_> {

@@ -90,6 +90,7 @@ pub(crate) fn node_report(
         },
         agent: plan.agent.clone(),
         node: Node { containerd, ..plan.node.clone() },
+        asked: Some(plan.asked.clone()),
         inputs: Inputs {
             store: plan.store.place.to_string(),
             trust_policy: TrustPolicyInput { sha256: trust.policy_sha256.clone() },
@@ -115,7 +116,7 @@ fn unusable_evidence(evidence: &Evidence) -> Vec<Unreadable> {
 
 /// The content of an image of which nothing was read.
 pub(crate) fn unread(plan: &VerifyPlan) -> Checked {
-    Checked { content: Content { mode: plan.content, ..Content::default() }, ..Checked::default() }
+    Checked { content: Content { mode: plan.asked.content, ..Content::default() }, ..Checked::default() }
 }
 
 /// Where output goes. A file is written under another name beside it and takes its place when it is whole.

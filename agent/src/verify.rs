@@ -78,7 +78,16 @@ impl Rows {
 impl Judgement {
     fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
         let also = BTreeSet::new();
-        Self { status, reason, also, message, hint: None, via: None, policy: None, signatures: Rows::default() }
+        Self {
+            status,
+            reason,
+            also,
+            message,
+            hint: None,
+            via: None,
+            policy: None,
+            signatures: Rows::default(),
+        }
     }
 
     pub(crate) fn failed(reason: Reason, message: impl Into<String>) -> Self {
@@ -225,7 +234,8 @@ impl Judge<'_> {
         let Some((name, locked)) = self.lock.broken(&image.references, is_right) else { return judgement };
         let message = format!("{name} is locked to {locked} and is {} here", target.digest);
         let mut wrong = Judgement::failed(Reason::WrongDigest, message);
-        wrong.hint = Some("pull the image that the bundle was made for, or make a bundle for this one".into());
+        wrong.hint =
+            Some("pull the image that the bundle was made for, or make a bundle for this one".into());
         if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.behind(wrong) }
     }
 
@@ -295,7 +305,8 @@ impl Judge<'_> {
             );
             return Judgement::failed(Reason::Limit, message);
         }
-        let Some((furthest, also)) = tried.iter().rev().max_by_key(|(one, _)| one.reason.map(progress)) else {
+        let Some((furthest, also)) = tried.iter().rev().max_by_key(|(one, _)| one.reason.map(progress))
+        else {
             return self.none_found();
         };
         let (code, message) = finding(furthest);

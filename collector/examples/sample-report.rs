@@ -8,6 +8,7 @@ use std::path::Path;
 
 use assay::output::Output;
 use assay::report::difference::Baseline;
+use assay::report::machines::Machines;
 use assay::report::{self, Head};
 use assay_shared::report::SiteReport;
 
@@ -37,8 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // the site of every waiver is compared with its week before
     let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;
     let baseline = baseline.map(|earlier| Baseline::read(earlier.as_slice())).transpose()?;
-    let site =
-        output.write_site(Head { run, collector, inputs, waivers, baseline, selection: None }, nodes)?;
+    let (accept, machines) = (None, Machines::default());
+    let head = Head { run, collector, inputs, accept, machines, waivers, baseline, selection: None };
+    let site = output.write_site(head, nodes)?;
     print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
     Ok(())
 }

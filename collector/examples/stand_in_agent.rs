@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Agent, BundleInput, Content, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport, Omitted,
-    Reason, Run, Status, Summary, TrustPolicyInput,
+    Agent, Asked, BundleInput, Content, ContentMode, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node,
+    NodeReport, Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Via,
 };
 use assay_shared::time::UnixTime;
 
@@ -29,7 +29,22 @@ fn main() -> std::process::ExitCode {
     };
     let store = values("store").next().unwrap_or_default();
     let behaviour = store.strip_prefix("layout:").unwrap_or(&store);
-    let mut report = report(&values("run-id").next().unwrap_or_default(), values("signatures"), values("at"));
+    let asked = Asked {
+        nonce: values("nonce").next(),
+        accept: Via::ALL
+            .into_iter()
+            .filter(|via| values("accept").any(|value| value == via.as_str()))
+            .collect(),
+        content: ContentMode::ALL
+            .into_iter()
+            .find(|mode| values("content").any(|value| value == mode.as_str()))
+            .unwrap_or_default(),
+        evidence: arguments.iter().any(|argument| argument == "--evidence"),
+        at: values("at").next().and_then(|at| UnixTime::parse(&at).ok()),
+        ..Asked::default()
+    };
+    let mut report =
+        report(&values("run-id").next().unwrap_or_default(), values("signatures"), asked, &store);
     let mut exit = 0;
     match behaviour {
         "garbage" => {
@@ -93,6 +108,17 @@ fn main() -> std::process::ExitCode {
             report.images[0].references = vec!["\u{1b}[2J\u{1b}[31mregistry.example.test/a:1".to_owned()];
         }
         "long-name" => report.images[0].references = vec!["n".repeat(5_000_000)],
+        "foreign-visit" => asked_of(&mut report).nonce = Some("0".repeat(32)),
+        "foreign-options" => asked_of(&mut report).images = ["registry.example.test/a:1".to_owned()].into(),
+        "no-options" => report.asked = None,
+        "foreign-store" => report.inputs.store = "layout:elsewhere".to_owned(),
+        "shortcut" => report.images[0].via = Some(Via::PlatformManifest),
+        "same-shortcut" => {
+            asked_of(&mut report).accept = [Via::PlatformManifest].into();
+            report.images[0].via = Some(Via::PlatformManifest);
+        }
+        "unhashed" => report.images[0].content.mode = ContentMode::None,
+        "same-machine-1" | "same-machine-2" => report.node.machine_id = Some("5ca1ab1e".repeat(4)),
         "foreign-run" => report.run.id = "20260101T000000Z-0000000000000000".to_owned(),
         "failed" => {
             report.images = vec![image(Status::Failed, Some(Reason::NoSignature))];
@@ -121,15 +147,15 @@ fn main() -> std::process::ExitCode {
     exit.into()
 }
 
-fn report(
-    run: &str,
-    bundles: impl Iterator<Item = String>,
-    mut at: impl Iterator<Item = String>,
-) -> NodeReport {
+fn asked_of(report: &mut NodeReport) -> &mut Asked {
+    report.asked.as_mut().expect("a report says what was asked")
+}
+
+fn report(run: &str, bundles: impl Iterator<Item = String>, asked: Asked, store: &str) -> NodeReport {
     let hash = |path: &str| Digest::sha256(&std::fs::read(path).unwrap_or_default()).hex().to_owned();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
     let now = UnixTime::from_seconds(i64::try_from(now.as_secs()).expect("a clock")).expect("a clock");
-    let time = at.next().and_then(|at| UnixTime::parse(&at).ok()).unwrap_or(now);
+    let (time, content) = (asked.at.unwrap_or(now), asked.content);
     NodeReport {
         schema: NODE_REPORT_SCHEMA.into(),
         run: Run { id: run.to_owned(), started: time, finished: time, verified_at: time },
@@ -141,8 +167,9 @@ fn report(
             architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }.into(),
             containerd: None,
         },
+        asked: Some(asked),
         inputs: Inputs {
-            store: "layout".into(),
+            store: store.to_owned(),
             trust_policy: TrustPolicyInput { sha256: hash("trust/trustpolicy.json") },
             trust_store: Vec::new(),
             bundles: bundles.map(|path| BundleInput { sha256: hash(&path), signatures: 0 }).collect(),
@@ -152,7 +179,10 @@ fn report(
             omitted: Omitted::default(),
         },
         coverage: Coverage::default(),
-        images: vec![image(Status::Passed, None)],
+        images: vec![Image {
+            content: Content { mode: content, ..Content::default() },
+            ..image(Status::Passed, None)
+        }],
         summary: Summary::default(),
         carried: Vec::new(),
         omitted: Omitted::default(),

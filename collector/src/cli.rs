@@ -5,6 +5,7 @@ mod evidence;
 mod trust;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -171,6 +172,9 @@ pub struct Run {
     /// Go on with the run in --out: visit the nodes that it has no accepted result of for the same inputs
     #[arg(long)]
     pub resume: bool,
+    /// How old results may be that --resume takes, such as 90m, 24h or 7d
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub resume_within: Duration,
     /// Say what would be done on which node; no connection is made and nothing is written
     #[arg(long)]
     pub dry_run: bool,
@@ -239,9 +243,36 @@ pub struct Report {
     /// Judge the waivers' expiry at this time instead of now
     #[arg(long, value_name = "RFC3339", requires = "waivers")]
     pub at: Option<String>,
+    /// What the agents were told to accept: parent-index, platform-manifest or none; repeatable. A report in which an image
+    /// passes by anything else is not believed [default: each report's own word]
+    #[arg(long, value_name = "VIA")]
+    pub accept: Vec<String>,
     /// Say only what is wrong
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// A length of time: numbers with their units, `1d12h` for example; a number alone is in seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a length of time such as 90m, 24h or 7d");
+    let (mut seconds, mut rest) = (0_u64, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let mut units = after.chars();
+        let unit: u64 = match units.next() {
+            None if number.len() == text.len() => 1,
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3_600,
+            Some('d') => 86_400,
+            _ => return Err(wrong()),
+        };
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+        seconds = part.and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
+        rest = units.as_str();
+    }
+    if seconds == 0 { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
 }
 
 /// `assay cleanup`
@@ -348,6 +379,17 @@ pub struct Completions {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn lengths_of_time() {
+        for (text, seconds) in [("90m", 5_400), ("24h", 86_400), ("1d12h", 129_600), ("30", 30), ("1s", 1)] {
+            assert_eq!(super::duration(text), Ok(std::time::Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0", "0h", "h", "-1h", "1.5h", "1h30", "24 h", "1w", "soon", "99999999999999999999d"]
+        {
+            assert!(super::duration(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{SiteWaivers, Via};
+use assay_shared::report::{Asked, ContentMode, SiteWaivers, Via};
 use assay_shared::time::{TimeError, UnixTime};
 
 use crate::cli;
@@ -181,24 +181,24 @@ pub fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
 /// # Errors
 /// [`ConfigError`]
 pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
-    let at = run.at.as_deref().map(at).transpose()?;
-    let mut arguments = Vec::new();
-    if let Some(content) = &run.content {
-        arguments.push(one_of("content", content, &["full", "metadata", "none"], "full, metadata, none")?);
-    }
-    for via in &run.accept {
-        let allowed = ["parent-index", "platform-manifest"];
-        arguments.push(one_of("accept", via, &allowed, "parent-index, platform-manifest")?);
-    }
+    let content = run.content.as_ref().map(|value| {
+        let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        let allowed = "full, metadata, none";
+        mode.ok_or_else(|| ConfigError::Value { option: "content", value: value.clone(), allowed })
+    });
+    let asked = Asked {
+        accept: accept(&run.accept)?,
+        content: content.transpose()?.unwrap_or_default(),
+        evidence: run.evidence,
+        at: run.at.as_deref().map(at).transpose()?,
+        ..Asked::default()
+    };
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let mut evidence = assay_agent::trust::evidence(&run.trust.join("crls"));
     assay_agent::bundle::add_evidence(&run.bundle, &mut evidence);
     trust::usable(&evidence)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
-    if run.evidence {
-        arguments.push("--evidence".to_owned());
-    }
-    Ok(Plan { run_id: random::run_id(clock::now()), payload, at, arguments, limits })
+    Ok(Plan { run_id: random::run_id(clock::now()), payload, asked, limits })
 }
 
 /// What may pass in place of a signature of the image's own.
@@ -206,14 +206,10 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
 /// # Errors
 /// [`ConfigError::Value`]
 pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
-    let of = |value: &String| match value.as_str() {
-        "parent-index" => Ok(Via::ParentIndex),
-        "platform-manifest" => Ok(Via::PlatformManifest),
-        _ => Err(ConfigError::Value {
-            option: "accept",
-            value: value.clone(),
-            allowed: "parent-index, platform-manifest",
-        }),
+    let of = |value: &String| {
+        let via = Via::ALL.into_iter().find(|via| via.as_str() == value);
+        let allowed = "parent-index, platform-manifest";
+        via.ok_or_else(|| ConfigError::Value { option: "accept", value: value.clone(), allowed })
     };
     values.iter().map(of).collect()
 }
@@ -319,17 +315,4 @@ pub fn ask(prompt: &str) -> Option<String> {
         return None;
     }
     rpassword::prompt_password(prompt).ok()
-}
-
-fn one_of(
-    option: &'static str,
-    value: &str,
-    values: &[&str],
-    allowed: &'static str,
-) -> Result<String, ConfigError> {
-    if values.contains(&value) {
-        Ok(format!("--{option}={value}"))
-    } else {
-        Err(ConfigError::Value { option, value: value.to_owned(), allowed })
-    }
 }

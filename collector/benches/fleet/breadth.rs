@@ -74,7 +74,9 @@ impl Site {
     fn write(&self, dead: &[u16]) {
         let mut site = "[defaults]\nknown_hosts = \"known_hosts\"\nidentity = \"identity\"\n".to_owned();
         let named = |kind: &str, number: usize, port: u16| {
-            format!("[[node]]\nname = \"{kind}-{number:04}\"\naddress = \"127.0.0.1\"\nport = {port}\n")
+            format!(
+                "[[node]]\nname = \"{kind}-{number:04}\"\naddress = \"127.0.0.1\"\nport = {port}\nstore = \"layout:{port}\"\n"
+            )
         };
         dead.iter().enumerate().for_each(|(number, port)| site += &named("a-dead", number, *port));
         self.ports.iter().enumerate().for_each(|(number, port)| site += &named("node", number, *port));

@@ -112,7 +112,8 @@ impl server::Handler for Node {
         } else if let Some(at) = command.find("assay-report-") {
             let mark: String =
                 command[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-            let (exit, report) = self.report(word_after(&command, "--run-id="));
+            let (run, nonce) = (word_after(&command, "--run-id="), word_after(&command, "--nonce="));
+            let (exit, report) = self.report(run, nonce, word_after(&command, "--store=layout:"));
             let text = format!("{mark}\n{report}\n").into_bytes();
             let handle = session.handle();
             // The others on this connection, if there were any, would not wait either.
@@ -146,7 +147,7 @@ impl server::Handler for Node {
 
 impl Node {
     /// The report of a node: most of its images are those of all, some are its own, and one in fifty has an unsigned one.
-    fn report(&self, run: &str) -> (u32, String) {
+    fn report(&self, run: &str, nonce: &str, store: &str) -> (u32, String) {
         let own = self.site.images / 5;
         let mut images: Vec<Value> = (0..self.site.images)
             .map(|at| {
@@ -169,7 +170,9 @@ impl Node {
             "agent": { "version": "0", "target": "simulated", "sha256": self.site.agent },
             "node": { "hostname": format!("node-{}", self.number), "machine_id": null, "os": "linux",
                       "architecture": "amd64", "containerd": "2.1.4" },
-            "inputs": { "store": "containerd", "trust_policy": { "sha256": self.site.policy }, "trust_store": [],
+            "asked": { "nonce": nonce, "accept": [], "content": "full", "images": [], "namespaces": [],
+                       "evidence": false, "at": null },
+            "inputs": { "store": format!("layout:{store}"), "trust_policy": { "sha256": self.site.policy }, "trust_store": [],
                         "bundles": [], "crls": [] },
             "coverage": { "namespaces": ["k8s.io"], "images": images.len(), "containers": 0, "unlisted": [],
                           "unreadable": [] },

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use assay_shared::report::{ExitCode, Outcome, SiteReport};
+use assay_shared::report::{Asked, ExitCode, Outcome, SiteReport};
 
 use super::CommandError;
 use super::run::{Job, Means, carry_out};
@@ -34,8 +34,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let plan = Plan {
         run_id: random::run_id(clock::now()),
         payload,
-        at: Some(site.at),
-        arguments: Vec::new(),
+        asked: Asked { at: Some(site.at), ..Asked::default() },
         limits: visit::Limits::default(),
     };
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;

@@ -1,5 +1,7 @@
 //! `assay evidence`: a run in one signed file, and the file verified again.
 
+use std::collections::BTreeSet;
+
 use assay_shared::report::ExitCode;
 
 use super::{CommandError, block_on};
@@ -78,6 +80,12 @@ fn text(checked: &Checked) -> String {
             count(sum(|node| node.confirmed), "verdict"),
             sum(|node| node.claimed),
         );
+    }
+    let accept: BTreeSet<&str> =
+        checked.nodes.iter().flat_map(|node| &node.accept).map(|via| via.as_str()).collect();
+    if !accept.is_empty() {
+        let accept: Vec<&str> = accept.into_iter().collect();
+        text += &format!("  accepted in place of an image's own signature: {}\n", accept.join(", "));
     }
     if let Some(reported) = checked.reported {
         let says = match reported {

@@ -6,11 +6,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use assay_shared::limits::REPORT_BYTES;
-use assay_shared::report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun};
+use assay_shared::report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun, Via};
 use assay_shared::time::UnixTime;
 
 use super::CommandError;
 use crate::output::Output;
+use crate::report::machines::Machines;
 use crate::report::{Head, clean};
 use crate::visit::gather;
 use crate::{cli, config, console, text};
@@ -22,6 +23,12 @@ use crate::{cli, config, console, text};
 pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     let waivers = config::waivers(options.waivers.as_deref(), options.at.as_deref())?;
     let baseline = config::baseline(options.baseline.as_deref())?;
+    let accept = match &options.accept[..] {
+        [] => None,
+        [none] if none == "none" => Some(BTreeSet::new()),
+        values => Some(config::accept(values)?),
+    };
+    let row = |name: &String, path: &Path| row(name.clone(), path, accept.as_ref());
     let mut named: BTreeMap<String, &Path> = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for path in &options.reports {
@@ -32,14 +39,15 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         named.insert(node, path);
     }
     // Each is read twice, once for what the run was and once to be written: not all are in memory at once.
-    let mut run = RunOf::default();
+    let (mut run, mut machines) = (RunOf::default(), Machines::default());
     for (node, path) in &named {
-        let row = row(node.clone(), path);
+        let row = row(node, path);
         if row.outcome != Outcome::Verified {
             let message = row.message.as_deref().unwrap_or_default();
             console::say(&format!("{}: {}: {message}", clean::name(&row.name), row.outcome.as_str()));
         }
         run.add(&row);
+        machines.add(&row);
     }
     // Only now, and not the reports themselves: they may be in the folder that is written to.
     let output = Output::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
@@ -47,23 +55,27 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         run: run.end(),
         collector: env!("CARGO_PKG_VERSION").to_owned(),
         inputs: SiteInputs::default(),
+        accept: accept.clone(),
+        machines,
         waivers,
         baseline,
         selection: None,
     };
-    let site = output.write_site(head, named.iter().map(|(node, path)| row(node.clone(), path)))?;
+    let site = output.write_site(head, named.iter().map(|(node, path)| row(node, path)))?;
     if !options.quiet {
         console::print(&crate::report::terminal::site(&site, config::look()));
     }
     Ok(site.verdict)
 }
 
-fn row(name: String, path: &Path) -> NodeRow {
+fn row(name: String, path: &Path, accept: Option<&BTreeSet<Via>>) -> NodeRow {
     let mut bytes = Vec::new();
     let read =
         std::fs::File::open(path).and_then(|file| file.take(REPORT_BYTES as u64 + 1).read_to_end(&mut bytes));
     let (report, message) = match read {
-        Ok(_) => match gather::read(&text::utf8(&bytes)) {
+        Ok(_) => match gather::read(&text::utf8(&bytes)).and_then(|report| {
+            accept.map_or(Ok(()), |accept| gather::only_accepted(&report, accept)).map(|()| report)
+        }) {
             Ok(report) => (Some(report), None),
             Err(error) => (None, Some(error.to_string())),
         },
@@ -83,6 +95,9 @@ fn row(name: String, path: &Path) -> NodeRow {
         finished: report.as_ref().map(|report| report.run.finished),
         host_key: None,
         clock_skew: None,
+        asked: None,
+        store: None,
+        same_machine: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         touched: None,
         report,

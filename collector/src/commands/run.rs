@@ -1,20 +1,25 @@
 //! `assay run`: a site is visited, and what came of it is written.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use assay_shared::report::{ExitCode, NodeRow, Selection, SiteRun, SiteWaivers};
+use assay_shared::time::UnixTime;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CommandError, block_on};
+use crate::config::ConfigError;
 use crate::fleet::{self, Event, Finished, Kept, Log, Pace, Progress, RunOf, Verbosity, Visits};
 use crate::journal::{self, Journal};
 use crate::nodes::Node;
 use crate::output::{Output, OutputError};
 use crate::reach::{self, Purpose};
 use crate::report::difference::Baseline;
+use crate::report::machines::Machines;
 use crate::report::{Head, Site};
-use crate::ssh::Connect;
+use crate::ssh::{Connect, Connector};
 use crate::stop::{self, Stop};
 use crate::visit::Plan;
 use crate::{cli, clock, config, console};
@@ -42,7 +47,18 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let unwritable =
         |path: &Path, source| CommandError::Folder(OutputError::Write { path: path.to_owned(), source });
     // Only what stands for itself is looked at before the way to every node is known.
-    let earlier = options.resume.then(|| Kept::at(&options.out));
+    let earlier = options.resume.then(|| Earlier {
+        kept: Kept::at(&options.out),
+        within: within(options.resume_within),
+        hosts: reach::connector(
+            &site,
+            &options.site,
+            &options.pace,
+            &options.access,
+            &nodes,
+            Purpose::HostKeys,
+        ),
+    });
     let mut job = Job::new(nodes, plan, earlier.as_ref(), options.limit);
     let connector = way(&job.to_visit)?;
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
@@ -75,6 +91,31 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     Ok(site.verdict)
 }
 
+/// An earlier run that is gone on with.
+pub(super) struct Earlier {
+    kept: Kept,
+    /// When visits must have ended whose results still count.
+    within: RangeInclusive<UnixTime>,
+    /// Where nodes are and which host keys are known by now; nothing is taken where that cannot be found out.
+    hosts: Result<Connector, ConfigError>,
+}
+
+impl Earlier {
+    /// What came of a node, where that still counts.
+    fn accepted(&self, node: &Node, inputs: &str) -> Option<(RunOf, NodeRow)> {
+        let (run, row) = self.kept.accepted(&node.name, inputs, &self.within)?;
+        let host_key = row.host_key.as_deref()?;
+        let hosts = self.hosts.as_ref().ok()?;
+        hosts.may_show(&node.name, host_key).then_some((run, row))
+    }
+}
+
+/// The times that are no longer ago than that.
+fn within(age: Duration) -> RangeInclusive<UnixTime> {
+    let now = clock::now();
+    now.earlier(age).or_else(|| UnixTime::from_seconds(0)).unwrap_or(now)..=now
+}
+
 /// What a run is about.
 pub(super) struct Job {
     /// The nodes that it reports on, sorted by name.
@@ -85,21 +126,29 @@ pub(super) struct Job {
     resumed: Vec<Finished>,
     run: RunOf,
     plan: Plan,
+    /// The machines behind the results that are there already.
+    machines: Machines,
     selection: Option<Selection>,
 }
 
 impl Job {
     /// Visits to all `nodes`, or to those that no earlier visit has an accepted result of, `limit` at most. Results of an
     /// interrupted run make this one its continuation, under its id.
-    pub(super) fn new(nodes: Vec<Node>, mut plan: Plan, earlier: Option<&Kept>, limit: Option<u32>) -> Self {
+    pub(super) fn new(
+        nodes: Vec<Node>,
+        mut plan: Plan,
+        earlier: Option<&Earlier>,
+        limit: Option<u32>,
+    ) -> Self {
         let mut run = RunOf { id: plan.run_id.clone(), started: clock::now() };
-        let (mut to_visit, mut resumed) = (Vec::new(), Vec::new());
+        let (mut to_visit, mut resumed, mut machines) = (Vec::new(), Vec::new(), Machines::default());
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut reported = Vec::new();
         for node in nodes {
-            match earlier.and_then(|kept| kept.accepted(&node.name, &plan.inputs_of(&node))) {
+            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_of(&node))) {
                 Some((of, row)) => {
                     run = of;
+                    machines.add(&row);
                     resumed.push(Finished::from(&row));
                 }
                 None if to_visit.len() < limit => to_visit.push(node.clone()),
@@ -108,7 +157,7 @@ impl Job {
             reported.push(node);
         }
         plan.run_id.clone_from(&run.id);
-        Self { nodes: reported, to_visit, resumed, run, plan, selection: None }
+        Self { nodes: reported, to_visit, resumed, run, plan, machines, selection: None }
     }
 }
 
@@ -129,9 +178,9 @@ pub(super) fn carry_out<C: Connect>(
     progress: Progress,
     output: &Output,
 ) -> Result<Site, CommandError> {
-    let Job { nodes, to_visit, resumed, run, plan, selection } = job;
+    let Job { nodes, to_visit, resumed, run, plan, machines, selection } = job;
     let Means { kept, journal, pace, waivers, baseline } = means;
-    let inputs = plan.payload.inputs();
+    let (inputs, accept) = (plan.payload.inputs(), Some(plan.asked.accept.clone()));
     let visits = Visits {
         nodes: to_visit,
         plan,
@@ -140,8 +189,9 @@ pub(super) fn carry_out<C: Connect>(
         kept: kept.clone(),
         pace,
         waivers: waivers.clone(),
+        machines,
     };
-    let not_kept = block_on(async {
+    let (not_kept, machines) = block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop::on_signals(stopper, console::say));
         let (events, shown) = unbounded_channel();
@@ -165,5 +215,6 @@ pub(super) fn carry_out<C: Connect>(
     let rows = nodes.iter().map(|node| not_kept.remove(&node.name).unwrap_or_else(|| kept.row(node)));
     let run = SiteRun { id: run.id, started: run.started, finished: clock::now() };
     let collector = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(output.write_site(Head { run, collector, inputs, waivers, baseline, selection }, rows)?)
+    Ok(output
+        .write_site(Head { run, collector, inputs, accept, machines, waivers, baseline, selection }, rows)?)
 }

@@ -10,19 +10,21 @@ use assay_agent::rejudge::Listed;
 use assay_agent::trust::{self, Trust};
 use assay_shared::dsse::{Envelope, VerifyingKey};
 use assay_shared::evidence::{EvidenceNode, REPORT, TRUST};
-use assay_shared::oci::Descriptor;
+use assay_shared::limits::REPORT_TEXT_LETTERS;
+use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{
-    Checks, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, Reason, Signature,
-    SiteReport, SiteSummary, SiteWaivers, Status, Summary, Via,
+    CarriedBlob, Checks, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, Reason,
+    Signature, SiteReport, SiteSummary, SiteWaivers, Status, Via, store_meant,
 };
 use assay_shared::statement;
 use serde::Serialize;
 
 use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
+use crate::report::machines::Machines;
 use crate::report::names::FileNames;
-use crate::report::rows;
-use crate::visit::archive;
+use crate::report::{clean, rows};
+use crate::visit::{archive, gather};
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]
@@ -53,6 +55,8 @@ pub struct NodeCheck {
     pub outcome: Outcome,
     /// Its images.
     pub images: u64,
+    /// What was accepted in place of an image's own signature: as the site asked, else as the node's report says.
+    pub accept: BTreeSet<Via>,
     /// Images whose verdict was given again from the raw inputs.
     pub confirmed: u64,
     /// Images whose verdict rests on what only the agent saw, their content above all; none of them passed.
@@ -157,7 +161,19 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
         .map_err(|error| inputs(error.to_string()))?;
     let raw = Raw { trust, bundles, digests };
 
-    let rest = read_report(unpacked, &mut |_| ())?;
+    let (mut machines, mut names, mut told) = (Machines::default(), BTreeSet::new(), false);
+    let mut repeated = None;
+    let rest = read_report(unpacked, &mut |row| {
+        machines.add(&row);
+        told |= row.accepted().is_some_and(|own| own.asked.is_some());
+        if !names.insert(row.name.clone()) {
+            repeated.get_or_insert(row.name);
+        }
+    })?;
+    if let Some(name) = repeated {
+        let why = format!("the report has two rows of the name {name}");
+        checked.findings.push(site(FindingKind::EvidenceContradicted, why));
+    }
     checked.reported = Some(rest.verdict);
     if rest.run.id != unpacked.manifest.run {
         return Err(inputs("the report is of another run".to_owned()));
@@ -170,6 +186,9 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
         unpacked,
         keys,
         run: rest.run.id.clone(),
+        accept: rest.accept.clone(),
+        agents: rest.inputs.agents.iter().map(|agent| agent.sha256.clone()).collect(),
+        machines: told.then_some(machines),
         collector: rest.collector.clone(),
         statements: unpacked.manifest.nodes.iter().map(|node| (node.name.as_str(), node)).collect(),
         names: FileNames::default(),
@@ -200,6 +219,12 @@ struct Again<'c> {
     keys: &'c [VerifyingKey],
     /// The run's id; empty where the reports are of several.
     run: String,
+    /// What the site accepts, where it was said.
+    accept: Option<BTreeSet<Via>>,
+    /// The digests of the agents that were sent.
+    agents: BTreeSet<String>,
+    /// The machines of all rows; none in reports of versions that did not compare them.
+    machines: Option<Machines>,
     collector: String,
     /// Statements that were not met yet, by node.
     statements: BTreeMap<&'c str, &'c EvidenceNode>,
@@ -213,8 +238,21 @@ struct Again<'c> {
 impl Again<'_> {
     fn node(&mut self, mut row: NodeRow) {
         let file = self.names.give(&row.name);
-        let mut check =
-            NodeCheck { name: row.name.clone(), outcome: row.outcome, images: 0, confirmed: 0, claimed: 0 };
+        let mut check = NodeCheck {
+            name: row.name.clone(),
+            outcome: row.outcome,
+            images: 0,
+            accept: BTreeSet::new(),
+            confirmed: 0,
+            claimed: 0,
+        };
+        if let Some(same) = self.machines.as_ref().map(|machines| machines.others(&row.name))
+            && row.same_machine != same
+        {
+            let why = "other rows are of the same machine";
+            self.find(FindingKind::EvidenceContradicted, &row.name, None, why);
+            row.same_machine = same;
+        }
         let waived = row.waived.clone();
         match &mut self.waivers {
             Some(waivers) => waivers.apply(&mut row),
@@ -227,7 +265,9 @@ impl Again<'_> {
         self.verdict = self.verdict.max(Some(row.verdict()));
         if let Some(report) = row.accepted() {
             self.inputs(&row.name, report);
-            self.images(&row.name, report, &mut check);
+            self.asked(&row, report);
+            check.accept = accepted_by(self.accept.as_ref(), report);
+            self.images(&row, report, &mut check);
         }
         self.statement(&row, &file);
         self.checked.nodes.push(check);
@@ -255,14 +295,52 @@ impl Again<'_> {
         if !self.run.is_empty() && report.run.id != self.run {
             self.find(FindingKind::EvidenceInputs, node, None, "the node's report is of another run");
         }
-        if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
-            let why = "the counts of the node's report are not those of its images";
-            self.find(FindingKind::EvidenceContradicted, node, None, why);
+        if let Err(error) = gather::consistent(report) {
+            self.find(FindingKind::EvidenceContradicted, node, None, &error.to_string());
+        }
+    }
+
+    /// That the node's report is the answer to what its agent was asked.
+    fn asked(&mut self, row: &NodeRow, report: &NodeReport) {
+        if let Some(accept) = &self.accept
+            && let Err(error) = gather::only_accepted(report, accept)
+        {
+            self.find(FindingKind::EvidenceContradicted, &row.name, None, &error.to_string());
+        }
+        // a report that came another way is nobody's answer
+        let Some(asked) = &row.asked else { return };
+        let own = report.asked.clone().unwrap_or_default();
+        let store = store_meant(row.store.as_deref(), report.node.os == "windows");
+        let tolerance = gather::CLOCKS_DIFFER;
+        let judged = match asked.at {
+            Some(at) => Some(at..=at),
+            None => row.started.zip(row.finished).and_then(|(started, finished)| {
+                Some(started.earlier(tolerance)?..=finished.later(tolerance)?)
+            }),
+        };
+        let in_time = judged.is_some_and(|judged| judged.contains(&report.run.verified_at));
+        let sent = report.agent.sha256.as_ref().is_some_and(|agent| self.agents.contains(agent));
+        let accept = self.accept.as_ref().is_none_or(|accept| *accept == asked.accept);
+        for (holds, what) in [
+            (own.differs_in(asked).is_none(), "what its agent was asked"),
+            (accept, "what the site accepts"),
+            (
+                report.inputs.store == clean::block(&store, REPORT_TEXT_LETTERS),
+                "the store that was asked for",
+            ),
+            (in_time, "the time of its visit"),
+            (sent, "the agent that was sent"),
+        ] {
+            if !holds {
+                let why = format!("the node's report does not agree with {what}");
+                self.find(FindingKind::EvidenceContradicted, &row.name, None, &why);
+            }
         }
     }
 
     /// Every image of a node, judged again at the time that the node judged it.
-    fn images(&mut self, node: &str, report: &NodeReport, check: &mut NodeCheck) {
+    fn images(&mut self, row: &NodeRow, report: &NodeReport, check: &mut NodeCheck) {
+        let node = row.name.as_str();
         let intact = report.carried.iter().all(|blob| blob.digest.matches(&blob.data));
         if !intact {
             self.find(
@@ -272,16 +350,29 @@ impl Again<'_> {
                 "a blob that the report carries is altered",
             );
         }
-        let accept: BTreeSet<Via> = report.images.iter().filter_map(|image| image.via).collect();
         let carried = if intact { &report.carried[..] } else { &[] };
-        let again =
-            self.raw.bundles.judge(&self.raw.trust, report.run.verified_at, &accept, listed(report), carried);
+        let again = self.raw.bundles.judge(
+            &self.raw.trust,
+            report.run.verified_at,
+            &check.accept,
+            listed(report),
+            carried,
+        );
         let again: BTreeMap<ImageId<'_>, &Image> = again.iter().map(|image| (image.id(), image)).collect();
         let is_cut = report.omitted.of(List::Carried) > 0;
+        let partly = self.partly_there(report, &again, carried);
         for image in &report.images {
             check.images += 1;
+            // older agents gave one reason alone; where that is waived, it must have been all
+            let tells_all = report.asked.is_some() || row.waiver(image).is_some();
             let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
-            match compare(image, again.get(&image.id()).copied(), is_cut) {
+            match compare(image, again.get(&image.id()).copied(), (tells_all, is_cut)) {
+                Comparison::Contradicted(why) if partly.contains(&image.id()) => {
+                    let why = format!(
+                        "{why}; whether the node lacks the manifests that are not signed, its report alone says"
+                    );
+                    self.find(FindingKind::EvidenceUnsupported, node, Some(name), &why);
+                }
                 Comparison::Confirmed => check.confirmed += 1,
                 Comparison::Claimed => check.claimed += 1,
                 Comparison::Unsupported(why) => {
@@ -292,6 +383,48 @@ impl Again<'_> {
                 }
             }
         }
+    }
+
+    /// The images that pass by their platform manifests in the report and not here, since not all that they list are signed,
+    /// where the report says of those that are not that the node lacks them.
+    fn partly_there<'r>(
+        &self,
+        report: &'r NodeReport,
+        again: &BTreeMap<ImageId<'_>, &Image>,
+        carried: &[CarriedBlob],
+    ) -> BTreeSet<ImageId<'r>> {
+        let in_doubt = |image: &&Image| {
+            let passes = again.get(&image.id()).is_some_and(|again| again.status == Status::Passed);
+            image.via == Some(Via::PlatformManifest) && !passes
+        };
+        let images: Vec<&Image> = report.images.iter().filter(in_doubt).collect();
+        if images.is_empty() {
+            return BTreeSet::new();
+        }
+        let targets: Vec<Descriptor> = images.iter().map(|image| target(image)).collect();
+        let (bundles, trust) = (&self.raw.bundles, &self.raw.trust);
+        let listed = bundles.listed_by(&targets, carried);
+        let named = images
+            .iter()
+            .zip(&listed)
+            .flat_map(|(image, entries)| entries.iter().flat_map(|entry| names_of(image, entry)));
+        let signed = bundles.judge(trust, report.run.verified_at, &BTreeSet::new(), named.collect(), carried);
+        let signed: BTreeSet<(&str, &Digest)> = signed
+            .iter()
+            .filter(|manifest| manifest.status == Status::Passed)
+            .map(|manifest| (manifest.namespace.as_str(), &manifest.digest))
+            .collect();
+        let is_partly = |(image, entries): &(&'r Image, &Vec<Descriptor>)| {
+            let is_signed = |entry: &&Descriptor| signed.contains(&(image.namespace.as_str(), &entry.digest));
+            let lacks = |entry: &Descriptor| {
+                let of = entry.platform.as_ref().map(ToString::to_string);
+                of.is_some_and(|of| !image.platforms.contains(&of))
+                    && carried.iter().all(|blob| blob.digest != entry.digest)
+            };
+            entries.iter().any(|entry| is_signed(&entry))
+                && entries.iter().filter(|entry| !is_signed(entry)).all(lacks)
+        };
+        images.into_iter().zip(&listed).filter(is_partly).map(|(image, _)| image.id()).collect()
     }
 
     /// The statement about a node says what its report amounts to, and a key vouches for it.
@@ -353,8 +486,9 @@ enum Comparison {
     Contradicted(String),
 }
 
-/// Compares two verdicts; `is_cut` where the report had no room for all that it was to carry.
-fn compare(reported: &Image, again: Option<&Image>, is_cut: bool) -> Comparison {
+/// Compares two verdicts; `tells_all` where the report has all that is wrong, `is_cut` where it had no room for all that it was
+/// to carry.
+fn compare(reported: &Image, again: Option<&Image>, (tells_all, is_cut): (bool, bool)) -> Comparison {
     // content takes a pass away and never gives one, and a container without a record is nobody's signature: what passed or
     // was skipped is never the agent's word alone
     let by_agent = matches!(
@@ -362,7 +496,8 @@ fn compare(reported: &Image, again: Option<&Image>, is_cut: bool) -> Comparison 
         (Status::Failed, Some(Reason::ContentMismatch | Reason::RootfsMismatch | Reason::InUseUnlisted))
             | (Status::Inconclusive, Some(Reason::Unreadable | Reason::Limit))
     );
-    if by_agent {
+    let untold = again.filter(|_| tells_all).and_then(|again| untold(reported, again));
+    if by_agent && untold.is_none() {
         return Comparison::Claimed;
     }
     let Some(again) = again else {
@@ -376,13 +511,13 @@ fn compare(reported: &Image, again: Option<&Image>, is_cut: bool) -> Comparison 
         (one.status, one.reason, one.via, &one.policy)
             == (other.status, other.reason, other.via, &other.policy)
     };
-    if same(reported, again) {
+    if same(reported, again) && untold.is_none() {
         return signatures(reported, again, is_cut);
     }
     let said = format!(
         "reported as {}, and the raw inputs make it {}{}",
-        words(reported),
-        words(again),
+        words(reported, None),
+        words(again, untold),
         again.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
     );
     let from_store = reported.signatures.iter().any(|signature| signature.source == "store");
@@ -391,12 +526,23 @@ fn compare(reported: &Image, again: Option<&Image>, is_cut: bool) -> Comparison 
             "{said}; not all that its verdict rests on had room in the node's report"
         ));
     }
-    if from_store && again.reason == Some(Reason::NoSignature) {
+    if from_store && again.reasons().contains(&Reason::NoSignature) {
         return Comparison::Unsupported(format!(
             "{said}; its signatures are in the node's store alone: run with --evidence to have them carried"
         ));
     }
     Comparison::Contradicted(said)
+}
+
+/// What else is wrong with an image by its raw inputs that its report does not say. Where the agent could not read or judge
+/// everything, nothing is missed.
+fn untold(reported: &Image, again: &Image) -> Option<Reason> {
+    let is_open = |reason: &Reason| matches!(reason, Reason::Unreadable | Reason::Limit);
+    let told = reported.reasons();
+    let unjudged = matches!(reported.status, Status::Passed | Status::Skipped)
+        || told.iter().any(is_open)
+        || told.contains(&Reason::InUseUnlisted);
+    again.reasons().into_iter().find(|reason| !unjudged && !is_open(reason) && !told.contains(reason))
 }
 
 /// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
@@ -452,23 +598,38 @@ fn same_facts(reported: &Signature, again: &Signature) -> bool {
         && whole(reported) == whole(again)
 }
 
-fn words(image: &Image) -> String {
+fn words(image: &Image, also: Option<Reason>) -> String {
     let status = crate::report::words::status(image.status);
-    image.reason.map_or_else(|| status.to_owned(), |reason| format!("{status} ({})", reason.as_str()))
+    let also = also.filter(|also| Some(*also) != image.reason);
+    let codes: Vec<&str> = image.reason.into_iter().chain(also).map(Reason::as_str).collect();
+    if codes.is_empty() { status.to_owned() } else { format!("{status} ({})", codes.join(", ")) }
+}
+
+/// What is accepted in place of an image's own signature: what the site asked; where nobody said, what the node's report says
+/// that its agent was asked; and in reports of older agents what images pass by.
+fn accepted_by(asked: Option<&BTreeSet<Via>>, report: &NodeReport) -> BTreeSet<Via> {
+    let own = report.asked.as_ref().map(|own| &own.accept);
+    let passed_by = || report.images.iter().filter_map(|image| image.via).collect();
+    asked.or(own).cloned().unwrap_or_else(passed_by)
 }
 
 /// The images of a report by each of their names.
 fn listed(report: &NodeReport) -> Vec<Listed> {
-    let of = |image: &Image| {
-        let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
-        let listed = |name: &String| Listed {
-            namespace: image.namespace.clone(),
-            name: name.clone(),
-            target: target.clone(),
-        };
-        image.references.iter().map(listed).collect::<Vec<_>>()
+    report.images.iter().flat_map(|image| names_of(image, &target(image))).collect()
+}
+
+fn target(image: &Image) -> Descriptor {
+    Descriptor::new(&image.media_type, image.digest.clone(), image.size)
+}
+
+/// What is at `target`, under each name of the image.
+fn names_of(image: &Image, target: &Descriptor) -> Vec<Listed> {
+    let listed = |name: &String| Listed {
+        namespace: image.namespace.clone(),
+        name: name.clone(),
+        target: target.clone(),
     };
-    report.images.iter().flat_map(of).collect()
+    image.references.iter().map(listed).collect()
 }
 
 fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, Finding> {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
@@ -85,11 +86,18 @@ impl Kept {
         written
     }
 
-    /// Whether a node needs no other visit: its report was accepted for the same inputs, and it is as it was.
-    pub fn accepted(&self, node: &str, inputs: &str) -> Option<(RunOf, NodeRow)> {
+    /// Whether a node needs no other visit: its report was accepted for the same inputs, in a visit that ended in `within`,
+    /// and it is as it was.
+    pub fn accepted(
+        &self,
+        node: &str,
+        inputs: &str,
+        within: &RangeInclusive<UnixTime>,
+    ) -> Option<(RunOf, NodeRow)> {
         let entry = self.read(node).ok()?;
         let clean = matches!(entry.row.clean_up.result, CleanUpResult::Removed | CleanUpResult::NotNeeded);
-        let accepted = entry.inputs == inputs && entry.row.accepted().is_some() && clean;
+        let recent = entry.row.finished.is_some_and(|finished| within.contains(&finished));
+        let accepted = entry.inputs == inputs && entry.row.accepted().is_some() && clean && recent;
         accepted.then_some((entry.run, entry.row))
     }
 
@@ -137,13 +145,22 @@ mod tests {
         let kept = Kept::open(folder.path(), false).unwrap();
         let mut row = sample::site().nodes.remove(0);
         row.clean_up.result = CleanUpResult::Removed;
+        let time = |seconds| UnixTime::from_seconds(seconds).unwrap();
+        row.finished = Some(time(100));
+        let any = time(0)..=time(1000);
+        for (within, found) in
+            [(time(100)..=time(100), true), (time(101)..=time(1000), false), (time(0)..=time(99), false)]
+        {
+            kept.put(&run, "a", &row).unwrap();
+            assert_eq!(kept.accepted(&row.name, "a", &within).is_some(), found, "{within:?}");
+        }
         kept.put(&run, "a", &row).unwrap();
-        assert_eq!(kept.accepted(&row.name, "a"), Some((run.clone(), row.clone())));
-        assert_eq!(kept.accepted(&row.name, "b"), None);
-        assert_eq!(kept.accepted("other", "a"), None);
+        assert_eq!(kept.accepted(&row.name, "a", &any), Some((run.clone(), row.clone())));
+        assert_eq!(kept.accepted(&row.name, "b", &any), None);
+        assert_eq!(kept.accepted("other", "a", &any), None);
 
         let again = Kept::open(folder.path(), true).unwrap();
-        assert_eq!(again.accepted(&row.name, "a"), Some((run.clone(), row.clone())));
+        assert_eq!(again.accepted(&row.name, "a", &any), Some((run.clone(), row.clone())));
         for spoil in [
             |row: &mut NodeRow| row.outcome = Outcome::BadReport,
             |row: &mut NodeRow| row.report = None,
@@ -152,9 +169,9 @@ mod tests {
             let mut other = row.clone();
             spoil(&mut other);
             again.put(&run, "a", &other).unwrap();
-            assert_eq!(again.accepted(&row.name, "a"), None);
+            assert_eq!(again.accepted(&row.name, "a", &any), None);
         }
-        assert_eq!(Kept::open(folder.path(), false).unwrap().accepted(&row.name, "a"), None);
+        assert_eq!(Kept::open(folder.path(), false).unwrap().accepted(&row.name, "a", &any), None);
         assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 0);
     }
 }

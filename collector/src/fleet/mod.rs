@@ -25,6 +25,7 @@ pub use selection::{Unmatched, select};
 
 use crate::journal::Journal;
 use crate::nodes::Node;
+use crate::report::machines::Machines;
 use crate::ssh::{Connect, ConnectError};
 use crate::stop::Stop;
 use crate::visit::{Failure, Plan, row_of, visit};
@@ -69,20 +70,23 @@ pub struct Visits {
     pub pace: Pace,
     /// The exceptions that the site granted, so that what they cover is not shown as bad.
     pub waivers: Option<SiteWaivers>,
+    /// The machines of the rows that there are already.
+    pub machines: Machines,
 }
 
-/// Visits every node, and keeps what comes of each. Rows that are not kept are returned: of nodes that were not visited to
-/// an end.
+/// Visits every node, and keeps what comes of each. Rows that are not kept are returned, of nodes that were not visited to
+/// an end, and which machines all rows are of.
 pub async fn run<C: Connect>(
     connector: C,
     visits: Visits,
     stop: Stop,
     events: UnboundedSender<Event>,
-) -> Vec<NodeRow> {
-    let Visits { nodes, plan, run, journal, kept, pace, waivers } = visits;
+) -> (Vec<NodeRow>, Machines) {
+    let Visits { nodes, plan, run, journal, kept, pace, waivers, machines } = visits;
     let (concurrency, waivers) = (pace.concurrency.max(1), Mutex::new(waivers));
-    let places = Semaphore::new(concurrency);
-    let fleet = Arc::new(Fleet { connector, plan, run, journal, kept, stop, pace, places, waivers, events });
+    let (places, machines) = (Semaphore::new(concurrency), Mutex::new(machines));
+    let fleet = Fleet { connector, plan, run, journal, kept, stop, pace, places, waivers, machines, events };
+    let fleet = Arc::new(fleet);
     let mut open: Vec<Option<Node>> = nodes.iter().cloned().map(Some).collect();
     let mut rows = Vec::new();
     let mut waiting = nodes.into_iter().enumerate();
@@ -113,7 +117,8 @@ pub async fn run<C: Connect>(
         fleet.tell(Event::Finished(Box::new(Finished::from(&row))));
         rows.push(row);
     }
-    rows
+    let machines = std::mem::take(&mut *fleet.machines.lock().unwrap_or_else(PoisonError::into_inner));
+    (rows, machines)
 }
 
 struct Fleet<C> {
@@ -126,6 +131,7 @@ struct Fleet<C> {
     pace: Pace,
     places: Semaphore,
     waivers: Mutex<Option<SiteWaivers>>,
+    machines: Mutex<Machines>,
     events: UnboundedSender<Event>,
 }
 
@@ -196,6 +202,7 @@ impl<C: Connect> Fleet<C> {
         if let Some(waivers) = self.waivers.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             waivers.apply(&mut row);
         }
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner).add(&row);
         let mut finished = Finished::from(&row);
         let (kept, run, inputs) = (self.kept.clone(), self.run.clone(), self.plan.inputs_of(node));
         // Waiting for the disk would hold up the other nodes.

@@ -12,6 +12,8 @@ pub mod write;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 pub use site_file::{SiteFileError, SiteFileProblem};
 
 /// Every node of a site file, sorted by name.
@@ -37,7 +39,7 @@ impl Site {
 }
 
 /// One node, as the site file describes it: its own keys before its group's, and those before the defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// Its name: safe as a file name.
     pub name: String,
@@ -82,7 +84,7 @@ impl Node {
 }
 
 /// How the agent comes to run as root.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Sudo {
     /// It runs as the login.
     #[default]
@@ -94,7 +96,7 @@ pub enum Sudo {
 }
 
 /// A node's operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Os {
     /// Any Linux.
     Linux,
@@ -119,7 +121,7 @@ impl fmt::Display for Os {
 }
 
 /// A host to go through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Hop {
     /// Another node of the site.
     Node(String),
@@ -128,7 +130,7 @@ pub enum Hop {
 }
 
 /// A host that is no node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Host {
     /// The login; the node's where it is absent.
     pub user: Option<String>,

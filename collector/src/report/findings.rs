@@ -2,7 +2,7 @@
 //! agent could not account for. Every report shows these, so they are found in one place.
 
 use assay_shared::report::{
-    CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome,
+    CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
 };
 
 use super::clean;
@@ -86,6 +86,19 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
             finding.hint = clean::message_or(node.hint.as_deref(), finding.words.todo);
             findings.push(finding);
         }
+    }
+
+    if let Some(SameMachine { nodes, count, machine_id, host_key }) = &node.same_machine {
+        let what = match (machine_id, host_key) {
+            (true, true) => "machine id and host key",
+            (true, false) => "machine id",
+            _ => "host key",
+        };
+        let named: Vec<String> = nodes.iter().map(|name| clean::name(name)).collect();
+        let more = count.saturating_sub(named.len() as u64);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("the same {what} as {}{more}", named.join(", "));
+        findings.push(visit("same-machine", words::SAME_MACHINE, Some(&message)));
     }
 
     let (code, words) = match node.clean_up.result {
@@ -180,6 +193,10 @@ mod tests {
         nodes.extend(sample::hostile().nodes);
         assert!(nodes.len() > 15);
         let mut seen = std::collections::BTreeSet::new();
+        let same = SameMachine { nodes: vec!["other".into()], count: 3, machine_id: true, host_key: false };
+        let twins: Vec<NodeRow> =
+            nodes.iter().cloned().map(|node| NodeRow { same_machine: Some(same.clone()), ..node }).collect();
+        nodes.extend(twins);
         for mut node in nodes {
             for result in [CleanUpResult::Removed, CleanUpResult::Failed, CleanUpResult::Unknown] {
                 node.clean_up.result = result;
@@ -198,6 +215,7 @@ mod tests {
         }
         for code in [
             "no-images",
+            "same-machine",
             "in-use-unlisted",
             "unreadable-store",
             "store-contradiction",

@@ -18,6 +18,7 @@ pub mod words;
 
 mod expiry;
 mod findings;
+pub mod machines;
 pub(crate) mod names;
 mod problems;
 pub mod rows;
@@ -27,11 +28,13 @@ mod site;
 pub(crate) mod text;
 mod verdict;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use assay_shared::report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers};
+use assay_shared::report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
 
 use self::difference::Baseline;
+use self::machines::Machines;
 pub use self::site::Site;
 
 /// Where the files of a report go.
@@ -60,6 +63,10 @@ pub struct Head {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
+    /// What is accepted in place of an image's own signature, where it was said.
+    pub accept: Option<BTreeSet<Via>>,
+    /// The machines of all rows.
+    pub machines: Machines,
     /// The waivers to apply.
     pub waivers: Option<SiteWaivers>,
     /// An earlier run to compare with.
@@ -91,11 +98,12 @@ pub fn write_all<F: Folder>(
     head: Head,
     rows: impl IntoIterator<Item = NodeRow>,
 ) -> Result<Site, ReportError> {
-    let Head { run, collector, inputs, waivers, baseline, selection } = head;
+    let Head { run, collector, inputs, accept, machines, waivers, baseline, selection } = head;
     // counted anew, whatever was counted on the way here
     let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
     let mut site = Site::new(run.clone(), collector.clone(), inputs, waivers.clone());
     site.selection = selection;
+    site.accept = accept;
     let mut difference = baseline.map(difference::Comparison::with);
     let mut whole = {
         let file = create(folder, SITE)?;
@@ -106,6 +114,7 @@ pub fn write_all<F: Folder>(
     let mut suites = junit::Suites::new(&run, &collector, junit::FILE_BYTES);
     let mut junit = junit::Files::begin(folder, "junit".into(), junit::FILE_BYTES)?;
     for mut row in rows {
+        row.same_machine = machines.others(&row.name);
         if let Some(waivers) = &mut waivers {
             waivers.apply(&mut row);
         }
@@ -241,13 +250,12 @@ pub(super) mod tests {
 
     fn written(report: &SiteReport) -> Vec<(String, String)> {
         let folder = Memory::default();
-        let SiteReport { run, collector, inputs, nodes, waivers, .. } = report.clone();
-        let site = write_all(
-            &folder,
-            Head { run, collector, inputs, waivers, baseline: None, selection: None },
-            nodes,
-        )
-        .unwrap();
+        let SiteReport { run, collector, inputs, nodes, waivers, accept, .. } = report.clone();
+        let mut machines = Machines::default();
+        nodes.iter().for_each(|row| machines.add(row));
+        let head =
+            Head { run, collector, inputs, accept, machines, waivers, baseline: None, selection: None };
+        let site = write_all(&folder, head, nodes).unwrap();
         assert_eq!((site.verdict, site.summary), (report.verdict, report.summary));
         folder.texts()
     }

@@ -569,6 +569,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
             architecture: "amd64".into(),
             containerd: Some("2.1.4".into()),
         },
+        asked: None,
         inputs: Inputs {
             store: "containerd:/run/containerd/containerd.sock".into(),
             trust_policy: TrustPolicyInput { sha256: hex("trust policy") },
@@ -631,6 +632,9 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
         finished: Some(time(14)),
         host_key: Some("SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDWiGuT1cJdkRLHfSs".into()),
         clock_skew: Some(0),
+        asked: None,
+        store: None,
+        same_machine: None,
         clean_up: CleanUp {
             result: CleanUpResult::Removed,
             folder: Some("/var/tmp/assay-5f1c9e2b7a40".into()),

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use assay_shared::oci::Digest;
 use assay_shared::report::{
     Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs, SiteReport,
-    SiteRun, SiteSummary, SiteWaivers, Status, Summary, WaivedImage,
+    SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
 };
 
 use super::difference::Difference;
@@ -24,6 +24,8 @@ pub struct Site {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
+    /// What is accepted in place of an image's own signature, where it was said.
+    pub accept: Option<BTreeSet<Via>>,
     /// Which nodes the run was about, where not all of them.
     pub selection: Option<Selection>,
     /// The waivers that were given, and what has become of them so far.
@@ -82,6 +84,7 @@ impl Site {
             run,
             collector,
             inputs,
+            accept: None,
             selection: None,
             waivers,
             summary: SiteSummary::default(),
@@ -103,6 +106,7 @@ impl Site {
         );
         let mut names = FileNames::default();
         site.selection.clone_from(&report.selection);
+        site.accept.clone_from(&report.accept);
         report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
         site
     }
@@ -174,6 +178,7 @@ impl Site {
         report.summary = self.summary;
         report.verdict = self.verdict;
         report.selection.clone_from(&self.selection);
+        report.accept.clone_from(&self.accept);
         report.waivers.clone_from(&self.waivers);
         report
     }

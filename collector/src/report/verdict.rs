@@ -1,8 +1,10 @@
 //! The site's verdict in words.
 
-use assay_shared::report::{CleanUpResult, Effect, ExitCode, NodeReport, Summary, WaiverState};
+use assay_shared::report::{
+    Asked, CleanUpResult, ContentMode, Effect, ExitCode, NodeReport, Summary, Via, WaiverState,
+};
 
-use super::site::Site;
+use super::site::{Judged, Site};
 use super::text::{count, number};
 
 /// The verdict in one word.
@@ -65,6 +67,10 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     if torn > 0 {
         sentences.push(format!("The store contradicts itself on {}.", count(torn, "node")));
     }
+    let twins = report.nodes.iter().filter(|node| node.row.same_machine.is_some()).count();
+    if twins > 0 {
+        sentences.push(format!("One machine answered for several rows: {}.", count(twins, "node")));
+    }
     let left = left_behind(report);
     if left > 0 {
         sentences.push(format!("The clean-up failed or is not confirmed on {}.", count(left, "node")));
@@ -101,6 +107,28 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
             "{waivers} for images that did not pass {} expired.",
             if expired == 1 { "has" } else { "have" }
         ));
+    }
+    for via in Via::ALL {
+        let by = |judged: &&Judged| judged.image.via == Some(via);
+        let by: u64 = report.results.iter().filter(by).map(|judged| judged.images).sum();
+        if by > 0 {
+            let word =
+                if report.accept.is_some() { "" } else { ", which the node reports say was asked for" };
+            let pass = if by == 1 { "passes" } else { "pass" };
+            sentences.push(format!("{} {pass} by --accept {}{word}.", count(by, "image"), via.as_str()));
+        }
+    }
+    let asked = |wanted: fn(&Asked) -> bool| {
+        accepted().filter_map(|own| own.asked.as_ref()).filter(|asked| wanted(asked)).count()
+    };
+    let limited = asked(|asked| !asked.images.is_empty() || !asked.namespaces.is_empty());
+    if limited > 0 {
+        sentences
+            .push(format!("Only some images or namespaces were asked about on {}.", count(limited, "node")));
+    }
+    let unhashed = asked(|asked| asked.content != ContentMode::Full);
+    if unhashed > 0 {
+        sentences.push(format!("Not all content was asked to be hashed on {}.", count(unhashed, "node")));
     }
     if images.skipped > 0 {
         let skipped = count(images.skipped, "image");

@@ -2,7 +2,9 @@
 //!
 //! The finer codes of checks have their own table in `assay_shared::codes`.
 
-use assay_shared::report::{Action, CheckResult, CleanUpResult, Image, Outcome, Reason, Status, Via, WaiverState};
+use assay_shared::report::{
+    Action, CheckResult, CleanUpResult, Image, Outcome, Reason, Status, Via, WaiverState,
+};
 
 use crate::evidence::FindingKind;
 
@@ -86,6 +88,7 @@ pub fn clean_up(result: CleanUpResult) -> &'static str {
 pub fn all() -> impl Iterator<Item = (&'static str, Words)> {
     let findings = [
         ("no-images", EMPTY),
+        ("same-machine", SAME_MACHINE),
         ("unreadable-store", COVERAGE),
         ("store-contradiction", CONTRADICTION),
         ("clean-up-failed", NOT_CLEANED),
@@ -259,6 +262,17 @@ pub const CONTRADICTION: Words = Words {
     what: "Containers, snapshots, image records and content of the store do not fit together.",
     why: "Where two parts of a store cannot both be right, what was judged may not be what runs.",
     todo: "See the finding; its code is explained by \"assay explain\".",
+};
+
+/// A machine that two rows are about.
+pub const SAME_MACHINE: Words = Words {
+    title: "One machine in two rows",
+    what: "Another row has the same machine id or host key.",
+    why: "Where the site file names one machine twice, a node that was meant is not visited at all. Where machines are \
+          copies of each other, whoever has the host key of one can answer for the other.",
+    todo: "Compare the addresses in the site file. If both are right, the machines were cloned: give each its own machine id \
+           (systemd-machine-id-setup) and its own host keys (ssh-keygen -A). Several stores of one machine are fine under one \
+           address.",
 };
 
 /// A node that still has what the visit put on it.

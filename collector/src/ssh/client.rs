@@ -157,6 +157,15 @@ impl Connector {
         }
     }
 
+    /// Whether a node may show the host key of this fingerprint, as far as that can be said without its key. Behind an
+    /// authority's certificate a node may have any.
+    pub fn may_show(&self, node: &str, fingerprint: &str) -> bool {
+        self.targets.get(node).is_some_and(|target| {
+            target.known.has_authorities()
+                || target.known.fingerprints().iter().any(|known| known == fingerprint)
+        })
+    }
+
     async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         let (mut shown, mut fingerprints) = (Vec::new(), Vec::new());
         loop {

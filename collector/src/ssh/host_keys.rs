@@ -180,7 +180,10 @@ impl Known {
     pub fn fingerprints(&self) -> Vec<String> {
         match &self.pin {
             Some(pin) => vec![pin.clone()],
-            None => self.keys.iter().map(|key| fingerprint(key)).collect(),
+            None => {
+                let shown = self.keys.iter().filter(|key| !self.is_revoked(key));
+                shown.map(|key| fingerprint(key)).collect()
+            }
         }
     }
 }

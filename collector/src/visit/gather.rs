@@ -4,14 +4,21 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use assay_shared::json::{self, Shape};
-use assay_shared::report::{ExitCode, NODE_REPORT_SCHEMA, NodeReport, Status, Summary, TooLarge, check_size};
+use assay_shared::limits::REPORT_TEXT_LETTERS;
+use assay_shared::report::{
+    Asked, ExitCode, Image, NODE_REPORT_SCHEMA, NodeReport, Run, Status, Summary, TooLarge, Via, check_size,
+};
 use assay_shared::time::UnixTime;
 use tokio::sync::Semaphore;
 
 use super::platform::Platform;
 use crate::report::clean;
+
+/// How far the clocks of a node and of this machine may differ where the node judges by its own.
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
 
 /// How many reports are read at once: each takes some times its size in memory while it is.
 pub(super) static READERS: Semaphore = Semaphore::const_new(2);
@@ -27,6 +34,10 @@ pub struct Expected {
     pub bundles: Vec<String>,
     /// The digests of the trust policy documents that were sent.
     pub policies: Vec<String>,
+    /// What its agent was asked.
+    pub asked: Asked,
+    /// The store, as reports name it.
+    pub store: String,
     /// The verification time that was asked for; from when to when the agent ran, by this machine's clock and as far as
     /// clocks may differ, where none was.
     pub judged: RangeInclusive<UnixTime>,
@@ -65,6 +76,20 @@ pub enum BadReport {
     Inputs {
         /// Which inputs.
         what: &'static str,
+    },
+    /// Its agent was asked something else, or does not say what it was asked.
+    #[error("the report is not of this visit: its agent was given another {option}")]
+    Asked {
+        /// Which of the options differs.
+        option: &'static str,
+    },
+    /// An image passes by what was not to be accepted.
+    #[error("{image} passes via {}, and that was not to be accepted", via.as_str())]
+    NotAccepted {
+        /// The image's digest.
+        image: String,
+        /// What it passes by.
+        via: Via,
     },
     /// It was judged at another time.
     #[error("the report was judged at {found}, not between {} and {}", expected.start(), expected.end())]
@@ -130,11 +155,18 @@ pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport
     if !unread && !bundles.eq(&expected.bundles) {
         return Err(BadReport::Inputs { what: "bundles" });
     }
-    if !expected.judged.contains(&report.run.verified_at) {
-        return Err(BadReport::VerifiedAt {
-            found: report.run.verified_at,
-            expected: expected.judged.clone(),
-        });
+    let asked = report.asked.clone().unwrap_or_default();
+    if let Some(option) = asked.differs_in(&expected.asked) {
+        return Err(BadReport::Asked { option });
+    }
+    if report.inputs.store != clean::block(&expected.store, REPORT_TEXT_LETTERS) {
+        return Err(BadReport::Inputs { what: "store" });
+    }
+    let Run { started, finished, verified_at, .. } = report.run;
+    if let Some(found) =
+        [verified_at, started, finished].into_iter().find(|time| !expected.judged.contains(time))
+    {
+        return Err(BadReport::VerifiedAt { found, expected: expected.judged.clone() });
     }
     let found = format!("{}/{}", report.node.os, report.node.architecture);
     if found != expected.platform.to_string() {
@@ -158,26 +190,61 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
     if report.schema != NODE_REPORT_SCHEMA {
         return Err(BadReport::Schema(clean::line(&report.schema, 100)));
     }
-    if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
-        return Err(BadReport::Summary);
-    }
-    let mut seen = BTreeSet::new();
-    for image in &report.images {
-        let contradiction = match image.status {
-            Status::Passed if image.reason.is_some() => "passed with a reason against it",
-            Status::Passed if !image.content.mismatched.is_empty() => "passed with content that differs",
-            Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
-            _ if !seen.insert(image.id()) => "listed twice",
-            _ => continue,
-        };
-        return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
-    }
+    consistent(&report)?;
     // What is carried is what its digest says, or nobody's evidence.
     if let Some(blob) = report.carried.iter().find(|blob| !blob.digest.matches(&blob.data)) {
         return Err(BadReport::Carried { digest: blob.digest.to_string() });
     }
     report.bound();
     Ok(report)
+}
+
+/// That a report does not contradict itself: its counts, its images, what its agent says that it was asked.
+///
+/// # Errors
+/// [`BadReport`]
+pub fn consistent(report: &NodeReport) -> Result<(), BadReport> {
+    if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
+        return Err(BadReport::Summary);
+    }
+    // older agents do not say what they were asked
+    let asked = report.asked.as_ref();
+    if let Some(asked) = asked {
+        only_accepted(report, &asked.accept)?;
+        if !asked.evidence && !report.carried.is_empty() {
+            return Err(BadReport::Asked { option: "--evidence" });
+        }
+    }
+    let is_of_another_mode = |image: &Image| asked.is_some_and(|asked| asked.content != image.content.mode);
+    let mut seen = BTreeSet::new();
+    for image in &report.images {
+        let contradiction = match image.status {
+            Status::Passed if image.reason.is_some() => "passed with a reason against it",
+            Status::Passed if !image.content.mismatched.is_empty() => "passed with content that differs",
+            Status::Passed if !image.reasons().is_empty() => "passed with something wrong",
+            Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
+            Status::Failed | Status::Inconclusive | Status::Skipped if image.via.is_some() => {
+                "not passed, and by way of something"
+            }
+            _ if is_of_another_mode(image) => "its content was not looked at as was asked",
+            _ if !seen.insert(image.id()) => "listed twice",
+            _ => continue,
+        };
+        return Err(BadReport::Contradiction { image: image.digest.to_string(), contradiction });
+    }
+    Ok(())
+}
+
+/// That no image passes by anything else than what is accepted.
+///
+/// # Errors
+/// [`BadReport::NotAccepted`]
+pub fn only_accepted(report: &NodeReport, accept: &BTreeSet<Via>) -> Result<(), BadReport> {
+    let by = |image: &Image| Some((image.digest.to_string(), image.via?));
+    match report.images.iter().filter_map(by).find(|(_, via)| !accept.contains(via)) {
+        Some((image, via)) => Err(BadReport::NotAccepted { image, via }),
+        None => Ok(()),
+    }
 }
 
 /// The exit statuses with which an agent has judged.
@@ -191,11 +258,11 @@ pub fn has_judged(exit: u32) -> bool {
 mod tests {
     use std::mem::discriminant;
 
-    use assay_shared::limits::{REPORT_BYTES, REPORT_TEXT_LETTERS, REPORT_VALUES};
+    use assay_shared::limits::{REPORT_BYTES, REPORT_VALUES};
     use assay_shared::oci::Digest;
     use assay_shared::report::{
-        Agent, BundleInput, CarriedBlob, Content, Coverage, Image, Inputs, Mismatch, Node, Omitted, Reason,
-        Run, TrustPolicyInput,
+        Agent, BundleInput, CarriedBlob, Content, ContentMode, Coverage, Inputs, Mismatch, Node, Omitted,
+        Reason, Rootfs, TrustPolicyInput,
     };
 
     use serde_json::Value;
@@ -235,7 +302,7 @@ mod tests {
     fn report(images: Vec<Image>) -> NodeReport {
         NodeReport {
             schema: NODE_REPORT_SCHEMA.into(),
-            run: Run { id: "run".into(), started: time(1), finished: time(2), verified_at: time(1) },
+            run: Run { id: "run".into(), started: time(1), finished: time(1), verified_at: time(1) },
             agent: Agent { version: "1".into(), target: "t".into(), sha256: Some("aa".into()) },
             node: Node {
                 hostname: None,
@@ -244,8 +311,9 @@ mod tests {
                 architecture: "amd64".into(),
                 containerd: None,
             },
+            asked: Some(asked()),
             inputs: Inputs {
-                store: "containerd".into(),
+                store: "containerd:/run/c.sock".into(),
                 trust_policy: TrustPolicyInput { sha256: "bb".into() },
                 trust_store: Vec::new(),
                 bundles: vec![BundleInput { sha256: "cc".into(), signatures: 1 }],
@@ -262,12 +330,18 @@ mod tests {
         }
     }
 
+    fn asked() -> Asked {
+        Asked { nonce: Some("n".into()), at: Some(time(1)), ..Asked::default() }
+    }
+
     fn expected() -> Expected {
         Expected {
             run_id: "run".into(),
             agent_sha256: "aa".into(),
             bundles: vec!["cc".into()],
             policies: vec!["bb".into()],
+            asked: asked(),
+            store: "containerd:/run/c.sock".into(),
             judged: time(1)..=time(1),
             platform: Platform { os: Os::Linux, architecture: Architecture::Amd64 },
         }
@@ -287,13 +361,17 @@ mod tests {
         };
         let data = vec![7; 3 * REPORT_TEXT_LETTERS];
         let mut carrying = report(vec![image(Status::Passed, None)]);
+        let judge = |report: &NodeReport| read(&serde_json::to_vec(report).unwrap());
         carrying.carried = vec![blob(&data, Digest::sha256(&data))];
-        assert_eq!(judge(&carrying, 0).unwrap().carried, carrying.carried);
+        assert!(matches!(judge(&carrying), Err(BadReport::Asked { .. })), "nobody asked for it");
+        carrying.asked.iter_mut().for_each(|asked| asked.evidence = true);
+        carrying.carried = vec![blob(&data, Digest::sha256(&data))];
+        assert_eq!(judge(&carrying).unwrap().carried, carrying.carried);
         carrying.carried = vec![blob(&data, Digest::sha256(b"other"))];
-        assert!(matches!(judge(&carrying, 0), Err(BadReport::Carried { .. })));
+        assert!(matches!(judge(&carrying), Err(BadReport::Carried { .. })));
         let dirty = CarriedBlob { media_type: "\u{202e}".into(), ..blob(b"", Digest::sha256(b"")) };
         carrying.carried = vec![dirty];
-        assert_eq!(judge(&carrying, 0).unwrap().carried[0].media_type, "\\u{202e}");
+        assert_eq!(judge(&carrying).unwrap().carried[0].media_type, "\\u{202e}");
     }
 
     #[test]
@@ -316,7 +394,39 @@ mod tests {
         let at = || time(0);
         let platform = expected().platform;
         let contradiction = || BadReport::Contradiction { image: String::new(), contradiction: "" };
+        let option = || BadReport::Asked { option: "" };
+        let ask = |change: fn(&mut Asked)| {
+            let mut report = good();
+            report.asked.iter_mut().for_each(change);
+            report
+        };
+        let mut by_parent = report(vec![image(Status::Passed, None)]);
+        by_parent.images[0].via = Some(Via::ParentIndex);
+        let not_accepted = || BadReport::NotAccepted { image: String::new(), via: Via::ParentIndex };
         let cases = [
+            (change(|r| r.asked = None), 0, option()),
+            (ask(|a| a.nonce = None), 0, option()),
+            (ask(|a| a.nonce = Some("of another node".into())), 0, option()),
+            (ask(|a| a.accept = [Via::ParentIndex].into()), 0, option()),
+            (ask(|a| a.content = ContentMode::None), 0, contradiction()),
+            (ask(|a| a.images = ["a".into()].into()), 0, option()),
+            (ask(|a| a.namespaces = ["k8s.io".into()].into()), 0, option()),
+            (ask(|a| a.evidence = true), 0, option()),
+            (ask(|a| a.at = None), 0, option()),
+            (by_parent, 0, not_accepted()),
+            (change(|r| r.inputs.store = "layout:x".into()), 0, BadReport::Inputs { what: "" }),
+            (change(|r| r.images[0].content.mode = ContentMode::None), 0, contradiction()),
+            (change(|r| r.images[0].also = vec![Reason::WrongDigest]), 0, contradiction()),
+            (
+                change(|r| {
+                    r.images[0].rootfs = Some(Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()] });
+                }),
+                0,
+                contradiction(),
+            ),
+            (change(|r| r.run.finished = time(9)), 0, {
+                BadReport::VerifiedAt { found: at(), expected: at()..=at() }
+            }),
             (change(|r| r.schema = "assay/node-report/v2".into()), 0, BadReport::Schema(String::new())),
             (change(|r| r.run.id = "other".into()), 0, {
                 BadReport::Run { found: String::new(), expected: String::new() }
@@ -389,11 +499,13 @@ mod tests {
         // values count, and not what stands in a text
         let named = |names: &str| {
             let text = serde_json::to_string(&good).unwrap();
-            read(text.replace("\"namespaces\":[]", &format!("\"namespaces\":[{names}]")).as_bytes())
+            let (empty, full) =
+                ("\"coverage\":{\"namespaces\":[]", format!("\"coverage\":{{\"namespaces\":[{names}]"));
+            read(text.replace(empty, &full).as_bytes())
         };
         let commas = format!("\"\\\"[{}\"", ",".repeat(REPORT_VALUES));
         assert_eq!(named(&commas).unwrap().coverage.namespaces.len(), 1);
-        assert_eq!(named(&format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES - 100))).unwrap().images.len(), 1);
+        assert_eq!(named(&format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES - 110))).unwrap().images.len(), 1);
         let over = format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES));
         assert!(matches!(named(&over), Err(BadReport::TooLarge(TooLarge::Values))));
     }
@@ -489,6 +601,7 @@ mod tests {
                 *image = serde_json::from_value(value).unwrap();
                 image.signatures = (0..most).flat_map(|_| image.signatures.clone()).collect();
                 image.content.mismatched.retain(|_| image.status != Status::Passed);
+                image.rootfs = image.rootfs.take().filter(|_| image.status != Status::Passed);
             }
             let data = vec![7; numbers.below(100)];
             report.carried = vec![CarriedBlob {

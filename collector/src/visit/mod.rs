@@ -20,7 +20,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use assay_shared::oci::Digest;
-use assay_shared::report::{CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched};
+use assay_shared::report::{
+    Asked, CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched, store_meant,
+};
 use assay_shared::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up};
@@ -34,7 +36,7 @@ pub(crate) use steps::Step;
 
 use crate::clock;
 use crate::journal::{Journal, State};
-use crate::nodes::{Node, Sudo};
+use crate::nodes::{Node, Os, Sudo};
 use crate::report::clean;
 use crate::ssh::{Connect, ConnectError, Session, SessionError};
 use crate::stop::Stop;
@@ -46,18 +48,17 @@ pub struct Plan {
     pub run_id: String,
     /// What is sent.
     pub payload: Payload,
-    /// The agent's `--at`.
-    pub at: Option<UnixTime>,
-    /// More of the agent's arguments, such as `--content=metadata`.
-    pub arguments: Vec<String>,
+    /// What every agent is asked; a visit adds its nonce, and the time where the node's clock is off.
+    pub asked: Asked,
     /// How long each step may take.
     pub limits: Limits,
 }
 
 impl Plan {
-    /// The digest of everything that a node's verdicts rest on: what is sent, what is asked, which store is read.
+    /// The digest of everything that a node's verdicts rest on: what is sent, what is asked, and the node as the site file
+    /// has it, for at another address or behind another login is another machine.
     pub fn inputs_of(&self, node: &Node) -> String {
-        let inputs = (self.payload.inputs(), self.at, &self.arguments, &node.store);
+        let inputs = (self.payload.inputs(), &self.asked, node);
         let text = serde_json::to_vec(&inputs).unwrap_or_default();
         Digest::sha256(&text).hex().to_owned()
     }
@@ -207,6 +208,8 @@ struct Traces {
     touched: bool,
     /// Seconds that the node's clock is ahead of this machine's.
     clock_skew: Option<i64>,
+    /// What its agent was asked.
+    asked: Option<Asked>,
 }
 
 /// Visits one node over the connection that `connecting` brings; `connector` is for another where that is lost. Whatever
@@ -242,6 +245,7 @@ pub async fn visit<C: Connect>(
             };
             row.os = node.os.or(traces.platform.map(|platform| platform.os)).map(|os| os.to_string());
             row.clock_skew = traces.clock_skew;
+            row.asked = traces.asked.take();
             if traces.touched {
                 let lost = result.as_ref().is_err_and(|failure| failure.lost);
                 let session = (!lost).then_some(session);
@@ -309,6 +313,9 @@ pub fn row_of(node: &Node) -> NodeRow {
         finished: None,
         host_key: None,
         clock_skew: None,
+        asked: None,
+        store: node.store.clone(),
+        same_machine: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         touched: None,
         report: None,
@@ -326,14 +333,18 @@ async fn steps(
 ) -> Result<NodeReport, Failure> {
     let deployed = deploy::deploy(session, node, plan, journal, name, traces).await?;
     let at = judged_at(plan, traces.clock_skew);
+    let asked = Asked { at, nonce: Some(crate::random::hex(16)), ..plan.asked.clone() };
+    traces.asked = Some(asked.clone());
     let began = clock::now();
-    let ran = run::run(session, node, plan, &deployed, at).await?;
+    let ran = run::run(session, node, plan, &deployed, &asked).await?;
     let expected = gather::Expected {
         run_id: plan.run_id.clone(),
         agent_sha256: deployed.shipment.agent_sha256.clone(),
         bundles: plan.payload.bundle_digests().map(str::to_owned).collect(),
         policies: plan.payload.policy_digests().to_vec(),
         judged: at.map_or_else(|| around(began), |at| at..=at),
+        store: store_meant(node.store.as_deref(), deployed.platform.os == Os::Windows),
+        asked,
         platform: deployed.platform,
     };
     // Reading tens of megabytes of JSON would hold up the other nodes' connections.
@@ -354,12 +365,12 @@ const SAME_CLOCK: i64 = 300;
 /// judge validity at the wrong time, and let pass what has expired: it is given this machine's time, and so is one that does not tell its own.
 fn judged_at(plan: &Plan, clock_skew: Option<i64>) -> Option<UnixTime> {
     let same = clock_skew.is_some_and(|skew| skew.abs() <= SAME_CLOCK);
-    plan.at.or_else(|| (!same).then(clock::now))
+    plan.asked.at.or_else(|| (!same).then(clock::now))
 }
 
 /// When a node that goes by its own clock may say that it judged, having begun then and ended now.
 fn around(began: UnixTime) -> RangeInclusive<UnixTime> {
-    let (tolerance, now) = (Duration::from_secs(2 * SAME_CLOCK.unsigned_abs()), clock::now());
+    let (tolerance, now) = (gather::CLOCKS_DIFFER, clock::now());
     began.earlier(tolerance).unwrap_or(began)..=now.later(tolerance).unwrap_or(now)
 }
 
@@ -368,7 +379,7 @@ fn clock_remark(plan: &Plan, clock_skew: Option<i64>) -> (Option<String>, Option
     let Some(skew) = clock_skew.filter(|skew| skew.abs() > SAME_CLOCK) else {
         return (None, None);
     };
-    let judged = if plan.at.is_some() { "the time that was given" } else { "this machine's time" };
+    let judged = if plan.asked.at.is_some() { "the time that was given" } else { "this machine's time" };
     let direction = if skew < 0 { "behind" } else { "ahead of" };
     let message = format!(
         "the node's clock is {} s {direction} this machine's; its images were judged at {judged}",

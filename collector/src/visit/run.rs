@@ -1,8 +1,7 @@
 //! Running the agent on the node, and taking its report from its standard output.
 
 use assay_shared::limits;
-use assay_shared::report::Outcome;
-use assay_shared::time::UnixTime;
+use assay_shared::report::{Asked, ExitCode, Outcome};
 
 use super::deploy::{Deployed, said};
 use super::gather::has_judged;
@@ -21,9 +20,9 @@ pub(super) async fn run(
     node: &Node,
     plan: &Plan,
     deployed: &Deployed<'_>,
-    at: Option<UnixTime>,
+    asked: &Asked,
 ) -> Result<Ran, Failure> {
-    let arguments = arguments(node, plan, deployed.dialect, at);
+    let arguments = arguments(node, plan, deployed.dialect, asked);
     // Some shells print at login; the report begins after a line that they cannot know.
     let mark = format!("assay-report-{}", crate::random::hex(8));
     let limit = plan.limits.run;
@@ -69,21 +68,30 @@ pub(super) async fn run(
         Exit::Code(code @ 129..=192) => {
             Err(failed(format!("the agent was killed by signal {}: {complaint}", code - 128)))
         }
+        Exit::Code(code) if code == u32::from(ExitCode::Usage.number()) => Err(Failure::new(
+            Outcome::AgentFailed,
+            format!("the agent took its command line or its inputs for wrong: {complaint}"),
+            "the message is the agent's own; where --agent names one that is older than this assay, leave --agent out",
+        )),
         _ => Err(failed(format!("the agent judged nothing: {complaint}"))),
     }
 }
 
-fn arguments(node: &Node, plan: &Plan, dialect: Dialect, at: Option<UnixTime>) -> Vec<String> {
+fn arguments(node: &Node, plan: &Plan, dialect: Dialect, asked: &Asked) -> Vec<String> {
     let mut arguments = vec!["verify".to_owned()];
     if let Some(store) = &node.store {
         arguments.push(format!("--store={store}"));
     }
     arguments.push("--trust=trust".to_owned());
     arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
-    if let Some(at) = at {
-        arguments.push(format!("--at={at}"));
-    }
-    arguments.extend(plan.arguments.iter().cloned());
+    let Asked { nonce, accept, content, images, namespaces, evidence, at } = asked;
+    arguments.extend(at.map(|at| format!("--at={at}")));
+    arguments.push(format!("--content={}", content.as_str()));
+    arguments.extend(accept.iter().map(|via| format!("--accept={}", via.as_str())));
+    arguments.extend(images.iter().map(|image| format!("--image={image}")));
+    arguments.extend(namespaces.iter().map(|namespace| format!("--namespace={namespace}")));
+    arguments.extend(evidence.then(|| "--evidence".to_owned()));
+    arguments.extend(nonce.iter().map(|nonce| format!("--nonce={nonce}")));
     // the node's own work goes first
     arguments.push("--nice".to_owned());
     arguments.push(format!("--run-id={}", plan.run_id));

@@ -5,16 +5,16 @@ use std::fs;
 use assay_shared::report::{CleanUpResult, ExitCode, Outcome, SiteReport};
 use serde_json::Value;
 
-use crate::node::{Node, Ran, Site, free_port};
+use crate::node::{Node, Ran, Site, fingerprint, free_port};
 
 /// A control plane and two workers on one sshd, and a third worker that nobody answers for.
 fn site(node: &Node) -> Site {
     let role = |entry: String, role: &str| format!("{entry}roles = [\"{role}\"]\n");
     let dead = node.entry("w-3", "good").replace(&node.port.to_string(), &free_port().to_string());
     let entries = [
-        role(node.entry("c-1", "good"), "control-plane"),
-        role(node.entry("w-1", "good"), "worker"),
-        role(node.entry("w-2", "good"), "worker"),
+        role(node.entry("c-1", "good-1"), "control-plane"),
+        role(node.entry("w-1", "good-2"), "worker"),
+        role(node.entry("w-2", "good-3"), "worker"),
         role(dead, "worker"),
     ];
     Site::new(&node.known_line(), &entries)
@@ -63,6 +63,86 @@ fn a_run_goes_on_where_the_last_one_ended() {
     assert_eq!((rows(&fourth), node.logins()), (rows(&second), 9));
     assert_eq!(fourth.report.selection, None);
     assert_eq!(node.traces(), [""; 0]);
+}
+
+/// Several stores of one machine are looked at on purpose, under one address; anything else is a mistake in the site file, or
+/// a copy of a machine.
+#[test]
+fn two_rows_of_one_machine_are_a_finding() {
+    let (node, other) = (Node::start(), Node::start());
+    let known = format!("{}{}", node.known_line(), other.known_line());
+    let named = |entry: String| entry.replace("127.0.0.1", "localhost");
+    let pin = fingerprint(&node.path("host_ed25519.pub"));
+    let pinned = |entry: String| format!("{entry}host_key = \"{pin}\"\n");
+    for (entries, found) in [
+        ([node.entry("a", "good-1"), node.entry("b", "good-2")], None),
+        ([node.entry("a", "good"), other.entry("b", "good")], None),
+        ([node.entry("a", "good"), node.entry("b", "good")], Some((false, true))),
+        ([node.entry("a", "good-1"), pinned(named(node.entry("b", "good-2")))], Some((false, true))),
+        ([node.entry("a", "same-machine-1"), node.entry("b", "same-machine-2")], None),
+        ([node.entry("a", "same-machine-1"), other.entry("b", "same-machine-1")], Some((true, false))),
+    ] {
+        let site = Site::new(&known, &entries);
+        let ran = site.run(&[]);
+        assert_eq!(rows(&ran), [("a", Outcome::Verified), ("b", Outcome::Verified)], "{}", ran.stderr);
+        assert_eq!(ran.exit, if found.is_some() { 3 } else { 0 }, "{entries:?}");
+        for (row, other) in ran.report.nodes.iter().zip(["b", "a"]) {
+            let same = row.same_machine.as_ref();
+            assert_eq!(same.map(|same| (same.machine_id, same.host_key)), found, "{entries:?}");
+            assert!(same.is_none_or(|same| same.nodes == [other]));
+        }
+        let junit = fs::read_to_string(site.path("out/junit.xml")).unwrap();
+        assert_eq!(junit.matches("type=\"same-machine\"").count(), if found.is_some() { 2 } else { 0 });
+        // what is taken over is compared as well
+        if found.is_some() {
+            let again = site.run(&["--resume"]);
+            assert_eq!((again.exit, &again.report.nodes), (3, &ran.report.nodes));
+        }
+    }
+}
+
+#[test]
+fn a_result_is_taken_over_only_where_the_node_is_still_the_same() {
+    let (node, other) = (Node::start(), Node::start());
+    let site = Site::of(&node, "good");
+    assert_eq!(site.run(&[]).exit, 0);
+    let logins = || node.logins() + other.logins();
+    let entry = fs::read_to_string(site.path("site.toml")).unwrap();
+    let mut visits = logins();
+    let mut visited = |change: &dyn Fn(&str) -> String, options: &[&str]| {
+        fs::write(site.path("site.toml"), change(&entry)).unwrap();
+        let ran = site.run(&[&["--resume"], options].concat());
+        assert_eq!(ran.exit, 0, "{}", ran.stderr);
+        let before = std::mem::replace(&mut visits, logins());
+        visits - before
+    };
+    let same = |entry: &str| entry.to_owned();
+    let pin = fingerprint(&node.path("host_ed25519.pub"));
+    let pinned = |entry: &str| format!("{entry}host_key = \"{pin}\"\n");
+    assert_eq!(visited(&same, &[]), 0);
+    assert_eq!(visited(&pinned, &[]), 1, "another host key is demanded");
+    assert_eq!(visited(&pinned, &[]), 0);
+    let elsewhere = |entry: &str| {
+        let other = other.entry("node", "good");
+        entry.split("[[node]]").next().unwrap().to_owned() + &other
+    };
+    fs::write(site.path("known_hosts"), format!("{}{}", node.known_line(), other.known_line())).unwrap();
+    assert_eq!(visited(&elsewhere, &[]), 1, "another address");
+    assert_eq!(visited(&same, &[]), 1);
+    let user = |entry: &str| format!("{entry}user = \"root\"\n");
+    assert_eq!(visited(&user, &[]), 1, "another login");
+    assert_eq!(visited(&user, &["--resume-within", "1h"]), 0);
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!(visited(&user, &["--resume-within", "1s"]), 1, "too long ago");
+    for nonsense in ["soon", "0", "-1h", ""] {
+        let code =
+            site.run_command(&["--resume", "--resume-within", nonsense]).output().unwrap().status.code();
+        assert_eq!(code, Some(2), "{nonsense}");
+    }
+    // the same entry, and a key that is not known for the node any more
+    fs::write(site.path("known_hosts"), other.known_line()).unwrap();
+    let ran = site.run(&["--resume"]);
+    assert_eq!(ran.row().outcome, Outcome::HostKeyUnknown);
 }
 
 #[test]

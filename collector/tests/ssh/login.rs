@@ -132,7 +132,10 @@ fn jump_hosts_are_verified_too_and_logged_in_to_once() {
     let through = |known_hosts: &str, jump_line: &str| {
         let mut entries: Vec<String> = (0..3)
             .map(|number| {
-                format!("{}jump = \"{jump_line}\"\n", inner.entry(&format!("inner-{number}"), "good"))
+                format!(
+                    "{}jump = \"{jump_line}\"\n",
+                    inner.entry(&format!("inner-{number}"), &format!("good-{number}"))
+                )
             })
             .collect();
         if jump_line == "gate" {

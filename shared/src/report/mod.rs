@@ -3,6 +3,7 @@
 //!
 //! Every list is sorted before it is written, so equal input gives equal bytes.
 
+mod asked;
 mod bounds;
 mod exit_code;
 mod image_id;
@@ -14,6 +15,7 @@ mod site;
 mod verdict;
 mod waiver;
 
+pub use asked::{Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, store_meant};
 pub use bounds::{List, Omitted, TooLarge, check_size};
 pub use exit_code::ExitCode;
 pub use image_id::ImageId;

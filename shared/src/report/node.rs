@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, ExitCode, List, Omitted, Reason, Status, Target, Via};
+use super::{Asked, Checks, ExitCode, List, Omitted, Reason, Status, Target, Via};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 
@@ -26,6 +26,9 @@ pub struct NodeReport {
     pub agent: Agent,
     /// The node.
     pub node: Node,
+    /// What the agent was asked, as it understood it; absent in reports of agents that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What the verdicts rest on.
     pub inputs: Inputs,
     /// What was looked at, and what could not be.
@@ -493,6 +496,20 @@ pub enum ContentMode {
     Metadata,
     /// Nothing.
     None,
+}
+
+impl ContentMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Metadata, Self::None];
+
+    /// The value of `--content`, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Metadata => "metadata",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A blob whose bytes are not what its descriptor says.

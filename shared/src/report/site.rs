@@ -1,11 +1,12 @@
 //! The site report, `assay/site-report/v1`: every node of a site, what became of it, and its node report.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExitCode, Image, NodeReport, SiteWaivers, Status, Summary, WaivedImage};
+use super::{Asked, ExitCode, Image, NodeReport, SiteWaivers, Status, Summary, Via, WaivedImage};
 use crate::time::UnixTime;
 
 /// The value of [`SiteReport::schema`].
@@ -24,6 +25,10 @@ pub struct SiteReport {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
+    /// What the site accepts in place of an image's own signature (`--accept`), enforced on every node's report; absent where
+    /// nobody said, and each node report's own word counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<BTreeSet<Via>>,
     /// Every node of the site, sorted by name.
     pub nodes: Vec<NodeRow>,
     /// Nodes and images, counted.
@@ -45,7 +50,18 @@ impl SiteReport {
         let summary = SiteSummary::of(&nodes);
         let verdict = nodes.iter().map(NodeRow::verdict).max().unwrap_or(ExitCode::Incomplete);
         let schema = SITE_REPORT_SCHEMA.into();
-        Self { schema, run, collector, inputs, nodes, summary, verdict, selection: None, waivers: None }
+        Self {
+            schema,
+            run,
+            collector,
+            inputs,
+            accept: None,
+            nodes,
+            summary,
+            verdict,
+            selection: None,
+            waivers: None,
+        }
     }
 }
 
@@ -176,6 +192,15 @@ pub struct NodeRow {
     pub clock_skew: Option<i64>,
     /// What became of what the visit left on the node.
     pub clean_up: CleanUp,
+    /// What its agent was asked; absent where its report was gathered another way, or nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// The store in the site file, the agent's `--store`; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// Other rows of the same machine; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_machine: Option<SameMachine>,
     /// What the visit touched there; absent where nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched: Option<Touched>,
@@ -204,8 +229,24 @@ impl NodeRow {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
             CleanUpResult::Failed | CleanUpResult::Unknown => ExitCode::Incomplete,
         };
-        report.max(clean_up)
+        let twins = self.same_machine.as_ref().map(|_| ExitCode::Incomplete);
+        report.max(clean_up).max(twins.unwrap_or(ExitCode::Passed))
     }
+}
+
+/// Rows that one machine seems to have answered for. Either the site file names a machine twice, and another that was meant
+/// is not visited at all; or machines are copies of each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SameMachine {
+    /// The other rows, sorted by name; the first of many.
+    pub nodes: Vec<String>,
+    /// How many other rows there are.
+    pub count: u64,
+    /// Whether they have the machine's id in common.
+    pub machine_id: bool,
+    /// Whether they have the host key in common.
+    pub host_key: bool,
 }
 
 /// What became of the visit to a node.

@@ -107,6 +107,19 @@ pub enum Via {
     PlatformManifest,
 }
 
+impl Via {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ParentIndex, Self::PlatformManifest];
+
+    /// The value of `--accept`, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ParentIndex => "parent-index",
+            Self::PlatformManifest => "platform-manifest",
+        }
+    }
+}
+
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -207,7 +207,7 @@ fn own_names(image: &Image) -> impl Iterator<Item = &str> {
 mod tests {
     use alloc::{format, vec};
 
-    use super::super::{CleanUp, CleanUpResult, ExitCode};
+    use super::super::{CleanUp, CleanUpResult, Content, ExitCode, Mismatch, Rootfs};
     use super::*;
 
     fn time(day: &str) -> UnixTime {
@@ -231,7 +231,7 @@ mod tests {
             via: None,
             policy: None,
             signatures: Vec::new(),
-            content: super::super::Content::default(),
+            content: Content::default(),
             rootfs: None,
             omitted: super::super::Omitted::default(),
         }
@@ -275,6 +275,9 @@ mod tests {
             finished: None,
             host_key: None,
             clock_skew: None,
+            asked: None,
+            store: None,
+            same_machine: None,
             clean_up: CleanUp { result: CleanUpResult::Removed, folder: None, message: None },
             touched: None,
             report: serde_json::from_value(report).unwrap(),
@@ -361,7 +364,8 @@ mod tests {
     fn what_a_waiver_does_not_cover() {
         let failed = |reason| image(&["r.test/app:v1"], Status::Failed, Some(reason));
         let unsigned = || Waiver { codes: vec![Reason::NoSignature], ..waiver("r.test/app") };
-        let mismatch = Mismatch { digest: Digest::sha256(b""), media_type: String::new(), found: String::new() };
+        let mismatch =
+            Mismatch { digest: Digest::sha256(b""), media_type: String::new(), found: String::new() };
         let altered = Content { mismatched: vec![mismatch], ..Content::default() };
         let differing = Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()] };
         let cases = [

@@ -146,6 +146,14 @@ pub(super) fn records(report: &Site, nodes: &Nodes) -> Vec<RecordView> {
             fact("Verified at", Some(&text::time(own.run.verified_at)));
             fact("containerd", own.node.containerd.as_deref());
             fact("Store", Some(&own.inputs.store));
+            if let Some(asked) = &own.asked {
+                let accept: Vec<&str> = asked.accept.iter().map(|via| via.as_str()).collect();
+                fact("Accepted", Some(&accept.join(", ")));
+                fact("Content", Some(asked.content.as_str()));
+                let only: Vec<&str> =
+                    asked.images.iter().chain(&asked.namespaces).map(String::as_str).collect();
+                fact("Only", Some(&only.join(", ")));
+            }
             fact("Namespaces", Some(&own.coverage.namespaces.join(", ")));
             fact("Containers", Some(&number(own.coverage.containers)));
             fact("Agent", Some(&format!("{} {}", own.agent.version, own.agent.target)));

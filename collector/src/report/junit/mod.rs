@@ -13,7 +13,8 @@
 //! The properties of a suite, all of which are text and are left out where there is nothing to say: `format`, `run.id`,
 //! `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
 //! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.attempts`,
-//! `agent.version`, `agent.target`, `agent.sha256`, `inputs.store`, `inputs.trust_policy.sha256`,
+//! `agent.version`, `agent.target`, `agent.sha256`, `asked.accept`, `asked.content`, `asked.images`, `asked.namespaces`,
+//! `asked.at`, `inputs.store`, `inputs.trust_policy.sha256`,
 //! `inputs.trust_store.certificates`, `inputs.crls`, `inputs.bundle.sha256` (one for each), `coverage.namespaces`,
 //! `coverage.images`, `coverage.containers`. Times are RFC 3339; the attribute `timestamp` is UTC without a zone, since
 //! the schema of Apache Ant forbids one.

@@ -149,6 +149,14 @@ fn properties(run: &SiteRun, collector: &str, node: &NodeRow) -> Vec<Property> {
     add("agent.version", Some(&own.agent.version));
     add("agent.target", Some(&own.agent.target));
     add("agent.sha256", own.agent.sha256.as_deref());
+    if let Some(asked) = &own.asked {
+        let list = |all: Vec<&str>| all.join(",");
+        add("asked.accept", Some(&list(asked.accept.iter().map(|via| via.as_str()).collect())));
+        add("asked.content", Some(asked.content.as_str()));
+        add("asked.images", Some(&list(asked.images.iter().map(String::as_str).collect())));
+        add("asked.namespaces", Some(&list(asked.namespaces.iter().map(String::as_str).collect())));
+        add("asked.at", asked.at.map(|at| at.to_string()).as_deref());
+    }
     add("inputs.store", Some(&own.inputs.store));
     add("inputs.trust_policy.sha256", Some(&own.inputs.trust_policy.sha256));
     add("inputs.trust_store.certificates", Some(&own.inputs.trust_store.len().to_string()));

@@ -19,10 +19,10 @@ use core::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Agent, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, ContainerUse, Content, Contradiction,
-    Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory, InventoryImage, Mismatch, Node,
-    NodeReport, Reason, Rootfs, Run, Signature, Status, Summary, Target, Timestamp, TrustPolicyInput,
-    TrustedCertificate, Unlisted, Unreadable,
+    Agent, Asked, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, ContainerUse, Content,
+    Contradiction, Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory, InventoryImage,
+    Mismatch, Node, NodeReport, Reason, Rootfs, Run, Signature, Status, Summary, Target, Timestamp,
+    TrustPolicyInput, TrustedCertificate, Unlisted, Unreadable,
 };
 use crate::clean;
 use crate::limits;
@@ -184,6 +184,7 @@ impl NodeReport {
             run,
             agent,
             node,
+            asked,
             inputs: _,
             coverage: _,
             images: _,
@@ -192,6 +193,15 @@ impl NodeReport {
             omitted: _,
         } = self;
         schema.bound(FULL);
+        if let Some(asked) = asked {
+            let Asked { nonce, accept: _, content: _, images, namespaces, evidence: _, at: _ } = asked;
+            nonce.bound(FULL);
+            for names in [images, namespaces] {
+                let mut list: Vec<String> = core::mem::take(names).into_iter().take(FULL.entries).collect();
+                list.bound(FULL);
+                names.extend(list);
+            }
+        }
         let Run { id, started: _, finished: _, verified_at: _ } = run;
         id.bound(FULL);
         let Agent { version, target, sha256 } = agent;
@@ -253,9 +263,10 @@ impl NodeReport {
     }
 
     fn size(&self) -> Size {
-        let Self { schema, run, agent, node, inputs, coverage, images, summary, carried: _, omitted } = self;
+        let Self { schema, run, agent, node, asked, inputs, coverage, images, summary, carried: _, omitted } =
+            self;
         [
-            Size::of(&(schema, run, agent, node)),
+            Size::of(&(schema, run, agent, node, asked)),
             Size::of(&(inputs, coverage, summary, omitted)),
             sizes(images),
             self.carried_size(),

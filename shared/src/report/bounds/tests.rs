@@ -49,6 +49,7 @@ fn image(number: usize, status: Status) -> Image {
         in_use: vec![],
         status,
         reason: (status != Status::Passed).then_some(Reason::NoSignature),
+        also: Vec::new(),
         message: None,
         hint: None,
         via: None,
@@ -72,6 +73,7 @@ fn report(images: Vec<Image>) -> NodeReport {
             architecture: "amd64".into(),
             containerd: None,
         },
+        asked: None,
         inputs: Inputs {
             store: String::new(),
             trust_policy: TrustPolicyInput { sha256: String::new() },
