@@ -11,6 +11,9 @@ pub const MANIFEST_BYTES: u64 = 4 << 20;
 /// Bytes of a layout's `index.json`. One entry is about 400 bytes, so this is some 40,000 manifests.
 pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
 
+/// Entries of a layout's `index.json`: as many as [`LAYOUT_INDEX_BYTES`] hold of real ones. Each may be an image of the report.
+pub const LAYOUT_ENTRIES: usize = 40_000;
+
 /// How deep indexes may nest: an image in an index in a layout needs three.
 pub const INDEX_DEPTH: usize = 8;
 
@@ -33,8 +36,8 @@ pub const CERTIFICATE_BYTES: usize = 64 << 10;
 pub const NAME_COMPARISONS: usize = 250_000;
 
 /// Values of a JSON document. Two bytes may be one, which takes up to a hundred in memory; the largest documents, of
-/// [`LAYOUT_INDEX_BYTES`], have some twelve bytes for each.
-pub const JSON_VALUES: usize = 800_000;
+/// [`LAYOUT_INDEX_BYTES`], have some thirty bytes for each.
+pub const JSON_VALUES: usize = 500_000;
 
 /// How deep JSON may nest: serde_json's own bound, far above the four levels of any document read here.
 pub const JSON_DEPTH: usize = 128;
@@ -131,8 +134,8 @@ pub const ARCHIVE_FREE_BYTES: u64 = 64 << 20;
 /// `zstd -19` needs; archives of k3s, made with `--long=25`, need these 32, which leaves the agent within 64 MiB.
 pub const ZSTD_WINDOW_BYTES: u64 = 32 << 20;
 
-/// Descriptors of one layout's `index.json`; entries of all its other indexes together; manifests that are visited in search of
-/// signatures. Each takes some 600 bytes of memory.
+/// Entries of all indexes of one layout together but for `index.json`; manifests that are visited in search of signatures. Each
+/// takes some 600 bytes of memory.
 pub const GRAPH_MANIFESTS: usize = 80_000;
 
 /// Blobs of the content of all images together, those that they share counted for each, before any layer is hashed: 10,000

@@ -185,7 +185,7 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
     }
     let index: Index = json::read(bytes, &shape::MANIFEST).map_err(LayoutProblem::IndexMalformed)?;
     let listed = index.manifests.unwrap_or_default();
-    if listed.len() > limits::GRAPH_MANIFESTS {
+    if listed.len() > limits::LAYOUT_ENTRIES {
         return Err(LayoutProblem::TooManyEntries);
     }
     let mut entries = Vec::new();
@@ -277,8 +277,8 @@ pub(crate) enum LayoutProblem {
     /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
     #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
     IndexTooLarge,
-    /// `index.json` lists more than [`limits::GRAPH_MANIFESTS`].
-    #[error("its index.json lists more than {} manifests", limits::GRAPH_MANIFESTS)]
+    /// `index.json` lists more than [`limits::LAYOUT_ENTRIES`].
+    #[error("its index.json lists more than {} manifests", limits::LAYOUT_ENTRIES)]
     TooManyEntries,
     /// `index.json` lists [`limits::BAD_ENTRIES`] things that are no descriptors.
     #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
