@@ -94,7 +94,7 @@ fn check_timestamp(
 /// A duration of whole microseconds as a number that a report reads back as it wrote it: the one nearest to the decimal.
 fn seconds(duration: Duration) -> f64 {
     let decimal = format!("{}.{:06}", duration.as_secs(), duration.subsec_micros());
-    decimal.parse().unwrap_or_else(|_| duration.as_secs_f64())
+    decimal.parse().unwrap_or(duration.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -153,15 +153,16 @@ fn what_a_verdict_rests_on_stays() {
         id: format!("{number:09}"),
         message: String::new(),
     };
-    let mut coverage = Coverage::default();
-    coverage.unlisted = (0..most).map(|number| unlisted("manifest", number)).collect();
-    coverage.unlisted.push(unlisted("container", most));
+    let notes = (0..most).map(|number| unlisted("manifest", number));
+    let unlisted = notes.chain([unlisted("container", most)]).collect();
+    let mut coverage = Coverage { unlisted, ..Coverage::default() };
     assert_eq!(coverage.verdict(), ExitCode::Failed);
     Bound::bound(&mut coverage, FULL);
     assert_eq!((coverage.unlisted.len(), coverage.verdict()), (most, ExitCode::Failed));
-    let mut coverage = Coverage::default();
-    coverage.cross_check.findings = (0..most).map(|number| finding(Effect::None, number)).collect();
-    coverage.cross_check.findings.push(finding(Effect::Failed, most));
+    let notes = (0..most).map(|number| finding(Effect::None, number));
+    let findings = notes.chain([finding(Effect::Failed, most)]).collect();
+    let cross_check = CrossCheck { findings, checked: vec![] };
+    let mut coverage = Coverage { cross_check, ..Coverage::default() };
     Bound::bound(&mut coverage, SHORTER[4]);
     assert_eq!((coverage.cross_check.findings.len(), coverage.verdict()), (1, ExitCode::Failed));
     assert_eq!(coverage.omitted.of(List::Findings), most as u64);
