@@ -102,7 +102,7 @@ impl<'a> Decode<'a> for Tlv<'a> {
 impl<'a> Tlv<'a> {
     /// The content octets.
     pub(crate) fn content(self) -> Option<&'a [u8]> {
-        AnyRef::from_der(self.0).ok().map(|any| any.value())
+        AnyRef::from_der(self.0).ok().map(AnyRef::value)
     }
 
     /// Whether this is an `OBJECT IDENTIFIER`, with arcs of any length in their shortest form.

@@ -48,14 +48,14 @@ fn parse_host(scheme: &str, host: &str) -> Option<String> {
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let port = if is_web { host.find(':') } else { host.rfind(':') };
         let port = port.and_then(|at| host.get(at..)).unwrap_or_default();
-        return if host.contains('[') || !is_port(port) { None } else { unescape(host, is_host_byte) };
+        return if host.contains('[') || !is_port(port) { None } else { unescape(host) };
     };
     let (literal, port) = literal.rsplit_once(']')?;
     if literal.contains('[') || !is_port(port) {
         return None;
     }
     let (address, zone) = literal.split_at(literal.find("%25").unwrap_or(literal.len()));
-    let address = unescape(address, is_host_byte)?;
+    let address = unescape(address)?;
     let zone = unescape_zone(zone)?;
     // a zone is an escaped percent sign and a name
     if address.parse::<Ipv6Addr>().is_err() || zone == "%" {
@@ -76,9 +76,9 @@ fn is_host_byte(byte: u8) -> bool {
 }
 
 /// A host without its escapes. The only escape is that of the percent sign: others are of bytes that no domain name has.
-fn unescape(host: &str, is_allowed: fn(u8) -> bool) -> Option<String> {
+fn unescape(host: &str) -> Option<String> {
     let plain = host.replace("%25", "");
-    plain.bytes().all(is_allowed).then(|| host.replace("%25", "%"))
+    plain.bytes().all(is_host_byte).then(|| host.replace("%25", "%"))
 }
 
 /// A zone of RFC 6874 without its escapes: of the percent sign, and of bytes that may stand in a host anyway.
@@ -87,7 +87,8 @@ fn unescape_zone(zone: &str) -> Option<String> {
     let mut rest = zone;
     while let Some(letter) = rest.chars().next() {
         let byte = if letter == '%' { escaped(rest)? } else { u8::try_from(letter).ok()? };
-        if !is_host_byte(byte) && !(letter == '%' && byte == b'%') {
+        let is_allowed = is_host_byte(byte) || letter == '%' && byte == b'%';
+        if !is_allowed {
             return None;
         }
         plain.push(char::from(byte));
