@@ -213,20 +213,33 @@ impl NodeReport {
 
     /// Leaves at most one row of images that are called the same.
     fn merge_images(&mut self) {
-        let mut worst: BTreeMap<_, (Status, usize)> = BTreeMap::new();
+        let mut same: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (at, image) in self.images.iter().enumerate() {
-            let found = worst.entry(image.id()).or_insert((image.status, at));
-            if image.status > found.0 {
-                *found = (image.status, at);
-            }
+            same.entry(image.id()).or_default().push(at);
         }
         let before = self.images.len();
-        if worst.len() < before {
-            let kept: BTreeSet<usize> = worst.into_values().map(|(_, at)| at).collect();
+        if same.len() < before {
+            let mut kept = BTreeSet::new();
+            for places in same.into_values().collect::<Vec<_>>() {
+                kept.extend(self.merge(&places));
+            }
             retain(&mut self.images, &kept);
             self.omitted.add(List::Images, before.saturating_sub(self.images.len()));
             self.summary = Summary::of(self.images.iter().map(|image| image.status));
         }
+    }
+
+    /// The worst of the rows at these places, once it says what is wrong with the others too: no waiver excuses less.
+    fn merge(&mut self, places: &[usize]) -> Option<usize> {
+        let rows = || places.iter().filter_map(|at| Some((*at, self.images.get(*at)?)));
+        // the first of equals
+        let (worst, _) = rows().max_by_key(|(at, image)| (image.status, Reverse(*at)))?;
+        if places.len() > 1 {
+            let reasons: BTreeSet<Reason> = rows().flat_map(|(_, image)| image.reasons()).collect();
+            let image = self.images.get_mut(worst)?;
+            image.also = reasons.into_iter().filter(|reason| Some(*reason) != image.reason).collect();
+        }
+        Some(worst)
     }
 
     /// Notes that rows of images were dropped, which leaves the report incomplete.

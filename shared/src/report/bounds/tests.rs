@@ -170,7 +170,10 @@ fn what_a_verdict_rests_on_stays() {
 
 #[test]
 fn images_that_are_called_the_same_once_cleaned_are_one_row_the_worst() {
-    let mut rows = vec![image(0, Status::Passed), image(0, Status::Failed), image(0, Status::Passed)];
+    let altered = Image { reason: Some(Reason::ContentMismatch), ..image(0, Status::Inconclusive) };
+    let altered = Image { media_type: "m\\u{202e}".into(), ..altered };
+    let mut rows =
+        vec![image(0, Status::Passed), image(0, Status::Failed), image(0, Status::Passed), altered];
     rows[0].media_type = "m\u{202e}".into();
     rows[1].media_type = "m\\u{202e}".into();
     rows[2].media_type = "m\u{202d}".into();
@@ -178,7 +181,8 @@ fn images_that_are_called_the_same_once_cleaned_are_one_row_the_worst() {
     report.bound();
     let kept: Vec<_> = report.images.iter().map(|image| (&*image.media_type, image.status)).collect();
     assert_eq!(kept, [("m\\u{202e}", Status::Failed), ("m\\u{202d}", Status::Passed)]);
-    assert_eq!(report.omitted.of(List::Images), 1);
+    assert_eq!(report.images[0].also, [Reason::ContentMismatch]);
+    assert_eq!(report.omitted.of(List::Images), 2);
     assert_eq!((report.summary.passed, report.summary.failed), (1, 1));
 }
 
