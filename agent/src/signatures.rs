@@ -300,7 +300,7 @@ impl Search<'_, '_> {
                     Next::Other(descriptor) => Some(*descriptor),
                 };
                 if let Some(descriptor) = descriptor
-                    && !self.visit(descriptor, depth, &mut open)
+                    && !self.visit(&descriptor, depth, &mut open)
                 {
                     return;
                 }
@@ -309,7 +309,7 @@ impl Search<'_, '_> {
     }
 
     /// Takes in one manifest, and puts what it leads to on the stack; false if a limit ends the search.
-    fn visit(&mut self, descriptor: Descriptor, depth: usize, open: &mut Vec<(Next, usize)>) -> bool {
+    fn visit(&mut self, descriptor: &Descriptor, depth: usize, open: &mut Vec<(Next, usize)>) -> bool {
         let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return true };
         if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
             return true;
@@ -318,14 +318,14 @@ impl Search<'_, '_> {
             self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
             return false;
         }
-        let Some(manifest) = self.manifest(&descriptor) else { return true };
+        let Some(manifest) = self.manifest(descriptor) else { return true };
         // counted before they are kept
         self.listed = self.listed.saturating_add(manifest.manifests.len());
         if self.listed > limits::GRAPH_MANIFESTS {
             self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
             return false;
         }
-        let index = self.take("", &descriptor, &manifest, depth == 1);
+        let index = self.take("", descriptor, &manifest, depth == 1);
         // what a manifest refers to is as reachable as what it holds
         let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
         let mut next = manifest.successors(media_type).filter(is_manifest).peekable();

@@ -56,7 +56,7 @@ impl Unpacked {
             }
         };
         canonical::check(path, &tar_of(&members)?, unpacked.manifest.packing)?;
-        Ok(unpacked)
+        Ok(*unpacked)
     }
 
     /// Where a member is.
@@ -89,7 +89,7 @@ enum Stage {
     /// The list of its members, which nobody vouches for yet.
     Signature { document: Vec<u8> },
     /// The list and its signature, and all members but those that are missing.
-    Members { unpacked: Unpacked, missing: VecDeque<CarriedFile> },
+    Members { unpacked: Box<Unpacked>, missing: VecDeque<CarriedFile> },
 }
 
 impl Stage {
@@ -116,7 +116,7 @@ impl Stage {
                 let unpacked = Unpacked { scratch: Scratch::new()?, manifest, signers };
                 fs::write(unpacked.path(DOCUMENT), document)?;
                 fs::write(unpacked.path(SIGNATURE), signature)?;
-                *self = Self::Members { unpacked, missing };
+                *self = Self::Members { unpacked: Box::new(unpacked), missing };
             }
             // a folder that does not belong there is found at the end, and has no content
             Self::Members { .. } if member.kind == Kind::Folder && member.size == 0 => {}

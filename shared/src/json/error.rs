@@ -123,5 +123,5 @@ fn shortened(text: &str) -> String {
     const LETTERS: usize = 200;
     let mut letters = text.chars();
     let short: String = letters.by_ref().take(LETTERS).collect();
-    if letters.next().is_none() { short } else { short + "…" }
+    if letters.next().is_none() { short } else { format!("{short}…") }
 }

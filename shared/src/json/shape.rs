@@ -72,7 +72,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.values.set(self.values.get() + 1);
+        self.values.set(self.values.get().saturating_add(1));
         if self.values.get() > limits::JSON_VALUES {
             return Err(self.refuse(JsonProblem::TooManyValues));
         }
