@@ -21,6 +21,7 @@ mod parallel;
 mod priority;
 mod procedure;
 pub mod rejudge;
+pub mod replacement;
 mod report;
 mod running;
 mod signatures;

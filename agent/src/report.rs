@@ -1,8 +1,7 @@
 //! Results into a report: verdict and content of each image joined, everything sorted, written in one piece.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assay_shared::report::{
     BundleInput, Content, Coverage, Image as ImageReport, Inputs, List, NODE_REPORT_SCHEMA, Node, NodeReport,
@@ -14,6 +13,7 @@ use crate::config::{Output, VerifyPlan};
 use crate::confinement::said;
 use crate::content::Checked;
 use crate::inventory::Image;
+use crate::replacement::Replacement;
 use crate::trust::Trust;
 use crate::verify::Judgement;
 
@@ -119,10 +119,10 @@ pub(crate) fn unread(plan: &VerifyPlan) -> Checked {
     Checked { content: Content { mode: plan.asked.content, ..Content::default() }, ..Checked::default() }
 }
 
-/// Where output goes. A file is written under another name beside it and takes its place when it is whole.
+/// Where output goes.
 pub(crate) enum Sink {
     Stdout,
-    File { file: File, temporary: PathBuf, path: PathBuf },
+    File { file: Replacement, path: PathBuf },
 }
 
 impl Sink {
@@ -132,71 +132,27 @@ impl Sink {
     /// [`OutputError`] where no file can be made there.
     pub(crate) fn open(output: &Output) -> Result<Self, OutputError> {
         let Output::File(path) = output else { return Ok(Self::Stdout) };
-        let at = |error| OutputError { path: path.clone(), error };
-        let name = path.file_name().ok_or_else(|| at(io::ErrorKind::IsADirectory.into()))?;
-        if path.is_dir() {
-            return Err(at(io::ErrorKind::IsADirectory.into()));
-        }
-        for attempt in 0..100_u32 {
-            let mut temporary = std::ffi::OsString::from(".");
-            temporary.push(name);
-            temporary.push(format!(".{}.{attempt}.tmp", std::process::id()));
-            let temporary = path.with_file_name(temporary);
-            match private(&temporary) {
-                Ok(file) => return Ok(Self::File { file, temporary, path: path.clone() }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(at(error)),
-            }
-        }
-        Err(at(io::ErrorKind::AlreadyExists.into()))
+        let file = Replacement::of(path).map_err(|error| OutputError { path: path.clone(), error })?;
+        Ok(Self::File { file, path: path.clone() })
     }
 
     /// Writes everything.
     ///
     /// # Errors
-    /// [`OutputError`] where it could not be written whole; then nothing stands under the output's name that did not before.
-    pub(crate) fn write(mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        let outcome = match &mut self {
+    /// [`OutputError`] where it could not be written whole; then a file under the output's name is as it was.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
+        let (outcome, path) = match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush())
+                (stdout.write_all(bytes).and_then(|()| stdout.flush()), "standard output".into())
             }
-            Self::File { file, temporary, path } => {
-                file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| replace(temporary, path))
+            Self::File { mut file, path } => {
+                let written = file.write_all(bytes).and_then(|()| file.sync());
+                (written.and_then(|()| file.put()), path)
             }
         };
-        outcome.map_err(|error| {
-            let path =
-                if let Self::File { path, .. } = &self { path.clone() } else { "standard output".into() };
-            OutputError { path, error }
-        })
+        outcome.map_err(|error| OutputError { path, error })
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the report takes the place of its temporary file")]
-fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
-    std::fs::rename(temporary, path)
-}
-
-impl Drop for Sink {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a temporary file that took its place is not there any more"
-    )]
-    fn drop(&mut self) {
-        if let Self::File { temporary, .. } = self {
-            let _ = std::fs::remove_file(temporary);
-        }
-    }
-}
-
-/// A new file that only its owner may read.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Why output cannot be written.
@@ -267,24 +223,5 @@ mod tests {
             assert_eq!((report.status, &found[..]), (then, reasons));
             assert_eq!(report.via.is_some(), then == Status::Passed);
         }
-    }
-
-    #[test]
-    fn output_appears_whole_or_not_at_all() {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("report.json");
-        let output = Output::File(path.clone());
-        drop(Sink::open(&output).unwrap());
-        assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
-        Sink::open(&output).unwrap().write(b"{}").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"{}");
-        assert_eq!(scratch.path().read_dir().unwrap().count(), 1);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        }
-        assert!(Sink::open(&Output::File(scratch.path().to_owned())).is_err());
-        assert!(Sink::open(&Output::File(scratch.path().join("absent/report"))).is_err());
     }
 }

@@ -500,18 +500,40 @@ fn usage_and_configuration_are_told_apart_from_verdicts() {
 }
 
 #[test]
-fn the_report_goes_to_a_file_of_its_owners() {
+fn the_report_goes_to_a_file() {
     let site = Site::new();
     let (layout, _) = signed(&site);
     let to_stdout = site.verify(&["--store", &layout.store()]);
-    let run = site.verify(&["--store", &layout.store(), "--output", "report.json"]);
-    assert_eq!((run.exit, run.stdout.len()), (0, 0));
-    assert!(std::fs::read(site.path("report.json")).unwrap() == to_stdout.stdout);
+    let to_file = || {
+        let run = site.verify(&["--store", &layout.store(), "--output", "report.json"]);
+        assert_eq!((run.exit, run.stdout.len()), (0, 0));
+        assert!(std::fs::read(site.path("report.json")).unwrap() == to_stdout.stdout);
+    };
+    to_file();
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(site.path("report.json").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = PermissionsExt::from_mode(0o640);
+        std::fs::set_permissions(site.path("report.json"), permissions).unwrap();
+        to_file();
+        assert_eq!(site.path("report.json").metadata().unwrap().permissions().mode() & 0o777, 0o640);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_is_not_replaced_by_the_report() {
+    let site = Site::new();
+    let (layout, _) = signed(&site);
+    let to_stdout = site.verify(&["--store", &layout.store()]);
+    std::os::unix::fs::symlink("/dev/stdout", site.path("report.json")).unwrap();
+    for (output, reaches_stdout) in [("/dev/stdout", true), ("report.json", true), ("/dev/null", false)] {
+        let run = site.verify(&["--store", &layout.store(), "--output", output]);
+        assert_eq!(run.exit, 0, "{}", run.stderr);
+        assert!(run.stdout == if reaches_stdout { &to_stdout.stdout[..] } else { b"" }, "{output}");
+    }
+    assert!(site.path("report.json").is_symlink() && std::path::Path::new("/dev/stdout").is_symlink());
+    assert!(!std::path::Path::new("/dev/null").is_file());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The files of a run. Each appears whole or not at all: it is written beside its place and then moved there.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use assay_agent::replacement::Replacement;
 use assay_shared::report::NodeRow;
 
-use crate::random;
 use crate::report::{self, Folder, Head, ReportError, Site};
 
 /// The folder that a run's files go to.
@@ -91,14 +91,14 @@ impl Output {
 }
 
 impl Folder for Output {
-    type File = Part;
+    type File = Replacement;
 
-    fn create(&self, name: &str) -> io::Result<Part> {
-        Part::new(self.path(name))
+    fn create(&self, name: &str) -> io::Result<Replacement> {
+        Replacement::of(&self.path(name))
     }
 
-    fn keep(&self, part: Part) -> io::Result<()> {
-        part.keep()
+    fn keep(&self, file: Replacement) -> io::Result<()> {
+        put(file)
     }
 }
 
@@ -108,59 +108,17 @@ impl Folder for Output {
 /// [`OutputError::Write`]
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let write = || {
-        let mut part = Part::new(path.to_owned())?;
-        part.write_all(bytes)?;
-        part.keep()
+        let mut file = Replacement::of(path)?;
+        file.write_all(bytes)?;
+        put(file)
     };
     write().map_err(|source| failed(path, source))
 }
 
-/// A file that is written beside its place.
-pub struct Part {
-    file: BufWriter<File>,
-    /// Where it is; nowhere once it is kept.
-    beside: Option<PathBuf>,
-    path: PathBuf,
-}
-
-impl Part {
-    fn new(path: PathBuf) -> io::Result<Self> {
-        let mut beside = path.clone().into_os_string();
-        beside.push(format!(".{}.part", random::hex(4)));
-        let beside = PathBuf::from(beside);
-        let file = BufWriter::new(File::create_new(&beside)?);
-        Ok(Self { file, beside: Some(beside), path })
-    }
-
-    /// Moves it to its place.
-    fn keep(mut self) -> io::Result<()> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        if let Some(beside) = &self.beside {
-            fs::rename(beside, &self.path)?;
-        }
-        self.beside = None;
-        Ok(())
-    }
-}
-
-impl Write for Part {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // What is half written helps nobody; where it cannot be removed either, its name says what it is.
-        if let Some(beside) = &self.beside {
-            let _ = fs::remove_file(beside);
-        }
-    }
+/// Puts a file in its place when it is on the disk.
+fn put(mut file: Replacement) -> io::Result<()> {
+    file.sync()?;
+    file.put()
 }
 
 /// Removes the files of a folder whose names are ours.
@@ -170,7 +128,8 @@ fn remove(folder: &Path, kept: &BTreeSet<PathBuf>, ours: impl Fn(&str) -> bool) 
         let name = path.file_name().and_then(|name| name.to_str());
         let is_kept = || path.canonicalize().is_ok_and(|path| kept.contains(&path));
         if name.is_some_and(&ours) && path.is_file() && !is_kept() {
-            fs::remove_file(&path).map_err(|source| failed(&path, source))?;
+            // a link stays, and so what is written next goes where it leads
+            path.canonicalize().and_then(fs::remove_file).map_err(|source| failed(&path, source))?;
         }
     }
     Ok(())

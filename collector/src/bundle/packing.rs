@@ -1,9 +1,9 @@
 //! A finished folder into the output: moved as it is, or in a tar, plain or compressed. Equal folders give equal bytes.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use assay_agent::replacement::Replacement;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
@@ -40,11 +40,11 @@ impl Packing {
         }
     }
 
-    /// Writes the files `names` of `folder`, in that order, as the new file `path`. A [`Packing::Folder`] is written by
+    /// Writes the files `names` of `folder`, in that order, as the file `path`. A [`Packing::Folder`] is written by
     /// moving it.
     ///
     /// # Errors
-    /// [`ArchiveError`] where a file cannot be read or written; then `path` may be there in part.
+    /// [`ArchiveError`] where a file cannot be read or written; then nothing is at `path` that was not before.
     pub(super) fn write(self, folder: &Path, names: &[String], path: &Path) -> Result<(), ArchiveError> {
         let mut packed = Archive::default();
         for name in names {
@@ -53,14 +53,14 @@ impl Packing {
         self.pack(&packed.finish(), path)
     }
 
-    /// Writes a tar as the new file `path`.
+    /// Writes a tar as the file `path`.
     ///
     /// # Errors
-    /// [`ArchiveError`] where a file in it cannot be read or `path` written; then `path` may be there in part.
+    /// [`ArchiveError`] where a file in it cannot be read or `path` written; then nothing is at `path` that was not before.
     pub(crate) fn pack(self, tar: &Input, path: &Path) -> Result<(), ArchiveError> {
         let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
-        let mut file = File::create_new(path).map_err(failed)?;
-        self.write_to(tar, &mut file).and_then(|()| file.sync_all()).map_err(failed)
+        let mut file = Replacement::of(path).map_err(failed)?;
+        self.write_to(tar, &mut file).and_then(|()| file.sync()).and_then(|()| file.put()).map_err(failed)
     }
 
     /// Writes a tar, packed.
@@ -142,11 +142,6 @@ impl Write for Sink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Moves a finished folder or file to its place. A file that is there is replaced, a folder only where it is empty.
-pub(super) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use assay_agent::replacement::Replacement;
 use assay_shared::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
     SIGNATURE, Tool,
 };
 use assay_shared::oci::{Descriptor, Digest, media_type};
 
-use super::{OCI_LAYOUT, Packing, blob_path, packing};
-use crate::random;
+use super::{OCI_LAYOUT, Packing, blob_path};
 use crate::visit::archive::ArchiveError;
 
 /// A bundle in the making.
@@ -113,7 +113,7 @@ impl Staging {
     pub fn open(out: &Path) -> Result<Self, StagingError> {
         let name = out.file_name().ok_or_else(|| StagingError::Name { path: out.to_owned() })?;
         let exists = || StagingError::Exists { path: out.to_owned() };
-        match fs::symlink_metadata(out) {
+        match fs::metadata(out) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(StagingError::Write { path: out.to_owned(), source }),
             Ok(metadata) if metadata.is_file() && Packing::of(out) != Packing::Folder => {}
@@ -218,20 +218,12 @@ impl Staging {
         let failed = |source| StagingError::Write { path: self.out.clone(), source };
         let packing = Packing::of(&self.out);
         if packing == Packing::Folder {
-            packing::put_in_place(&self.folder, &self.out).map_err(failed)?;
+            // a folder that is there is empty, or it is not replaced
+            fs::rename(&self.folder, &self.out).map_err(failed)?;
             let size = |name: &String| Ok(fs::metadata(self.out.join(name))?.len());
             return names.iter().map(size).sum::<io::Result<u64>>().map_err(failed);
         }
-        let beside = self.out.with_file_name(format!(".assay-{}.part", random::hex(8)));
-        let written = packing
-            .write(&self.folder, names, &beside)
-            .map_err(StagingError::from)
-            .and_then(|()| packing::put_in_place(&beside, &self.out).map_err(failed));
-        if let Err(error) = written {
-            // what is half written helps nobody; where it cannot be removed either, there is nothing more to do
-            let _ = fs::remove_file(&beside);
-            return Err(error);
-        }
+        packing.write(&self.folder, names, &self.out)?;
         let folder = &self.folder;
         fs::remove_dir_all(folder).map_err(|source| StagingError::Write { path: folder.clone(), source })?;
         Ok(fs::metadata(&self.out).map_err(failed)?.len())
@@ -260,14 +252,12 @@ impl Staging {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StagingError> {
         let path = self.folder.join(name);
-        let beside = self.folder.join(format!(".{}", random::hex(8)));
-        let written = File::create_new(&beside)
-            .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&beside, &path));
-        written.map_err(|source| {
-            let _ = fs::remove_file(&beside);
-            StagingError::Write { path, source }
-        })
+        let write = || {
+            let mut file = Replacement::of(&path)?;
+            file.write_all(bytes)?;
+            file.put()
+        };
+        write().map_err(|source| StagingError::Write { path: path.clone(), source })
     }
 
     fn remove(&self, name: &str) -> Result<(), StagingError> {

@@ -13,7 +13,6 @@ use assay_shared::report::NodeRow;
 use assay_shared::statement::{self, Statement};
 
 use crate::bundle::{FORM, Packing};
-use crate::random;
 use crate::report::names::FileNames;
 use crate::report::{json, rows};
 use crate::site_key::{SiteKey, SiteKeyError};
@@ -32,7 +31,7 @@ pub struct Packed {
     pub size: u64,
 }
 
-/// Packs the run in the folder `run` into the new file `out`.
+/// Packs the run in the folder `run` into the file `out`.
 ///
 /// # Errors
 /// [`PackError`]; then nothing stands at `out` that did not before.
@@ -105,7 +104,11 @@ pub async fn pack(
         (SIGNATURE.to_owned(), in_memory(envelope.to_json().into_bytes())),
     ];
     let tar = tar_of(first.iter().chain(&members))?;
-    write(&tar, out)?;
+    let packing = match Packing::of(out) {
+        Packing::Folder => Packing::Tar,
+        packing => packing,
+    };
+    packing.pack(&tar, out)?;
     let size = out.metadata().map_err(PackError::Read)?.len();
     Ok(Packed { nodes, images, size })
 }
@@ -156,26 +159,6 @@ fn carried(name: &str, input: &Input) -> Result<CarriedFile, PackError> {
     let digest = format!("sha256:{}", archive::sha256(input).map_err(PackError::Read)?);
     let digest = digest.parse().map_err(|_| PackError::Read(io::ErrorKind::InvalidData.into()))?;
     Ok(CarriedFile { path: name.to_owned(), size: input.size(), digest })
-}
-
-/// Writes beside the place, and then moves there.
-fn write(tar: &Input, out: &Path) -> Result<(), PackError> {
-    let mut beside = out.as_os_str().to_owned();
-    beside.push(format!(".{}.part", random::hex(4)));
-    let beside = PathBuf::from(beside);
-    let packing = match Packing::of(out) {
-        Packing::Folder => Packing::Tar,
-        packing => packing,
-    };
-    let written = packing.pack(tar, &beside).map_err(PackError::from);
-    let moved = written.and_then(|()| {
-        std::fs::rename(&beside, out).map_err(|source| PackError::Write { path: out.to_owned(), source })
-    });
-    if moved.is_err() {
-        // what is half written helps nobody; where it cannot be removed either, the error names the place
-        let _ = std::fs::remove_file(&beside);
-    }
-    moved
 }
 
 /// Evidence cannot be packed.

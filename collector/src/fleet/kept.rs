@@ -5,16 +5,16 @@
 //! was judged before it came here.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{self, BufReader};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use assay_agent::replacement::Replacement;
 use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
 use assay_shared::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::nodes::Node;
-use crate::random;
 use crate::visit::row_of;
 
 /// The folder's name in a run's folder.
@@ -72,18 +72,9 @@ impl Kept {
     /// # Errors
     /// [`io::Error`]; nothing is there then.
     pub fn put(&self, run: &RunOf, inputs: &str, row: &NodeRow) -> io::Result<()> {
-        let beside = self.scratch();
-        let written = File::create_new(&beside).and_then(|file| {
-            let mut file = BufWriter::new(file);
-            serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
-            file.flush()?;
-            fs::rename(&beside, self.path(&row.name))
-        });
-        if written.is_err() {
-            // What is half written helps nobody, and the next run removes it where this one cannot.
-            let _ = fs::remove_file(&beside);
-        }
-        written
+        let mut file = Replacement::of(&self.path(&row.name))?;
+        serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
+        file.put()
     }
 
     /// Whether a node needs no other visit: its report was accepted for the same inputs, in a visit that ended in `within`,
@@ -104,11 +95,6 @@ impl Kept {
     /// What came of a node, to be reported. What cannot be read any more is no result.
     pub fn row(&self, node: &Node) -> NodeRow {
         self.read(&node.name).map_or_else(|error| lost(node, &error), |entry| entry.row)
-    }
-
-    /// A path for what is being written; it is removed when the next run begins, whatever happens to this one.
-    pub fn scratch(&self) -> PathBuf {
-        self.folder.join(format!("{}.part", random::hex(8)))
     }
 
     fn read(&self, node: &str) -> io::Result<Entry<NodeRow>> {

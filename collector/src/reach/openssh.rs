@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use tempfile::TempPath;
+
 use crate::config::ConfigError;
 use crate::nodes::ssh_config::{self, SshHost};
-use crate::random;
 
 /// A host as it is asked for: its address, and the login and port that are known already.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +22,7 @@ pub(super) struct Question {
 /// The `ssh` of this machine; it says nothing where it is not there or not wanted.
 pub(super) struct OpenSsh {
     /// The configuration that it reads.
-    config: Option<Scratch>,
+    config: Option<TempPath>,
     answers: BTreeMap<Question, SshHost>,
 }
 
@@ -47,7 +48,8 @@ impl OpenSsh {
         if files.is_empty() {
             return Ok(none);
         }
-        let config = Scratch::new(&ssh_config::asking(&files))?;
+        let config = write_config(&ssh_config::asking(&files))
+            .map_err(|source| ConfigError::Unreadable { path: std::env::temp_dir(), source })?;
         Ok(Self { config: Some(config), ..none })
     }
 
@@ -61,7 +63,7 @@ impl OpenSsh {
                     // Nothing panics while a lock is held; what a poisoned one holds is whole.
                     let next = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                     while let Some(question) = next() {
-                        let answer = ask(&config.0, &question);
+                        let answer = ask(config, &question);
                         let mut answers = answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                         answers.push((question, answer));
                     }
@@ -81,7 +83,7 @@ impl OpenSsh {
             return Ok(answer.clone());
         }
         let answer = match &self.config {
-            Some(config) => ask(&config.0, &question)?,
+            Some(config) => ask(config, &question)?,
             None => SshHost::default(),
         };
         self.answers.insert(question, answer.clone());
@@ -110,31 +112,9 @@ fn ask(config: &Path, question: &Question) -> Result<SshHost, ConfigError> {
     ssh_config::read(&String::from_utf8_lossy(&output.stdout)).map_err(|problem| failed(problem.to_string()))
 }
 
-/// A file that removes itself.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(text: &str) -> Result<Self, ConfigError> {
-        let path = std::env::temp_dir().join(format!("assay-{}.conf", random::hex(16)));
-        let written = create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
-        match written {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(ConfigError::Unreadable { path, source }),
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It holds nothing but names of files.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-fn create(path: &Path) -> io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// A file that removes itself. It holds nothing but names of files.
+fn write_config(text: &str) -> io::Result<TempPath> {
+    let mut file = tempfile::Builder::new().prefix("assay-").suffix(".conf").tempfile()?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.into_temp_path())
 }
