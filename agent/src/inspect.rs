@@ -40,7 +40,7 @@ pub(crate) fn run(plan: &InspectPlan) -> Result<ExitCode, Error> {
     let inspection = Inspection { schema: SCHEMA, signatures };
     let bytes = match plan.format {
         TextOrJson::Json => crate::json_line(&inspection)?,
-        TextOrJson::Text => text(&inspection).into_bytes(),
+        TextOrJson::Text => crate::inert::text(&text(&inspection)).into_owned().into_bytes(),
     };
     sink.write(&bytes)?;
     if inspection.signatures.is_empty() {

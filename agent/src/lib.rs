@@ -14,6 +14,7 @@ mod content;
 mod coverage;
 mod error;
 mod image_verifier;
+pub mod inert;
 mod inspect;
 mod inventory;
 mod listing;
@@ -77,8 +78,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
         Ok(cli) => cli,
         Err(error) if for_containerd => return image_verifier::refuse_arguments(&error).number().into(),
         Err(error) => {
-            // help and version are no errors to clap's exit code; where they cannot be printed nobody is listening
-            let _ = error.print();
+            // help and version are no errors to clap's exit code
+            print_clap(&error);
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.number()).into();
         }
     };
@@ -256,14 +257,14 @@ fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), E
             report.fit();
             json_line(report)?
         }
-        VerifyFormat::Procedure => procedure::write(&report.images)?,
+        VerifyFormat::Procedure => inert::json(&procedure::write(&report.images)?),
     };
     Ok(sink.write(&bytes)?)
 }
 
 /// A value as JSON in one line, as logs want it.
 fn json_line(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = serde_json::to_vec(value)?;
+    let mut bytes = inert::json(&serde_json::to_vec(value)?);
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -307,16 +308,23 @@ fn outcome(image: &assay_shared::report::Image) -> String {
 
 /// A line for people on standard error.
 fn say(line: &str) {
-    eprintln!("{}", clean(line));
+    eprintln!("{}", inert::text(&clean(line)));
 }
 
 /// Text of others without what a terminal would take for commands, or for another direction of writing.
 fn clean(text: &str) -> String {
-    let is_command = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|letter| if is_command(letter) { '\u{fffd}' } else { letter }).collect()
+    assay_shared::clean::line(text, usize::MAX)
+}
+
+/// What the reader of the command line says, which repeats what it was given. Where it cannot be printed nobody is listening.
+fn print_clap(error: &clap::Error) {
+    let text = error.render().to_string();
+    let text = inert::text(&text);
+    if error.use_stderr() {
+        eprint!("{text}");
+    } else {
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    }
 }
 
 fn version(format: TextOrJson, agent: &Agent) -> Result<ExitCode, Error> {

@@ -51,7 +51,9 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     inventory.fit();
     let bytes = match plan.format {
         TextOrJson::Json => crate::json_line(&inventory)?,
-        TextOrJson::Text => table::write(&inventory, plan.width).into_bytes(),
+        TextOrJson::Text => {
+            crate::inert::text(&table::write(&inventory, plan.width)).into_owned().into_bytes()
+        }
     };
     sink.write(&bytes)?;
     for unreadable in &inventory.coverage.unreadable {

@@ -4,7 +4,7 @@
 //! that is replaced keeps its mode. What is no file, such as a pipe, a device or this program's own output, is
 //! never replaced: it is opened and written to.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use tempfile::NamedTempFile;
 pub struct Replacement(To);
 
 enum To {
-    Beside { file: BufWriter<NamedTempFile>, place: PathBuf, before: Option<Metadata> },
+    Beside { file: BufWriter<NamedTempFile>, place: PathBuf, before: Option<Permissions> },
     Into(BufWriter<File>),
 }
 
 /// What a path leads to.
 enum Place {
     /// A file, or nothing yet.
-    File(PathBuf, Option<Metadata>),
+    File(PathBuf, Option<Permissions>),
     /// Anything else that can be written to.
     Other(PathBuf),
 }
@@ -76,7 +76,7 @@ impl Replacement {
             To::Beside { file, place, before } => {
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
                 if let Some(before) = before {
-                    file.as_file().set_permissions(before.permissions())?;
+                    file.as_file().set_permissions(before)?;
                 }
                 file.persist(place).map(drop).map_err(|error| error.error)
             }
@@ -117,7 +117,7 @@ fn place(path: &Path) -> io::Result<Place> {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         if found.is_file() {
-            return Ok(Place::File(path, Some(found)));
+            return Ok(Place::File(path, Some(found.permissions())));
         }
         let folder = folder_of(&path);
         // the kernel's links to open files are not followed by their names
@@ -249,7 +249,7 @@ mod tests {
         write(&path("new"), "").unwrap();
         assert_eq!(mode("new"), mode("as umask says"));
         for wanted in [0o600, 0o644, 0o664, 0o400, 0o755] {
-            fs::set_permissions(path("new"), fs::Permissions::from_mode(wanted)).unwrap();
+            fs::set_permissions(path("new"), Permissions::from_mode(wanted)).unwrap();
             write(&path("new"), "").unwrap();
             assert_eq!(mode("new"), wanted);
         }

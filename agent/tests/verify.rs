@@ -560,6 +560,35 @@ fn names_of_others_reach_no_terminal_as_commands() {
 }
 
 #[test]
+fn names_of_others_give_no_ci_system_a_command() {
+    let site = Site::new();
+    let layout = site.layout("store");
+    let name = "##vso[task.complete result=Succeeded]\n::error::x\n ##teamcity[x]:v1";
+    layout.named(name);
+    let is_inert =
+        |text: &str| !text.contains("##") && !text.lines().any(|line| line.trim_start().starts_with("::"));
+    let place = layout.store();
+    let not_known = ["--image", "##vso[x]"];
+    for args in [
+        &["verify", "--trust", "trust", "--store", &place][..],
+        &["verify", "--trust", "trust", "--store", &place, "--format", "procedure"],
+        &["verify", "--trust", "trust", "--store", &place, not_known[0], not_known[1]],
+        &["verify", "--trust", "##vso[x]"],
+        &["verify", "--accept", "\n::error::##vso[x]"],
+        &["inventory", "--store", &place],
+        &["inventory", "--store", &place, "--format", "json"],
+        &["inspect", "##vso[x]"],
+    ] {
+        let run = site.run(args);
+        let stdout = String::from_utf8(run.stdout).unwrap();
+        assert!(is_inert(&stdout), "{args:?}: {stdout}");
+        assert!(is_inert(&run.stderr), "{args:?}: {}", run.stderr);
+    }
+    let run = site.verify(&["--store", &place]);
+    assert_eq!(run.report().images[0].references, [name], "nothing is lost");
+}
+
+#[test]
 fn unreadable_signatures_leave_an_image_unjudged() {
     let site = Site::new();
     let (layout, image) = signed(&site);

@@ -1,19 +1,41 @@
-//! Words for people on standard error, data on standard output. A reader that went away is no reason to panic.
+//! Words for people on standard error, data on standard output. A reader that went away is no reason to panic, and no CI
+//! system finds a command in either.
 
 use std::io::{self, Write as _};
 
-/// One line for people.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+use assay_agent::inert;
+use assay_shared::clean;
+
+/// Words for people, mostly a line.
+pub(crate) fn say(words: &str) {
+    let words = clean::block(words, usize::MAX);
+    let _ = writeln!(io::stderr().lock(), "{}", inert::text(&words));
 }
 
 /// Text on standard output.
 pub(crate) fn print(text: &str) {
+    print_own(&inert::text(text));
+}
+
+/// Text on standard output that is this program's alone, as it is.
+pub(crate) fn print_own(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// A value as JSON on standard output.
 pub(crate) fn print_json(value: &impl serde::Serialize) {
     // the values that are shown are structs of text, numbers and lists, which cannot fail to be written
-    print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
+    let json = serde_json::to_vec_pretty(value).unwrap_or_default();
+    print_line(&json);
+}
+
+/// A value as JSON in one line on standard output.
+pub(crate) fn print_json_line(value: &impl serde::Serialize) {
+    print_line(&serde_json::to_vec(value).unwrap_or_default());
+}
+
+fn print_line(json: &[u8]) {
+    let mut line = inert::json(json);
+    line.push(b'\n');
+    let _ = io::stdout().lock().write_all(&line);
 }

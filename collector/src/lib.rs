@@ -37,12 +37,24 @@ mod random;
 mod scratch;
 mod text;
 
+use assay_shared::report::ExitCode;
 use clap::Parser as _;
 use cli::{Cli, Command};
 
 /// Runs the program with the arguments it was given.
 pub fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                console::say(text.trim_end())
+            } else {
+                console::print(&text)
+            }
+            return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.number()).into();
+        }
+    };
     let result = match &cli.command {
         Command::Demo(options) => commands::demo(options),
         Command::Nodes(options) => commands::nodes(options),

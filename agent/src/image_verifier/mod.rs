@@ -19,6 +19,7 @@ use crate::bundle::Bundles;
 use crate::config::ImageVerifierPlan;
 use crate::confinement::said;
 use crate::error::Error;
+use crate::inert;
 use crate::report::Sink;
 use crate::store::pulled::Pulled;
 use crate::{clean, outcome, say, trust};
@@ -54,7 +55,7 @@ pub(crate) fn refuse(why: &str) {
 
 /// Refuses what the command line is not made for. Help is refused too: for containerd the exit code 0 is a yes.
 pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    crate::print_clap(error);
     if error.use_stderr() {
         refuse(error.to_string().lines().next().unwrap_or_default());
     }
@@ -100,7 +101,7 @@ fn all_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
 
 /// One line that a terminal takes for nothing else.
 fn reason(text: &str) -> Vec<u8> {
-    let mut line: String = clean(text).chars().take(REASON_LETTERS).collect();
+    let mut line: String = inert::text(&clean(text)).chars().take(REASON_LETTERS).collect();
     line.push('\n');
     line.into_bytes()
 }
@@ -227,6 +228,6 @@ mod tests {
         let line = reason(&format!("a\nb\u{1b}[31m\u{202e}{}", "ü".repeat(5_000)));
         let line = String::from_utf8(line).unwrap();
         assert_eq!((line.lines().count(), line.chars().count()), (1, REASON_LETTERS + 1));
-        assert!(line.starts_with("a\u{fffd}b\u{fffd}[31m\u{fffd}ü"));
+        assert!(line.starts_with(r"a\u{a}b\u{1b}[31m\u{202e}ü"));
     }
 }

@@ -8,7 +8,7 @@ pub use clap_complete::Shell;
 
 /// Runs `assay completions`.
 pub fn completions(options: &cli::Completions) -> ExitCode {
-    console::print(&String::from_utf8_lossy(&completion_script(options.shell)));
+    console::print_own(&String::from_utf8_lossy(&completion_script(options.shell)));
     ExitCode::Passed
 }
 

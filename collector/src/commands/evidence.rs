@@ -46,11 +46,7 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     super::remove_scratch_on_signals()?;
     let checked = evidence::check(&options.evidence, &keys);
     match options.format {
-        EvidenceFormat::Json => {
-            let text = serde_json::to_string(&checked)
-                .map_err(|error| CommandError::System { what: "writing JSON", source: error.into() })?;
-            console::print(&format!("{text}\n"));
-        }
+        EvidenceFormat::Json => console::print_json_line(&checked),
         EvidenceFormat::Text => console::print(&text(&checked)),
     }
     Ok(checked.verdict)

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! `node-finished` comes once for each node of the run, also for those that `--resume` did not visit again. Texts are those of
-//! the site report: cleaned of control characters, but not escaped for any other use.
+//! the site report: cleaned of control characters, but not escaped for any other use. What a CI system would obey (`##vso[…]`,
+//! `::error::`) is written with JSON escapes.
 
 use std::path::Path;
 
@@ -76,11 +77,7 @@ enum Line<'a> {
 }
 
 fn write(line: &Line<'_>) {
-    // These types have nothing that JSON cannot hold.
-    if let Ok(mut text) = serde_json::to_string(line) {
-        text.push('\n');
-        console::print(&text);
-    }
+    console::print_json_line(line);
 }
 
 /// The first line.

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use assay_agent::inert;
 use assay_shared::report::{CleanUpResult, ExitCode, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -43,7 +44,7 @@ impl Log {
 
     fn line(&mut self, line: &str) {
         if let Some(file) = &mut self.0
-            && writeln!(file, "{} {line}", clock::now()).is_err()
+            && writeln!(file, "{} {}", clock::now(), inert::text(line)).is_err()
         {
             // A full disk shows where the reports are written; the log is no reason to stop.
             self.0 = None;
@@ -140,7 +141,7 @@ impl Progress {
         if self.bar.is_hidden() {
             console::say(&line);
         } else {
-            self.bar.println(line);
+            self.bar.println(inert::text(&line));
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report is laid out for people
 //! who compare two runs line by line: everything of the run, the inputs and the nodes on lines of its own, each image on one
-//! line. A node report is one line, as the agent writes it.
+//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`inert`](assay_agent::inert)).
 
-use std::io;
+use std::io::{self, Write as _};
 
+use assay_agent::inert::Json;
 use assay_shared::report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -15,7 +16,7 @@ const ONE_LINE: usize = 6;
 
 /// Writes a site report, its nodes one after the other, so that not all of them need be in memory at once.
 pub struct SiteWriter<W> {
-    out: W,
+    out: Json<W>,
     filled: bool,
 }
 
@@ -24,7 +25,8 @@ impl<W: io::Write> SiteWriter<W> {
     ///
     /// # Errors
     /// Where `out` does not take it.
-    pub fn begin(mut out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
+    pub fn begin(out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
+        let mut out = Json::to(out);
         let text = laid_out(head)?;
         let (before, _) = text.split_at(nodes_at(&text));
         out.write_all(before).map_err(serde_json::Error::io)?;
@@ -54,7 +56,7 @@ impl<W: io::Write> SiteWriter<W> {
         for part in [closing, after, b"\n"] {
             self.out.write_all(part).map_err(serde_json::Error::io)?;
         }
-        Ok(self.out)
+        Ok(self.out.into_inner())
     }
 }
 
@@ -75,7 +77,8 @@ fn nodes_at(text: &[u8]) -> usize {
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn node(mut out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
+pub fn node(out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
+    let mut out = Json::to(out);
     serde_json::to_writer(&mut out, report)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use assay_agent::inert;
 use assay_shared::report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use super::difference::Kind;
@@ -167,7 +168,10 @@ fn labels_of(labels: &[(&str, &str)], twin: &str) -> String {
         .iter()
         .copied()
         .chain(twin)
-        .map(|(name, value)| format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+        .map(|(name, value)| {
+            let value = inert::text(value).replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{name}=\"{value}\"")
+        })
         .collect();
     if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
 }

@@ -376,4 +376,22 @@ pub(super) mod tests {
             assert!(text.replace('\\', "").contains("u{1b}[31mu{202e}"));
         }
     }
+
+    #[test]
+    fn no_ci_system_finds_a_command_in_a_report() {
+        let evil = "##vso[task.complete result=Succeeded]\n::error::x\n ##teamcity[x]##[x]";
+        let (report, _) = poisoned(evil);
+        let mut seen = 0;
+        // a page is for browsers
+        for (name, text) in written(&report).into_iter().filter(|(name, _)| !name.ends_with(".html")) {
+            seen += 1;
+            assert!(!text.contains("##"), "{name}");
+            assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{name}");
+            if name == SITE || name.starts_with("nodes/") {
+                let value: Value = serde_json::from_str(&text).unwrap();
+                assert!(value.to_string().contains("##vso["), "{name}: nothing is lost");
+            }
+        }
+        assert_eq!(seen, 1 + 2 + 1 + 2 + 3);
+    }
 }

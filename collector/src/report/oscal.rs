@@ -12,8 +12,9 @@
 //! node's points to its report. Identifiers are made from the run and the content: the same report gives the same ones.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write as _};
 
+use assay_agent::inert::Json;
 use assay_shared::report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
@@ -107,7 +108,7 @@ impl Control {
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
     let ids = Ids::of(site);
     let nodes: Vec<Value> = site.nodes.iter().enumerate().map(|(at, node)| item(&ids, at, node)).collect();
     let mut observations: Vec<Value> =
@@ -160,6 +161,7 @@ pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Erro
             "rlinks": [{ "href": "report.json", "media-type": "application/json" }],
         }]},
     }});
+    let mut out = Json::to(out);
     serde_json::to_writer_pretty(&mut out, &whole)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
@@ -369,14 +371,22 @@ fn props(all: &[(&str, &str)]) -> Vec<Value> {
 /// Cleaned text as markup that shows it as it is: OSCAL takes descriptions for Markdown with HTML in it.
 fn markup(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    // a line's beginning, with a number or without, may make it a list, a heading or a rule
+    let (mut begins, mut numbered) = (true, false);
     for letter in text.chars() {
-        if matches!(
-            letter,
+        let is_markup = match letter {
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '!' | '|' | '&' | '~'
-        ) {
+            | '^' | '"' => true,
+            '+' | '-' | '=' => begins,
+            '.' | ')' => numbered,
+            _ => false,
+        };
+        if is_markup {
             escaped.push('\\');
         }
         escaped.push(letter);
+        numbered = (begins || numbered) && letter.is_ascii_digit();
+        begins = letter == '\n' || begins && letter == ' ';
     }
     escaped
 }
@@ -450,6 +460,17 @@ mod tests {
             .iter()
             .map(|finding| finding["target"]["status"]["reason"].as_str().unwrap().to_owned())
             .collect()
+    }
+
+    #[test]
+    fn text_is_no_markup() {
+        for (text, shown) in [
+            ("a-b 1.2 (c)", "a-b 1.2 (c)"),
+            ("[a](b) <b> ~x~ ^y^ {{ insert: param }}", r"\[a\](b) \<b\> \~x\~ \^y\^ \{\{ insert: param \}\}"),
+            ("- a\n+ b\n\n=\n  12) c\n3. d", "\\- a\n\\+ b\n\n\\=\n  12\\) c\n3\\. d"),
+        ] {
+            assert_eq!(markup(text), shown);
+        }
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! | `baselineState` | what an earlier run said, where one was given |
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 
+use assay_agent::inert::Json;
 use assay_shared::oci::Digest;
 use assay_shared::report::{ExitCode, Reason, Status};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ const LOCATIONS: usize = 1_000;
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
     let mut rules = Rules::default();
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
     let mut results: Vec<Value> =
@@ -70,6 +71,7 @@ pub fn site(mut out: impl io::Write, site: &Site) -> Result<(), serde_json::Erro
             "results": results,
         }],
     });
+    let mut out = Json::to(out);
     serde_json::to_writer_pretty(&mut out, &log)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
@@ -146,7 +148,7 @@ fn result<'a>(
         "ruleIndex": index,
         "level": level,
         "kind": "fail",
-        "message": { "text": message },
+        "message": plain(message),
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": { "uri": uri(artifact) },
@@ -156,6 +158,20 @@ fn result<'a>(
         }],
         "partialFingerprints": { "assay/v1": fingerprint.hex() },
     })
+}
+
+/// A message that shows `text` as it is: neither its brackets are a link (section 3.11.6) nor its braces a placeholder (3.11.5).
+fn plain(text: &str) -> Value {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' | '[' | ']' => escaped.push('\\'),
+            '{' | '}' => escaped.push(letter),
+            _ => {}
+        }
+        escaped.push(letter);
+    }
+    json!({ "text": escaped })
 }
 
 /// The rules that results are of, in the order of first use.
@@ -171,9 +187,9 @@ impl Rules {
         *self.known.entry(code).or_insert_with(|| {
             listed.push(json!({
                 "id": code,
-                "shortDescription": { "text": words.title },
-                "fullDescription": { "text": format!("{} {}", words.what, words.why) },
-                "help": { "text": words.todo },
+                "shortDescription": plain(words.title),
+                "fullDescription": plain(&format!("{} {}", words.what, words.why)),
+                "help": plain(words.todo),
                 "defaultConfiguration": { "level": level },
             }));
             listed.len() - 1
@@ -218,6 +234,14 @@ mod tests {
             assert_eq!(found, problems);
         }
         assert_eq!(log(&sample::all_passed())["runs"][0]["results"], json!([]));
+    }
+
+    #[test]
+    fn text_is_neither_link_nor_placeholder() {
+        assert_eq!(
+            plain("[a](http://b) {0} \\[c](1)"),
+            json!({ "text": r"\[a\](http://b) {{0}} \\\[c\](1)" })
+        );
     }
 
     #[test]

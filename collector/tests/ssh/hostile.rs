@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -188,6 +188,50 @@ fn nodes_that_lie_cost_their_own_row() {
     assert!(kept.len() < 2_000_000, "{}", kept.len());
     assert!(peak < MEMORY, "{peak} kB");
     assert_eq!(node.traces(), [""; 0]);
+}
+
+#[test]
+fn nodes_give_no_ci_system_a_command() {
+    let node = Node::start();
+    let behaviours = ["commands", "commands-in-names"];
+    let site = Site::new(&node.known_line(), &behaviours.map(|behaviour| node.entry(behaviour, behaviour)));
+    let output = site.run_command(&["--json-lines"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let mut told = 0;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        told += usize::from(line["message"].as_str().is_some_and(|message| message.contains("##vso[")));
+    }
+    assert_eq!(told, 1, "nothing is lost");
+    let read = |name: &str| std::fs::read(site.path("out").join(name)).unwrap();
+    let mut texts = vec![output.stdout, output.stderr];
+    for name in [
+        "run.log",
+        "report.json",
+        "junit.xml",
+        "report.sarif",
+        "oscal-assessment-results.json",
+        "metrics.prom",
+    ] {
+        texts.push(read(name));
+    }
+    texts.push(read("nodes/commands-in-names.json"));
+    // and once more, as text for people
+    let mut report = Command::new(env!("CARGO_BIN_EXE_assay"));
+    report
+        .arg("report")
+        .arg(site.path("out/nodes/commands-in-names.json"))
+        .arg("--out")
+        .arg(site.path("again"));
+    let output = report.output().unwrap();
+    texts.extend([output.stdout, output.stderr]);
+    for text in texts {
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            !text.contains("##") && !text.lines().any(|line| line.trim_start().starts_with("::")),
+            "{text}"
+        );
+    }
 }
 
 /// What is on a node beside a visit's folder `$f`, and is to be there afterwards. A process with a number `$v`, and a stranger's

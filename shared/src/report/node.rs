@@ -117,7 +117,7 @@ pub struct Agent {
 pub struct Node {
     /// Its host name.
     pub hostname: Option<String>,
-    /// `/etc/machine-id`, or Windows' `MachineGuid`.
+    /// What `/etc/machine-id` says; none on Windows, whose own is in the registry.
     pub machine_id: Option<String>,
     /// `linux` or `windows`.
     pub os: String,

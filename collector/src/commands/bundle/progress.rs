@@ -64,7 +64,7 @@ impl Progress {
         if self.bar.is_hidden() {
             console::say(&line);
         } else {
-            self.bar.println(line);
+            self.bar.println(assay_agent::inert::text(&line));
         }
     }
 }

@@ -32,6 +32,7 @@ mod suite;
 use std::collections::HashSet;
 use std::io;
 
+use assay_agent::inert;
 use assay_shared::report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
@@ -197,7 +198,7 @@ fn text(suite: &mut TestSuite) -> Result<String, SerializeError> {
     let start = whole.find("<testsuite ").unwrap_or(0);
     let end = whole.rfind("</testsuites>").unwrap_or(whole.len());
     let inner = whole.get(start..end).unwrap_or_default().trim_end();
-    Ok(format!("    {inner}\n"))
+    Ok(format!("    {}\n", inert::text(inner)))
 }
 
 /// Bytes kept free for the suite of the verdict.
