@@ -101,6 +101,14 @@ fn unreadable(number: usize) -> Unreadable {
 }
 
 #[test]
+fn escapes_that_are_written_are_counted() {
+    let plain = Size::of(&"abcd").bytes;
+    for text in ["####", "::::"] {
+        assert_eq!(Size::of(&text).bytes, plain.saturating_add(3 * 6));
+    }
+}
+
+#[test]
 fn lists_and_texts_are_cut_and_counted() {
     let most = limits::REPORT_ENTRIES;
     let letters = limits::REPORT_TEXT_LETTERS;
