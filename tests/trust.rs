@@ -107,6 +107,53 @@ fn a_directory_for_ones_own_ca_says_what_it_trusts_and_what_expires_when() {
     assert_eq!(site.findings("2026-07-01", 0), ["note crls/root.crl"]);
 }
 
+/// A file of evidence that cannot be used is refused before anyone travels, by every command that would rely on it.
+#[test]
+fn evidence_that_cannot_be_used_is_refused_beforehand() {
+    let site = Site::with_trust();
+    let add = |place: &str, bytes: &[u8]| {
+        let path = site.path(place);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    add("site.toml", b"[[node]]\nname = \"a\"\naddress = \"192.0.2.1\"\n");
+    add("layout/oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+    add("layout/index.json", br#"{"schemaVersion":2,"manifests":[]}"#);
+    let check = ["bundle", "check", "layout", "--trust", "trust"];
+    let run = [
+        "run",
+        "--site",
+        "site.toml",
+        "--trust",
+        "trust",
+        "--bundle",
+        "layout",
+        "--out",
+        "out",
+        "--agent",
+        AGENT,
+    ];
+    let refused = || {
+        let done = [site.assay(&run, &["--dry-run"]), site.assay(&check, &[])];
+        done.map(|done| done.code == Some(2) && done.stderr.contains("cannot be used"))
+    };
+    let list = fs::read(site.path("root.crl")).unwrap();
+    add("trust/crls/good.crl", &list);
+    add("layout/crls/good name%20.crl", &list);
+    add("trust/crls/.DS_Store", b"litter");
+    add("layout/crls/._good.crl", b"litter");
+    assert_eq!(refused(), [false; 2], "nothing is there that cannot be used");
+    assert_eq!(site.check("2026-03-01", 0)["crls"].as_array().unwrap().len(), 1);
+
+    add("layout/crls/cut off.crl", &list[..list.len() - 1]);
+    assert_eq!(refused(), [true; 2]);
+    let _ = site.check("2026-03-01", 0);
+    fs::remove_file(site.path("layout/crls/cut off.crl")).unwrap();
+    add("trust/crls/deep/down/page.crl", b"<html>");
+    assert_eq!(refused(), [true; 2]);
+    assert_eq!(site.findings("2026-03-01", 2)[..1], ["failed crls/deep/down/page.crl"]);
+}
+
 #[test]
 fn what_is_malformed_or_trusts_nobody_is_named() {
     let site = Site::with_trust();
@@ -119,7 +166,7 @@ fn what_is_malformed_or_trusts_nobody_is_named() {
     file("keys/a.pub", "no key");
     file("truststore/x509/ca/other/a.crt", "no certificate");
     let notes = ["failed crls/a.crl", "failed keys/a.pub", "failed trust store ca:other"];
-    let all = site.findings("2026-03-01", 1);
+    let all = site.findings("2026-03-01", 2);
     assert_eq!(all[..3], notes);
     assert_eq!(all[3..], ["note statement acme"], "revocation is enforced without a CRL");
 

@@ -397,6 +397,34 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn evidence_that_cannot_be_read_is_never_passed_over() {
+        let scratch = tempfile::tempdir().unwrap();
+        let crls = scratch.path().join("crls");
+        let unusable = || evidence(&crls).unusable().iter().map(|one| one.file.clone()).collect::<Vec<_>>();
+        assert!(unusable().is_empty(), "there need not be any");
+        std::fs::write(&crls, "").unwrap();
+        assert_eq!(unusable(), ["crls"], "not a folder");
+        std::fs::remove_file(&crls).unwrap();
+        std::os::unix::fs::symlink("gone", &crls).unwrap();
+        assert_eq!(unusable(), ["crls"], "a link that leads nowhere");
+        std::fs::remove_file(&crls).unwrap();
+
+        let deep = crls.join("very/deep/down/there");
+        std::fs::create_dir_all(&deep).unwrap();
+        for litter in [".DS_Store", "Thumbs.db", "desktop.ini", "._list.crl"] {
+            std::fs::write(deep.join(litter), "litter").unwrap();
+        }
+        assert!(unusable().is_empty(), "what operating systems leave there");
+        std::os::unix::fs::symlink("gone", crls.join("dangling")).unwrap();
+        std::fs::write(crls.join(".hidden"), "").unwrap();
+        std::fs::write(deep.join("list.crl"), "<html>").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(crls.join("socket")).unwrap();
+        let expected = ["crls/.hidden", "crls/dangling", "crls/socket", "crls/very/deep/down/there/list.crl"];
+        assert_eq!(unusable(), expected);
+    }
+
+    #[test]
     fn a_file_that_is_no_key_is_named_and_harms_no_other() {
         let scratch = tempfile::tempdir().unwrap();
         let keys = scratch.path().join("keys");

@@ -193,10 +193,10 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
         at: run.at.as_deref().map(at).transpose()?,
         ..Asked::default()
     };
-    let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let mut evidence = assay_agent::trust::evidence(&run.trust.join("crls"));
     assay_agent::bundle::add_evidence(&run.bundle, &mut evidence);
     trust::usable(&evidence)?;
+    let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
     Ok(Plan { run_id: random::run_id(clock::now()), payload, asked, limits })
 }

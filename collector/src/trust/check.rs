@@ -459,9 +459,10 @@ impl Findings {
             }
         }
         for one in evidence {
-            let is_one_of = |other: &&Outlook| other.issuer == one.issuer && other.kind == one.kind;
-            let has_current =
-                evidence.iter().filter(is_one_of).any(|other| other.standing == Standing::Current);
+            let has_current = || {
+                let is_one_of = |other: &&Outlook| other.issuer == one.issuer && other.kind == one.kind;
+                evidence.iter().filter(is_one_of).any(|other| other.standing == Standing::Current)
+            };
             let issuer = &one.issuer;
             let (severity, why) = match (&one.standing, one.next_update) {
                 (Standing::Current, _) => continue,
@@ -469,20 +470,20 @@ impl Findings {
                 (Standing::Superseded { by }, _) => {
                     (Severity::Note, format!("has ended; {by} is newer and decides"))
                 }
-                (Standing::ProvesNothing(why), next) => match why {
+                (Standing::ProvesNothing(why), _) => match why {
                     Unknown::NotYetValid { this_update, .. } => {
-                        let severity = if has_current { Severity::Note } else { Severity::Incomplete };
+                        let severity = if has_current() { Severity::Note } else { Severity::Incomplete };
                         (severity, format!("was issued later, at {this_update}"))
                     }
-                    Unknown::Stale { .. } => {
-                        let next = next.map(|next| format!(" at {next}")).unwrap_or_default();
+                    // of its own, and not of its delta
+                    Unknown::Stale { file, next_update } if *file == one.file => {
                         let what = match &one.kind {
                             Kind::OcspAnswer { serial } => {
                                 format!("the next answer about the certificate {serial} from")
                             }
                             Kind::Crl | Kind::DeltaCrl => "the next CRL of".to_owned(),
                         };
-                        (Severity::Incomplete, format!("{what} {issuer} was due{next}"))
+                        (Severity::Incomplete, format!("{what} {issuer} was due at {next_update}"))
                     }
                     Unknown::NoNextUpdate { .. } => (
                         Severity::Incomplete,
