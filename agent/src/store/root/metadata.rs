@@ -171,7 +171,7 @@ fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<Co
             (b"snapshotKey", Item::Value(value)) => record.snapshot_key = text(value),
             // one that is damaged cannot be read, and is not absent
             (b"spec", Item::Value(value)) => {
-                record.specification = Some(any(value).unwrap_or_default().to_vec())
+                record.specification = Some(any(value).unwrap_or_default().to_vec());
             }
             (b"labels", Item::Bucket(labels)) => labels.each(|key, item| {
                 if let Item::Value(value) = item {
