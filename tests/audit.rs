@@ -393,3 +393,62 @@ fn only_the_inputs_of_the_run_are_packed_and_only_a_known_key_is_believed() {
     let _ = fs::remove_dir_all(Path::new(&site.path("out")));
     let _ = site.pack(&["--bundle", "bundle.tar"], "none.tar").expect_code(2);
 }
+
+/// An index that nobody signed, one of whose two manifests is signed; packed after `change` of the nodes' reports.
+fn index_signed_in_part(there: bool, flags: &[&str], change: impl Fn(&mut Value)) -> Checked {
+    let (mut vector, index, [signed, other]) = Vector::of_index();
+    vector.store.name(&index, NAME);
+    vector.carry(&index);
+    vector.sign(&signed, GOOD);
+    if !there {
+        vector.store.remove(&other.digest);
+    }
+    let site = Site::of(&vector, &[&["--signatures", "bundle.tar", "--evidence"], flags].concat());
+    let path = site.path("out/report.json");
+    let mut report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for node in report["nodes"].as_array_mut().unwrap() {
+        change(&mut node["report"]);
+    }
+    fs::write(&path, report.to_string()).unwrap();
+    let _ = site.pack(&["--bundle", "bundle.tar"], "evidence.tar").expect_code(0);
+    site.check("evidence.tar")
+}
+
+/// A node must not choose by what an image passes, nor which of the manifests that an index lists have to be signed.
+#[test]
+fn a_pass_by_platform_manifests_wants_each_that_is_listed() {
+    let shortcut = |report: &mut Value| {
+        let image = &mut report["images"][0];
+        (image["status"], image["reason"], image["via"]) =
+            ("passed".into(), Value::Null, "platform-manifest".into());
+        report["summary"] = serde_json::json!({"passed": 1, "failed": 0, "skipped": 0, "inconclusive": 0});
+    };
+    let accept = ["--accept", "platform-manifest"];
+    for flags in [&[][..], &accept] {
+        let checked = index_signed_in_part(true, flags, shortcut);
+        assert_eq!(checked.verdict, ExitCode::Failed, "{flags:?}");
+        assert!(kinds(&checked).contains(&FindingKind::EvidenceContradicted), "{flags:?}");
+    }
+    // the node is said to lack the other manifest, and who knows
+    let checked = index_signed_in_part(false, &accept, |_| ());
+    assert_eq!(checked.reported, Some(ExitCode::Passed));
+    assert_eq!(kinds(&checked), [FindingKind::EvidenceUnsupported; 2]);
+}
+
+/// What was asked and what is wrong beside the reason are verified as all else.
+#[test]
+fn options_and_further_reasons_are_verified_too() {
+    let asked = forged(|report| report["asked"]["accept"] = serde_json::json!(["parent-index"]));
+    assert_eq!(asked.verdict, ExitCode::Passed, "no image passes by it");
+    let content = forged(|report| report["asked"]["content"] = "none".into());
+    assert_eq!(kinds(&content), [FindingKind::EvidenceContradicted; 2]);
+    // an unsigned image that is said to be altered only, which a waiver could excuse
+    let hidden = forged(|report| {
+        for image in report["images"].as_array_mut().unwrap() {
+            if image["status"] == "failed" {
+                image["reason"] = "content-mismatch".into();
+            }
+        }
+    });
+    assert_eq!(kinds(&hidden), [FindingKind::EvidenceContradicted; 2]);
+}

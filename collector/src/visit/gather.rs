@@ -505,7 +505,7 @@ mod tests {
         };
         let commas = format!("\"\\\"[{}\"", ",".repeat(REPORT_VALUES));
         assert_eq!(named(&commas).unwrap().coverage.namespaces.len(), 1);
-        assert_eq!(named(&format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES - 110))).unwrap().images.len(), 1);
+        assert_eq!(named(&format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES - 150))).unwrap().images.len(), 1);
         let over = format!("\"\"{}", ",\"\"".repeat(REPORT_VALUES));
         assert!(matches!(named(&over), Err(BadReport::TooLarge(TooLarge::Values))));
     }
