@@ -191,9 +191,8 @@ pub const BOLT_PAGE_BYTES: usize = 17 << 20;
 /// largest nodes hold some hundreds.
 pub const REPORT_BYTES: usize = 64 << 20;
 
-/// Values in a node report or an inventory. A real image has some 80 of them in 3 KiB; millions of empty ones would take
-/// many times their bytes in memory.
-pub const REPORT_VALUES: usize = 2_000_000;
+/// Values in a node report or an inventory, as of any JSON document that is read: a real image has some 80 of them in 3 KiB.
+pub const REPORT_VALUES: usize = JSON_VALUES;
 
 /// Letters of one text in a report: a subject, a message, a reference.
 pub const REPORT_TEXT_LETTERS: usize = 8 << 10;
