@@ -3,9 +3,10 @@
 //! Lists are told apart by what they say and never by the names of their files. Those that the certificate's issuer signed
 //! count; of those that are about it, the newest decides whether its status is known. Every distribution point of the
 //! certificate must be covered, as in the reference implementation, which cannot tell which points are alternatives and
-//! which are parts: by a list that names the point, or by one that names none and so is complete.
+//! which are parts: by a list that names the point, or by one that names none and so is complete. A complete list in the file of
+//! another of the certificate's points covers that one alone: the reference, which finds files by URL, asks for one at each.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -14,6 +15,7 @@ use super::crl::{Crl, Entry, Scope};
 use super::evidence::{EvidenceError, StagedCrl};
 use super::{Mismatch, Question, Revocation, RevocationReason, Says, Statement, Unknown};
 use crate::limits;
+use crate::oci::Digest;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, SignatureError, oid};
 
@@ -166,11 +168,17 @@ impl<'a> Lists<'a> {
         if urls.len() > limits::CRL_URLS {
             return Err(Unknown::TooManyUrls { urls: urls.len() });
         }
-        urls.iter().try_for_each(|url| self.point(url))
+        for url in urls {
+            let own: BTreeSet<String> = file_names(url).collect();
+            let others = urls.iter().filter(|other| *other != url).flat_map(|other| file_names(other));
+            let elsewhere = others.filter(|name| !own.contains(name)).collect();
+            self.point(url, &elsewhere)?;
+        }
+        Ok(())
     }
 
-    /// One distribution point.
-    fn point(&self, url: &str) -> Result<(), Unknown> {
+    /// One distribution point. `elsewhere`: the names of files that hold the lists of other points.
+    fn point(&self, url: &str, elsewhere: &BTreeSet<String>) -> Result<(), Unknown> {
         if !is_http(url) {
             return Err(Unknown::UnsupportedUrl { url: url.to_string() });
         }
@@ -197,7 +205,9 @@ impl<'a> Lists<'a> {
                 note(Unknown::NotForCertificate { file: file.clone(), mismatch });
             } else if crl.this_update > self.at {
                 note(Unknown::NotYetValid { file: file.clone(), this_update: crl.this_update });
-            } else {
+            } else if crl.scope.urls.is_some()
+                || !elsewhere.contains(file.rsplit('/').next().unwrap_or_default())
+            {
                 covering.push(staged);
             }
         }
@@ -217,6 +227,33 @@ impl<'a> Lists<'a> {
         let deltas = self.signed.iter().copied().filter(|staged| self.mismatch(&staged.crl).is_none());
         check_delta(base, is_named, deltas, self.at)
     }
+}
+
+/// The names of files that hold the list of a URL: that in the reference's cache, and the last part of the URL's path as
+/// it stands and without percent escapes.
+fn file_names(url: &str) -> impl Iterator<Item = String> {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let names = [
+        Some(Digest::sha256(url.as_bytes()).hex().to_string()),
+        Some(last.to_string()),
+        percent_decoded(last),
+    ];
+    names.into_iter().flatten().filter(|name| !name.is_empty())
+}
+
+/// `text` with its percent escapes replaced; none where they are malformed or do not give UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut pieces = text.split('%');
+    bytes.extend_from_slice(pieces.next()?.as_bytes());
+    for piece in pieces {
+        let (escape, rest) = piece.split_at_checked(2)?;
+        let digit = |at: usize| char::from(*escape.as_bytes().get(at)?).to_digit(16);
+        bytes.push(u8::try_from(digit(0)?.checked_mul(16)?.checked_add(digit(1)?)?).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn unusable(file: &str) -> Unknown {

@@ -6,7 +6,7 @@
 //! signed by the certificate's own issuer, speak of this certificate and be fresh; otherwise the status is unknown, and
 //! unknown is no pass.
 //!
-//! Everything that is staged and validly signed is weighed together; names and places of files decide nothing:
+//! Everything that is staged and validly signed is weighed together; names and places of files hide nothing:
 //!
 //! - A revocation in any list or answer counts, whether that is in force or not, and even if it was issued after the time of
 //!   verification: issuers drop entries of expired certificates, and what has been signed is known. Only `certificateHold` can

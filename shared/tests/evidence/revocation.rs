@@ -335,11 +335,13 @@ fn every_distribution_point_must_have_its_list() {
     let [of_one, of_two] = [one, two].map(|url| list().about(&[full_name(&[url])]).sign(&pki.ca));
     for (what, code, files) in [
         ("both", None, vec![("one.crl", &good), ("two.crl", &good)]),
-        ("a complete list, under whatever name", None, vec![("one.crl", &good)]),
+        ("the first only", missing, vec![("one.crl", &good)]),
+        ("the second only", missing, vec![("two.crl", &good)]),
+        ("a complete list, under another name", None, vec![("ca.crl", &good)]),
         ("neither", missing, vec![]),
         ("one revokes", REVOKED, vec![("one.crl", &bad)]),
         ("one of two revokes", REVOKED, vec![("one.crl", &good), ("two.crl", &bad)]),
-        ("a stale one beside it", None, vec![("one.crl", &good), ("two.crl", &stale)]),
+        ("the second is stale", Some(Code::RevocationStale), vec![("one.crl", &good), ("two.crl", &stale)]),
         ("one for both, by what it says", None, vec![("one.crl", &both)]),
         ("a list for each", None, vec![("x", &of_one), ("y", &of_two)]),
         ("the list of the first only", not_about, vec![("two.crl", &of_one)]),
