@@ -48,9 +48,9 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => {
             let text = error.render().to_string();
             if error.use_stderr() {
-                console::say(text.trim_end())
+                console::say(text.trim_end());
             } else {
-                console::print(&text)
+                console::print(&text);
             }
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.number()).into();
         }

@@ -15,11 +15,14 @@ pub(crate) enum Kind {
     Report,
 }
 
+/// A bomb's name, what it claims to be, and what makes it.
+type Bomb = (&'static str, Kind, fn() -> Vec<u8>);
+
 const LAYOUT: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// Every bomb by its name.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, Kind, Vec<u8>)> {
-    let made: [(&str, Kind, fn() -> Vec<u8>); 24] = [
+    let made: [Bomb; 24] = [
         ("zst-window-128m", Kind::Layout, || zeros_in_frames(0x88)),
         ("zst-window-32m", Kind::Layout, || zeros_in_frames(0x78)),
         ("zst-block", Kind::Layout, one_block),

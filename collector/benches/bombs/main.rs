@@ -77,7 +77,7 @@ fn main() -> ExitCode {
                 run("bundle check", &collector, &["bundle", "check", "--trust"], &[&trust, &path]);
             }
             Kind::Evidence => {
-                run("evidence check", &collector, &["evidence", "check", "--key"], &[&key, &path])
+                run("evidence check", &collector, &["evidence", "check", "--key"], &[&key, &path]);
             }
             Kind::Report => run("report", &collector, &["report", "--out"], &[&out, &path]),
         }

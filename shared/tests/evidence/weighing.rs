@@ -113,7 +113,11 @@ fn lists_among_lists() {
             Some(Code::RevocationNotForCertificate),
             vec![of(5, JAN), revoking(of(1, FEB)).about(&[flag(4)])],
         ),
-        ("numbers of different scopes", None, vec![ended(of(900, JAN)).about(&[own.clone()]), of(5, FEB)]),
+        (
+            "numbers of different scopes",
+            None,
+            vec![ended(of(900, JAN)).about(std::slice::from_ref(&own)), of(5, FEB)],
+        ),
         (
             "numbers of different scopes, the later one ended",
             STALE,
