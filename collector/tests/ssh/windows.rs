@@ -92,12 +92,15 @@ fn commands_input_and_report_pass_through_cmd() {
             serde_json::from_slice(&fs::read(node.path("arguments.json")).unwrap()).unwrap();
         let run_id = format!("--run-id={}", ran.report.run.id);
         let store = format!("--store=layout:{behaviour}");
+        let nonce = format!("--nonce={}", row.asked.as_ref().and_then(|asked| asked.nonce.clone()).unwrap());
         let want = [
             "verify",
             &store,
             "--trust=trust",
             "--signatures=bundles/bundle.tar",
             "--at=2026-11-22T10:00:00Z",
+            "--content=full",
+            &nonce,
             "--nice",
             &run_id,
             "--output=report.json",
