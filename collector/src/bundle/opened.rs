@@ -139,7 +139,7 @@ impl Opened {
         self.blob(digest, limits::MANIFEST_BYTES)?
             .map(|bytes| Manifest::parse(&bytes))
             .transpose()
-            .map_err(|error| at(OpenProblem::Manifest { digest: digest.clone(), error }))
+            .map_err(|error| at(OpenProblem::Manifest { digest: digest.clone(), error: error.into() }))
     }
 
     /// Hands every manifest that `index.json` leads to and that is there to `take`, each once, in the order in which it is met.
@@ -380,7 +380,7 @@ pub enum OpenProblem {
         /// Its name.
         digest: Digest,
         /// Why.
-        error: ManifestError,
+        error: Box<ManifestError>,
     },
     /// Indexes list more, or are nested deeper, than in any real layout.
     #[error("its indexes are larger or nested deeper than in any real layout")]

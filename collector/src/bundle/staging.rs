@@ -15,6 +15,7 @@ use assay_shared::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
     SIGNATURE, Tool,
 };
+use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, media_type};
 
 use super::{OCI_LAYOUT, Packing, blob_path};
@@ -92,6 +93,15 @@ pub enum StagingError {
     #[error("{path}: was changed while the bundle was made", path = path.display())]
     Changed {
         /// The file.
+        path: PathBuf,
+    },
+    /// More than an agent can keep of a bundle that it can read only from front to back.
+    #[error(
+        "{}: a compressed bundle of this size is more than an agent keeps in memory; run again with a name that ends in .tar",
+        path.display()
+    )]
+    TooLargeToCompress {
+        /// The output.
         path: PathBuf,
     },
     /// The files cannot be packed.
@@ -222,6 +232,17 @@ impl Staging {
             fs::rename(&self.folder, &self.out).map_err(failed)?;
             let size = |name: &String| Ok(fs::metadata(self.out.join(name))?.len());
             return names.iter().map(size).sum::<io::Result<u64>>().map_err(failed);
+        }
+        if matches!(packing, Packing::Gzip | Packing::Zstd) {
+            // as the agent's reader counts: a member's content, and twice what it takes beside that
+            let kept = |name: &String| {
+                let size = fs::metadata(self.folder.join(name))?.len();
+                Ok(size.saturating_add(2 * limits::ARCHIVE_MEMBER_BYTES))
+            };
+            let kept = names.iter().map(kept).sum::<io::Result<u64>>().map_err(failed)?;
+            if kept > limits::ARCHIVE_KEPT_BYTES {
+                return Err(StagingError::TooLargeToCompress { path: self.out.clone() });
+            }
         }
         packing.write(&self.folder, names, &self.out)?;
         let folder = &self.folder;
@@ -374,6 +395,23 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 7, "{left:?}");
+    }
+
+    #[test]
+    fn what_agents_could_not_keep_is_not_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = 12;
+        let size = usize::try_from(limits::ARCHIVE_KEPT_BYTES).unwrap() / blobs;
+        for (name, fits) in [("a.tar.gz", false), ("a.tar.zst", false), ("a.tar", true), ("folder", true)] {
+            let staging = Staging::open(&folder.path().join(name)).unwrap();
+            let mut content = Content::default();
+            for number in 0..blobs {
+                blob(&staging, &mut content, &vec![u8::try_from(number).unwrap(); size]);
+            }
+            let finished = staging.finish(content, None);
+            assert_eq!(finished.is_ok(), fits, "{name}");
+            assert!(fits || matches!(finished, Err(StagingError::TooLargeToCompress { .. })));
+        }
     }
 
     #[test]
