@@ -299,7 +299,9 @@ pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::Command;
+    #[cfg(unix)]
+    use std::process::Stdio;
 
     use super::*;
 
