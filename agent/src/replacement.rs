@@ -103,11 +103,11 @@ impl Write for Replacement {
 fn place(path: &Path) -> io::Result<Place> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        if path.file_name().is_none() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
         if is_device_of_windows(&path) {
             return Ok(Place::Other(path));
+        }
+        if path.file_name().is_none() {
+            return Err(io::ErrorKind::IsADirectory.into());
         }
         let found = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File(path, None)),
