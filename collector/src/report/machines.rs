@@ -19,7 +19,7 @@ pub struct Machines {
 /// What is known of the machine behind a row.
 #[derive(Clone, Debug)]
 struct Machine {
-    /// Its address without the port; none where the report came another way.
+    /// Its address without the port; none where nobody connected to it, as for reports that came another way.
     host: Option<String>,
     store: String,
     machine_id: Option<String>,
@@ -35,7 +35,7 @@ impl Machines {
         // what systemd writes where a machine has no id yet
         let is_id = |id: &&String| !id.is_empty() && *id != "uninitialized";
         let machine = Machine {
-            host: row.address.as_deref().map(host),
+            host: row.host_key.as_ref().and(row.address.as_deref()).map(host),
             store: store.unwrap_or_else(|| store_meant(row.store.as_deref(), windows)),
             machine_id: own.and_then(|own| own.node.machine_id.as_ref()).filter(is_id).cloned(),
             host_key: row.host_key.clone(),
@@ -124,6 +124,8 @@ mod tests {
             // no id is none in common
             ((Some("a"), C, "", "k"), (Some("b"), C, "", "l"), None),
             ((Some("a"), C, "uninitialized", ""), (Some("b"), C, "uninitialized", ""), None),
+            // nobody connected to the addresses
+            ((Some("a"), "layout:x", "1", ""), (Some("b"), "layout:y", "1", ""), None),
             // reports that came another way
             ((None, C, "1", ""), (None, C, "1", ""), Some((true, false))),
             ((None, C, "1", ""), (None, "root:/x", "1", ""), None),
