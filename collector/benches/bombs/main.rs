@@ -1,5 +1,6 @@
 //! Small files that become large: what both programs take to refuse each, measured and never asserted.
 //!
+//!     cargo build --release -p assay-agent          the agent, which a benchmark of the collector does not build
 //!     cargo bench -p assay --bench bombs            all of them; -- NAME for those whose name has it
 //!     ASSAY=/path ASSAY_AGENT=/path                 other builds of both programs than the bench profile's
 //!
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         std::env::var_os("ASSAY").map_or_else(|| env!("CARGO_BIN_EXE_assay").into(), PathBuf::from);
     let agent = std::env::var_os("ASSAY_AGENT")
         .map_or_else(|| collector.with_file_name("assay-agent"), PathBuf::from);
+    assert!(agent.is_file(), "{}: build the agent first, or name one in ASSAY_AGENT", agent.display());
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("scratch folder");
     let at = |name: &str| scratch.path().join(name);
     // the demo's trust directory, and a key of a site
