@@ -31,6 +31,8 @@ pub struct Opened {
     _scratch: Option<Scratch>,
     entries: Vec<Descriptor>,
     document: Option<BundleManifest>,
+    /// Small files of an archive: a folder of them would take longer to make than they take to read.
+    kept: BTreeMap<String, Vec<u8>>,
     /// Files of an archive that were left in it, with their sizes.
     left: BTreeMap<String, u64>,
 }
@@ -42,12 +44,12 @@ impl Opened {
     /// [`OpenError`] where it is no layout, or one that two readers could understand differently.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let at = |problem| OpenError { path: path.to_owned(), problem };
-        let mut left = BTreeMap::new();
+        let (mut kept, mut left) = (BTreeMap::new(), BTreeMap::new());
         let (root, scratch) = if path.metadata().map_err(|error| at(error.into()))?.is_dir() {
             (path.canonicalize().map_err(|error| at(error.into()))?, None)
         } else {
             let scratch = Scratch::new().map_err(|error| at(error.into()))?;
-            left = unpack(path, scratch.path()).map_err(at)?;
+            (kept, left) = unpack(path, scratch.path()).map_err(at)?;
             (scratch.path().canonicalize().map_err(|error| at(error.into()))?, Some(scratch))
         };
         let mut opened = Self {
@@ -56,6 +58,7 @@ impl Opened {
             _scratch: scratch,
             entries: Vec::new(),
             document: None,
+            kept,
             left,
         };
         opened.entries = opened.read_index().map_err(at)?;
@@ -182,6 +185,7 @@ impl Opened {
     pub fn names(&self) -> Result<BTreeMap<String, u64>, OpenError> {
         let at = |problem| OpenError { path: self.path.clone(), problem };
         let mut names = self.left.clone();
+        names.extend(self.kept.iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64)));
         for (name, path) in archive::files(&self.root).map_err(|error| at(error.into()))? {
             names.insert(name, path.symlink_metadata().map_err(|error| at(error.into()))?.len());
         }
@@ -203,6 +207,8 @@ impl Opened {
             let digest = if self.left.contains_key(&path) {
                 // no bundle of ours has any
                 algorithm.digest(b"")
+            } else if let Some(bytes) = self.kept.get(&path) {
+                algorithm.digest(bytes)
             } else {
                 hash(&self.root.join(&path), algorithm).map_err(|error| at(error.into()))?
             };
@@ -230,6 +236,12 @@ impl Opened {
 
     /// A file of at most `limit` bytes; none where it is not there.
     fn file(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, OpenProblem> {
+        if let Some(bytes) = self.kept.get(name) {
+            let is_within = bytes.len() as u64 <= limit;
+            return is_within
+                .then(|| Some(bytes.clone()))
+                .ok_or_else(|| OpenProblem::TooLarge { name: name.to_owned(), limit });
+        }
         let path = self.root.join(name);
         let metadata = match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -255,10 +267,14 @@ struct Index {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Unpacks what a bundle has into `folder`, and gives what was left in the archive.
-fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProblem> {
-    let mut left = BTreeMap::new();
-    let mut names = 0_u64;
+/// Files by name, and the sizes of others.
+type Unpacked = (BTreeMap<String, Vec<u8>>, BTreeMap<String, u64>);
+
+/// Unpacks what a bundle has: small files into memory as far as [`KEPT_BYTES`] go, others into `folder`. Gives the former, and
+/// what was left in the archive.
+fn unpack(path: &Path, folder: &Path) -> Result<Unpacked, OpenProblem> {
+    let (mut kept, mut left) = (BTreeMap::new(), BTreeMap::new());
+    let (mut names, mut room) = (0_u64, KEPT_BYTES);
     members::each(File::open(path)?, Growth::Plausible, |member| {
         if member.kind == Kind::Folder {
             return Ok(());
@@ -278,7 +294,7 @@ fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProbl
         }
         let is_blob = name.starts_with("blobs/");
         let target = folder.join(&name);
-        if target.symlink_metadata().is_ok() || left.contains_key(&name) {
+        if target.symlink_metadata().is_ok() || left.contains_key(&name) || kept.contains_key(&name) {
             return Err(members::ArchiveError::Twice { name }.into());
         }
         let size = member.size;
@@ -289,12 +305,23 @@ fn unpack(path: &Path, folder: &Path) -> Result<BTreeMap<String, u64>, OpenProbl
         if size > limits::EVIDENCE_FILE_BYTES {
             return Err(OpenProblem::TooLarge { name, limit: limits::EVIDENCE_FILE_BYTES });
         }
+        if size <= limits::ARCHIVE_SMALL_BYTES && size <= room {
+            room -= size;
+            let mut bytes = Vec::new();
+            member.read_to_end(&mut bytes)?;
+            let is_whole = bytes.len() as u64 == size;
+            kept.insert(name, bytes);
+            return if is_whole { Ok(()) } else { Err(members::ArchiveError::Truncated.into()) };
+        }
         fs::create_dir_all(target.parent().unwrap_or(folder))?;
         let written = io::copy(member, &mut File::create_new(&target)?)?;
         if written == size { Ok(()) } else { Err(members::ArchiveError::Truncated.into()) }
     })?;
-    Ok(left)
+    Ok((kept, left))
 }
+
+/// Bytes of an archive's small files that are kept in memory.
+const KEPT_BYTES: u64 = 24 << 20;
 
 /// Whether a path is of a file that a bundle may have.
 fn is_of_bundle(name: &str) -> bool {
