@@ -73,11 +73,6 @@ impl Opened {
         &self.path
     }
 
-    /// The folder where its files are.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The entries of `index.json`.
     pub fn entries(&self) -> &[Descriptor] {
         &self.entries
