@@ -83,15 +83,6 @@ impl Opened {
         self.document.as_ref()
     }
 
-    /// The bytes of `bundle.json`, which a signature is over.
-    ///
-    /// # Errors
-    /// [`OpenError`] where it cannot be read.
-    pub fn document_bytes(&self) -> Result<Option<Vec<u8>>, OpenError> {
-        self.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES)
-            .map_err(|problem| OpenError { path: self.path.clone(), problem })
-    }
-
     /// The DSSE envelope over `bundle.json`.
     ///
     /// # Errors
