@@ -2,6 +2,7 @@
 //! it differs from what the site trusts.
 
 use std::fs;
+use std::process::Command;
 
 use assay_fixtures::certificate::{Credential, Name, Profile};
 use assay_fixtures::keys::Key;
@@ -9,6 +10,9 @@ use assay_fixtures::layout::Layout;
 use assay_shared::oci::{Descriptor, media_type};
 use assay_shared::report::Reason;
 use assay_shared::time::UnixTime;
+use assay_tests::containerd::{Containerd, KUBERNETES, Release};
+use assay_tests::packages;
+use assay_tests::program::finish;
 use assay_tests::published::{GOOD, Published, reference};
 use serde_json::json;
 
@@ -96,6 +100,71 @@ fn a_signature_of_the_digest_with_another_type_is_not_passed_over() {
         };
     });
     assert!(hint.contains("another media type or size"), "{hint}");
+}
+
+assay_tests::on_each_release! {
+    an_image_of_a_docker_archive_is_told_from_one_of_a_registry,
+}
+
+/// containerd makes a manifest for what comes from an archive that has none.
+fn an_image_of_a_docker_archive_is_told_from_one_of_a_registry(release: Release) {
+    const MADE_ANEW: &str = "docker save";
+    const DOCKERS: &str = "namespace moby";
+    let mut published = Published::new(AGENT);
+    let app = published.image("team/app", &[GOOD]);
+    let _ = published.image("team/unsigned", &[]);
+    published.write();
+    let (layout, archive) = (published.path("images.tar"), published.path("docker.tar"));
+    let mut alone = Layout::new();
+    alone.copy(&published.images, &app, |_| true);
+    alone.list(app);
+    fs::write(&layout, alone.tar()).unwrap();
+    let mut skopeo = Command::new(packages::program("skopeo", "skopeo"));
+    skopeo.args(["copy", "--insecure-policy"]);
+    skopeo.arg(format!("oci-archive:{}", layout.display()));
+    skopeo.arg(format!("docker-archive:{}:{}", archive.display(), reference("team/imported")));
+    let _ = finish(&mut skopeo).expect_code(0);
+
+    let containerd = Containerd::of(release);
+    containerd.import(KUBERNETES, &published.images);
+    let archive = archive.to_str().unwrap();
+    for namespace in [KUBERNETES, "moby"] {
+        let _ = containerd.ctr_in(namespace, ["images", "import", "--no-unpack", archive]).expect_code(0);
+    }
+    for store in [containerd.store(), containerd.root_store()] {
+        let report = published.verify(&store, &[]).expect_code(1).report();
+        let hints = |namespace: &str, name: &str| {
+            let mut images = report.images.iter().filter(|image| image.namespace == namespace);
+            let image = images.find(|image| image.references == [reference(name)]).unwrap();
+            let hint = image.hint.clone().unwrap_or_default();
+            (image.reason, hint.contains(MADE_ANEW), hint.contains(DOCKERS))
+        };
+        let unsigned = Some(Reason::NoSignature);
+        assert_eq!(hints(KUBERNETES, "team/app"), (None, false, false));
+        assert_eq!(hints(KUBERNETES, "team/unsigned"), (unsigned, false, false));
+        assert_eq!(hints(KUBERNETES, "team/imported"), (unsigned, true, false));
+        assert_eq!(hints("moby", "team/imported"), (unsigned, true, true));
+    }
+}
+
+#[test]
+fn the_name_that_has_no_statement_is_told_from_those_that_have_one() {
+    let mut published = Published::new(AGENT);
+    let target = published.image("team/app", &[GOOD]);
+    published.images.name(&target, "mirror.example.test/team/app:v1");
+    published.write();
+    let policy = published.path("trust/trustpolicy.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&policy).unwrap()).unwrap();
+    document["trustPolicies"][0]["registryScopes"] = json!(["registry.example.test/team/app"]);
+    fs::write(&policy, document.to_string()).unwrap();
+    let store = published.path("store");
+    published.images.write(&store).unwrap();
+    let report = published.verify(&format!("layout:{}", store.display()), &[]).expect_code(1).report();
+    let image = &report.images[0];
+    assert_eq!(image.reason, Some(Reason::Policy));
+    let message = image.message.as_deref().unwrap();
+    assert!(message.contains("mirror.example.test/team/app") && !message.contains("registry.example.test"));
+    assert!(image.hint.as_deref().unwrap().contains("other names"), "{:?}", image.hint);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_shared::codes::Code;
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Reference, Repository};
+use assay_shared::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use assay_shared::report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
 use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_shared::verify::{SignatureVerdict, Verifier};
@@ -17,6 +17,16 @@ use crate::content::is_attestation;
 use crate::inventory::Image;
 use crate::signatures::{Candidate, OtherReferrer, Signatures, Source};
 use crate::store::{BlobError, Store, fetch};
+
+/// The namespace of Docker's own images and containers.
+pub(crate) const DOCKER: &str = "moby";
+
+/// Types of layers that are not compressed.
+const UNCOMPRESSED: [&str; 2] =
+    ["application/vnd.docker.image.rootfs.diff.tar", "application/vnd.oci.image.layer.v1.tar"];
+
+/// Repositories without a statement that are named: what has more is named by its digest anyway.
+const NAMED: usize = 5;
 
 /// What images are judged by.
 pub(crate) struct Judge<'a> {
@@ -171,12 +181,9 @@ impl Judge<'_> {
         };
         let statements = match statements(policy, &image.references) {
             Ok(statements) => statements,
-            Err(error) => {
-                let mut judgement = Judgement::failed(Reason::Policy, error.to_string());
-                judgement.hint = Some(
-                    "add a statement to the trust policy whose registryScopes name the repository, or are *"
-                        .into(),
-                );
+            Err(uncovered) => {
+                let mut judgement = Judgement::failed(Reason::Policy, uncovered.to_string());
+                judgement.hint = Some(uncovered.hint());
                 return self.as_locked(image, judgement);
             }
         };
@@ -205,7 +212,7 @@ impl Judge<'_> {
         if own.reason != Some(Reason::NoSignature) {
             return own;
         }
-        own.hint = Some(self.hint(target));
+        own.hint = Some(self.hint(image));
         for via in self.accept {
             let other = match via {
                 Via::ParentIndex => self.by_parent(target, statements),
@@ -246,7 +253,11 @@ impl Judge<'_> {
         let mut reached = 0;
         let mut worst: Option<Judgement> = None;
         for statement in statements {
-            let (judgement, tried) = self.under(target, candidates, statement, &mut signatures);
+            let (mut judgement, tried) = self.under(target, candidates, statement, &mut signatures);
+            // which of several is not met; a signature is wanting under all of them
+            if statements.len() > 1 && !matches!(judgement.reason, None | Some(Reason::NoSignature)) {
+                judgement = judgement.of(format!("under the statement {}", statement.name));
+            }
             reached = reached.max(tried);
             worst = Some(match worst {
                 Some(worst) => worst.and(judgement),
@@ -415,7 +426,19 @@ impl Judge<'_> {
     }
 
     /// What to do about an image without a signature.
-    fn hint(&self, target: &Descriptor) -> String {
+    fn hint(&self, image: &Image) -> String {
+        let hint = self.hint_of(image);
+        if image.namespace == DOCKER {
+            return format!(
+                "{hint}; the image belongs to Docker's own store (namespace {DOCKER}), not to Kubernetes: --namespace k8s.io \
+                 leaves it out"
+            );
+        }
+        hint
+    }
+
+    fn hint_of(&self, image: &Image) -> String {
+        let target = &image.target;
         let parents = self.signatures.parents_of(target);
         if let Some(parent) = parents.into_iter().find(|parent| self.is_signed(parent)) {
             return format!(
@@ -439,6 +462,13 @@ impl Judge<'_> {
         }
         let todo = "carry the image's signature in a bundle (--signatures), or have the image signed";
         match self.signatures.other_referrer(target) {
+            None if self.is_made_anew(image) => {
+                "the image's layers are not compressed, as docker save and an import of what it saved leave them: its manifest \
+                 was made anew and has a digest of its own, while signatures name that of the registry. Pull the image, or \
+                 import an OCI archive of it (skopeo copy docker://NAME oci-archive:FILE), and carry its signature in a \
+                 bundle (--signatures)"
+                    .to_owned()
+            }
             None => todo.to_owned(),
             Some(OtherReferrer::Signature(kind)) => {
                 format!(
@@ -451,6 +481,18 @@ impl Judge<'_> {
                 )
             }
         }
+    }
+
+    /// Whether an archive's writer or reader made the image's manifest. The older format of docker save has no manifest, so that
+    /// containerd makes one when it imports the archive; Docker itself makes one for the newer format. Neither compresses layers,
+    /// as all do that push to registries.
+    fn is_made_anew(&self, image: &Image) -> bool {
+        let Some(Source { store, .. }) = self.sources.first() else { return false };
+        let bytes = fetch(*store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
+        let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+        manifest.is_some_and(|manifest| {
+            manifest.layers.iter().any(|layer| UNCOMPRESSED.contains(&layer.media_type.as_str()))
+        })
     }
 
     fn store_of(&self, candidate: &Candidate) -> &dyn Store {
@@ -497,7 +539,7 @@ impl Judge<'_> {
 
 /// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a
 /// name without a repository is the business of the statement with scope `*`.
-fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, PolicyError> {
+fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, Uncovered> {
     let mut repositories: BTreeSet<Option<Repository>> = references
         .iter()
         .filter(|name| name.parse::<Digest>().is_err())
@@ -507,11 +549,53 @@ fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<
         repositories.insert(None);
     }
     let mut statements = BTreeMap::new();
+    let mut errors = Vec::new();
     for repository in &repositories {
-        let statement = policy.statement_for(repository.as_ref())?;
-        statements.insert(statement.name.as_str(), statement);
+        match policy.statement_for(repository.as_ref()) {
+            Ok(statement) => _ = statements.insert(statement.name.as_str(), statement),
+            Err(error) => errors.push(error),
+        }
     }
-    Ok(statements.into_values().collect())
+    if errors.is_empty() {
+        Ok(statements.into_values().collect())
+    } else {
+        Err(Uncovered { errors, others: !statements.is_empty() })
+    }
+}
+
+/// Repositories of an image that no statement applies to.
+#[derive(Debug, PartialEq, Eq)]
+struct Uncovered {
+    /// One for each.
+    errors: Vec<PolicyError>,
+    /// Whether the image has names in repositories that have a statement.
+    others: bool,
+}
+
+impl std::fmt::Display for Uncovered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown: Vec<String> = self.errors.iter().take(NAMED).map(ToString::to_string).collect();
+        write!(formatter, "{}", shown.join("; "))?;
+        match self.errors.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(formatter, "; nor to {more} more of the image's repositories"),
+        }
+    }
+}
+
+impl Uncovered {
+    fn hint(&self) -> String {
+        let mut hint =
+            "add a statement to the trust policy whose registryScopes name the repository, or are *"
+                .to_owned();
+        if self.others {
+            hint.push_str(
+                "; the image's other names have one, so that it is enough to remove the name that has none (ctr images \
+                 remove NAME)",
+            );
+        }
+        hint
+    }
 }
 
 /// How far a signature came that fails for this reason, in the order of the checks.
@@ -548,24 +632,22 @@ fn finding(signature: &Signature) -> (Option<Code>, String) {
 mod tests {
     use super::*;
 
-    fn policy() -> TrustPolicy {
-        let statement = |name: &str, scope: &str| {
+    /// A policy of statements, each with a scope.
+    fn policy_of(statements: &[(&str, &str)]) -> TrustPolicy {
+        let statement = |(name, scope): &(&str, &str)| {
             format!(
                 r#"{{"name":"{name}","registryScopes":["{scope}"],"signatureVerification":{{"level":"strict"}},
                 "trustStores":["ca:acme"],"trustedIdentities":["*"]}}"#
             )
         };
-        let text = format!(
-            r#"{{"version":"1.0","trustPolicies":[{},{}]}}"#,
-            statement("app", "r.example/app"),
-            statement("any", "*")
-        );
+        let statements: Vec<String> = statements.iter().map(statement).collect();
+        let text = format!(r#"{{"version":"1.0","trustPolicies":[{}]}}"#, statements.join(","));
         TrustPolicy::parse(text.as_bytes()).unwrap()
     }
 
     #[test]
     fn one_statement_for_each_repository() {
-        let policy = policy();
+        let policy = policy_of(&[("app", "r.example/app"), ("any", "*")]);
         let id = Digest::sha256(b"").to_string();
         for (references, expected) in [
             (&["r.example/app:v1", "r.example/app:v2"][..], &["app"][..]),
@@ -580,5 +662,19 @@ mod tests {
                 statements(&policy, &references).unwrap().iter().map(|one| one.name.as_str()).collect();
             assert_eq!(names, expected, "{references:?}");
         }
+    }
+
+    #[test]
+    fn each_repository_without_a_statement_is_named() {
+        let document = policy_of(&[("app", "r.example/app")]);
+        let names = |of: &[&str]| -> Vec<String> { of.iter().map(|&name| name.to_owned()).collect() };
+        let uncovered = |references| statements(&document, &names(references)).unwrap_err();
+        let some = uncovered(&["r.example/app:v1", "r.example/b:v1", "r.example/a:v1"]);
+        assert_eq!((some.errors.len(), some.others), (2, true));
+        let none = uncovered(&["r.example/other:v1"]);
+        assert_eq!((none.errors.len(), none.others), (1, false));
+        assert!(some.to_string().contains("r.example/a; ") && some.hint().len() > none.hint().len());
+        let many: Vec<String> = (0..9).map(|at| format!("r.example/n{at}:v1")).collect();
+        assert!(statements(&document, &many).unwrap_err().to_string().contains("4 more"));
     }
 }

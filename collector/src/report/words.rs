@@ -145,7 +145,8 @@ pub fn reason(reason: Reason) -> Words {
             what: "Neither the store nor a bundle holds a signature of the image.",
             why: "Nothing says who made it: whoever can push to the registry or write to the node could have.",
             todo: "If its publisher signs it, add its signatures to the bundle and run again; if not, remove the image \
-                   or have it signed.",
+                   or have it signed. An image that was imported from an archive of docker save has a digest that no \
+                   registry knows: pull it, or import an OCI archive of it.",
         },
         Reason::Policy => Words {
             title: "No trust policy applies",
