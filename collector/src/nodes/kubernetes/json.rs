@@ -1,5 +1,5 @@
 //! `kubectl get nodes -o json`: a `List` of `Node` objects (Kubernetes API, core/v1); one `Node`, or the API's own
-//! `NodeList`, is read as well. Members that are not needed are passed over unread.
+//! `NodeList`, is read as well, and so are several of them one after the other. Members that are not needed are passed over unread.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,36 +18,51 @@ const OLD_ROLE: &str = "kubernetes.io/role";
 const ADDRESS_TYPES: [&str; 5] = ["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"];
 
 pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
-    let top: Top<'_> = parse(text, 1)?;
-    let items = match (top.kind.as_deref(), &top.items) {
-        (Some("List" | "NodeList"), Some(items)) => items.clone(),
-        (Some("Node"), None) => vec![text.trim()],
-        (kind, _) => {
-            let kind = kind.unwrap_or("this");
-            let problem = format!("{kind:?} is no list of nodes; save kubectl get nodes -o json");
-            return Err(NodeListError { line: 1, problem: NodeListProblem::Json(problem) });
-        }
-    };
+    let mut nodes = Vec::new();
     let mut seen = BTreeSet::new();
     let mut lines = Lines { text, at: 0, line: 1 };
-    items.into_iter().map(|item| read_node(item, lines.of(item), &mut seen)).collect()
+    for document in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+        let document = document.map_err(|error| malformed(text, 1, &error))?.get();
+        let line = lines.of(document);
+        let top: Top<'_> = parse(document, line)?;
+        let items = match (top.kind.as_deref(), top.items) {
+            (Some("List" | "NodeList"), Some(items)) => items,
+            (Some("Node"), None) => vec![document],
+            (kind, _) => {
+                let kind = kind.unwrap_or("this");
+                let problem = format!("{kind:?} is no list of nodes; save kubectl get nodes -o json");
+                return Err(error(line, NodeListProblem::Json(problem)));
+            }
+        };
+        for item in items {
+            nodes.push(read_node(item, lines.of(item), &mut seen)?);
+        }
+    }
+    Ok(nodes)
 }
 
 fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<Found, NodeListError> {
     let node: Node = parse(text, line)?;
     if let Some(kind) = node.kind.as_deref().filter(|kind| *kind != "Node") {
         let problem = NodeListProblem::Json(format!("{kind:?} is no Node; save kubectl get nodes -o json"));
-        return Err(NodeListError { line, problem });
+        return Err(error(line, problem));
     }
-    node.said().check(seen).map_err(|problem| NodeListError { line, problem: problem.into() })
+    node.said().check(seen).map_err(|problem| error(line, problem.into()))
+}
+
+fn error(line: usize, problem: NodeListProblem) -> NodeListError {
+    NodeListError { line, problem, quoted: None }
 }
 
 /// JSON that begins on that line.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str, line: usize) -> Result<T, NodeListError> {
-    serde_json::from_str(text).map_err(|error| {
-        let JsonError { problem, line: at, .. } = JsonError::new(text.as_bytes(), &error);
-        NodeListError { line: line + at.max(1) - 1, problem: NodeListProblem::Json(problem.to_string()) }
-    })
+    serde_json::from_str(text).map_err(|error| malformed(text, line, &error))
+}
+
+/// What serde_json says of a text that begins on that line.
+fn malformed(text: &str, line: usize, error: &serde_json::Error) -> NodeListError {
+    let JsonError { problem, line: at, .. } = JsonError::new(text.as_bytes(), error);
+    self::error(line + at.max(1) - 1, NodeListProblem::Json(problem.to_string()))
 }
 
 /// Finds the lines of parts of a text, which come in order.

@@ -1,6 +1,7 @@
 //! The nodes of a cluster: what `kubectl get nodes` says in, the nodes for a site file out. Pure.
 //!
-//! Both of kubectl's forms are read, whichever it is: `-o json` (`json.rs`) and the text of `-o wide` (`wide.rs`). Whoever
+//! Both of kubectl's forms are read, whichever it is: `-o json` (`json.rs`) and the text of `-o wide` (`wide.rs`), and the
+//! lists of several clusters one after the other. Whoever
 //! may write node objects chooses their names and addresses, so each is checked as in a site file; an error names the line.
 
 mod json;
@@ -46,12 +47,14 @@ impl Found {
 
 /// What was given is no list of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
+#[error("line {line}: {problem}{}", quoted.as_ref().map(|text| format!(": {text:?}")).unwrap_or_default())]
 pub struct NodeListError {
     /// Where, counted from 1.
     pub line: usize,
     /// What.
     pub problem: NodeListProblem,
+    /// The refused line, or its beginning; none where the document is JSON.
+    pub quoted: Option<String>,
 }
 
 /// What is wrong with a list of nodes.
@@ -118,7 +121,7 @@ pub const NODE_LIST_BYTES: usize = 256 << 20;
 /// # Errors
 /// [`NodeListError`]
 pub fn read(bytes: &[u8]) -> Result<Vec<Found>, NodeListError> {
-    let at_start = |problem| NodeListError { line: 1, problem };
+    let at_start = |problem| NodeListError { line: 1, problem, quoted: None };
     if bytes.len() > NODE_LIST_BYTES {
         return Err(at_start(NodeListProblem::TooLarge));
     }

@@ -50,6 +50,25 @@ a     Ready,SchedulingDisabled   control-plane,master  1d   <none>       192.0.2
 }
 
 #[test]
+fn lists_of_several_clusters_may_stand_in_one_file() {
+    let first = "NAME   STATUS  ROLES   INTERNAL-IP  OS-IMAGE\na      Ready   <none>  192.0.2.1    Ubuntu\n";
+    let second = "NAME            STATUS  ROLES   AGE  INTERNAL-IP  OS-IMAGE\nnode/b          Ready   <none>  1d   192.0.2.2    Ubuntu\n";
+    for text in
+        [format!("{first}{second}"), format!("{first}\n{second}{}", second.replace("node/b", "node/c"))]
+    {
+        let nodes = read(text.as_bytes()).unwrap();
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, &["a", "b", "c"][..names.len()]);
+        assert!(names.len() >= 2);
+        assert!(nodes.iter().all(|node| node.address.starts_with("192.0.2.")));
+    }
+    let other = JSON.replace("moc-", "other-");
+    assert_eq!(read(format!("{JSON}\n{other}").as_bytes()).unwrap().len(), 8);
+    let error = read(format!("{JSON}{JSON}").as_bytes()).unwrap_err();
+    assert!(matches!(error.problem, NodeListProblem::Node(NodeProblem::Twice(_))));
+}
+
+#[test]
 fn one_node_and_the_apis_own_list_are_read_too() {
     let node = |name: &str| {
         format!(
@@ -87,7 +106,10 @@ fn errors_name_the_line() {
             node(NodeProblem::Address { node: "a".into(), address: "-oProxy=x".into() }),
         ),
     ] {
-        assert_eq!(read(text.as_bytes()), Err(NodeListError { line, problem }), "{text}");
+        let error = read(text.as_bytes()).unwrap_err();
+        assert_eq!((error.line, error.problem), (line, problem), "{text}");
+        let quoted = text.lines().nth(line - 1).filter(|_| text.len() > header.len());
+        assert!(quoted.is_none_or(|line| error.quoted.as_deref() == Some(line.trim_end())), "{text}");
     }
     assert_eq!(read(b"\xff\xfe\x41").unwrap_err().problem, P::Encoding);
     assert_eq!(read(b"NAME \xc3\x28").unwrap_err().problem, P::Encoding);

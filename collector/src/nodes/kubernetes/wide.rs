@@ -1,4 +1,5 @@
-//! The text of `kubectl get nodes -o wide`: a header, then a row a node. Columns are found by where the header's words stand,
+//! The text of `kubectl get nodes -o wide`: a header, then a row for each node. Lists of several clusters may stand in one
+//! file, each under its own header. Columns are found by where the header's words stand,
 //! since cells have blanks in them (`Windows Server 2022 Datacenter`) and more columns may be there (`-L`).
 
 use std::collections::BTreeSet;
@@ -7,19 +8,43 @@ use super::{Found, NodeListError, NodeListProblem, Said};
 use crate::nodes::Os;
 
 pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
-    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let (line, header) = lines.next().unwrap_or((1, ""));
-    let header = Header::read(header).map_err(|problem| NodeListError { line, problem })?;
+    let mut header: Option<Header> = None;
+    let mut nodes = Vec::new();
     let mut seen = BTreeSet::new();
-    lines
-        .map(|(line, row)| header.node(row, &mut seen).map_err(|problem| NodeListError { line, problem }))
-        .collect()
+    for (line, row) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let at = |problem| NodeListError { line, problem, quoted: Some(quoted(row)) };
+        match &header {
+            Some(header) if !Header::begins(row) => nodes.push(header.node(row, &mut seen).map_err(at)?),
+            _ => header = Some(Header::read(row).map_err(at)?),
+        }
+    }
+    match header {
+        Some(_) => Ok(nodes),
+        None => Err(NodeListError { line: 1, problem: NodeListProblem::NoHeader, quoted: None }),
+    }
+}
+
+/// Letters of a refused line that its error shows.
+const QUOTED: usize = 120;
+
+fn quoted(row: &str) -> String {
+    let mut quoted = row.trim_end().to_owned();
+    if let Some((end, _)) = quoted.char_indices().nth(QUOTED) {
+        quoted.truncate(end);
+        quoted.push('…');
+    }
+    quoted
 }
 
 /// Where each column begins, in letters.
 struct Header(Vec<(String, usize)>);
 
 impl Header {
+    /// Whether a line is a header: Kubernetes allows no capital letters in the names of nodes.
+    fn begins(line: &str) -> bool {
+        line.split_whitespace().next() == Some("NAME")
+    }
+
     fn read(line: &str) -> Result<Self, NodeListProblem> {
         let mut columns: Vec<(String, usize)> = Vec::new();
         let mut before = ' ';
@@ -81,7 +106,8 @@ impl Header {
             Vec::new()
         };
         let said = Said {
-            name: cell("NAME").unwrap_or_default(),
+            // kubectl writes node/NAME where it lists several kinds of objects, or is asked to with --show-kind
+            name: cell("NAME").map(|name| name.strip_prefix("node/").unwrap_or(name)).unwrap_or_default(),
             addresses: ["INTERNAL-IP", "EXTERNAL-IP"].into_iter().filter_map(cell).collect(),
             os: cell("OS-IMAGE").map(|image| if image.contains("Windows") { Os::Windows } else { Os::Linux }),
             roles: cell("ROLES").map(|roles| roles.split(',').collect()).unwrap_or_default(),
