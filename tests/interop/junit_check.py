@@ -42,6 +42,15 @@ def cases(files, complain):
                 if key in found:
                     complain(f"{file}: {key} twice")
                 found[key] = kind
+                if "." in case.classname:
+                    complain(f"{file}: {key}: Jenkins cuts the class at its last point")
+                for result in case.result if kind in (Failure, Error) else []:
+                    # Azure shows the message beside the name, others the text's first line: both tell of which node
+                    node = "" if suite.name == "-" else suite.name
+                    if suite.name != "site" and not (
+                        result.message.startswith(f"on {node}: ") and result.text.startswith(f"Node: {node}\n")
+                    ):
+                        complain(f"{file}: {key} does not name its node")
             said = {Failure: suite.failures, Error: suite.errors, Skipped: suite.skipped}
             for kind, number in said.items():
                 if counted[kind] != number:
@@ -78,7 +87,8 @@ def check(folder, complain):
             status = "skipped" if (image["namespace"], image["digest"]) in waived else image["status"]
             if KINDS[status] not in by_digest.get(key, []):
                 complain(f"{folder}: {key} is {image['status']} and not so in JUnit")
-        visit = site.get((node["name"], node["name"], "visit"))
+        escaped = node["name"].replace("%", "%25").replace(".", "%2E")
+        visit = site.get((node["name"], escaped, "visit"))
         if not accepted and visit is not Error:
             complain(f"{folder}: the visit of {node['name']} is {visit}")
     listed = sum(len(kinds) for kinds in by_digest.values())

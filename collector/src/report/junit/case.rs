@@ -12,15 +12,36 @@ use crate::report::{clean, names, text, words};
 /// A case that took no time of its own: the agent judges images together.
 pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
-    case.set_classname(if class.trim().is_empty() { "-" } else { class });
+    case.set_classname(if class.trim().is_empty() { "-".into() } else { without_points(class) });
     case.set_time(Duration::ZERO);
     case
+}
+
+/// Jenkins and others cut the name of a class at its last point, and take what stands before it for a package. Points are
+/// written as in a URL, so that no two classes become one.
+fn without_points(class: &str) -> String {
+    class.replace('%', "%25").replace('.', "%2E")
+}
+
+/// A status that is not in order. Some systems show only the message, others only the beginning of the text: both name the
+/// node.
+pub(super) fn not_in_order(
+    kind: NonSuccessKind,
+    node: &str,
+    code: &str,
+    message: &str,
+    text: &str,
+) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    let (message, text) = (format!("on {node}: {message}"), format!("Node: {node}\n{text}"));
+    status.set_type(code).set_message(message).set_description(text);
+    status
 }
 
 /// The case of `image` on the node of the clean name `node`.
 pub(super) fn of(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> TestCase {
     let class = format!("{node}/{}", names::repository(image));
-    let status = waiver.map_or_else(|| status(image), |waiver| waived(image, waiver));
+    let status = waiver.map_or_else(|| status(node, image), |waiver| waived(image, waiver));
     new(&names::full(image), &class, status)
 }
 
@@ -35,26 +56,23 @@ fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
     status
 }
 
-fn status(image: &Image) -> TestCaseStatus {
-    let mut status = match image.status {
-        Status::Passed => return TestCaseStatus::success(),
-        Status::Skipped => TestCaseStatus::skipped(),
-        Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Status::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
-    };
+fn status(node: &str, image: &Image) -> TestCaseStatus {
     let words = finding(image);
-    let otherwise =
-        if image.status == Status::Skipped { "the trust policy says level skip" } else { words.what };
-    let message = clean::message_or(image.message.as_deref(), otherwise);
-    if image.status == Status::Skipped {
-        status.set_message(message);
-        return status;
-    }
+    let message = |otherwise: &str| clean::message_or(image.message.as_deref(), otherwise);
+    let kind = match image.status {
+        Status::Passed => return TestCaseStatus::success(),
+        Status::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(message("the trust policy says level skip"));
+            return status;
+        }
+        Status::Failed => NonSuccessKind::Failure,
+        Status::Inconclusive => NonSuccessKind::Error,
+    };
+    let message = message(words.what);
     let hint = clean::message_or(image.hint.as_deref(), words.todo);
-    let text = particulars(image, &message, &hint);
     let code = image.reason.map_or("unexplained", Reason::as_str);
-    status.set_type(code).set_message(message).set_description(text);
-    status
+    not_in_order(kind, node, code, &message, &particulars(image, &message, &hint))
 }
 
 fn finding(image: &Image) -> Words {

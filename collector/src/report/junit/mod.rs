@@ -5,10 +5,12 @@
 //! | `testsuite` | a node; `name` and `package` are its name in the site file, `hostname` its own |
 //! | `testcase` of `classname` *node*/*repository*, `name` *reference*@*digest* | an image |
 //! | `testcase` of `classname` *node*, `name` `visit`, `coverage`, `clean-up` | whether the node was verified, whether its agent saw everything, whether the node is as it was |
-//! | `failure` | failed; `type` is the reason's code, `message` the finding, the text all particulars |
+//! | `failure` | failed; `type` is the reason's code, `message` the finding on that node, the text all particulars, the node's name first |
 //! | `error` | inconclusive, not verified, not read, not cleaned up |
 //! | `skipped` | the trust policy says level `skip` |
 //! | no child | passed |
+//!
+//! In `classname` a point is written `%2E` and a percent sign `%25`.
 //!
 //! The properties of a suite, all of which are text and are left out where there is nothing to say: `format`, `run.id`,
 //! `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,

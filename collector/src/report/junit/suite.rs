@@ -113,9 +113,7 @@ fn of_subject(node: &str, subject: Subject, found: &[Finding]) -> TestCase {
                 }
                 text.push_str(&format!("What to do: {}\n", finding.hint));
             }
-            let mut status = TestCaseStatus::non_success(kind);
-            status.set_type(worst.code).set_message(worst.message.as_str()).set_description(text);
-            status
+            case::not_in_order(kind, node, worst.code, &worst.message, &text)
         }
     };
     case::new(subject.as_str(), node, status)
