@@ -133,6 +133,9 @@ pub struct Run {
     /// The trust directory: trustpolicy.json, truststore/ and crls/
     #[arg(long, value_name = "DIR")]
     pub trust: PathBuf,
+    /// What the site is called, in the reports and where SARIF results of several sites meet [default: name in the site file]
+    #[arg(long, value_name = "NAME", value_parser = site_name)]
+    pub site_name: Option<String>,
     /// A bundle of signatures: an OCI image layout, as a folder or archive; repeatable
     #[arg(long, value_name = "PATH")]
     pub bundle: Vec<PathBuf>,
@@ -234,6 +237,9 @@ pub struct Report {
     /// Where the reports go
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// What the site is called, in the reports and where SARIF results of several sites meet
+    #[arg(long, value_name = "NAME", value_parser = site_name)]
+    pub site_name: Option<String>,
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,
@@ -250,6 +256,11 @@ pub struct Report {
     /// Say only what is wrong
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// The name of a site, as in a site file.
+fn site_name(text: &str) -> Result<String, String> {
+    crate::nodes::site_name(text.to_owned()).map_err(|problem| problem.to_string())
 }
 
 /// A length of time: numbers with their units, `1d12h` for example; a number alone is in seconds.

@@ -172,7 +172,12 @@ mod tests {
         };
         let report = |rows| {
             let time = clock::now();
-            let run = assay_shared::report::SiteRun { id: String::new(), started: time, finished: time };
+            let run = assay_shared::report::SiteRun {
+                id: String::new(),
+                site: None,
+                started: time,
+                finished: time,
+            };
             SiteReport::new(run, String::new(), Default::default(), rows)
         };
         let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();

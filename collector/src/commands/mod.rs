@@ -141,7 +141,27 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Output(_) | Self::System { .. } => ExitCode::Incomplete,
-            _ => ExitCode::Usage,
+            Self::Config(_)
+            | Self::Selection(_)
+            | Self::Folder(_)
+            | Self::Journal { .. }
+            | Self::SameNode { .. }
+            | Self::Layout(_)
+            | Self::Repack(_)
+            | Self::Refused(_)
+            | Self::Inventory(_)
+            | Self::Wanted(_)
+            | Self::NothingWanted
+            | Self::Staging(_)
+            | Self::OneRootEach
+            | Self::Trust(_)
+            | Self::Unusable(_)
+            | Self::SiteKey(_)
+            | Self::Evidence(_)
+            | Self::Nodes(_)
+            | Self::UnknownCode { .. }
+            | Self::Damaged(_)
+            | Self::DemoSite(_) => ExitCode::Usage,
         }
     }
 }

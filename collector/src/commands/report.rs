@@ -52,7 +52,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     // Only now, and not the reports themselves: they may be in the folder that is written to.
     let output = Output::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
     let head = Head {
-        run: run.end(),
+        run: run.end(options.site_name.clone()),
         collector: env!("CARGO_PKG_VERSION").to_owned(),
         inputs: SiteInputs::default(),
         accept: accept.clone(),
@@ -128,10 +128,10 @@ impl RunOf {
         self.times = Some((started.min(run.started), finished.max(run.finished)));
     }
 
-    fn end(mut self) -> SiteRun {
+    fn end(mut self, site: Option<String>) -> SiteRun {
         let only = if self.ids.len() == 1 { self.ids.pop_first() } else { None };
         let nothing = || UnixTime::from_seconds(0).unwrap_or_else(crate::clock::now);
         let (started, finished) = self.times.unwrap_or_else(|| (nothing(), nothing()));
-        SiteRun { id: only.unwrap_or_default(), started, finished }
+        SiteRun { id: only.unwrap_or_default(), site, started, finished }
     }
 }

@@ -81,6 +81,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
         fleet::run_started(&job.run.id, job.nodes.len(), means.pace.concurrency);
     }
     let selected = !options.only.is_empty() || options.limit.is_some();
+    job.site = options.site_name.clone().or(site.name);
     job.selection = selected.then(|| Selection { only: options.only.clone(), limit: options.limit, of });
     let site = carry_out(job, connector, means, progress, &output)?;
     if options.json_lines {
@@ -125,6 +126,8 @@ pub(super) struct Job {
     /// What came of the others.
     resumed: Vec<Finished>,
     run: RunOf,
+    /// What the site is called.
+    site: Option<String>,
     plan: Plan,
     /// The machines behind the results that are there already.
     machines: Machines,
@@ -145,7 +148,7 @@ impl Job {
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut reported = Vec::new();
         for node in nodes {
-            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_of(&node))) {
+            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_of(&node).ok()?)) {
                 Some((of, row)) => {
                     run = of;
                     machines.add(&row);
@@ -157,7 +160,7 @@ impl Job {
             reported.push(node);
         }
         plan.run_id.clone_from(&run.id);
-        Self { nodes: reported, to_visit, resumed, run, plan, machines, selection: None }
+        Self { nodes: reported, to_visit, resumed, run, site: None, plan, machines, selection: None }
     }
 }
 
@@ -178,7 +181,7 @@ pub(super) fn carry_out<C: Connect>(
     progress: Progress,
     output: &Output,
 ) -> Result<Site, CommandError> {
-    let Job { nodes, to_visit, resumed, run, plan, machines, selection } = job;
+    let Job { nodes, to_visit, resumed, run, site, plan, machines, selection } = job;
     let Means { kept, journal, pace, waivers, baseline } = means;
     let (inputs, accept) = (plan.payload.inputs(), Some(plan.asked.accept.clone()));
     let visits = Visits {
@@ -213,7 +216,7 @@ pub(super) fn carry_out<C: Connect>(
     let mut not_kept: BTreeMap<String, NodeRow> =
         not_kept.into_iter().map(|row| (row.name.clone(), row)).collect();
     let rows = nodes.iter().map(|node| not_kept.remove(&node.name).unwrap_or_else(|| kept.row(node)));
-    let run = SiteRun { id: run.id, started: run.started, finished: clock::now() };
+    let run = SiteRun { id: run.id, site, started: run.started, finished: clock::now() };
     let collector = env!("CARGO_PKG_VERSION").to_owned();
     Ok(output
         .write_site(Head { run, collector, inputs, accept, machines, waivers, baseline, selection }, rows)?)

@@ -206,7 +206,7 @@ impl<C: Connect> Fleet<C> {
         let mut finished = Finished::from(&row);
         let (kept, run, inputs) = (self.kept.clone(), self.run.clone(), self.plan.inputs_of(node));
         // Waiting for the disk would hold up the other nodes.
-        let written = tokio::task::spawn_blocking(move || kept.put(&run, &inputs, &row)).await;
+        let written = tokio::task::spawn_blocking(move || kept.put(&run, &inputs?, &row)).await;
         let written = written.map_err(std::io::Error::other).and_then(|written| written);
         let not_kept = written.err().map(|error| kept::lost(node, &error));
         if let Some(row) = &not_kept {

@@ -19,6 +19,8 @@ pub use site_file::{SiteFileError, SiteFileProblem};
 /// Every node of a site file, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
+    /// What the site is called, where it has a name.
+    pub name: Option<String>,
     /// The nodes; at least one, each name once.
     pub nodes: Vec<Node>,
 }
@@ -36,6 +38,14 @@ impl Site {
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
     }
+}
+
+/// A site's name, as a site file may have it.
+///
+/// # Errors
+/// [`SiteFileProblem::Text`]
+pub fn site_name(text: String) -> Result<String, SiteFileProblem> {
+    values::plain("name", text)
 }
 
 /// One node, as the site file describes it: its own keys before its group's, and those before the defaults.

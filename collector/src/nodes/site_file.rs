@@ -1,4 +1,4 @@
-//! The site file: TOML with `[defaults]`, `[groups.NAME]` and one `[[node]]` a node. An error names the line; an unknown
+//! The site file: TOML with the site's `name`, `[defaults]`, `[groups.NAME]` and one `[[node]]` a node. An error names the line; an unknown
 //! key is one.
 
 use std::collections::BTreeMap;
@@ -106,6 +106,7 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
         }
     }
     let reader = Reader { text, defaults: written.defaults, groups: written.groups };
+    let name = reader.optional(written.name, |name| values::plain("name", name))?;
     let mut nodes = Vec::new();
     let mut lines = BTreeMap::new();
     for node in written.node {
@@ -126,12 +127,13 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
         return Err(SiteFileError { line: 1, problem: SiteFileProblem::NoNode });
     }
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Site { nodes })
+    Ok(Site { name, nodes })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    name: Option<Spanned<String>>,
     #[serde(default)]
     defaults: Fields,
     #[serde(default)]
@@ -303,6 +305,8 @@ mod tests {
     fn reads_every_key_and_the_defaults() {
         let site = Site::parse(&format!(
             r#"
+            name = "store 42"
+
             [defaults]
             user = "clouduser"
             identity = "~/.ssh/id_rsa"
@@ -339,6 +343,7 @@ mod tests {
             "#
         ))
         .unwrap();
+        assert_eq!(site.name.as_deref(), Some("store 42"));
         let names: Vec<_> = site.nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["control", "worker-1", "worker-2"]);
         let worker = site.node("worker-1").unwrap();
@@ -376,6 +381,7 @@ mod tests {
         let node = |keys: &str| format!("[[node]]\nname = \"a\"\naddress = \"10.0.0.1\"\n{keys}\n");
         let cases = [
             ("", 1, P::NoNode),
+            ("name = \"\"", 1, P::Text { key: "name" }),
             ("[[node]]\naddress = \"10.0.0.1\"", 1, P::Missing("name")),
             ("\n[[node]]\nname = \"a\"", 2, P::Missing("address")),
             ("[[node]]\nname = \"../a\"\naddress = \"b\"", 2, P::Name("../a".into())),

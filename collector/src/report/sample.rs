@@ -653,7 +653,7 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
 }
 
 fn report(id: &str, nodes: Vec<NodeRow>) -> SiteReport {
-    let run = SiteRun { id: id.into(), started: time(0), finished: time(42) };
+    let run = SiteRun { id: id.into(), site: Some("store-42".into()), started: time(0), finished: time(42) };
     let sent = |name: &str, size| SentFile { name: name.into(), sha256: hex(name), size };
     let inputs = SiteInputs {
         agents: vec![sent("linux/amd64", 3_145_728), sent("windows/amd64", 3_407_872)],

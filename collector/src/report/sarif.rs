@@ -28,6 +28,9 @@ use super::{clean, names, text};
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
+/// Where what is verified, and how, is specified: this program has no page of its own.
+const ABOUT: &str = "https://notaryproject.dev/";
+
 /// Nodes of one result that have a location; all are counted in its message.
 const LOCATIONS: usize = 1_000;
 
@@ -44,17 +47,17 @@ pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
         results.extend(node.findings.iter().map(|finding| of_node(finding, name, &mut rules)));
     }
     let run = &site.run;
-    let log = json!({
+    let mut log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
                 "name": "assay",
                 "version": clean::name(&site.collector),
+                "informationUri": ABOUT,
                 "shortDescription": { "text": "Verifies the signatures and the content of container images on nodes." },
                 "rules": rules.listed(),
             }},
-            "automationDetails": { "id": format!("assay/{}", clean::name(&run.id)) },
             "invocations": [{
                 "executionSuccessful": site.verdict != ExitCode::Incomplete,
                 "exitCode": site.verdict.number(),
@@ -71,6 +74,12 @@ pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
             "results": results,
         }],
     });
+    // What stands before the last stroke is the category: readers close the results of an earlier run of the same one. Without
+    // a name, the results of two sites would be one category, and each would close the other's.
+    if let Some(name) = &run.site {
+        log["runs"][0]["automationDetails"] =
+            json!({ "id": format!("assay/{}/{}", clean::name(name), clean::name(&run.id)) });
+    }
     let mut out = Json::to(out);
     serde_json::to_writer_pretty(&mut out, &log)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
@@ -234,6 +243,18 @@ mod tests {
             assert_eq!(found, problems);
         }
         assert_eq!(log(&sample::all_passed())["runs"][0]["results"], json!([]));
+    }
+
+    #[test]
+    fn sites_are_categories_of_their_own() {
+        let category = |site: Option<&str>| {
+            let mut report = sample::site();
+            report.run.site = site.map(str::to_owned);
+            let id = log(&report)["runs"][0]["automationDetails"]["id"].as_str().map(str::to_owned);
+            id.and_then(|id| Some(id.rsplit_once('/')?.0.to_owned()))
+        };
+        assert_eq!(category(Some("store-42")).as_deref(), Some("assay/store-42"));
+        assert_eq!(category(None), None);
     }
 
     #[test]

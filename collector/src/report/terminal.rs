@@ -82,7 +82,8 @@ pub fn site(report: &Site, look: Look) -> String {
     out.push_str(&waivers(report, look));
     let run = &report.run;
     let (id, took) = (clean::name(&run.id), text::duration(run.started, run.finished));
-    out.push_str(&format!("\nRun {id}, {}, {took}\n", text::time(run.started)));
+    let site = run.site.as_deref().map(|name| format!("{}: ", clean::line(name, 60))).unwrap_or_default();
+    out.push_str(&format!("\n{site}Run {id}, {}, {took}\n", text::time(run.started)));
     // numbers are grouped by a narrow space that not every terminal has
     out.replace('\u{202f}', " ")
 }

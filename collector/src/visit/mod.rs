@@ -57,10 +57,12 @@ pub struct Plan {
 impl Plan {
     /// The digest of everything that a node's verdicts rest on: what is sent, what is asked, and the node as the site file
     /// has it, for at another address or behind another login is another machine.
-    pub fn inputs_of(&self, node: &Node) -> String {
-        let inputs = (self.payload.inputs(), &self.asked, node);
-        let text = serde_json::to_vec(&inputs).unwrap_or_default();
-        Digest::sha256(&text).hex().to_owned()
+    ///
+    /// # Errors
+    /// Where one of them is no JSON, such as a path that is no text.
+    pub fn inputs_of(&self, node: &Node) -> serde_json::Result<String> {
+        let text = serde_json::to_vec(&(self.payload.inputs(), &self.asked, node))?;
+        Ok(Digest::sha256(&text).hex().to_owned())
     }
 }
 

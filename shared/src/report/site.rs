@@ -71,6 +71,9 @@ impl SiteReport {
 pub struct SiteRun {
     /// The run's id, which every node report repeats.
     pub id: String,
+    /// What the site is called, where it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// The jump box's clock when the run began.
     pub started: UnixTime,
     /// The jump box's clock when the run ended.

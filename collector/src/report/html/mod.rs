@@ -109,13 +109,18 @@ pub fn site(report: &Site) -> Result<String, askama::Error> {
         title: format!("{} · {} · assay", verdict.word, text::day(run.started)),
         cards: verdict::cards(report, &entries),
         shares: verdict::shares(report),
-        run: vec![
-            ("Run", clean::name(&run.id)),
-            ("Began", text::time(run.started)),
-            ("Took", text::duration(run.started, run.finished)),
-            ("Exit code", report.verdict.number().to_string()),
-            ("assay", clean::name(&report.collector)),
-        ],
+        run: run
+            .site
+            .iter()
+            .map(|name| ("Site", clean::name(name)))
+            .chain([
+                ("Run", clean::name(&run.id)),
+                ("Began", text::time(run.started)),
+                ("Took", text::duration(run.started, run.finished)),
+                ("Exit code", report.verdict.number().to_string()),
+                ("assay", clean::name(&report.collector)),
+            ])
+            .collect(),
         verdict,
         problems: problems::of(report, &nodes, &images, &entries),
         picture: picture::of(report, &nodes, &entries),

@@ -13,7 +13,7 @@
 //! In `classname` a point is written `%2E` and a percent sign `%25`.
 //!
 //! The properties of a suite, all of which are text and are left out where there is nothing to say: `format`, `run.id`,
-//! `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
+//! `run.site`, `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
 //! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.attempts`,
 //! `agent.version`, `agent.target`, `agent.sha256`, `asked.accept`, `asked.content`, `asked.images`, `asked.namespaces`,
 //! `asked.at`, `inputs.store`, `inputs.trust_policy.sha256`,

@@ -127,6 +127,7 @@ fn properties(run: &SiteRun, collector: &str, node: &NodeRow) -> Vec<Property> {
         }
     };
     add("run.id", Some(&run.id));
+    add("run.site", run.site.as_deref());
     add("run.started", Some(&run.started.to_string()));
     add("run.finished", Some(&run.finished.to_string()));
     add("collector.version", Some(collector));
