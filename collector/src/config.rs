@@ -15,6 +15,7 @@ use assay_shared::time::{TimeError, UnixTime};
 use crate::cli;
 use crate::fleet::Pace;
 use crate::nodes::{Site, SiteFileError};
+use crate::registry::{self, AuthFile};
 use crate::report::difference::{Baseline, BaselineError};
 use crate::report::terminal::Look;
 use crate::ssh::Input;
@@ -22,7 +23,7 @@ use crate::ssh::host_keys::KnownHostsError;
 use crate::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
 use crate::waivers::WaiversError;
-use crate::{clock, random, registry, text, trust, waivers};
+use crate::{clock, random, text, trust, waivers};
 
 /// Something that was given cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
@@ -222,9 +223,6 @@ pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, Conf
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })
     };
-    let docker = std::env::var_os("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
     Ok(registry::Options {
         from: options.from.clone(),
         hosts: options.hosts_dir.clone(),
@@ -232,9 +230,39 @@ pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, Conf
         authorities: options.ca.iter().map(read).collect::<Result<_, _>>()?,
         crl_from: options.crl_from.clone(),
         proxies: proxies(),
-        docker_config: docker.map(|folder| folder.join("config.json")),
+        auth_files: auth_files(),
         patience: registry::Patience { retries: options.retries, ..registry::Patience::default() },
     })
+}
+
+/// The files that logins are kept in, in the order of containers-auth.json(5), Docker's own last.
+fn auth_files() -> Vec<AuthFile> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = |inner: &str| std::env::home_dir().map(|home| home.join(inner));
+    let may_be = |path: PathBuf| AuthFile { path, is_named: false };
+    let docker = named("DOCKER_CONFIG").or_else(|| home(".docker")).map(|folder| folder.join("config.json"));
+    if let Some(path) = named("REGISTRY_AUTH_FILE") {
+        return [AuthFile { path, is_named: true }].into_iter().chain(docker.map(may_be)).collect();
+    }
+    let podman = [
+        named("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(runtime_auth_file),
+        named("XDG_CONFIG_HOME")
+            .or_else(|| home(".config"))
+            .map(|folder| folder.join("containers/auth.json")),
+    ];
+    podman.into_iter().chain([docker]).flatten().map(may_be).collect()
+}
+
+/// Where podman keeps logins if nothing names a folder for the user's run-time files, as for root.
+fn runtime_auth_file() -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        // the folder of a process belongs to its user
+        let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?);
+        Some(PathBuf::from(format!("/run/containers/{user}/auth.json")))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// The hosts of the proxies that the environment names, as the HTTP library reads it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
@@ -143,8 +143,7 @@ impl Endpoint {
         accept: &str,
         limit: u64,
     ) -> Result<Reply, RegistryError> {
-        let name = self.place.repository(repository);
-        let mut authorization = self.login.known(&name).await;
+        let mut authorization = self.login.known(repository).await;
         let mut tried = false;
         loop {
             let request = || {
@@ -168,12 +167,10 @@ impl Endpoint {
                 }
                 401 if !tried => {
                     tried = true;
-                    let challenges = reply.headers.get_all(WWW_AUTHENTICATE).iter();
-                    let challenges: Vec<_> = challenges.filter_map(|value| value.to_str().ok()).collect();
-                    authorization = self.login.renew(&name, authorization.as_ref(), &challenges).await?;
+                    authorization = self.login.renew(repository, authorization.as_ref(), &reply).await?;
                 }
                 401 | 403 => {
-                    let hint = self.login.hint().await;
+                    let hint = self.login.hint(repository).await;
                     return Err(RegistryError::Unauthorized { url: shown(&reply.url), status, hint });
                 }
                 _ => return Ok(reply),

@@ -124,6 +124,13 @@ impl Place {
         format!("{}{}", self.prefix, split(repository).1)
     }
 
+    /// The name that a repository has on that server, whatever part of it the API's own path holds.
+    pub(super) fn full_name(&self, repository: &Repository) -> String {
+        let path = self.base.path().split('/').filter(|part| !part.is_empty() && *part != "v2");
+        let name = self.repository(repository);
+        path.chain([name.as_str()]).collect::<Vec<_>>().join("/")
+    }
+
     /// `host` or `host:port`.
     pub(super) fn registry(&self) -> String {
         authority(&self.base)

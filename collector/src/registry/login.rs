@@ -1,44 +1,50 @@
-//! Logins: what a registry demands, and what Docker's `config.json` has for it.
+//! Logins: what a registry demands, answered with what [`Credentials`] has for it.
 //!
-//! Distribution project, "Token Authentication Specification", and its "OAuth2" part for identity tokens. Nothing secret is
+//! Distribution project, "Token Authentication Specification", and its "OAuth2" part for identity tokens. What counts is the
+//! challenge of the request that was refused: it names the place for tokens, perhaps as a path of its own server, and the
+//! scope. Nothing secret is
 //! sent before a registry asks for it itself: a challenge of a server that it redirects to is none of its own. A registry
 //! may name any server for its tokens (Docker Hub does); credentials go to that server alone, they follow no redirect to
 //! another, and without TLS they go only to hosts that the operator names.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
-use std::time::Duration;
 
+use assay_shared::oci::Repository;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::DockerCredential;
+use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 use serde::Deserialize;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
+use super::credentials::{Credentials, Found};
 use super::hosts::{Place, authority, is_named};
-use super::http::{self, HttpError, Redirects};
+use super::http::{self, HttpError, Redirects, Reply};
 use super::{Options, Patience};
 
 /// The logins of one registry.
 pub(super) struct Login {
-    registry: String,
-    /// Where the registry is, if it is asked without TLS and `--plain-http` does not name it.
-    in_clear: Option<Url>,
+    place: Place,
     plain_http: BTreeSet<String>,
     client: Client,
-    docker_config: Option<PathBuf>,
     patience: Patience,
-    credential: OnceCell<Option<DockerCredential>>,
+    credentials: Credentials,
     /// By repository, since tokens are for one.
-    known: Mutex<HashMap<String, HeaderValue>>,
+    known: Mutex<HashMap<String, Accepted>>,
+}
+
+/// What a registry took, and the challenge that it answers.
+struct Accepted {
+    authorization: HeaderValue,
+    challenge: Challenge,
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("Login").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -80,98 +86,121 @@ pub enum LoginFault {
 impl Login {
     pub(super) fn new(place: &Place, authorities: &[Vec<u8>], options: &Options) -> Result<Self, HttpError> {
         Ok(Self {
-            registry: place.registry(),
-            in_clear: place.in_clear().cloned(),
+            place: place.clone(),
             plain_http: options.plain_http.clone(),
             client: http::client(authorities, Redirects::SameServer)?,
-            docker_config: options.docker_config.clone(),
             patience: options.patience,
-            credential: OnceCell::new(),
+            credentials: Credentials::new(place.registry(), options.auth_files.clone()),
             known: Mutex::default(),
         })
     }
 
     /// What was accepted for a repository before.
-    pub(super) async fn known(&self, repository: &str) -> Option<HeaderValue> {
-        self.known.lock().await.get(repository).cloned()
+    pub(super) async fn known(&self, repository: &Repository) -> Option<HeaderValue> {
+        let known = self.known.lock().await;
+        known.get(repository.as_str()).map(|accepted| accepted.authorization.clone())
     }
 
-    /// Logs in, where `refused` is what a registry does not take, and these are its challenges. None where there is nothing
+    /// Logs in, where `refused` is what the registry does not take, and `reply` is how it refuses. None where there is nothing
     /// to try.
     pub(super) async fn renew(
         &self,
-        repository: &str,
+        repository: &Repository,
         refused: Option<&HeaderValue>,
-        challenges: &[&str],
+        reply: &Reply,
     ) -> Result<Option<HeaderValue>, LoginFault> {
+        let challenge = Challenge::of(reply);
         // one login at a time: whoever waited finds what the first one got
         let mut known = self.known.lock().await;
-        if let Some(newer) = known.get(repository).filter(|&newer| Some(newer) != refused) {
-            return Ok(Some(newer.clone()));
+        let newer = known.get(repository.as_str()).filter(|newer| newer.challenge == challenge);
+        if let Some(newer) = newer.filter(|newer| Some(&newer.authorization) != refused) {
+            return Ok(Some(newer.authorization.clone()));
         }
-        known.remove(repository);
-        let credential = self.credential().await?;
+        known.remove(repository.as_str());
+        let found = self.found(repository).await?;
+        let found = found.as_deref();
         // the token that a credential is good for is as secret as the credential
-        if credential.is_some()
-            && let Some(registry) = &self.in_clear
+        if found.is_some()
+            && let Some(registry) = self.place.in_clear()
         {
             return Err(self.in_clear(registry));
         }
-        let authorization = match bearer(challenges) {
-            Some((realm, service)) => {
-                let token = self.token(repository, &realm, service.as_deref(), credential).await?;
-                Some(format!("Bearer {token}"))
-            }
-            None => match credential {
-                Some(DockerCredential::UsernamePassword(user, password)) => {
-                    Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
-                }
-                _ => None,
-            },
-        };
-        let Some(mut value) = authorization.and_then(|text| HeaderValue::from_str(&text).ok()) else {
+        let Some(mut authorization) = self.answer(repository, &challenge, found).await? else {
             return Ok(None);
         };
-        value.set_sensitive(true);
-        known.insert(repository.to_owned(), value.clone());
-        Ok(Some(value))
+        authorization.set_sensitive(true);
+        let accepted = Accepted { authorization: authorization.clone(), challenge };
+        known.insert(repository.as_str().to_owned(), accepted);
+        Ok(Some(authorization))
     }
 
     /// What to do where the registry refuses all the same.
-    pub(super) async fn hint(&self) -> String {
-        match self.credential().await {
-            Ok(Some(_)) => {
-                format!("the credentials of Docker's config.json for {} do not suffice", self.registry)
+    pub(super) async fn hint(&self, repository: &Repository) -> String {
+        match self.found(repository).await {
+            Ok(Some(found)) => format!(
+                "the credentials for {} in {} do not suffice: log in as a user who may pull this",
+                self.place.registry(),
+                found.file.display()
+            ),
+            Ok(None) => self.credentials.hint(),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    /// A token if the registry names a place for tokens that gives one, else user and password if it takes them.
+    async fn answer(
+        &self,
+        repository: &Repository,
+        challenge: &Challenge,
+        found: Option<&Found>,
+    ) -> Result<Option<HeaderValue>, LoginFault> {
+        let mut fault = None;
+        for demand in challenge.tokens.iter().take(TOKEN_SERVERS) {
+            match self.token(repository, demand, found).await {
+                Ok(token) => return Ok(HeaderValue::from_str(&format!("Bearer {token}")).ok()),
+                Err(error) => fault = fault.or(Some(error)),
             }
-            _ => format!("log in to {} with docker login, oras login or podman login", self.registry),
+        }
+        match (found.map(|found| &found.credential), fault) {
+            (Some(DockerCredential::UsernamePassword(user, password)), _) if challenge.is_basic() => {
+                let basic = STANDARD.encode(format!("{user}:{password}"));
+                Ok(HeaderValue::from_str(&format!("Basic {basic}")).ok())
+            }
+            (_, Some(fault)) => Err(fault),
+            (_, None) => Ok(None),
         }
     }
 
     /// An access token for a repository, from the server that the registry names.
     async fn token(
         &self,
-        repository: &str,
-        realm: &str,
-        service: Option<&str>,
-        credential: Option<&DockerCredential>,
+        repository: &Repository,
+        demand: &Demand,
+        found: Option<&Found>,
     ) -> Result<String, LoginFault> {
-        let realm = Url::parse(realm).ok().filter(|realm| matches!(realm.scheme(), "https" | "http"));
-        let realm = realm.ok_or_else(|| self.fault("it names no place for tokens"))?;
-        if credential.is_some() && realm.scheme() == "http" && !is_named(&realm, &self.plain_http) {
-            return Err(self.in_clear(&realm));
+        let Demand { realm, service, scopes } = demand;
+        if found.is_some() && realm.scheme() == "http" && !is_named(realm, &self.plain_http) {
+            return Err(self.in_clear(realm));
         }
-        let scope = format!("repository:{repository}:pull");
-        let mut parameters = vec![("scope", scope.as_str())];
-        parameters.extend(service.map(|service| ("service", service)));
-        let request = || match credential {
+        let own = format!("repository:{}:pull", self.place.repository(repository));
+        let scopes: Vec<&str> = match &scopes[..] {
+            [] => vec![&own],
+            named => named.iter().map(String::as_str).collect(),
+        };
+        let service = service.as_deref().map(|service| ("service", service));
+        let request = || match found.map(|found| &found.credential) {
             Some(DockerCredential::IdentityToken(identity)) => {
-                let grant =
-                    [("grant_type", "refresh_token"), ("client_id", "assay"), ("refresh_token", identity)];
-                self.client.post(realm.clone()).form(&[&grant[..], &parameters].concat())
+                let scope = scopes.join(" ");
+                let mut form = vec![("grant_type", "refresh_token"), ("client_id", "assay")];
+                form.extend([("refresh_token", identity.as_str()), ("scope", &scope)]);
+                form.extend(service);
+                self.client.post(realm.clone()).form(&form)
             }
             credential => {
                 let mut url = realm.clone();
-                url.query_pairs_mut().extend_pairs(&parameters);
+                url.query_pairs_mut()
+                    .extend_pairs(service)
+                    .extend_pairs(scopes.iter().map(|one| ("scope", one)));
                 let request = self.client.get(url);
                 match credential {
                     Some(DockerCredential::UsernamePassword(user, password)) => {
@@ -181,44 +210,94 @@ impl Login {
                 }
             }
         };
-        let reply = http::get(request, TOKEN_BYTES, &self.patience)
-            .await
-            .map_err(|error| self.fault(&error.to_string()))?;
+        let fault = |why: String| LoginFault::Token { registry: self.place.registry(), why };
+        let reply = http::get(request, TOKEN_BYTES, &self.patience).await;
+        let reply = reply.map_err(|error| fault(error.to_string()))?;
         let answer: Option<TokenAnswer> = serde_json::from_slice(&reply.body).ok();
-        let token = answer.and_then(|answer| answer.token.or(answer.access_token));
-        match token.filter(|_| reply.status.is_success()) {
+        let tokens = answer.map(|answer| [answer.token, answer.access_token]).into_iter().flatten().flatten();
+        match tokens.into_iter().find(|token| !token.is_empty()).filter(|_| reply.status.is_success()) {
             Some(token) => Ok(token),
-            None => Err(self.fault(&format!("the server that gives out tokens answers {}", reply.status))),
+            None => {
+                let hint = match found {
+                    Some(found) => {
+                        format!("log in again: it does not take those of {}", found.file.display())
+                    }
+                    None => self.credentials.hint(),
+                };
+                let status = reply.status.as_u16();
+                let realm = http::shown(&reply.url);
+                Err(fault(format!(
+                    "{realm}, which gives out its tokens, answers {status} and no token: {hint}"
+                )))
+            }
         }
     }
 
-    async fn credential(&self) -> Result<Option<&DockerCredential>, LoginFault> {
-        let credential = self.credential.get_or_try_init(|| async {
-            let Some(path) = self.docker_config.clone() else { return Ok(None) };
-            let registry = self.registry.clone();
-            // helpers are programs, and may ask a person or a keychain that does not answer
-            let work = tokio::task::spawn_blocking(move || credential(&path, &registry));
-            match tokio::time::timeout(HELPER, work).await {
-                Ok(Ok(found)) => {
-                    found.map_err(|why| LoginFault::Credential { registry: self.registry.clone(), why })
-                }
-                _ => Err(LoginFault::Credential {
-                    registry: self.registry.clone(),
-                    why: "the credential helper does not answer".to_owned(),
-                }),
-            }
-        });
-        Ok(credential.await?.as_ref())
+    async fn found(&self, repository: &Repository) -> Result<Option<std::sync::Arc<Found>>, LoginFault> {
+        let found = self.credentials.of(&self.place.full_name(repository)).await;
+        found.map_err(|why| LoginFault::Credential { registry: self.place.registry(), why })
     }
 
     fn in_clear(&self, to: &Url) -> LoginFault {
-        let mut realm = to.clone();
-        realm.set_query(None);
-        LoginFault::InClear { registry: self.registry.clone(), realm: realm.to_string(), host: authority(to) }
+        LoginFault::InClear { registry: self.place.registry(), realm: http::shown(to), host: authority(to) }
+    }
+}
+
+/// What a registry demands of whoever it refuses. RFC 9110, "WWW-Authenticate".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Challenge {
+    /// Places that give out tokens for it, in its own order.
+    tokens: Vec<Demand>,
+    /// Whether it takes user and password itself.
+    basic: bool,
+}
+
+/// A token that a registry demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Demand {
+    realm: Url,
+    service: Option<String>,
+    scopes: Vec<String>,
+}
+
+impl Challenge {
+    fn of(reply: &Reply) -> Self {
+        let mut challenge = Self::default();
+        let headers = reply.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        for one in headers.flat_map(ChallengeParser::new).filter_map(Result::ok) {
+            challenge.basic |= one.scheme.eq_ignore_ascii_case("basic");
+            let Some(demand) = Demand::of(&one, &reply.url) else { continue };
+            // scopes of one server may be given one by one
+            let same = |other: &&mut Demand| other.realm == demand.realm && other.service == demand.service;
+            match challenge.tokens.iter_mut().find(same) {
+                Some(other) => other.scopes.extend(demand.scopes),
+                None => challenge.tokens.push(demand),
+            }
+        }
+        challenge
     }
 
-    fn fault(&self, why: &str) -> LoginFault {
-        LoginFault::Token { registry: self.registry.clone(), why: why.chars().take(300).collect() }
+    /// Whether user and password may help: it says so, or says nothing that is understood.
+    fn is_basic(&self) -> bool {
+        self.basic || self.tokens.is_empty()
+    }
+}
+
+impl Demand {
+    /// The demand for a token, if the challenge is one. A realm may be a path of the server that was asked for `url`.
+    fn of(challenge: &ChallengeRef<'_>, url: &Url) -> Option<Self> {
+        if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let value = |name: &str| {
+            let named = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            named.map(|(_, value)| value.to_unescaped()).filter(|value| !value.is_empty())
+        };
+        let realm =
+            url.join(&value("realm")?).ok().filter(|realm| matches!(realm.scheme(), "https" | "http"))?;
+        let scopes = value("scope").unwrap_or_default();
+        let scopes = scopes.split_whitespace().map(str::to_owned).collect();
+        Some(Self { realm, service: value("service"), scopes })
     }
 }
 
@@ -229,77 +308,58 @@ struct TokenAnswer {
     access_token: Option<String>,
 }
 
-/// What a `config.json` has for a registry, its helpers asked.
-fn credential(path: &std::path::Path, registry: &str) -> Result<Option<DockerCredential>, String> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => std::io::BufReader::new(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{}: {error}", path.display())),
-    };
-    let server = if registry == "registry-1.docker.io" { "https://index.docker.io/v1/" } else { registry };
-    match docker_credential::get_credential_from_reader(file, server) {
-        Ok(credential) => Ok(Some(credential)),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
-        // what every helper says of a server that it does not know
-        Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. })
-            if [&stdout, &stderr].iter().any(|text| text.contains("credentials not found")) =>
-        {
-            Ok(None)
-        }
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(format!("{helper} failed")),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// Realm and service of a challenge for a token.
-fn bearer(challenges: &[&str]) -> Option<(String, Option<String>)> {
-    let challenges = challenges.iter().flat_map(|text| ChallengeParser::new(text)).filter_map(Result::ok);
-    let challenge = challenges.into_iter().find(|one| one.scheme.eq_ignore_ascii_case("bearer"))?;
-    let value = |name: &str| {
-        let named = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.to_unescaped())
-    };
-    Some((value("realm")?, value("service")))
-}
-
-/// How long a credential helper may take.
-const HELPER: Duration = Duration::from_secs(30);
+/// Servers for tokens that are tried for one challenge: real ones name one.
+const TOKEN_SERVERS: usize = 3;
 
 /// Bytes of an answer with a token; real ones have 5 KiB.
 const TOKEN_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
     use super::*;
 
-    #[test]
-    fn challenges_for_tokens() {
-        let text =
-            r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a:pull""#;
-        let (realm, service) = bearer(&["Basic realm=\"x\"", text]).unwrap();
-        assert_eq!((realm.as_str(), service.as_deref()), ("https://auth.example/token", Some("r.example")));
-        assert!(bearer(&["Basic realm=\"x\"", "nonsense,,="]).is_none());
+    fn challenge(url: &str, values: &[&str]) -> Challenge {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+        }
+        let url = url.parse().unwrap();
+        Challenge::of(&Reply { url, status: StatusCode::UNAUTHORIZED, headers, body: Vec::new() })
     }
 
     #[test]
-    fn credentials_come_from_the_file_and_from_helpers() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("config.json");
-        assert_eq!(credential(&config, "r.example"), Ok(None));
-        std::fs::write(
-            &config,
-            r#"{"auths":{"r.example:5000":{"auth":"dTpw"},"https://old.example/v1/":{"auth":"dTpw"},
-               "id.example":{"auth":"dTo=","identitytoken":"t"}},
-               "credHelpers":{"help.example":"absent-helper"}}"#,
-        )
-        .unwrap();
-        let basic = DockerCredential::UsernamePassword("u".into(), "p".into());
-        assert_eq!(credential(&config, "r.example:5000"), Ok(Some(basic)));
-        assert_eq!(credential(&config, "r.example"), Ok(None));
-        let identity = DockerCredential::IdentityToken("t".into());
-        assert_eq!(credential(&config, "id.example"), Ok(Some(identity)));
-        assert!(credential(&config, "help.example").is_err());
-        std::fs::write(&config, "{").unwrap();
-        assert!(credential(&config, "r.example").is_err());
+    fn challenges_in_every_form_that_registries_write() {
+        let url = "https://r.example:8443/artifactory/v2/app/manifests/v1?ns=x";
+        let of = |values: &[&str]| {
+            let Challenge { tokens, basic } = challenge(url, values);
+            let tokens = tokens.into_iter().map(|one| {
+                format!("{} {} {}", one.realm, one.service.unwrap_or_default(), one.scopes.join(","))
+            });
+            (tokens.collect::<Vec<_>>(), basic)
+        };
+        let scope = r#"Bearer realm="https://a.example/token",service="s",scope="repository:x/a:pull""#;
+        let one = "https://a.example/token s repository:x/a:pull".to_owned();
+        assert_eq!(of(&[scope]), (vec![one.clone()], false));
+        assert_eq!(of(&["Basic realm=\"x\"", scope]), (vec![one.clone()], true));
+        assert_eq!(of(&[&format!("Basic realm=\"x\", {scope}")]), (vec![one.clone()], true));
+        assert_eq!(of(&[&format!("{scope}, Basic realm=\"x\"")]), (vec![one], true));
+        let more = r#"bearer realm="https://a.example/token",service="s",scope="repository:y:pull  other""#;
+        let both = "https://a.example/token s repository:x/a:pull,repository:y:pull,other".to_owned();
+        assert_eq!(of(&[scope, more]), (vec![both.clone()], false));
+        assert_eq!(of(&[&format!("{scope}, {more}")]), (vec![both], false));
+        for (realm, expected) in [
+            ("/service/token", "https://r.example:8443/service/token"),
+            ("token", "https://r.example:8443/artifactory/v2/app/manifests/token"),
+            ("//a.example/token", "https://a.example/token"),
+            ("https://a.example/token?tenant=1", "https://a.example/token?tenant=1"),
+        ] {
+            assert_eq!(of(&[&format!("Bearer realm=\"{realm}\"")]), (vec![format!("{expected}  ")], false));
+        }
+        for none in ["Basic realm=\"x\"", "Bearer realm=\"ftp://a.example\"", "Bearer", "nonsense,,=", ""] {
+            assert_eq!(of(&[none]), (Vec::new(), none.starts_with("Basic")), "{none}");
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! redirects from HTTPS to HTTP, pages that lead to another server, credentials in clear ([`LoginFault::InClear`]), and CRLs
 //! at addresses that nobody but this machine should reach.
 
+mod credentials;
 mod endpoint;
 mod hosts;
 mod http;
@@ -25,6 +26,7 @@ use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
 use tokio::sync::Mutex;
 
+pub use credentials::AuthFile;
 pub use hosts::HostsError;
 pub use http::HttpError;
 pub use login::LoginFault;
@@ -50,8 +52,8 @@ pub struct Options {
     pub crl_from: Vec<NamedHost>,
     /// The hosts of proxies that the environment names.
     pub proxies: BTreeSet<String>,
-    /// Docker's `config.json`, where credentials are looked up.
-    pub docker_config: Option<PathBuf>,
+    /// Where credentials are looked up, the first that has some counts.
+    pub auth_files: Vec<AuthFile>,
     /// How long to go on.
     pub patience: Patience,
 }
