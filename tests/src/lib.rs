@@ -10,10 +10,12 @@ pub mod wine;
 
 pub mod http;
 
+pub mod certificates;
 pub mod cgroup;
 pub mod containerd;
 pub mod published;
 pub mod registry;
+pub mod served;
 pub mod sshd;
 pub mod static_program;
 pub mod trace;

@@ -122,8 +122,8 @@ pub struct BundleDiff {
 By reference:\n  assay bundle create --image registry.example/team/app:v1 --out site.tar\n\
 What the nodes hold, exactly:\n  assay-agent inventory --format json > node1.json   (on each node)\n  \
 assay bundle create --inventory node*.json --out site.tar.zst\n\n\
-Credentials are those of docker login (DOCKER_CONFIG), proxies those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. \
-Run again after a failure, it goes on where it stopped.")]
+Credentials are those of podman login (REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR) and docker login (DOCKER_CONFIG), proxies \
+those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Run again after a failure, it goes on where it stopped.")]
 #[group(id = "what", required = true, multiple = true, args = ["image", "images_from", "inventory"])]
 pub struct BundleCreate {
     /// An image by tag or digest, with its registry; repeatable
