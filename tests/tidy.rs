@@ -86,6 +86,83 @@ fn every_source_folder_is_on_the_code_map() {
     }
 }
 
+/// What messages count, in the plural.
+const COUNTED: &[&str] = &[
+    "archives",
+    "blobs",
+    "bundles",
+    "certificates",
+    "containers",
+    "digests",
+    "entries",
+    "envelopes",
+    "files",
+    "findings",
+    "folders",
+    "gaps",
+    "images",
+    "items",
+    "keys",
+    "layers",
+    "lines",
+    "manifests",
+    "members",
+    "namespaces",
+    "nodes",
+    "points",
+    "references",
+    "reports",
+    "repositories",
+    "responses",
+    "rows",
+    "signatures",
+    "snapshots",
+    "statements",
+    "things",
+    "waivers",
+    "CRLs",
+];
+
+/// What stands before a limit.
+const LIMITS: [&str; 3] = ["than ", "at most ", "the first "];
+
+/// A number that may be one is followed by a word that fits it, which `words::count` writes. Limits are never one.
+#[test]
+fn counts_have_words_that_fit() {
+    let mut sources = Vec::new();
+    for member in ["agent", "collector", "shared"] {
+        collect_sources(&Path::new(ROOT).join(member).join("src"), &mut sources);
+    }
+    let mut places = 0;
+    let mut misfits = Vec::new();
+    for path in sources {
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, line) in text.split("#[cfg(test)]").next().unwrap_or_default().lines().enumerate() {
+            if line.trim_start().starts_with("//") {
+                continue;
+            }
+            for (end, _) in line.match_indices("} ") {
+                let said = line[..end].rsplit_once('{').map_or("", |(said, _)| said);
+                let is_other = |letter: char| !letter.is_alphabetic();
+                let words = line[end + 2..].split(' ').map(|word| word.trim_matches(is_other));
+                let mut words = words.take(2).take_while(|word| *word != "for");
+                let Some(plural) = words.find(|word| COUNTED.contains(word)) else { continue };
+                // a pattern, in no string
+                if said.matches('"').count() % 2 == 0 {
+                    continue;
+                }
+                places += 1;
+                let is_limit = line.contains("limits::") || LIMITS.iter().any(|word| said.ends_with(word));
+                if !is_limit {
+                    misfits.push(format!("{}:{}: {plural}", path.display(), at + 1));
+                }
+            }
+        }
+    }
+    assert!(places > 10, "found {places} places");
+    assert!(misfits.is_empty(), "numbers before a plural, where words::count fits:\n{}", misfits.join("\n"));
+}
+
 fn collect_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     collect(
         folder,

@@ -14,6 +14,7 @@ use assay_shared::payload::Payload;
 use assay_shared::report::ExitCode;
 use assay_shared::time::UnixTime;
 use assay_shared::timestamp;
+use assay_shared::words::count;
 use assay_shared::x509::Certificate;
 use serde::Serialize;
 
@@ -297,7 +298,7 @@ fn text(inspection: &Inspection) -> String {
             fact("demands plugin", &format!("{name}{}", version.unwrap_or_default()));
         }
         if let Some(target) = &envelope.target {
-            let size = target.size.map_or_else(|| "no size".to_owned(), |size| format!("{size} bytes"));
+            let size = target.size.map_or_else(|| "no size".to_owned(), |size| count(size, "byte"));
             fact("signs", &format!("{} {}, {size}", target.media_type, target.digest));
         }
         let time = |time: Option<UnixTime>, none: &str| {

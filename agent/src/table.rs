@@ -2,6 +2,7 @@
 
 use assay_shared::oci::{Digest, Reference};
 use assay_shared::report::{ContainerUse, Inventory, InventoryImage, Unlisted};
+use assay_shared::words::count;
 
 /// Users of an image that are named; the others are counted.
 const USERS: usize = 3;
@@ -100,11 +101,10 @@ fn of_unlisted(unlisted: &Unlisted) -> String {
 }
 
 fn totals(inventory: &Inventory) -> String {
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let used = inventory.images.iter().filter(|image| !image.in_use.is_empty()).count();
-    let users = inventory.images.iter().map(|image| image.in_use.len()).sum();
-    let images = counted(inventory.images.len(), "image");
-    format!("\n{images}, {used} in use by {}; nothing of this was verified\n", counted(users, "container"))
+    let users: usize = inventory.images.iter().map(|image| image.in_use.len()).sum();
+    let images = count(inventory.images.len(), "image");
+    format!("\n{images}, {used} in use by {}; nothing of this was verified\n", count(users, "container"))
 }
 
 fn short(digest: &Digest) -> String {

@@ -11,6 +11,7 @@ use assay_shared::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use assay_shared::report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
 use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_shared::verify::{SignatureVerdict, Verifier};
+use assay_shared::words::count;
 
 use crate::bundle::Lock;
 use crate::content::is_attestation;
@@ -310,9 +311,9 @@ impl Judge<'_> {
         }
         if candidates.len() > limits::SIGNATURES_PER_IMAGE {
             let message = format!(
-                "none of the first {} of {} signatures passes, and more are not tried",
+                "none of the first {} of {} passes, and more are not tried",
                 limits::SIGNATURES_PER_IMAGE,
-                candidates.len()
+                count(candidates.len(), "signature")
             );
             return Judgement::failed(Reason::Limit, message);
         }
@@ -323,8 +324,9 @@ impl Judge<'_> {
         let (code, message) = finding(furthest);
         let among = match tried.len() {
             1 => String::new(),
-            count => format!(
-                "none of {count} signatures passes; the one that came furthest, {}: ",
+            many => format!(
+                "none of {} passes; the one that came furthest, {}: ",
+                count(many, "signature"),
                 furthest.digest
             ),
         };
@@ -415,7 +417,7 @@ impl Judge<'_> {
         }
         let mut worst = worst?;
         if worst.status == Status::Passed {
-            worst.message = Some(format!("all {count} platform manifests that may run here are signed"));
+            worst.message = Some(format!("all platform manifests that may run here are signed ({count})"));
             worst.signatures = signatures;
         }
         Some(worst)
@@ -450,9 +452,10 @@ impl Judge<'_> {
         let signed = listed.iter().filter(|entry| self.is_signed(entry)).count();
         if signed > 0 {
             return format!(
-                "{signed} of the {} manifests that the image lists have a signature: --accept platform-manifest judges the \
-                 image by those in the store",
-                listed.len()
+                "of {} that the image lists, {signed} {} signed: --accept platform-manifest judges the image by those in the \
+                 store",
+                count(listed.len(), "manifest"),
+                if signed == 1 { "is" } else { "are" }
             );
         }
         if self.signatures.misses(target) {

@@ -91,6 +91,7 @@ pub mod time;
 pub mod clean;
 pub mod json;
 pub mod oci;
+pub mod words;
 
 mod asn1;
 pub mod file_form;

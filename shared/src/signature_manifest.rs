@@ -55,7 +55,7 @@ impl SignatureManifest {
 
 /// A signature manifest without exactly one envelope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signature manifest has {envelopes} envelopes, and must have one")]
+#[error("the signature manifest must have one envelope, and has {envelopes}")]
 pub struct SignatureManifestError {
     /// The artifact that it says it signs.
     pub subject: Box<Descriptor>,

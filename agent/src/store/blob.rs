@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use assay_shared::oci::{Descriptor, Digest};
+use assay_shared::words::count;
 
 use super::Store;
 use crate::confinement::said;
@@ -165,10 +166,10 @@ fn same_size(expected: u64, found: u64) -> Result<(), BlobError> {
     match found.cmp(&expected) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => {
-            Err(BlobError::Mismatch { found: format!("{found} bytes instead of {expected}") })
+            Err(BlobError::Mismatch { found: format!("{} instead of {expected}", count(found, "byte")) })
         }
         std::cmp::Ordering::Greater => {
-            Err(BlobError::Mismatch { found: format!("more than {expected} bytes") })
+            Err(BlobError::Mismatch { found: format!("more than {}", count(expected, "byte")) })
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::fetch::{Carrier, Event};
 use super::staging::StagingError;
+use crate::report::text::count;
 
 /// Fetches everything under `urls`, each with the signature that demands it, and what they lead to.
 pub(super) async fn carry(
@@ -19,8 +20,8 @@ pub(super) async fn carry(
 ) -> Result<(), StagingError> {
     if urls.len() > limits::EVIDENCE_FILES {
         let why = format!(
-            "signatures name {} CRLs, and no verifier reads more than {}",
-            urls.len(),
+            "signatures name {}, and no verifier reads more than {}",
+            count(urls.len(), "CRL"),
             limits::EVIDENCE_FILES
         );
         carrier.gap(GapKind::Crl, "CRLs", why);

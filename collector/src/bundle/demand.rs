@@ -4,6 +4,7 @@
 //! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass where authenticity
 //! is enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
 
+use crate::report::text::count;
 use assay_agent::trust::Trust;
 use assay_shared::envelope::Envelope;
 use assay_shared::limits;
@@ -81,8 +82,9 @@ impl Demand {
         if all > limits::UNVERIFIED_CRL_URLS {
             demand.urls.truncate(limits::UNVERIFIED_CRL_URLS);
             demand.left_out = Some(LeftOut::Unverified(format!(
-                "it names {all} CRLs, and nobody has verified it: {} are fetched; --trust DIR fetches all that trusted \
+                "it names {}, and nobody has verified it: {} are fetched; --trust DIR fetches all that trusted \
                  signers name",
+                count(all, "CRL"),
                 limits::UNVERIFIED_CRL_URLS
             )));
         }

@@ -20,6 +20,7 @@ use super::staging::{Content, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
 use super::{REF_NAME, crls};
 use crate::registry::{Fetched, Registries, RegistryError};
+use crate::report::text::count;
 
 /// What is said while a bundle is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,8 +251,8 @@ impl Carrier {
         };
         if listed.len() > limits::SIGNATURES_PER_IMAGE {
             self.note(format!(
-                "{title}: {} signatures of {}; no verifier tries more than {}",
-                listed.len(),
+                "{title}: {} of {}; no verifier tries more than {}",
+                count(listed.len(), "signature"),
                 subject.digest,
                 limits::SIGNATURES_PER_IMAGE
             ));

@@ -19,6 +19,7 @@ use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, media_type};
 
 use super::{OCI_LAYOUT, Packing, blob_path};
+use crate::report::text::count;
 use crate::visit::archive::ArchiveError;
 
 /// A bundle in the making.
@@ -84,7 +85,7 @@ pub enum StagingError {
         source: io::Error,
     },
     /// Images or signatures are missing, and nobody said that this is as it should be.
-    #[error("{gaps} of what was asked for could not be had, and no bundle was written")]
+    #[error("{} could not be fetched, and no bundle was written", count(*.gaps, "item"))]
     Gaps {
         /// How many things.
         gaps: usize,

@@ -98,7 +98,7 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
     out.push_str(&look.paint(check.verdict, &format!("{verdict} at {}", time(check.at))));
     let sum = &check.summary;
     let counts = format!(
-        "\n{}: {} pass, {} fail, {} skipped, {} inconclusive\n",
+        "\n{}: {} passed, {} failed, {} skipped, {} inconclusive\n",
         count(check.images.len(), "image"),
         sum.passed,
         sum.failed,

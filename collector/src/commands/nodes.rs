@@ -264,9 +264,9 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
     }
     if keys.len() < wanted {
         complete = false;
-        let count = wanted - keys.len();
         console::say(&format!(
-            "# {count} host keys are not accepted; --accept-host-keys takes a list of those that are"
+            "# not accepted: {}; --accept-host-keys takes a list of those that are",
+            count(wanted - keys.len(), "host key")
         ));
     }
     Ok(Accepted { keys, complete })
@@ -320,11 +320,11 @@ async fn look_at_all(
 }
 
 /// Asks whether the keys are accepted, where there is a person to ask.
-fn ask_yes(count: usize) -> bool {
+fn ask_yes(keys: usize) -> bool {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return false;
     }
-    console::say(&format!("Accept the {count} host keys that are not known yet? Type yes:"));
+    console::say(&format!("Not known yet: {}. Accept? Type yes:", count(keys, "host key")));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
@@ -355,6 +355,6 @@ fn add_known_hosts(path: &Path, site: &Site, keys: &BTreeMap<String, ShownKey>) 
     }
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(unwritable)?;
-    console::say(&format!("# {}: {} host keys added", path.display(), keys.len()));
+    console::say(&format!("# {}: {} added", path.display(), count(keys.len(), "host key")));
     Ok(())
 }

@@ -78,7 +78,7 @@ impl Progress {
         let shown = verbosity == Verbosity::Normal && io::stderr().is_terminal();
         let bar = ProgressBar::new(nodes as u64);
         bar.set_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} nodes, {elapsed}{wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("nodes {bar:24} {pos}/{len}, {elapsed}{wide_msg}") {
             bar.set_style(style);
         }
         if shown {

@@ -180,7 +180,7 @@ fn changes(report: &Site, difference: &Difference, look: Look) -> String {
         wrap(&mut out, 2, &format!("node {}: {name}", change.word()), look);
     }
     if difference.nodes.len() > CASES {
-        wrap(&mut out, 2, &format!("and {} more nodes", difference.nodes.len() - CASES), look);
+        wrap(&mut out, 2, &format!("and {}", count(difference.nodes.len() - CASES, "more node")), look);
     }
     out
 }

@@ -1,6 +1,7 @@
 //! Times, sizes, counts and names as people read them.
 
 use assay_shared::time::UnixTime;
+use assay_shared::words::plural;
 
 /// `2026-01-31 12:00:00 UTC`
 pub(crate) fn time(time: UnixTime) -> String {
@@ -60,8 +61,7 @@ pub(super) fn number(number: u64) -> String {
 /// `1 image`, `12 images`
 pub(crate) fn count(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", number(count))
+    format!("{} {}", number(count), plural(count, one))
 }
 
 /// `text` as a relative reference of one segment: everything but RFC 3986's unreserved letters, `/` and `@` is encoded, so

@@ -12,6 +12,7 @@ use assay_shared::trust_store::read_certificates;
 use super::changes::Changes;
 use super::policy::{SignatureVerification, Statement};
 use super::{TrustEditError, file_name, init, read_anchor, store_file};
+use crate::report::text::count;
 
 /// A root certificate of the profile.
 struct Root {
@@ -115,7 +116,7 @@ impl Root {
         let found = match certificates.as_slice() {
             [one] if one.sha256().hex() == self.sha256 => return Ok(()),
             [one] => format!("it is {} with {}", one.subject(), one.sha256()),
-            several => format!("it holds {} certificates", several.len()),
+            several => format!("it holds {}", count(several.len(), "certificate")),
         };
         let is_other = |root: &Self| certificates.iter().any(|one| one.sha256().hex() == root.sha256);
         let hint = if is_other(&SIGNING_ROOT) || is_other(&TIMESTAMPING_ROOT) {

@@ -160,7 +160,7 @@ pub enum ManifestError {
     #[error("is malformed: {0}")]
     Malformed(#[from] JsonError),
     /// More entries than [`limits::INDEX_ENTRIES`].
-    #[error("has {entries} entries")]
+    #[error("has too many entries: {entries}")]
     TooManyEntries {
         /// How many.
         entries: usize,

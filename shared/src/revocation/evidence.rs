@@ -181,7 +181,7 @@ impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Evidence({} CRLs, {} OCSP responses, {} unusable files)",
+            "Evidence(CRLs: {}, OCSP responses: {}, unusable files: {})",
             self.crls.len(),
             self.responses.len(),
             self.unusable.len()

@@ -295,7 +295,7 @@ pub enum Unknown {
         url: String,
     },
     /// The certificate names more distribution points than [`CRL_URLS`](crate::limits::CRL_URLS).
-    #[error("it names {urls} distribution points")]
+    #[error("it names too many distribution points: {urls}")]
     TooManyUrls {
         /// How many.
         urls: usize,

@@ -418,7 +418,7 @@ pub enum PolicyError {
 #[non_exhaustive]
 pub enum ShapeError {
     /// A list longer than [`limits::TRUST_POLICY_ENTRIES`].
-    #[error("a list has {entries} entries")]
+    #[error("a list has too many entries: {entries}")]
     TooManyEntries {
         /// How many.
         entries: usize,

@@ -97,7 +97,7 @@ pub enum ChainError {
     #[error("the chain is empty")]
     Empty,
     /// More certificates than [`limits::CHAIN_CERTIFICATES`].
-    #[error("the chain has {certificates} certificates")]
+    #[error("the chain has too many certificates: {certificates}")]
     TooLong {
         /// How many.
         certificates: usize,

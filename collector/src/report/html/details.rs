@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use assay_shared::report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
 use assay_shared::time::UnixTime;
+use assay_shared::words::plural;
 
 use super::images::Entry;
 use super::mark::Mark;
@@ -330,7 +331,11 @@ fn content(judged: &Judged) -> String {
     } else {
         format!("{} to {}", text::size(least.bytes), text::size(most.bytes))
     };
-    let mut sentence = format!("{asked}: {} blobs match, {bytes}", range(least.checked, most.checked));
+    let mut sentence = format!(
+        "{asked}: {} matching {}, {bytes}",
+        range(least.checked, most.checked),
+        plural(most.checked, "blob")
+    );
     if most.absent > 0 {
         sentence.push_str(&format!("; {} not on the node", range(least.absent, most.absent)));
     }

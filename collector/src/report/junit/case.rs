@@ -6,6 +6,7 @@ use std::time::Duration;
 use assay_shared::report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
+use crate::report::text::count;
 use crate::report::words::Words;
 use crate::report::{clean, names, text, words};
 
@@ -115,7 +116,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
     }
     let more = omitted(List::Signatures).saturating_add(image.signatures.len().saturating_sub(SHOWN) as u64);
     if more > 0 {
-        text.push_str(&format!("\nand {more} more signatures\n"));
+        text.push_str(&format!("\nand {}\n", count(more, "more signature")));
     }
     clean::block(&text, clean::BLOCK)
 }
