@@ -16,7 +16,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::interop;
 use assay_fixtures::layout::Layout;
 use assay_shared::bundle::{Gap, GapKind, LockedImage};
-use assay_shared::oci::Descriptor;
+use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::time::UnixTime;
 use assay_tests::interop::Kept;
 use assay_tests::program::{self, Finished, finish};
@@ -310,4 +310,68 @@ fn a_slim_layout_has_no_layers_and_verifies_as_before() {
     let _ = site.assay(&["bundle", "list", "slim"]).expect_code(1);
     let _ = site.assay(&["bundle", "slim", "slim", "--out", "again"]).expect_code(2);
     assert!(!site.path("again").exists());
+}
+
+/// Who carries CRLs beside a layout calls them what they like; a list that is left behind may be the one that revokes.
+#[test]
+fn evidence_of_any_name_is_carried_whatever_made_the_layout() {
+    let site = Site::new();
+    let publisher = Publisher::new();
+    let mut trust = publisher.trust();
+    let mut files = {
+        let mut layout = Layout::new();
+        let target = Image::of_text(linux("amd64"), "app", "good").add_to(&mut layout);
+        layout.name(&target, &name("good"));
+        let signature = publisher.sign(&mut layout, &target, GOOD);
+        layout.list(signature);
+        layout.files()
+    };
+    let crls: Vec<String> = trust.keys().filter(|path| path.starts_with("crls/")).cloned().collect();
+    let odd = ["crls/Image CA (2026).crl", "crls/a/b/.hidden"];
+    assert_eq!(crls.len(), odd.len());
+    for (crl, odd) in crls.iter().zip(odd) {
+        files.insert(odd.to_owned(), trust.remove(crl).unwrap());
+    }
+    let evidence = |files: &archive::Files| -> BTreeSet<Vec<u8>> {
+        files.iter().filter(|(path, _)| path.starts_with("crls/")).map(|(_, bytes)| bytes.clone()).collect()
+    };
+    let expected = evidence(&files);
+    files.insert("crls/.DS_Store".to_owned(), b"litter".to_vec());
+    fs::remove_dir_all(site.path("trust")).unwrap();
+    archive::write_files(&site.path("trust"), &trust).unwrap();
+    archive::write_files(&site.path("others"), &files).unwrap();
+    fs::write(site.path("others.tar"), archive::tar(&files)).unwrap();
+    site.keep_good();
+    for (from, out) in [
+        (&["slim", "others"][..], "slim"),
+        (&["slim", "others.tar"], "slim.tar.gz"),
+        (&["merge", "site.tar", "others"], "merged"),
+        (&["merge", "others.tar", "site.tar"], "merged.tar"),
+        // and once more, now with a document that lists the files
+        (&["slim", "merged"], "again"),
+    ] {
+        let _ = site.assay(&[&["bundle"], from, &["--out", out]].concat()).expect_code(0);
+        let list = site.json(&["bundle", "list", out], 0);
+        let digests: BTreeSet<&str> = list[0]["evidence"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|file| file["digest"].as_str().unwrap())
+            .collect();
+        let carried: BTreeSet<String> =
+            expected.iter().map(|bytes| Digest::sha256(bytes).to_string()).collect();
+        assert_eq!(digests, carried.iter().map(String::as_str).collect(), "{out}");
+        let image = name("good");
+        let verify =
+            ["verify", "--store", "layout:store", "--trust", "trust", "--signatures", out, "--at", AT];
+        let mut command = Command::new(AGENT);
+        command.args(verify).args(["--image", &image]).current_dir(site.folder.path());
+        let report = finish(&mut command).expect_code(0).report();
+        assert_eq!(report.images.iter().map(program::verdict).collect::<Vec<_>>(), ["passed"], "{out}");
+    }
+    assert_eq!(site.json(&["bundle", "diff", "merged", "again"], 0)["changes"], serde_json::json!([]));
+    let lost = site.json(&["bundle", "diff", "merged", "site.tar"], 1);
+    let lost =
+        lost["changes"].as_array().unwrap().iter().filter(|change| change["kind"] == "evidence").count();
+    assert_eq!(lost, expected.len());
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::bundle::{CarriedCrl, Completeness, Gap};
+use assay_shared::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
 use assay_shared::dsse::Envelope;
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, is_fallback_tag};
@@ -34,6 +34,8 @@ pub struct Contents {
     pub images: Vec<CarriedImage>,
     /// The CRLs, sorted by file.
     pub crls: Vec<CarriedCrl>,
+    /// Other evidence of revocation, of which is not known where it was published; sorted.
+    pub evidence: Vec<CarriedFile>,
     /// What was asked for and is not in it.
     pub gaps: Vec<Gap>,
     /// Its size in bytes, unpacked.
@@ -91,6 +93,7 @@ impl Contents {
             damage: opened.check_files().err().map(|error| error.problem.to_string()),
             images,
             crls: document.map(|document| document.crls.clone()).unwrap_or_default(),
+            evidence: evidence(opened)?,
             gaps: document.map(|document| document.gaps.clone()).unwrap_or_default(),
             size: opened.names()?.into_values().sum(),
         })
@@ -100,6 +103,16 @@ impl Contents {
     pub fn is_usable(&self) -> bool {
         self.damage.is_none() && self.completeness != Some(Completeness::Partial)
     }
+}
+
+fn evidence(opened: &Opened) -> Result<Vec<CarriedFile>, OpenError> {
+    let mut evidence = Vec::new();
+    for path in opened.undescribed()? {
+        if let Some(bytes) = opened.crl(&path)? {
+            evidence.push(CarriedFile { path, size: bytes.len() as u64, digest: Digest::sha256(&bytes) });
+        }
+    }
+    Ok(evidence)
 }
 
 /// The images of a layout by name: those of its lock and the named entries of its index.
@@ -166,9 +179,9 @@ pub struct Difference {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Change {
-    /// `image`, `signature`, `crl` or `gap`
+    /// `image`, `signature`, `crl`, `evidence` or `gap`
     pub kind: &'static str,
-    /// An image's name, for a signature that of its image; a CRL's URL; what is missing.
+    /// An image's name, for a signature that of its image; a CRL's URL; the digest of other evidence; what is missing.
     pub what: String,
     /// What it was; null where it is new.
     pub old: Option<String>,
@@ -185,6 +198,11 @@ impl Difference {
         let crls =
             |contents: &Contents| sets(&contents.crls, |crl| (crl.url.clone(), crl.this_update.to_string()));
         changes.extend(changed("crl", &crls(old), &crls(new)));
+        // whatever the file is called
+        let evidence = |contents: &Contents| {
+            sets(&contents.evidence, |file| (file.digest.to_string(), file.digest.to_string()))
+        };
+        changes.extend(changed("evidence", &evidence(old), &evidence(new)));
         let gaps = |contents: &Contents| sets(&contents.gaps, |gap| (gap.what.clone(), gap.why.clone()));
         changes.extend(changed("gap", &gaps(old), &gaps(new)));
         changes.sort();

@@ -17,6 +17,7 @@ use assay_shared::document::DocumentError;
 use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
 use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind, shape};
+use assay_shared::revocation::is_litter;
 
 use super::blob_path;
 use crate::scratch::Scratch;
@@ -92,12 +93,23 @@ impl Opened {
         self.file(SIGNATURE, limit).map_err(|problem| OpenError { path: self.path.clone(), problem })
     }
 
-    /// The bytes of the CRL at that path; none where it is not there, or the path is not one of a CRL.
+    /// The paths of the evidence of revocation that its document does not describe, whatever the files are called; sorted.
+    ///
+    /// # Errors
+    /// As [`Self::names`].
+    pub fn undescribed(&self) -> Result<Vec<String>, OpenError> {
+        let described: BTreeSet<&str> =
+            self.document.iter().flat_map(|document| &document.crls).map(|crl| crl.file.as_str()).collect();
+        let names = self.names()?.into_keys();
+        Ok(names.filter(|path| is_evidence(path) && !described.contains(path.as_str())).collect())
+    }
+
+    /// The bytes of the evidence of revocation at that path; none where it is not there, or the path is of no such file.
     ///
     /// # Errors
     /// [`OpenError`] where it cannot be read.
     pub fn crl(&self, path: &str) -> Result<Option<Vec<u8>>, OpenError> {
-        if !is_crl(path) {
+        if !is_evidence(path) {
             return Ok(None);
         }
         self.file(path, limits::EVIDENCE_FILE_BYTES)
@@ -279,7 +291,11 @@ fn unpack(path: &Path, folder: &Path) -> Result<Unpacked, OpenProblem> {
             return Err(OpenProblem::NotAFile { name });
         }
         let is_blob = name.starts_with("blobs/");
-        let target = folder.join(&name);
+        // a name of evidence may be any, and means nothing
+        let target = match is_plain_path(&name) {
+            true => folder.join(&name),
+            false => folder.join(CRLS).join(Digest::sha256(name.as_bytes()).hex()),
+        };
         if target.symlink_metadata().is_ok() || left.contains_key(&name) || kept.contains_key(&name) {
             return Err(members::ArchiveError::Twice { name }.into());
         }
@@ -315,12 +331,15 @@ fn is_of_bundle(name: &str) -> bool {
         || name
             .strip_prefix("blobs/")
             .is_some_and(|rest| rest.replacen('/', ":", 1).parse::<Digest>().is_ok())
-        || is_crl(name)
+        || is_evidence(name)
 }
 
-fn is_crl(name: &str) -> bool {
-    let name = name.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| is_plain_path(name) && !name.contains('/'))
+/// Whether a path is of evidence of revocation: everything in the folder of CRLs is meant to be that, but for what operating
+/// systems leave in folders.
+fn is_evidence(path: &str) -> bool {
+    let rest = path.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/'));
+    let name = rest.and_then(|rest| rest.rsplit('/').next());
+    name.is_some_and(|name| !name.is_empty() && !is_litter(name))
 }
 
 fn hash(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {

@@ -1,5 +1,6 @@
 //! Several layouts become one bundle, or one becomes slim: manifests, signatures, envelopes and CRLs are kept, layers and
-//! everything else are left behind.
+//! everything else are left behind. Of evidence of revocation nothing is left behind but older lists of the same URL: what is
+//! lost may be the list that revokes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,13 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     let documents: Vec<&BundleManifest> = layouts.iter().filter_map(Opened::document).collect();
     content.images = images(&documents, &graph);
     content.crls = crls(layouts, &staging)?;
+    for layout in layouts {
+        for path in layout.undescribed()? {
+            if let Some(bytes) = layout.crl(&path)? {
+                content.evidence.insert(staging.add_evidence(&bytes)?);
+            }
+        }
+    }
     content.gaps = gaps(&documents);
     Ok(staging.finish(content, signer)?)
 }

@@ -40,6 +40,8 @@ pub struct Content {
     pub images: Vec<LockedImage>,
     /// The CRLs, each in the file that it names.
     pub crls: Vec<CarriedCrl>,
+    /// The paths of other evidence of revocation, of which is not known where it was published.
+    pub evidence: BTreeSet<String>,
     /// What is missing.
     pub gaps: Vec<Gap>,
     /// What is not in it for being of signatures that the trust directory does not trust: named with the gaps, and nothing
@@ -191,6 +193,16 @@ impl Staging {
         Ok(path)
     }
 
+    /// Adds evidence of revocation of which is not known where it was published, and gives its path in the bundle.
+    ///
+    /// # Errors
+    /// [`StagingError::Write`]
+    pub fn add_evidence(&self, bytes: &[u8]) -> Result<String, StagingError> {
+        let path = format!("{CRLS}/{}", Digest::sha256(bytes).hex());
+        self.write(&path, bytes)?;
+        Ok(path)
+    }
+
     /// Makes the bundle of what was added, and puts it in its place.
     ///
     /// # Errors
@@ -205,6 +217,7 @@ impl Staging {
         };
         let mut names = vec!["oci-layout".to_owned(), "index.json".to_owned()];
         names.extend(content.crls.iter().map(|crl| crl.file.clone()));
+        names.extend(content.evidence.iter().cloned());
         names.extend(content.blobs.iter().map(blob_path));
         names.sort();
         names.dedup();

@@ -50,6 +50,9 @@ pub fn contents_text(bundles: &[Contents], look: Look) -> String {
             let next = crl.next_update.map_or_else(|| "never said".to_owned(), day);
             wrap(&mut out, 0, &format!("CRL until {next}: {}", clean::name(&crl.url)), look);
         }
+        for file in &contents.evidence {
+            wrap(&mut out, 0, &format!("evidence of revocation: {}", clean::name(&file.path)), look);
+        }
         for gap in &contents.gaps {
             wrap(&mut out, 0, &clean::message(&format!("missing: {}: {}", gap.what, gap.why)), look);
         }
