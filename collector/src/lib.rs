@@ -33,6 +33,7 @@ pub mod report;
 
 mod clock;
 mod console;
+mod lock;
 mod random;
 mod scratch;
 mod text;

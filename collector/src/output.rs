@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use assay_agent::replacement::Replacement;
 use assay_shared::report::NodeRow;
 
+use crate::lock::{FolderLock, LockError};
 use crate::report::{self, Folder, Head, ReportError, Site};
 
 /// The folder that a run's files go to.
 #[derive(Clone, Debug)]
 pub struct Output {
     folder: PathBuf,
+    _lock: Arc<FolderLock>,
 }
 
 /// A file cannot be written.
@@ -27,6 +30,9 @@ pub enum OutputError {
         /// Why.
         source: io::Error,
     },
+    /// The folder is another run's.
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// A report cannot be made.
     #[error(transparent)]
     Render(#[from] ReportError),
@@ -44,7 +50,7 @@ const REPORTS: [&str; 6] = [
 ];
 
 impl Output {
-    /// Makes the folder ready: what an earlier run reported there is removed, so that nothing old passes for new.
+    /// Makes the folder ready, for this run alone: what an earlier run reported there is removed, so that nothing old passes for new.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -57,6 +63,7 @@ impl Output {
     /// # Errors
     /// [`OutputError`]
     pub fn prepare_keeping(folder: &Path, kept: &[PathBuf]) -> Result<Self, OutputError> {
+        let lock = FolderLock::take(folder)?;
         let kept: BTreeSet<PathBuf> = kept.iter().filter_map(|path| path.canonicalize().ok()).collect();
         for (name, ending) in FOLDERS {
             let folder = folder.join(name);
@@ -66,7 +73,7 @@ impl Output {
         remove(folder, &kept, |name| {
             REPORTS.contains(&name) || (name.starts_with("junit~") && name.ends_with(".xml"))
         })?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), _lock: Arc::new(lock) })
     }
 
     /// The path of a file in the folder.

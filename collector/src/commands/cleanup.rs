@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
 use crate::journal::{self, Journal, State};
+use crate::lock::FolderLock;
 use crate::nodes::Node;
 use crate::output::OutputError;
 use crate::reach::{self, Purpose};
@@ -22,6 +23,13 @@ use crate::{cli, config, console};
 /// [`CommandError`]
 pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
     let site = config::site(&options.site)?;
+    // a run that still goes on needs its folders
+    let _lock = match options.out.as_ref().filter(|folder| folder.is_dir()) {
+        Some(folder) => {
+            Some(FolderLock::take(folder).map_err(|error| CommandError::Folder(OutputError::Locked(error)))?)
+        }
+        None => None,
+    };
     let (journal, mut left) = match &options.out {
         Some(folder) => {
             let path = folder.join(journal::FILE_NAME);

@@ -6,9 +6,10 @@ use assay_shared::report::ExitCode;
 
 use super::{CommandError, block_on};
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
-use crate::evidence::{self, Checked, NodeCheck};
+use crate::evidence::{self, Checked, Finding, NodeCheck};
 use crate::report::clean;
 use crate::report::text::count;
+use crate::scratch::Scratch;
 use crate::site_key::{self, SiteKey};
 use crate::{config, console};
 
@@ -25,14 +26,25 @@ pub fn evidence(options: &cli::Evidence) -> Result<ExitCode, CommandError> {
 
 fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let key = SiteKey::load(&options.key, &mut config::passphrase)?;
-    let packed =
-        block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key, &options.out))??;
+    super::remove_scratch_on_signals()?;
+    let packed = block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key))??;
+    // what a check would refuse is not signed and handed out
+    let system = |source| CommandError::System { what: "a scratch folder", source };
+    let scratch = Scratch::new().map_err(system)?;
+    let draft = scratch.path().join("evidence.tar");
+    packed.write(&draft)?;
+    let checked = evidence::check(&draft, std::slice::from_ref(key.public()));
+    checked.findings.iter().for_each(|finding| console::say(&line(finding)));
+    if checked.verdict == ExitCode::Failed {
+        return Err(CommandError::EvidenceDoesNotHold);
+    }
+    let size = packed.write(&options.out)?;
     console::say(&format!(
         "{}: {}, {}, {} bytes, signed with {}",
         options.out.display(),
         count(packed.nodes, "node"),
         count(packed.images, "image"),
-        packed.size,
+        size,
         key.public().id()
     ));
     Ok(ExitCode::Passed)
@@ -52,12 +64,16 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     Ok(checked.verdict)
 }
 
+fn line(finding: &Finding) -> String {
+    let about = [&finding.node, &finding.image].into_iter().flatten().map(|name| clean::name(name));
+    let about: String = about.map(|name| format!("{name}: ")).collect();
+    format!("[{}] {about}{}", finding.kind.as_str(), clean::message(&finding.message))
+}
+
 fn text(checked: &Checked) -> String {
     let mut text = String::new();
     for finding in &checked.findings {
-        let about = [&finding.node, &finding.image].into_iter().flatten().map(|name| clean::name(name));
-        let about: String = about.map(|name| format!("{name}: ")).collect();
-        text += &format!("[{}] {about}{}\n", finding.kind.as_str(), clean::message(&finding.message));
+        text += &format!("{}\n", line(finding));
     }
     let sum = |of: fn(&NodeCheck) -> u64| checked.nodes.iter().map(of).sum::<u64>();
     text += &match checked.verdict {

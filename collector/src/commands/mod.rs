@@ -99,6 +99,11 @@ pub enum CommandError {
     /// Evidence cannot be packed.
     #[error(transparent)]
     Evidence(#[from] crate::evidence::PackError),
+    /// The evidence would be refused by whoever checks it.
+    #[error(
+        "the run's folder does not hold as evidence, so nothing was written: run again, one run for each folder"
+    )]
+    EvidenceDoesNotHold,
     /// The nodes of a cluster cannot be told.
     #[error(transparent)]
     Nodes(#[from] nodes::NodesError),
@@ -158,6 +163,7 @@ impl CommandError {
             | Self::Unusable(_)
             | Self::SiteKey(_)
             | Self::Evidence(_)
+            | Self::EvidenceDoesNotHold
             | Self::Nodes(_)
             | Self::UnknownCode { .. }
             | Self::Damaged(_)

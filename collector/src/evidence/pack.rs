@@ -27,21 +27,29 @@ pub struct Packed {
     pub nodes: usize,
     /// Images in them, counted on each node.
     pub images: u64,
-    /// Bytes of the file.
-    pub size: u64,
+    tar: Input,
 }
 
-/// Packs the run in the folder `run` into the file `out`.
+impl Packed {
+    /// Writes the file, and says how many bytes it has. Its name says whether and how it is compressed.
+    ///
+    /// # Errors
+    /// [`PackError`]; then nothing stands at `out` that did not before.
+    pub fn write(&self, out: &Path) -> Result<u64, PackError> {
+        let packing = match Packing::of(out) {
+            Packing::Folder => Packing::Tar,
+            packing => packing,
+        };
+        packing.pack(&self.tar, out)?;
+        Ok(out.metadata().map_err(PackError::Read)?.len())
+    }
+}
+
+/// Packs the run in the folder `run`, as it is: whether it holds is for [`check`](super::check) to say.
 ///
 /// # Errors
-/// [`PackError`]; then nothing stands at `out` that did not before.
-pub async fn pack(
-    run: &Path,
-    trust: &Path,
-    bundles: &[PathBuf],
-    key: &SiteKey,
-    out: &Path,
-) -> Result<Packed, PackError> {
+/// [`PackError`]
+pub async fn pack(run: &Path, trust: &Path, bundles: &[PathBuf], key: &SiteKey) -> Result<Packed, PackError> {
     let path = run.join(REPORT);
     let trust = trust_archive(trust)?;
     let bundles = bundle_files(bundles)?;
@@ -104,13 +112,7 @@ pub async fn pack(
         (SIGNATURE.to_owned(), in_memory(envelope.to_json().into_bytes())),
     ];
     let tar = tar_of(first.iter().chain(&members))?;
-    let packing = match Packing::of(out) {
-        Packing::Folder => Packing::Tar,
-        packing => packing,
-    };
-    packing.pack(&tar, out)?;
-    let size = out.metadata().map_err(PackError::Read)?.len();
-    Ok(Packed { nodes, images, size })
+    Ok(Packed { nodes, images, tar })
 }
 
 /// The tar that members make, in this order: the same members always make the same.
