@@ -36,6 +36,7 @@ mod console;
 mod lock;
 mod random;
 mod scratch;
+mod suggestion;
 mod text;
 
 use assay_shared::report::ExitCode;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use crate::nodes::line_of;
+use crate::suggestion;
 
 /// Bytes of a waivers file: some 10,000 waivers, each of which is compared with every failed image.
 const WAIVERS_BYTES: usize = 4 << 20;
@@ -61,7 +62,7 @@ pub fn parse(text: &str, sha256: String, judged_at: UnixTime) -> Result<SiteWaiv
     }
     let written: Written = toml::from_str(text).map_err(|error| WaiversError {
         line: line_of(text, error.span().map_or(0, |span| span.start)),
-        problem: WaiversProblem::Toml(error.message().to_owned()),
+        problem: WaiversProblem::Toml(suggestion::of_toml(&error)),
     })?;
     let waivers = written.waiver.into_iter().map(|waiver| read(text, waiver)).collect::<Result<_, _>>()?;
     Ok(SiteWaivers::new(sha256, judged_at, waivers))

@@ -5,7 +5,7 @@ use assay_shared::report::ExitCode;
 
 use super::CommandError;
 use crate::report::words;
-use crate::{cli, console};
+use crate::{cli, console, suggestion};
 
 /// One code and its explanation.
 struct Entry {
@@ -28,7 +28,8 @@ pub fn explain(options: &cli::Explain) -> Result<ExitCode, CommandError> {
         return Ok(ExitCode::Passed);
     };
     let Some(Entry { code, what, why, todo }) = entries().find(|entry| entry.code == wanted) else {
-        return Err(CommandError::UnknownCode { code: wanted.clone() });
+        let meant = suggestion::among(wanted, entries().map(|entry| entry.code));
+        return Err(CommandError::UnknownCode { code: wanted.clone(), meant });
     };
     console::print(&format!(
         "{code}\n\n  what happened   {what}\n  why it matters  {why}\n  what to do      {todo}\n"

@@ -108,10 +108,15 @@ pub enum CommandError {
     #[error(transparent)]
     Nodes(#[from] nodes::NodesError),
     /// There is no such code.
-    #[error("there is no code {code:?}; assay explain lists all codes")]
+    #[error(
+        "there is no code {code:?}{}; assay explain lists all codes",
+        meant.map(|code| format!(" (did you mean {code}?)")).unwrap_or_default()
+    )]
     UnknownCode {
         /// What was given.
         code: String,
+        /// What may have been meant.
+        meant: Option<&'static str>,
     },
     /// An agent within this program is damaged.
     #[error(transparent)]

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::values::{self, OneOrMore};
 use super::{Hop, Node, Os, Site, Sudo, line_of};
+use crate::suggestion;
 
 /// Bytes of a site file: some 100,000 nodes.
 pub(super) const SITE_FILE_BYTES: usize = 32 << 20;
@@ -92,7 +93,7 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
     }
     let written: Written = toml::from_str(text).map_err(|error| SiteFileError {
         line: line_of(text, error.span().map_or(0, |span| span.start)),
-        problem: SiteFileProblem::Toml(error.message().to_owned()),
+        problem: SiteFileProblem::Toml(suggestion::of_toml(&error)),
     })?;
     for (name, group) in &written.groups {
         let wrong = |span: std::ops::Range<usize>, problem| {
