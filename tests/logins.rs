@@ -2,15 +2,21 @@
 //! told them, and who is not.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use assay_shared::oci::{Descriptor, media_type};
+use assay_fixtures::keys::{Form, Hash, Key};
 use assay_tests::certificates::certificates;
 use assay_tests::http::{Answer, Request, Server};
+use assay_tests::packages::program;
 use assay_tests::program::finish;
 use assay_tests::registry::{Registry, answer, oras};
 use assay_tests::served::Served;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -75,6 +81,191 @@ fn an_identity_token_is_exchanged_for_one_of_the_repository() {
     );
     let _ = published.create(&server.host(), &[]).expect_code(0);
     published.passes();
+}
+
+#[test]
+fn the_challenge_of_the_request_itself_is_answered() {
+    let forms = [
+        // a project of Harbor behind a path, a repository of Artifactory: names that only the registry knows
+        (
+            r#"Bearer realm="http://HOST/token",service="s",scope="repository:project/team/app:pull""#,
+            &["repository:project/team/app:pull"][..],
+            "service=s",
+        ),
+        (
+            r#"Bearer realm="http://HOST/token",service="s",scope="artifact:x:read""#,
+            &["artifact:x:read"],
+            "service=s",
+        ),
+        (
+            r#"Bearer realm="http://HOST/token?tenant=1",scope="repository:a:pull repository:b:pull""#,
+            &["repository:a:pull", "repository:b:pull"],
+            "tenant=1",
+        ),
+        (r#"Bearer realm="/token",service="s""#, &["repository:team/app:pull"], "service=s"),
+        (
+            r#"Basic realm="r", Bearer realm="/token",service="s",scope="a",error="insufficient_scope""#,
+            &["a"],
+            "service=s",
+        ),
+        (
+            r#"Bearer realm="http://HOST/token",scope="a", Bearer realm="/token",scope="b", Basic realm="r""#,
+            &["a", "b"],
+            "",
+        ),
+        // the first place gives none
+        (r#"Bearer realm="/no/token",scope="a",Bearer realm="/token",scope="b""#, &["b"], ""),
+    ];
+    for (challenge, scopes, part) in forms {
+        let published = Served::new(AGENT, ASSAY);
+        let server = published.serve(move |request, answer| {
+            let authorization = request.headers.get("authorization").map(String::as_str);
+            Some(match request.path.as_str() {
+                "/v2/" => Answer::new(200, "{}"),
+                "/no/token" => Answer::new(403, "{}"),
+                "/token" => {
+                    let right = asked(request) == scopes
+                        && request.query.contains(part)
+                        && authorization == Some("Basic dTpw");
+                    // some give an empty token beside the one that counts
+                    let token = json!({ "token": "", "access_token": "t0ken" });
+                    if right { Answer::new(200, token.to_string()) } else { Answer::new(403, "{}") }
+                }
+                _ if authorization == Some("Bearer t0ken") => answer,
+                _ => {
+                    let challenge = challenge.replace("HOST", &request.headers["host"]);
+                    Answer::new(401, "{}").with("WWW-Authenticate", challenge)
+                }
+            })
+        });
+        published.docker_config(&json!({ "auths": { server.host(): { "auth": "dTpw" } } }));
+        eprintln!("{challenge}");
+        let _ = published.create(&server.host(), &[]).expect_code(0);
+        published.passes();
+    }
+}
+
+#[test]
+fn a_password_helps_where_no_token_can_be_had() {
+    let published = Served::new(AGENT, ASSAY);
+    let server = published.serve(|request, answer| {
+        let is_user = request.headers.get("authorization").map(String::as_str) == Some("Basic dTpw");
+        Some(match request.path.as_str() {
+            "/token" => Answer::new(403, "{}"),
+            _ if is_user => answer,
+            _ => Answer::new(401, "{}")
+                .with("WWW-Authenticate", "Bearer realm=\"/token\"")
+                .with("WWW-Authenticate", "Basic realm=\"r\""),
+        })
+    });
+    published.docker_config(&json!({ "auths": { server.host(): { "auth": "dTpw" } } }));
+    let _ = published.create(&server.host(), &[]).expect_code(0);
+    published.passes();
+}
+
+/// Two images whose repositories need tokens of different scopes, and manifests that need others than blobs.
+#[test]
+fn a_token_of_one_scope_is_not_taken_for_one_of_another() {
+    let published = Served::new(AGENT, ASSAY);
+    let server = published.serve(|request, answer| {
+        if request.path == "/token" {
+            let token = json!({ "token": asked(request).join(" ") });
+            return Some(Answer::new(200, token.to_string()));
+        }
+        let [.., kind, _] = request.path.split('/').collect::<Vec<_>>()[..] else { return None };
+        let [_, _, name, ..] = request.path.split('/').collect::<Vec<_>>()[..] else { return None };
+        let scope = format!("{name}:{kind}");
+        if request.headers.get("authorization") == Some(&format!("Bearer {scope}")) {
+            return Some(answer);
+        }
+        let challenge = format!("Bearer realm=\"/token\",scope=\"{scope}\"");
+        Some(Answer::new(401, "{}").with("WWW-Authenticate", challenge))
+    });
+    let other = format!("{}/other/app:v1", server.host());
+    let _ = published.create(&server.host(), &["--image", &other]).expect_code(0);
+    published.passes();
+}
+
+/// A server that takes one user's password.
+fn password(published: &Served, user: &'static str) -> Server {
+    published.serve(move |request, answer| {
+        let expected = format!("Basic {}", STANDARD.encode(user));
+        Some(match request.headers.get("authorization") {
+            Some(given) if *given == expected => answer,
+            _ => Answer::new(401, "{}").with("WWW-Authenticate", "Basic realm=\"r\""),
+        })
+    })
+}
+
+#[test]
+fn credentials_are_found_where_podman_and_docker_leave_them() {
+    let files = [
+        ("named.json", &[("REGISTRY_AUTH_FILE", "named.json")][..]),
+        ("run/containers/auth.json", &[]),
+        ("config/containers/auth.json", &[]),
+        ("home/.config/containers/auth.json", &[("HOME", "home"), ("XDG_CONFIG_HOME", "")]),
+        ("docker/config.json", &[]),
+        ("home/.docker/config.json", &[("HOME", "home"), ("DOCKER_CONFIG", "")]),
+        ("docker/config.json", &[("REGISTRY_AUTH_FILE", "other.json")]),
+    ];
+    for (file, variables) in files {
+        let published = Served::new(AGENT, ASSAY);
+        let server = password(&published, "u:p");
+        let host = server.host();
+        let create = || {
+            let mut command = published.command(&host);
+            command.envs(variables.iter().map(|(name, value)| {
+                (name, if value.is_empty() { "".into() } else { published.path(value) })
+            }));
+            finish(&mut command)
+        };
+        let write = |file: &str, content: Value| {
+            fs::create_dir_all(published.path(file).parent().unwrap()).unwrap();
+            fs::write(published.path(file), content.to_string()).unwrap();
+        };
+        write("other.json", json!({}));
+        eprintln!("{file} {variables:?}");
+        write(file, json!({ "auths": { format!("{host}/other"): { "auth": "dTpw" } } }));
+        published.is_not_written(create());
+        assert_eq!(told(&server), 0);
+        // the namespace counts, not the registry, nor what a later file has
+        let wrong = STANDARD.encode("u:wrong");
+        write(
+            file,
+            json!({ "auths": { host.clone(): { "auth": wrong }, format!("{host}/team"): { "auth": "dTpw" } } }),
+        );
+        let _ = create().expect_code(0);
+        published.passes();
+    }
+}
+
+#[test]
+fn credentials_that_cannot_be_had_are_named_with_their_file() {
+    let wrong = [
+        "{",
+        "[]",
+        r#"{"auths":{"HOST":{"auth":"%"}}}"#,
+        r#"{"credHelpers":{"HOST":"absent"}}"#,
+        r#"{"credsStore":"absent"}"#,
+    ];
+    for text in wrong {
+        let published = Served::new(AGENT, ASSAY);
+        let server = password(&published, "u:p");
+        fs::create_dir_all(published.path("run/containers")).unwrap();
+        let file = published.path("run/containers/auth.json");
+        fs::write(&file, text.replace("HOST", &server.host())).unwrap();
+        let done = published.create(&server.host(), &[]);
+        assert!(done.stderr.contains(&file.display().to_string()), "{}", done.stderr);
+        published.is_not_written(done);
+        assert_eq!(told(&server), 0);
+    }
+    let published = Served::new(AGENT, ASSAY);
+    let server = password(&published, "u:p");
+    published.docker_config(&json!({ "auths": { server.host(): { "auth": "dTpw" } } }));
+    let mut command = published.command(&server.host());
+    let done = finish(command.env("REGISTRY_AUTH_FILE", published.path("absent.json")));
+    assert!(done.stderr.contains(&published.path("absent.json").display().to_string()), "{}", done.stderr);
+    published.is_not_written(done);
 }
 
 /// Who was told a secret: the requests that had a header or a body with one.
@@ -159,7 +350,7 @@ fn a_mirror_without_tls_gets_no_credentials_that_nobody_meant_for_it() {
     }
 }
 
-/// Debian's registry with TLS of a CA of its own and a password, which a credential helper has.
+/// Debian's registry with TLS of a CA of its own and a password, which a credential helper has, or podman.
 #[test]
 fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     let Some(oras) = oras() else { return };
@@ -171,29 +362,17 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     let registry = Registry::debian(&format!(
         "  tls: {{certificate: {here}/server.pem, key: {here}/server.key}}\nauth: {{htpasswd: {{realm: r, path: {here}/htpasswd}}}}\n"
     ));
-    let mut layout = (*published.layout).clone();
-    for digest in layout.digests() {
-        let is_signature =
-            assay_shared::oci::Manifest::parse(layout.blob(&digest)).is_ok_and(|one| one.subject.is_some());
-        if is_signature {
-            let size = layout.blob(&digest).len() as u64;
-            layout.list(Descriptor::new(media_type::OCI_MANIFEST, digest, size));
-        }
-    }
-    layout.list(published.index.clone());
-    layout.write(&folder.join("push")).unwrap();
-    let mut push = Command::new(oras);
-    push.args(["cp", "-r", "--from-oci-layout", &format!("{here}/push@{}", published.index.digest)]);
-    push.arg(format!("{}/team/app:v1", registry.host())).arg("--to-ca-file").arg(folder.join("ca.pem"));
-    let _ = finish(push.args(["--to-username", USER, "--to-password", PASSWORD])).expect_code(0);
+    let host = registry.host();
+    let ca = format!("{here}/ca.pem");
+    published.push(&oras, &host, &["--to-ca-file", &ca, "--to-username", USER, "--to-password", PASSWORD]);
 
-    let create = || {
+    let create = |more: &[(&str, &Path)]| {
         let mut command = published.bundle_create();
-        command.args(["--retries", "0", "--image"]).arg(format!("{}/team/app:v1", registry.host()));
+        command.args(["--retries", "0", "--ca", &ca, "--image"]).arg(format!("{host}/team/app:v1"));
         command.env("PATH", format!("{here}:{}", std::env::var("PATH").unwrap_or_default()));
-        finish(command.arg("--ca").arg(folder.join("ca.pem")))
+        finish(command.envs(more.iter().copied()))
     };
-    published.is_not_written(create());
+    published.is_not_written(create(&[]));
     // a helper that knows the password
     let helper = folder.join("docker-credential-test");
     fs::write(
@@ -205,8 +384,79 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     std::os::unix::fs::PermissionsExt::set_mode(&mut executable, 0o755);
     fs::set_permissions(&helper, executable).unwrap();
     published.docker_config(&json!({ "credsStore": "test" }));
+    let _ = create(&[]).expect_code(0);
+    published.passes();
+    // what podman leaves, for the registry and for a namespace; nobody then asks a helper that is not there
+    published.docker_config(&json!({ "credsStore": "absent" }));
+    for (name, whose) in [("auth.json", host.clone()), ("team.json", format!("{host}/team"))] {
+        let file = folder.join(name);
+        let mut podman = Command::new(program("podman", "podman"));
+        podman.args(["login", "--cert-dir", &format!("{here}/certs"), "-u", USER, "-p", PASSWORD, &whose]);
+        fs::create_dir_all(folder.join("certs")).unwrap();
+        fs::copy(&ca, folder.join("certs/ca.crt")).unwrap();
+        let _ = finish(podman.env("REGISTRY_AUTH_FILE", &file)).expect_code(0);
+        let _ = create(&[("REGISTRY_AUTH_FILE", &file)]).expect_code(0);
+        published.passes();
+    }
+}
+
+/// Debian's registry, which takes tokens of a server that signs them, for whoever has the password.
+#[test]
+fn a_real_registry_with_tokens_of_a_server_of_its_own() {
+    let Some(oras) = oras() else { return };
+    let published = Served::new(AGENT, ASSAY);
+    let here = published.path("").display().to_string();
+    let key = KeyPair::from_pem(Key::pem("p256-a")).unwrap();
+    let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    fs::write(published.path("tokens.pem"), certificate.pem()).unwrap();
+    let certificate = STANDARD.encode(certificate.der());
+    let tokens = Server::start(move |request| {
+        let basic = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let is_user = request.headers.get("authorization") == Some(&format!("Basic {basic}"));
+        Some(match is_user {
+            true => Answer::new(200, json!({ "token": token(&certificate, &asked(request)) }).to_string()),
+            false => Answer::new(401, "{}"),
+        })
+    });
+    let registry = Registry::debian(&format!(
+        "auth: {{token: {{realm: \"http://{}/token?tenant=1\", service: s, issuer: i, rootcertbundle: {here}/tokens.pem}}}}\n",
+        tokens.host()
+    ));
+    let host = registry.host();
+    published.push(&oras, &host, &["--to-plain-http", "--to-username", USER, "--to-password", PASSWORD]);
+    let create = || published.create(&host, &["--plain-http", &tokens.host()]);
+    published.is_not_written(create());
+    let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    published.docker_config(&json!({ "auths": { format!("http://{host}/v2/"): { "auth": auth } } }));
     let _ = create().expect_code(0);
     published.passes();
+    let last = tokens.seen().pop().unwrap();
+    assert_eq!(asked(&last), ["repository:team/app:pull"]);
+    assert!(last.query.split('&').any(|part| part == "tenant=1"), "{}", last.query);
+}
+
+/// The scopes that a token is asked for.
+fn asked(request: &Request) -> Vec<String> {
+    let scopes = request.query.split('&').filter_map(|part| part.strip_prefix("scope="));
+    let plain = [("%3A", ":"), ("%2F", "/"), ("%2C", ","), ("+", " "), ("%20", " ")];
+    scopes
+        .map(|scope| plain.iter().fold(scope.to_owned(), |text, (from, to)| text.replace(from, to)))
+        .collect()
+}
+
+/// A token as the distribution project's registry reads it, good for everything that is asked.
+fn token(certificate: &str, scopes: &[String]) -> String {
+    let access = scopes.iter().flat_map(|scopes| scopes.split(' ')).filter_map(|scope| {
+        let [kind, name, actions] = scope.splitn(3, ':').collect::<Vec<_>>()[..] else { return None };
+        Some(json!({ "type": kind, "name": name, "actions": actions.split(',').collect::<Vec<_>>() }))
+    });
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let header = json!({ "typ": "JWT", "alg": "ES256", "x5c": [certificate] });
+    let claims = json!({ "iss": "i", "sub": USER, "aud": "s", "jti": "1", "nbf": now - 60, "iat": now - 60,
+        "exp": now + 3600, "access": access.collect::<Vec<_>>() });
+    let text = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = Key::named("p256-a").sign(Hash::Sha256, Form::EcdsaFixed, text.as_bytes());
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// Debian's registry with TLS, whose tokens are at a place without: the password goes there only where that is meant.

@@ -3,23 +3,32 @@
 use std::fs;
 use std::path::Path;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
 /// `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1.
 ///
 /// # Panics
 /// Where they cannot be made.
 pub fn certificates(folder: &Path) {
-    let mut authority =
-        rcgen::CertificateParams::new(Vec::new()).expect("a certificate in the scratch folder");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().expect("a certificate in the scratch folder");
-    let issuer =
-        rcgen::CertifiedIssuer::self_signed(authority, key).expect("a certificate in the scratch folder");
-    let server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
-        .expect("a certificate in the scratch folder");
-    let server_key = rcgen::KeyPair::generate().expect("a certificate in the scratch folder");
-    let certificate = server.signed_by(&server_key, &issuer).expect("a certificate in the scratch folder");
-    fs::write(folder.join("ca.pem"), issuer.pem()).expect("a certificate in the scratch folder");
-    fs::write(folder.join("server.pem"), certificate.pem()).expect("a certificate in the scratch folder");
-    fs::write(folder.join("server.key"), server_key.serialize_pem())
-        .expect("a certificate in the scratch folder");
+    let mut authority = params(&[]);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(authority, key()).expect("rcgen signs");
+    let server_key = key();
+    let certificate = params(&["127.0.0.1"]).signed_by(&server_key, &issuer).expect("rcgen signs");
+    write(folder, "ca.pem", &issuer.pem());
+    write(folder, "server.pem", &certificate.pem());
+    write(folder, "server.key", &server_key.serialize_pem());
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    CertificateParams::new(names).expect("names of servers")
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("rcgen makes keys")
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    fs::write(folder.join(name), text).expect("scratch folder");
 }

@@ -1,7 +1,7 @@
 //! A signed image as registries hold it, served rightly or wrongly, and `assay bundle create` run for it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_shared::bundle::{BundleManifest, Completeness};
-use assay_shared::oci::{Descriptor, media_type};
+use assay_shared::oci::{Descriptor, Manifest, media_type};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -76,6 +76,27 @@ impl Served {
     ) -> Server {
         let (layout, root) = (Arc::clone(&self.layout), self.index.digest.clone());
         Server::start(move |request| change(request, answer(&layout, &root, 1, request)))
+    }
+
+    /// Pushes everything to a real registry with oras, which is given `more`.
+    ///
+    /// # Panics
+    /// Where the registry does not take it.
+    pub fn push(&self, oras: &Path, host: &str, more: &[&str]) {
+        let mut layout = (*self.layout).clone();
+        for digest in layout.digests() {
+            let has_subject = Manifest::parse(layout.blob(&digest)).is_ok_and(|one| one.subject.is_some());
+            if has_subject {
+                let size = layout.blob(&digest).len() as u64;
+                layout.list(Descriptor::new(media_type::OCI_MANIFEST, digest, size));
+            }
+        }
+        layout.list(self.index.clone());
+        layout.write(&self.path("push")).expect("scratch folder");
+        let mut command = Command::new(oras);
+        command.args(["cp", "-r", "--from-oci-layout"]);
+        command.arg(format!("{}@{}", self.path("push").display(), self.index.digest));
+        let _ = finish(command.arg(format!("{host}/team/app:v1")).args(more)).expect_code(0);
     }
 
     /// Runs `assay bundle create` for the image at `host`.

@@ -34,9 +34,11 @@ pub(super) struct Found {
 pub(super) struct Credentials {
     registry: String,
     files: Vec<AuthFile>,
-    /// By file and key: helpers are programs, and each is asked once.
-    asked: Mutex<HashMap<(PathBuf, String), Option<Arc<Found>>>>,
+    asked: Mutex<Asked>,
 }
+
+/// What entries gave, by file and key: helpers are programs, and each is asked once.
+type Asked = HashMap<(PathBuf, String), Option<Arc<Found>>>;
 
 impl Credentials {
     pub(super) fn new(registry: String, files: Vec<AuthFile>) -> Self {
