@@ -61,14 +61,16 @@ pub struct Tool {
     pub version: String,
 }
 
-/// Whether a bundle has what it was made for.
+/// Whether a bundle has what it was made for. There is one rule for everything that was asked for and cannot be had, whatever its
+/// [`GapKind`]: it is named, no bundle is written unless whoever makes it accepts the gaps, and then the bundle says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Completeness {
-    /// Every image and every signature that its registry listed is in it.
+    /// Every image, every signature that its registry lists, and every CRL that was asked for is in it. What nobody could have
+    /// used is named among the gaps.
     Complete,
-    /// Images or signatures are missing, and whoever made the bundle said that this is as it should be.
+    /// Something is missing, and whoever made the bundle said that this is as it should be.
     GapsAccepted,
     /// It was not finished, and nothing verifies by it.
     Partial,
@@ -125,10 +127,12 @@ pub struct Gap {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum GapKind {
-    /// An image, or one of the manifests that it lists.
+    /// An image, one of the manifests that it lists, or the index that lists it.
     Image,
-    /// A signature that the registry lists, or the list itself.
+    /// A signature that the registry lists.
     Signature,
+    /// The registry's list of what refers to an image, or a part of it: nobody knows whether there are signatures.
+    Listing,
     /// A CRL: certificates that demand it have an unknown status, which verification says by itself.
     Crl,
 }
@@ -174,6 +178,24 @@ impl BundleManifest {
     /// The digests that a name is locked to; none where the bundle does not know the name.
     pub fn locked<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Digest> {
         self.images.iter().filter(move |image| image.reference == reference).map(|image| &image.digest)
+    }
+
+    /// What is missing of images, all but CRLs: by each image's name, by the digest that a name has behind its `@`, and by those
+    /// that the name is locked to.
+    pub fn missing(&self) -> BTreeMap<&str, &Gap> {
+        let mut missing = BTreeMap::new();
+        for gap in self.gaps.iter().filter(|gap| gap.kind != GapKind::Crl) {
+            let digest = gap.what.rsplit_once('@').map(|(_, digest)| digest);
+            for name in core::iter::once(gap.what.as_str()).chain(digest) {
+                missing.entry(name).or_insert(gap);
+            }
+        }
+        for image in &self.images {
+            if let Some(&gap) = missing.get(image.reference.as_str()) {
+                missing.entry(image.digest.as_str()).or_insert(gap);
+            }
+        }
+        missing
     }
 
     /// Compares the list of files with those that are there; `found` need not name the document and its signature.

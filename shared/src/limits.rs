@@ -26,6 +26,13 @@ pub const PARENT_INDEXES: usize = 1_000;
 /// Signatures that are tried for one image, as notation's default `--max-signatures`.
 pub const SIGNATURES_PER_IMAGE: usize = 100;
 
+/// Manifests that are read of what a registry lists as referring to an image, in search of its signatures: scanners that
+/// attach a result each night make three hundred a year.
+pub const REFERRERS_PER_IMAGE: usize = 1_000;
+
+/// Bytes of those manifests together, at 16 KiB each; real ones are of one or two.
+pub const REFERRER_BYTES_PER_IMAGE: u64 = 16 << 20;
+
 /// Certificates in a chain. Real ones have three, and each costs a signature check; the reference has no bound.
 pub const CHAIN_CERTIFICATES: usize = 64;
 

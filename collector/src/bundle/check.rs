@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_agent::bundle::Bundles;
 use assay_agent::rejudge::Listed;
 use assay_agent::trust::Trust;
-use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
+use assay_shared::bundle::{BundleManifest, Completeness, Gap, GapKind};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ExitCode, Image, Reason, Status, Summary, Via};
 use assay_shared::time::UnixTime;
@@ -52,6 +52,8 @@ pub struct CheckedBundle {
     pub completeness: Option<Completeness>,
     /// What was asked for and is not in it.
     pub gaps: Vec<String>,
+    /// The same by its kind.
+    pub missing: Vec<Gap>,
 }
 
 /// An image at that time.
@@ -75,7 +77,7 @@ pub struct CheckedImage {
     pub hint: Option<String>,
     /// For an image without a signature: whether it has none, or was not carried.
     pub unsigned: Option<Unsigned>,
-    /// Why it was not carried, as the bundle has it.
+    /// Why it was not carried or listed, as the bundle has it.
     pub not_carried: Option<String>,
     /// The subjects of the certificates whose signatures pass.
     pub signers: Vec<String>,
@@ -89,6 +91,8 @@ pub enum Unsigned {
     AtTheSource,
     /// The bundle names it among what could not be fetched.
     NotCarried,
+    /// The bundle says that the registry's list of its signatures could not be read, or not all of it.
+    NotListed,
     /// No bundle was made for it.
     NotAskedFor,
     /// No bundle says what it was made for.
@@ -177,11 +181,12 @@ fn nodes(wanted: Option<&NodeImages>) -> BTreeMap<Key<'_>, Vec<String>> {
 }
 
 fn bundle(path: &std::path::Path, document: Option<&BundleManifest>) -> CheckedBundle {
-    let gaps = document.iter().flat_map(|document| &document.gaps);
+    let missing = document.map(|document| document.gaps.clone()).unwrap_or_default();
     CheckedBundle {
         path: path.display().to_string(),
         completeness: document.map(|document| document.completeness),
-        gaps: gaps.map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+        gaps: missing.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+        missing,
     }
 }
 
@@ -212,8 +217,8 @@ fn checked_image(
 
 /// What the bundles' documents say they were made for, and what is missing of it.
 struct MadeFor<'d> {
-    /// The images that were not carried, by name and by what a name has behind its `@`, with why.
-    missing: BTreeMap<&'d str, &'d str>,
+    /// What was not carried of images, by their names and digests.
+    missing: BTreeMap<&'d str, &'d Gap>,
     locked: BTreeSet<&'d Digest>,
     /// Whether each of them says it.
     is_known: bool,
@@ -221,14 +226,7 @@ struct MadeFor<'d> {
 
 impl<'d> MadeFor<'d> {
     fn new(documents: &[Option<&'d BundleManifest>]) -> Self {
-        let mut missing = BTreeMap::new();
-        let gaps = documents.iter().flatten().flat_map(|document| &document.gaps);
-        for gap in gaps.filter(|gap| gap.kind != GapKind::Crl) {
-            for name in std::iter::once(&*gap.what).chain(gap.what.rsplit_once('@').map(|(_, digest)| digest))
-            {
-                missing.entry(name).or_insert(&*gap.why);
-            }
-        }
+        let missing = documents.iter().flatten().flat_map(|document| document.missing()).collect();
         let locked = documents.iter().flatten().flat_map(|document| &document.images);
         Self {
             missing,
@@ -243,8 +241,10 @@ impl<'d> MadeFor<'d> {
     /// Why the bundles have no signature of the image, as far as their documents tell.
     fn unsigned(&self, image: &Image) -> (Option<Unsigned>, Option<String>) {
         let mut names = image.references.iter().map(String::as_str).chain([image.digest.as_str()]);
-        if let Some(why) = names.find_map(|name| self.missing.get(name)) {
-            return (Some(Unsigned::NotCarried), Some((*why).to_owned()));
+        if let Some(gap) = names.find_map(|name| self.missing.get(name)) {
+            let unsigned =
+                if gap.kind == GapKind::Listing { Unsigned::NotListed } else { Unsigned::NotCarried };
+            return (Some(unsigned), Some(gap.why.clone()));
         }
         let why = match (self.locked.contains(&image.digest), self.is_known) {
             (true, _) => Unsigned::AtTheSource,

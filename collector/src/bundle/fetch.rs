@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assay_shared::bundle::{Gap, GapKind, LockedImage};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
+use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
 use assay_shared::signature_manifest::SignatureManifest;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use super::demand::{Demand, LeftOut, Trusting};
 use super::staging::{Content, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
 use super::{REF_NAME, crls};
-use crate::registry::{Fetched, Registries, RegistryError};
+use crate::registry::{Fetched, ListedBy, Listing, Registries, RegistryError};
 use crate::report::text::count;
 
 /// What is said while a bundle is fetched.
@@ -136,8 +136,9 @@ impl Carrier {
         subjects.extend(self.children(wanted, &root).await?);
         subjects.extend(self.parent(wanted, &root).await?);
         let mut signatures = 0;
+        let mut budget = Budget::default();
         for subject in &subjects {
-            signatures += self.signatures(wanted, subject).await?;
+            signatures += self.signatures(wanted, subject, &mut budget).await?;
         }
         let locked = wanted.names.iter().map(|name| LockedImage {
             reference: name.clone(),
@@ -226,105 +227,206 @@ impl Carrier {
             let (repository, tag) = name.rsplit_once(':')?;
             (repository == wanted.repository.as_str()).then_some(tag)
         });
+        let mut unknown = None;
         for tag in tags {
-            // the tag may have moved on: that is no gap
-            let Ok(fetched) = self.registries.resolve(&wanted.repository, tag).await else { continue };
+            let fetched = match self.registries.resolve(&wanted.repository, tag).await {
+                Ok(fetched) => fetched,
+                // the tag may be gone, or have moved on: that is no gap
+                Err(RegistryError::NotFound { .. }) => continue,
+                Err(error) => {
+                    unknown = Some(format!("the index of its tag {tag}: {error}"));
+                    continue;
+                }
+            };
             if fetched.manifest.manifests.iter().any(|child| child.same_target(&root.descriptor)) {
                 self.keep(&fetched.descriptor.digest, &fetched.bytes)?;
                 self.content().entries.push(fetched.descriptor.clone());
                 return Ok(Some(fetched.descriptor));
             }
         }
+        if let Some(why) = unknown {
+            self.gap(GapKind::Image, wanted.title(), why);
+        }
         Ok(None)
     }
 
-    /// Every signature of a manifest; how many there are.
-    async fn signatures(&self, wanted: &Wanted, subject: &Descriptor) -> Result<usize, StagingError> {
-        let title = wanted.title();
-        let listed = match self.registries.signatures(&wanted.repository, &subject.digest).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                let why = format!("its signatures cannot be listed: {error}");
-                self.gap(GapKind::Signature, title, why);
-                return Ok(0);
+    /// Every signature of a manifest; how many there are. The fallback tag is asked where the API lists none, and the next place
+    /// where this one lists none or cannot be read to the end: nobody's listing is believed to be without signatures while
+    /// there is another to ask, and what cannot be read is not an empty list.
+    async fn signatures(
+        &self,
+        wanted: &Wanted,
+        subject: &Descriptor,
+        budget: &mut Budget,
+    ) -> Result<usize, StagingError> {
+        let Wanted { repository, .. } = wanted;
+        let digest = &subject.digest;
+        let mut found = Found::default();
+        let mut fault = None;
+        let listers = self.registries.listers(repository).await;
+        let listers = listers.unwrap_or_else(|error| {
+            fault = Some(error);
+            Vec::new()
+        });
+        for lister in listers {
+            fault = None;
+            for listed_by in [ListedBy::Api, ListedBy::FallbackTag] {
+                let Listing { entries, fault: broken } =
+                    lister.referrers(repository, digest, listed_by).await;
+                fault = fault.or(broken);
+                self.search(wanted, subject, entries, budget, &mut found).await?;
+                if found.has_whole {
+                    break;
+                }
             }
-        };
-        if listed.len() > limits::SIGNATURES_PER_IMAGE {
-            self.note(format!(
-                "{title}: {} of {}; no verifier tries more than {}",
-                count(listed.len(), "signature"),
-                subject.digest,
-                limits::SIGNATURES_PER_IMAGE
-            ));
+            if found.has_whole && fault.is_none() {
+                break;
+            }
         }
-        let mut count = 0;
-        for entry in listed.iter().take(limits::SIGNATURES_PER_IMAGE) {
-            match self.signature(wanted, subject, entry).await {
-                Ok(true) => count += 1,
-                Ok(false) => {}
+        if let Some(error) = fault {
+            let why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
+            self.gap(GapKind::Listing, wanted.title(), why);
+        }
+        if found.unread > 0 {
+            let why = format!(
+                "{} that may be signatures of {digest} not read: of one image at most {} manifests are, of at most {} bytes",
+                count(found.unread, "listed manifest"),
+                limits::REFERRERS_PER_IMAGE,
+                limits::REFERRER_BYTES_PER_IMAGE
+            );
+            self.gap(GapKind::Listing, wanted.title(), why);
+        }
+        if found.beyond > 0 {
+            let why = format!(
+                "{digest} has {} more than the {} that a verifier tries",
+                count(found.beyond, "signature"),
+                limits::SIGNATURES_PER_IMAGE
+            );
+            self.gap(GapKind::Signature, wanted.title(), why);
+        }
+        Ok(found.carried)
+    }
+
+    /// Reads what is listed in search of signatures. No type that a listing gives is believed, in neither direction.
+    async fn search(
+        &self,
+        wanted: &Wanted,
+        subject: &Descriptor,
+        mut entries: Vec<Descriptor>,
+        budget: &mut Budget,
+        found: &mut Found,
+    ) -> Result<(), StagingError> {
+        let says_signature =
+            |entry: &Descriptor| entry.artifact_type.as_deref() == Some(media_type::NOTARY_SIGNATURE);
+        // what the budget leaves unread is what is least likely to be one
+        entries.sort_by_key(|entry| match entry.artifact_type.as_deref() {
+            Some(media_type::NOTARY_SIGNATURE) => 0,
+            None | Some("" | media_type::OCI_EMPTY) => 1,
+            Some(_) => 2,
+        });
+        for entry in &entries {
+            if !found.seen.insert((entry.digest.clone(), entry.size)) {
+                continue;
+            }
+            if !budget.spend(entry.size) {
+                found.unread += 1;
+                continue;
+            }
+            match self.signature(wanted, subject, entry, found).await {
+                Ok(()) => {}
                 Err(Trouble::Registry(error)) => {
-                    self.gap(GapKind::Signature, title, format!("the signature {}: {error}", entry.digest));
+                    let digest = &entry.digest;
+                    let why = if says_signature(entry) {
+                        format!("the signature {digest}: {error}")
+                    } else {
+                        format!("{digest}, which may be a signature: {error}")
+                    };
+                    self.gap(GapKind::Signature, wanted.title(), why);
                 }
                 Err(Trouble::Staging(error)) => return Err(error),
             }
         }
-        Ok(count)
+        Ok(())
     }
 
-    /// A signature with its envelope and config; false where it is none of this subject.
+    /// Carries what a listing names where it is a signature of this subject, with its envelope and config.
     async fn signature(
         &self,
         wanted: &Wanted,
         subject: &Descriptor,
         entry: &Descriptor,
-    ) -> Result<bool, Trouble> {
+        found: &mut Found,
+    ) -> Result<(), Trouble> {
         let repository = &wanted.repository;
-        let is_past = |what: &str, limit: u64| {
-            self.note(format!(
-                "{}: {}: {what} has more than {limit} bytes, and no verifier reads it",
-                wanted.title(),
-                entry.digest
-            ));
-            Ok(false)
-        };
-        if entry.size > limits::MANIFEST_BYTES {
-            return is_past("the signature manifest", limits::MANIFEST_BYTES);
-        }
-        let fetched = self.manifest(repository, &entry.digest, Some(entry)).await?;
+        let Some(fetched) = self.referrer(repository, entry).await? else { return Ok(()) };
         let signature = match SignatureManifest::of(&fetched.descriptor.media_type, &fetched.manifest) {
-            Ok(Some(signature)) if signature.subject.digest == subject.digest => signature,
-            Ok(_) => return Ok(false),
-            Err(error) => {
-                self.note(format!("{}: {}: {error}", wanted.title(), entry.digest));
-                return Ok(false);
+            Ok(Some(signature)) if signature.subject.digest == subject.digest => Some(signature),
+            // the agent says what is wrong with it
+            Err(error) if error.subject.digest == subject.digest => None,
+            Ok(_) | Err(_) => {
+                // a later run need not ask for it; the bundle does not get it
+                self.staging.add_blob(&entry.digest, &fetched.bytes)?;
+                return Ok(());
             }
         };
-        let envelope = &signature.envelope;
-        let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
-        if envelope.size > limit {
-            return is_past("the envelope", limit);
+        if found.carried == limits::SIGNATURES_PER_IMAGE {
+            found.beyond += 1;
+            return Ok(());
         }
-        let bytes = self.blob(repository, envelope, limit).await?;
-        if let Some(config) = &fetched.manifest.config
-            && config.size <= CONFIG_BYTES
-        {
-            // other tools copy a signature only with its config
-            let empty = (config.digest == Digest::sha256(EMPTY)).then(|| EMPTY.to_vec());
-            let config_bytes = match empty {
-                Some(empty) => empty,
-                None => self.blob(repository, config, CONFIG_BYTES).await?,
-            };
-            self.keep(&config.digest, &config_bytes)?;
+        if let Some(signature) = &signature {
+            let envelope = &signature.envelope;
+            let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
+            if envelope.size > limit {
+                let why = format!(
+                    "the envelope of the signature {} has more than {limit} bytes, and no verifier reads it",
+                    entry.digest
+                );
+                self.leave_out(GapKind::Signature, wanted.title(), why);
+                return Ok(());
+            }
+            let bytes = self.blob(repository, envelope, limit).await?;
+            if let Some(config) = &fetched.manifest.config
+                && config.size <= CONFIG_BYTES
+            {
+                // other tools copy a signature only with its config
+                let empty = (config.digest == Digest::sha256(EMPTY)).then(|| EMPTY.to_vec());
+                let config_bytes = match empty {
+                    Some(empty) => empty,
+                    None => self.blob(repository, config, CONFIG_BYTES).await?,
+                };
+                self.keep(&config.digest, &config_bytes)?;
+            }
+            self.keep(&envelope.digest, &bytes)?;
+            found.has_whole = true;
+            if self.crls {
+                let demand =
+                    Demand::of(self.trusting.as_ref(), repository, subject, &envelope.media_type, &bytes);
+                self.demand(wanted, &entry.digest, demand);
+            }
         }
-        self.keep(&envelope.digest, &bytes)?;
         self.keep(&entry.digest, &fetched.bytes)?;
         self.content().entries.push(fetched.descriptor);
-        if self.crls {
-            let demand =
-                Demand::of(self.trusting.as_ref(), repository, subject, &envelope.media_type, &bytes);
-            self.demand(wanted, &entry.digest, demand);
-        }
-        Ok(true)
+        found.carried += 1;
+        Ok(())
+    }
+
+    /// What a listing names, from an earlier run where that left it; none where it is not a manifest. It is of the type that it
+    /// gives itself, else of the one that the listing or the registry gives it.
+    async fn referrer(
+        &self,
+        repository: &Repository,
+        entry: &Descriptor,
+    ) -> Result<Option<Fetched>, RegistryError> {
+        let (content_type, bytes) = match self.staging.blob(&entry.digest) {
+            Some(bytes) if bytes.len() as u64 == entry.size => (String::new(), bytes),
+            _ => self.registries.referrer(repository, entry).await?,
+        };
+        let Ok(manifest) = Manifest::parse(&bytes) else { return Ok(None) };
+        let own = manifest.media_type.as_deref().filter(|own| !own.is_empty());
+        let types = own.map_or_else(|| vec![&*entry.media_type, &*content_type], |own| vec![own]);
+        let known = types.into_iter().find_map(media_type::of_manifest);
+        let descriptor = known.map(|known| Descriptor::new(known, entry.digest.clone(), entry.size));
+        Ok(descriptor.map(|descriptor| Fetched { descriptor, bytes, manifest }))
     }
 
     async fn blob(
@@ -349,10 +451,7 @@ impl Carrier {
         match left_out {
             None => {}
             Some(LeftOut::Unverified(why)) => self.gap(GapKind::Crl, &whose, why),
-            Some(LeftOut::Untrusted(why)) => {
-                self.note(format!("{whose}: {why}"));
-                self.content().untrusted.push(Gap { kind: GapKind::Crl, what: whose.clone(), why });
-            }
+            Some(LeftOut::Untrusted(why)) => self.leave_out(GapKind::Crl, &whose, why),
         }
         let mut known = lock(&self.urls);
         for url in urls {
@@ -381,6 +480,12 @@ impl Carrier {
         self.say(Event::Gap(gap));
     }
 
+    /// Names what nobody could have used: nothing is missing without it.
+    fn leave_out(&self, kind: GapKind, what: &str, why: String) {
+        self.note(format!("{what}: {why}"));
+        self.content().left_out.push(Gap { kind, what: what.to_owned(), why });
+    }
+
     fn note(&self, text: String) {
         self.say(Event::Note(text));
     }
@@ -389,6 +494,46 @@ impl Carrier {
         // nobody listening is no reason to stop
         let _ = self.events.send(event);
     }
+}
+
+/// What may still be read of what refers to an image.
+struct Budget {
+    manifests: usize,
+    bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { manifests: limits::REFERRERS_PER_IMAGE, bytes: limits::REFERRER_BYTES_PER_IMAGE }
+    }
+}
+
+impl Budget {
+    /// Whether a manifest of that size may be read as well.
+    fn spend(&mut self, size: u64) -> bool {
+        let left = (self.manifests.checked_sub(1), self.bytes.checked_sub(size));
+        let (Some(manifests), Some(bytes)) = left else { return false };
+        if size > limits::MANIFEST_BYTES {
+            return false;
+        }
+        *self = Self { manifests, bytes };
+        true
+    }
+}
+
+/// What was found of a manifest's signatures.
+#[derive(Default)]
+struct Found {
+    /// Digest and size of what was looked at: several places list the same.
+    seen: BTreeSet<(Digest, u64)>,
+    /// Signatures that are in the bundle.
+    carried: usize,
+    /// Whether one of them has an envelope.
+    has_whole: bool,
+    /// Signatures beyond those that a verifier tries.
+    beyond: usize,
+    /// What the budget left unread.
+    unread: usize,
 }
 
 /// Why a signature is not in the bundle.

@@ -44,10 +44,10 @@ pub struct Content {
     pub evidence: BTreeSet<String>,
     /// What is missing.
     pub gaps: Vec<Gap>,
-    /// What is not in it for being of signatures that the trust directory does not trust: named with the gaps, and nothing
-    /// is missing for it.
-    pub untrusted: Vec<Gap>,
-    /// Whether gaps in images and signatures are as they should be.
+    /// What nobody could have used, and what signatures name that the trust directory does not trust: named with the gaps,
+    /// and nothing is missing for it.
+    pub left_out: Vec<Gap>,
+    /// Whether gaps are as they should be.
     pub gaps_accepted: bool,
 }
 
@@ -86,7 +86,7 @@ pub enum StagingError {
         /// Why.
         source: io::Error,
     },
-    /// Images or signatures are missing, and nobody said that this is as it should be.
+    /// Something is missing, and nobody said that this is as it should be.
     #[error("{} could not be fetched, and no bundle was written", count(*.gaps, "item"))]
     Gaps {
         /// How many things.
@@ -351,8 +351,8 @@ fn index(mut entries: Vec<Descriptor>) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn manifest(content: Content, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
-    let Content { mut images, mut crls, mut gaps, untrusted, .. } = content;
-    gaps.extend(untrusted);
+    let Content { mut images, mut crls, mut gaps, left_out, .. } = content;
+    gaps.extend(left_out);
     images.sort();
     images.dedup();
     crls.sort();

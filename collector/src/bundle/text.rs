@@ -1,9 +1,9 @@
 //! Bundles for people at a terminal: what one holds, how two differ, what will be missing.
 
-use assay_shared::bundle::Completeness;
+use assay_shared::bundle::{Completeness, Gap, GapKind};
 use assay_shared::report::{ExitCode, Status};
 
-use super::check::{BundleCheck, CheckedImage, Unsigned};
+use super::check::{BundleCheck, CheckedBundle, CheckedImage, Unsigned};
 use super::contents::{Contents, Difference};
 use crate::report::terminal::{Look, table, wrap};
 use crate::report::text::{count, day, size, time};
@@ -115,6 +115,7 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
     for bundle in &check.bundles {
         let state = completeness(bundle.completeness);
         wrap(&mut out, 0, &format!("bundle {}{state}", clean::name(&bundle.path)), look);
+        gaps(&mut out, bundle, look);
     }
     for (problem, title, todo) in PROBLEMS {
         let images: Vec<&CheckedImage> =
@@ -151,8 +152,46 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
     out
 }
 
+/// What a bundle lacks, by its kind, with what to do. What a complete one names is not missing.
+fn gaps(out: &mut String, bundle: &CheckedBundle, look: Look) {
+    let is_complete = bundle.completeness == Some(Completeness::Complete);
+    for (kind, title, todo) in GAPS {
+        let gaps: Vec<&Gap> = bundle.missing.iter().filter(|gap| gap.kind == kind).collect();
+        for gap in gaps.iter().take(IMAGES) {
+            let title = if is_complete { "left out" } else { title };
+            wrap(out, 2, &clean::message(&format!("{title}: {}: {}", gap.what, gap.why)), look);
+        }
+        if gaps.len() > IMAGES {
+            wrap(out, 2, &format!("and {} more", gaps.len() - IMAGES), look);
+        }
+        if !gaps.is_empty() && !is_complete {
+            wrap(out, 2, &format!("What to do: {todo}"), look);
+        }
+    }
+}
+
+/// What a gap of a kind is called, and what is to be done about it.
+const GAPS: [(GapKind, &str, &str); 4] = [
+    (
+        GapKind::Image,
+        "image not carried",
+        "make the bundle again where its registry can be reached and has it",
+    ),
+    (GapKind::Signature, "signature not carried", "make the bundle again where its registry gives it"),
+    (GapKind::Listing, "signatures not listed", LISTING),
+    (
+        GapKind::Crl,
+        "CRL not carried",
+        "make the bundle again where it can be had (--trust DIR, --crl-from HOST), or stage it with assay trust add",
+    ),
+];
+
+/// What to do where nobody knows whether a registry has signatures.
+const LISTING: &str = "log in to the registry as somebody who may list what refers to its images, or name one that lists it with \
+                       --from; then make the bundle again";
+
 /// What is wrong with images that will not pass: a title, and what is to be done about it.
-const PROBLEMS: [(Problem, &str, &str); 6] = [
+const PROBLEMS: [(Problem, &str, &str); 7] = [
     (
         Problem::Unsigned(Unsigned::AtTheSource),
         "Unsigned at the source",
@@ -162,6 +201,11 @@ const PROBLEMS: [(Problem, &str, &str); 6] = [
         Problem::Unsigned(Unsigned::NotCarried),
         "Signatures not carried",
         "make the bundle again where the registry can be reached",
+    ),
+    (
+        Problem::Unsigned(Unsigned::NotListed),
+        "Signatures unknown: the registry's list of them could not be read, or not all of it",
+        LISTING,
     ),
     (
         Problem::Unsigned(Unsigned::NotAskedFor),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
+use assay_shared::{json, limits};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
 use super::http::{self, HttpError, Redirects, Reply, shown};
 use super::login::Login;
-use super::{MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
+use super::{ListedBy, Listing, MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
 
 /// A place, and what is needed to ask it.
 #[derive(Debug)]
@@ -50,6 +50,21 @@ impl Endpoint {
         Ok(Found { url: shown(&reply.url), content_type, bytes: reply.body })
     }
 
+    /// What a listing names as a manifest of that digest and size, not checked yet.
+    pub(super) async fn referrer(
+        &self,
+        repository: &Repository,
+        entry: &Descriptor,
+    ) -> Result<Found, RegistryError> {
+        let url = self.place.url(repository, "manifests", entry.digest.as_str());
+        // it may be of a type that nobody here knows, and is none of ours then
+        let accept = format!("{}, */*;q=0.1", MANIFESTS.join(", "));
+        let reply = self.get(repository, url, &accept, entry.size.min(limits::MANIFEST_BYTES)).await?;
+        expect_found(&reply)?;
+        let content_type = content_type(&reply);
+        Ok(Found { url: shown(&reply.url), content_type, bytes: reply.body })
+    }
+
     /// The bytes of a blob, not checked yet.
     pub(super) async fn blob(
         &self,
@@ -63,36 +78,30 @@ impl Endpoint {
         Ok(reply.body)
     }
 
-    /// What is listed as a signature of `subject`, or without a type: by the referrers API, and under the fallback tag
-    /// where that is not there or lists none.
-    pub(super) async fn signatures(
+    /// What is listed as referring to `subject`. No artifact type is asked for, and none of an entry decides anything: copies
+    /// and registries take it from another member than the manifest's own.
+    pub(super) async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
-        let mut listed = self.referrers(repository, subject).await?.unwrap_or_default();
-        if listed.is_empty() {
-            listed = self.under_fallback_tag(repository, subject).await?;
-        }
-        // a registry may leave the filter out, and old listings have no types
-        listed.retain(|entry| {
-            entry
-                .artifact_type
-                .as_deref()
-                .is_none_or(|one| one.is_empty() || one == media_type::NOTARY_SIGNATURE)
-        });
-        Ok(listed)
+        listed_by: ListedBy,
+    ) -> Listing {
+        let mut entries = Vec::new();
+        let read = match listed_by {
+            ListedBy::Api => self.by_api(repository, subject, &mut entries).await,
+            ListedBy::FallbackTag => self.under_fallback_tag(repository, subject, &mut entries).await,
+        };
+        Listing { entries, fault: read.err() }
     }
 
-    /// Every page of the referrers API; none where the registry does not have it.
-    async fn referrers(
+    /// Every page of the referrers API; nothing where the registry does not have it.
+    async fn by_api(
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+        listed: &mut Vec<Descriptor>,
+    ) -> Result<(), RegistryError> {
         let mut url = self.place.url(repository, "referrers", subject.as_str());
-        url.query_pairs_mut().append_pair("artifactType", media_type::NOTARY_SIGNATURE);
-        let mut listed = Vec::new();
         let mut seen = BTreeSet::new();
         loop {
             let pages = |why| RegistryError::Pages { url: shown(&url), why };
@@ -108,12 +117,12 @@ impl Endpoint {
             match reply.status.as_u16() {
                 200 if is_listing(&reply) => {}
                 // what old registries and proxies say to a path that they do not know
-                200 | 400 | 404 | 405 | 501 if is_first => return Ok(None),
+                200 | 400 | 404 | 405 | 501 if is_first => return Ok(()),
                 _ => return Err(unexpected(&reply)),
             }
             listed.extend(entries(&reply)?);
             match paging::next(&reply.headers, &reply.url) {
-                None => return Ok(Some(listed)),
+                None => return Ok(()),
                 Some(next) => url = next.map_err(pages)?,
             }
         }
@@ -124,15 +133,17 @@ impl Endpoint {
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
+        listed: &mut Vec<Descriptor>,
+    ) -> Result<(), RegistryError> {
         let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
         let url = self.place.url(repository, "manifests", &tag);
         let reply = self.get(repository, url, media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
         match reply.status.as_u16() {
-            200 => entries(&reply),
-            404 => Ok(Vec::new()),
-            _ => Err(unexpected(&reply)),
+            200 => listed.extend(entries(&reply)?),
+            404 => {}
+            _ => return Err(unexpected(&reply)),
         }
+        Ok(())
     }
 
     /// Asks, and logs in where the registry demands it.
@@ -203,13 +214,17 @@ fn content_type(reply: &Reply) -> String {
     value.split(';').next().unwrap_or_default().trim().to_owned()
 }
 
-/// Whether an answer is an index, whatever type the registry gives it: a listing that is passed over is signatures lost.
+/// Whether an answer is an index, whatever type the registry gives it, or JSON that cannot be read: a listing that is passed
+/// over is signatures lost. Pages for people and other documents are what old registries and proxies give instead.
 fn is_listing(reply: &Reply) -> bool {
     let says_so = |index: &Manifest| {
         index.media_type.as_deref() == Some(media_type::OCI_INDEX) || !index.manifests.is_empty()
     };
     content_type(reply) == media_type::OCI_INDEX
-        || Manifest::parse(&reply.body).map_or_else(|error| error.is_ambiguous(), |one| says_so(&one))
+        || Manifest::parse(&reply.body).map_or_else(
+            |_| json::is_object(&reply.body) || content_type(reply).ends_with("json"),
+            |one| says_so(&one),
+        )
 }
 
 fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {

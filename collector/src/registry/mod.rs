@@ -109,6 +109,41 @@ pub struct Fetched {
     pub manifest: Manifest,
 }
 
+/// How a place lists what refers to a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedBy {
+    /// By the referrers API.
+    Api,
+    /// Under the tag that is made of the digest.
+    FallbackTag,
+}
+
+/// What a place lists as referring to a manifest: signatures and anything else.
+#[derive(Debug)]
+pub struct Listing {
+    /// What was read of it.
+    pub entries: Vec<Descriptor>,
+    /// Why there may be more.
+    pub fault: Option<RegistryError>,
+}
+
+/// A place that lists what refers to manifests.
+#[derive(Debug)]
+pub struct Lister {
+    endpoints: Arc<Vec<Endpoint>>,
+    at: usize,
+}
+
+impl Lister {
+    /// What it lists as referring to a manifest; nothing where it has no such list.
+    pub async fn referrers(&self, repository: &Repository, subject: &Digest, listed_by: ListedBy) -> Listing {
+        match self.endpoints.get(self.at) {
+            Some(endpoint) => endpoint.referrers(repository, subject, listed_by).await,
+            None => Listing { entries: Vec::new(), fault: Some(RegistryError::NoEndpoint) },
+        }
+    }
+}
+
 impl Registries {
     /// Registries that are reached so.
     pub fn new(options: Options) -> Self {
@@ -175,24 +210,39 @@ impl Registries {
         Err(last.unwrap_or(RegistryError::NoEndpoint))
     }
 
-    /// What the registry lists as signatures of a manifest, and what it does not say the type of. A mirror that lists none
-    /// is not believed where there is another place to ask.
+    /// The places that list what refers to the manifests of a repository, in the order in which they are asked.
     ///
     /// # Errors
     /// [`RegistryError`] where no place can be asked: that is no empty list.
-    pub async fn signatures(
+    pub async fn listers(&self, repository: &Repository) -> Result<Vec<Lister>, RegistryError> {
+        let endpoints = self.endpoints(repository).await?;
+        let pulling = (0..endpoints.len()).filter(|&at| endpoints.get(at).is_some_and(|one| one.place.pulls));
+        let listers: Vec<Lister> =
+            pulling.map(|at| Lister { endpoints: Arc::clone(&endpoints), at }).collect();
+        if listers.is_empty() { Err(RegistryError::NoEndpoint) } else { Ok(listers) }
+    }
+
+    /// What a listing names, whatever it is: the media type that the registry gives it, and the bytes, whose digest and size
+    /// are those of the entry.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub async fn referrer(
         &self,
         repository: &Repository,
-        subject: &Digest,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
-        let mut last = Err(RegistryError::NoEndpoint);
+        entry: &Descriptor,
+    ) -> Result<(String, Vec<u8>), RegistryError> {
+        let mut last = None;
         for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
-            last = endpoint.signatures(repository, subject).await;
-            if last.as_ref().is_ok_and(|listed| !listed.is_empty()) {
-                break;
+            match endpoint.referrer(repository, entry).await {
+                Ok(found) if entry.digest.matches(&found.bytes) && found.bytes.len() as u64 == entry.size => {
+                    return Ok((found.content_type, found.bytes));
+                }
+                Ok(_) => last = Some(RegistryError::Other { digest: entry.digest.clone() }),
+                Err(error) => last = Some(error),
             }
         }
-        last
+        Err(last.unwrap_or(RegistryError::NoEndpoint))
     }
 
     /// What is published at a URL that a certificate names, which needs no login: a CRL. Only hosts that the operator names
@@ -285,8 +335,8 @@ const MANIFESTS: [&str; 5] = [
     media_type::OCI_ARTIFACT_MANIFEST,
 ];
 
-/// Pages of one listing: a hundred signatures of an image in pages of one.
-const PAGES: usize = limits::SIGNATURES_PER_IMAGE * 2;
+/// Pages of one listing: as many referrers as are read of an image, in pages of one.
+const PAGES: usize = limits::REFERRERS_PER_IMAGE;
 
 /// Something cannot be had from a registry.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assay_agent::trust;
-use assay_shared::bundle::Gap;
+use assay_shared::bundle::{Gap, LockedImage};
 use assay_shared::report::ExitCode;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -88,8 +88,13 @@ fn wanted(options: &cli::BundleCreate) -> Result<WantList, CommandError> {
 
 fn say_finished(finished: &Finished, out: &Path) {
     let Finished { manifest, size } = finished;
+    let missing = manifest.missing();
+    let is_unsigned = |one: &&LockedImage| {
+        let names = [one.reference.as_str(), one.digest.as_str()];
+        one.signatures == 0 && !names.iter().any(|name| missing.contains_key(name))
+    };
     let unsigned: Vec<&str> =
-        manifest.images.iter().filter(|one| one.signatures == 0).map(|one| one.reference.as_str()).collect();
+        manifest.images.iter().filter(is_unsigned).map(|one| one.reference.as_str()).collect();
     for name in &unsigned {
         console::say(&clean::name(&format!("unsigned at the source: {name}")));
     }
