@@ -45,9 +45,16 @@ pub(super) async fn carry(
             Some(Err(error)) => carrier.gap(GapKind::Crl, "a CRL", error.to_string()),
             Some(Ok(deltas)) => {
                 for (delta, whose) in deltas? {
-                    if known.len() < limits::EVIDENCE_FILES && known.insert(delta.clone()) {
-                        waiting.push((delta, whose));
+                    if known.contains(&delta) {
+                        continue;
                     }
+                    if known.len() >= limits::EVIDENCE_FILES {
+                        let why = format!("no verifier reads more than {} CRLs", limits::EVIDENCE_FILES);
+                        carrier.gap(GapKind::Crl, &delta, why);
+                        continue;
+                    }
+                    known.insert(delta.clone());
+                    waiting.push((delta, whose));
                 }
             }
         }
@@ -69,7 +76,12 @@ async fn one(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>,
     };
     let file = carrier.staging.add_crl(&url, &bytes)?;
     let mut deltas = if crl.is_delta { Vec::new() } else { crl.delta_urls };
-    deltas.truncate(limits::DELTA_URLS);
+    if deltas.len() > limits::DELTA_URLS {
+        let why =
+            format!("it names {}, and {} are fetched", count(deltas.len(), "delta"), limits::DELTA_URLS);
+        carrier.gap(GapKind::Crl, &url, why);
+        deltas.truncate(limits::DELTA_URLS);
+    }
     carrier.content().crls.push(CarriedCrl {
         file,
         url: url.clone(),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{BundleManifest, CarriedCrl, Gap, GapKind, LockedImage};
+use assay_shared::bundle::{BundleManifest, CarriedCrl, Completeness, Gap, GapKind, LockedImage};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Manifest};
 use assay_shared::signature_manifest::SignatureManifest;
@@ -45,6 +45,7 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     let staging = Staging::open(out)?;
     let mut content = Content { gaps_accepted: true, ..Content::default() };
     let mut graph = Graph::default();
+    let mut sparse = Vec::new();
     for layout in layouts {
         let mut kept = BTreeSet::new();
         layout.each_manifest(|descriptor, manifest| -> Result<(), RepackError> {
@@ -55,9 +56,16 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
             if let Ok(Some(signature)) = SignatureManifest::of(&descriptor.media_type, &manifest) {
                 let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
                 // verification needs no config; other tools that read the bundle do
-                let config = manifest.config.iter().map(|config| &config.digest);
-                for digest in config.chain([&signature.envelope.digest]) {
-                    copy(layout, &staging, &mut content, digest, limit)?;
+                if let Some(config) = &manifest.config {
+                    copy(layout, &staging, &mut content, &config.digest, limit)?;
+                }
+                if !copy(layout, &staging, &mut content, &signature.envelope.digest, limit)? {
+                    let gap = Gap {
+                        kind: GapKind::Signature,
+                        what: signature.subject.digest.to_string(),
+                        why: format!("the envelope of its signature {} is not there", descriptor.digest),
+                    };
+                    sparse.push((signature.envelope.digest, gap));
                 }
             }
             graph.add(descriptor, &manifest);
@@ -76,7 +84,14 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
             }
         }
     }
-    content.gaps = gaps(&documents);
+    let (complete, others): (Vec<_>, Vec<_>) =
+        documents.iter().partition(|document| document.completeness == Completeness::Complete);
+    content.gaps = gaps(&documents, &others);
+    // another layout may have had it
+    sparse.retain(|(envelope, _)| !content.blobs.contains(envelope));
+    content.gaps.extend(sparse.into_iter().map(|(_, gap)| gap));
+    // what a complete bundle names, it does not miss
+    content.left_out = gaps(&documents, &complete);
     Ok(staging.finish(content, signer)?)
 }
 
@@ -85,19 +100,18 @@ fn is_kept(descriptor: &Descriptor, manifest: &Manifest) -> bool {
     manifest.subject.is_none() || is_signature(descriptor, manifest)
 }
 
-/// Copies a blob where it is there; layouts may be sparse.
+/// Copies a blob, and says whether it is there; layouts may be sparse.
 fn copy(
     layout: &Opened,
     staging: &Staging,
     content: &mut Content,
     digest: &Digest,
     limit: u64,
-) -> Result<(), RepackError> {
-    if let Some(bytes) = layout.blob(digest, limit)? {
-        staging.add_blob(digest, &bytes)?;
-        content.blobs.insert(digest.clone());
-    }
-    Ok(())
+) -> Result<bool, RepackError> {
+    let Some(bytes) = layout.blob(digest, limit)? else { return Ok(false) };
+    staging.add_blob(digest, &bytes)?;
+    content.blobs.insert(digest.clone());
+    Ok(true)
 }
 
 /// The locks of all bundles, with the signatures that are there now.
@@ -136,16 +150,34 @@ fn crls(layouts: &[Opened], staging: &Staging) -> Result<Vec<CarriedCrl>, Repack
     Ok(carried)
 }
 
-/// What is missing in one bundle and in no other that was made for it.
-fn gaps(documents: &[&BundleManifest]) -> Vec<Gap> {
-    let mut filled = BTreeSet::new();
+/// What is missing `of` bundles and is in none of all.
+fn gaps(documents: &[&BundleManifest], of: &[&BundleManifest]) -> Vec<Gap> {
+    let mut crls = BTreeSet::new();
+    let mut carried: BTreeMap<&str, BTreeSet<&Digest>> = BTreeMap::new();
     for document in documents {
-        let missing: BTreeSet<&str> = document.gaps.iter().map(|gap| gap.what.as_str()).collect();
-        let crls = document.crls.iter().map(|crl| (true, crl.url.as_str()));
-        let images = document.images.iter().map(|image| (false, image.reference.as_str()));
-        filled.extend(crls.chain(images).filter(|(_, what)| !missing.contains(what)));
+        let missing = document.missing();
+        crls.extend(document.crls.iter().map(|crl| crl.url.as_str()));
+        for LockedImage { reference, digest, .. } in &document.images {
+            if !missing.contains_key(digest.as_str()) && !missing.contains_key(reference.as_str()) {
+                carried.entry(reference).or_default().insert(digest);
+            }
+        }
     }
-    let is_filled = |gap: &&Gap| filled.contains(&(gap.kind == GapKind::Crl, gap.what.as_str()));
-    let all = documents.iter().flat_map(|document| &document.gaps);
-    all.filter(|gap| !is_filled(gap)).cloned().collect()
+    let mut gaps = Vec::new();
+    for document in of.iter().filter(|document| !document.gaps.is_empty()) {
+        let mut locked: BTreeMap<&str, BTreeSet<&Digest>> = BTreeMap::new();
+        for LockedImage { reference, digest, .. } in &document.images {
+            locked.entry(reference).or_default().insert(digest);
+        }
+        let none = BTreeSet::new();
+        // a name that stands for another image elsewhere fills nothing
+        let is_filled = |gap: &&Gap| match gap.kind {
+            GapKind::Crl => crls.contains(gap.what.as_str()),
+            GapKind::Image | GapKind::Signature | GapKind::Listing => carried
+                .get(gap.what.as_str())
+                .is_some_and(|there| locked.get(gap.what.as_str()).unwrap_or(&none).is_subset(there)),
+        };
+        gaps.extend(document.gaps.iter().filter(|gap| !is_filled(gap)).cloned());
+    }
+    gaps
 }

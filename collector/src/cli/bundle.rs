@@ -160,7 +160,7 @@ pub struct BundleCreate {
     /// network; repeatable
     #[arg(long, value_name = "HOST")]
     pub crl_from: Vec<NamedHost>,
-    /// Write the bundle although images or signatures could not be fetched; it names them
+    /// Write the bundle although images, signatures, their listings or CRLs could not be had; it names what is missing
     #[arg(long)]
     pub allow_gaps: bool,
     /// How many images are fetched at once

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use assay_agent::bundle::Bundles;
 use assay_agent::trust as agent_trust;
-use assay_shared::bundle::PAYLOAD_TYPE;
+use assay_shared::bundle::{Completeness, PAYLOAD_TYPE};
 use assay_shared::report::ExitCode;
 
 use super::{CommandError, block_on};
@@ -89,6 +89,10 @@ fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandEr
         count(finished.manifest.files.len(), "file"),
         size(finished.size)
     ));
+    if finished.manifest.completeness == Completeness::GapsAccepted {
+        let gaps = count(finished.manifest.gaps.len(), "item");
+        console::say(&format!("{gaps} of what was asked for is not in it; assay bundle list names each"));
+    }
     Ok(ExitCode::Passed)
 }
 
