@@ -22,6 +22,7 @@ on_each_release! {
     a_store_that_contradicts_itself_is_found,
     a_container_without_its_snapshot_is_found,
     what_lies_between_an_image_and_its_container_is_found,
+    a_container_of_docker_runs_its_image,
     a_snapshot_with_the_name_of_layers_is_not_made_of_them,
     a_container_in_a_user_namespace_runs_its_image,
     a_namespace_that_vanishes_in_the_middle_is_incomplete,
@@ -204,18 +205,31 @@ fn a_container_without_its_snapshot_is_found(release: Release) {
 
 /// Makes a container's snapshot anew, on another one.
 fn put_on(containerd: &Containerd, id: &str, parent: &str) {
-    let _ = containerd.ctr(["snapshots", "remove", id]).expect_code(0);
-    let _ = containerd.ctr(["snapshots", "prepare", id, parent]).expect_code(0);
+    put_on_in(containerd, KUBERNETES, id, parent);
+}
+
+fn put_on_in(containerd: &Containerd, namespace: &str, id: &str, parent: &str) {
+    let _ = containerd.ctr_in(namespace, ["snapshots", "remove", id]).expect_code(0);
+    let _ = containerd.ctr_in(namespace, ["snapshots", "prepare", id, parent]).expect_code(0);
 }
 
 /// Commits a snapshot that was made by hand.
 fn commit(containerd: &Containerd, name: &str, parent: &[&str]) {
-    let _ = containerd.ctr(["snapshots", "prepare", "by-hand"].iter().chain(parent)).expect_code(0);
-    let _ = containerd.ctr(["snapshots", "commit", name, "by-hand"]).expect_code(0);
+    commit_in(containerd, KUBERNETES, name, parent);
+}
+
+fn commit_in(containerd: &Containerd, namespace: &str, name: &str, parent: &[&str]) {
+    let prepare = ["snapshots", "prepare", "by-hand"];
+    let _ = containerd.ctr_in(namespace, prepare.iter().chain(parent)).expect_code(0);
+    let _ = containerd.ctr_in(namespace, ["snapshots", "commit", name, "by-hand"]).expect_code(0);
 }
 
 fn parent_of(containerd: &Containerd, snapshot: &str) -> String {
-    let info = containerd.ctr(["snapshots", "info", snapshot]).expect_code(0).text();
+    parent_in(containerd, KUBERNETES, snapshot)
+}
+
+fn parent_in(containerd: &Containerd, namespace: &str, snapshot: &str) -> String {
+    let info = containerd.ctr_in(namespace, ["snapshots", "info", snapshot]).expect_code(0).text();
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
     info["Parent"].as_str().unwrap().to_owned()
 }
@@ -253,6 +267,62 @@ fn what_lies_between_an_image_and_its_container_is_found(release: Release) {
     }
     put_on(&containerd, "one", &chain);
     let _ = published.verify(&containerd.store(), &[]).expect_code(0);
+}
+
+/// Docker's daemon commits a snapshot of mount points between an image and each of its containers.
+fn a_container_of_docker_runs_its_image(release: Release) {
+    const DOCKER: &str = "moby";
+    let containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    let [old, _] = two_sleepers(&mut published);
+    published.write();
+    containerd.import(DOCKER, &published.images);
+    let verify = |code: i32| {
+        let stores = [containerd.store(), containerd.root_store()];
+        stores.map(|store| published.verify(&store, &[]).expect_code(code).report())
+    };
+    let create = ["containers", "create", &reference("team/old"), "one"];
+    let _ = containerd.ctr_in(DOCKER, create).expect_code(0);
+    let chain = parent_in(&containerd, DOCKER, "one");
+    let put_on = |id: &str, parent: &str| put_on_in(&containerd, DOCKER, id, parent);
+    let commit = |name: &str, parent: &str| commit_in(&containerd, DOCKER, name, &[parent]);
+    commit("one-init", &chain);
+    commit("two-init", &chain);
+    commit("golden", &chain);
+    put_on("one", "one-init");
+    for report in verify(0) {
+        assert_eq!((found(&report), unlisted(&report)), (vec![], vec![]));
+    }
+    put_on("one", "two-init");
+    for report in verify(1) {
+        assert_eq!(found(&report), [("container-snapshot-differs", "one")]);
+    }
+    let _ = containerd.ctr_in(DOCKER, ["snapshots", "remove", "one"]).expect_code(0);
+    let _ = containerd.ctr_in(DOCKER, ["snapshots", "remove", "one-init"]).expect_code(0);
+    commit("one-init", "golden");
+    let _ = containerd.ctr_in(DOCKER, ["snapshots", "prepare", "one", "one-init"]).expect_code(0);
+    for report in verify(1) {
+        assert_eq!(found(&report), [("container-snapshot-differs", "one")]);
+    }
+    put_on("one", &chain);
+
+    // without a name of image or snapshot in its record, as before version 28
+    let specification = published.path("config.json");
+    let path = "/var/lib/docker/rootfs/overlayfs/two";
+    let json = serde_json::json!({ "ociVersion": "1.0.2", "root": { "path": path }, "process": { "args": ["/sleeper"], "cwd": "/" } });
+    fs::write(&specification, json.to_string()).unwrap();
+    let create = ["containers", "create", "--config", specification.to_str().unwrap(), "two"];
+    let _ = containerd.ctr_in(DOCKER, create).expect_code(0);
+    for (parent, code) in [("two-init", 0), ("golden", 1)] {
+        let _ = containerd.ctr_in(DOCKER, ["snapshots", "prepare", "two", parent]).expect_code(0);
+        for report in verify(code) {
+            let image = report.images.iter().find(|image| image.digest == old.digest).unwrap();
+            let users: Vec<&str> = image.in_use.iter().map(|user| user.id.as_str()).collect();
+            assert_eq!(users, if code == 0 { vec!["one", "two"] } else { vec!["one"] });
+            assert_eq!(unlisted(&report).len(), usize::try_from(code).unwrap());
+        }
+        let _ = containerd.ctr_in(DOCKER, ["snapshots", "remove", "two"]).expect_code(0);
+    }
 }
 
 /// Snapshots that were committed under the names of an image's layers before it was unpacked: containerd takes them for those.

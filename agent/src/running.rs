@@ -2,7 +2,7 @@
 //!
 //! A container names an image, and by now the name may point at another one. What it runs is its snapshot. Every snapshot below
 //! that bears the chain id of the layers up to it (OCI image specification, config.md, "Layer ChainID"), down to the lowest; only
-//! the copy for the container's own user namespace may lie between. Where the snapshots are not of the named image, they are
+//! the copy for the container's own user namespace, or Docker's for the container, may lie between. Where the snapshots are not of the named image, they are
 //! looked for among the others; where they are of none, the container runs what nobody judged. Whether an unpacked layer still
 //! has the content that its name says is not asked here.
 
@@ -15,7 +15,7 @@ use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, s
 use assay_shared::report::{Contradiction, Effect};
 use serde::Deserialize;
 
-use crate::store::{Container, Listing, Record, Snapshot, Store, fetch};
+use crate::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
 
 /// What the containers of a store run.
 #[derive(Debug, Default)]
@@ -85,20 +85,22 @@ impl Running {
         };
         let own: Vec<&Record> =
             listing.records.iter().filter(|record| record.namespace == container.namespace).collect();
-        let Some(named) = own.iter().find(|record| container.image.as_ref() == Some(&record.name)) else {
-            // a name that nothing bears is unlisted, whatever the snapshot is of
-            return Runs::Named;
-        };
-        // without the container's own mappings it cannot be told whether the first is a copy
+        // without the container's own mappings it cannot be told whether the first is a copy; Docker's is told by its name
         let is_copy = match &below[..] {
+            [init, ..] if docker::is_init(container, init) => Some(true),
             [copy, of, ..] => container.ids.as_ref().map(|ids| ids.names_copy(copy, of)),
             _ => Some(false),
         };
         let layers = if is_copy == Some(true) { &below[1..] } else { &below[..] };
-        if chains.are_of(named, layers) {
+        let named = own.iter().find(|record| container.image.as_ref() == Some(&record.name)).copied();
+        // a name that nothing bears is unlisted, whatever the snapshot is of; so is a container of no image and no layers
+        if named.is_none() && (container.image.is_some() || layers.is_empty()) {
             return Runs::Named;
         }
-        let repository = repository(&named.name);
+        if named.is_some_and(|named| chains.are_of(named, layers)) {
+            return Runs::Named;
+        }
+        let repository = named.and_then(|named| repository(&named.name));
         let mut same = own.clone();
         same.retain(|record| chains.are_of(record, layers));
         // of images with the same layers, first those that once may have had the name
@@ -108,6 +110,8 @@ impl Running {
         if let Some(record) = same.first() {
             return Runs::Other(record.target.digest.clone());
         }
+        // what names no image and has the layers of none is unlisted
+        let Some(named) = named else { return Runs::Named };
         let top = layers.first().copied().unwrap_or("nothing");
         let name = &named.name;
         let unknown = if chains.of(named).is_unknown {
@@ -421,6 +425,55 @@ mod tests {
             let found = ran(config, snapshot, specification);
             assert_eq!(found, (runs, code.map(str::to_owned).into_iter().collect()), "{why}");
         }
+    }
+
+    #[test]
+    fn docker_puts_one_snapshot_between_an_image_and_its_container() {
+        let layer = Digest::sha256(b"layer");
+        let run = |namespace: &str, image: Option<&str>, chain: &[&str]| {
+            let mut store = Memory::default();
+            let config = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"]}}}}"#);
+            let config = store.put("config", config.as_bytes());
+            let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
+            let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
+            let digest = target.digest.clone();
+            store.listing.records.push(Record { namespace: namespace.into(), target, ..record() });
+            let of = |key: &str| Snapshot { snapshotter: "overlayfs".into(), key: key.into() };
+            for (key, parent) in chain.iter().zip(chain.iter().skip(1).map(Some).chain([None])) {
+                let parent = parent.map(|parent| (*parent).to_owned());
+                store.listing.snapshots.insert((namespace.into(), of(key)), parent);
+            }
+            store.listing.enumerated.push(Enumerated {
+                namespace: namespace.into(),
+                snapshots: Some(4),
+                ..Default::default()
+            });
+            store.listing.containers.push(Container {
+                namespace: namespace.into(),
+                image: image.map(str::to_owned),
+                snapshot: Some(of("id")),
+                ids: None,
+                usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
+            });
+            let mut running = Running::of(&store);
+            let findings = running.findings.len();
+            (running.runs.remove(0), findings, digest)
+        };
+        let layer = layer.as_str();
+        for (why, namespace, image, chain, runs, findings) in [
+            ("Docker's", "moby", Some("image"), &["id", "id-init", layer][..], Runs::Named, 0),
+            ("not Docker's", "k8s.io", Some("image"), &["id", "id-init", layer], Runs::Named, 1),
+            ("another's", "moby", Some("image"), &["id", "other-init", layer], Runs::Named, 1),
+            ("two", "moby", Some("image"), &["id", "id-init", "id-init-key", layer], Runs::Nothing, 1),
+            ("on no layer", "moby", Some("image"), &["id", "id-init"], Runs::Nothing, 1),
+            ("nothing named", "moby", None, &["id", "id-init"], Runs::Named, 0),
+            ("nothing known", "moby", None, &["id", "id-init", "golden", layer], Runs::Named, 0),
+        ] {
+            let (found, count, _) = run(namespace, image, chain);
+            assert_eq!((found, count), (runs, findings), "{why}");
+        }
+        let (found, count, digest) = run("moby", None, &["id", "id-init", layer]);
+        assert_eq!((found, count), (Runs::Other(digest), 0));
     }
 
     #[test]

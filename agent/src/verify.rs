@@ -17,10 +17,7 @@ use crate::bundle::Lock;
 use crate::content::is_attestation;
 use crate::inventory::Image;
 use crate::signatures::{Candidate, OtherReferrer, Signatures, Source};
-use crate::store::{BlobError, Store, fetch};
-
-/// The namespace of Docker's own images and containers.
-pub(crate) const DOCKER: &str = "moby";
+use crate::store::{BlobError, Store, docker, fetch};
 
 /// Types of layers that are not compressed.
 const UNCOMPRESSED: [&str; 2] =
@@ -430,10 +427,11 @@ impl Judge<'_> {
     /// What to do about an image without a signature.
     fn hint(&self, image: &Image) -> String {
         let hint = self.hint_of(image);
-        if image.namespace == DOCKER {
+        if image.namespace == docker::NAMESPACE {
             return format!(
-                "{hint}; the image belongs to Docker's own store (namespace {DOCKER}), not to Kubernetes: --namespace k8s.io \
-                 leaves it out"
+                "{hint}; the image belongs to Docker's own store (namespace {}), not to Kubernetes: --namespace k8s.io \
+                 leaves it out",
+                docker::NAMESPACE
             );
         }
         hint

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
 
-use super::{BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob};
+use super::{
+    BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob, docker,
+};
 
 /// The metadata of a containerd, listed once.
 #[derive(Debug, Default)]
@@ -127,10 +129,17 @@ impl Catalogue {
             container: label("io.kubernetes.container.name"),
             id,
         };
+        let snapshot = if !snapshot_key.is_empty() {
+            Some(Snapshot { snapshotter, key: snapshot_key })
+        } else if namespace == docker::NAMESPACE {
+            specification.as_ref().and_then(|json| docker::snapshot(&usage.id, json))
+        } else {
+            None
+        };
         self.listing.containers.push(Container {
             namespace: namespace.to_owned(),
             image: Some(image).filter(|name| !name.is_empty()),
-            snapshot: (!snapshot_key.is_empty()).then_some(Snapshot { snapshotter, key: snapshot_key }),
+            snapshot,
             ids: match specification {
                 None => Some(IdMap::default()),
                 Some(json) => IdMap::of_specification(&json).ok(),

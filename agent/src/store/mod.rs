@@ -8,6 +8,7 @@ mod catalogue;
 #[cfg(feature = "containerd")]
 pub(crate) mod containerd;
 mod directory;
+pub(crate) mod docker;
 mod file;
 mod id_map;
 pub(crate) mod layout;
