@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -30,8 +31,24 @@ on_each_release! {
 /// What becomes of the file of an image's layer, and the verdict on the image.
 type Damage = (&'static str, fn(&Path), &'static str);
 
-const DAMAGE: [Damage; 10] = [
+const DAMAGE: [Damage; 12] = [
     ("sound", |_| {}, "passed"),
+    // on another disk
+    (
+        "elsewhere",
+        |file| {
+            let elsewhere = file.ancestors().nth(4).unwrap().join("elsewhere");
+            fs::rename(file, &elsewhere).unwrap();
+            symlink(elsewhere, file).unwrap();
+        },
+        "passed",
+    ),
+    // on a disk that is not there
+    (
+        "dangling",
+        |file| replace(file, |file| symlink("/absent/disk", file).unwrap()),
+        "inconclusive/unreadable",
+    ),
     ("corrupt", |file| change(file, |bytes| bytes[10] ^= 1), "failed/content-mismatch"),
     ("truncated", |file| change(file, |bytes| bytes.truncate(20)), "failed/content-mismatch"),
     ("empty", |file| change(file, Vec::clear), "failed/content-mismatch"),
@@ -80,7 +97,7 @@ fn every_kind_of_damage_has_its_outcome(release: Release) {
     for (from, to) in [(&one, &between), (&other, &one), (&between, &other)] {
         fs::rename(from, to).unwrap();
     }
-    replace(&containerd.blob(&device_layer), |file| std::os::unix::fs::symlink("/dev/zero", file).unwrap());
+    replace(&containerd.blob(&device_layer), |file| symlink("/dev/zero", file).unwrap());
 
     for store in [containerd.store(), containerd.root_store()] {
         let mut found = verdicts(&published.verify(&store, &[]).expect_code(1).report());
@@ -119,7 +136,7 @@ fn layouts_fare_the_same() {
     }
     // behind a link, as a folder on another device may be
     let link = folder.path().join("link");
-    std::os::unix::fs::symlink(&layout, &link).unwrap();
+    symlink(&layout, &link).unwrap();
     for path in [layout, link] {
         let done = published.verify(&format!("layout:{}", path.display()), &[]).expect_code(1);
         assert_eq!(verdicts(&done.report()), expected);
@@ -137,7 +154,7 @@ fn content_may_be_on_another_device(release: Release) {
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     let elsewhere = memory.path().join("layer");
     fs::copy(containerd.blob(&layer), &elsewhere).unwrap();
-    replace(&containerd.blob(&layer), |file| std::os::unix::fs::symlink(&elsewhere, file).unwrap());
+    replace(&containerd.blob(&layer), |file| symlink(&elsewhere, file).unwrap());
     let report = published.verify(&containerd.store(), &[]).expect_code(0).report();
     assert_eq!((report.images[0].content.checked, report.images[0].content.absent), (3, 0));
 
@@ -149,7 +166,7 @@ fn content_may_be_on_another_device(release: Release) {
     let _ = program::run("cp", ["-a", &content.display().to_string(), &moved.display().to_string()])
         .expect_code(0);
     fs::remove_dir_all(&content).unwrap();
-    std::os::unix::fs::symlink(&moved, &content).unwrap();
+    symlink(&moved, &content).unwrap();
     containerd.start_again();
     for store in [containerd.store(), containerd.root_store()] {
         let report = published.verify(&store, &[]).expect_code(0).report();

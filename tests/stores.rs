@@ -1,6 +1,7 @@
 //! The stores beside each other: containerd through its socket, its root on disk, layouts.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
 use assay_fixtures::archive::{self, LayerFile};
@@ -18,6 +19,7 @@ const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 on_each_release! {
     a_daemon_and_its_root_give_the_same_report,
+    a_root_whose_parts_are_elsewhere_is_read_as_its_daemon_reads_it,
     a_container_counts_for_what_it_runs,
     a_store_that_contradicts_itself_is_found,
     a_container_without_its_snapshot_is_found,
@@ -99,6 +101,55 @@ fn record(containerd: &Containerd, release: Release) {
         let file = format!("{}/containerd/meta-{name}.db.gz", assay_fixtures::FIXTURES);
         fs::write(file, archive::gzip(&metadata)).unwrap();
     }
+}
+
+/// Metadata and content on other disks, behind links of every length.
+fn a_root_whose_parts_are_elsewhere_is_read_as_its_daemon_reads_it(release: Release) {
+    let mut containerd = Containerd::of(release);
+    let mut published = Published::new(AGENT);
+    published.image("team/signed", &[GOOD]);
+    published.image("team/unsigned", &[]);
+    published.write();
+    containerd.import("default", &published.images);
+    let expected = published.verify(&containerd.root_store(), &[]).expect_code(1).text();
+    let metadata = "io.containerd.metadata.v1.bolt";
+    for (number, part) in [
+        &format!("{metadata}/meta.db"),
+        metadata,
+        "io.containerd.content.v1.content/blobs/sha256",
+        "io.containerd.content.v1.content/blobs",
+        "io.containerd.content.v1.content",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        containerd.stop();
+        let part = containerd.path("root").join(part);
+        let elsewhere = containerd.path(format!("elsewhere-{number}"));
+        fs::rename(&part, &elsewhere).unwrap();
+        symlink(&elsewhere, &part).unwrap();
+        let stopped = published.verify(&containerd.root_store(), &[]).expect_code(1);
+        assert_eq!(stopped.text(), expected, "{}", part.display());
+        containerd.start_again();
+        let daemon = published.verify(&containerd.store(), &[]).expect_code(1);
+        let version = daemon.report().node.containerd.unwrap();
+        let daemon = daemon
+            .text()
+            .replace(&containerd.store(), &containerd.root_store())
+            .replace(&format!(r#""containerd":"{version}""#), r#""containerd":null"#);
+        assert_eq!(daemon, expected, "{}", part.display());
+    }
+    // the disk of the content is gone: every image keeps its row, and what is missing is named once
+    containerd.stop();
+    fs::remove_dir_all(containerd.path("elsewhere-4")).unwrap();
+    let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
+    let unreadable: Vec<&str> = report.coverage.unreadable.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(report.images.len(), 2);
+    assert_eq!(unreadable.iter().filter(|what| **what == "io.containerd.content.v1.content").count(), 1);
+    // and that of the metadata
+    fs::remove_dir_all(containerd.path("elsewhere-1")).unwrap();
+    let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
+    assert_eq!((report.images.len(), report.coverage.unreadable.len()), (0, 1));
 }
 
 /// A name that was given to another image: the container counts for the image that it runs.
@@ -474,7 +525,7 @@ fn a_root_that_is_none_is_incomplete() {
         judged_nothing(why);
     }
     fs::remove_file(&metadata).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", &metadata).unwrap();
+    symlink("/dev/zero", &metadata).unwrap();
     judged_nothing("a link to a device");
     fs::remove_file(&metadata).unwrap();
     let _ = program::run("mkfifo", [&metadata]).expect_code(0);

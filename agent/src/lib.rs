@@ -55,7 +55,7 @@ use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
-pub use store::members;
+pub use store::{directory, members};
 
 /// What fuzz targets feed, and no API.
 #[doc(hidden)]

@@ -114,6 +114,10 @@ pub const OCSP_CERTIFICATES: usize = 8;
 /// Members of a layout in a tar: three blobs for each of 60,000 images.
 pub const ARCHIVE_MEMBERS: usize = 200_000;
 
+/// Folders of a layout that are looked through behind links: a mount of Kubernetes has one, and links may give one folder any
+/// number of paths.
+pub const LINKED_FOLDERS: usize = 64;
+
 /// Bytes of headers before one member of a tar: real ones are 512 to 2,560; what describes the next member is read whole.
 pub const ARCHIVE_HEADER_BYTES: u64 = 64 << 10;
 

@@ -7,7 +7,7 @@ mod blob;
 mod catalogue;
 #[cfg(feature = "containerd")]
 pub(crate) mod containerd;
-mod directory;
+pub mod directory;
 pub(crate) mod docker;
 mod file;
 mod id_map;

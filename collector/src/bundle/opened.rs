@@ -2,13 +2,15 @@
 //!
 //! Whoever wrote it is not believed. Of an archive only members that a bundle has are taken, under names made here; links,
 //! members that come twice and streams that grow implausibly are refused; what is larger than a manifest, layers above all,
-//! is left where it is and known by its size. In a folder no link is followed. One manifest is in memory at a time.
+//! is left where it is and known by its size. In a folder links are followed as the agent does. One manifest is in memory at a
+//! time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use assay_agent::directory::{Directory, blob_digest};
 use assay_agent::members::{self, Growth, Kind};
 use assay_shared::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
@@ -27,7 +29,7 @@ use crate::visit::archive::{self, ArchiveError};
 #[derive(Debug)]
 pub struct Opened {
     path: PathBuf,
-    root: PathBuf,
+    folder: Directory,
     /// The folder goes when this does.
     _scratch: Option<Scratch>,
     entries: Vec<Descriptor>,
@@ -46,16 +48,18 @@ impl Opened {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let at = |problem| OpenError { path: path.to_owned(), problem };
         let (mut kept, mut left) = (BTreeMap::new(), BTreeMap::new());
-        let (root, scratch) = if path.metadata().map_err(|error| at(error.into()))?.is_dir() {
-            (path.canonicalize().map_err(|error| at(error.into()))?, None)
+        let scratch = if path.metadata().map_err(|error| at(error.into()))?.is_dir() {
+            None
         } else {
             let scratch = Scratch::new().map_err(|error| at(error.into()))?;
             (kept, left) = unpack(path, scratch.path()).map_err(at)?;
-            (scratch.path().canonicalize().map_err(|error| at(error.into()))?, Some(scratch))
+            Some(scratch)
         };
+        let folder = Directory::new(scratch.as_ref().map_or(path, Scratch::path));
+        let folder = folder.map_err(|error| at(error.into()))?;
         let mut opened = Self {
             path: path.to_owned(),
-            root,
+            folder,
             _scratch: scratch,
             entries: Vec::new(),
             document: None,
@@ -184,8 +188,8 @@ impl Opened {
         let at = |problem| OpenError { path: self.path.clone(), problem };
         let mut names = self.left.clone();
         names.extend(self.kept.iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64)));
-        for (name, path) in archive::files(&self.root).map_err(|error| at(error.into()))? {
-            names.insert(name, path.symlink_metadata().map_err(|error| at(error.into()))?.len());
+        for (name, path) in archive::files_of(&self.folder).map_err(|error| at(error.into()))? {
+            names.insert(name, path.metadata().map_err(|error| at(error.into()))?.len());
         }
         Ok(names)
     }
@@ -199,21 +203,28 @@ impl Opened {
         let Some(document) = &self.document else { return Ok(()) };
         let carried = |(path, size): (String, u64)| {
             // a blob is hashed as its name says, and every other file with SHA-256
-            let named: Option<Digest> =
-                path.strip_prefix("blobs/").and_then(|rest| rest.replacen('/', ":", 1).parse().ok());
-            let algorithm = named.map_or(Algorithm::Sha256, |digest| digest.algorithm());
+            let algorithm = blob_digest(&path).map_or(Algorithm::Sha256, |digest| digest.algorithm());
             let digest = if self.left.contains_key(&path) {
                 // no bundle of ours has any
                 algorithm.digest(b"")
             } else if let Some(bytes) = self.kept.get(&path) {
                 algorithm.digest(bytes)
             } else {
-                hash(&self.root.join(&path), algorithm).map_err(|error| at(error.into()))?
+                let digest = self.bytes(&path).and_then(|bytes| archive::digest(bytes, algorithm));
+                digest.map_err(|error| at(error.into()))?
             };
             Ok(CarriedFile { path, size, digest })
         };
         let files = self.names()?.into_iter().map(carried).collect::<Result<Vec<_>, OpenError>>()?;
         document.check_files(files).map_err(|error| at(error.into()))
+    }
+
+    /// What is in a file that was not kept.
+    fn bytes(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        Ok(match blob_digest(name) {
+            Some(digest) => self.folder.blob(&digest)?.0,
+            None => Box::new(self.folder.open(Path::new(name))?.0),
+        })
     }
 
     fn read_index(&self) -> Result<Vec<Descriptor>, OpenProblem> {
@@ -240,17 +251,16 @@ impl Opened {
                 .then(|| Some(bytes.clone()))
                 .ok_or_else(|| OpenProblem::TooLarge { name: name.to_owned(), limit });
         }
-        let path = self.root.join(name);
-        let metadata = match path.symlink_metadata() {
+        let file = match self.bytes(name) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                return Err(OpenProblem::NotAFile { name: name.to_owned() });
+            }
+            Err(error) => return Err(error.into()),
         };
-        // a folder on the way may be a link too
-        if !metadata.is_file() || !path.canonicalize()?.starts_with(&self.root) {
-            return Err(OpenProblem::NotAFile { name: name.to_owned() });
-        }
         let mut bytes = Vec::new();
-        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             return Err(OpenProblem::TooLarge { name: name.to_owned(), limit });
         }
@@ -328,9 +338,7 @@ const KEPT_BYTES: u64 = 24 << 20;
 /// Whether a path is of a file that a bundle may have.
 fn is_of_bundle(name: &str) -> bool {
     ["oci-layout", "index.json", DOCUMENT, SIGNATURE].contains(&name)
-        || name
-            .strip_prefix("blobs/")
-            .is_some_and(|rest| rest.replacen('/', ":", 1).parse::<Digest>().is_ok())
+        || blob_digest(name).is_some()
         || is_evidence(name)
 }
 
@@ -340,18 +348,6 @@ fn is_evidence(path: &str) -> bool {
     let rest = path.strip_prefix(CRLS).and_then(|rest| rest.strip_prefix('/'));
     let name = rest.and_then(|rest| rest.rsplit('/').next());
     name.is_some_and(|name| !name.is_empty() && !is_litter(name))
-}
-
-fn hash(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {
-    let mut hasher = algorithm.hasher();
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
-    }
 }
 
 /// Why a layout cannot be looked into.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{self, SHA256};
+use assay_agent::directory::Directory;
+use assay_shared::oci::{Algorithm, Digest};
+use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::ssh::Input;
 
@@ -29,6 +31,12 @@ pub enum ArchiveError {
     #[error("{}: neither a regular file nor a folder; put the file itself here", path.display())]
     NotAFile {
         /// Where.
+        path: PathBuf,
+    },
+    /// A link leads to something else than the blob that its name says.
+    #[error("{}: a link that leads out of the folder, to something else than the blob of this name; remove it", path.display())]
+    NotTheBlob {
+        /// The link.
         path: PathBuf,
     },
     /// A name that not every node can have.
@@ -98,6 +106,29 @@ pub fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
     Ok(found)
 }
 
+/// Every file of a layout or bundle in a folder, by its path from there with `/`, sorted.
+///
+/// # Errors
+/// [`ArchiveError`], also if a link of anything but a blob leads outside.
+pub fn files_of(folder: &Directory) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
+    let unreadable = |source| ArchiveError::Unreadable { path: folder.root().to_owned(), source };
+    let named = |relative: PathBuf| {
+        let path = folder.root().join(&relative);
+        let parts: Option<Vec<&str>> = relative.iter().map(std::ffi::OsStr::to_str).collect();
+        let name = parts.map(|parts| parts.join("/")).filter(|name| is_usual(name));
+        Ok((name.ok_or_else(|| ArchiveError::Name { path: path.clone() })?, path))
+    };
+    let mut files =
+        folder.files().map_err(unreadable)?.into_iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    files.sort();
+    Ok(files)
+}
+
+/// Whether every node can have a file of that name.
+fn is_usual(name: &str) -> bool {
+    !name.contains(|c: char| c.is_control() || c == '\\')
+}
+
 fn walk(
     folder: &Path,
     prefix: &str,
@@ -109,8 +140,7 @@ fn walk(
         let entry = entry.map_err(unreadable)?;
         let path = entry.path();
         let name = entry.file_name().into_string().ok();
-        let name = name.filter(|name| !name.contains(|c: char| c.is_control() || c == '\\'));
-        let Some(name) = name.filter(|_| depth < DEPTH) else {
+        let Some(name) = name.filter(|name| is_usual(name) && depth < DEPTH) else {
             return Err(ArchiveError::Name { path });
         };
         let name = format!("{prefix}{name}");
@@ -137,8 +167,26 @@ pub fn file(path: &Path) -> Result<Input, ArchiveError> {
         return Err(ArchiveError::NotAFile { path: path.to_owned() });
     }
     let mut input = Input::default();
-    input.file(path.to_owned(), metadata.len());
+    // files of the kernel say that they have no bytes, and whoever reads one may wait for ever
+    if metadata.len() > 0 {
+        input.file(path.to_owned(), metadata.len());
+    }
     Ok(input)
+}
+
+/// The digest of all that is read.
+///
+/// # Errors
+/// [`std::io::Error`]
+pub fn digest(mut bytes: impl std::io::Read, algorithm: Algorithm) -> std::io::Result<Digest> {
+    let mut hasher = algorithm.hasher();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
 }
 
 /// The SHA-256 of an input in lower-case hex.
@@ -146,7 +194,7 @@ pub fn file(path: &Path) -> Result<Input, ArchiveError> {
 /// # Errors
 /// [`std::io::Error`] where a file cannot be read.
 pub fn sha256(input: &Input) -> std::io::Result<String> {
-    let mut context = digest::Context::new(&SHA256);
+    let mut context = Context::new(&SHA256);
     input.read(|bytes| context.update(bytes))?;
     Ok(hex(context.finish().as_ref()))
 }
@@ -217,7 +265,7 @@ mod tests {
         let names: Vec<_> = files(folder.path()).unwrap().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b/z"]);
         assert_eq!(sha256(&file(&folder.path().join("a")).unwrap()).unwrap(), {
-            hex(digest::digest(&SHA256, b"22").as_ref())
+            hex(aws_lc_rs::digest::digest(&SHA256, b"22").as_ref())
         });
         #[cfg(unix)]
         {

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use assay_agent::directory::{Directory, blob_digest};
 use assay_shared::dsse::{KeyError, VerifyingKey};
 use assay_shared::report::{PlacedFiles, SentFile, SiteInputs};
 
@@ -273,7 +274,16 @@ fn read_bundles(paths: &[PathBuf]) -> Result<Vec<(String, Input)>, PayloadError>
     for (number, path) in paths.iter().enumerate() {
         let (ending, input) = if path.is_dir() {
             let mut packed = Archive::default();
-            for (name, path) in archive::files(path)? {
+            let unreadable = |source| ArchiveError::Unreadable { path: path.clone(), source };
+            let folder = Directory::new(path).map_err(unreadable)?;
+            for (name, path) in archive::files_of(&folder)? {
+                // nothing else leaves this machine because a link leads there
+                if let Some(digest) = blob_digest(&name).filter(|_| folder.leads_outside(&path)) {
+                    let (bytes, _) = folder.blob(&digest).map_err(unreadable)?;
+                    if archive::digest(bytes, digest.algorithm()).map_err(unreadable)? != digest {
+                        return Err(ArchiveError::NotTheBlob { path }.into());
+                    }
+                }
                 packed.add(&name, 0o600, &archive::file(&path)?)?;
             }
             (".tar", packed.finish())
@@ -365,6 +375,27 @@ mod tests {
         let bundles = read_bundles(&paths).unwrap();
         let names: Vec<_> = bundles.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["site.tar", "1-site.tar", "we_ird__x_.tar", "a.tar"]);
+    }
+
+    /// Blobs are sent from wherever links lead, and nothing else is.
+    #[test]
+    #[cfg(unix)]
+    fn only_blobs_are_sent_from_outside() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let [bundle, secret] = ["bundle", "secret"].map(|name| folder.path().join(name));
+        let blob = assay_shared::oci::Digest::sha256(b"secret");
+        std::fs::create_dir_all(bundle.join("blobs/sha256")).unwrap();
+        std::fs::write(&secret, "secret").unwrap();
+        let link = bundle.join("blobs/sha256").join(blob.hex());
+        symlink(&secret, &link).unwrap();
+        let read = || read_bundles(std::slice::from_ref(&bundle));
+        assert!(sent(String::new(), &read().unwrap()[0].1).is_ok());
+        std::fs::write(&secret, "changed").unwrap();
+        assert!(matches!(read(), Err(PayloadError::Archive(ArchiveError::NotTheBlob { .. }))));
+        std::fs::remove_file(&link).unwrap();
+        symlink(&secret, bundle.join("index.json")).unwrap();
+        assert!(matches!(read(), Err(PayloadError::Archive(ArchiveError::Unreadable { .. }))));
     }
 
     #[test]

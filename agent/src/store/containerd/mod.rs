@@ -6,7 +6,6 @@
 
 mod client;
 
-use std::fs::File;
 use std::io;
 
 use assay_shared::oci::Digest;
@@ -63,10 +62,10 @@ impl Containerd {
     /// # Errors
     /// [`BlobError::Unreadable`] where something else than a file stands there: who opens a pipe waits for ever, the daemon
     /// as well.
-    fn file(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
+    fn file(&self, digest: &Digest) -> Result<Option<Blob<'_>>, BlobError> {
         match self.content.as_ref().map(|content| content.blob(digest)) {
             Some(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Err(error.into()),
-            Some(Ok(file)) => Ok(Some(file)),
+            Some(Ok((bytes, size))) => Ok(Some(Blob { size, content: BlobContent::Stream(bytes) })),
             _ => Ok(None),
         }
     }
@@ -131,8 +130,8 @@ impl Store for Containerd {
 
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         let size = self.catalogue.size(namespace, digest)?;
-        if let Some((file, size)) = self.file(digest)? {
-            return Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) });
+        if let Some(blob) = self.file(digest)? {
+            return Ok(blob);
         }
         let stream = self.client.read(namespace, digest).map_err(|failure| match failure {
             Failure::NotFound => BlobError::Absent.of_listed(),

@@ -14,6 +14,7 @@ use assay_shared::oci::Digest;
 
 use super::Reading;
 use super::members::{self, ArchiveError, Growth, Kind, Member};
+use crate::store::directory::blob_digest;
 use crate::store::file::read_at;
 use crate::store::{Blob as Found, BlobContent, BlobError, Hashed};
 
@@ -197,10 +198,7 @@ impl Name {
             "oci-layout" => Some(Self::OciLayout),
             "index.json" => Some(Self::Index),
             path if super::is_beside(path) => Some(Self::Beside(path.to_owned())),
-            _ => {
-                let (algorithm, hex) = path.strip_prefix("blobs/")?.split_once('/')?;
-                format!("{algorithm}:{hex}").parse().ok().map(Self::Blob)
-            }
+            _ => blob_digest(path).map(Self::Blob),
         }
     }
 }

@@ -8,12 +8,14 @@ use assay_shared::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::revocation::is_litter;
-use walkdir::WalkDir;
 
 use super::{Files, Layout, LayoutError, LayoutProblem};
 use crate::confinement::said;
-use crate::store::directory::Directory;
+use crate::store::directory::{Directory, blob_digest, is_stray, name};
 use crate::store::{BlobError, Hashed, Store as _, verify};
+
+/// A CRL's path, with its bytes or why they cannot be read.
+type FoundCrl = (String, Result<Vec<u8>, String>);
 
 /// What a bundle has beside its layout. All of it is absent from the layouts of other tools.
 #[derive(Debug, Default)]
@@ -22,8 +24,8 @@ pub(crate) struct Beside {
     pub(crate) document: Option<Vec<u8>>,
     /// The DSSE envelope over it.
     pub(crate) signature: Option<Vec<u8>>,
-    /// CRLs by their path, sorted; or why one cannot be read.
-    pub(crate) crls: Vec<(String, Result<Vec<u8>, String>)>,
+    /// CRLs, sorted.
+    pub(crate) crls: Vec<FoundCrl>,
 }
 
 /// Whether a path is of a file that a bundle has beside its layout. Everything in its folder of CRLs is meant to be one, whatever
@@ -63,7 +65,8 @@ impl Layout {
                     }
                     Err(problem) => Err(self.at(problem)),
                 };
-                Ok(Beside { document: there(DOCUMENT)?, signature: there(SIGNATURE)?, crls: crls(directory) })
+                let crls = crls(directory).map_err(|error| self.at(error.into()))?;
+                Ok(Beside { document: there(DOCUMENT)?, signature: there(SIGNATURE)?, crls })
             }
         }
     }
@@ -96,7 +99,8 @@ impl Layout {
                 files.extend(archive.others.iter().map(|path| carried(path, &Hashed::of(b""))));
             }
             Files::Directory(directory) => {
-                for path in names(&self.path).map_err(|problem| self.at(problem))? {
+                let paths = directory.files().map_err(|error| self.at(error.into()))?;
+                for path in paths.iter().map(|path| name(path)) {
                     match blob_digest(&path) {
                         _ if ["oci-layout", "index.json"].contains(&path.as_str()) => {}
                         Some(digest) => files.push(blob(&digest)?),
@@ -125,44 +129,27 @@ fn blob_path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
-fn blob_digest(path: &str) -> Option<Digest> {
-    path.strip_prefix("blobs/")?.replacen('/', ":", 1).parse().ok()
-}
-
 /// The CRLs of a directory, and what of them cannot be read.
-fn crls(directory: &Directory) -> Vec<(String, Result<Vec<u8>, String>)> {
-    let folder = directory.root().join(CRLS);
+///
+/// # Errors
+/// [`io::Error`] with the first link that leads out of the layout.
+fn crls(directory: &Directory) -> io::Result<Vec<FoundCrl>> {
     let mut found = BTreeMap::new();
-    if folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Vec::new();
-    }
-    for entry in WalkDir::new(&folder).follow_links(true) {
-        let path = |path: &Path| {
-            let path = path.strip_prefix(directory.root()).unwrap_or(path);
-            path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
-        };
-        let (path, bytes) = match entry {
-            Ok(entry) if entry.file_type().is_dir() => continue,
-            Ok(entry) => {
-                // a name that is no text is shown as well as may be, and opened as it is
-                let relative = entry.path().strip_prefix(directory.root()).unwrap_or(entry.path());
-                (path(relative), contents(directory, relative).map_err(|problem| problem.to_string()))
-            }
-            Err(error) => {
-                let path = error.path().map_or_else(|| CRLS.to_owned(), path);
-                (path, Err(said(&error.into())))
-            }
-        };
-        if is_unasked(&path) {
-            continue;
-        }
+    directory.each_below(Path::new(CRLS), |path, there| {
         if found.len() >= limits::EVIDENCE_FILES {
             found.insert(CRLS.to_owned(), Err(format!("more than {} files", limits::EVIDENCE_FILES)));
-            break;
+            return Ok(());
         }
-        found.insert(path, bytes);
-    }
-    found.into_iter().collect()
+        // a name that is no text is shown as well as may be, and opened as it is
+        let bytes = match there {
+            Ok(()) => contents(directory, &path).map_err(|problem| problem.to_string()),
+            Err(error) if is_stray(&error) => return Err(error),
+            Err(error) => Err(said(&error)),
+        };
+        found.insert(name(&path), bytes);
+        Ok(())
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 fn contents(directory: &Directory, name: impl AsRef<Path>) -> Result<Vec<u8>, LayoutProblem> {
@@ -175,29 +162,4 @@ fn contents(directory: &Directory, name: impl AsRef<Path>) -> Result<Vec<u8>, La
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The paths of a directory's files and links, without the hidden folders that Kubernetes keeps the files of a mount in.
-fn names(root: &Path) -> Result<Vec<String>, LayoutProblem> {
-    let is_hidden = |entry: &walkdir::DirEntry| {
-        entry.depth() == 1 && entry.file_name().to_string_lossy().starts_with("..")
-    };
-    let mut names = Vec::new();
-    for entry in WalkDir::new(root).min_depth(1).into_iter().filter_entry(|entry| !is_hidden(entry)) {
-        let entry = entry.map_err(io::Error::from)?;
-        if entry.file_type().is_dir() {
-            continue;
-        }
-        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-        let name = parts.join("/");
-        if is_unasked(&name) {
-            continue;
-        }
-        names.push(name);
-        if names.len() > limits::ARCHIVE_MEMBERS {
-            return Err(io::Error::other("more files than any real bundle has").into());
-        }
-    }
-    Ok(names)
 }

@@ -98,8 +98,8 @@ impl Store for Layout {
         match &self.files {
             Files::Archive(archive) => archive.blob(digest),
             Files::Directory(directory) => {
-                let (file, size) = directory.blob(digest)?;
-                Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
+                let (bytes, size) = directory.blob(digest)?;
+                Ok(Blob { size, content: BlobContent::Stream(bytes) })
             }
         }
     }

@@ -13,9 +13,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use assay_shared::oci::Digest;
+use assay_shared::report::Unreadable;
 
 use super::catalogue::Catalogue;
-use super::directory::Directory;
+use super::directory::{Directory, is_stray};
 use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
 use crate::confinement::said;
 use bolt::{Flaw, Pages};
@@ -46,8 +47,8 @@ impl Root {
     pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
         let at = |problem| RootError { path: path.to_owned(), problem };
         let directory = Directory::new(path).map_err(|error| at(error.into()))?;
-        let metadata = match directory.open(Path::new(METADATA)) {
-            Ok((file, _)) => file,
+        let metadata = match directory.open_anywhere(Path::new(METADATA)) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(at(RootProblem::NoMetadata)),
             Err(error) => return Err(at(error.into())),
         };
@@ -55,9 +56,15 @@ impl Root {
         if path.join(WINDOWS_SNAPSHOTS).is_dir() {
             catalogue.listing.os = Some("windows".to_owned());
         }
-        let content = match Directory::new(&path.join(CONTENT)) {
+        let content = match directory.folder(Path::new(CONTENT)) {
             Ok(content) => Some(content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if is_stray(&error) => {
+                // the images keep their rows
+                let what = CONTENT.to_owned();
+                catalogue.listing.unreadable.push(Unreadable { what, why: error.to_string() });
+                None
+            }
             Err(error) => return Err(at(error.into())),
         };
         Ok(Self { metadata, namespaces: namespaces.to_vec(), catalogue, content })
@@ -81,8 +88,12 @@ impl Store for Root {
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         self.catalogue.size(namespace, digest)?;
         let content = self.content.as_ref().ok_or_else(|| BlobError::Absent.of_listed())?;
-        let (file, size) = content.blob(digest).map_err(|error| BlobError::from(error).of_listed())?;
-        Ok(Blob { size, content: BlobContent::Stream(Box::new(file)) })
+        let (bytes, size) = content.blob(digest).map_err(|error| match is_stray(&error) {
+            // the words of the daemon, which does not see the link
+            true => BlobError::Absent.of_listed(),
+            false => BlobError::from(error).of_listed(),
+        })?;
+        Ok(Blob { size, content: BlobContent::Stream(bytes) })
     }
 
     fn has(&self, namespace: &str, digest: &Digest) -> bool {
