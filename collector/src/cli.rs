@@ -34,6 +34,13 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
+/// What options are about, in the help of commands that have many.
+const NODES: &str = "Nodes";
+const CONNECTION: &str = "Connection";
+const VERDICT: &str = "Verdict";
+const REGISTRIES: &str = "Registries";
+const OUTPUT: &str = "Output";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -65,6 +72,7 @@ pub enum Command {
 
 /// `assay demo`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay demo --out assay-demo")]
 pub struct Demo {
     /// Where the reports go
     #[arg(long, value_name = "DIR", default_value = "assay-demo")]
@@ -75,6 +83,9 @@ pub struct Demo {
 
 /// `assay nodes`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  assay nodes --user clouduser --identity ~/.ssh/id_rsa --scan-host-keys --out site.toml"
+)]
 pub struct Nodes {
     /// What kubectl get nodes printed, with -o json or -o wide; - is standard input [default: kubectl is run]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
@@ -89,28 +100,28 @@ pub struct Nodes {
     #[arg(long, value_name = "FILE", requires = "scan_host_keys", conflicts_with_all = ["from", "kubeconfig", "context", "out"])]
     pub site: Option<PathBuf>,
     /// Where the site file goes; one that is there is not written over [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub out: Option<PathBuf>,
     /// The port of the nodes' SSH servers
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = CONNECTION)]
     pub port: Option<u16>,
     /// The login on the nodes
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = CONNECTION)]
     pub user: Option<String>,
     /// The login on Windows nodes
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = CONNECTION)]
     pub windows_user: Option<String>,
     /// The private key file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub identity: Option<String>,
     /// How the agent becomes root on Linux nodes: no, yes or password
-    #[arg(long, value_name = "HOW", default_value = "no", value_parser = ["no", "yes", "password"])]
+    #[arg(long, value_name = "HOW", default_value = "no", value_parser = ["no", "yes", "password"], help_heading = CONNECTION)]
     pub sudo: String,
     /// The hosts to go through: user@host or user@host:port, separated by commas
-    #[arg(long, value_name = "HOSTS")]
+    #[arg(long, value_name = "HOSTS", help_heading = CONNECTION)]
     pub jump: Option<String>,
     /// The known_hosts file of the nodes; host keys that are accepted are added to it [default: they become host_key]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub known_hosts: Option<PathBuf>,
     /// Look at each node's host key, without logging in, and show its fingerprint for a person to accept
     #[arg(long)]
@@ -126,6 +137,9 @@ pub struct Nodes {
 
 /// `assay run`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  assay run --site site.toml --trust trust --bundle bundle.tar --out reports"
+)]
 pub struct Run {
     /// The site file: the nodes and how to reach them
     #[arg(long, value_name = "FILE")]
@@ -133,62 +147,62 @@ pub struct Run {
     /// The trust directory: trustpolicy.json, truststore/ and crls/
     #[arg(long, value_name = "DIR")]
     pub trust: PathBuf,
-    /// What the site is called, in the reports and where SARIF results of several sites meet [default: name in the site file]
-    #[arg(long, value_name = "NAME", value_parser = site_name)]
-    pub site_name: Option<String>,
     /// A bundle of signatures: an OCI image layout, as a folder or archive; repeatable
     #[arg(long, value_name = "PATH")]
     pub bundle: Vec<PathBuf>,
     /// Where the reports go
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
+    /// What the site is called, in the reports and where SARIF results of several sites meet [default: name in the site file]
+    #[arg(long, value_name = "NAME", value_parser = site_name, help_heading = OUTPUT)]
+    pub site_name: Option<String>,
     #[command(flatten)]
     pub agents: Agents,
     /// Judge validity, expiry and freshness at this time instead of each node's clock
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", help_heading = VERDICT)]
     pub at: Option<String>,
     /// How much of the images' content is hashed: full, metadata or none
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, value_name = "HOW", help_heading = VERDICT)]
     pub content: Option<String>,
     /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
-    #[arg(long, value_name = "VIA")]
+    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
     /// Have signatures that only a node's store has carried home, for assay evidence pack
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub evidence: bool,
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = VERDICT)]
     pub waivers: Option<PathBuf>,
     /// The report.json of an earlier run, to say what changed since
-    #[arg(long, value_name = "REPORT")]
+    #[arg(long, value_name = "REPORT", help_heading = VERDICT)]
     pub baseline: Option<PathBuf>,
     #[command(flatten)]
     pub pace: Pace,
     #[command(flatten)]
     pub access: Access,
     /// Only the nodes with this name, role or group; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = NODES)]
     pub only: Vec<String>,
     /// Visit at most so many nodes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = NODES)]
     pub limit: Option<u32>,
     /// Go on with the run in --out: visit the nodes that it has no accepted result of for the same inputs
-    #[arg(long)]
+    #[arg(long, help_heading = NODES)]
     pub resume: bool,
     /// How old results may be that --resume takes, such as 90m, 24h or 7d
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration, help_heading = NODES)]
     pub resume_within: Duration,
     /// Say what would be done on which node; no connection is made and nothing is written
-    #[arg(long)]
+    #[arg(long, help_heading = NODES)]
     pub dry_run: bool,
     /// Seconds that the agent may run on a node
-    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = CONNECTION)]
     pub time_limit: u64,
     /// Tell programs what happens, one JSON object a line on standard output, in place of the summary
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub json_lines: bool,
     /// Say only what is wrong
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }
 
@@ -196,13 +210,13 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Pace {
     /// How many nodes are visited at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = CONNECTION)]
     pub concurrency: u16,
     /// How often a node that cannot be reached is tried again
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10), help_heading = CONNECTION)]
     pub retries: u32,
     /// Seconds for each step of a connection
-    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = CONNECTION)]
     pub connect_limit: u64,
 }
 
@@ -210,10 +224,10 @@ pub struct Pace {
 #[derive(Debug, Args)]
 pub struct Access {
     /// Do not ask this machine's ssh what ~/.ssh/config says of the nodes
-    #[arg(long)]
+    #[arg(long, help_heading = CONNECTION)]
     pub no_ssh_config: bool,
     /// The password for sudo on nodes whose sudo = "password"; without it, it is asked for once
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub sudo_password_file: Option<PathBuf>,
 }
 
@@ -230,31 +244,34 @@ pub struct Agents {
 
 /// `assay report`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  assay report gathered/worker-1.json gathered/worker-2.json --out reports"
+)]
 pub struct Report {
     /// Node reports; each node is named by its file
     #[arg(required = true, value_name = "NODE-REPORT")]
     pub reports: Vec<PathBuf>,
     /// Where the reports go
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
     /// What the site is called, in the reports and where SARIF results of several sites meet
-    #[arg(long, value_name = "NAME", value_parser = site_name)]
+    #[arg(long, value_name = "NAME", value_parser = site_name, help_heading = OUTPUT)]
     pub site_name: Option<String>,
     /// The exceptions that the site granted: images that may fail, why, who says so, and until when
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = VERDICT)]
     pub waivers: Option<PathBuf>,
     /// The report.json of an earlier run, to say what changed since
-    #[arg(long, value_name = "REPORT")]
+    #[arg(long, value_name = "REPORT", help_heading = VERDICT)]
     pub baseline: Option<PathBuf>,
     /// Judge the waivers' expiry at this time instead of now
-    #[arg(long, value_name = "RFC3339", requires = "waivers")]
+    #[arg(long, value_name = "RFC3339", requires = "waivers", help_heading = VERDICT)]
     pub at: Option<String>,
     /// What the agents were told to accept: parent-index, platform-manifest or none; repeatable. A report in which an image
     /// passes by anything else is not believed [default: each report's own word]
-    #[arg(long, value_name = "VIA")]
+    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
     /// Say only what is wrong
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }
 
@@ -288,6 +305,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// `assay cleanup`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay cleanup --site site.toml --out reports")]
 pub struct Cleanup {
     /// The site file
     #[arg(long, value_name = "FILE")]
@@ -322,6 +340,7 @@ pub struct SiteKey {
 /// What to do with a site key.
 #[derive(Debug, Subcommand)]
 pub enum SiteKeyCommand {
+    #[command(after_help = "Example:\n  assay site-key create site.key --comment 'store 42'")]
     /// Make a key: FILE is the private one, unencrypted and readable by its owner alone, FILE.pub the public one. A key that
     /// ssh-keygen made, encrypted or held by the SSH agent, serves as well
     Create {
@@ -335,6 +354,7 @@ pub enum SiteKeyCommand {
         #[arg(long, value_name = "TEXT", default_value = "")]
         comment: String,
     },
+    #[command(after_help = "Example:\n  assay site-key show site.key.pub")]
     /// Show the id and the public key of a key file, private or public
     Show {
         /// The key's file
@@ -366,6 +386,7 @@ impl From<KeyKind> for assay_shared::dsse::KeyKind {
 
 /// `assay explain`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay explain no-signature")]
 pub struct Explain {
     /// The code; without one, all codes are listed
     pub code: Option<String>,
@@ -373,6 +394,7 @@ pub struct Explain {
 
 /// `assay agents`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay agents --out agents")]
 pub struct WriteAgents {
     /// Where they go; without it, they are listed
     #[arg(long, value_name = "DIR")]
@@ -381,6 +403,7 @@ pub struct WriteAgents {
 
 /// `assay completions`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay completions bash")]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]
@@ -405,5 +428,31 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_is_one() {
+        fn look(command: &clap::Command, path: &str, examples: &mut usize) {
+            let mut inner = command.get_subcommands().peekable();
+            if inner.peek().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let mut lines = help.lines().filter_map(|line| line.strip_prefix("  ")).peekable();
+                assert!(lines.peek().is_some(), "{path} has no example");
+                for line in lines.filter(|line| line.starts_with("assay ")) {
+                    assert!(line.starts_with(path), "{path}: {line}");
+                    let words = line.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
+                        0 => part.split_whitespace().map(str::to_owned).collect(),
+                        _ => vec![part.to_owned()],
+                    });
+                    let parsed = super::Cli::command().try_get_matches_from(words);
+                    assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                    *examples += 1;
+                }
+            }
+            inner.for_each(|command| look(command, &format!("{path} {}", command.get_name()), examples));
+        }
+        let mut examples = 0;
+        look(&super::Cli::command(), "assay", &mut examples);
+        assert!(examples > 20, "{examples}");
     }
 }

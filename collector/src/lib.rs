@@ -31,6 +31,7 @@ pub mod trust;
 pub mod output;
 pub mod report;
 
+mod bar;
 mod clock;
 mod console;
 mod lock;

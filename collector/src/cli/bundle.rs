@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::TextOrJson;
+use super::{OUTPUT, REGISTRIES, TextOrJson, VERDICT};
 use crate::registry::NamedHost;
 
 /// `assay bundle`
@@ -35,6 +35,7 @@ pub enum BundleCommand {
 /// `assay bundle check`
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Example:\n  assay bundle check bundle.tar --trust trust --against node1.json\n\n\
 Exit codes: 0 all images pass or are skipped by policy; 1 an image will fail; 2 a bundle, inventory or trust directory cannot \
 be used; 3 something could not be judged, or there is no image.")]
 pub struct BundleCheck {
@@ -49,29 +50,31 @@ pub struct BundleCheck {
     #[arg(long, value_name = "INVENTORY", num_args = 1..)]
     pub against: Vec<PathBuf>,
     /// When the nodes will verify [default: now]
-    #[arg(long, value_name = "RFC3339")]
+    #[arg(long, value_name = "RFC3339", help_heading = VERDICT)]
     pub at: Option<String>,
     /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
-    #[arg(long, value_name = "VIA")]
+    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
     /// Text for people, or JSON
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text, help_heading = OUTPUT)]
     pub format: TextOrJson,
 }
 
 /// `assay bundle list`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay bundle list bundle.tar")]
 pub struct BundleList {
     /// Bundles, or layouts of other tools, as folders or archives
     #[arg(required = true, value_name = "BUNDLE")]
     pub bundles: Vec<PathBuf>,
     /// Text for people, or JSON
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text, help_heading = OUTPUT)]
     pub format: TextOrJson,
 }
 
 /// `assay bundle merge`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay bundle merge vendor.tar own.tar --out bundle.tar")]
 pub struct BundleMerge {
     /// Bundles, or layouts of other tools, as folders or archives
     #[arg(required = true, value_name = "BUNDLE")]
@@ -82,6 +85,7 @@ pub struct BundleMerge {
 
 /// `assay bundle slim`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay bundle slim layout --out bundle.tar")]
 pub struct BundleSlim {
     /// A layout, as a folder or archive; oras, skopeo or notation may have written it
     #[arg(value_name = "LAYOUT")]
@@ -94,16 +98,18 @@ pub struct BundleSlim {
 #[derive(Debug, Args)]
 pub struct BundleOut {
     /// The bundle: a folder, or a file that ends in .tar, .tar.gz or .tar.zst
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = OUTPUT)]
     pub out: PathBuf,
     /// Sign it with this key of the site: a private key, or a public one that the SSH agent holds
-    #[arg(long, value_name = "KEY", visible_alias = "sign-key")]
+    #[arg(long, value_name = "KEY", visible_alias = "sign-key", help_heading = OUTPUT)]
     pub site_key: Option<PathBuf>,
 }
 
 /// `assay bundle diff`
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 no difference; 1 they differ; 2 one of them cannot be used.")]
+#[command(after_help = "\
+Example:\n  assay bundle diff old.tar new.tar\n\n\
+Exit codes: 0 no difference; 1 they differ; 2 one of them cannot be used.")]
 pub struct BundleDiff {
     /// The earlier bundle
     #[arg(value_name = "OLD")]
@@ -112,7 +118,7 @@ pub struct BundleDiff {
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// Text for people, or JSON
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text, help_heading = OUTPUT)]
     pub format: TextOrJson,
 }
 
@@ -136,19 +142,19 @@ pub struct BundleCreate {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub inventory: Vec<PathBuf>,
     /// Fetch everything from this registry, or from below a path in it, instead of where the names say
-    #[arg(long, value_name = "REGISTRY")]
+    #[arg(long, value_name = "REGISTRY", help_heading = REGISTRIES)]
     pub from: Option<String>,
     #[command(flatten)]
     pub out: BundleOut,
     /// containerd's folder of hosts.toml files, such as /etc/containerd/certs.d: mirrors and their CAs
-    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    #[arg(long, value_name = "DIR", conflicts_with = "from", help_heading = REGISTRIES)]
     pub hosts_dir: Option<PathBuf>,
     /// A registry, host or host:port, that is spoken to without TLS; a server of logins without TLS is named so as well;
     /// repeatable
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
     pub plain_http: Vec<String>,
     /// Certificates in PEM that are trusted beside the system's; repeatable
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub ca: Vec<PathBuf>,
     /// Carry no CRLs: they are staged in the trust directory
     #[arg(long)]
@@ -158,18 +164,18 @@ pub struct BundleCreate {
     pub trust: Option<PathBuf>,
     /// Fetch CRLs from this host, or host:port, although it is this machine or its link, or a redirect leads to it in a private
     /// network; repeatable
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
     pub crl_from: Vec<NamedHost>,
     /// Write the bundle although images, signatures, their listings or CRLs could not be had; it names what is missing
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub allow_gaps: bool,
     /// How many images are fetched at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = REGISTRIES)]
     pub concurrency: u16,
     /// How often a request is made again that a busy or failing server did not answer
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20), help_heading = REGISTRIES)]
     pub retries: u32,
     /// Say only what is missing
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }

@@ -23,6 +23,9 @@ pub enum EvidenceCommand {
 
 /// `assay evidence pack`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  assay evidence pack --report reports --trust trust --bundle bundle.tar --key site.key --out evidence.tar"
+)]
 pub struct EvidencePack {
     /// The folder that assay run or assay report wrote to
     #[arg(long, value_name = "DIR")]
@@ -43,6 +46,7 @@ pub struct EvidencePack {
 
 /// `assay evidence check`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay evidence check evidence.tar --key site.key.pub")]
 pub struct EvidenceCheck {
     /// The file of evidence
     #[arg(value_name = "FILE")]

@@ -96,6 +96,7 @@ impl From<Level> for assay_shared::trust_policy::Level {
 /// `assay trust add`
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
+#[command(after_help = "Example:\n  assay trust add trust --ca acme=acme-root.crt --crl acme.crl")]
 pub struct TrustAdd {
     /// The trust directory
     #[arg(value_name = "DIR")]
@@ -126,6 +127,7 @@ pub struct TrustAdd {
 /// `assay trust check`
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Example:\n  assay trust check trust --at 2027-01-31T00:00:00Z\n\n\
 Exit codes: 0 in order; 1 something is malformed or lets nothing pass; 2 there is no trust directory; \
 3 something is not valid at the time.")]
 pub struct TrustCheck {
@@ -142,6 +144,7 @@ pub struct TrustCheck {
 
 /// `assay trust import`
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay trust import ~/.config/notation trust")]
 pub struct TrustImport {
     /// The configuration that notation uses, ~/.config/notation for example
     #[arg(value_name = "FROM")]

@@ -50,7 +50,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let found = carry_out(job, Local::default(), means, progress, &output)?;
 
     console::print(&crate::report::terminal::site(&found, config::look()));
-    console::say(&format!("\nthe report to look at: {}", output.path("report.html").display()));
+    console::say(&format!("\nThe report to look at: {}", output.path("report.html").display()));
     // what was written is what counts
     let report = written(&output.path("report.json"))?;
     let differences = differences(&report, &site.expected);

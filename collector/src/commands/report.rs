@@ -64,6 +64,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     let site = output.write_site(head, named.iter().map(|(node, path)| row(node, path)))?;
     if !options.quiet {
         console::print(&crate::report::terminal::site(&site, config::look()));
+        console::say(&format!("The report to look at: {}", output.path("report.html").display()));
     }
     Ok(site.verdict)
 }

@@ -18,6 +18,7 @@ use crate::output::{Output, OutputError};
 use crate::reach::{self, Purpose};
 use crate::report::difference::Baseline;
 use crate::report::machines::Machines;
+use crate::report::text::count;
 use crate::report::{Head, Site};
 use crate::ssh::{Connect, Connector};
 use crate::stop::{self, Stop};
@@ -89,7 +90,28 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     } else {
         console::print(&crate::report::terminal::site(&site, config::look()));
     }
+    say_what_is_next(&site, options, &output);
     Ok(site.verdict)
+}
+
+/// Where the report is, and what is left to do.
+fn say_what_is_next(site: &Site, options: &cli::Run, output: &Output) {
+    if !options.quiet || site.verdict != ExitCode::Passed {
+        console::say(&format!("The report to look at: {}", output.path("report.html").display()));
+    }
+    let not_verified = site.summary.nodes - site.summary.verified;
+    if not_verified > 0 {
+        let nodes = count(not_verified, "node");
+        console::say(&format!("{nodes} not verified: the same command with --resume visits what is missing"));
+    }
+    let left = site.left_behind();
+    if left > 0 {
+        let (site, out) = (options.site.display(), options.out.display());
+        console::say(&format!(
+            "{} not as before: assay cleanup --site {site} --out {out}",
+            count(left, "node")
+        ));
+    }
 }
 
 /// An earlier run that is gone on with.

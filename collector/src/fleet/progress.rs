@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use assay_agent::inert;
 use assay_shared::report::{CleanUpResult, ExitCode, Outcome};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Event, Finished, json_lines};
+use crate::bar::Bar;
 use crate::report::clean;
 use crate::{clock, console};
 
@@ -54,7 +53,7 @@ impl Log {
 
 /// Shows events as they come.
 pub struct Progress {
-    bar: ProgressBar,
+    bar: Bar,
     verbosity: Verbosity,
     log: Log,
     /// Whether programs are told too, on standard output.
@@ -75,15 +74,7 @@ struct Counts {
 impl Progress {
     /// Progress over so many nodes, told to programs as well where `lines` says so.
     pub fn new(nodes: usize, verbosity: Verbosity, log: Log, lines: bool) -> Self {
-        let shown = verbosity == Verbosity::Normal && io::stderr().is_terminal();
-        let bar = ProgressBar::new(nodes as u64);
-        bar.set_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        if let Ok(style) = ProgressStyle::with_template("nodes {bar:24} {pos}/{len}, {elapsed}{wide_msg}") {
-            bar.set_style(style);
-        }
-        if shown {
-            bar.enable_steady_tick(Duration::from_millis(500));
-        }
+        let bar = Bar::new("nodes", nodes, verbosity == Verbosity::Normal);
         Self { bar, verbosity, log, lines, said: false, counts: Counts::default() }
     }
 
@@ -94,9 +85,9 @@ impl Progress {
                 json_lines::event(&event);
             }
             self.show(&event);
-            self.bar.set_message(self.counts.to_string());
+            self.bar.show(self.counts.parts());
         }
-        self.bar.finish_and_clear();
+        self.bar.end();
         if self.said && !self.bar.is_hidden() {
             console::say("");
         }
@@ -116,7 +107,7 @@ impl Progress {
                 self.say(&line, false);
             }
             Event::Finished(finished) => {
-                self.bar.inc(1);
+                self.bar.step();
                 self.counts.finished(finished);
                 let line = line(finished);
                 let hint = finished.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -137,12 +128,7 @@ impl Progress {
             return;
         }
         self.said = true;
-        let line = one_line(line);
-        if self.bar.is_hidden() {
-            console::say(&line);
-        } else {
-            self.bar.println(inert::text(&line));
-        }
+        self.bar.say(&one_line(line));
     }
 }
 
@@ -156,15 +142,12 @@ impl Counts {
             (outcome, _) => *self.others.entry(outcome.as_str()).or_default() += 1,
         }
     }
-}
 
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, ", {} being visited", self.visited)?;
-        if self.failed > 0 {
-            write!(f, ", {} failed", self.failed)?;
-        }
-        self.others.iter().try_for_each(|(what, nodes)| write!(f, ", {nodes} {what}"))
+    /// What is not in order first: there may be no room for all.
+    fn parts(&self) -> Vec<String> {
+        let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
+        let others = self.others.iter().map(|(what, nodes)| format!("{nodes} {what}"));
+        failed.into_iter().chain(others).chain([format!("{} being visited", self.visited)]).collect()
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use assay_shared::oci::Digest;
 use assay_shared::report::{
-    Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs, SiteReport,
-    SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
+    CleanUpResult, Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs,
+    SiteReport, SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
 };
 
 use super::difference::Difference;
@@ -109,6 +109,14 @@ impl Site {
         site.accept.clone_from(&report.accept);
         report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
         site
+    }
+
+    /// How many nodes may still have what was put there.
+    pub(crate) fn left_behind(&self) -> u64 {
+        let left = |node: &&SiteNode| {
+            matches!(node.row.clean_up.result, CleanUpResult::Failed | CleanUpResult::Unknown)
+        };
+        self.nodes.iter().filter(left).count() as u64
     }
 
     /// Adds a node, to which waivers were applied before, and whose files are called `file`.

@@ -29,8 +29,11 @@ const NAMES: usize = 6;
 /// Columns where the terminal does not say how many it has.
 const WIDTH: u16 = 100;
 
+/// Below this text is too narrow to be read.
+const NARROWEST: u16 = 20;
+
 /// Below this a table of seven columns cannot be read at all.
-const NARROWEST: u16 = 60;
+const NARROWEST_TABLE: u16 = 60;
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +238,7 @@ pub(crate) fn table(look: Look) -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(look.width);
+        .set_width(look.width.max(NARROWEST_TABLE));
     table
 }
 
