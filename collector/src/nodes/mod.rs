@@ -140,7 +140,7 @@ pub enum Hop {
 }
 
 /// A host that is no node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Host {
     /// The login; the node's where it is absent.
     pub user: Option<String>,

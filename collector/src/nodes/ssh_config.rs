@@ -30,8 +30,50 @@ pub struct SshHost {
     pub global_known_hosts: Vec<PathBuf>,
     /// The name under which host keys are known, in place of the host's own.
     pub host_key_alias: Option<String>,
-    /// The hosts to go through.
-    pub jump: Vec<Host>,
+    /// The only family of addresses that is used.
+    pub family: Option<Family>,
+    /// The address of this machine that connections come from.
+    pub bind_address: Option<String>,
+    /// The interface of this machine that connections come from.
+    pub bind_interface: Option<String>,
+    /// The hosts to go through, tokens not resolved yet.
+    pub proxy_jump: Option<String>,
+    /// Whether a program would make the connection.
+    pub proxy_command: bool,
+    /// Whether a program would be asked for host keys.
+    pub known_hosts_command: bool,
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl SshHost {
+    /// The hosts to go through to the host that this is asked for, the first one first.
+    ///
+    /// # Errors
+    /// [`SshConfigProblem`] where a program would make the connection, and where they are not understood.
+    pub fn jumps(&self, asked: &Host) -> Result<Vec<Host>, SshConfigProblem> {
+        if self.proxy_command {
+            return Err(SshConfigProblem::ProxyCommand);
+        }
+        let Some(text) = &self.proxy_jump else { return Ok(Vec::new()) };
+        let port = asked.port.or(self.port).unwrap_or(22);
+        let token = |token| match token {
+            'h' => Some(self.host_name.clone().unwrap_or_else(|| asked.address.clone())),
+            'n' => Some(asked.address.clone()),
+            'p' => Some(port.to_string()),
+            'r' => asked.user.clone().or_else(|| self.user.clone()),
+            _ => None,
+        };
+        let hops = tokens(text, token).and_then(|text| text.split(',').map(jump).collect());
+        hops.ok_or_else(|| SshConfigProblem::Value { key: "proxyjump", value: text.clone() })
+    }
 }
 
 /// The agent that is asked.
@@ -50,8 +92,17 @@ pub enum Agent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SshConfigProblem {
     /// A program would make the connection.
-    #[error("ProxyCommand is not run here; say jump in the site file, or ProxyJump")]
+    #[error("ProxyCommand is not run here; say jump in the site file (\"none\" is none), or ProxyJump")]
     ProxyCommand,
+    /// The hosts to go through have hosts to go through, and these again, without an end.
+    #[error("ProxyJump leads round in a circle, or too far: {}", .0.join(", "))]
+    Circle(Vec<String>),
+    /// A program would be asked for host keys.
+    #[error("KnownHostsCommand is not run here; say known_hosts or host_key in the site file")]
+    KnownHostsCommand,
+    /// Connections come from an interface.
+    #[error("BindInterface {0:?} is not followed here; say BindAddress")]
+    BindInterface(String),
     /// Keys are revoked in a file of their own.
     #[error("RevokedHostKeys {0:?} is not read here; list the keys in known_hosts, marked @revoked")]
     RevokedHostKeys(String),
@@ -105,11 +156,15 @@ pub fn read(text: &str) -> Result<SshHost, SshConfigProblem> {
             "userknownhostsfile" if value != NOTHING => host.known_hosts = Some(paths(value)),
             "globalknownhostsfile" => host.global_known_hosts = paths(value),
             "hostkeyalias" => host.host_key_alias = Some(value.to_owned()),
-            "proxyjump" if !is_none => {
-                let hops: Option<Vec<Host>> = value.split(',').map(jump).collect();
-                host.jump = hops.ok_or_else(|| wrong("proxyjump"))?;
+            "addressfamily" if value == "inet" => host.family = Some(Family::V4),
+            "addressfamily" if value == "inet6" => host.family = Some(Family::V6),
+            "bindaddress" => {
+                host.bind_address = Some(values::host(value.to_owned()).map_err(|_| wrong("bindaddress"))?);
             }
-            "proxycommand" if !is_none => return Err(SshConfigProblem::ProxyCommand),
+            "bindinterface" => host.bind_interface = Some(value.to_owned()),
+            "proxyjump" if !is_none => host.proxy_jump = Some(value.to_owned()),
+            "proxycommand" => host.proxy_command = !is_none,
+            "knownhostscommand" => host.known_hosts_command = !is_none,
             "revokedhostkeys" if !is_none => return Err(SshConfigProblem::RevokedHostKeys(value.to_owned())),
             _ => {}
         }
@@ -131,22 +186,31 @@ fn paths(value: &str) -> Vec<PathBuf> {
 /// A file name with ssh's tokens (ssh_config(5), "TOKENS") put in: `%%`, `%d` home, `%h` host, `%r` login, `%u` local login.
 /// None where there are others.
 pub fn expand(text: &str, home: Option<&Path>, host: &str, user: &str, local_user: &str) -> Option<PathBuf> {
+    let token = |token| match token {
+        'd' => home?.to_str().map(str::to_owned),
+        'h' => Some(host.to_owned()),
+        'r' => Some(user.to_owned()),
+        'u' => Some(local_user.to_owned()),
+        _ => None,
+    };
+    let expanded = tokens(text, token)?;
+    Some(super::resolve(Path::new(&expanded), Path::new(""), home))
+}
+
+/// A value with its tokens put in; none where there are others.
+fn tokens(text: &str, value: impl Fn(char) -> Option<String>) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         match c {
             '%' => match rest.next()? {
                 '%' => expanded.push('%'),
-                'd' => expanded.push_str(home?.to_str()?),
-                'h' => expanded.push_str(host),
-                'r' => expanded.push_str(user),
-                'u' => expanded.push_str(local_user),
-                _ => return None,
+                token => expanded.push_str(&value(token)?),
             },
             c => expanded.push(c),
         }
     }
-    Some(super::resolve(Path::new(&expanded), Path::new(""), home))
+    Some(expanded)
 }
 
 #[cfg(test)]
@@ -170,13 +234,9 @@ mod tests {
         let all = format!(
             "host alias\nuser op\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_%h\nidentityfile /with space\n\
              identityfile {NOTHING}\nidentitiesonly yes\ncertificatefile ~/x-cert.pub\nidentityagent /run/agent\n\
-             userknownhostsfile /a /b\nhostkeyalias theone\nproxyjump a@gate1:2200,ssh://[fd00::1]:22\n"
+             userknownhostsfile /a /b\nhostkeyalias theone\nproxyjump gate\naddressfamily inet6\nbindaddress fd00::2\n\
+             bindinterface eth0\nproxycommand none\nknownhostscommand /bin/keys %H\n"
         );
-        let hop = |user: Option<&str>, address: &str, port| Host {
-            user: user.map(str::to_owned),
-            address: address.into(),
-            port,
-        };
         let host = SshHost {
             host_name: Some("10.0.0.7".into()),
             port: Some(2222),
@@ -188,19 +248,51 @@ mod tests {
             known_hosts: Some(vec!["/a".into(), "/b".into()]),
             global_known_hosts: Vec::new(),
             host_key_alias: Some("theone".into()),
-            jump: vec![hop(Some("a"), "gate1", Some(2200)), hop(None, "fd00::1", Some(22))],
+            family: Some(Family::V6),
+            bind_address: Some("fd00::2".into()),
+            bind_interface: Some("eth0".into()),
+            proxy_jump: Some("gate".into()),
+            proxy_command: false,
+            known_hosts_command: true,
         };
         assert_eq!(read(&all), Ok(host));
     }
 
     #[test]
+    fn jump_hosts_are_read_with_their_tokens() {
+        let host = |user: Option<&str>, address: &str, port| Host {
+            user: user.map(str::to_owned),
+            address: address.into(),
+            port,
+        };
+        let asked = host(None, "node", None);
+        let jumps = |text: &str| read(text).unwrap().jumps(&asked);
+        for (text, hops) in [
+            ("proxyjump none", vec![]),
+            (
+                "proxyjump a@gate1:2200,ssh://[fd00::1]:22",
+                vec![host(Some("a"), "gate1", Some(2200)), host(None, "fd00::1", Some(22))],
+            ),
+            (
+                "user op\nhostname node.corp\nproxyjump %r@gate.%h:%p,%n-b",
+                vec![host(Some("op"), "gate.node.corp", Some(22)), host(None, "node-b", None)],
+            ),
+        ] {
+            assert_eq!(jumps(text), Ok(hops), "{text}");
+        }
+        assert_eq!(jumps("proxycommand nc %h %p"), Err(SshConfigProblem::ProxyCommand));
+        for text in ["proxyjump a@b:0", "proxyjump gate-%C", "proxyjump a,,b", "proxyjump %r@gate"] {
+            assert!(matches!(jumps(text), Err(SshConfigProblem::Value { .. })), "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_done_here_is_said() {
-        assert_eq!(read("proxycommand nc %h %p"), Err(SshConfigProblem::ProxyCommand));
         assert_eq!(
             read("revokedhostkeys /etc/krl"),
             Err(SshConfigProblem::RevokedHostKeys("/etc/krl".into()))
         );
-        for text in ["port 0", "hostname -x", "proxyjump a@b:0"] {
+        for text in ["port 0", "hostname -x", "bindaddress -x"] {
             assert!(matches!(read(text), Err(SshConfigProblem::Value { .. })), "{text}");
         }
     }

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::config::{self, ConfigError};
-use crate::nodes::ssh_config::{self, SshHost};
+use crate::nodes::ssh_config::{self, SshConfigProblem, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
 use crate::ssh::host_keys::KnownHosts;
-use crate::ssh::{self, Connector, Login, Secret, Target};
+use crate::ssh::{self, Connector, Dialling, Login, Secret, Target};
 use crate::text;
 use logins::{Logins, Wanted};
-use openssh::{OpenSsh, Question};
+use openssh::OpenSsh;
 
 /// Where host keys are known, where nothing says another place.
 const USUAL_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
@@ -66,8 +66,11 @@ pub fn connector<'a>(
     let mut targets = BTreeMap::new();
     for node in wanted {
         let target = match purpose {
-            Purpose::Visit => reader.target(node)?.as_ref().clone(),
-            Purpose::HostKeys => reader.place(node)?,
+            Purpose::Visit => reader.target(node)?,
+            Purpose::HostKeys => {
+                let way = reader.way(node)?;
+                Arc::new(reader.place(node, way)?)
+            }
         };
         targets.insert(node.name.clone(), target);
     }
@@ -87,8 +90,15 @@ struct Reader<'a> {
     sudo_password: Option<Secret>,
 }
 
-fn question(node: &Node) -> Question {
-    Question { address: node.address.clone(), user: node.user.clone(), port: node.port }
+/// Jump hosts of jump hosts that are followed. Nobody's way is that long; a name that grows with every hop has no end.
+const HOPS: usize = 16;
+
+fn question(node: &Node) -> Host {
+    Host { address: node.address.clone(), user: node.user.clone(), port: node.port }
+}
+
+fn problem(asked: &Host, problem: &SshConfigProblem) -> ConfigError {
+    ConfigError::SshConfig { host: asked.address.clone(), reason: problem.to_string() }
 }
 
 impl Reader<'_> {
@@ -97,77 +107,125 @@ impl Reader<'_> {
         if let Some(target) = self.targets.get(&node.name) {
             return Ok(Arc::clone(target));
         }
+        let way = self.way(node)?;
+        let target = self.target_through(node, way)?;
+        self.targets.insert(node.name.clone(), Arc::clone(&target));
+        Ok(target)
+    }
+
+    /// Where a node is, how it is logged in to, and through what, whatever it is reached through else.
+    fn target_through(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Arc<Target>, ConfigError> {
         let ssh = self.openssh.ask(question(node))?;
-        let place = self.place(node)?;
+        let place = self.place(node, way)?;
         let login = self.login(node, &ssh, &place)?;
         let sudo_password = match node.sudo {
             Sudo::Password => Some(self.sudo_password()?),
             Sudo::No | Sudo::Yes => None,
         };
-        let target = Arc::new(Target { login, sudo_password, ..place });
-        self.targets.insert(node.name.clone(), Arc::clone(&target));
-        Ok(target)
+        Ok(Arc::new(Target { login, sudo_password, ..place }))
     }
 
     /// Where a node is; nobody logs in there.
-    fn place(&mut self, node: &Node) -> Result<Target, ConfigError> {
-        let ssh = self.openssh.ask(question(node))?;
-        let user = node.user.clone().or_else(|| ssh.user.clone());
-        let jump = self.way(node, &ssh)?;
-        self.found(node, (&node.address, node.port, user.as_deref()), &ssh, node.host_key.as_deref(), jump)
+    fn place(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Target, ConfigError> {
+        self.found(node, &question(node), node.host_key.as_deref(), way)
     }
 
     /// A place, after the site file and then after `ssh`.
     fn found(
         &mut self,
         node: &Node,
-        (address, port, user): (&str, Option<u16>, Option<&str>),
-        ssh: &SshHost,
+        asked: &Host,
         pin: Option<&str>,
         jump: Option<Arc<Target>>,
     ) -> Result<Target, ConfigError> {
-        let address = ssh.host_name.as_deref().unwrap_or(address).to_owned();
-        let port = port.or(ssh.port).unwrap_or(22);
-        let known_hosts = self.known_hosts(node, ssh)?;
+        let ssh = self.openssh.ask(asked.clone())?;
+        let address = ssh.host_name.as_ref().unwrap_or(&asked.address).clone();
+        let port = asked.port.or(ssh.port).unwrap_or(22);
+        if ssh.known_hosts_command && node.known_hosts.is_empty() && pin.is_none() {
+            return Err(problem(asked, &SshConfigProblem::KnownHostsCommand));
+        }
+        if let (Some(interface), None) = (&ssh.bind_interface, &jump) {
+            return Err(problem(asked, &SshConfigProblem::BindInterface(interface.clone())));
+        }
+        let known_hosts = self.known_hosts(node, &ssh)?;
         let known = match &ssh.host_key_alias {
             Some(alias) => known_hosts.alias(alias, pin),
             None => known_hosts.host(&address, port, pin),
         };
-        let user = user.unwrap_or_else(|| node.user()).to_owned();
-        Ok(Target { address, port, user, login: Login::default(), sudo_password: None, known, jump })
+        let user = asked.user.clone().or(ssh.user).unwrap_or_else(|| node.user().to_owned());
+        let dialling = Dialling { family: ssh.family, from: ssh.bind_address };
+        let (login, sudo_password) = (Login::default(), None);
+        Ok(Target { address, port, user, login, sudo_password, known, dialling, jump })
     }
 
-    /// The last of the hosts that a node is reached through.
-    fn way(&mut self, node: &Node, ssh: &SshHost) -> Result<Option<Arc<Target>>, ConfigError> {
-        let hops: Vec<Hop> = match &node.jump {
-            Some(hops) => hops.clone(),
-            None => ssh.jump.iter().cloned().map(Hop::Host).collect(),
+    /// The last of the hosts that a node is reached through. Where the site file says them, `ssh` is not asked for any.
+    fn way(&mut self, node: &Node) -> Result<Option<Arc<Target>>, ConfigError> {
+        let Some(hops) = &node.jump else {
+            let ssh = self.openssh.ask(question(node))?;
+            return self.way_of_ssh(node, &question(node), &ssh, &mut Vec::new());
         };
         let mut way = None;
-        for hop in &hops {
-            let target = match hop {
-                Hop::Host(host) => self.host(node, host, way)?,
-                Hop::Node(name) => {
+        for hop in hops {
+            way = Some(match (hop, way) {
+                (Hop::Host(host), None) => {
+                    // To the first one, as ssh goes; but a site file that says the way has answered for programs that make one.
+                    let ssh = SshHost { proxy_command: false, ..self.openssh.ask(host.clone())? };
+                    let way = self.way_of_ssh(node, host, &ssh, &mut Vec::new())?;
+                    self.host(node, host, way)?
+                }
+                (Hop::Host(host), way) => self.host(node, host, way)?,
+                (Hop::Node(name), way) => {
                     let hop = self.site.node(name);
                     let hop = hop.ok_or_else(|| ConfigError::NoSuchNode { node: name.clone() })?;
-                    // The site file has no loops.
-                    let target = self.target(hop)?.as_ref().clone();
-                    Target { jump: way.or_else(|| target.jump.clone()), ..target }
+                    match way {
+                        // The site file has no loops.
+                        None => self.target(hop)?,
+                        way => self.target_through(hop, way)?,
+                    }
                 }
-            };
-            way = Some(Arc::new(target));
+            });
+        }
+        Ok(way)
+    }
+
+    /// The last of the hosts that `ssh` goes through to a host: those that it is told of, and those that the first of them needs.
+    /// `trail` is where that was asked before.
+    fn way_of_ssh(
+        &mut self,
+        node: &Node,
+        asked: &Host,
+        ssh: &SshHost,
+        trail: &mut Vec<Host>,
+    ) -> Result<Option<Arc<Target>>, ConfigError> {
+        let circle = trail.contains(asked) || trail.len() > HOPS;
+        trail.push(asked.clone());
+        if circle {
+            let circle = trail.iter().map(|host| host.address.clone()).collect();
+            return Err(problem(asked, &SshConfigProblem::Circle(circle)));
+        }
+        let hops = ssh.jumps(asked).map_err(|found| problem(asked, &found))?;
+        let mut way = None;
+        for (number, hop) in hops.iter().enumerate() {
+            if number == 0 {
+                let ssh = self.openssh.ask(hop.clone())?;
+                way = self.way_of_ssh(node, hop, &ssh, trail)?;
+            }
+            way = Some(self.host(node, hop, way)?);
         }
         Ok(way)
     }
 
     /// A jump host that is no node: the node's own key opens it, unless `ssh` has another for it.
-    fn host(&mut self, node: &Node, host: &Host, jump: Option<Arc<Target>>) -> Result<Target, ConfigError> {
-        let question = Question { address: host.address.clone(), user: host.user.clone(), port: host.port };
-        let ssh = self.openssh.ask(question)?;
-        let user = host.user.clone().or_else(|| ssh.user.clone());
-        let place = self.found(node, (&host.address, host.port, user.as_deref()), &ssh, None, jump)?;
+    fn host(
+        &mut self,
+        node: &Node,
+        host: &Host,
+        jump: Option<Arc<Target>>,
+    ) -> Result<Arc<Target>, ConfigError> {
+        let ssh = self.openssh.ask(host.clone())?;
+        let place = self.found(node, host, None, jump)?;
         let login = self.login(node, &ssh, &place)?;
-        Ok(Target { login, ..place })
+        Ok(Arc::new(Target { login, ..place }))
     }
 
     fn login(&mut self, node: &Node, ssh: &SshHost, place: &Target) -> Result<Login, ConfigError> {

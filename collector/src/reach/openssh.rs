@@ -9,21 +9,15 @@ use std::sync::Mutex;
 use tempfile::TempPath;
 
 use crate::config::ConfigError;
+use crate::nodes::Host;
 use crate::nodes::ssh_config::{self, SshHost};
-
-/// A host as it is asked for: its address, and the login and port that are known already.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Question {
-    pub(super) address: String,
-    pub(super) user: Option<String>,
-    pub(super) port: Option<u16>,
-}
 
 /// The `ssh` of this machine; it says nothing where it is not there or not wanted.
 pub(super) struct OpenSsh {
     /// The configuration that it reads.
     config: Option<TempPath>,
-    answers: BTreeMap<Question, SshHost>,
+    /// What it said, by the address, login and port that it was asked for.
+    answers: BTreeMap<Host, SshHost>,
 }
 
 /// How many are asked at once: each is a process of some milliseconds.
@@ -54,7 +48,7 @@ impl OpenSsh {
     }
 
     /// Asks many at once, for what is to be known later.
-    pub(super) fn ask_all(&mut self, questions: Vec<Question>) -> Result<(), ConfigError> {
+    pub(super) fn ask_all(&mut self, questions: Vec<Host>) -> Result<(), ConfigError> {
         let Some(config) = &self.config else { return Ok(()) };
         let (waiting, answers) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -78,7 +72,7 @@ impl OpenSsh {
     }
 
     /// What it would do for one host.
-    pub(super) fn ask(&mut self, question: Question) -> Result<SshHost, ConfigError> {
+    pub(super) fn ask(&mut self, question: Host) -> Result<SshHost, ConfigError> {
         if let Some(answer) = self.answers.get(&question) {
             return Ok(answer.clone());
         }
@@ -91,7 +85,7 @@ impl OpenSsh {
     }
 }
 
-fn ask(config: &Path, question: &Question) -> Result<SshHost, ConfigError> {
+fn ask(config: &Path, question: &Host) -> Result<SshHost, ConfigError> {
     let host = question.address.clone();
     let failed = |reason: String| ConfigError::SshConfig { host: host.clone(), reason };
     let mut ssh = Command::new("ssh");

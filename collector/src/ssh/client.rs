@@ -4,24 +4,24 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::algorithms::preferred;
 use super::check::{HostKeyCheck, Judged};
+use super::dial::{Dialling, dial};
 use super::host_keys::{Known, Verdict};
 use super::input::SendError;
 use super::{
     Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Secret, Session, SessionError,
 };
 use crate::report::clean;
+use crate::visit::with_sources;
 
 /// A host to log in to.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct Target {
     pub sudo_password: Option<Secret>,
     /// What is known of its host key.
     pub known: Known,
+    /// How it is dialled, where nothing is to go through.
+    pub dialling: Dialling,
     /// The host to go through.
     pub jump: Option<Arc<Target>>,
 }
@@ -79,9 +81,14 @@ impl Default for Limits {
     }
 }
 
-/// Reaches the nodes of a site. A jump host is logged in to once, for all the nodes behind it.
+/// Reaches the nodes of a site.
 pub struct Connector {
-    targets: BTreeMap<String, Target>,
+    targets: BTreeMap<String, Arc<Target>>,
+    opener: Arc<Opener>,
+}
+
+/// Opens connections. A jump host is logged in to once, for all the nodes behind it.
+struct Opener {
     limits: Limits,
     jumps: Mutex<HashMap<String, Arc<JumpHost>>>,
 }
@@ -90,8 +97,8 @@ type JumpHost = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
 impl Connector {
     /// A connector for these nodes, by name.
-    pub fn new(targets: BTreeMap<String, Target>, limits: Limits) -> Self {
-        Self { targets, limits, jumps: Mutex::default() }
+    pub fn new(targets: BTreeMap<String, Arc<Target>>, limits: Limits) -> Self {
+        Self { targets, opener: Arc::new(Opener { limits, jumps: Mutex::default() }) }
     }
 
     /// The key that a node shows, without logging in to it. Hosts that are on the way are logged in to, so their keys
@@ -104,8 +111,8 @@ impl Connector {
         let (check, judged) = HostKeyCheck::looking(target.known.clone());
         let preferred =
             Preferred { host_key_certificates: Cow::Borrowed(&[]), ..preferred(&target.known, &[]) };
-        let (stream, _through) = self.stream(target).await?;
-        match agree(target, stream, preferred, self.limits, check, &judged).await {
+        let (stream, _through) = self.opener.stream(target).await?;
+        match agree(target, stream, preferred, self.opener.limits, check, &judged).await {
             Ok((_, judged)) | Err(Refusal { judged: Some(judged), .. }) => Ok(ShownKey {
                 verdict: target.known.judge(&judged.key),
                 fingerprint: judged.fingerprint,
@@ -115,7 +122,7 @@ impl Connector {
         }
     }
 
-    fn target(&self, node: &str) -> Result<&Target, ConnectError> {
+    fn target(&self, node: &str) -> Result<&Arc<Target>, ConnectError> {
         self.targets.get(node).ok_or_else(|| ConnectError::Unreachable {
             address: node.to_owned(),
             port: 0,
@@ -123,20 +130,9 @@ impl Connector {
         })
     }
 
-    /// A stream to a host, and the connection that it goes through.
-    async fn stream(&self, target: &Target) -> Result<(Stream, Option<Arc<Connection>>), ConnectError> {
-        Ok(match &target.jump {
-            Some(jump) => {
-                let through = self.jump(jump).await?;
-                (Box::new(through.forward(target, self.limits).await?), Some(through))
-            }
-            None => (Box::new(dial(target, self.limits).await?), None),
-        })
-    }
-
     /// How a node would be reached: `user@address:port`, and through which hosts.
     pub fn login_of(&self, node: &str) -> Option<String> {
-        let mut target = self.targets.get(node)?;
+        let mut target = self.targets.get(node)?.as_ref();
         let mut login = format!("{}@{}", target.user, target.known.name);
         while let Some(jump) = &target.jump {
             login += &format!(" via {}@{}", jump.user, jump.known.name);
@@ -163,6 +159,26 @@ impl Connector {
         self.targets.get(node).is_some_and(|target| {
             target.known.has_authorities()
                 || target.known.fingerprints().iter().any(|known| known == fingerprint)
+        })
+    }
+}
+
+impl Opener {
+    /// A stream to a host, and the connection that it goes through.
+    async fn stream(&self, target: &Target) -> Result<(Stream, Option<Arc<Connection>>), ConnectError> {
+        Ok(match &target.jump {
+            Some(jump) => {
+                let through = self.jump(jump).await?;
+                (Box::new(through.forward(target, self.limits).await?), Some(through))
+            }
+            None => {
+                let dialled = dial(&target.address, target.port, &target.dialling);
+                match timeout(self.limits.connect, dialled).await {
+                    Ok(Ok(stream)) => (Box::new(stream), None),
+                    Ok(Err(error)) => return Err(unreachable(target, russh::Error::IO(error))),
+                    Err(_) => return Err(timed_out(target, "answer", self.limits.connect)),
+                }
+            }
         })
     }
 
@@ -205,10 +221,12 @@ impl Connector {
         if let Some(connection) = open.as_ref().filter(|connection| !connection.handle.is_closed()) {
             return Ok(Arc::clone(connection));
         }
-        let connection = Box::pin(self.open(jump)).await;
-        let connection = Arc::new(
-            connection.map_err(|source| ConnectError::Jump { jump: jump.way(), source: Box::new(source) })?,
-        );
+        let connection = Box::pin(self.open(jump)).await.map_err(|error| match error {
+            // It says which one on the way it is.
+            ConnectError::Jump { .. } => error,
+            error => ConnectError::Jump { jump: jump.way(), source: Box::new(error) },
+        });
+        let connection = Arc::new(connection?);
         *open = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -219,23 +237,95 @@ impl Connect for Connector {
 
     async fn connect(&self, node: &str) -> Result<Client, ConnectError> {
         let target = self.target(node)?;
-        let connection = self.open(target).await?;
-        Ok(Client { connection, sudo_password: target.sudo_password.clone(), running: None })
+        let connection = self.opener.open(target).await?;
+        Ok(Client {
+            opener: Arc::clone(&self.opener),
+            target: Arc::clone(target),
+            connection,
+            had_channel: false,
+            running: None,
+        })
     }
 }
 
 /// A session over SSH.
 pub struct Client {
+    opener: Arc<Opener>,
+    target: Arc<Target>,
     connection: Connection,
-    sudo_password: Option<Secret>,
+    /// Whether the connection has had a channel.
+    had_channel: bool,
     /// The command that runs, or the last one that was abandoned: its channel is open until the next command.
     running: Option<ChannelWriteHalf<Msg>>,
 }
 
+/// How long a server may count a channel that is closed, doubled from the first to the last: a second in all.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(640)];
+
+impl Client {
+    /// A channel for a command.
+    ///
+    /// Where a server allows one session a connection (`MaxSessions 1`), it refuses a second one as long as it counts the first.
+    /// That one it counts until it has cleared it away, which may be after it has read that another is wanted; and until the
+    /// command has ended, which one that was abandoned may not do. So the server gets a moment, and then another connection. A
+    /// connection that never had a channel gets none by waiting.
+    async fn channel(&mut self) -> Result<Channel<Msg>, SessionError> {
+        if let Some(abandoned) = self.running.take() {
+            // It learns that nobody hears it before anything else is done; a connection that is gone says so next.
+            let _ = abandoned.close().await;
+        }
+        let [mut pause, longest] = PAUSES;
+        loop {
+            match self.connection.handle.channel_open_session().await {
+                Ok(channel) => {
+                    self.had_channel = true;
+                    return Ok(channel);
+                }
+                Err(russh::Error::ChannelOpenFailure(_)) if self.had_channel && pause <= longest => {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(russh::Error::ChannelOpenFailure(_)) if self.had_channel => self.reconnect().await?,
+                Err(russh::Error::ChannelOpenFailure(reason)) => {
+                    return Err(SessionError::NoSession(clean::line(reason.description(), 200)));
+                }
+                Err(error) => return Err(SessionError::Lost(error.to_string())),
+            }
+        }
+    }
+
+    /// Another connection in place of this one, to the same machine.
+    async fn reconnect(&mut self) -> Result<(), SessionError> {
+        // Some hosts count logins too.
+        self.connection.close().await;
+        let again = self.opener.open(&self.target).await;
+        let again = again.map_err(|error| SessionError::Lost(with_sources(&error)))?;
+        if again.host_key != self.connection.host_key {
+            return Err(SessionError::Lost(format!("another machine answers, with {}", again.host_key)));
+        }
+        self.connection = again;
+        self.had_channel = false;
+        Ok(())
+    }
+
+    async fn execute(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
+        let failed = |error: russh::Error| SessionError::Lost(error.to_string());
+        let (reading, writing) = self.channel().await?.split();
+        let writing = self.running.insert(writing);
+        writing.exec(true, command.text).await.map_err(failed)?;
+        // Whoever ends a command says how. Without that the link broke, even where this side does not know it yet.
+        match drive(reading, writing, command).await? {
+            Output { exit: Exit::Unknown, .. } => {
+                Err(SessionError::Lost("in the middle of a command".to_owned()))
+            }
+            output => Ok(output),
+        }
+    }
+}
+
 impl Session for Client {
     async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
-        let handle = &self.connection.handle;
-        match timeout(command.limit, run(handle, &mut self.running, command)).await {
+        match timeout(command.limit, self.execute(command)).await {
             Ok(output) => {
                 self.running = None;
                 output
@@ -249,13 +339,11 @@ impl Session for Client {
     }
 
     fn sudo_password(&self) -> Option<&Secret> {
-        self.sudo_password.as_ref()
+        self.target.sudo_password.as_ref()
     }
 
     async fn close(self) {
-        let bye = self.connection.handle.disconnect(Disconnect::ByApplication, "", "en");
-        // The other side may be gone already, which is as good.
-        let _ = timeout(Duration::from_secs(2), bye).await;
+        self.connection.close().await;
     }
 }
 
@@ -302,6 +390,13 @@ impl Connection {
             Ok(Err(_)) => Err(unreachable(target, russh::Error::HUP).into()),
             Err(_) => Err(timed_out(target, "answer to the login", limits.connect).into()),
         }
+    }
+
+    /// Says good-bye.
+    async fn close(&self) {
+        let bye = self.handle.disconnect(Disconnect::ByApplication, "", "en");
+        // The other side may be gone already, which is as good.
+        let _ = timeout(Duration::from_secs(2), bye).await;
     }
 
     /// A stream from this host to another.
@@ -355,32 +450,6 @@ async fn said_no(handle: &mut Handle<HostKeyCheck>) -> bool {
 
 type ForwardStream = russh::ChannelStream<Msg>;
 
-async fn dial(target: &Target, limits: Limits) -> Result<TcpStream, ConnectError> {
-    match timeout(limits.connect, connect(&target.address, target.port)).await {
-        Ok(Ok(stream)) => {
-            // Nagle's delay costs time only.
-            let _ = stream.set_nodelay(true);
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(unreachable(target, russh::Error::IO(error))),
-        Err(_) => Err(timed_out(target, "answer", limits.connect)),
-    }
-}
-
-/// Connects to the first address of a host that answers. Capitals make no other name (RFC 4343), but musl compares what is in
-/// the file of hosts to the letter.
-async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = match lookup_host((host, port)).await {
-        Ok(found) => found.collect(),
-        Err(_) if host.contains(|letter: char| letter.is_ascii_uppercase()) => {
-            lookup_host((host.to_ascii_lowercase().as_str(), port)).await?.collect()
-        }
-        Err(error) => return Err(error),
-    };
-    #[expect(clippy::disallowed_methods, reason = "this is the place")]
-    TcpStream::connect(addresses.as_slice()).await
-}
-
 fn timed_out(target: &Target, step: &'static str, limit: Duration) -> ConnectError {
     ConnectError::TimedOut { address: target.address.clone(), port: target.port, step, limit }
 }
@@ -399,34 +468,6 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
             ConnectError::Unreachable { address, port, reason: "it hung up".to_owned() }
         }
         other => ConnectError::Unreachable { address, port, reason: other.to_string() },
-    }
-}
-
-async fn run(
-    handle: &Handle<HostKeyCheck>,
-    running: &mut Option<ChannelWriteHalf<Msg>>,
-    command: Command<'_>,
-) -> Result<Output, SessionError> {
-    let failed = |error: russh::Error| match error {
-        russh::Error::ChannelOpenFailure(reason) => {
-            SessionError::Refused(clean::line(reason.description(), 200))
-        }
-        error => SessionError::Lost(error.to_string()),
-    };
-    if let Some(abandoned) = running.take() {
-        // It learns that nobody hears it before anything else is done; a connection that is gone says so next.
-        let _ = abandoned.close().await;
-    }
-    let channel = handle.channel_open_session().await.map_err(failed)?;
-    let (reading, writing) = channel.split();
-    let writing = running.insert(writing);
-    writing.exec(true, command.text).await.map_err(failed)?;
-    // Whoever ends a command says how. Without that the link broke, even where this side does not know it yet.
-    match drive(reading, writing, command).await? {
-        Output { exit: Exit::Unknown, .. } => {
-            Err(SessionError::Lost("in the middle of a command".to_owned()))
-        }
-        output => Ok(output),
     }
 }
 

@@ -7,6 +7,7 @@ mod agent;
 mod algorithms;
 mod check;
 mod client;
+mod dial;
 pub mod host_keys;
 mod input;
 pub mod keys;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use agent::{Place as AgentPlace, held_by};
 pub use client::{Client, Connector, Limits, ShownKey, Target};
+pub use dial::Dialling;
 pub use input::{Input, Part, Secret};
 pub use local::Local;
 pub use login::{AgentKeys, Login};
@@ -117,6 +119,9 @@ pub enum SessionError {
     /// It wrote more than it may.
     #[error("more than {0} bytes of output")]
     OutputTooLarge(usize),
+    /// The node opens no session for a command, not even the first of a connection.
+    #[error("the node opens no session ({0})")]
+    NoSession(String),
     /// The node refuses to run commands.
     #[error("the node refuses to run commands: {0}")]
     Refused(String),

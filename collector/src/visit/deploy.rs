@@ -11,7 +11,7 @@ use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
 use crate::report::clean;
-use crate::ssh::{Command, Exit, Output, Session};
+use crate::ssh::{Command, Exit, Output, Session, SessionError};
 
 /// What stands on the node.
 pub(super) struct Deployed<'a> {
@@ -79,7 +79,7 @@ async fn prepare(
     // From here on something may be there, even if no answer comes.
     journal.record(&node.name, name, State::Started).await;
     traces.recorded = true;
-    traces.touched = true;
+    let touched = std::mem::replace(&mut traces.touched, true);
     traces.dialect = Some(dialect);
     let output = session
         .run(Command {
@@ -89,7 +89,13 @@ async fn prepare(
             output_limit: OUTPUT_BYTES,
         })
         .await
-        .map_err(|error| Failure::step("preparing", &error))?;
+        .map_err(|error| {
+            // The node that takes no command has nothing of this one.
+            if matches!(error, SessionError::NoSession(_) | SessionError::Refused(_)) {
+                traces.touched = touched;
+            }
+            Failure::step("preparing", &error)
+        })?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let read = |line| match dialect {
         Dialect::Posix => posix::platform(line),
@@ -186,7 +192,7 @@ async fn upload(
             (posix::upload(node.sudo, folder, &shipment.sums_sha256), input)
         }
         Dialect::PowerShell => {
-            let input = |error| Failure::step("uploading", &crate::ssh::SessionError::Input(error));
+            let input = |error| Failure::step("uploading", &SessionError::Input(error));
             let lines = in_lines(&shipment.archive).map_err(input)?;
             (powershell::upload(folder, &shipment.sums_sha256), Some(lines))
         }

@@ -135,8 +135,12 @@ impl Failure {
             SessionError::OutputTooLarge(_) => {
                 (Outcome::BadReport, "see what the node's shell prints at login")
             }
+            SessionError::NoSession(_) => (
+                Outcome::AgentFailed,
+                "its SSH server allows this login no session: set MaxSessions to 1 or more in its sshd_config",
+            ),
             SessionError::Refused(_) => {
-                (Outcome::AgentFailed, "let the login run commands: its shell, ForceCommand, MaxSessions")
+                (Outcome::AgentFailed, "let the login run commands: its shell, ForceCommand")
             }
             SessionError::Input(_) => (Outcome::UploadFailed, "leave the files alone while the run lasts"),
         };

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use assay_shared::report::{CleanUpResult, Outcome};
 
-use crate::node::{Node, Ran, Site, Unusual, key, need, wait_until};
+use crate::node::{Node, Ran, Site, Unusual, fingerprint, key, need, wait_until};
 
 /// A site of nodes without keys and ports, and a configuration that has them.
 fn site(nodes: &str, config: &str, known_hosts: &str) -> Site {
@@ -109,6 +109,108 @@ fn jump_hosts_aliases_and_known_hosts_of_the_configuration() {
     verified(&site.run(&[]));
 }
 
+/// What a dry run says of the one node's way.
+fn way(site: &Site) -> String {
+    let output = site.run_command(&["--dry-run"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find(|line| line.trim_start().starts_with("inner ")).expect("a line of the node").to_owned()
+}
+
+#[test]
+fn jump_hosts_have_jump_hosts_of_their_own() {
+    let nodes: Vec<Node> = (0..4).map(|_| Node::start()).collect();
+    let names = ["inner", "middle", "gate", "outer"];
+    let identity = nodes[0].path("identity");
+    let (mut config, mut known) = (String::new(), String::new());
+    for (name, node) in names.iter().zip(&nodes) {
+        fs::copy(nodes[0].path("identity.pub"), node.path("authorized_keys")).unwrap();
+        config +=
+            &format!("Host {name}\n  HostName 127.0.0.1\n  Port {}\n  HostKeyAlias {name}\n", node.port);
+        known += &format!("{name} {}\n", node.host_key("ed25519"));
+    }
+    let rest = format!("Host *\n  User root\n  IdentityFile {}\n", identity.display());
+    let logins = || nodes.iter().map(Node::logins).collect::<Vec<_>>();
+    let with =
+        |more: &str, jump: &str| site(&(named("inner") + jump), &(config.clone() + more + &rest), &known);
+    let chain =
+        "Host inner\n  ProxyJump middle\nHost middle\n  ProxyJump gate\nHost gate\n  ProxyJump outer\n";
+    let lists = "Host inner\n  ProxyJump gate,middle\nHost gate\n  ProxyJump outer\nHost middle\n  ProxyJump nowhere\n";
+    // What the site file's way begins with has a way of its own to `ssh`, and the others of the list have none.
+    let gate = "Host gate\n  ProxyJump outer\nHost middle\n  ProxyJump nowhere\n";
+    let mut expected = vec![0; 4];
+    for (more, jump) in [
+        (chain, ""),
+        (lists, ""),
+        (gate, "jump = \"root@gate,root@middle\"\n"),
+        (chain, "jump = \"root@middle\"\n"),
+    ] {
+        let site = with(more, jump);
+        let way = way(&site);
+        let places: Vec<_> = names.iter().map(|name| way.find(&format!("root@{name}"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{way}");
+        verified(&site.run(&[]));
+        expected.iter_mut().for_each(|logins| *logins += 1);
+        assert_eq!(logins(), expected, "{more}");
+    }
+    // The site file's word that there is none is the last one.
+    verified(&with(chain, "jump = \"none\"\n").run(&[]));
+    expected[0] += 1;
+    assert_eq!(logins(), expected);
+    for circle in [
+        "Host *\n  ProxyJump gate\n",
+        "Host inner gate\n  ProxyJump middle\nHost middle\n  ProxyJump gate,outer\n",
+        "Host *\n  ProxyJump on-%h\n  HostName %h\n",
+    ] {
+        assert_eq!(with(circle, "").refused(&[]), 2, "{circle}");
+    }
+    assert_eq!(with("Host *\n  ProxyJump gate\n", "jump = \"root@gate\"\n").refused(&[]), 2);
+    assert_eq!(logins(), expected);
+}
+
+#[test]
+fn what_the_site_file_answers_is_not_asked_of_the_configuration() {
+    let (gate, node) = (Node::start(), Node::start());
+    fs::copy(node.path("authorized_keys"), gate.path("authorized_keys")).unwrap();
+    // As FreeIPA's client sets a machine up, before and after the program for its host keys changed.
+    let proxy = "Match exec true\n  ProxyCommand /usr/bin/sss_ssh_knownhostsproxy -p %p %h\n";
+    let keys = "Match exec true\n  KnownHostsCommand /usr/bin/sss_ssh_knownhosts %H\n";
+    let known = format!("{}{}", gate.known_line(), node.known_line());
+    let jump = format!("jump = \"root@127.0.0.1:{}\"\n", gate.port);
+    let gate_node = gate
+        .entry("gate", "good-0")
+        .replace(&gate.path("identity").display().to_string(), &node.path("identity").display().to_string());
+    for (config, lines, works) in [
+        (proxy, "", false),
+        (proxy, "jump = \"none\"\n", true),
+        (proxy, &jump, true),
+        (proxy, "jump = \"gate\"\n", true),
+        (keys, "", true),
+    ] {
+        let mut entries = vec![node.entry("node", "good") + lines];
+        if lines.contains("gate") {
+            entries.push(gate_node.clone() + "jump = \"none\"\n");
+        }
+        let site = Site::new(&known, &entries);
+        fs::create_dir(site.path(".ssh")).unwrap();
+        fs::write(site.path(".ssh/config"), config).unwrap();
+        if works {
+            verified(&site.run(&[]));
+        } else {
+            assert_eq!(site.refused(&[]), 2, "{lines}");
+        }
+    }
+    // Nothing but the program would say the host key.
+    let entry = node.entry("node", "good");
+    let pinned = entry.clone() + &format!("host_key = \"{}\"\n", fingerprint(&node.path("host_ed25519.pub")));
+    let configured = |entry: &str| {
+        let entry = entry.replace("layout:good", "layout:good-1");
+        site(&entry, keys, "")
+    };
+    assert_eq!(configured(&entry).refused(&[]), 2);
+    verified(&configured(&pinned).run(&[]));
+}
+
 #[test]
 fn a_configuration_that_cannot_be_followed_stops_the_run_and_names_the_line() {
     let node = Node::start();
@@ -117,6 +219,8 @@ fn a_configuration_that_cannot_be_followed_stops_the_run_and_names_the_line() {
         ("  Nonsense yes\n", "line 3"),
         ("  ProxyCommand nc %h %p\n", "ProxyCommand"),
         ("  RevokedHostKeys /etc/krl\n", "RevokedHostKeys"),
+        ("  KnownHostsCommand /bin/keys %H\n", "KnownHostsCommand"),
+        ("  BindInterface eth0\n", "BindInterface"),
     ] {
         let site = site(&named("alias"), &format!("{identity}{line}"), "");
         let output = site.run_command(&[]).output().unwrap();

@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the collector's rules are not for what it is tested with")]
 
+mod addresses;
 mod as_openssh;
 mod config;
 mod faults;
@@ -16,6 +17,7 @@ mod login;
 mod node;
 mod real_agent;
 mod scan;
+mod sessions;
 mod sudo;
 mod visit;
 mod windows;

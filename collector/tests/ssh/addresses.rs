@@ -1,0 +1,96 @@
+//! Hosts with an address that leads nowhere, and ways that `ssh`'s configuration gives connections.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use assay_shared::report::{CleanUpResult, Outcome};
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::node::{Node, Site};
+
+/// An address that takes no more connections: whoever knocks there waits, as for a machine that is off.
+struct Silent {
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Silent {
+    fn at(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = runtime.block_on(async {
+            let socket = TcpSocket::new_v6().unwrap();
+            socket.bind(address).expect("IPv6 on the loopback interface");
+            socket.listen(1).unwrap()
+        });
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+            waiting.push(stream);
+        }
+        Self { _listener: listener, _waiting: waiting, _runtime: runtime }
+    }
+}
+
+/// The same command where `dual` is `::1` and 127.0.0.1, in this order.
+fn dual(command: &Command, site: &Site) -> Command {
+    fs::write(site.path("hosts"), "::1 dual\n127.0.0.1 dual localhost\n").unwrap();
+    let mut inside = Command::new("unshare");
+    inside
+        .args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""])
+        .arg(site.path("hosts"));
+    inside.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    inside
+}
+
+#[test]
+fn a_dead_address_of_a_name_does_not_keep_from_the_live_one() {
+    let (gate, node) = (Node::start(), Node::start());
+    fs::copy(node.path("authorized_keys"), gate.path("authorized_keys")).unwrap();
+    let _silent = [gate.port, node.port].map(|port| Silent::at(format!("[::1]:{port}").parse().unwrap()));
+    let at_dual = |text: String| text.replace("127.0.0.1", "dual");
+    let direct = at_dual(node.entry("direct", "good-1"));
+    let through = node.entry("through", "good-2") + &format!("jump = \"root@dual:{}\"\n", gate.port);
+    let known = at_dual(gate.known_line() + &node.known_line()) + &node.known_line();
+    let site = Site::new(&known, &[direct, through]);
+    let ran = site.read(&dual(&site.run_command(&[]), &site).output().unwrap());
+    for row in &ran.report.nodes {
+        assert_eq!(row.outcome, Outcome::Verified, "{}: {:?}", row.name, row.message);
+        assert_eq!(row.clean_up.result, CleanUpResult::Removed, "{:?}", row.clean_up);
+    }
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_assay"));
+    scan.args(["nodes", "--scan-host-keys", "--site"]).arg(site.path("site.toml"));
+    scan.env("HOME", site.folder.path()).env_remove("SSH_AUTH_SOCK");
+    let scanned = dual(&scan, &site).output().unwrap();
+    assert_eq!(scanned.status.code(), Some(0), "{}", String::from_utf8_lossy(&scanned.stderr));
+}
+
+#[test]
+fn the_family_and_the_own_address_of_the_configuration() {
+    let node = Node::start();
+    let silent = Silent::at(format!("[::1]:{}", node.port).parse().unwrap());
+    let entry = node.entry("node", "good").replace("127.0.0.1", "dual");
+    let site = Site::new(&node.known_line().replace("127.0.0.1", "dual"), &[entry]);
+    fs::create_dir(site.path(".ssh")).unwrap();
+    for (line, outcome) in [
+        ("AddressFamily inet", Outcome::Verified),
+        ("AddressFamily inet6", Outcome::Unreachable),
+        ("BindAddress 127.0.0.77", Outcome::Verified),
+        ("BindAddress 127.0.0.78\n  AddressFamily inet6", Outcome::Unreachable),
+    ] {
+        fs::write(site.path(".ssh/config"), format!("Host dual\n  {line}\n")).unwrap();
+        let ran = site.read(&dual(&site.run_command(&["--connect-limit", "3"]), &site).output().unwrap());
+        assert_eq!(ran.row().outcome, outcome, "{line}: {:?}", ran.row().message);
+    }
+    drop(silent);
+    let log = fs::read_to_string(node.path("log")).unwrap();
+    assert!(log.contains("Connection from 127.0.0.77 port "), "{log}");
+    assert!(!log.contains("127.0.0.78"));
+}
