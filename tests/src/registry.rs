@@ -101,6 +101,11 @@ pub fn oras() -> Option<PathBuf> {
     packages::go_program("ORAS", "oras")
 }
 
+/// crane before 0.22.1; none, with a word about it, where there is none.
+pub fn crane_old() -> Option<PathBuf> {
+    packages::go_program("CRANE_OLD", "crane-0.21")
+}
+
 /// What a registry answers that holds `layout` under every name: manifests by digest and tag `v1`, which is `root`, blobs,
 /// and the referrers API in pages of `page`.
 pub fn answer(layout: &Layout, root: &Digest, page: usize, request: &Request) -> Answer {
