@@ -9,7 +9,6 @@ use assay_shared::bundle::Completeness;
 use assay_shared::limits;
 use assay_tests::http::{Answer, Request};
 use assay_tests::program::finish;
-use assay_tests::registry::Registry;
 use assay_tests::served::{Served, right};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -173,16 +172,6 @@ fn a_signature_that_no_verifier_reads_does_not_keep_the_others() {
 }
 
 #[test]
-fn a_registry_without_tls_is_told_from_one_that_cannot_be_reached() {
-    let published = Served::new(AGENT, ASSAY);
-    let registry = Registry::debian("");
-    let mut command = published.bundle_create();
-    let done = finish(command.arg("--image").arg(format!("{}/team/app:v1", registry.host())));
-    assert!(done.stderr.contains(&format!("--plain-http {}", registry.host())), "{}", done.stderr);
-    published.is_not_written(done);
-}
-
-#[test]
 fn the_proxy_that_the_environment_names_is_asked() {
     let published = Served::new(AGENT, ASSAY);
     let proxy = published.serve(right);
@@ -197,31 +186,6 @@ fn the_proxy_that_the_environment_names_is_asked() {
     assert!(
         seen.iter().all(|request| request.path.starts_with("http://registry.example.test/v2/")),
         "{seen:?}"
-    );
-}
-
-#[test]
-fn a_mirror_of_hosts_toml_is_asked_first_and_told_whom_it_stands_for() {
-    let published = Served::new(AGENT, ASSAY);
-    let mirror = published.serve(right);
-    let folder = published.path("certs.d/registry.example.test");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(
-        folder.join("hosts.toml"),
-        format!("server = \"http://{0}\"\n[host.\"http://{0}\"]\n", mirror.host()),
-    )
-    .unwrap();
-    let mut command = published.bundle_create();
-    command.args(["--image", "registry.example.test/team/app:v1"]);
-    command.arg("--hosts-dir").arg(published.path("certs.d"));
-    let _ = finish(&mut command).expect_code(0);
-    published.passes();
-    assert!(
-        mirror
-            .seen()
-            .iter()
-            .all(|request| request.query.contains("ns=registry.example.test")
-                || request.query.contains("last="))
     );
 }
 

@@ -220,14 +220,21 @@ pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
 /// # Errors
 /// [`ConfigError::Unreadable`]
 pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, ConfigError> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })
-    };
+    let mut authorities = Vec::new();
+    for path in &options.ca {
+        let read = registry::authorities(path);
+        authorities.extend(read.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?);
+    }
+    if let Some(folder) = &options.hosts_dir {
+        // a name that is mistyped would leave every mirror out
+        let readable = std::fs::read_dir(folder);
+        readable.map_err(|source| ConfigError::Unreadable { path: folder.clone(), source })?;
+    }
     Ok(registry::Options {
         from: options.from.clone(),
         hosts: options.hosts_dir.clone(),
         plain_http: options.plain_http.iter().cloned().collect(),
-        authorities: options.ca.iter().map(read).collect::<Result<_, _>>()?,
+        authorities,
         crl_from: options.crl_from.clone(),
         proxies: proxies(),
         auth_files: auth_files(),

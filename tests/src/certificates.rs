@@ -20,6 +20,24 @@ pub fn certificates(folder: &Path) {
     write(folder, "server.key", &server_key.serialize_pem());
 }
 
+/// A certificate of an authority that a server uses as its own, as the documentation of registries has it made with OpenSSL:
+/// `NAME.pem` with `NAME.key`.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn self_signed(folder: &Path, name: &str, names: &[&str], is_expired: bool) {
+    let mut params = params(names);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    if is_expired {
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    }
+    let key = key();
+    let certificate = params.self_signed(&key).expect("rcgen signs");
+    write(folder, &format!("{name}.pem"), &certificate.pem());
+    write(folder, &format!("{name}.key"), &key.serialize_pem());
+}
+
 fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     CertificateParams::new(names).expect("names of servers")

@@ -202,7 +202,7 @@ impl Carrier {
                     open.extend(fetched.manifest.manifests.into_iter().map(|inner| (inner, depth + 1)));
                     found.push(fetched.descriptor);
                 }
-                Err(RegistryError::NotFound { .. }) => {
+                Err(error) if error.is_not_found() => {
                     let platform = child.platform.as_ref().map(|platform| format!(" for {platform}"));
                     self.note(format!(
                         "{}: the registry lists {}{} and does not have it",
@@ -232,7 +232,7 @@ impl Carrier {
             let fetched = match self.registries.resolve(&wanted.repository, tag).await {
                 Ok(fetched) => fetched,
                 // the tag may be gone, or have moved on: that is no gap
-                Err(RegistryError::NotFound { .. }) => continue,
+                Err(error) if error.is_not_found() => continue,
                 Err(error) => {
                     unknown = Some(format!("the index of its tag {tag}: {error}"));
                     continue;
@@ -262,6 +262,7 @@ impl Carrier {
         let Wanted { repository, .. } = wanted;
         let digest = &subject.digest;
         let mut found = Found::default();
+        let mut faults = Vec::new();
         let mut fault = None;
         let listers = self.registries.listers(repository).await;
         let listers = listers.unwrap_or_else(|error| {
@@ -269,7 +270,7 @@ impl Carrier {
             Vec::new()
         });
         for lister in listers {
-            fault = None;
+            faults.extend(fault.take());
             for listed_by in [ListedBy::Api, ListedBy::FallbackTag] {
                 let Listing { entries, fault: broken } =
                     lister.referrers(repository, digest, listed_by).await;
@@ -284,6 +285,8 @@ impl Carrier {
             }
         }
         if let Some(error) = fault {
+            faults.push(error);
+            let error = RegistryError::of_places(faults);
             let why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
             self.gap(GapKind::Listing, wanted.title(), why);
         }

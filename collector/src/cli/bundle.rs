@@ -153,7 +153,7 @@ pub struct BundleCreate {
     /// repeatable
     #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
     pub plain_http: Vec<String>,
-    /// Certificates in PEM that are trusted beside the system's; repeatable
+    /// Certificates in PEM or DER that are trusted beside the system's: of authorities, or a registry's own; repeatable
     #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub ca: Vec<PathBuf>,
     /// Carry no CRLs: they are staged in the trust directory

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
 use assay_shared::{json, limits};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
-use super::http::{self, HttpError, Redirects, Reply, shown};
+use super::http::{self, HttpError, Network, Redirects, Reply, shown};
 use super::login::Login;
-use super::{ListedBy, Listing, MANIFESTS, Options, PAGES, Patience, RegistryError, paging};
+use super::{ListedBy, Listing, MANIFESTS, Options, PAGES, RegistryError, paging};
 
 /// A place, and what is needed to ask it.
 #[derive(Debug)]
@@ -18,10 +18,10 @@ pub(super) struct Endpoint {
     pub(super) place: Place,
     client: Client,
     login: Login,
-    patience: Patience,
+    network: Network,
 }
 
-/// A manifest as it was given out.
+/// A manifest or blob as it was given out.
 pub(super) struct Found {
     pub(super) url: String,
     pub(super) content_type: String,
@@ -29,12 +29,12 @@ pub(super) struct Found {
 }
 
 impl Endpoint {
-    pub(super) fn new(place: Place, options: &Options) -> Result<Self, RegistryError> {
+    pub(super) fn new(place: Place, options: &Options, network: &Network) -> Result<Self, RegistryError> {
         let mut authorities = options.authorities.clone();
         authorities.extend(place.authorities.iter().cloned());
-        let client = http::client(&authorities, Redirects::Anywhere)?;
-        let login = Login::new(&place, &authorities, options)?;
-        Ok(Self { place, client, login, patience: options.patience })
+        let client = http::client(&authorities, place.connect, Redirects::No)?;
+        let login = Login::new(&place, &authorities, options, network)?;
+        Ok(Self { place, client, login, network: network.clone() })
     }
 
     /// The manifest or index under a tag or digest.
@@ -44,10 +44,7 @@ impl Endpoint {
         reference: &str,
     ) -> Result<Found, RegistryError> {
         let url = self.place.url(repository, "manifests", reference);
-        let reply = self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?;
-        expect_found(&reply)?;
-        let content_type = content_type(&reply);
-        Ok(Found { url: shown(&reply.url), content_type, bytes: reply.body })
+        found(self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?)
     }
 
     /// What a listing names as a manifest of that digest and size, not checked yet.
@@ -60,22 +57,18 @@ impl Endpoint {
         // it may be of a type that nobody here knows, and is none of ours then
         let accept = format!("{}, */*;q=0.1", MANIFESTS.join(", "));
         let reply = self.get(repository, url, &accept, entry.size.min(limits::MANIFEST_BYTES)).await?;
-        expect_found(&reply)?;
-        let content_type = content_type(&reply);
-        Ok(Found { url: shown(&reply.url), content_type, bytes: reply.body })
+        found(reply)
     }
 
-    /// The bytes of a blob, not checked yet.
+    /// A blob, not checked yet.
     pub(super) async fn blob(
         &self,
         repository: &Repository,
         digest: &Digest,
         limit: u64,
-    ) -> Result<Vec<u8>, RegistryError> {
+    ) -> Result<Found, RegistryError> {
         let url = self.place.url(repository, "blobs", digest.as_str());
-        let reply = self.get(repository, url, "*/*", limit).await?;
-        expect_found(&reply)?;
-        Ok(reply.body)
+        found(self.get(repository, url, "*/*", limit).await?)
     }
 
     /// What is listed as referring to `subject`. No artifact type is asked for, and none of an entry decides anything: copies
@@ -157,14 +150,7 @@ impl Endpoint {
         let mut authorization = self.login.known(repository).await;
         let mut tried = false;
         loop {
-            let request = || {
-                let request = self.client.get(url.clone()).header(ACCEPT, accept);
-                match &authorization {
-                    Some(value) => request.header(AUTHORIZATION, value.clone()),
-                    None => request,
-                }
-            };
-            let reply = http::get(request, limit, &self.patience).await?;
+            let reply = self.follow(&url, accept, limit, authorization.as_ref()).await?;
             let status = reply.status.as_u16();
             match status {
                 401 | 403 if !self.place.is(&reply.url) => {
@@ -188,13 +174,38 @@ impl Endpoint {
             }
         }
     }
+
+    /// Asks wherever it is led. What is secret goes to this place alone.
+    async fn follow(
+        &self,
+        url: &Url,
+        accept: &str,
+        limit: u64,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, HttpError> {
+        let mut url = url.clone();
+        for _ in 0..=http::REDIRECTS {
+            let is_own = self.place.is(&url);
+            let mut headers = if is_own { self.place.headers.clone() } else { HeaderMap::new() };
+            if let Some(authorization) = authorization.filter(|_| is_own) {
+                headers.insert(AUTHORIZATION, authorization.clone());
+            }
+            let request = || self.client.get(url.clone()).header(ACCEPT, accept).headers(headers.clone());
+            let reply = http::get(request, limit, &self.network).await?;
+            match reply.leads_to()? {
+                Some(next) => url = next,
+                None => return Ok(reply),
+            }
+        }
+        Err(HttpError::Refused { url: shown(&url), why: http::TOO_MANY_REDIRECTS.to_owned() })
+    }
 }
 
-fn expect_found(reply: &Reply) -> Result<(), RegistryError> {
+fn found(reply: Reply) -> Result<Found, RegistryError> {
     match reply.status.as_u16() {
-        200 => Ok(()),
+        200 => Ok(Found { url: shown(&reply.url), content_type: content_type(&reply), bytes: reply.body }),
         404 => Err(RegistryError::NotFound { url: shown(&reply.url) }),
-        _ => Err(unexpected(reply)),
+        _ => Err(unexpected(&reply)),
     }
 }
 

@@ -1,16 +1,21 @@
 //! Where a registry is asked: itself, `--from`, or what containerd's `hosts.toml` says of it.
 //!
-//! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for.
-//! What would weaken TLS (`skip_verify`) and client certificates are refused rather than passed over. A mirror may be asked
-//! without TLS, as its URL says; that it gets credentials so, `--plain-http` alone can say.
+//! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for; a folder
+//! without the file may hold authorities as `.crt`. Every key is followed or refused, none is passed over: refused are what
+//! would weaken TLS (`skip_verify`), client certificates, and keys that are not known here. A mirror may be asked without
+//! TLS, as its URL says; that it gets credentials or headers so, `--plain-http` alone can say.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use assay_shared::oci::Repository;
 use reqwest::Url;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use toml::{Table, Value};
 
+use super::tls::{self, Authority};
 use super::{Options, split};
 
 /// A place to ask.
@@ -28,8 +33,12 @@ pub(super) struct Place {
     pub(super) resolves: bool,
     /// Whether content is asked for.
     pub(super) pulls: bool,
-    /// Certificates in PEM that are trusted there.
-    pub(super) authorities: Vec<Vec<u8>>,
+    /// Certificates that are trusted there.
+    pub(super) authorities: Vec<Authority>,
+    /// What is sent there beside the request, and nowhere else.
+    pub(super) headers: HeaderMap,
+    /// How long a connection may take, if the file says so.
+    pub(super) connect: Option<Duration>,
 }
 
 /// Where a registry cannot be asked as it was said.
@@ -79,14 +88,23 @@ impl Place {
         }
         let own = Self::of_registry(registry, options)?;
         let Some(folder) = &options.hosts else { return Ok(vec![own]) };
-        let names = [registry.to_owned(), format!("{}_", registry.replace(':', "_")), "_default".to_owned()];
-        for name in names {
-            let path = folder.join(name).join("hosts.toml");
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return read(&path, &text, registry, &own, &options.plain_http),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(HostsError::Unreadable { path, source }),
+        let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        for folder in folder_names(registry).map(|name| folder.join(name)) {
+            match std::fs::metadata(&folder) {
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => continue,
+                Err(source) => return Err(HostsError::Unreadable { path: folder, source }),
             }
+            let path = folder.join("hosts.toml");
+            return match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    HostsFile { path: &path, registry, own, plain_http: &options.plain_http }.places(&text)
+                }
+                Err(error) if is_absent(&error) => {
+                    Ok(vec![Self { authorities: authorities_of_folder(&folder)?, ..own }])
+                }
+                Err(source) => Err(HostsError::Unreadable { path, source }),
+            };
         }
         Ok(vec![own])
     }
@@ -105,6 +123,8 @@ impl Place {
             resolves: true,
             pulls: true,
             authorities: Vec::new(),
+            headers: HeaderMap::new(),
+            connect: None,
         })
     }
 
@@ -161,94 +181,232 @@ pub(super) fn is_named(url: &Url, names: &BTreeSet<String>) -> bool {
     names.iter().any(|name| own.iter().any(|own| own.eq_ignore_ascii_case(name)))
 }
 
-/// The places that a `hosts.toml` names.
-fn read(
-    path: &Path,
-    text: &str,
-    registry: &str,
-    own: &Place,
-    plain_http: &BTreeSet<String>,
-) -> Result<Vec<Place>, HostsError> {
-    let unsupported = |what: String| HostsError::Unsupported { path: path.to_owned(), what };
-    let table: toml::Table = toml::from_str(text)
-        .map_err(|source| HostsError::Toml { path: path.to_owned(), source: Box::new(source) })?;
-    let mut places = Vec::new();
-    for (url, host) in table.get("host").and_then(toml::Value::as_table).into_iter().flatten() {
-        let host = host.as_table().ok_or_else(|| unsupported(format!("host {url:?} is no table")))?;
-        places.push(place(path, url, host, Some(registry), plain_http)?);
-    }
-    let mut server = match table.get("server") {
-        None => own.clone(),
-        Some(server) => {
-            let server = server.as_str().ok_or_else(|| unsupported("server is no text".to_owned()))?;
-            let same = Url::parse(server).is_ok_and(|url| url.host_str() == own.base.host_str());
-            place(path, server, &table, Some(registry).filter(|_| !same), plain_http)?
-        }
-    };
-    if table.get("server").is_none() {
-        server.authorities = authorities(path, &table)?;
-    }
-    places.push(server);
-    Ok(places)
+/// The names that the folder of a registry may have, in containerd's order.
+fn folder_names(registry: &str) -> [String; 3] {
+    let with_port = registry.rsplit_once(':').map(|(host, port)| format!("{host}_{port}_"));
+    // Windows has no colons in names
+    let plain = if cfg!(windows) { registry.replace(':', "") } else { registry.to_owned() };
+    [with_port.unwrap_or_else(|| plain.clone()), plain, "_default".to_owned()]
 }
 
-fn place(
-    path: &Path,
-    url: &str,
-    table: &toml::Table,
-    stands_for: Option<&str>,
-    plain_http: &BTreeSet<String>,
-) -> Result<Place, HostsError> {
-    let unsupported = |what: String| HostsError::Unsupported { path: path.to_owned(), what };
-    let full = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-    let mut base = Url::parse(&full)
-        .ok()
-        .filter(|base| matches!(base.scheme(), "https" | "http") && base.host_str().is_some())
-        .ok_or_else(|| unsupported(format!("{url:?} is no URL of a host")))?;
-    if table.get("skip_verify").and_then(toml::Value::as_bool) == Some(true) {
-        return Err(unsupported(format!("{url}: skip_verify is not followed; name its CA in ca")));
-    }
-    if table.contains_key("client") {
-        return Err(unsupported(format!("{url}: client certificates are not supported")));
-    }
-    let overrides = table.get("override_path").and_then(toml::Value::as_bool) == Some(true);
-    let folder = base.path().trim_end_matches('/').to_owned();
-    base.set_path(&if overrides { format!("{folder}/") } else { format!("{folder}/v2/") });
-    let has = |capability: &str| match table.get("capabilities") {
-        None => true,
-        Some(list) => {
-            list.as_array().is_some_and(|list| list.iter().any(|one| one.as_str() == Some(capability)))
-        }
+/// The authorities of a folder without a `hosts.toml`: Docker's "certificate file pattern".
+fn authorities_of_folder(folder: &Path) -> Result<Vec<Authority>, HostsError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| HostsError::Unreadable { path, source }
     };
-    Ok(Place {
-        takes_credentials: base.scheme() == "https" || is_named(&base, plain_http),
-        base,
-        prefix: String::new(),
-        stands_for: stands_for.map(str::to_owned),
-        resolves: has("resolve"),
-        pulls: has("pull"),
-        authorities: authorities(path, table)?,
-    })
+    let mut authorities = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
+        let path = entry.map_err(unreadable(folder))?.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => authorities.extend(tls::authorities(&path).map_err(unreadable(&path))?),
+            Some("cert") => {
+                return Err(HostsError::Unsupported { path, what: NO_CLIENT_CERTIFICATES.to_owned() });
+            }
+            _ => {}
+        }
+    }
+    Ok(authorities)
 }
 
-/// The files that `ca` names, beside the `hosts.toml` where they are not absolute.
-fn authorities(path: &Path, table: &toml::Table) -> Result<Vec<Vec<u8>>, HostsError> {
-    let named: Vec<&str> = match table.get("ca") {
-        None => Vec::new(),
-        Some(toml::Value::String(file)) => vec![file],
-        Some(toml::Value::Array(files)) => files.iter().filter_map(toml::Value::as_str).collect(),
-        Some(_) => {
-            let what = "ca is neither a file nor a list of files".to_owned();
-            return Err(HostsError::Unsupported { path: path.to_owned(), what });
-        }
-    };
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let read = |file: &str| {
-        let file = folder.join(file);
-        std::fs::read(&file).map_err(|source| HostsError::Unreadable { path: file, source })
-    };
-    named.into_iter().map(read).collect()
+/// A `hosts.toml`, and whom it is about.
+struct HostsFile<'a> {
+    path: &'a Path,
+    registry: &'a str,
+    /// Where the registry is if the file does not say it.
+    own: Place,
+    plain_http: &'a BTreeSet<String>,
 }
+
+impl HostsFile<'_> {
+    /// The places that it names, in order.
+    fn places(&self, text: &str) -> Result<Vec<Place>, HostsError> {
+        let table: Table = toml::from_str(text)
+            .map_err(|source| HostsError::Toml { path: self.path.to_owned(), source: Box::new(source) })?;
+        let mut places = Vec::new();
+        let mut server = self.own.clone();
+        let mut rest = table;
+        match rest.remove("host") {
+            None => {}
+            Some(Value::Table(hosts)) => {
+                for (url, host) in hosts {
+                    let Value::Table(host) = host else {
+                        return Err(self.unsupported(format!("host {url:?} is not a table")));
+                    };
+                    places.push(self.place(&url, &host)?);
+                }
+            }
+            Some(_) => return Err(self.unsupported("host is not a table".to_owned())),
+        }
+        match rest.remove("server") {
+            None => self.set(&mut server, &rest)?,
+            Some(Value::String(url)) => server = self.place(&url, &rest)?,
+            Some(_) => return Err(self.unsupported("server is not a text".to_owned())),
+        }
+        places.push(server);
+        Ok(places)
+    }
+
+    fn place(&self, url: &str, table: &Table) -> Result<Place, HostsError> {
+        let full = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
+        let is_plain = |base: &Url| {
+            matches!(base.scheme(), "https" | "http")
+                && base.host_str().is_some()
+                && (base.query(), base.fragment(), base.username(), base.password()) == (None, None, "", None)
+        };
+        let mut base = Url::parse(&full).ok().filter(is_plain).ok_or_else(|| {
+            self.unsupported(format!(
+                "{url:?}: write https://host, a port and a path if need be, and nothing else"
+            ))
+        })?;
+        let folder = base.path().trim_end_matches('/').to_owned();
+        let is_whole = folder.ends_with("/v2") || table.get("override_path") == Some(&Value::Boolean(true));
+        base.set_path(&if is_whole { format!("{folder}/") } else { format!("{folder}/v2/") });
+        let mut place = Place {
+            takes_credentials: base.scheme() == "https" || is_named(&base, self.plain_http),
+            stands_for: (authority(&base) != authority(&self.own.base)).then(|| self.registry.to_owned()),
+            base,
+            ..self.own.clone()
+        };
+        self.set(&mut place, table)?;
+        Ok(place)
+    }
+
+    /// Sets what the keys of one host say.
+    fn set(&self, place: &mut Place, table: &Table) -> Result<(), HostsError> {
+        let host = place.registry();
+        for (key, value) in table {
+            let refused = |what: &str| self.unsupported(format!("{host}: {key}: {what}"));
+            match (key.as_str(), value) {
+                ("override_path" | "skip_verify", Value::Boolean(false))
+                | ("override_path", Value::Boolean(true)) => {}
+                ("skip_verify", Value::Boolean(true)) => {
+                    return Err(refused(
+                        "certificates are always verified here; name the authority's in ca instead",
+                    ));
+                }
+                ("client", _) => return Err(refused(NO_CLIENT_CERTIFICATES)),
+                ("capabilities", Value::Array(list)) => {
+                    let named: Option<BTreeSet<String>> =
+                        list.iter().map(|one| one.as_str().map(str::to_ascii_lowercase)).collect();
+                    let known = ["pull", "resolve", "push"];
+                    let named = named.filter(|named| named.iter().all(|one| known.contains(&one.as_str())));
+                    let named =
+                        named.ok_or_else(|| refused("write a list of \"pull\", \"resolve\" and \"push\""))?;
+                    // as containerd has it, no list and an empty one are the same
+                    let has = |one: &str| named.is_empty() || named.contains(one);
+                    (place.resolves, place.pulls) = (has("resolve"), has("pull"));
+                }
+                ("ca", Value::String(file)) => place.authorities = self.authorities(file)?,
+                ("ca", Value::Array(files)) => {
+                    let files: Option<Vec<&str>> = files.iter().map(Value::as_str).collect();
+                    let files = files.ok_or_else(|| refused("write a file or a list of files"))?;
+                    for file in files {
+                        place.authorities.extend(self.authorities(file)?);
+                    }
+                }
+                ("header", Value::Table(headers)) => {
+                    place.headers = fields(headers).map_err(|what| refused(&what))?;
+                    if !place.takes_credentials && !place.headers.is_empty() {
+                        let what = format!(
+                            "headers, which may be secrets, do not go without TLS: write https, or allow it with \
+                             --plain-http {host}"
+                        );
+                        return Err(refused(&what));
+                    }
+                }
+                ("dial_timeout", Value::String(text)) => {
+                    let timeout = duration(text)
+                        .ok_or_else(|| refused("write a duration such as \"5s\" or \"1m30s\""))?;
+                    place.connect = Some(timeout).filter(|timeout| !timeout.is_zero());
+                }
+                ("override_path" | "skip_verify" | "capabilities" | "ca" | "header" | "dial_timeout", _) => {
+                    return Err(refused("not a value that containerd reads there"));
+                }
+                _ => {
+                    return Err(refused(
+                        "this key is not followed here; take it out of a copy of the folder",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificates of a file, which is beside the `hosts.toml` if its path is not absolute.
+    fn authorities(&self, name: &str) -> Result<Vec<Authority>, HostsError> {
+        let path = self.path.parent().unwrap_or(Path::new("")).join(name);
+        tls::authorities(&path).map_err(|source| HostsError::Unreadable { path, source })
+    }
+
+    fn unsupported(&self, what: String) -> HostsError {
+        HostsError::Unsupported { path: self.path.to_owned(), what }
+    }
+}
+
+/// The fields of a table of headers: a name has a text or several.
+fn fields(table: &Table) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in table {
+        let header = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("{name:?} is not a header's name"))?;
+        if OWN_HEADERS.contains(&header) {
+            return Err(format!("{name} is this program's to say"));
+        }
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for value in values {
+            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
+            let mut value =
+                value.ok_or_else(|| format!("{name} has a value that is not the text of a header"))?;
+            value.set_sensitive(true);
+            headers.append(&header, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// A duration as Go writes it: numbers with units, one after the other.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut seconds = None;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c| !is_number(c))?);
+        let (unit, after) = after.split_at(after.find(is_number).unwrap_or(after.len()));
+        let unit = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        seconds = Some(number.parse::<f64>().ok()?.mul_add(unit, seconds.unwrap_or_default()));
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds?).ok()
+}
+
+/// What a request says of itself.
+const OWN_HEADERS: [HeaderName; 9] = [
+    header::ACCEPT,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What is said of client certificates.
+const NO_CLIENT_CERTIFICATES: &str =
+    "client certificates are not supported; fetch where the registry takes a password or a token";
 
 #[cfg(test)]
 mod tests {
@@ -304,11 +462,66 @@ mod tests {
         let places = Place::all("r.example", &options).unwrap();
         assert_eq!(places.iter().map(|place| place.resolves).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(urls(&options, "other.example/app").len(), 1);
-        for bad in
-            ["[host.\"https://x\"]\nskip_verify = true", "[host.\"ftp://x\"]", "[host", "ca = \"absent\""]
-        {
+        for bad in [
+            "[host.\"https://x\"]\nskip_verify = true",
+            "skip_verify = true",
+            "client = \"x.pem\"",
+            "[host.\"ftp://x\"]",
+            "[host.\"https://u:p@x\"]",
+            "[host.\"https://x?y\"]",
+            "[host",
+            "host = 1",
+            "server = 1",
+            "ca = \"absent\"",
+            "ca = 1",
+            "capabilities = [\"fly\"]",
+            "capabilities = \"pull\"",
+            "dial_timeout = \"5\"",
+            "dial_timeout = \"-5s\"",
+            "proxy = \"http://x\"",
+            "[host.\"https://x\".rewrite]\n\"a\" = \"b\"",
+            "[host.\"http://x\".header]\nx-token = \"secret\"",
+            "[header]\nhost = \"y\"",
+            "[header]\nx-token = 1",
+            "[header]\n\"x token\" = \"y\"",
+        ] {
             write("bad.example", bad);
             assert!(Place::all("bad.example", &options).is_err(), "{bad}");
+        }
+        write(
+            "good.example",
+            "server = \"good.example/v2/\"\ncapabilities = []\nskip_verify = false\ndial_timeout = \"1m1.5s\"\n[header]\nx-token = [\"a\", \"b\"]",
+        );
+        let good = Place::all("good.example", &options).unwrap();
+        assert_eq!(urls(&options, "good.example/app"), ["https://good.example/v2/app/manifests/v1"]);
+        assert!(good[0].resolves && good[0].pulls);
+        assert_eq!(good[0].connect, Some(Duration::from_millis(61_500)));
+        assert_eq!(good[0].headers.get_all("X-Token").iter().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_is_found_as_containerd_finds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, file: &str, text: &str| {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join(file), text).unwrap();
+        };
+        let options = Options { hosts: Some(folder.path().to_owned()), ..Options::default() };
+        write("_default", "hosts.toml", "server = \"https://default.example\"");
+        let url = |registry: &str| {
+            let places = Place::all(registry, &options).unwrap();
+            places.iter().map(|place| place.registry()).collect::<Vec<_>>()
+        };
+        assert_eq!(url("r.example:5000"), ["default.example"]);
+        write("r.example:5000", "hosts.toml", "server = \"https://colon.example\"");
+        assert_eq!(url("r.example:5000"), ["colon.example"]);
+        write("r.example_5000_", "hosts.toml", "server = \"https://line.example\"");
+        assert_eq!(url("r.example:5000"), ["line.example"]);
+        write("s.example", "notes.txt", "");
+        assert_eq!(url("s.example"), ["s.example"]);
+        for (registry, file) in [("t.example", "client.cert"), ("u.example", "ca.crt")] {
+            write(registry, file, "not a certificate");
+            assert!(Place::all(registry, &options).is_err(), "{file}");
         }
     }
 }

@@ -1,13 +1,17 @@
 //! One GET, bounded in bytes and time, made again where that may help.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request, RequestBuilder, StatusCode, Url};
 
 use super::Patience;
+use super::hosts::authority;
 use super::published::NotAsked;
+use super::tls::{self, Authority};
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -18,11 +22,59 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+impl Reply {
+    /// Where a redirect leads; none if this is not one. From HTTPS to HTTP none leads.
+    pub(super) fn leads_to(&self) -> Result<Option<Url>, HttpError> {
+        let refused = |why: &str| HttpError::Refused { url: shown(&self.url), why: why.to_owned() };
+        if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return Ok(None);
+        }
+        let location = self.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let next = location.and_then(|location| self.url.join(location).ok());
+        let next = next.filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host());
+        let next = next.ok_or_else(|| refused("it leads nowhere"))?;
+        if leaves_tls(&self.url, &next) { Err(refused(LEAVES_TLS)) } else { Ok(Some(next)) }
+    }
+}
+
+/// How this run asks servers, and what it has learnt of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Network {
+    patience: Patience,
+    /// By origin: none once a server has answered, else why it could not be reached.
+    servers: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+}
+
+impl Network {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self { patience, servers: Arc::default() }
+    }
+
+    /// Why a server is not asked again, which never answered in this run.
+    fn unreachable(&self, url: &Url) -> Option<String> {
+        self.servers().get(&url.origin().ascii_serialization()).cloned().flatten()
+    }
+
+    fn answered(&self, url: &Url) {
+        self.servers().insert(url.origin().ascii_serialization(), None);
+    }
+
+    /// Remembers that no connection could be made, unless the server has answered before: then it may be back soon.
+    fn gave_up(&self, url: &Url, error: &HttpError) {
+        if let HttpError::Unreachable { why, .. } = error {
+            let origin = url.origin().ascii_serialization();
+            self.servers().entry(origin).or_insert_with(|| Some(why.clone()));
+        }
+    }
+
+    fn servers(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Which redirects a client follows; from HTTPS to HTTP it follows none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Redirects {
-    /// Wherever they lead. Authorization stays with the server that it was meant for.
-    Anywhere,
     /// Only within one server: what is sent must not reach another.
     SameServer,
     /// None: whoever asks looks at each.
@@ -30,27 +82,28 @@ pub(super) enum Redirects {
 }
 
 /// A client that trusts the system's authorities and these. Proxies are those that the environment names.
-pub(super) fn client(authorities: &[Vec<u8>], redirects: Redirects) -> Result<Client, HttpError> {
-    build(builder(authorities)?.redirect(redirects.policy()))
+pub(super) fn client(
+    authorities: &[Authority],
+    connect: Option<Duration>,
+    redirects: Redirects,
+) -> Result<Client, HttpError> {
+    let builder = builder(authorities)?.redirect(redirects.policy());
+    build(builder.connect_timeout(connect.unwrap_or(CONNECT)))
 }
 
 /// The client that a builder makes.
 pub(super) fn build(builder: ClientBuilder) -> Result<Client, HttpError> {
-    builder.build().map_err(|error| HttpError::Authority { why: chain(&error) })
+    builder.build().map_err(|error| HttpError::Tls { why: cause(&error) })
 }
 
 /// What every client has: who it is, whom it trusts, and how long it waits.
-pub(super) fn builder(authorities: &[Vec<u8>]) -> Result<ClientBuilder, HttpError> {
-    let mut roots = Vec::new();
-    for pem in authorities {
-        let several = reqwest::Certificate::from_pem_bundle(pem);
-        roots.extend(several.map_err(|error| HttpError::Authority { why: chain(&error) })?);
-    }
+pub(super) fn builder(authorities: &[Authority]) -> Result<ClientBuilder, HttpError> {
+    let tls = tls::config(authorities).map_err(|error| HttpError::Tls { why: error.to_string() })?;
     Ok(Client::builder()
         .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
-        .tls_certs_merge(roots))
+        .tls_backend_preconfigured(tls))
 }
 
 impl Redirects {
@@ -64,9 +117,7 @@ impl Redirects {
                 attempt.error(LEAVES_TLS)
             } else if attempt.previous().len() > REDIRECTS {
                 attempt.error(TOO_MANY_REDIRECTS)
-            } else if self == Self::SameServer
-                && from.is_some_and(|from| from.origin() != attempt.url().origin())
-            {
+            } else if from.is_some_and(|from| from.origin() != attempt.url().origin()) {
                 attempt.error("it leads to another server, which credentials are not sent to")
             } else {
                 attempt.follow()
@@ -76,34 +127,50 @@ impl Redirects {
 }
 
 /// Whether a redirect leads from HTTPS to HTTP.
-pub(super) fn leaves_tls(from: &Url, to: &Url) -> bool {
+fn leaves_tls(from: &Url, to: &Url) -> bool {
     from.scheme() == "https" && to.scheme() != "https"
 }
 
 /// Makes a request until it is answered. What servers answer when they are busy, and answers that break off, are waited
-/// out.
+/// out. A server that no connection could be made to is not asked again in this run.
 pub(super) async fn get(
     request: impl Fn() -> RequestBuilder,
     limit: u64,
-    patience: &Patience,
+    network: &Network,
 ) -> Result<Reply, HttpError> {
+    let patience = &network.patience;
     let mut attempt = 0;
     loop {
         let (client, request) = request().build_split();
         let request = request.map_err(|error| HttpError::of(&error))?;
-        let url = shown(request.url());
+        let server = request.url().clone();
+        let url = shown(&server);
+        if let Some(why) = network.unreachable(&server) {
+            return Err(HttpError::Unreachable { url, why });
+        }
         let once = tokio::time::timeout(patience.request, once(&client, request, limit)).await;
-        let (error, asked) = match once.unwrap_or(Err(HttpError::TimedOut { url })) {
+        let once = once.unwrap_or(Err(HttpError::TimedOut { url }));
+        if once.is_ok() {
+            network.answered(&server);
+        }
+        let (error, asked) = match once {
+            Ok(reply) if is_of_tls(&reply) => {
+                return Err(HttpError::Refused {
+                    url: shown(&reply.url),
+                    why: speaks_tls(&authority(&reply.url)),
+                });
+            }
             Ok(reply) if !is_passing(reply.status) => return Ok(reply),
             Ok(reply) => {
                 let status = reply.status.as_u16();
                 (HttpError::Busy { url: shown(&reply.url), status }, retry_after(&reply.headers))
             }
-            Err(error @ (HttpError::Unreachable { .. } | HttpError::TimedOut { .. })) => (error, None),
+            Err(error) if error.may_pass() => (error, None),
             Err(error) => return Err(error),
         };
         let wait = asked.unwrap_or_else(|| patience.pause(attempt));
         if attempt >= patience.retries || wait > patience.longest {
+            network.gave_up(&server, &error);
             return Err(error);
         }
         attempt += 1;
@@ -135,6 +202,19 @@ pub(super) fn shown(url: &Url) -> String {
     url.to_string()
 }
 
+/// Whether an answer is a TLS server's to a request without TLS, in the words of those that give one.
+fn is_of_tls(reply: &Reply) -> bool {
+    let text = || String::from_utf8_lossy(&reply.body).to_ascii_lowercase();
+    let words = ["plain http", "http request to an https server", "requires tls"];
+    reply.url.scheme() == "http"
+        && reply.status == StatusCode::BAD_REQUEST
+        && words.iter().any(|words| text().contains(words))
+}
+
+fn speaks_tls(host: &str) -> String {
+    format!("it speaks TLS: leave out --plain-http {host}, or write https:// in hosts.toml")
+}
+
 /// Whether an answer says that another attempt may succeed.
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
@@ -146,18 +226,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// An error with its causes, without the URL, which may hold what signs a redirect.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if !text.is_empty() {
-            text += ": ";
-        }
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    if text.is_empty() { "the request failed".to_owned() } else { text }
+/// The cause of an error that lies deepest: what is above it tells of this program's inside, and of the URL, which may hold what
+/// signs a redirect.
+fn cause(error: &reqwest::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.last().map_or_else(|| "the request failed".to_owned(), ToString::to_string)
 }
 
 /// Whether the address was found and is not asked, which another attempt would not change.
@@ -170,12 +243,20 @@ fn is_not_asked(error: &reqwest::Error) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// No connection, or one that broke.
+    /// No connection.
     #[error("{url}: cannot be reached: {why}")]
     Unreachable {
         /// What was asked for.
         url: String,
         /// Why not.
+        why: String,
+    },
+    /// The connection broke.
+    #[error("{url}: the connection broke: {why}")]
+    Broken {
+        /// What was asked for.
+        url: String,
+        /// Why.
         why: String,
     },
     /// The server's certificate is not trusted, or it is no server of this protocol; another attempt would not help.
@@ -208,9 +289,9 @@ pub enum HttpError {
         /// What is read.
         limit: u64,
     },
-    /// A certificate that is to be trusted cannot be read.
-    #[error("the certificates to trust: {why}")]
-    Authority {
+    /// There can be no client, since the system's authorities or those given cannot be used.
+    #[error("the authorities to trust cannot be used: {why}")]
+    Tls {
         /// Why not.
         why: String,
     },
@@ -219,20 +300,32 @@ pub enum HttpError {
 impl HttpError {
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let url = error.url().map(shown).unwrap_or_default();
-        let mut why = chain(error);
-        if why.contains("InvalidContentType") {
-            let host = error.url().map(super::hosts::authority).unwrap_or_default();
-            why = format!("it does not speak TLS; if that is meant, name it with --plain-http {host}");
+        let host = error.url().map(authority).unwrap_or_default();
+        if let Some(why) = tls::fault(error, &host) {
             return Self::Refused { url, why };
         }
-        if why.contains("UnknownIssuer") {
-            why += "; if its CA is the site's own, name the CA's certificate with --ca";
-        }
-        if error.is_builder() || error.is_redirect() || is_not_asked(error) || why.contains("certificate") {
+        let why = cause(error);
+        let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
+        if error.is_builder() || error.is_redirect() || is_not_asked(error) {
             Self::Refused { url, why }
-        } else {
+        } else if is_plain && why.starts_with("invalid HTTP") {
+            Self::Refused { url, why: speaks_tls(&host) }
+        } else if error.is_connect() {
+            let why = if error.is_timeout() { "no connection in time".to_owned() } else { why };
             Self::Unreachable { url, why }
+        } else if error.is_timeout() {
+            Self::TimedOut { url }
+        } else if is_plain && error.is_request() {
+            // some servers of TLS say nothing to a request without
+            Self::Broken { url, why: format!("{why}; or else {}", speaks_tls(&host)) }
+        } else {
+            Self::Broken { url, why }
         }
+    }
+
+    /// Whether another attempt may succeed.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. })
     }
 }
 
@@ -246,7 +339,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(super) const REDIRECTS: usize = 5;
 
 /// What is said of a redirect that [`leaves_tls`].
-pub(super) const LEAVES_TLS: &str = "it leads from HTTPS to HTTP";
+const LEAVES_TLS: &str = "it leads from HTTPS to HTTP";
 
 /// What is said past [`REDIRECTS`].
 pub(super) const TOO_MANY_REDIRECTS: &str = "it leads on and on";

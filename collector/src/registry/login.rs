@@ -15,22 +15,23 @@ use base64::engine::general_purpose::STANDARD;
 use docker_credential::DockerCredential;
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
-use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::Options;
 use super::credentials::{Credentials, Found};
 use super::hosts::{Place, authority, is_named};
-use super::http::{self, HttpError, Redirects, Reply};
-use super::{Options, Patience};
+use super::http::{self, HttpError, Network, Redirects, Reply};
+use super::tls::Authority;
 
 /// The logins of one registry.
 pub(super) struct Login {
     place: Place,
     plain_http: BTreeSet<String>,
     client: Client,
-    patience: Patience,
+    network: Network,
     credentials: Credentials,
     /// By repository, since tokens are for one.
     known: Mutex<HashMap<String, Accepted>>,
@@ -84,12 +85,17 @@ pub enum LoginFault {
 }
 
 impl Login {
-    pub(super) fn new(place: &Place, authorities: &[Vec<u8>], options: &Options) -> Result<Self, HttpError> {
+    pub(super) fn new(
+        place: &Place,
+        authorities: &[Authority],
+        options: &Options,
+        network: &Network,
+    ) -> Result<Self, HttpError> {
         Ok(Self {
             place: place.clone(),
             plain_http: options.plain_http.clone(),
-            client: http::client(authorities, Redirects::SameServer)?,
-            patience: options.patience,
+            client: http::client(authorities, place.connect, Redirects::SameServer)?,
+            network: network.clone(),
             credentials: Credentials::new(place.registry(), options.auth_files.clone()),
             known: Mutex::default(),
         })
@@ -182,26 +188,28 @@ impl Login {
         if found.is_some() && realm.scheme() == "http" && !is_named(realm, &self.plain_http) {
             return Err(self.in_clear(realm));
         }
-        let own = format!("repository:{}:pull", self.place.repository(repository));
+        let assumed = format!("repository:{}:pull", self.place.repository(repository));
         let scopes: Vec<&str> = match &scopes[..] {
-            [] => vec![&own],
+            [] => vec![&assumed],
             named => named.iter().map(String::as_str).collect(),
         };
         let service = service.as_deref().map(|service| ("service", service));
+        // what this very server is always sent
+        let own = if self.place.is(realm) { self.place.headers.clone() } else { HeaderMap::new() };
         let request = || match found.map(|found| &found.credential) {
             Some(DockerCredential::IdentityToken(identity)) => {
                 let scope = scopes.join(" ");
                 let mut form = vec![("grant_type", "refresh_token"), ("client_id", "assay")];
                 form.extend([("refresh_token", identity.as_str()), ("scope", &scope)]);
                 form.extend(service);
-                self.client.post(realm.clone()).form(&form)
+                self.client.post(realm.clone()).headers(own.clone()).form(&form)
             }
             credential => {
                 let mut url = realm.clone();
                 url.query_pairs_mut()
                     .extend_pairs(service)
                     .extend_pairs(scopes.iter().map(|one| ("scope", one)));
-                let request = self.client.get(url);
+                let request = self.client.get(url).headers(own.clone());
                 match credential {
                     Some(DockerCredential::UsernamePassword(user, password)) => {
                         request.basic_auth(user, Some(password))
@@ -211,7 +219,7 @@ impl Login {
             }
         };
         let fault = |why: String| LoginFault::Token { registry: self.place.registry(), why };
-        let reply = http::get(request, TOKEN_BYTES, &self.patience).await;
+        let reply = http::get(request, TOKEN_BYTES, &self.network).await;
         let reply = reply.map_err(|error| fault(error.to_string()))?;
         let answer: Option<TokenAnswer> = serde_json::from_slice(&reply.body).ok();
         let tokens = answer.map(|answer| [answer.token, answer.access_token]).into_iter().flatten().flatten();
@@ -317,7 +325,6 @@ const TOKEN_BYTES: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use reqwest::StatusCode;
-    use reqwest::header::HeaderMap;
 
     use super::*;
 

@@ -16,6 +16,7 @@ mod http;
 mod login;
 mod paging;
 mod published;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,10 +32,12 @@ pub use hosts::HostsError;
 pub use http::HttpError;
 pub use login::LoginFault;
 pub use published::{NamedHost, NamedHostError, proxy_host};
+pub use tls::{Authority, authorities};
 
 use crate::random;
 use endpoint::{Endpoint, Found};
 use hosts::{Place, authority};
+use http::Network;
 use published::Publishers;
 
 /// How registries are reached.
@@ -46,8 +49,8 @@ pub struct Options {
     pub hosts: Option<PathBuf>,
     /// Registries (`host` or `host:port`) that are spoken to without TLS.
     pub plain_http: BTreeSet<String>,
-    /// Certificates in PEM that are trusted beside the system's.
-    pub authorities: Vec<Vec<u8>>,
+    /// Certificates that are trusted beside the system's.
+    pub authorities: Vec<Authority>,
     /// Hosts that CRLs are fetched from although they are this machine or its link.
     pub crl_from: Vec<NamedHost>,
     /// The hosts of proxies that the environment names.
@@ -96,6 +99,7 @@ pub struct Registries {
     options: Options,
     known: Mutex<BTreeMap<String, Arc<Vec<Endpoint>>>>,
     publishers: Publishers,
+    network: Network,
 }
 
 /// A manifest or index with its bytes, which are what its descriptor says.
@@ -148,7 +152,8 @@ impl Registries {
     /// Registries that are reached so.
     pub fn new(options: Options) -> Self {
         let publishers = Publishers::new(options.crl_from.clone(), options.proxies.clone());
-        Self { options, known: Mutex::default(), publishers }
+        let network = Network::new(options.patience);
+        Self { options, known: Mutex::default(), publishers, network }
     }
 
     /// The manifest or index under a tag.
@@ -156,14 +161,15 @@ impl Registries {
     /// # Errors
     /// [`RegistryError`]
     pub async fn resolve(&self, repository: &Repository, tag: &str) -> Result<Fetched, RegistryError> {
-        let mut last = None;
-        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.resolves) {
-            match endpoint.manifest(repository, tag).await {
-                Ok(found) => return fetched(found, None),
-                Err(error) => last = Some(error),
+        let endpoints = self.endpoints(repository).await?;
+        let mut failed = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.place.resolves) {
+            match endpoint.manifest(repository, tag).await.and_then(|found| fetched(found, None)) {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => failed.push(error),
             }
         }
-        Err(last.unwrap_or(RegistryError::NoEndpoint))
+        Err(RegistryError::of_places(failed))
     }
 
     /// The manifest or index of a digest. `expected` says what it must be, where that is known.
@@ -176,15 +182,16 @@ impl Registries {
         digest: &Digest,
         expected: Option<&Descriptor>,
     ) -> Result<Fetched, RegistryError> {
-        let mut last = None;
-        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
+        let endpoints = self.endpoints(repository).await?;
+        let mut failed = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.place.pulls) {
             let found = endpoint.manifest(repository, digest.as_str()).await;
             match found.and_then(|found| checked(found, digest, expected)) {
                 Ok(fetched) => return Ok(fetched),
-                Err(error) => last = Some(error),
+                Err(error) => failed.push(error),
             }
         }
-        Err(last.unwrap_or(RegistryError::NoEndpoint))
+        Err(RegistryError::of_places(failed))
     }
 
     /// A small blob.
@@ -197,17 +204,16 @@ impl Registries {
         blob: &Descriptor,
         limit: u64,
     ) -> Result<Vec<u8>, RegistryError> {
-        let mut last = None;
-        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
-            match endpoint.blob(repository, &blob.digest, limit).await {
-                Ok(bytes) if blob.digest.matches(&bytes) && bytes.len() as u64 == blob.size => {
-                    return Ok(bytes);
-                }
-                Ok(_) => last = Some(RegistryError::Other { digest: blob.digest.clone() }),
-                Err(error) => last = Some(error),
+        let endpoints = self.endpoints(repository).await?;
+        let mut failed = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.place.pulls) {
+            let found = endpoint.blob(repository, &blob.digest, limit).await;
+            match found.and_then(|found| named(found, blob)) {
+                Ok(found) => return Ok(found.bytes),
+                Err(error) => failed.push(error),
             }
         }
-        Err(last.unwrap_or(RegistryError::NoEndpoint))
+        Err(RegistryError::of_places(failed))
     }
 
     /// The places that list what refers to the manifests of a repository, in the order in which they are asked.
@@ -232,17 +238,15 @@ impl Registries {
         repository: &Repository,
         entry: &Descriptor,
     ) -> Result<(String, Vec<u8>), RegistryError> {
-        let mut last = None;
-        for endpoint in self.endpoints(repository).await?.iter().filter(|endpoint| endpoint.place.pulls) {
-            match endpoint.referrer(repository, entry).await {
-                Ok(found) if entry.digest.matches(&found.bytes) && found.bytes.len() as u64 == entry.size => {
-                    return Ok((found.content_type, found.bytes));
-                }
-                Ok(_) => last = Some(RegistryError::Other { digest: entry.digest.clone() }),
-                Err(error) => last = Some(error),
+        let endpoints = self.endpoints(repository).await?;
+        let mut failed = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.place.pulls) {
+            match endpoint.referrer(repository, entry).await.and_then(|found| named(found, entry)) {
+                Ok(found) => return Ok((found.content_type, found.bytes)),
+                Err(error) => failed.push(error),
             }
         }
-        Err(last.unwrap_or(RegistryError::NoEndpoint))
+        Err(RegistryError::of_places(failed))
     }
 
     /// What is published at a URL that a certificate names, which needs no login: a CRL. Only hosts that the operator names
@@ -256,7 +260,7 @@ impl Registries {
             known.values().flat_map(|places| places.iter()).map(|one| one.place.registry()).collect();
         drop(known);
         let is_own = |url: &reqwest::Url| own.contains(&authority(url));
-        self.publishers.get(url, limit, &self.options.patience, is_own).await
+        self.publishers.get(url, limit, &self.network, is_own).await
     }
 
     /// Where a repository is asked for, in order.
@@ -267,7 +271,7 @@ impl Registries {
             return Ok(Arc::clone(endpoints));
         }
         let places = Place::all(registry, &self.options)?;
-        let endpoints = places.into_iter().map(|place| Endpoint::new(place, &self.options));
+        let endpoints = places.into_iter().map(|place| Endpoint::new(place, &self.options, &self.network));
         let endpoints = Arc::new(endpoints.collect::<Result<Vec<_>, _>>()?);
         known.insert(registry.to_owned(), Arc::clone(&endpoints));
         Ok(endpoints)
@@ -284,15 +288,18 @@ fn registry_of(repository: &Repository) -> &str {
     split(repository).0
 }
 
+/// Bytes that are what a descriptor says.
+fn named(found: Found, descriptor: &Descriptor) -> Result<Found, RegistryError> {
+    let is_it = descriptor.digest.matches(&found.bytes) && found.bytes.len() as u64 == descriptor.size;
+    if is_it { Ok(found) } else { Err(RegistryError::other(found.url, &descriptor.digest)) }
+}
+
 /// A manifest that is what its digest says, and what `expected` says.
 fn checked(found: Found, digest: &Digest, expected: Option<&Descriptor>) -> Result<Fetched, RegistryError> {
-    let wrong = || RegistryError::Other { digest: digest.clone() };
-    if !digest.matches(&found.bytes) {
-        return Err(wrong());
-    }
+    let size = expected.map_or(found.bytes.len() as u64, |expected| expected.size);
+    let found = named(found, &Descriptor::new("", digest.clone(), size))?;
     let fetched = fetched(found, Some(digest))?;
     match expected {
-        Some(expected) if expected.size != fetched.descriptor.size => Err(wrong()),
         // whoever lists a manifest says its type, and a registry's own idea of it does not count
         Some(expected) if ManifestKind::of(&expected.media_type).is_some() => Ok(Fetched {
             descriptor: Descriptor { media_type: expected.media_type.clone(), ..fetched.descriptor },
@@ -375,8 +382,10 @@ pub enum RegistryError {
         message: String,
     },
     /// The bytes are not what their digest says.
-    #[error("{digest}: the registry gives other bytes under this digest")]
+    #[error("{url}: the registry gives other bytes than those of the digest {digest}")]
     Other {
+        /// What was asked for.
+        url: String,
         /// The digest.
         digest: Digest,
     },
@@ -396,10 +405,37 @@ pub enum RegistryError {
         /// What they do.
         why: &'static str,
     },
+    /// Several places were asked, and each fails in its own way.
+    #[error("none of {} places has it to give: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Places(Vec<Self>),
     /// `hosts.toml` leaves no place to ask.
     #[error("hosts.toml names no place that may be asked for this")]
     NoEndpoint,
     /// `hosts.toml` or `--from` cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
+}
+
+impl RegistryError {
+    /// What is said when every place failed that was asked.
+    pub(crate) fn of_places(mut failed: Vec<Self>) -> Self {
+        match failed.len() {
+            0 => Self::NoEndpoint,
+            1 => failed.remove(0),
+            _ => Self::Places(failed),
+        }
+    }
+
+    /// Whether it is not there: the last place is the registry itself, and the others copy it.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Places(failed) => failed.last().is_some_and(Self::is_not_found),
+            _ => false,
+        }
+    }
+
+    fn other(url: String, digest: &Digest) -> Self {
+        Self::Other { url, digest: digest.clone() }
+    }
 }

@@ -12,12 +12,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::LOCATION;
 use reqwest::{Client, Url};
 use tokio::sync::OnceCell;
 
-use super::http::{self, HttpError, Redirects, Reply, shown};
-use super::{Patience, RegistryError};
+use super::RegistryError;
+use super::http::{self, HttpError, Network, Redirects, shown};
 
 /// A host that the operator names, with a port or with every port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +124,7 @@ impl Publishers {
         &self,
         url: &str,
         limit: u64,
-        patience: &Patience,
+        network: &Network,
         is_own: impl Fn(&Url) -> bool,
     ) -> Result<Vec<u8>, RegistryError> {
         let refused = |url: &Url, why: &str| HttpError::Refused { url: shown(url), why: why.to_owned() };
@@ -142,18 +141,11 @@ impl Publishers {
             };
             self.check(&url, reach).map_err(|error| refused(&url, &error.to_string()))?;
             let client = self.client(reach).await?;
-            let reply = http::get(|| client.get(url.clone()), limit, patience).await?;
-            let status = reply.status.as_u16();
-            match status {
-                200 => return Ok(reply.body),
-                301 | 302 | 303 | 307 | 308 => {
-                    let next = location(&reply).ok_or_else(|| refused(&url, "it leads nowhere"))?;
-                    if http::leaves_tls(&url, &next) {
-                        return Err(refused(&url, http::LEAVES_TLS).into());
-                    }
-                    url = next;
-                }
-                _ => {
+            let reply = http::get(|| client.get(url.clone()), limit, network).await?;
+            match (reply.status.as_u16(), reply.leads_to()?) {
+                (200, _) => return Ok(reply.body),
+                (_, Some(next)) => url = next,
+                (status, None) => {
                     return Err(RegistryError::Status { url: shown(&url), status, message: String::new() });
                 }
             }
@@ -229,13 +221,6 @@ impl Reach {
         };
         if is_in_reach { Ok(()) } else { Err(NotAsked { host: host.to_owned(), whereabouts }) }
     }
-}
-
-/// Where a redirect leads.
-fn location(reply: &Reply) -> Option<Url> {
-    let location = reply.headers.get(LOCATION)?.to_str().ok()?;
-    let next = reply.url.join(location).ok()?;
-    (matches!(next.scheme(), "http" | "https") && next.has_host()).then_some(next)
 }
 
 /// The host of a URL, an IPv6 address without its brackets, and no dot at a name's end.
