@@ -40,8 +40,9 @@ pub enum OutputError {
 
 /// The folders in it, and the endings of the reports there; in the folder itself those that begin so are reports.
 const FOLDERS: [(&str, &str); 2] = [("nodes", "json"), ("junit", "xml")];
-const REPORTS: [&str; 6] = [
+const REPORTS: [&str; 7] = [
     "report.json",
+    "report.csv",
     "report.html",
     "junit.xml",
     "report.sarif",

@@ -78,6 +78,7 @@ fn reports_that_came_another_way_give_the_same_files() {
         "report.sarif",
         "oscal-assessment-results.json",
         "metrics.prom",
+        "report.csv",
         "nodes/a.json",
         "nodes/b.json",
         "junit/a.xml",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads report.sarif, oscal-assessment-results.json and metrics.prom with schemas and parsers that are not ours, and
+"""Reads report.sarif, report.csv, oscal-assessment-results.json and metrics.prom with schemas and parsers that are not ours, and
 compares them with report.json beside them.
 
     exports_check.py SARIF-SCHEMA DIR...
@@ -9,6 +9,7 @@ oscal-bindings, whose types are generated from NIST's schema; Prometheus' text w
 Exits 0 where everything agrees, 1 with a line for each difference, 2 for usage.
 """
 
+import csv
 import json
 import re
 import sys
@@ -90,6 +91,24 @@ def oscal_results(folder, report, complain):
     return len(result.get("observations", []))
 
 
+def table(folder, report, complain):
+    """report.csv says of each image on each node what report.json says, in the words of checklists."""
+    findings = {"passed": "not_a_finding", "failed": "open"}
+    with open(folder / "report.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    expected = []
+    for node in report["nodes"]:
+        own = node["report"]["images"] if node["outcome"] == "verified" and node["report"] else []
+        expected += [(one["digest"], findings.get(one["status"], "not_reviewed")) for one in own]
+        expected += [] if own else [("", "not_reviewed")]
+    if [(row["digest"], row["finding"]) for row in rows] != expected:
+        complain(f"{folder}/report.csv: other rows than report.json has")
+    for row in rows:
+        if any((cell or "").startswith(tuple("=+-@")) for cell in row.values()):
+            complain(f"{folder}/report.csv: a formula in {row}")
+    return len(rows)
+
+
 def metrics(folder, report, complain):
     samples = {}
     for family in text_string_to_metric_families((folder / "metrics.prom").read_text("utf-8")):
@@ -122,7 +141,8 @@ def main(schema, folders):
         results = sarif(folder, report, validator, wrong.append)
         observations = oscal_results(folder, report, wrong.append)
         series = metrics(folder, report, wrong.append)
-        print(f"{folder}: {results} SARIF results, {observations} OSCAL observations, {series} series")
+        rows = table(folder, report, wrong.append)
+        print(f"{folder}: {results} SARIF results, {observations} OSCAL observations, {series} series, {rows} rows")
     print("\n".join(wrong), file=sys.stderr)
     return 1 if wrong else 0
 

@@ -6,6 +6,7 @@
 //! report from a node whose visit did not end well is not shown at all.
 
 pub mod clean;
+mod csv;
 pub mod difference;
 pub mod html;
 pub mod json;
@@ -87,6 +88,7 @@ pub struct Head {
 /// | `nodes/NODE.json` | a node's own report |
 /// | `report.sarif` | what is not in order, for those who import SARIF 2.1.0 |
 /// | `oscal-assessment-results.json` | what it says about controls of NIST SP 800-53, for those who import OSCAL |
+/// | `report.csv` | a row for each image on each node, for spreadsheets and checklists |
 /// | `metrics.prom` | counts and ends, for Prometheus |
 ///
 /// NODE is the node's name, with everything that is not a letter, a digit, `-`, `_` or an inner point written as `%` and hex.
@@ -110,6 +112,8 @@ pub fn write_all<F: Folder>(
         json::SiteWriter::begin(file, &site.without_nodes())
             .map_err(|error| ReportError::json(SITE, error))?
     };
+    let mut table =
+        csv::Table::begin(create(folder, TABLE)?).map_err(|source| ReportError::write(TABLE, source))?;
     let mut names = names::FileNames::default();
     let mut suites = junit::Suites::new(&run, &collector, junit::FILE_BYTES);
     let mut junit = junit::Files::begin(folder, "junit".into(), junit::FILE_BYTES)?;
@@ -132,6 +136,7 @@ pub fn write_all<F: Folder>(
             apart.add(&suite)?;
         }
         apart.end(&run, row.verdict(), 1)?;
+        table.add(&row).map_err(|source| ReportError::write(TABLE, source))?;
         if let Some(difference) = &mut difference {
             difference.add(&row);
         }
@@ -142,6 +147,7 @@ pub fn write_all<F: Folder>(
     junit.end(&run, site.verdict, site.nodes.len())?;
     let file = whole.end(&site.without_nodes()).map_err(|error| ReportError::json(SITE, error))?;
     keep(folder, SITE, file)?;
+    keep(folder, TABLE, table.end().map_err(|source| ReportError::write(TABLE, source))?)?;
     write(folder, "report.html", |file| {
         let page = html::site(&site).map_err(ReportError::Html)?;
         file.write_all(page.as_bytes()).map_err(|source| ReportError::write("report.html", source))
@@ -158,6 +164,7 @@ pub fn write_all<F: Folder>(
 }
 
 const SITE: &str = "report.json";
+const TABLE: &str = "report.csv";
 const OSCAL: &str = "oscal-assessment-results.json";
 
 fn write<F: Folder>(
@@ -296,8 +303,8 @@ pub(super) mod tests {
         }
     }
 
-    const OF_SITE: [&str; 6] =
-        ["report.json", "report.html", "junit.xml", "report.sarif", "metrics.prom", OSCAL];
+    const OF_SITE: [&str; 7] =
+        [SITE, "report.html", "junit.xml", "report.sarif", "metrics.prom", OSCAL, TABLE];
 
     #[test]
     fn equal_reports_give_equal_files() {
@@ -362,7 +369,7 @@ pub(super) mod tests {
         let raw = |name: &str| name == SITE || name.starts_with("nodes/");
         let texts = written(&report).into_iter().filter(|(name, _)| !raw(name));
         let texts: Vec<String> = texts.map(|(_, text)| text).chain([terminal]).collect();
-        assert_eq!(texts.len(), 5 + 2 + 1);
+        assert_eq!(texts.len(), 6 + 2 + 1);
         for text in texts {
             for letter in text.chars() {
                 let own = matches!(letter, '\n' | '\u{202f}');
@@ -392,6 +399,6 @@ pub(super) mod tests {
                 assert!(value.to_string().contains("##vso["), "{name}: nothing is lost");
             }
         }
-        assert_eq!(seen, 1 + 2 + 1 + 2 + 3);
+        assert_eq!(seen, 1 + 2 + 1 + 2 + 4);
     }
 }

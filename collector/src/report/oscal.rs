@@ -31,6 +31,9 @@ struct Control {
     id: &'static str,
     title: &'static str,
     reasons: &'static [Reason],
+    /// What others call what it demands: control correlation identifiers, and rules of DISA's Container Platform Security
+    /// Requirements Guide, V2R2.
+    known_as: &'static [(&'static str, &'static str)],
 }
 
 const CONTROLS: [Control; 4] = [
@@ -49,6 +52,15 @@ const CONTROLS: [Control; 4] = [
             Reason::WrongDigest,
             Reason::InUseUnlisted,
         ],
+        known_as: &[
+            ("cci", "CCI-003992"),
+            // the container platform must be built from verified packages
+            ("srg-rule", "V-233064"),
+            ("srg-requirement", "SRG-APP-000131-CTR-000280"),
+            // the container platform must verify container images
+            ("srg-rule", "V-233065"),
+            ("srg-requirement", "SRG-APP-000131-CTR-000285"),
+        ],
     },
     Control {
         id: "si-7",
@@ -61,6 +73,7 @@ const CONTROLS: [Control; 4] = [
             Reason::RootfsMismatch,
             Reason::InUseUnlisted,
         ],
+        known_as: &[],
     },
     Control {
         id: "sr-4",
@@ -74,6 +87,7 @@ const CONTROLS: [Control; 4] = [
             Reason::WrongDigest,
             Reason::InUseUnlisted,
         ],
+        known_as: &[],
     },
     Control {
         id: "sr-11",
@@ -89,6 +103,7 @@ const CONTROLS: [Control; 4] = [
             Reason::RootfsMismatch,
             Reason::InUseUnlisted,
         ],
+        known_as: &[],
     },
 ];
 
@@ -221,6 +236,9 @@ fn visited(ids: &Ids, site: &Site, at: usize, node: &SiteNode) -> Value {
         "subjects": [{ "subject-uuid": ids.node(at), "type": "inventory-item" }],
         "collected": node.row.finished.unwrap_or(site.run.finished),
     });
+    if node.accepted().is_none() {
+        observation["props"] = props(&[("finding", words::NOT_REVIEWED)]).into();
+    }
     if node.accepted().is_some() {
         let href = format!("nodes/{}.json", uri(&node.file));
         observation["relevant-evidence"] = json!([{ "href": href, "description": "The node's own report." }]);
@@ -259,6 +277,7 @@ fn judged_so(ids: &Ids, site: &Site, at: usize, judged: &Judged) -> Value {
             ("status", status),
             ("reason", code),
             ("codes", &words::codes(image).join(",")),
+            ("finding", words::finding(image.status)),
             ("waived", if judged.waiver.is_some() { "true" } else { "false" }),
             ("nodes", &judged.nodes.len().to_string()),
             ("signer", signer.unwrap_or_default()),
@@ -326,6 +345,12 @@ fn finding(ids: &Ids, site: &Site, control: &Control) -> Value {
     } else {
         "other"
     };
+    let state = match reason {
+        "pass" => words::NOT_A_FINDING,
+        "fail" => words::OPEN,
+        _ => words::NOT_REVIEWED,
+    };
+    let known_as = control.known_as.iter().copied().chain([("finding", state)]);
     let observations: Vec<Value> = images
         .iter()
         .map(|(at, _)| ids.observation(*at))
@@ -341,6 +366,7 @@ fn finding(ids: &Ids, site: &Site, control: &Control) -> Value {
         "uuid": ids.give("finding", control.id),
         "title": control.title,
         "description": remarks.join(" "),
+        "props": props(&known_as.collect::<Vec<_>>()),
         "target": {
             "type": "statement-id",
             "target-id": format!("{}_smt", control.id),

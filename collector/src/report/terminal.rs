@@ -315,6 +315,6 @@ mod tests {
         }
         let widths = [(true, Some(5)), (true, Some(80)), (true, Some(999)), (true, None), (false, Some(80))]
             .map(|(terminal, columns)| Look::new(terminal, none, columns).width);
-        assert_eq!(widths, [60, 80, 200, 100, 100]);
+        assert_eq!(widths, [20, 80, 200, 100, 100]);
     }
 }

@@ -31,6 +31,20 @@ pub fn status(status: Status) -> &'static str {
     }
 }
 
+/// What a status means to DISA's checklists, in their words (CKLB): what was not judged is never satisfied.
+pub(super) fn finding(status: Status) -> &'static str {
+    match status {
+        Status::Passed => NOT_A_FINDING,
+        Status::Failed => OPEN,
+        Status::Skipped | Status::Inconclusive => NOT_REVIEWED,
+    }
+}
+
+/// Words of DISA's checklists.
+pub(super) const OPEN: &str = "open";
+pub(super) const NOT_A_FINDING: &str = "not_a_finding";
+pub(super) const NOT_REVIEWED: &str = "not_reviewed";
+
 /// How a check came out.
 pub fn check(result: CheckResult) -> &'static str {
     match result {

@@ -212,6 +212,7 @@ fn nodes_give_no_ci_system_a_command() {
         "report.sarif",
         "oscal-assessment-results.json",
         "metrics.prom",
+        "report.csv",
     ] {
         texts.push(read(name));
     }
