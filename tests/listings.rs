@@ -478,6 +478,60 @@ fn the_agent_finds_a_signature_in_a_layout_whatever_it_is_listed_as() {
     assert_eq!(report.images.iter().map(verdict).collect::<Vec<_>>(), ["failed/no-signature"]);
 }
 
+/// What lists a signature under a wrong media type does not hide it from `slim` where something else lists it rightly.
+#[test]
+fn a_slim_copy_keeps_a_signature_that_is_also_listed_wrongly() {
+    let published = artifacts();
+    let mut layout = (*published.layout).clone();
+    let request = Request { path: format!("/{}", published.index.digest), ..Request::default() };
+    for entry in referrers(&layout, &request) {
+        let entry: Descriptor = serde_json::from_value(entry).unwrap();
+        layout.list(Descriptor { media_type: media_type::OCI_INDEX.to_owned(), ..entry.clone() });
+        layout.list(entry);
+    }
+    layout.name(&published.index, "registry.example.test/team/app:v1");
+    layout.write(&published.path("layout")).unwrap();
+    let mut slim = Command::new(ASSAY);
+    slim.args(["bundle", "slim"]).arg(published.path("layout")).arg("--out").arg(published.path("slim"));
+    let _ = finish(&mut slim).expect_code(0);
+    let mut command = Command::new(AGENT);
+    command.args(["verify", "--at", AT, "--trust"]).arg(published.path("trust"));
+    command.arg("--store").arg(format!("layout:{}", published.path("store").display()));
+    let _ = finish(command.arg("--signatures").arg(published.path("slim"))).expect_code(0);
+}
+
+/// A layout that lacks the envelope of a signature: the slim copy does not claim to be complete, another layout may have it.
+#[test]
+fn an_envelope_that_a_layout_lacks_is_a_gap() {
+    let published = artifacts();
+    let whole = {
+        let mut layout = (*published.layout).clone();
+        let request = Request { path: format!("/{}", published.index.digest), ..Request::default() };
+        for entry in referrers(&layout, &request) {
+            layout.list(serde_json::from_value(entry).unwrap());
+        }
+        layout.name(&published.index, "registry.example.test/team/app:v1");
+        layout
+    };
+    let mut sparse = whole.clone();
+    let envelope =
+        |manifest: &Manifest| manifest.subject.as_ref().and_then(|_| manifest.layers.first().cloned());
+    let gone =
+        whole.digests().into_iter().find_map(|digest| envelope(&Manifest::parse(whole.blob(&digest)).ok()?));
+    sparse.remove(&gone.unwrap().digest);
+    for (name, layout) in [("whole", &whole), ("sparse", &sparse)] {
+        layout.write(&published.path(name)).unwrap();
+    }
+    let completeness = |layouts: &[&str]| {
+        let mut merge = Command::new(ASSAY);
+        merge.args(["bundle", "merge"]).args(layouts.iter().map(|name| published.path(name)));
+        let _ = finish(merge.arg("--out").arg(published.path("site.tar"))).expect_code(0);
+        document(&published).completeness
+    };
+    assert_eq!(completeness(&["sparse", "sparse"]), Completeness::GapsAccepted);
+    assert_eq!(completeness(&["sparse", "whole"]), Completeness::Complete);
+}
+
 fn verify(published: &Served, layout: &Layout) -> assay_shared::report::NodeReport {
     let folder = tempfile::tempdir().unwrap();
     layout.write(folder.path()).unwrap();

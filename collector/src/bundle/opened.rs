@@ -18,7 +18,7 @@ use assay_shared::bundle::{
 use assay_shared::document::DocumentError;
 use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
-use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, ManifestKind, shape};
+use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type, shape};
 use assay_shared::revocation::is_litter;
 
 use super::blob_path;
@@ -147,7 +147,8 @@ impl Opened {
             .map_err(|error| at(OpenProblem::Manifest { digest: digest.clone(), error: error.into() }))
     }
 
-    /// Hands every manifest that `index.json` leads to and that is there to `take`, each once, in the order in which it is met.
+    /// Hands every manifest that `index.json` leads to and that is there to `take`, once for each media type that it is listed under,
+    /// in the order in which it is met.
     ///
     /// # Errors
     /// As [`Self::manifest`], and where there are more than any real layout has; what `take` refuses.
@@ -161,10 +162,11 @@ impl Opened {
         for entry in &self.entries {
             let mut open = vec![(entry.clone(), 1)];
             while let Some((descriptor, depth)) = open.pop() {
-                if ManifestKind::of(&descriptor.media_type).is_none() || seen.contains(&descriptor.digest) {
+                let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { continue };
+                // a wrong entry must not hide the right one
+                if !seen.insert((descriptor.digest.clone(), media_type)) {
                     continue;
                 }
-                seen.insert(descriptor.digest.clone());
                 if seen.len() > limits::GRAPH_MANIFESTS || depth > limits::INDEX_DEPTH {
                     return Err(too_many().into());
                 }
