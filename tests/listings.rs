@@ -65,7 +65,7 @@ fn into_artifacts(layout: &mut Layout) {
     for digest in layout.digests() {
         let bytes = layout.blob(&digest).to_vec();
         let Ok(manifest) = Manifest::parse(&bytes) else { continue };
-        if !manifest.config.is_some_and(|config| config.media_type == media_type::NOTARY_SIGNATURE) {
+        if manifest.config.is_none_or(|config| config.media_type != media_type::NOTARY_SIGNATURE) {
             continue;
         }
         let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();

@@ -506,7 +506,7 @@ mod tests {
             let staging = Staging::open(&out).unwrap();
             let digest = Digest::sha256(b"{}");
             staging.add_blob(&digest, b"{}").unwrap();
-            let entry = Descriptor::new(assay_shared::oci::media_type::OCI_INDEX, digest.clone(), 2);
+            let entry = Descriptor::new(media_type::OCI_INDEX, digest.clone(), 2);
             let content = Content {
                 entries: vec![entry.clone()],
                 blobs: [digest.clone()].into(),

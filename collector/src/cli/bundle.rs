@@ -129,7 +129,9 @@ By reference:\n  assay bundle create --image registry.example/team/app:v1 --out 
 What the nodes hold, exactly:\n  assay-agent inventory --format json > node1.json   (on each node)\n  \
 assay bundle create --inventory node*.json --out site.tar.zst\n\n\
 Credentials are those of podman login (REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR) and docker login (DOCKER_CONFIG), proxies \
-those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Run again after a failure, it goes on where it stopped.")]
+those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Run again after a failure, it goes on where it stopped.\n\n\
+Exit codes: 0 everything is in the bundle; 2 nothing can be asked for; 3 something could not be had, whatever it is, and the \
+bundle was not written, or written with its gaps under --allow-gaps.")]
 #[group(id = "what", required = true, multiple = true, args = ["image", "images_from", "inventory"])]
 pub struct BundleCreate {
     /// An image by tag or digest, with its registry; repeatable
