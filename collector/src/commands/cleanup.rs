@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assay_shared::report::{CleanUpResult, ExitCode};
+use assay_shared::report::{CleanUp, CleanUpResult, ExitCode};
 use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
@@ -13,7 +13,7 @@ use crate::nodes::Node;
 use crate::output::OutputError;
 use crate::reach::{self, Purpose};
 use crate::report::clean;
-use crate::ssh::{Connect as _, Connector, Session as _};
+use crate::ssh::{Connect as _, Connector, Session as _, SessionError};
 use crate::visit::{self, ANY_FOLDER};
 use crate::{cli, config, console};
 
@@ -117,6 +117,17 @@ async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names
                 journal.record(name, folder, State::Removed).await;
                 done.folder.map_or_else(|| "nothing is left".to_owned(), |folder| format!("removed {folder}"))
             }
+            // Nothing is known to be there, and a login whose commands are not run has left nothing.
+            Ok(done) if done.result == CleanUpResult::NotNeeded && folder == ANY_FOLDER => {
+                format!("nothing of a visit runs there, so nothing is left; it says: {}", words_of(&done))
+            }
+            Err(error @ (SessionError::NoSession(_) | SessionError::Refused(_))) if folder == ANY_FOLDER => {
+                format!("nothing of a visit runs there, so nothing is left; {error}")
+            }
+            Ok(done) if done.result == CleanUpResult::NotNeeded => {
+                clean = false;
+                visit::not_said(&words_of(&done))
+            }
             Ok(done) => {
                 clean = false;
                 done.message.unwrap_or_else(|| "the node could not be asked".to_owned())
@@ -130,4 +141,8 @@ async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names
     }
     session.close().await;
     clean
+}
+
+fn words_of(done: &CleanUp) -> String {
+    done.message.clone().unwrap_or_default()
 }

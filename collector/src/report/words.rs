@@ -344,6 +344,11 @@ pub fn outcome(outcome: Outcome) -> Words {
             "The login works, but sudo does not without a password.",
             "Allow the user to run the agent with sudo, or name a user who may read the store.",
         ),
+        Outcome::ShellRefused => (
+            "No commands run there",
+            "The login works, but runs no commands: its shell answers with words of its own, or not at all.",
+            "Read its words: they tell which login to use, or what is to be changed for this one.",
+        ),
         Outcome::TimedOut => (
             "Timed out",
             "A step took longer than it may.",

@@ -5,8 +5,8 @@ use std::time::Duration;
 use assay_shared::report::{CleanUp, CleanUpResult};
 
 use super::deploy::{OUTPUT_BYTES, said};
-use super::dialect::{Dialect, dialects};
-use super::{Plan, Step, Traces, posix, powershell, with_sources};
+use super::dialect::{Dialect, NoDialect, dialects};
+use super::{Plan, Step, Traces, posix, powershell, refusal, with_sources};
 use crate::nodes::Node;
 use crate::report::clean;
 use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
@@ -29,12 +29,16 @@ pub(super) async fn after_visit<C: Connect>(
     let mut unknown = "the connection was lost".to_owned();
     let finish = |clean_up: CleanUp| {
         let folder = traces.folder.clone().or(clean_up.folder);
-        let result = match clean_up.result {
+        let (result, message) = match clean_up.result {
             // The node was asked and there was nothing.
-            CleanUpResult::Removed if folder.is_none() => CleanUpResult::NotNeeded,
-            result => result,
+            CleanUpResult::Removed if folder.is_none() => (CleanUpResult::NotNeeded, clean_up.message),
+            // What ran before does not run any more.
+            CleanUpResult::NotNeeded => {
+                (CleanUpResult::Failed, Some(not_said(clean_up.message.as_deref().unwrap_or_default())))
+            }
+            result => (result, clean_up.message),
         };
-        CleanUp { result, folder, message: clean_up.message }
+        CleanUp { result, folder, message }
     };
     if let Some(mut session) = session {
         match clean_up(&mut session, node, name, traces.dialect, plan.limits.step).await {
@@ -67,7 +71,8 @@ pub(super) async fn after_visit<C: Connect>(
     }
 }
 
-/// Removes the folders of that name, which may be a pattern.
+/// Removes the folders of that name, which may be a pattern. [`CleanUpResult::NotNeeded`] says that the node runs no scripts of a
+/// visit, with what it says instead: nothing is there of a login that never could, and nobody knows of one that could once.
 ///
 /// # Errors
 /// [`SessionError`] where the node could not be asked.
@@ -80,9 +85,13 @@ pub async fn clean_up(
 ) -> Result<CleanUp, SessionError> {
     let dialects = match dialect {
         Some(dialect) => vec![dialect],
-        None => dialects(session, node.os, limit).await?.to_vec(),
+        None => match dialects(session, node.os, limit).await {
+            Ok(dialects) => dialects.to_vec(),
+            Err(NoDialect::Session(error)) => return Err(error),
+            Err(NoDialect::Words(words)) => return Ok(not_needed(words)),
+        },
     };
-    let mut answer = None;
+    let mut first_words = None;
     for dialect in dialects {
         let (command, input) = match dialect {
             Dialect::Posix => (posix::clean_up(node.sudo, name), posix::fed(session.sudo_password(), None)),
@@ -92,14 +101,21 @@ pub async fn clean_up(
         let input = input.as_ref();
         let output =
             session.run(Command { text: &command, input, limit, output_limit: OUTPUT_BYTES }).await?;
-        let read = read(&output);
-        let done = read.result == CleanUpResult::Removed || output.stdout.starts_with(b"assay-");
-        answer = Some(read);
-        if done {
-            break;
+        if refusal::has_run(&output) {
+            return Ok(read(&output));
         }
+        first_words.get_or_insert_with(|| refusal::words(&output, &command));
     }
-    Ok(answer.unwrap_or(CleanUp { result: CleanUpResult::Unknown, folder: None, message: None }))
+    Ok(not_needed(first_words.unwrap_or_default()))
+}
+
+fn not_needed(words: String) -> CleanUp {
+    CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: Some(words) }
+}
+
+/// A clean-up without an answer.
+pub fn not_said(words: &str) -> String {
+    clean::block(&format!("the node did not say that the folder is gone: {words}"), clean::MESSAGE)
 }
 
 /// What the node says: gone is only what it says is gone.
@@ -126,7 +142,7 @@ fn read(output: &Output) -> CleanUp {
         Exit::Code(posix::PROCESS_LEFT) => {
             format!("a process in the folder could not be ended: {}", said(output))
         }
-        _ => format!("the node did not say that the folder is gone: {}", said(output)),
+        _ => not_said(&said(output)),
     };
     CleanUp {
         result: CleanUpResult::Failed,

@@ -3,10 +3,10 @@
 use assay_shared::report::Outcome;
 use assay_shared::time::UnixTime;
 
-use super::dialect::{Dialect, dialects};
+use super::dialect::{Dialect, NoDialect, dialects};
 use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
-use super::{Failure, Plan, Prepare, Step, Traces, posix, powershell, steps};
+use super::{Failure, Plan, Prepare, Step, Traces, posix, powershell, refusal, steps};
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
@@ -32,20 +32,23 @@ pub(super) async fn deploy<'a>(
     name: &str,
     traces: &mut Traces,
 ) -> Result<Deployed<'a>, Failure> {
-    let mut found = None;
-    let dialects = dialects(session, node.os, plan.limits.step).await;
-    for dialect in dialects.map_err(|error| Failure::step("asking for the shell", &error))? {
-        found = prepare(session, node, plan, journal, name, *dialect, traces).await?;
-        if found.is_some() {
-            break;
+    let dialects = match dialects(session, node.os, plan.limits.step).await {
+        Ok(dialects) => dialects,
+        Err(NoDialect::Session(error)) => return Err(Failure::step("asking for the shell", &error)),
+        Err(NoDialect::Words(words)) => return Err(refusal::by_shell(node, &words)),
+    };
+    let (mut found, mut words) = (None, None);
+    for dialect in dialects {
+        match prepare(session, node, plan, journal, name, *dialect, traces).await? {
+            Ok(made) => {
+                found = Some(made);
+                break;
+            }
+            Err(said) => words = words.or(said),
         }
     }
     let Some((dialect, platform, folder)) = found else {
-        return Err(Failure::new(
-            Outcome::Unsupported,
-            "the node's shell is neither a POSIX shell nor Windows'".to_owned(),
-            "give the login such a shell, and see what it prints at login",
-        ));
+        return Err(refusal::by_shell(node, &words.unwrap_or_default()));
     };
     traces.folder = Some(folder.clone());
     journal.record(&node.name, &folder, State::Made).await;
@@ -56,7 +59,7 @@ pub(super) async fn deploy<'a>(
     Ok(Deployed { dialect, platform, folder, shipment })
 }
 
-/// Makes the folder; nothing where the node does not speak the dialect.
+/// Makes the folder. Where the shell does not speak the dialect it has words, unless it is one that speaks another as well.
 async fn prepare(
     session: &mut impl Session,
     node: &Node,
@@ -65,7 +68,7 @@ async fn prepare(
     name: &str,
     dialect: Dialect,
     traces: &mut Traces,
-) -> Result<Option<(Dialect, Platform, String)>, Failure> {
+) -> Result<Result<(Dialect, Platform, String), Option<String>>, Failure> {
     let platforms: Vec<Platform> = plan.payload.platforms().collect();
     let sizes = platforms.iter().filter_map(|platform| plan.payload.shipment(*platform));
     // What is unpacked, and on Windows the archive beside it, with some air.
@@ -81,28 +84,31 @@ async fn prepare(
     traces.recorded = true;
     let touched = std::mem::replace(&mut traces.touched, true);
     traces.dialect = Some(dialect);
-    let output = session
+    let result = session
         .run(Command {
             text: &command,
             input: input.as_ref(),
             limit: plan.limits.step,
             output_limit: OUTPUT_BYTES,
         })
-        .await
-        .map_err(|error| {
-            // The node that takes no command has nothing of this one.
-            if matches!(error, SessionError::NoSession(_) | SessionError::Refused(_)) {
-                traces.touched = touched;
-            }
-            Failure::step("preparing", &error)
-        })?;
+        .await;
+    // Where the script cannot have run, or says that it came to no folder, there is nothing to clean up. All else is unknown.
+    let may_have_made = match &result {
+        Ok(output) => match dialect {
+            Dialect::Posix => posix::may_have_made(output),
+            Dialect::PowerShell | Dialect::Steps => refusal::has_run(output),
+        },
+        Err(error) => !matches!(error, SessionError::NoSession(_) | SessionError::Refused(_)),
+    };
+    traces.touched = touched || may_have_made;
+    let output = result.map_err(|error| Failure::step("preparing", &error))?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let read = |line| match dialect {
         Dialect::Posix => posix::platform(line),
         Dialect::PowerShell | Dialect::Steps => powershell::platform(line),
     };
     let Some(platform) = stdout.lines().find_map(read) else {
-        return Ok(None);
+        return Ok(Err((!refusal::has_run(&output)).then(|| refusal::words(&output, &command))));
     };
     traces.platform = platform.ok();
     let clock = stdout.lines().find_map(|line| line.strip_prefix("assay-clock "));
@@ -111,8 +117,6 @@ async fn prepare(
     let platform = match platform {
         Ok(platform) if plan.payload.shipment(platform).is_some() => platform,
         other => {
-            // The script ends before it makes a folder on a platform there is no agent for; the others do not ask.
-            traces.touched = dialect != Dialect::Posix;
             let said = other.map_or_else(|said| clean::line(said, 80), |platform| platform.to_string());
             return Err(unsupported(&said, plan));
         }
@@ -123,14 +127,24 @@ async fn prepare(
         Dialect::Steps => steps::folder(line, name),
     };
     match stdout.lines().find_map(folder) {
-        Some(folder) => Ok(Some((dialect, platform, folder.to_owned()))),
-        None => {
-            let failure = no_folder(node, &output, &stdout);
-            // Where sudo refuses, nothing was made, and it would refuse the clean-up as well.
-            traces.touched = failure.outcome != Outcome::SudoRefused;
-            Err(failure)
+        Some(folder) => Ok(Ok((dialect, platform, folder.to_owned()))),
+        None if node.sudo != Sudo::No && dialect == Dialect::Posix && !posix::begins(&stdout) => {
+            Err(sudo_refused(session, node, plan, &output).await)
         }
+        None => Err(no_folder(node, &output, &stdout)),
     }
+}
+
+/// Why sudo did not run the script. Where it runs other commands only, it wants a password for this one: it is asked for its list.
+async fn sudo_refused(session: &mut impl Session, node: &Node, plan: &Plan, output: &Output) -> Failure {
+    let mut list = None;
+    if node.sudo == Sudo::Yes && refusal::wants_password(output) {
+        let (text, limit) = (refusal::SUDO_LIST, plan.limits.step);
+        let question = Command { text, input: None, limit, output_limit: OUTPUT_BYTES };
+        // Without an answer the hint is the one for a password.
+        list = session.run(question).await.ok();
+    }
+    refusal::by_sudo(node, output, list.as_ref())
 }
 
 fn unsupported(platform: &str, plan: &Plan) -> Failure {
@@ -164,12 +178,8 @@ fn no_folder(node: &Node, output: &Output, stdout: &str) -> Failure {
             Failure::new(Outcome::AgentFailed, message, &forbidding(Dialect::Posix, stdout))
         };
     }
-    if node.sudo != Sudo::No && places.is_empty() {
-        let hint = match node.sudo {
-            Sudo::Password => "see the password, and whether the login may use sudo for sh",
-            _ => "let the login use sudo without a password, say sudo = \"password\", or log in as root",
-        };
-        return Failure::new(Outcome::SudoRefused, format!("sudo: {}", said(output)), hint);
+    if node.sudo != Sudo::No && output.exit == Exit::Code(posix::NO_PROGRAMS) {
+        return refusal::by_noexec(node, output);
     }
     Failure::new(
         Outcome::UploadFailed,

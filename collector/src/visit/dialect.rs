@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::deploy::OUTPUT_BYTES;
+use super::refusal;
 use crate::nodes::Os;
 use crate::ssh::{Command, Session, SessionError};
 
@@ -22,15 +23,24 @@ pub enum Dialect {
 /// since Windows 2000; PowerShell prints each word on its own line; the others print what they got.
 const QUESTION: &str = "echo assay-shell %OS%";
 
-/// The languages to try, the likelier first; none where the shell says nothing that is understood.
+/// Why the language of a shell is not known.
+#[derive(Debug)]
+pub(super) enum NoDialect {
+    /// It cannot be asked.
+    Session(SessionError),
+    /// It says something else.
+    Words(String),
+}
+
+/// The languages to try, the likelier first.
 ///
 /// # Errors
-/// [`SessionError`] where it cannot be asked.
+/// [`NoDialect`]
 pub(super) async fn dialects(
     session: &mut impl Session,
     os: Option<Os>,
     limit: Duration,
-) -> Result<&'static [Dialect], SessionError> {
+) -> Result<&'static [Dialect], NoDialect> {
     match (session.dialect(), os) {
         (Some(Dialect::Posix), _) | (None, Some(Os::Linux)) => return Ok(&[Dialect::Posix]),
         (Some(Dialect::PowerShell), _) | (None, Some(Os::Windows)) => return Ok(&[Dialect::PowerShell]),
@@ -38,20 +48,24 @@ pub(super) async fn dialects(
         (None, None) => {}
     }
     let command = Command { text: QUESTION, input: None, limit, output_limit: OUTPUT_BYTES };
-    let output = session.run(command).await?;
-    Ok(answer(&String::from_utf8_lossy(&output.stdout)))
+    let output = session.run(command).await.map_err(NoDialect::Session)?;
+    let dialects = answer(&String::from_utf8_lossy(&output.stdout));
+    dialects.ok_or_else(|| NoDialect::Words(refusal::words(&output, QUESTION)))
 }
 
-fn answer(stdout: &str) -> &'static [Dialect] {
+/// What a shell printed before stands in front of its answer where it ended no line; one that repeats the command does not answer.
+fn answer(stdout: &str) -> Option<&'static [Dialect]> {
     let lines: Vec<&str> = stdout.lines().map(str::trim_end).collect();
-    if lines.contains(&"assay-shell Windows_NT") || lines.windows(2).any(|two| two == ["assay-shell", "%OS%"])
-    {
-        &[Dialect::PowerShell]
-    } else if lines.contains(&"assay-shell %OS%") {
+    let is =
+        |line: &str, answer: &str| line.strip_suffix(answer).is_some_and(|before| !before.ends_with("echo "));
+    let split = |two: &[&str]| matches!(two, [first, "%OS%"] if is(first, "assay-shell"));
+    if lines.iter().any(|line| is(line, "assay-shell Windows_NT")) || lines.windows(2).any(split) {
+        Some(&[Dialect::PowerShell])
+    } else if lines.iter().any(|line| is(line, "assay-shell %OS%")) {
         // A POSIX shell may be one on Windows, which its `uname` says.
-        &[Dialect::Posix, Dialect::PowerShell]
+        Some(&[Dialect::Posix, Dialect::PowerShell])
     } else {
-        &[]
+        None
     }
 }
 
@@ -63,13 +77,18 @@ mod tests {
     fn shells_give_themselves_away() {
         let posix = &[Dialect::Posix, Dialect::PowerShell][..];
         for (stdout, dialects) in [
-            ("assay-shell %OS%\n", posix),
-            ("Welcome!\n{\nassay-shell %OS%\n", posix),
-            ("assay-shell Windows_NT\r\n", &[Dialect::PowerShell][..]),
-            ("assay-shell\r\n%OS%\r\n", &[Dialect::PowerShell][..]),
-            ("", &[]),
-            ("assay-shell", &[]),
-            ("echo assay-shell %OS%\n", &[]),
+            ("assay-shell %OS%\n", Some(posix)),
+            ("Welcome!\n{\nassay-shell %OS%\n", Some(posix)),
+            ("\u{1b}]0;node\u{7}assay-shell %OS%\n", Some(posix)),
+            ("+ echo assay-shell %OS%\nassay-shell %OS%\n", Some(posix)),
+            ("assay-shell Windows_NT\r\n", Some(&[Dialect::PowerShell][..])),
+            ("Welcome! assay-shell Windows_NT\r\n", Some(&[Dialect::PowerShell][..])),
+            ("assay-shell\r\n%OS%\r\n", Some(&[Dialect::PowerShell][..])),
+            ("Welcome! assay-shell\r\n%OS%\r\n", Some(&[Dialect::PowerShell][..])),
+            ("", None),
+            ("assay-shell", None),
+            ("echo assay-shell %OS%\n", None),
+            ("not allowed: 'echo assay-shell %OS%'\n", None),
         ] {
             assert_eq!(answer(stdout), dialects, "{stdout}");
         }
@@ -79,6 +98,6 @@ mod tests {
     #[cfg_attr(windows, ignore = "needs sh")]
     fn shells_of_this_machine_answer() {
         let output = std::process::Command::new("sh").arg("-c").arg(QUESTION).output().unwrap();
-        assert_eq!(answer(&String::from_utf8_lossy(&output.stdout))[0], Dialect::Posix);
+        assert_eq!(answer(&String::from_utf8_lossy(&output.stdout)).unwrap()[0], Dialect::Posix);
     }
 }

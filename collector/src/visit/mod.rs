@@ -13,6 +13,7 @@ mod payload;
 mod platform;
 mod posix;
 mod powershell;
+mod refusal;
 mod run;
 mod steps;
 
@@ -25,7 +26,7 @@ use assay_shared::report::{
 };
 use assay_shared::time::UnixTime;
 
-pub use clean_up::{ANY_FOLDER, clean_up};
+pub use clean_up::{ANY_FOLDER, clean_up, not_said};
 pub use dialect::Dialect;
 pub use embedded::{Damaged, EMBEDDED, Embedded};
 pub use payload::{Payload, PayloadError, Shipment, bundle_files, trust_archive};
@@ -136,11 +137,11 @@ impl Failure {
                 (Outcome::BadReport, "see what the node's shell prints at login")
             }
             SessionError::NoSession(_) => (
-                Outcome::AgentFailed,
+                Outcome::ShellRefused,
                 "its SSH server allows this login no session: set MaxSessions to 1 or more in its sshd_config",
             ),
             SessionError::Refused(_) => {
-                (Outcome::AgentFailed, "let the login run commands: its shell, ForceCommand")
+                (Outcome::ShellRefused, "let the login run commands: its shell, ForceCommand")
             }
             SessionError::Input(_) => (Outcome::UploadFailed, "leave the files alone while the run lasts"),
         };

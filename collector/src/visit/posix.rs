@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::Prepare;
 use super::platform::Platform;
+use super::{Prepare, refusal};
 use crate::nodes::Sudo;
-use crate::ssh::{Input, Secret};
+use crate::ssh::{Input, Output, Secret};
 
 /// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;
@@ -27,6 +27,13 @@ pub(crate) const PROCESS_LEFT: u32 = 45;
 pub(crate) const CANNOT_RUN: u32 = 46;
 /// A visit runs in the folder.
 pub(crate) const VISIT_RUNS: u32 = 47;
+/// The folder was made. No other program ends so, which tells a shell that says nothing from one that runs nothing.
+pub(crate) const MADE: u32 = 48;
+/// The script may start no other program.
+pub(crate) const NO_PROGRAMS: u32 = 49;
+
+/// What each script says first, and a shell that runs none does not.
+const BEGINS: &str = "assay-begins";
 
 /// While a visit runs, its folder says so: the file `visit` names the process that ends when its connection does, which is the
 /// nearest of its ancestors that is an SSH server, by its number and its start. Where there is none, its parent has to do.
@@ -83,7 +90,7 @@ pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
     let (name, needed) = (prepare.name, prepare.needed.div_ceil(1024));
     let script = format!(
         r#"
-case "$(uname -sm)" in {unames}) ;; *) exit 0;; esac
+case "$(uname -sm)" in {unames}) ;; '') exit {NO_PROGRAMS};; *) exit 0;; esac
 umask 077
 trap '' PIPE
 {FORBIDS}
@@ -108,7 +115,7 @@ for d in {PLACES}; do
     if "$f/probe" 2>/dev/null; then
       rm -f "$f/probe"
       echo "assay-folder $f" || rm -rf "$f"
-      exit 0
+      exit {MADE}
     fi
     rm -rf "$f"
     if noexec "$d"; then echo "assay-place $d noexec"; else echo "assay-place $d not-executable"; fi
@@ -121,10 +128,8 @@ forbids
 exit {NO_PLACE}
 "#
     );
-    format!(
-        "echo \"assay-node $(uname -sm)\"\necho \"assay-clock $(date +%s)\"\n{}",
-        elevated(prepare.sudo, &script)
-    )
+    let first = r#"echo; echo "assay-node $(uname -sm)"; echo "assay-clock $(date +%s)"; "#;
+    command(first, prepare.sudo, &script)
 }
 
 /// Unpacks what comes on standard input, compares every file with its digest, and sees whether the agent runs.
@@ -148,7 +153,7 @@ echo assay-uploaded
         to_input = to_input(sudo),
         folder = quote(folder),
     );
-    elevated(sudo, &script)
+    command("", sudo, &script)
 }
 
 /// Runs the agent in its folder. Its report follows the line `mark`; `timeout` ends it where this side cannot.
@@ -170,7 +175,7 @@ exec $t ./assay-agent {arguments}
         limit = limit.as_secs().max(1),
         arguments = arguments.join(" "),
     );
-    elevated(sudo, &script)
+    command("", sudo, &script)
 }
 
 /// Ends every process that is in the folders of that name, removes them, and looks whether they are gone. A `name` with `?` in it
@@ -236,21 +241,52 @@ done
 exit "$r"
 "#
     );
-    elevated(sudo, &script)
+    command("", sudo, &script)
 }
 
-/// The script in a shell of its own, as root where `sudo` is wanted and the login is not root already.
+/// The script in a shell of its own, as root where `sudo` is wanted and the login is not root already. `first` is run before
+/// that: commands without single quotes on one line.
 ///
-/// A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket behind.
-fn elevated(sudo: Sudo, script: &str) -> String {
-    let script =
-        quote(&format!("PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; export PATH LC_ALL{script}"));
+/// Whatever a login's shell is, csh and fish too, it starts `sh` with these words: they are one line, and none of their letters
+/// means anything to a shell between single quotes. `printf` makes the script of them. What a shell printed before it is on a
+/// line of its own. A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket
+/// behind.
+fn command(first: &str, sudo: Sudo, script: &str) -> String {
+    let words = words(&format!(
+        "PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; export PATH LC_ALL; echo; echo {BEGINS}{script}"
+    ));
     let through = match sudo {
-        Sudo::No => return format!("exec sh -c {script}"),
-        Sudo::Yes => "sudo -n",
-        Sudo::Password => "sudo -k -S -p ''",
+        Sudo::No => "",
+        Sudo::Yes => r#"LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -n sh -c "$s"; "#,
+        Sudo::Password => {
+            r#"LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -k -S -p "" sh -c "$s"; "#
+        }
     };
-    format!(r#"s={script}; if [ "$(id -u)" = 0 ]; then exec sh -c "$s"; else exec {through} sh -c "$s"; fi"#)
+    format!(r#"exec sh -c '{first}s=$(printf %b "$@"); {through}exec sh -c "$s"' sh {words}"#)
+}
+
+/// Letters of one word: csh takes 8,191.
+const WORD: usize = 4_000;
+
+/// A text as words between single quotes, from which `printf %b` makes it again. csh looks for its history behind `!` and takes no
+/// line ends there, fish knows `\\` and `\'`.
+fn words(text: &str) -> String {
+    let mut words = String::from("'");
+    let mut length = 0;
+    for byte in text.bytes() {
+        let before = words.len();
+        match byte {
+            b'\n' => words.push_str(r"\n"),
+            b' '..=b'~' if !matches!(byte, b'!' | b'\'' | b'\\') => words.push(char::from(byte)),
+            _ => words.push_str(&format!(r"\0{byte:03o}")),
+        }
+        length += words.len() - before;
+        if length >= WORD {
+            words.push_str("' '");
+            length = 0;
+        }
+    }
+    words + "'"
 }
 
 /// What a script reads, with the password before it that `sudo` may ask for. Where `sudo` does not ask after all, the
@@ -287,6 +323,21 @@ pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let whole = place.starts_with('/') && place.bytes().all(safe);
     let plain = place.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
     (whole && plain).then_some(path)
+}
+
+/// Whether a script was begun, and not only what stands before it.
+pub(super) fn begins(stdout: &str) -> bool {
+    stdout.lines().any(|line| line == BEGINS)
+}
+
+/// Whether [`prepare`] may have made a folder: it says where before it does.
+pub(super) fn may_have_made(output: &Output) -> bool {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if stdout.lines().any(|line| line.starts_with("assay-")) {
+        stdout.lines().any(|line| line.starts_with("assay-tries "))
+    } else {
+        refusal::has_run(output)
+    }
 }
 
 /// What the line `assay-node …` says.
@@ -347,6 +398,23 @@ mod tests {
         let here: Vec<_> = shells.into_iter().filter(is_here).collect();
         assert!(!here.is_empty());
         here
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_script_arrives_whole_whatever_shell_gets_it() {
+        let all: String = (1..=0x17f).map(char::from_u32).map(Option::unwrap).collect();
+        let text = format!("{all}{}", "!! \\\\ \\' $x `x` %s \\n".repeat(1000));
+        let command = command("", Sudo::No, &format!("\nprintf %s {}", quote(&text)));
+        assert!(!command.contains(['\n', '!']), "csh takes neither between single quotes");
+        assert!(command.split("' '").all(|word| word.len() < WORD + 100));
+        let others = ["csh", "bsd-csh", "tcsh", "fish", "zsh"].map(|shell| vec![shell]);
+        for shell in shells().into_iter().chain(others) {
+            let output = Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(&command).output();
+            let Ok(output) = output else { continue };
+            let want = format!("\n{BEGINS}\n{text}");
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), want, "{shell:?}");
+        }
     }
 
     /// A command that the shell runs as its `sh`, with these programs before the system's.
@@ -425,7 +493,10 @@ mod tests {
             let output = cleaned(&shell, &name, programs.path());
             assert!(programs.path().join("rm-ended").exists(), "{output:?}");
             assert_eq!(output.status.code(), Some(0), "{output:?}");
-            assert_eq!(output.stdout, format!("assay-removed /tmp/{name}\nassay-clean\n").into_bytes());
+            assert_eq!(
+                output.stdout,
+                format!("\n{BEGINS}\nassay-removed /tmp/{name}\nassay-clean\n").into_bytes()
+            );
         }
     }
 
@@ -473,7 +544,7 @@ mod tests {
             }
             assert_eq!(
                 output.stdout,
-                format!("assay-removed {folder}\nassay-clean\n").into_bytes(),
+                format!("\n{BEGINS}\nassay-removed {folder}\nassay-clean\n").into_bytes(),
                 "{output:?}"
             );
             assert_eq!(ours, [true; 4], "{shell:?}");

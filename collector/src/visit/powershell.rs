@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Prepare;
 use super::platform::Platform;
-use super::posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT, VISIT_RUNS};
+use super::posix::{
+    CANNOT_RUN, FOLDER_LEFT, MADE, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT, VISIT_RUNS,
+};
 
 /// One literal of PowerShell, whatever `text` holds: between single quotes only the quotes themselves mean anything, and
 /// PowerShell takes the typographic ones for quotes too.
@@ -54,7 +56,8 @@ if (Test-Path -LiteralPath $f) {{ exit {NO_PLACE} }}
 $s = New-Object Security.AccessControl.DirectorySecurity
 $s.SetSecurityDescriptorSddlForm('D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)')
 [void][IO.Directory]::CreateDirectory($f, $s)
-'assay-folder ' + $f"
+'assay-folder ' + $f
+exit {MADE}"
     ))
 }
 
@@ -170,7 +173,7 @@ pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
 
 fn encoded(script: &str) -> String {
     let script =
-        format!("$ErrorActionPreference = 'Stop'\n$ProgressPreference = 'SilentlyContinue'\n{script}");
+        format!("$ErrorActionPreference = 'Stop'\n$ProgressPreference = 'SilentlyContinue'\n''\n{script}");
     let utf16: Vec<u8> = script.encode_utf16().flat_map(u16::to_le_bytes).collect();
     format!("powershell.exe -NoLogo -NoProfile -NonInteractive -EncodedCommand {}", STANDARD.encode(utf16))
 }

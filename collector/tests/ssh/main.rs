@@ -18,6 +18,7 @@ mod node;
 mod real_agent;
 mod scan;
 mod sessions;
+mod shells;
 mod sudo;
 mod visit;
 mod windows;

@@ -105,6 +105,8 @@ def main():
     assert options == ["-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand"], options
     script = base64.b64decode(encoded, validate=True).decode("utf-16-le")
     steps = {"GetBytes(": run, "FromBase64String": upload, "-Filter": clean_up, "CreateDirectory": prepare}
+    assert script.splitlines()[2] == "''", script
+    print()
     next(step for mark, step in steps.items() if mark in script)(script)
 
 

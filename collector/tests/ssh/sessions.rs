@@ -53,7 +53,7 @@ fn no_session_at_all_is_an_error_and_no_loop() {
     let node = Node::unusual(&Unusual { config: "MaxSessions 0", ..Unusual::default() });
     for os in ["", "os = \"linux\"\n"] {
         let ran = Site::new(&node.known_line(), &[node.entry("node", "good") + os]).run(&[]);
-        ran.expect(Outcome::AgentFailed, CleanUpResult::NotNeeded, 3);
+        ran.expect(Outcome::ShellRefused, CleanUpResult::NotNeeded, 3);
     }
     assert_eq!(node.logins(), 2);
     // A jump host needs none.

@@ -120,6 +120,50 @@ fn the_password_is_on_no_command_line_in_no_environment_and_in_no_report() {
     assert_eq!(node.traces(), [""; 0]);
 }
 
+#[test]
+fn each_way_to_refuse_has_its_own_advice() {
+    for (rules, sudo, advice) in [
+        ("visitor ALL=(ALL) ALL", "true", "sudo = \"password\""),
+        ("visitor ALL=(ALL) NOPASSWD: /usr/bin/id, /bin/ls", "true", "/usr/bin/id"),
+        ("visitor ALL=(ALL) /usr/bin/id", "\"password\"", "other commands than sh"),
+        ("visitor ALL=(ALL) NOPASSWD: ALL, !/bin/sh, !/usr/bin/sh", "true", "other commands than sh"),
+        ("", "\"password\"", "other commands than sh"),
+        ("visitor ALL=(ALL) NOPASSWD: ALL' 'Defaults requiretty", "true", "requiretty"),
+        ("visitor ALL=(ALL) NOPASSWD: ALL' 'Defaults noexec", "true", "EXEC:"),
+        ("visitor ALL=(ALL) NOEXEC: ALL' 'Defaults use_pty", "\"password\"", "EXEC:"),
+        ("visitor ALL=(ALL) NOPASSWD: ALL' 'Defaults runcwd=/nowhere", "true", "runcwd"),
+        ("visitor ALL=(ALL) CHROOT=/nowhere NOPASSWD: ALL", "true", "CHROOT="),
+        ("visitor ALL=(ALL) CHROOT=/mnt NOPASSWD: ALL", "true", "no sh"),
+        ("visitor ALL=(ALL) NOPASSWD: ALL' 'Defaults secure_path=/nowhere", "true", "secure_path"),
+        ("visitor ALL=(ALL) ALL' 'Defaults rootpw", "\"password\"", "rootpw"),
+        ("nonsense nonsense", "true", "visudo"),
+    ] {
+        let node = node(rules);
+        let site = site(&node, "visitor", "good", sudo, PASSWORD);
+        let given = options(&site);
+        let options = if sudo == "true" { Vec::new() } else { given.iter().map(String::as_str).collect() };
+        let ran = site.run(&options);
+        ran.expect(Outcome::SudoRefused, CleanUpResult::NotNeeded, 3);
+        let hint = ran.row().hint.as_deref().unwrap();
+        assert!(hint.contains(advice), "{rules}: {:?}", ran.row());
+        assert_eq!(node.traces(), [""; 0]);
+        let mut cleanup = std::process::Command::new(env!("CARGO_BIN_EXE_assay"));
+        cleanup.arg("cleanup").arg("--site").arg(site.path("site.toml")).args(&options);
+        assert_eq!(cleanup.env("HOME", site.folder.path()).status().unwrap().code(), Some(0), "{rules}");
+    }
+}
+
+#[test]
+fn sudo_is_not_blamed_for_what_others_say() {
+    let node = node("visitor ALL=(ALL) NOPASSWD: ALL");
+    // a warning of sudo's on each call, and no place for a folder
+    node.inside(
+        "mount -t tmpfs -o ro tmpfs /run; for d in /var/tmp /tmp /root; do mount -o remount,ro $d; done",
+    );
+    let ran = site(&node, "visitor", "good", "true", "").run(&[]);
+    ran.expect(Outcome::AgentFailed, CleanUpResult::NotNeeded, 3);
+}
+
 /// The command line and the environment of every process; none of those that are gone by now.
 fn processes() -> impl Iterator<Item = (String, String)> {
     fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {

@@ -278,15 +278,6 @@ fn a_shell_that_talks_at_login() {
 }
 
 #[test]
-fn a_login_that_may_not_run_commands() {
-    let node = Node::unusual(&Unusual { config: "ForceCommand exit 0", ..Unusual::default() });
-    let ran = Site::of(&node, "good").run(&[]);
-    assert_eq!(ran.row().outcome, Outcome::Unsupported);
-    assert_eq!(ran.exit, 3);
-    assert_eq!(node.traces(), [""; 0]);
-}
-
-#[test]
 fn one_bad_node_stops_no_other() {
     let nodes = [Node::start(), Node::start()];
     let mut entries: Vec<String> =

@@ -16,6 +16,7 @@ use crate::node::{Node, Site, Unusual, need, stand_in};
 const SHELL: &str = r#"#!/bin/sh
 export HOME=/mnt WINEPREFIX=/mnt/windows WINEDEBUG=-all
 rm -f /mnt/exit
+printf 'What AutoRun prints'
 @WINE@ cmd /c "$SSH_ORIGINAL_COMMAND" | cat
 read -r code </mnt/exit || code=0
 exit "$code"

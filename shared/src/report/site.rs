@@ -269,6 +269,8 @@ pub enum Outcome {
     AuthRefused,
     /// `sudo` was refused.
     SudoRefused,
+    /// The login's shell does not run commands: it answers with words, or not at all.
+    ShellRefused,
     /// A step took longer than it may.
     TimedOut,
     /// No agent for the node's platform.
@@ -285,13 +287,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Verified,
         Self::Unreachable,
         Self::HostKeyMismatch,
         Self::HostKeyUnknown,
         Self::AuthRefused,
         Self::SudoRefused,
+        Self::ShellRefused,
         Self::TimedOut,
         Self::Unsupported,
         Self::UploadFailed,
@@ -309,6 +312,7 @@ impl Outcome {
             Self::HostKeyUnknown => "host-key-unknown",
             Self::AuthRefused => "auth-refused",
             Self::SudoRefused => "sudo-refused",
+            Self::ShellRefused => "shell-refused",
             Self::TimedOut => "timed-out",
             Self::Unsupported => "unsupported",
             Self::UploadFailed => "upload-failed",
