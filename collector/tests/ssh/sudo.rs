@@ -15,6 +15,11 @@ const HASH: &str =
 
 /// A node with a login that has a password, and sudo by this rule.
 fn node(rule: &str) -> Node {
+    node_with(rule, "")
+}
+
+/// The same, after more commands.
+fn node_with(rule: &str, more: &str) -> Node {
     need("sudo", "sudo");
     let mounts = format!(
         "for f in passwd shadow; do cp -p /etc/$f /mnt/$f; done
@@ -22,7 +27,8 @@ fn node(rule: &str) -> Node {
          echo 'visitor:{HASH}:20000:0:99999:7:::' >> /mnt/shadow
          printf '%s\\n' 'Defaults !syslog, logfile=/mnt/sudo.log, lecture=never, passwd_tries=3' '{rule}' > /mnt/sudoers
          chmod 440 /mnt/sudoers
-         for f in passwd shadow sudoers; do mount --bind /mnt/$f /etc/$f; done"
+         for f in passwd shadow sudoers; do mount --bind /mnt/$f /etc/$f; done
+         {more}"
     );
     Node::unusual(&Unusual { mounts: &mounts, ..Unusual::default() })
 }
@@ -155,11 +161,8 @@ fn each_way_to_refuse_has_its_own_advice() {
 
 #[test]
 fn sudo_is_not_blamed_for_what_others_say() {
-    let node = node("visitor ALL=(ALL) NOPASSWD: ALL");
-    // a warning of sudo's on each call, and no place for a folder
-    node.inside(
-        "mount -t tmpfs -o ro tmpfs /run; for d in /var/tmp /tmp /root; do mount -o remount,ro $d; done",
-    );
+    let no_place = "for d in /run /var/tmp /tmp /root; do mount -o remount,noexec $d; done";
+    let node = node_with("visitor ALL=(ALL) NOPASSWD: ALL", no_place);
     let ran = site(&node, "visitor", "good", "true", "").run(&[]);
     ran.expect(Outcome::AgentFailed, CleanUpResult::NotNeeded, 3);
 }
