@@ -71,6 +71,7 @@ mod tests {
             namespace: "k8s.io".into(),
             name: (*name).to_owned(),
             target: Descriptor::new("m", Digest::sha256(content.as_bytes()), 1),
+            marked: false,
         };
         Listing { records: records.iter().map(record).collect(), ..Listing::default() }
     }

@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use assay_shared::codes::Code;
 use assay_shared::oci::Digest;
-use assay_shared::report::{Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable};
+use assay_shared::report::{
+    Companion, Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable,
+};
 
 use crate::inventory::Inventory;
+use crate::population::Population;
 use crate::running::Running;
 use crate::signatures::Signatures;
 use crate::store::{ContentFiles, Store};
@@ -24,6 +27,7 @@ const MANIFESTS_IMAGES: &str = "manifests-images";
 pub(crate) fn of(
     store: &dyn Store,
     inventory: &Inventory,
+    population: Population,
     running: Running,
     signatures: &Signatures,
     reached: Option<&HashSet<Digest>>,
@@ -48,12 +52,18 @@ pub(crate) fn of(
     }
     if let Some(reached) = reached {
         cross_check.checked.push(MANIFESTS_IMAGES.to_owned());
-        unlisted.extend(loose(inventory, signatures, reached));
+        unlisted.extend(loose(inventory, &population.companions, signatures, reached));
     }
+    unlisted.extend(population.blobs);
     cross_check.checked.sort();
     cross_check.findings.sort();
-    let mut unreadable: Vec<Unreadable> =
-        listing.unreadable.iter().chain(&signatures.unreadable).cloned().collect();
+    let mut unreadable: Vec<Unreadable> = listing
+        .unreadable
+        .iter()
+        .chain(&signatures.unreadable)
+        .cloned()
+        .chain(population.unreadable)
+        .collect();
     unreadable.sort();
     unreadable.dedup();
     Coverage {
@@ -61,6 +71,7 @@ pub(crate) fn of(
         images: inventory.total,
         containers: inventory.containers,
         unlisted: unlisted.into_iter().collect(),
+        companions: population.companions,
         unreadable,
         enumerated: listing.enumerated.clone(),
         cross_check,
@@ -71,13 +82,18 @@ pub(crate) fn of(
 /// Manifests that belong to no image, and refer to none.
 fn loose<'a>(
     inventory: &'a Inventory,
+    companions: &'a [Companion],
     signatures: &'a Signatures,
     reached: &'a HashSet<Digest>,
 ) -> impl Iterator<Item = Unlisted> + 'a {
     let targets: HashSet<&Digest> = inventory.images.iter().map(|image| &image.target.digest).collect();
+    let companions: HashSet<&Digest> = companions.iter().map(|one| &one.digest).collect();
     let belongs = move |digest: &Digest| reached.contains(digest) || targets.contains(digest);
     let loose = signatures.found.iter().filter(move |found| {
-        let of_an_image = found.subject.as_ref().is_some_and(&belongs);
+        let of_an_image = match &found.subject {
+            Some(subject) => belongs(subject),
+            None => companions.contains(&found.digest),
+        };
         !belongs(&found.digest) && !of_an_image && !signatures.lists_referrers(&found.digest)
     });
     loose.map(|found| Unlisted {

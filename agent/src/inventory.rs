@@ -50,9 +50,14 @@ impl Image {
 }
 
 impl Inventory {
-    /// Groups the records of `listing`, but for those of which `is_referrer` says that they are signatures. `runs` is what
-    /// each of its containers runs.
-    pub(crate) fn new(listing: &Listing, runs: &[Runs], is_referrer: impl Fn(&Record) -> bool) -> Self {
+    /// Groups the records of `listing`, but for those of which `is_companion` says that they only belong to images, and `unnamed`
+    /// ones. `runs` is what each of its containers runs.
+    pub(crate) fn new(
+        listing: &Listing,
+        unnamed: &[Record],
+        runs: &[Runs],
+        is_companion: impl Fn(&Record) -> bool,
+    ) -> Self {
         let containers = || listing.containers.iter().zip(runs);
         // the digests in the names that containers were made from
         let named: Vec<Option<Digest>> = listing
@@ -71,13 +76,13 @@ impl Inventory {
             .collect();
         let mut images: BTreeMap<ImageId<'_>, Image> = BTreeMap::new();
         let mut by_name: HashMap<(&str, &str), ImageId<'_>> = HashMap::new();
-        for record in &listing.records {
+        for record in listing.records.iter().chain(unnamed) {
             let id = ImageId::new(&record.namespace, &record.target);
             by_name.entry((&record.namespace, &record.name)).or_insert(id);
             // what a container runs is an image, whatever else it claims to be
             let runs = used.contains(&(&record.namespace, &record.name))
                 || used.contains(&(&record.namespace, record.target.digest.as_str()));
-            if runs || !is_referrer(record) {
+            if runs || !is_companion(record) {
                 let image = images.entry(id).or_insert_with(|| Image {
                     namespace: record.namespace.clone(),
                     target: record.target.clone(),
@@ -191,7 +196,7 @@ mod tests {
 
     fn record(name: &str, content: &str) -> Record {
         let target = Descriptor::new("m", Digest::sha256(content.as_bytes()), 1);
-        Record { namespace: NAMESPACE.into(), name: name.into(), target }
+        Record { namespace: NAMESPACE.into(), name: name.into(), target, marked: false }
     }
 
     fn container(id: &str, image: Option<&str>) -> Container {
@@ -207,7 +212,7 @@ mod tests {
 
     /// What names alone say.
     fn inventory(listing: &Listing) -> Inventory {
-        Inventory::new(listing, &vec![Runs::Named; listing.containers.len()], |_| false)
+        Inventory::new(listing, &[], &vec![Runs::Named; listing.containers.len()], |_| false)
     }
 
     fn names(inventory: &Inventory) -> Vec<Vec<&str>> {
@@ -257,7 +262,7 @@ mod tests {
             ..Listing::default()
         };
         let runs = vec![Runs::Named; listing.containers.len()];
-        let inventory = Inventory::new(&listing, &runs, |record| record.name == "r.example/signature");
+        let inventory = Inventory::new(&listing, &[], &runs, |record| record.name == "r.example/signature");
         let used: BTreeMap<&str, (bool, usize)> = inventory
             .images
             .iter()
@@ -288,7 +293,7 @@ mod tests {
             ..Listing::default()
         };
         let runs = [Runs::Named, Runs::Other(old), Runs::Nothing];
-        let inventory = Inventory::new(&listing, &runs, |_| true);
+        let inventory = Inventory::new(&listing, &[], &runs, |_| true);
         let users: BTreeMap<&str, Vec<&str>> = inventory
             .images
             .iter()

@@ -19,6 +19,7 @@ mod inspect;
 mod inventory;
 mod listing;
 mod parallel;
+mod population;
 mod priority;
 mod procedure;
 pub mod rejudge;
@@ -39,6 +40,7 @@ use assay_shared::report::{
     Agent, BundleInput, ContentMode, Coverage, ExitCode, List, NodeReport, Reason, Status, Unreadable,
 };
 use assay_shared::verify::Verifier;
+use assay_shared::words::count;
 use clap::Parser as _;
 
 use bundle::{Bundle, BundleFault, Bundles};
@@ -48,6 +50,7 @@ use config::{Plan, VerifyPlan};
 use error::Error;
 use image_verifier::Arguments;
 use inventory::{Image, Inventory};
+use population::Population;
 use report::Sink;
 use running::Running;
 use signatures::Signatures;
@@ -127,8 +130,10 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     } else {
         Running::of(&*store)
     };
-    let mut inventory =
-        Inventory::new(store.listing(), &running.runs, |record| signatures.is_referrer(record));
+    let population = Population::of(&*store, &signatures);
+    let mut inventory = Inventory::new(store.listing(), &population.unnamed, &running.runs, |record| {
+        signatures.is_companion(record)
+    });
     inventory.select(&plan.images)?;
 
     let verifier =
@@ -145,7 +150,7 @@ fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
 
     let listing = store.listing();
-    let mut coverage = coverage::of(&*store, &inventory, running, &signatures, reached.as_ref());
+    let mut coverage = coverage::of(&*store, &inventory, population, running, &signatures, reached.as_ref());
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
     coverage.unreadable.sort();
     let bundles = bundle_inputs(&bundles.each, &signatures)?;
@@ -271,8 +276,16 @@ fn json_line(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error
 
 /// The outcome for people: what did not pass, and the counts.
 fn say_outcome(report: &NodeReport) {
+    // a name that stands for several images does not tell which
+    let (mut names, mut shared) = (HashSet::new(), HashSet::new());
+    shared.extend(report.images.iter().map(name).filter(|name| !names.insert(*name)));
     for image in report.images.iter().filter(|image| image.status != Status::Passed) {
-        say(&outcome(image));
+        let digest = if shared.contains(name(image)) { format!("{}: ", image.digest) } else { String::new() };
+        say(&format!("{digest}{}", outcome(image)));
+    }
+    match report.coverage.companions.len() {
+        0 => {}
+        many => say(&format!("{} of images, which coverage names", count(many, "companion"))),
     }
     for unlisted in report.coverage.unlisted_containers() {
         let name = unlisted.name.as_deref().unwrap_or("none");
@@ -297,9 +310,14 @@ fn say_outcome(report: &NodeReport) {
     ));
 }
 
+/// What an image is called.
+fn name(image: &assay_shared::report::Image) -> &str {
+    image.references.first().map_or(image.digest.as_str(), String::as_str)
+}
+
 /// The outcome of one image in a line.
 fn outcome(image: &assay_shared::report::Image) -> String {
-    let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
+    let name = name(image);
     let status = format!("{:?}", image.status).to_lowercase();
     let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
     let message = image.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();

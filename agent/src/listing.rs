@@ -10,6 +10,7 @@ use crate::content;
 use crate::coverage;
 use crate::error::Error;
 use crate::inventory::{Image, Inventory};
+use crate::population::Population;
 use crate::report::Sink;
 use crate::running::Running;
 use crate::signatures::{Signatures, Source};
@@ -23,13 +24,16 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let store = store::open(&plan.store, Reading::Manifests).map_err(Error::Store)?;
     let signatures = Signatures::collect(&[Source { store: &*store, name: "store".to_owned() }]);
     let running = Running::of(&*store);
-    let inventory = Inventory::new(store.listing(), &running.runs, |record| signatures.is_referrer(record));
+    let population = Population::of(&*store, &signatures);
+    let inventory = Inventory::new(store.listing(), &population.unnamed, &running.runs, |record| {
+        signatures.is_companion(record)
+    });
     let images: Vec<&Image> = inventory.images.iter().collect();
     let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
     let node = here.then_some(&plan.node);
     let checked = content::check_all(&*store, &images, ContentMode::Metadata, node, plan.jobs);
     let reached = checked.iter().flat_map(|one| one.manifests.iter().cloned()).collect();
-    let coverage = coverage::of(&*store, &inventory, running, &signatures, Some(&reached));
+    let coverage = coverage::of(&*store, &inventory, population, running, &signatures, Some(&reached));
     let images = inventory.images.iter().zip(checked).map(|(image, checked)| InventoryImage {
         namespace: image.namespace.clone(),
         references: image.references.clone(),

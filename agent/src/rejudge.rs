@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::oci::{Descriptor, Digest, is_fallback_tag};
+use assay_shared::oci::{Descriptor, Digest};
 use assay_shared::report::{self, CarriedBlob, Via};
 use assay_shared::time::UnixTime;
 use assay_shared::verify::Verifier;
@@ -15,8 +15,10 @@ use assay_shared::verify::Verifier;
 use crate::bundle::Bundles;
 use crate::content::{Checked, is_attestation};
 use crate::inventory::Inventory;
+use crate::population::Population;
 use crate::running::Running;
-use crate::signatures::Signatures;
+use crate::signatures::{Signatures, Source};
+use crate::store::layout::Layout;
 use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
 use crate::trust::Trust;
 use crate::verify::Judge;
@@ -58,7 +60,7 @@ impl Bundles {
         let signatures = Signatures::collect(&sources);
         // whoever listed them has told images from signatures already
         let running = Running::by_name(store.listing());
-        let inventory = Inventory::new(store.listing(), &running.runs, |_| false);
+        let inventory = Inventory::new(store.listing(), &[], &running.runs, |_| false);
         let judge = Judge {
             policy: &trust.policy,
             verifier: Verifier { trust_store: &trust.store, evidence: &trust.evidence, at },
@@ -92,7 +94,7 @@ impl Bundles {
         Signatures::collect(&self.sources(&nothing)).unreadable
     }
 
-    /// The names that the bundles know, by their locks and by the listings of their layouts.
+    /// The images that the bundles know, by their locks and by the listings of their layouts.
     pub fn named(&self) -> Vec<Listed> {
         let listed = |name: &String, target| Listed { namespace: String::new(), name: name.clone(), target };
         let locked =
@@ -100,12 +102,17 @@ impl Bundles {
                 let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
                 listed(&image.reference, target)
             });
-        let records = self.each.iter().flat_map(|bundle| &bundle.layout.listing().records);
-        let records = records
-            .filter(|record| !is_fallback_tag(&record.name))
-            .map(|record| listed(&record.name, record.target.clone()));
-        locked.chain(records).collect()
+        locked.chain(self.each.iter().flat_map(|bundle| images_of(&bundle.layout))).collect()
     }
+}
+
+/// The images that a layout lists, with a name or without.
+fn images_of(layout: &Layout) -> Vec<Listed> {
+    let signatures = Signatures::collect(&[Source { store: layout, name: String::new() }]);
+    let unnamed = Population::of(layout, &signatures).unnamed;
+    let named = layout.listing().records.iter().filter(|record| !signatures.is_companion(record)).cloned();
+    let listed = |Record { namespace, name, target, .. }| Listed { namespace, name, target };
+    named.chain(unnamed).map(listed).collect()
 }
 
 /// What is left of a node's store: its names, and the blobs that its report carried.
@@ -117,7 +124,8 @@ struct Carried<'a> {
 
 impl<'a> Carried<'a> {
     fn new(images: Vec<Listed>, carried: &'a [CarriedBlob]) -> Self {
-        let record = |Listed { namespace, name, target }: Listed| Record { namespace, name, target };
+        let record =
+            |Listed { namespace, name, target }: Listed| Record { namespace, name, target, marked: false };
         let listing = Listing { records: images.into_iter().map(record).collect(), ..Listing::default() };
         let roots = carried
             .iter()

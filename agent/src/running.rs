@@ -317,7 +317,7 @@ mod tests {
 
     fn record() -> Record {
         let target = Descriptor::new("m", Digest::sha256(b"image"), 1);
-        Record { namespace: "n".into(), name: "image".into(), target }
+        Record { namespace: "n".into(), name: "image".into(), target, marked: false }
     }
 
     #[test]
@@ -386,7 +386,12 @@ mod tests {
             snapshots: Some(5),
             ..Default::default()
         });
-        store.listing.records.push(Record { namespace: "n".into(), name: "image".into(), target });
+        store.listing.records.push(Record {
+            namespace: "n".into(),
+            name: "image".into(),
+            target,
+            marked: false,
+        });
         store.listing.containers.push(Container {
             namespace: "n".into(),
             image: Some("image".into()),

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use assay_shared::census::{self, Census, Nature};
 use assay_shared::codes::Code;
 use assay_shared::json;
 use assay_shared::limits;
 use assay_shared::oci::{
-    Descriptor, Digest, Manifest, ManifestError, ManifestKind, is_fallback_tag, media_type,
+    CompanionTag, Descriptor, Digest, Manifest, ManifestError, ManifestKind, companion_tag, media_type,
 };
 use assay_shared::report::{Reason, Unreadable};
 use assay_shared::signature_manifest::SignatureManifest;
@@ -61,16 +62,18 @@ const KIND_LETTERS: usize = 100;
 
 impl OtherReferrer {
     fn of(manifest: &Manifest, media_type: &str) -> Self {
-        let config = manifest.config.as_ref().map(|config| config.media_type.as_str());
-        let types = [manifest.artifact_type.as_deref(), config, Some(media_type)];
-        let kind = types.into_iter().flatten().find(|kind| !kind.is_empty()).unwrap_or_default();
-        let kind: String = kind.chars().filter(char::is_ascii_graphic).take(KIND_LETTERS).collect();
+        let kind = shown(census::kind(media_type, manifest));
         if ["cosign", "sigstore", "signature"].iter().any(|word| kind.contains(word)) {
             Self::Signature(kind)
         } else {
             Self::Artifact(kind)
         }
     }
+}
+
+/// A type or a tag as it is shown.
+fn shown(kind: &str) -> String {
+    kind.chars().filter(char::is_ascii_graphic).take(KIND_LETTERS).collect()
 }
 
 /// That an index lists a manifest.
@@ -132,15 +135,17 @@ pub(crate) struct Signatures {
     /// Manifests that nobody can judge, with the reason and the words for it: those of the first source that are not what its
     /// own listing says, and those of any that are malformed.
     damaged: HashMap<Digest, (Reason, String)>,
-    /// Manifests that refer to another and cannot be run ([`is_inert`]).
-    inert: HashSet<Digest>,
+    /// Manifests of the first source that are there and cannot be read.
+    unread: HashSet<Digest>,
+    /// Which manifests cannot be run, and only belong to images.
+    census: Census,
     /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
     others: HashMap<Digest, OtherReferrer>,
     indexes: Vec<Index>,
     /// By digest, the first index that has it.
     index_of: HashMap<Digest, usize>,
-    /// Those of them that list nothing but what is inert.
-    listings: HashSet<Digest>,
+    /// How many of them the first source has, which come first.
+    own_indexes: usize,
 }
 
 impl Signatures {
@@ -157,14 +162,19 @@ impl Signatures {
                 mismatched: HashSet::new(),
                 listed: 0,
             };
-            for record in &source.store.listing().records {
-                search.cosign_tag(&record.name);
-            }
             match source.store.manifests() {
                 Manifests::Roots(roots) => search.walk(roots),
                 Manifests::Blobs(blobs) => search.scan(&blobs),
             }
+            if number == 0 {
+                signatures.own_indexes = signatures.indexes.len();
+            }
         }
+        for Index { descriptor, listed } in &signatures.indexes {
+            let listed = listed.iter().map(|entry| &entry.digest);
+            signatures.census.add_listing(&descriptor.digest, listed);
+        }
+        sources.iter().for_each(|source| signatures.add_tagged(&source.store.listing().records));
         let mut parents = std::mem::take(&mut signatures.parents);
         let key = |parent: &Parent| {
             let Index { descriptor, listed } = signatures.indexes.get(parent.index)?;
@@ -172,12 +182,6 @@ impl Signatures {
         };
         parents.sort_by(|one, other| key(one).cmp(&key(other)));
         signatures.parents = parents;
-        let Self { indexes, inert, .. } = &signatures;
-        let lists_referrers = |index: &&Index| {
-            !index.listed.is_empty() && index.listed.iter().all(|entry| inert.contains(&entry.digest))
-        };
-        let listings = indexes.iter().filter(lists_referrers);
-        signatures.listings = listings.map(|index| index.descriptor.digest.clone()).collect();
         signatures.unreadable.sort();
         signatures.unreadable.dedup();
         signatures.warnings.sort();
@@ -255,16 +259,60 @@ impl Signatures {
         index.map_or(&[], |index| &index.listed)
     }
 
-    /// Whether a record names a signature or another referrer, or a listing of such under a fallback tag, and so no image.
-    /// All of it must be nothing that could be run: a name alone makes no signature.
-    pub(crate) fn is_referrer(&self, record: &Record) -> bool {
-        let digest = &record.target.digest;
-        self.inert.contains(digest) || is_fallback_tag(&record.name) && self.lists_referrers(digest)
+    /// Whether a record names what belongs to an image, and so is none: nothing in it can be run.
+    pub(crate) fn is_companion(&self, record: &Record) -> bool {
+        self.census.nature(&record.target.digest).is_companion(Some(&record.name), record.marked)
     }
 
     /// Whether this is an index that lists nothing but referrers.
     pub(crate) fn lists_referrers(&self, index: &Digest) -> bool {
-        self.listings.contains(index)
+        self.index_of.contains_key(index) && self.census.nature(index) == Nature::Document
+    }
+
+    /// What a manifest is by its content.
+    pub(crate) fn nature(&self, digest: &Digest) -> Nature {
+        self.census.nature(digest)
+    }
+
+    /// Whether the first source has a manifest that cannot be read.
+    pub(crate) fn is_unread(&self, digest: &Digest) -> bool {
+        self.unread.contains(digest)
+    }
+
+    /// What an index of the first source lists, whatever its descriptor says.
+    pub(crate) fn own_listed_by(&self, digest: &Digest) -> &[Descriptor] {
+        let own = self.index_of.get(digest).filter(|index| **index < self.own_indexes);
+        own.and_then(|index| self.indexes.get(*index)).map_or(&[], |index| &index.listed)
+    }
+
+    /// Whether something claims to be a signature of the Notary Project and is one, or was one before it was altered.
+    pub(crate) fn own_signatures(&self) -> HashSet<&Digest> {
+        let own = self.all().filter(|candidate| candidate.source == 0).map(|candidate| &candidate.digest);
+        own.filter(|digest| self.damaged.contains_key(*digest) || self.nature(digest) != Nature::Image)
+            .collect()
+    }
+
+    /// Notes whom records are of that belong to images, by their tags: `sha256-<hex>.sig`.
+    fn add_tagged(&mut self, records: &[Record]) {
+        for record in records {
+            let tag = companion_tag(&record.name).filter(|tag| !tag.suffix.is_empty());
+            if let Some(CompanionTag { subject: Some(subject), suffix }) = tag
+                && self.is_companion(record)
+            {
+                let other = match suffix {
+                    "sig" => OtherReferrer::Signature("cosign's, under the tag sha256-….sig".to_owned()),
+                    _ => OtherReferrer::Artifact(format!("under the tag sha256-….{}", shown(suffix))),
+                };
+                self.add_other(subject, other);
+            }
+        }
+    }
+
+    fn add_other(&mut self, subject: Digest, other: OtherReferrer) {
+        let known = self.others.entry(subject).or_insert_with(|| other.clone());
+        if other < *known {
+            *known = other;
+        }
     }
 }
 
@@ -386,6 +434,9 @@ impl Search<'_, '_> {
             }
             Err(error) => {
                 self.unreadable(descriptor.digest.as_str(), error.to_string());
+                if self.number == 0 {
+                    self.signatures.unread.insert(descriptor.digest.clone());
+                }
                 None
             }
         }
@@ -444,20 +495,24 @@ impl Search<'_, '_> {
             self.signatures.found.push(Found {
                 namespace: namespace.to_owned(),
                 digest: digest.clone(),
-                what: manifest.artifact_type.clone().unwrap_or_else(|| descriptor.media_type.clone()),
+                what: census::kind(&descriptor.media_type, manifest).to_owned(),
                 subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
             });
         }
-        if is_inert(manifest) {
-            self.signatures.inert.insert(digest.clone());
-        }
+        let read = &mut reader(self.source.store, namespace);
+        let nature = self.signatures.census.add(digest, manifest, read);
         if ManifestKind::of(&descriptor.media_type) == Some(ManifestKind::Index) {
             return Some(self.index(descriptor, manifest));
         }
         match SignatureManifest::of(&descriptor.media_type, manifest) {
             Ok(None) => {
-                if let Some(subject) = &manifest.subject {
-                    self.other(subject.digest.clone(), OtherReferrer::of(manifest, &descriptor.media_type));
+                let subject = match nature {
+                    Nature::Image => manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+                    _ => census::subject(manifest, read),
+                };
+                if let Some(subject) = subject {
+                    let other = OtherReferrer::of(manifest, &descriptor.media_type);
+                    self.signatures.add_other(subject, other);
                 }
             }
             Ok(Some(SignatureManifest { subject, envelope })) => {
@@ -469,22 +524,6 @@ impl Search<'_, '_> {
             }
         }
         None
-    }
-
-    /// Notes whom a tag of cosign is of, `sha256-<hex>.sig`.
-    fn cosign_tag(&mut self, name: &str) {
-        let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
-        let digest = tag.strip_suffix(".sig").and_then(|tag| tag.replacen('-', ":", 1).parse().ok());
-        if let Some(digest) = digest {
-            self.other(digest, OtherReferrer::Signature("cosign's, under the tag sha256-….sig".to_owned()));
-        }
-    }
-
-    fn other(&mut self, subject: Digest, other: OtherReferrer) {
-        let known = self.signatures.others.entry(subject).or_insert_with(|| other.clone());
-        if other < *known {
-            *known = other;
-        }
     }
 
     fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) -> usize {
@@ -581,14 +620,12 @@ pub(crate) fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, Manifest
     Ok(ManifestKind::of(&media_type).map(|_| (media_type, manifest)))
 }
 
-/// Whether a manifest refers to another and is made so that nothing can run it: its config is the empty object, which names
-/// neither layers nor a program. Media types say what a manifest wants to be, and containerd runs it without asking: layers of
-/// any type that are unpacked already, by another image, need no unpacker. This says what it can be.
-fn is_inert(manifest: &Manifest) -> bool {
-    let is_empty = |config: &Descriptor| config.digest == Digest::sha256(b"{}");
-    manifest.subject.is_some()
-        && manifest.manifests.is_empty()
-        && manifest.config.as_ref().is_none_or(is_empty)
+/// Reads blobs of a namespace of a store whole, as a census wants them.
+pub(crate) fn reader<'s>(
+    store: &'s dyn Store,
+    namespace: &'s str,
+) -> impl FnMut(&Descriptor, u64) -> Option<Vec<u8>> + 's {
+    move |blob, limit| fetch(store, namespace, blob, limit).ok()
 }
 
 #[cfg(test)]

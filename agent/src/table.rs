@@ -16,7 +16,7 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     let mut text = String::new();
     let mut namespace = None;
     let mut images: Vec<&InventoryImage> = inventory.images.iter().collect();
-    images.sort_by_key(|image| (&image.namespace, names(&image.references)));
+    images.sort_by_key(|image| (&image.namespace, names(image)));
     for image in images {
         if namespace != Some(&image.namespace) {
             if namespace.is_some() {
@@ -35,11 +35,18 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
         }
     }
     text.push_str(&totals(inventory));
+    match inventory.coverage.companions.len() {
+        0 => {}
+        many => text.push_str(&format!(
+            "{} of images, not listed here: signatures, attestations or SBOMs; --format json names each\n",
+            count(many, "companion")
+        )),
+    }
     text
 }
 
 fn rows(text: &mut String, image: &InventoryImage, columns: &Columns) {
-    let names = names(&image.references);
+    let names = names(image);
     let mut names = names.iter();
     let used = match image.in_use.len() {
         0 => "-".to_owned(),
@@ -60,8 +67,12 @@ fn rows(text: &mut String, image: &InventoryImage, columns: &Columns) {
 }
 
 /// Names as people know an image by: tags, and repositories that it has no tag in. The digest is in its own column, and ids
-/// are Kubernetes' business.
-fn names(references: &[String]) -> Vec<String> {
+/// are Kubernetes' business, but an image that has no other name is known by its digest.
+fn names(image: &InventoryImage) -> Vec<String> {
+    let references = &image.references;
+    if references.as_slice() == [image.digest.as_str()] {
+        return vec![at(image.digest.as_str(), "")];
+    }
     let parsed = |name: &String| name.parse::<Reference>().ok();
     let tagged: Vec<Reference> =
         references.iter().filter_map(parsed).filter(|one| one.tag.is_some()).collect();
@@ -72,12 +83,15 @@ fn names(references: &[String]) -> Vec<String> {
         _ => name.parse::<Digest>().is_err(),
     };
     let compact = |name: &String| match name.split_once('@') {
-        Some((repository, digest)) => {
-            format!("{repository}@{}…", digest.chars().take("sha256:".len() + SHORT).collect::<String>())
-        }
+        Some((repository, digest)) => at(digest, &format!("{repository}@")),
         None => name.clone(),
     };
     references.iter().filter(is_shown).map(compact).map(|name| crate::clean(&name)).collect()
+}
+
+/// The beginning of a digest, behind `what` is known by it.
+fn at(digest: &str, what: &str) -> String {
+    format!("{what}{}…", digest.chars().take("sha256:".len() + SHORT).collect::<String>())
 }
 
 fn of_user(user: &ContainerUse) -> String {
@@ -144,7 +158,7 @@ impl Columns {
         let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| text.chars().count()).max();
         let platform = widest(&mut images.iter().map(|image| platforms(&image.platforms)));
         let platform = platform.unwrap_or(0).max("PLATFORM".len());
-        let name = widest(&mut images.iter().flat_map(|image| names(&image.references))).unwrap_or(0);
+        let name = widest(&mut images.iter().flat_map(names)).unwrap_or(0);
         let rest = Self::DIGEST + platform + Self::SIZE + Self::USED + 4 * "  ".len();
         Self { name: name.min(width.saturating_sub(rest)).max(Self::NARROWEST), platform }
     }

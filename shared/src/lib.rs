@@ -51,6 +51,7 @@
 //! | step | in | out | specification |
 //! |---|---|---|---|
 //! | [`oci`], [`signature_manifest`] | manifest bytes | descriptors; which manifest is a signature, of what | OCI image 1.1; signature specification, "Storage" |
+//! | [`census`] | manifests, and what they are made of | which of them are images, and which only belong to one | distribution specification, "Referrers Tag Schema" |
 //! | [`envelope`] | an envelope's bytes and media type | [`envelope::Envelope`], parsed and not trusted; after its check a [`envelope::VerifiedEnvelope`] | "Signature Envelope"; RFC 7515, RFC 9052 |
 //! | [`x509`] | DER | certificates, ordered chains, what each must be at its place | "Certificate Requirements"; RFC 5280 |
 //! | [`trust_policy`], [`trust_store`] | documents and files | the statement for a repository, the certificates of a store | trust store and trust policy specification |
@@ -92,6 +93,8 @@ pub mod clean;
 pub mod json;
 pub mod oci;
 pub mod words;
+
+pub mod census;
 
 mod asn1;
 pub mod file_form;

@@ -14,6 +14,10 @@ pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
 /// Entries of a layout's `index.json`: as many as [`LAYOUT_INDEX_BYTES`] hold of real ones. Each may be an image of the report.
 pub const LAYOUT_ENTRIES: usize = 40_000;
 
+/// Blobs of signatures, attestations and SBOMs of other kinds that are looked into, to see that they are no layers: two for each of
+/// 20,000 images. Each takes some 150 bytes of memory.
+pub const COMPANION_LAYERS: usize = 40_000;
+
 /// How deep indexes may nest: an image in an index in a layout needs three.
 pub const INDEX_DEPTH: usize = 8;
 

@@ -19,6 +19,8 @@ use assay_shared::x509::{Certificate, CertificateError, ChainError, check_code_s
 const CASES: &[(&str, &str, &str)] = &[
     ("ENVELOPE_BYTES", "tests/vectors.rs", "envelopes_are_bounded"),
     ("LAYOUT_INDEX_BYTES", "shared/tests/limits.rs", "documents"),
+    ("COMPANION_LAYERS", "shared/src/census.rs", "what_is_looked_into_is_bounded"),
+    ("SCANNED_BLOB_BYTES", "shared/src/census.rs", "what_is_looked_into_is_bounded"),
     ("INDEX_ENTRIES", "shared/src/oci/manifest.rs", "entries_are_bounded"),
     ("CHAIN_CERTIFICATES", "shared/tests/limits.rs", "certificates"),
     ("CERTIFICATE_BYTES", "shared/tests/limits.rs", "certificates"),

@@ -116,7 +116,7 @@ impl Catalogue {
                 );
             }
         };
-        self.listing.records.push(Record { namespace: namespace.to_owned(), name, target });
+        self.listing.records.push(Record { namespace: namespace.to_owned(), name, target, marked: false });
     }
 
     pub(super) fn container(&mut self, namespace: &str, record: ContainerRecord) {

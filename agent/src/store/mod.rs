@@ -62,6 +62,11 @@ pub(crate) trait Store: Sync {
         None
     }
 
+    /// Whether it is a bundle of assay's.
+    fn is_bundle(&self) -> bool {
+        false
+    }
+
     /// Where manifests that no image names, such as signatures, are to be looked for.
     fn manifests(&self) -> Manifests<'_>;
 }
@@ -132,6 +137,8 @@ pub(crate) struct Record {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) target: Descriptor,
+    /// Whether the store says that it belongs to an image.
+    pub(crate) marked: bool,
 }
 
 /// A container, running or not.

@@ -13,7 +13,7 @@ impl Pulled {
     /// The image `target`, pulled by that name.
     pub(crate) fn new(name: String, target: Descriptor) -> Self {
         // containerd does not say for which of its namespaces it pulls
-        let record = Record { namespace: String::new(), name, target };
+        let record = Record { namespace: String::new(), name, target, marked: false };
         Self { listing: Listing { records: vec![record], ..Listing::default() } }
     }
 }

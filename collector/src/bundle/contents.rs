@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_shared::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
 use assay_shared::dsse::Envelope;
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, is_fallback_tag};
+use assay_shared::oci::{Descriptor, Digest, Manifest};
 use assay_shared::signature_manifest::SignatureManifest;
 use serde::Serialize;
 
+use super::listed::{Companion, Listed};
 use super::opened::{OpenError, OpenProblem, Opened};
 
 /// The value of [`Contents::schema`].
@@ -32,6 +33,12 @@ pub struct Contents {
     pub damage: Option<String>,
     /// The images, sorted by name.
     pub images: Vec<CarriedImage>,
+    /// What is signed that is not among the images, nor listed by one, sorted.
+    pub signs: Vec<Signed>,
+    /// What belongs to images and is none, sorted.
+    pub companions: Vec<Companion>,
+    /// Entries without a name whose manifests are not there: nobody can tell whether they are images. Sorted.
+    pub unknown: Vec<Digest>,
     /// The CRLs, sorted by file.
     pub crls: Vec<CarriedCrl>,
     /// Other evidence of revocation, of which is not known where it was published; sorted.
@@ -45,11 +52,20 @@ pub struct Contents {
 /// An image of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct CarriedImage {
-    /// Its name.
+    /// Its name; its digest where it has none.
     pub reference: String,
     /// Its digest.
     pub digest: Digest,
     /// The signature manifests of it, and of the manifests that it lists.
+    pub signatures: Vec<Digest>,
+}
+
+/// Something that is signed and that the bundle does not list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Signed {
+    /// Its digest.
+    pub digest: Digest,
+    /// The signature manifests of it.
     pub signatures: Vec<Digest>,
 }
 
@@ -63,16 +79,17 @@ impl Contents {
         let signature = opened.signature()?;
         let envelope = signature.and_then(|bytes| Envelope::parse(&bytes).ok());
         let mut graph = Graph::default();
-        opened.each_manifest(|descriptor, manifest| -> Result<(), OpenError> {
-            graph.add(descriptor, &manifest);
-            Ok(())
-        })?;
+        let found = Listed::of(opened, |descriptor, manifest| graph.add(descriptor, manifest))?;
         let too_many =
             || OpenError { path: opened.path().to_owned(), problem: OpenProblem::TooManyManifests };
         let mut signatures = BTreeMap::new();
         let mut listed = 0;
         let mut images = Vec::new();
-        for (reference, digest) in named(opened) {
+        let locked = document.into_iter().flat_map(|document| &document.images);
+        let locked = locked.map(|image| (image.reference.clone(), image.digest.clone()));
+        for (reference, digest) in
+            locked.chain(found.images().map(|(name, image)| (name, image.digest.clone())))
+        {
             // names may share an image, and each repeats its signatures
             let known = signatures.entry(digest.clone()).or_insert_with(|| graph.signatures_of(&digest));
             listed += known.len();
@@ -84,6 +101,11 @@ impl Contents {
         }
         images.sort();
         images.dedup();
+        let of_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.signatures).collect();
+        let signs = graph.signatures.iter().filter(|(_, by)| by.iter().any(|one| !of_images.contains(one)));
+        let signs = signs
+            .map(|(digest, by)| Signed { digest: digest.clone(), signatures: by.iter().cloned().collect() });
+        let signs = signs.collect();
         Ok(Self {
             schema: LIST_SCHEMA,
             path: opened.path().display().to_string(),
@@ -92,6 +114,9 @@ impl Contents {
             signed_by: envelope.iter().flat_map(Envelope::key_ids).map(str::to_owned).collect(),
             damage: opened.check_files().err().map(|error| error.problem.to_string()),
             images,
+            signs,
+            companions: found.companions(),
+            unknown: found.unknown(),
             crls: document.map(|document| document.crls.clone()).unwrap_or_default(),
             evidence: evidence(opened)?,
             gaps: document.map(|document| document.gaps.clone()).unwrap_or_default(),
@@ -113,21 +138,6 @@ fn evidence(opened: &Opened) -> Result<Vec<CarriedFile>, OpenError> {
         }
     }
     Ok(evidence)
-}
-
-/// The images of a layout by name: those of its lock and the named entries of its index.
-fn named(opened: &Opened) -> impl Iterator<Item = (String, Digest)> {
-    let locked = opened.document().into_iter().flat_map(|document| &document.images);
-    let locked = locked.map(|image| (image.reference.clone(), image.digest.clone()));
-    let entries = opened.entries().iter();
-    locked.chain(entries.filter_map(|entry| Some((name(entry)?.to_owned(), entry.digest.clone()))))
-}
-
-/// The name of an entry of `index.json`; none for signatures, listings under a fallback tag, and what else has none.
-fn name(entry: &Descriptor) -> Option<&str> {
-    let keys = ["io.containerd.image.name", super::REF_NAME];
-    let name = keys.iter().find_map(|key| entry.annotations.get(*key)).filter(|name| !name.is_empty())?;
-    (!is_fallback_tag(name)).then_some(name)
 }
 
 /// Who signs and who lists whom.

@@ -135,6 +135,14 @@ impl Opened {
         }
     }
 
+    /// Whether a blob is there, in the folder or in the archive.
+    pub fn has(&self, digest: &Digest) -> bool {
+        let name = blob_path(digest);
+        self.kept.contains_key(&name)
+            || self.left.contains_key(&name)
+            || !self.folder.blob(digest).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// A manifest or index, read; none where it is not there.
     ///
     /// # Errors

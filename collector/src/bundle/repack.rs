@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use assay_shared::bundle::{BundleManifest, CarriedCrl, Completeness, Gap, GapKind, LockedImage};
 use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest};
+use assay_shared::oci::{Descriptor, Digest, ManifestKind};
 use assay_shared::signature_manifest::SignatureManifest;
 
 use super::contents::{Graph, is_signature};
+use super::listed::Listed;
 use super::opened::{OpenError, Opened};
 use super::staging::{Content, Finished, Signer, Staging, StagingError};
 
@@ -47,9 +48,11 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     let mut graph = Graph::default();
     let mut sparse = Vec::new();
     for layout in layouts {
+        let found = Listed::of(layout, |_, _| ())?;
         let mut kept = BTreeSet::new();
         layout.each_manifest(|descriptor, manifest| -> Result<(), RepackError> {
-            if !is_kept(descriptor, &manifest) {
+            // images, what lists them, and signatures; other things that refer to an image are left behind
+            if found.is_companion(&descriptor.digest, &manifest) && !is_signature(descriptor, &manifest) {
                 return Ok(());
             }
             copy(layout, &staging, &mut content, &descriptor.digest, limits::MANIFEST_BYTES)?;
@@ -72,7 +75,15 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
             kept.insert(descriptor.digest.clone());
             Ok(())
         })?;
-        content.entries.extend(layout.entries().iter().filter(|entry| kept.contains(&entry.digest)).cloned());
+        // what may be an image for readers that know its type
+        for (_, image) in found.images().filter(|(_, image)| ManifestKind::of(&image.media_type).is_none()) {
+            if image.size <= limits::MANIFEST_BYTES && layout.has(&image.digest) {
+                copy(layout, &staging, &mut content, &image.digest, limits::MANIFEST_BYTES)?;
+                kept.insert(image.digest.clone());
+            }
+        }
+        let is_kept = |entry: &&Descriptor| kept.contains(&entry.digest) || !layout.has(&entry.digest);
+        content.entries.extend(layout.entries().iter().filter(is_kept).cloned());
     }
     let documents: Vec<&BundleManifest> = layouts.iter().filter_map(Opened::document).collect();
     content.images = images(&documents, &graph);
@@ -93,11 +104,6 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     // what a complete bundle names, it does not miss
     content.left_out = gaps(&documents, &complete);
     Ok(staging.finish(content, signer)?)
-}
-
-/// Images, what lists them, and signatures; other things that refer to an image are left behind.
-fn is_kept(descriptor: &Descriptor, manifest: &Manifest) -> bool {
-    manifest.subject.is_none() || is_signature(descriptor, manifest)
 }
 
 /// Copies a blob, and says whether it is there; layouts may be sparse.

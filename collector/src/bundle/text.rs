@@ -46,6 +46,34 @@ pub fn contents_text(bundles: &[Contents], look: Look) -> String {
         if !contents.images.is_empty() {
             out.push_str(&format!("{}\n", table.trim_fmt()));
         }
+        for signed in &contents.signs {
+            let signatures = count(signed.signatures.len(), "signature");
+            wrap(
+                &mut out,
+                0,
+                &format!("signs {}, which it does not hold: {signatures}", signed.digest),
+                look,
+            );
+        }
+        for companion in &contents.companions {
+            let name = companion.name.as_deref().map(clean::name);
+            let digest = names::short_hex(companion.digest.hex());
+            let of = companion.subject.as_ref().map_or_else(
+                || "an image".to_owned(),
+                |subject| format!("image {}", names::short_hex(subject.hex())),
+            );
+            let line = format!(
+                "no image, belongs to {of}: {} {digest} ({})",
+                name.as_deref().unwrap_or("(no name)"),
+                clean::name(&companion.kind)
+            );
+            wrap(&mut out, 0, &line, look);
+        }
+        for digest in &contents.unknown {
+            let line =
+                format!("{digest} has no name and is not there: nobody can tell whether it is an image");
+            wrap(&mut out, 0, &line, look);
+        }
         for crl in &contents.crls {
             let next = crl.next_update.map_or_else(|| "never said".to_owned(), day);
             wrap(&mut out, 0, &format!("CRL until {next}: {}", clean::name(&crl.url)), look);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use assay_shared::oci::Reference;
+use assay_shared::oci::{Digest, Reference};
 use assay_shared::report::Image;
 
 use super::clean;
@@ -45,6 +45,7 @@ pub(super) fn repository(image: &Image) -> String {
     let reference = reference(image);
     match reference.parse::<Reference>() {
         Ok(reference) => clean::name(reference.repository.as_str()),
+        Err(_) if reference.parse::<Digest>().is_ok() => NAMELESS.to_owned(),
         Err(_) => short(image),
     }
 }
@@ -52,8 +53,11 @@ pub(super) fn repository(image: &Image) -> String {
 /// `reference@digest`, and the namespace where it is an unusual one. On one node no two images have the same.
 pub(super) fn full(image: &Image) -> String {
     let mut name = short(image);
-    name.push('@');
-    name.push_str(image.digest.as_str());
+    // an image without a name is called by its digest
+    if name != image.digest.as_str() {
+        name.push('@');
+        name.push_str(image.digest.as_str());
+    }
     if !matches!(image.namespace.as_str(), "" | USUAL_NAMESPACE) {
         name.push_str(&format!(" (namespace {})", clean::name(&image.namespace)));
     }
@@ -148,6 +152,8 @@ mod tests {
             image.namespace = "moby".into();
             assert_eq!(full(&image), format!("{name}@{digest} (namespace moby)"));
         }
+        let image = image(&[digest.as_str()]);
+        assert_eq!((repository(&image).as_str(), full(&image).as_str()), ("(no name)", digest.as_str()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The site's verdict in words.
 
 use assay_shared::report::{
-    Asked, CleanUpResult, ContentMode, Effect, ExitCode, NodeReport, Summary, Via, WaiverState,
+    Asked, CleanUpResult, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState,
 };
 
 use super::site::{Judged, Site};
@@ -93,6 +93,20 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
                 verified
             },
         );
+    }
+    let companions = |own: &NodeReport| {
+        let listed = u64::try_from(own.coverage.companions.len()).unwrap_or(u64::MAX);
+        listed.saturating_add(own.coverage.omitted.of(List::Companions))
+    };
+    let beside: u64 = accepted().map(companions).fold(0, u64::saturating_add);
+    if beside > 0 {
+        let on = on(|own| !own.coverage.companions.is_empty());
+        sentences.push(format!(
+            "{} of images {} not counted among them, on {}: signatures, attestations or SBOMs.",
+            count(beside, "companion"),
+            is_are(beside),
+            count(on, "node")
+        ));
     }
     let waived = report.summary.waived;
     if waived > 0 {

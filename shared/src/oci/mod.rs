@@ -12,4 +12,4 @@ pub mod shape;
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use manifest::{Manifest, ManifestError, ManifestKind, media_type};
-pub use reference::{Reference, ReferenceError, Repository, is_fallback_tag};
+pub use reference::{CompanionTag, Reference, ReferenceError, Repository, companion_tag};

@@ -131,11 +131,26 @@ fn is_tag(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// Whether a name is `sha256-<hex>` or ends in such a tag. Distribution specification, "Referrers Tag Schema".
-pub fn is_fallback_tag(name: &str) -> bool {
+/// A tag that stands for what belongs to an image, in registries that do not list it otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompanionTag<'n> {
+    /// The image; none where the tag has only the beginning of its digest.
+    pub subject: Option<Digest>,
+    /// What stands behind the digest's point, such as `sig`; empty in the tag of a listing of referrers.
+    pub suffix: &'n str,
+}
+
+/// The tag of a name, or the name itself, if it is one of what belongs to an image: `sha256-<hex>` (distribution specification,
+/// "Referrers Tag Schema", which takes 64 digits of longer digests), or that with a suffix, `sha256-<hex>.sig` (cosign).
+pub fn companion_tag(name: &str) -> Option<CompanionTag<'_>> {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
     let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
-    tag.split_once('-')
-        .is_some_and(|(algorithm, hex)| alloc::format!("{algorithm}:{hex}").parse::<Digest>().is_ok())
+    let (digest, suffix) = tag.split_once('.').unwrap_or((tag, ""));
+    let (algorithm, hex) = digest.split_once('-')?;
+    let subject = alloc::format!("{algorithm}:{hex}").parse().ok();
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_cut = || matches!(algorithm, "sha384" | "sha512") && hex.len() == 64 && hex.bytes().all(is_digit);
+    (subject.is_some() || is_cut()).then_some(CompanionTag { subject, suffix })
 }
 
 #[cfg(test)]
@@ -196,17 +211,27 @@ mod tests {
     }
 
     #[test]
-    fn fallback_tags() {
+    fn tags_of_companions() {
         let hex = "ab".repeat(32);
-        for (name, is) in [
-            (alloc::format!("sha256-{hex}"), true),
-            (alloc::format!("r.example/app:sha256-{hex}"), true),
-            (alloc::format!("r.example/app@sha256:{hex}"), false),
-            (alloc::format!("sha256-{hex}.sig"), false),
-            ("v1".into(), false),
-            ("sha256-abc".into(), false),
+        let subject: Digest = alloc::format!("sha256:{hex}").parse().unwrap();
+        let of = |suffix| Some(CompanionTag { subject: Some(subject.clone()), suffix });
+        for (name, expected) in [
+            (alloc::format!("sha256-{hex}"), of("")),
+            (alloc::format!("r.example/app:sha256-{hex}"), of("")),
+            (alloc::format!("r.example:5000/app:sha256-{hex}.sig@{subject}"), of("sig")),
+            (alloc::format!("sha256-{hex}.a.att"), of("a.att")),
+            (alloc::format!("r.example/app:sha512-{hex}"), Some(CompanionTag { subject: None, suffix: "" })),
+            (alloc::format!("sha512-{hex}{hex}").replace("ab", "cd"), {
+                let subject = alloc::format!("sha512:{hex}{hex}").replace("ab", "cd").parse().ok();
+                Some(CompanionTag { subject, suffix: "" })
+            }),
+            (alloc::format!("r.example/app@sha256:{hex}"), None),
+            (alloc::format!("sha256-{hex}-sig"), None),
+            (alloc::format!("sha256:{hex}"), None),
+            ("v1".into(), None),
+            ("sha256-abc".into(), None),
         ] {
-            assert_eq!(is_fallback_tag(&name), is, "{name}");
+            assert_eq!(companion_tag(&name), expected, "{name}");
         }
     }
 }

@@ -218,6 +218,10 @@ pub struct Coverage {
     pub containers: u64,
     /// Manifests and running containers that belong to no image record.
     pub unlisted: Vec<Unlisted>,
+    /// What the store lists and is no image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
+    /// Project's signatures where they have a name. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
     /// What could not be read.
     pub unreadable: Vec<Unreadable>,
     /// What was enumerated of each namespace, sorted.
@@ -306,15 +310,31 @@ pub enum Effect {
     None,
 }
 
+/// A manifest that belongs to an image and is none: nothing in it can be run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Companion {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// The name that it is listed under; null where it has none.
+    pub name: Option<String>,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is: the most telling of its types.
+    pub kind: String,
+    /// The digest of what it belongs to; null where it does not tell.
+    pub subject: Option<Digest>,
+}
+
 /// Something in the store that no image record accounts for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unlisted {
     /// containerd's namespace.
     pub namespace: String,
-    /// `manifest` or `container`
+    /// `manifest`, `container`, or `blob` where a layout lists something that is no manifest
     pub kind: String,
-    /// The manifest's digest or the container's id.
+    /// The digest or the container's id.
     pub id: String,
     /// The image that the container names, or what the manifest is.
     pub name: Option<String>,

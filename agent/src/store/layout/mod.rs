@@ -1,7 +1,7 @@
 //! OCI image layouts: a directory, a tar, or a tar in gzip or Zstandard, told apart by what they are and not by name.
 //!
-//! OCI image specification, image-layout.md. An image is an entry of `index.json` that has a name: the annotation
-//! `io.containerd.image.name`, else `org.opencontainers.image.ref.name`. Blobs may be missing.
+//! OCI image specification, image-layout.md. The records are the entries of `index.json` that have a name; which of the others are
+//! images too, [`census`] says. Blobs may be missing.
 
 mod archive;
 mod beside;
@@ -13,6 +13,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use assay_shared::bundle::DOCUMENT;
+use assay_shared::census;
 use assay_shared::json::{self, JsonError};
 use assay_shared::limits;
 use assay_shared::oci::{Descriptor, Digest, Platform, shape};
@@ -68,7 +70,7 @@ impl Layout {
         let (mut entries, unreadable) = read_index(&index).map_err(at)?;
         let records: Vec<Record> = entries.iter().filter_map(record).collect();
         // nothing else is asked of them, and layouts may list tens of thousands
-        entries.iter_mut().for_each(|entry| entry.annotations.clear());
+        entries.iter_mut().for_each(|entry| entry.annotations.retain(|key, _| key == census::KIND));
         let count = u64::try_from(records.len()).ok();
         let enumerated = vec![Enumerated { records: count, ..Enumerated::default() }];
         let listing = Listing { records, enumerated, unreadable, ..Listing::default() };
@@ -101,6 +103,13 @@ impl Store for Layout {
                 let (bytes, size) = directory.blob(digest)?;
                 Ok(Blob { size, content: BlobContent::Stream(bytes) })
             }
+        }
+    }
+
+    fn is_bundle(&self) -> bool {
+        match &self.files {
+            Files::Archive(archive) => archive.beside.contains_key(DOCUMENT),
+            Files::Directory(directory) => directory.open(Path::new(DOCUMENT)).is_ok(),
         }
     }
 
@@ -220,14 +229,11 @@ fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), Layout
     Ok((entries, unreadable))
 }
 
-/// The image that an entry of `index.json` names; none where it has no name.
+/// What an entry of `index.json` names; none where it has no name.
 fn record(entry: &Descriptor) -> Option<Record> {
-    let name = ["io.containerd.image.name", "org.opencontainers.image.ref.name"]
-        .iter()
-        .find_map(|key| entry.annotations.get(*key))
-        .filter(|name| !name.is_empty())?;
+    let name = census::name(entry)?.to_owned();
     let target = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
-    Some(Record { namespace: String::new(), name: name.clone(), target })
+    Some(Record { namespace: String::new(), name, target, marked: census::is_marked(entry) })
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {

@@ -1,6 +1,8 @@
 //! The nodes: what became of each visit, what was found there, and what identifies it.
 
-use assay_shared::report::{CleanUpResult, List, NodeReport, Summary};
+use std::collections::BTreeMap;
+
+use assay_shared::report::{CleanUpResult, Companion, List, NodeReport, Summary};
 
 use super::mark::Mark;
 use super::node_list::Nodes;
@@ -110,12 +112,28 @@ fn left_out(own: &NodeReport) -> String {
         (&own.coverage.omitted, List::Namespaces, "namespaces"),
         (&own.coverage.omitted, List::Enumerated, "counts of namespaces"),
         (&own.coverage.omitted, List::Unlisted, "unlisted manifests and containers"),
+        (&own.coverage.omitted, List::Companions, "companions of images"),
         (&own.coverage.omitted, List::Unreadable, "unreadable parts"),
         (&own.coverage.omitted, List::Findings, "contradictions"),
     ];
     let missing = lists.into_iter().map(|(omitted, list, what)| (omitted.of(list), what));
     let said = missing.filter(|(more, _)| *more > 0).map(|(more, what)| format!("{} {what}", number(more)));
     said.collect::<Vec<_>>().join(", ")
+}
+
+/// Kinds of manifests that are named; the others are counted.
+const KINDS: usize = 8;
+
+/// What is there beside images, by kind, the most first.
+fn companions(companions: &[Companion]) -> String {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    companions.iter().for_each(|one| *counts.entry(&one.kind).or_default() += 1);
+    let mut kinds: Vec<(&str, u64)> = counts.into_iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let others: u64 = kinds.iter().skip(KINDS).map(|(_, count)| count).sum();
+    let named = kinds.iter().take(KINDS).map(|(kind, count)| format!("{} {kind}", number(*count)));
+    let others = (others > 0).then(|| format!("{} of other kinds", number(others)));
+    named.chain(others).collect::<Vec<_>>().join(", ")
 }
 
 fn finding(finding: &Finding) -> FindingView {
@@ -156,6 +174,7 @@ pub(super) fn records(report: &Site, nodes: &Nodes) -> Vec<RecordView> {
             }
             fact("Namespaces", Some(&own.coverage.namespaces.join(", ")));
             fact("Containers", Some(&number(own.coverage.containers)));
+            fact("Companions of images", Some(&companions(&own.coverage.companions)));
             fact("Agent", Some(&format!("{} {}", own.agent.version, own.agent.target)));
             fact("Agent SHA-256", own.agent.sha256.as_deref());
             fact("Left out of its report", Some(&left_out(own)));

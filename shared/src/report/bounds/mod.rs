@@ -19,10 +19,10 @@ use core::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Agent, Asked, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, ContainerUse, Content,
-    Contradiction, Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory, InventoryImage,
-    Mismatch, Node, NodeReport, Reason, Rootfs, Run, Signature, Status, Summary, Target, Timestamp,
-    TrustPolicyInput, TrustedCertificate, Unlisted, Unreadable,
+    Agent, Asked, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, Companion, ContainerUse,
+    Content, Contradiction, Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory,
+    InventoryImage, Mismatch, Node, NodeReport, Reason, Rootfs, Run, Signature, Status, Summary, Target,
+    Timestamp, TrustPolicyInput, TrustedCertificate, Unlisted, Unreadable,
 };
 use crate::clean;
 use crate::limits;
@@ -35,6 +35,7 @@ use crate::limits;
 pub enum List {
     Carried,
     Chain,
+    Companions,
     Crls,
     Differing,
     Enumerated,
@@ -673,6 +674,7 @@ impl Bound for Coverage {
             images: _,
             containers: _,
             unlisted,
+            companions,
             unreadable,
             enumerated,
             cross_check,
@@ -683,6 +685,7 @@ impl Bound for Coverage {
         let is_note = |one: &Unlisted| !one.is_container();
         keep(unlisted, detail.entries, is_note, omitted, List::Unlisted);
         unlisted.bound(detail);
+        cut(companions, detail.entries, detail, omitted, List::Companions);
         cut(unreadable, detail.entries, detail, omitted, List::Unreadable);
         cut(enumerated, detail.entries, detail, omitted, List::Enumerated);
         let CrossCheck { checked, findings } = cross_check;
@@ -705,6 +708,7 @@ macro_rules! texts {
 }
 
 texts! {
+    Companion { namespace, name, kind; digest, subject }
     ChainCertificate { subject, sha256; not_after }
     ContainerUse { pod, pod_namespace, container, id }
     Contradiction { code, namespace, id, message; effect }
