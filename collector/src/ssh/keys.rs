@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use russh::keys::{self, Certificate, PrivateKey, PublicKey};
+use russh::keys::{Certificate, PrivateKey, PublicKey};
+
+use super::sealed::{self, Form, Problem};
+use crate::text;
 
 /// A key of a file, with the certificates that vouch for it.
 #[derive(Clone)]
@@ -31,12 +34,24 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// It is no private key that is understood.
-    #[error("{}: not a private key in OpenSSH's, PKCS#8 or PKCS#1 form: {reason}", path.display())]
+    #[error("{}: not a private key that is understood: {reason}; {}", path.display(), cure(path, *putty))]
     NotAKey {
         /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
+        /// Whether PuTTY wrote it.
+        putty: bool,
+    },
+    /// It is encrypted in a way that is not supported.
+    #[error("{}: encrypted with {encryption}, which is not supported; {}", path.display(), cure(path, *putty))]
+    Encryption {
+        /// The file.
+        path: PathBuf,
+        /// How it is encrypted.
+        encryption: String,
+        /// Whether PuTTY wrote it.
+        putty: bool,
     },
     /// It is encrypted and there is no passphrase.
     #[error("{}: the key is encrypted; set ASSAY_KEY_PASSPHRASE, run on a terminal, or ssh-add it", path.display())]
@@ -58,6 +73,28 @@ pub enum KeyError {
         /// Why.
         reason: String,
     },
+}
+
+impl KeyError {
+    fn new(path: &Path, text: &str, problem: Problem) -> Self {
+        let (path, putty) = (path.to_owned(), sealed::is_putty(text));
+        match problem {
+            Problem::NotAKey(reason) => Self::NotAKey { path, reason, putty },
+            Problem::Encryption(encryption) => Self::Encryption { path, encryption, putty },
+            Problem::WrongPassphrase => Self::WrongPassphrase { path },
+        }
+    }
+}
+
+/// What helps with a key that is of no use as it is.
+fn cure(path: &Path, putty: bool) -> String {
+    let path = path.display();
+    let rewrite = if putty {
+        format!("puttygen {path} -O private-openssh -o NEW writes it in OpenSSH's form")
+    } else {
+        format!("ssh-keygen -p -f {path} writes it anew in OpenSSH's form")
+    };
+    rewrite + ", or let an SSH agent hold it (ssh-add) and name its public key as identity"
 }
 
 impl KeyFile {
@@ -95,11 +132,15 @@ pub fn public_half_of_encrypted(path: &Path) -> Result<Option<PublicKey>, KeyErr
     if let Ok(key) = PublicKey::from_openssh(text.trim()) {
         return Ok(Some(key));
     }
-    if let Ok(key) = PrivateKey::from_openssh(&text) {
-        return Ok(key.is_encrypted().then(|| key.public_key().clone()));
-    }
-    if !text.contains("ENCRYPTED") {
-        return Ok(None);
+    match sealed::read(&text) {
+        Ok(Form::Plain(_)) => return Ok(None),
+        Ok(Form::Sealed(sealed)) => {
+            if let Some(public) = sealed.public() {
+                return Ok(Some(public));
+            }
+        }
+        // What cannot be read here may be in an agent all the same.
+        Err(_) => {}
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
@@ -132,7 +173,7 @@ fn certificate_path(path: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<String, KeyError> {
-    std::fs::read_to_string(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
+    text::read(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
 }
 
 /// The key of a private key file's text.
@@ -141,21 +182,12 @@ pub(super) fn private_key(
     text: &str,
     passphrase: Passphrase<'_>,
 ) -> Result<PrivateKey, KeyError> {
-    let path = path.to_owned();
-    let not_a_key = |path, error: &keys::Error| KeyError::NotAKey { path, reason: error.to_string() };
-    let encrypted = text.contains("ENCRYPTED");
-    match keys::decode_secret_key(text, None) {
-        Ok(key) => return Ok(key),
-        Err(keys::Error::KeyIsEncrypted) => {}
-        Err(_) if encrypted => {}
-        Err(error) => return Err(not_a_key(path, &error)),
-    }
-    let Some(secret) = passphrase(&path) else {
-        return Err(KeyError::NoPassphrase { path });
-    };
-    match keys::decode_secret_key(text, Some(&secret)) {
-        Ok(key) => Ok(key),
-        Err(error @ keys::Error::UnsupportedKeyType { .. }) => Err(not_a_key(path, &error)),
-        Err(_) => Err(KeyError::WrongPassphrase { path }),
+    let failed = |problem| KeyError::new(path, text, problem);
+    match sealed::read(text).map_err(failed)? {
+        Form::Plain(key) => Ok(key),
+        Form::Sealed(sealed) => match passphrase(path) {
+            Some(passphrase) => sealed.open(&passphrase).map_err(failed),
+            None => Err(KeyError::NoPassphrase { path: path.to_owned() }),
+        },
     }
 }

@@ -9,7 +9,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::Signature;
 use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, signature};
-use russh::{AgentAuthError, Signer};
+use russh::{AgentAuthError, MethodKind, Signer};
 
 use super::ConnectError;
 use super::agent::{self, Place};
@@ -58,7 +58,7 @@ impl Login {
         handle: &mut Handle<HostKeyCheck>,
         user: &str,
     ) -> Result<(), ConnectError> {
-        let mut attempt = Attempt { handle, user, left: KEYS, tried: Vec::new() };
+        let mut attempt = Attempt::new(handle, user);
         let mut agent = match &self.agent {
             None => None,
             Some(keys) => match Held::by(keys, attempt.handle).await {
@@ -71,16 +71,17 @@ impl Login {
                 }
             },
         };
+        let files: Vec<Vec<AgentIdentity>> = self.files.iter().map(identities).collect();
+        attempt.untried = files.iter().map(Vec::len).sum();
+        attempt.untried += agent.as_ref().map_or(0, |held| held.first.len() + held.others.len());
         if let Some(held) = &mut agent
             && attempt.offer(&held.first, &mut held.signer, "the SSH agent's").await?
         {
             return Ok(());
         }
-        for file in &self.files {
-            let certificates = file.certificates.iter().cloned().map(AgentIdentity::from);
-            let identities: Vec<_> = certificates.chain([file.key.public_key().clone().into()]).collect();
+        for (file, identities) in self.files.iter().zip(&files) {
             let name = file.path.display().to_string();
-            if attempt.offer(&identities, &mut FileKey(Arc::clone(&file.key)), &name).await? {
+            if attempt.offer(identities, &mut FileKey(Arc::clone(&file.key)), &name).await? {
                 return Ok(());
             }
         }
@@ -91,6 +92,12 @@ impl Login {
         }
         Err(attempt.refused())
     }
+}
+
+/// What a file has to offer: its certificates first.
+fn identities(file: &KeyFile) -> Vec<AgentIdentity> {
+    let certificates = file.certificates.iter().cloned().map(AgentIdentity::from);
+    certificates.chain([file.key.public_key().clone().into()]).collect()
 }
 
 impl From<KeyFile> for Login {
@@ -152,9 +159,25 @@ struct Attempt<'a> {
     user: &'a str,
     left: usize,
     tried: Vec<String>,
+    /// How many there are besides.
+    untried: usize,
+    /// The keys that were right, and not enough.
+    accepted: Vec<String>,
+    /// What the server goes on with, as far as it has said so.
+    methods: Vec<MethodKind>,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    fn new(handle: &'a mut Handle<HostKeyCheck>, user: &'a str) -> Self {
+        let (tried, accepted, methods) = (Vec::new(), Vec::new(), Vec::new());
+        Self { handle, user, left: KEYS, tried, untried: 0, accepted, methods }
+    }
+
+    /// Whether the server has said that it takes no key, or none any more.
+    fn takes_no_key(&self) -> bool {
+        !self.methods.is_empty() && !self.methods.contains(&MethodKind::PublicKey)
+    }
+
     /// Offers one identity after the other; says whether one was accepted. An error is a server that hung up.
     async fn offer<S: Signer<Error = AgentAuthError>>(
         &mut self,
@@ -163,14 +186,16 @@ impl Attempt<'_> {
         whose: &str,
     ) -> Result<bool, ConnectError> {
         for identity in identities {
-            if self.left == 0 {
+            if self.left == 0 || self.takes_no_key() {
                 return Ok(false);
             }
             self.left -= 1;
+            self.untried = self.untried.saturating_sub(1);
             let key = identity.public_key().into_owned();
             let form =
                 if matches!(identity, AgentIdentity::Certificate { .. }) { "certificate for " } else { "" };
-            self.tried.push(format!("{whose} {form}{}", key.fingerprint(HashAlg::Sha256)));
+            let name = format!("{whose} {form}{}", key.fingerprint(HashAlg::Sha256));
+            self.tried.push(name.clone());
             for hash in hashes(self.handle, key.algorithm()).await.map_err(|_| self.refused())? {
                 let result = match identity.clone() {
                     AgentIdentity::PublicKey { key, .. } => {
@@ -180,9 +205,19 @@ impl Attempt<'_> {
                         self.handle.authenticate_certificate_with(self.user, certificate, hash, signer).await
                     }
                 };
-                // A key that the agent declines to use is one that was not accepted; the next may be.
-                if matches!(result, Ok(AuthResult::Success)) {
-                    return Ok(true);
+                match result {
+                    Ok(AuthResult::Success) => return Ok(true),
+                    Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                        if !remaining_methods.is_empty() {
+                            self.methods = remaining_methods.to_vec();
+                        }
+                        if partial_success {
+                            self.accepted.push(name);
+                            break;
+                        }
+                    }
+                    // A key that the agent declines to use is one that was not accepted; the next may be.
+                    Err(_) => {}
                 }
                 if self.handle.is_closed() {
                     return Err(self.refused());
@@ -194,7 +229,14 @@ impl Attempt<'_> {
 
     fn refused(&self) -> ConnectError {
         let tried = if self.tried.is_empty() { "no key".to_owned() } else { self.tried.join(", ") };
-        ConnectError::AuthRefused { user: self.user.to_owned(), tried }
+        let methods = self.methods.iter().map(String::from).collect::<Vec<_>>().join(", ");
+        ConnectError::AuthRefused {
+            user: self.user.to_owned(),
+            tried,
+            untried: if self.takes_no_key() { 0 } else { self.untried },
+            accepted: self.accepted.join(", "),
+            methods: if self.takes_no_key() { methods } else { String::new() },
+        }
     }
 }
 

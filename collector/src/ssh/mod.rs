@@ -13,6 +13,7 @@ mod input;
 pub mod keys;
 mod local;
 mod login;
+mod sealed;
 mod signing;
 
 use std::time::Duration;
@@ -204,12 +205,18 @@ pub enum ConnectError {
         reason: String,
     },
     /// The login was refused.
-    #[error("login {user:?} was refused; tried {tried}")]
+    #[error("login {user:?} was refused; tried {tried}{}", refusal(*untried, accepted, methods))]
     AuthRefused {
         /// The login.
         user: String,
         /// The keys that were tried.
         tried: String,
+        /// How many more there are.
+        untried: usize,
+        /// The keys of those tried that the server accepted and that were not enough for it; empty where there is none.
+        accepted: String,
+        /// What the server takes in place of a key, or besides it; empty where it takes keys.
+        methods: String,
     },
     /// The SSH agent on this machine does not answer.
     #[error("the SSH agent on this machine: {0}")]
@@ -223,6 +230,26 @@ pub enum ConnectError {
         #[source]
         source: Box<ConnectError>,
     },
+}
+
+/// What there is to say of a refused login besides the keys that were tried.
+fn refusal(untried: usize, accepted: &str, methods: &str) -> String {
+    let mut text = String::new();
+    if untried > 0 {
+        let keys = crate::report::text::count(untried, "more key");
+        text += &format!("; {keys} not tried, for the server or assay gives up after so many");
+    }
+    match (accepted.is_empty(), methods.is_empty()) {
+        (true, true) => {}
+        (true, false) => text += &format!("; the server takes no key, only {methods}"),
+        (false, true) => {
+            text += &format!("; {accepted} was accepted, and the server wants another key besides");
+        }
+        (false, false) => {
+            text += &format!("; {accepted} was accepted, and the server wants {methods} besides");
+        }
+    }
+    text
 }
 
 impl ConnectError {

@@ -179,6 +179,18 @@ fn meaning(error: &ConnectError) -> (Outcome, &'static str) {
         ConnectError::HostCertificate { .. } => {
             (Outcome::HostKeyMismatch, "renew the node's host certificate, or list its key in known_hosts")
         }
+        ConnectError::AuthRefused { accepted, .. } if !accepted.is_empty() => (
+            Outcome::AuthRefused,
+            "let the key alone be enough for this login (AuthenticationMethods publickey in the node's sshd_config): nobody answers questions in the middle of a run",
+        ),
+        ConnectError::AuthRefused { methods, .. } if !methods.is_empty() => (
+            Outcome::AuthRefused,
+            "let the node's SSH server take keys for this login (PubkeyAuthentication)",
+        ),
+        ConnectError::AuthRefused { untried: 1.., .. } => (
+            Outcome::AuthRefused,
+            "name the right key with identity in the site file: SSH servers hang up after a few keys (MaxAuthTries)",
+        ),
         ConnectError::AuthRefused { .. } => {
             (Outcome::AuthRefused, "see user and identity in the site file, and authorized_keys on the node")
         }

@@ -97,6 +97,62 @@ fn user_certificates() {
     }
 }
 
+/// An SSH agent with keys of these names, in this order.
+fn agent_with(node: &Node, names: &[&str]) -> (std::process::Child, std::path::PathBuf) {
+    let socket = node.path("agent.socket");
+    let mut agent = Command::new(need("ssh-agent", "openssh-client"));
+    let agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the agent's socket", || socket.exists());
+    for name in names {
+        key(&node.path(name), "ed25519", "");
+        let mut add = Command::new(need("ssh-add", "openssh-client"));
+        assert!(add.arg("-q").arg(node.path(name)).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+    }
+    (agent, socket)
+}
+
+#[test]
+fn what_a_server_wants_besides_a_key_and_which_keys_were_not_tried() {
+    let said = |config: &str, held: &[&str], right: &str| {
+        let node = Node::unusual(&Unusual { config, ..Unusual::default() });
+        let (mut agent, socket) = agent_with(&node, held);
+        if !right.is_empty() {
+            authorize(&node, &node.path(right).with_extension("pub"));
+        }
+        let site = with_key(&node, None);
+        let ran = site.read(&site.run_command(&[]).env("SSH_AUTH_SOCK", &socket).output().unwrap());
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        let row = ran.row();
+        assert_eq!(
+            (row.outcome, row.clean_up.result),
+            (Outcome::AuthRefused, CleanUpResult::NotNeeded),
+            "{row:?}"
+        );
+        let message = row.message.clone().unwrap();
+        (message, row.hint.clone().unwrap(), fingerprint(&node.path(held[0]).with_extension("pub")))
+    };
+    let eight = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
+    let plain = said("", &eight[..2], "");
+    let more = "KbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive";
+    let partial = said(more, &eight[..2], "k0");
+    assert!(partial.0.contains("keyboard-interactive") && partial.0.contains(&partial.2), "{}", partial.0);
+    let two_keys = said("AuthenticationMethods publickey,publickey", &eight[..2], "k0");
+    assert!(two_keys.0.matches(&two_keys.2).count() == 2, "it is tried, and accepted: {}", two_keys.0);
+    let no_keys = said("PubkeyAuthentication no\nKbdInteractiveAuthentication yes", &eight[..2], "k0");
+    assert!(no_keys.0.contains("keyboard-interactive"), "{}", no_keys.0);
+    // The last one would be let in; the server hangs up first, or has had six.
+    let hung_up = said("MaxAuthTries 2", &eight[..4], "k3");
+    let too_many = said("MaxAuthTries 20", &eight, "k7");
+    assert!(too_many.0.contains("2 more keys"), "{}", too_many.0);
+    assert!(hung_up.0.contains("2 more keys"), "{}", hung_up.0);
+    // Each has advice of its own.
+    assert_eq!(partial.1, two_keys.1);
+    assert_eq!(hung_up.1, too_many.1);
+    let hints = std::collections::BTreeSet::from([plain.1, partial.1, no_keys.1, hung_up.1]);
+    assert_eq!(hints.len(), 4, "{hints:?}");
+}
+
 #[test]
 fn the_agent_of_this_machine() {
     let node = Node::start();

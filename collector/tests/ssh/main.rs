@@ -12,6 +12,7 @@ mod fleet;
 mod host_keys;
 mod hostile;
 mod interruption;
+mod keys;
 mod link;
 mod login;
 mod node;
