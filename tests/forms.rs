@@ -1,13 +1,22 @@
 //! What is given as a layout, a bundle or a root and has another form: trees of links, archives of other tools, archives that
 //! are cut. What can be read is read, and everything else is named in one line.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
+use assay::bundle::{OpenProblem, Opened};
+use assay_agent::form::{StoreForm, Whole};
+use assay_agent::members::ArchiveError;
 use assay_fixtures::archive;
+use assay_shared::file_form::{FileForm, Packer};
+use assay_tests::packages;
 use assay_tests::program::{self, Finished};
 use assay_tests::published::{GOOD, Published, reference};
+use assay_tests::registry::Registry;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
@@ -150,5 +159,197 @@ fn a_bundle_brings_what_is_in_it() {
         let _ = verify(&other).expect_code(2);
         assert_ne!(list(&other).code, Some(0), "{name}");
         fs::remove_dir_all(&other).unwrap();
+    }
+}
+
+/// Runs skopeo.
+fn skopeo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) {
+    let _ = program::run(packages::program("skopeo", "skopeo"), arguments).expect_code(0);
+}
+
+/// Runs GNU tar on the folder `from`.
+fn tar(from: &Path, out: &Path, flags: &[&str], what: &str) {
+    let mut command = Command::new("tar");
+    command.arg("-C").arg(from).args(flags).arg("-cf").arg(out).arg(what);
+    let _ = program::finish(&mut command).expect_code(0);
+}
+
+/// Why the collector does not open a layout. The agent's one line is the same.
+#[track_caller]
+fn problem(published: &Published, path: &Path) -> OpenProblem {
+    let problem = Opened::open(path).unwrap_err().problem;
+    assert_eq!(refused(published, path), format!("{}: {problem}", path.display()));
+    problem
+}
+
+#[track_caller]
+fn is_form(published: &Published, path: &Path, form: StoreForm) {
+    let problem = problem(published, path);
+    assert!(matches!(&problem, OpenProblem::NoLayout(Some(found)) if *found == form), "{problem:?}");
+}
+
+/// What other tools save. Docker's own form is in no layout's, and in those of skopeo and Docker 25 there is one.
+#[test]
+fn what_other_tools_save_is_read_or_named() {
+    let published = published();
+    let path = |name: &str| published.path(name);
+    let copy = |to: &str, name: &str, more: &str| {
+        let from = format!("oci:{}:v1", path("store").display());
+        skopeo(["copy", &from, &format!("{to}:{}{more}", path(name).display())]);
+        path(name)
+    };
+    // of an image that has a name
+    let again = copy("oci", "again", &format!(":{}", reference("team/app")));
+    passed(&published, &again);
+    passed(&published, &copy("oci-archive", "archive.tar", &format!(":{}", reference("team/app"))));
+
+    let docker = copy("docker-archive", "docker.tar", ":app:v1");
+    is_form(&published, &docker, StoreForm::DockerArchive);
+    fs::create_dir(path("docker")).unwrap();
+    let _ = program::run(
+        "tar",
+        ["-C", &path("docker").display().to_string(), "-xf", &docker.display().to_string()],
+    )
+    .expect_code(0);
+    is_form(&published, &path("docker"), StoreForm::DockerArchive);
+    // Docker 25 and later put the older documents beside a layout
+    for name in ["manifest.json", "repositories"] {
+        fs::copy(path("docker").join(name), again.join(name)).unwrap();
+    }
+    passed(&published, &again);
+    tar(&again, &path("docker-25.tar"), &[], ".");
+    passed(&published, &path("docker-25.tar"));
+
+    let folder = copy("dir", "dir", "");
+    is_form(&published, &folder, StoreForm::DirTransport);
+    // the cure
+    let from = format!("dir:{}", folder.display());
+    let to = format!("oci:{}:{}", path("cured").display(), reference("team/app"));
+    skopeo(["copy", "--all", "--preserve-digests", &from, &to]);
+    passed(&published, &path("cured"));
+}
+
+/// A registry's own folder, Debian's.
+#[test]
+fn the_storage_of_a_registry_is_named() {
+    let published = published();
+    let registry = Registry::debian("");
+    let from = format!("oci:{}:v1", published.path("store").display());
+    skopeo(["copy", "--dest-tls-verify=false", &from, &format!("docker://{}/team/app:v1", registry.host())]);
+    for folder in ["", "docker", "docker/registry", "docker/registry/v2"] {
+        is_form(&published, &registry.storage().join(folder), StoreForm::RegistryStorage);
+    }
+    tar(&registry.storage(), &published.path("registry.tar"), &[], ".");
+    is_form(&published, &published.path("registry.tar"), StoreForm::RegistryStorage);
+}
+
+/// A folder too far up or down, as a folder and as an archive.
+#[test]
+fn a_layout_that_is_near_is_named() {
+    let published = published();
+    let path = |name: &str| published.path(name);
+    fs::create_dir(path("parent")).unwrap();
+    fs::rename(path("store"), path("parent/store")).unwrap();
+    let store = path("parent/store");
+    is_form(&published, &path("parent"), StoreForm::Above { folder: store.clone(), whole: Whole::Layout });
+    for part in ["index.json", "blobs/sha256"] {
+        is_form(
+            &published,
+            &store.join(part),
+            StoreForm::PartOf { folder: store.clone(), whole: Whole::Layout },
+        );
+    }
+    for (name, flags, what, folder) in [
+        ("plain.tar", &[][..], "store", "store"),
+        ("dot.tar", &[], "./store", "store"),
+        ("gzip.tar.gz", &["-z"], ".", "store"),
+    ] {
+        tar(&path("parent"), &path(name), flags, what);
+        is_form(&published, &path(name), StoreForm::Within { folder: folder.to_owned() });
+    }
+    // a package of zarf has one in it
+    fs::write(path("parent/zarf.yaml"), "kind: ZarfPackageConfig").unwrap();
+    fs::rename(&store, path("parent/images")).unwrap();
+    is_form(&published, &path("parent"), StoreForm::Zarf);
+    tar(&path("parent"), &path("zarf.tar"), &[], ".");
+    let zarf = compress_to_vec(&fs::read(path("zarf.tar")).unwrap()[..], CompressionLevel::Fastest);
+    fs::write(path("zarf-package.tar.zst"), zarf).unwrap();
+    is_form(&published, &path("zarf-package.tar.zst"), StoreForm::Zarf);
+    passed(&published, &path("parent/images"));
+
+    // blobs alone
+    for name in ["oci-layout", "index.json"] {
+        fs::remove_file(path("parent/images").join(name)).unwrap();
+    }
+    for folder in ["parent/images", "parent/images/blobs/sha256"] {
+        is_form(&published, &path(folder), StoreForm::BlobsAlone);
+    }
+    tar(&path("parent/images"), &path("blobs.tar"), &[], "blobs");
+    is_form(&published, &path("blobs.tar"), StoreForm::BlobsAlone);
+    fs::create_dir(path("empty")).unwrap();
+    is_form(&published, &path("empty"), StoreForm::Empty);
+    tar(&path("empty"), &path("empty.tar"), &[], "--files-from=/dev/null");
+    is_form(&published, &path("empty.tar"), StoreForm::Empty);
+}
+
+#[test]
+fn files_that_are_no_archive_are_called_by_their_name() {
+    let published = published();
+    let file = published.path("file");
+    for (bytes, form) in [
+        (&b""[..], FileForm::Empty),
+        (b"\xfd7zXZ\0\0", FileForm::Packed(Packer::Xz)),
+        (b"BZh91AY&SY", FileForm::Packed(Packer::Bzip2)),
+        (b"PK\x03\x04\x14\0", FileForm::Packed(Packer::Zip)),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", FileForm::Packed(Packer::SevenZip)),
+        (b"{\"schemaVersion\":2}", FileForm::Json),
+        (b"<html>", FileForm::WebPage),
+        (b"hello", FileForm::Text),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let problem = problem(&published, &file);
+        let is = |error: &ArchiveError| matches!(error, ArchiveError::NotAnArchive(found) if *found == form);
+        assert!(matches!(&problem, OpenProblem::Archive(error) if is(error)), "{problem:?}");
+    }
+}
+
+/// Holes are written down in four ways; none is taken for the file's content.
+#[test]
+fn sparse_members_are_refused() {
+    let published = published();
+    let (store, out) = (published.path("store"), published.path("sparse.tar"));
+    let holes = fs::File::create(store.join("holes")).unwrap();
+    holes.set_len(1 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&holes, b"end", 1 << 20).unwrap();
+    for flags in [
+        &["--format=gnu"][..],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ] {
+        tar(&store, &out, &[flags, &["--sparse"]].concat(), ".");
+        let problem = problem(&published, &out);
+        let is = matches!(&problem, OpenProblem::Archive(ArchiveError::Sparse { .. }));
+        assert!(is, "{flags:?} {problem:?}");
+        tar(&store, &out, &flags[..1], ".");
+        passed(&published, &out);
+    }
+}
+
+/// However much is left of an archive, it is never read as if it were all.
+#[test]
+fn archives_that_are_cut_say_where() {
+    let published = published();
+    let whole = published.images.tar();
+    let cut = published.path("cut");
+    let packed = [archive::gzip(&whole), compress_to_vec(&whole[..], CompressionLevel::Fastest)];
+    for (kind, bytes) in [&[whole][..], &packed].concat().iter().enumerate() {
+        // what is at the end of each is but the end of the tar
+        for part in 1..10 {
+            fs::write(&cut, &bytes[..bytes.len() * part / 12]).unwrap();
+            let problem = problem(&published, &cut);
+            let is = matches!(&problem, OpenProblem::Archive(ArchiveError::CutShort(_)));
+            assert!(is, "{kind} {part} {problem:?}");
+        }
     }
 }

@@ -58,7 +58,7 @@ use store::layout::Reading;
 use store::{Listing, Store};
 use verify::{Judge, Judgement};
 
-pub use store::{directory, members};
+pub use store::{directory, form, members};
 
 /// What fuzz targets feed, and no API.
 #[doc(hidden)]

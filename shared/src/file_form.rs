@@ -1,5 +1,5 @@
-//! What a file is that was taken for one of certificates, CRLs or keys and is not: bytes in, words for the person who staged
-//! it out. Nothing is decided by it.
+//! What a file is that was taken for one of certificates, CRLs or keys, or for an archive, and is not: bytes in, words for the
+//! person who staged it out. Nothing is decided by it.
 
 use core::fmt;
 
@@ -31,7 +31,7 @@ pub enum FileForm {
     /// A token of parts in base64, such as a JWS in compact form.
     Token,
     /// Compressed, or an archive.
-    Packed,
+    Packed(Packer),
     /// PEM of a private key.
     PrivateKey,
     /// PEM whose lines end with a carriage return alone.
@@ -68,6 +68,22 @@ pub enum FileForm {
     Unknown,
 }
 
+/// What packed a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "programs by their names")]
+pub enum Packer {
+    Gzip,
+    Zip,
+    Zstd,
+    Xz,
+    Bzip2,
+    SevenZip,
+    Lz4,
+    Lzip,
+    Rar,
+    Cabinet,
+}
+
 impl FileForm {
     /// The form of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -82,8 +98,8 @@ impl FileForm {
             Self::WebPage
         } else if json::is_object(bytes) {
             Self::Json
-        } else if PACKED.iter().any(|magic| bytes.starts_with(magic)) {
-            Self::Packed
+        } else if let Some((_, packer, _)) = PACKED.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
+            Self::Packed(*packer)
         } else if bytes.starts_with(&[0xd2, 0x84]) {
             Self::Cose
         } else if begin.starts_with(b"eyJ") {
@@ -229,8 +245,19 @@ fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
-/// How gzip, zip, zstd, xz, bzip2 and Microsoft's cabinets begin.
-const PACKED: [&[u8]; 6] = [b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"MSCF"];
+/// How packed files begin, and what unpacks them.
+const PACKED: [(&[u8], Packer, &str); 10] = [
+    (b"\x1f\x8b", Packer::Gzip, "gzip -d"),
+    (b"PK\x03\x04", Packer::Zip, "unzip"),
+    (b"\x28\xb5\x2f\xfd", Packer::Zstd, "zstd -d"),
+    (b"\xfd7zXZ", Packer::Xz, "xz -d"),
+    (b"BZh", Packer::Bzip2, "bzip2 -d"),
+    (b"7z\xbc\xaf\x27\x1c", Packer::SevenZip, "7z x"),
+    (b"\x04\x22\x4d\x18", Packer::Lz4, "lz4 -d"),
+    (b"LZIP", Packer::Lzip, "lzip -d"),
+    (b"Rar!", Packer::Rar, "unrar x"),
+    (b"MSCF", Packer::Cabinet, "cabextract"),
+];
 
 const OPENSSH: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
 
@@ -247,7 +274,10 @@ impl fmt::Display for FileForm {
             Self::Json => "JSON",
             Self::Cose => "a COSE message",
             Self::Token => "a token in base64, as a JWS in compact form is",
-            Self::Packed => "compressed or an archive; unpack it first",
+            Self::Packed(packer) => {
+                let unpack = PACKED.iter().find(|(_, one, _)| one == packer).map_or("", |(.., unpack)| unpack);
+                return write!(f, "packed with {packer:?}; unpack it first, with `{unpack}`");
+            }
             Self::PrivateKey => "a private key; keep it to yourself, and give the public part",
             Self::CarriageReturns => "PEM whose lines end with a carriage return alone; convert its line ends",
             Self::Indented => "PEM with indented lines; remove what stands before `-----BEGIN` and before each line",
@@ -303,7 +333,8 @@ mod tests {
             (text("\n<!DOCTYPE html><html>".into()), FileForm::WebPage),
             (text("<?xml version=\"1.0\"?>".into()), FileForm::WebPage),
             (text("{\"a\":1}".into()), FileForm::Json),
-            (b"\x1f\x8b\x08\x00".to_vec(), FileForm::Packed),
+            (b"\x1f\x8b\x08\x00".to_vec(), FileForm::Packed(Packer::Gzip)),
+            (b"7z\xbc\xaf\x27\x1c\0\x04".to_vec(), FileForm::Packed(Packer::SevenZip)),
             (text(pem("EC PRIVATE KEY", &[0x30, 0])), FileForm::PrivateKey),
             (text(good.replace('\n', "\r")), FileForm::CarriageReturns),
             (text(good.lines().map(|line| alloc::format!("  {line}\n")).collect()), FileForm::Indented),

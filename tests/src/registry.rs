@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Registry {
     port: u16,
     daemon: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Registry {
@@ -72,7 +72,7 @@ impl Registry {
             let patience = Instant::now();
             while patience.elapsed() < PATIENCE && daemon.try_wait().ok().flatten().is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { port, daemon, _folder: folder };
+                    return Self { port, daemon, folder };
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -80,6 +80,11 @@ impl Registry {
             let _ = daemon.wait();
         }
         panic!("no answer:\n{}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+    }
+
+    /// Where Debian's registry keeps what it holds.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// `127.0.0.1:port`

@@ -10,6 +10,7 @@ pub(crate) mod containerd;
 pub mod directory;
 pub(crate) mod docker;
 mod file;
+pub mod form;
 mod id_map;
 pub(crate) mod layout;
 #[cfg(test)]

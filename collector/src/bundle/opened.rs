@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use assay_agent::directory::{Directory, blob_digest};
+use assay_agent::form::{self, StoreForm};
 use assay_agent::members::{self, Growth, Kind};
 use assay_shared::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
@@ -31,7 +32,7 @@ pub struct Opened {
     path: PathBuf,
     folder: Directory,
     /// The folder goes when this does.
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
     entries: Vec<Descriptor>,
     document: Option<BundleManifest>,
     /// Small files of an archive: a folder of them would take longer to make than they take to read.
@@ -52,20 +53,21 @@ impl Opened {
             None
         } else {
             let scratch = Scratch::new().map_err(|error| at(error.into()))?;
-            (kept, left) = unpack(path, scratch.path()).map_err(at)?;
+            (kept, left) = unpack(path, scratch.path()).map_err(|problem| match problem {
+                OpenProblem::Archive(members::ArchiveError::NotAnArchive(_)) => {
+                    match StoreForm::of_path(path) {
+                        Some(form) => at(OpenProblem::NoLayout(Some(form))),
+                        None => at(problem),
+                    }
+                }
+                problem => at(problem),
+            })?;
             Some(scratch)
         };
         let folder = Directory::new(scratch.as_ref().map_or(path, Scratch::path));
         let folder = folder.map_err(|error| at(error.into()))?;
-        let mut opened = Self {
-            path: path.to_owned(),
-            folder,
-            _scratch: scratch,
-            entries: Vec::new(),
-            document: None,
-            kept,
-            left,
-        };
+        let mut opened =
+            Self { path: path.to_owned(), folder, scratch, entries: Vec::new(), document: None, kept, left };
         opened.entries = opened.read_index().map_err(at)?;
         if let Some(bytes) = opened.file(DOCUMENT, limits::BUNDLE_DOCUMENT_BYTES).map_err(at)? {
             opened.document = Some(BundleManifest::parse(&bytes).map_err(|error| at(error.into()))?);
@@ -243,14 +245,23 @@ impl Opened {
         struct OciLayout {
             image_layout_version: String,
         }
-        let layout = self.file("oci-layout", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
+        let layout = self.file("oci-layout", limits::LAYOUT_INDEX_BYTES)?;
+        let layout = layout.ok_or_else(|| OpenProblem::NoLayout(self.form()))?;
         match json::read::<OciLayout>(&layout, &shape::LAYOUT) {
             Ok(layout) if layout.image_layout_version == "1.0.0" => {}
             _ => return Err(OpenProblem::Version),
         }
-        let index = self.file("index.json", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoLayout)?;
+        let index = self.file("index.json", limits::LAYOUT_INDEX_BYTES)?.ok_or(OpenProblem::NoIndex)?;
         let index: Index = json::read(&index, &shape::MANIFEST).map_err(OpenProblem::Index)?;
         Ok(index.manifests.unwrap_or_default())
+    }
+
+    /// What it is, not being a layout.
+    fn form(&self) -> Option<StoreForm> {
+        match self.scratch {
+            None => StoreForm::of_path(&self.path),
+            Some(_) => StoreForm::of_archive(self.left.keys().chain(self.kept.keys()).map(String::as_str)),
+        }
     }
 
     /// A file of at most `limit` bytes; none where it is not there.
@@ -330,14 +341,14 @@ fn unpack(path: &Path, folder: &Path) -> Result<Unpacked, OpenProblem> {
         if size <= limits::ARCHIVE_SMALL_BYTES && size <= room {
             room -= size;
             let mut bytes = Vec::new();
-            member.read_to_end(&mut bytes)?;
-            let is_whole = bytes.len() as u64 == size;
+            member.read_to_end(&mut bytes).map_err(members::ArchiveError::from)?;
             kept.insert(name, bytes);
-            return if is_whole { Ok(()) } else { Err(members::ArchiveError::Truncated.into()) };
+            return Ok(());
         }
         fs::create_dir_all(target.parent().unwrap_or(folder))?;
-        let written = io::copy(member, &mut File::create_new(&target)?)?;
-        if written == size { Ok(()) } else { Err(members::ArchiveError::Truncated.into()) }
+        let mut file = File::create_new(&target)?;
+        io::copy(member, &mut file).map_err(members::ArchiveError::from)?;
+        Ok(())
     })?;
     Ok((kept, left))
 }
@@ -380,9 +391,12 @@ pub enum OpenProblem {
     /// It is no archive, or one that is damaged or past a limit.
     #[error(transparent)]
     Archive(#[from] members::ArchiveError),
-    /// There is no `oci-layout` or no `index.json`.
-    #[error("is no OCI image layout: oci-layout or index.json is missing")]
-    NoLayout,
+    /// There is no `oci-layout`.
+    #[error("is not an OCI image layout: {}", form::why(.0.as_ref()))]
+    NoLayout(Option<StoreForm>),
+    /// There is no `index.json`.
+    #[error("is not an OCI image layout: it has no index.json")]
+    NoIndex,
     /// `oci-layout` says something else than version 1.0.0.
     #[error("is no OCI image layout of version 1.0.0")]
     Version,
@@ -475,11 +489,11 @@ mod tests {
         ] {
             assert!(open(&tar_of(&members)).is_err(), "{what}");
         }
-        assert!(matches!(open(b"PK"), Err(OpenProblem::Archive(members::ArchiveError::NotAnArchive))));
+        assert!(matches!(open(b"PK"), Err(OpenProblem::Archive(members::ArchiveError::NotAnArchive(_)))));
         let whole = tar_of(&[LAYOUT, INDEX, ("crls/a", FILE, &[7; 4096])]);
         assert!(matches!(
             open(&whole[..whole.len() - 4096]),
-            Err(OpenProblem::Archive(members::ArchiveError::Truncated))
+            Err(OpenProblem::Archive(members::ArchiveError::CutShort(_)))
         ));
     }
 

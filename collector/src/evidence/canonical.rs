@@ -27,7 +27,7 @@ const ZSTD_HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
 /// [`Altered::OtherBytes`] where a byte is another; other errors where one cannot be read.
 pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), Altered> {
     let mut file = File::open(path)?;
-    let packed = Packed::of_file(&mut file)?.ok_or(members::ArchiveError::NotAnArchive)?;
+    let packed = Packed::of_file(&mut file)?;
     let packing = match packed {
         Packed::Tar => Packing::Tar,
         Packed::Gzip => Packing::Gzip,

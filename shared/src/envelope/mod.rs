@@ -327,6 +327,8 @@ impl EnvelopeError {
 mod tests {
     use super::*;
 
+    use crate::file_form::Packer;
+
     const JWS: &[u8] = include_bytes!("../../../fixtures/fuzz/envelope.jws");
 
     #[test]
@@ -338,8 +340,8 @@ mod tests {
             (media_type::COSE_ENVELOPE, JWS, FileForm::Json),
             (media_type::JWS_ENVELOPE, page, FileForm::WebPage),
             (media_type::COSE_ENVELOPE, page, FileForm::WebPage),
-            (media_type::JWS_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed),
-            (media_type::COSE_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed),
+            (media_type::JWS_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed(Packer::Gzip)),
+            (media_type::COSE_ENVELOPE, b"\x1f\x8b\x08", FileForm::Packed(Packer::Gzip)),
             (media_type::JWS_ENVELOPE, b"eyJhbGciOiJQUzI1NiJ9.e30.AA", FileForm::Token),
         ] {
             let error = Envelope::parse(media_type, bytes).unwrap_err();

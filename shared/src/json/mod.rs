@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file_form::FileForm;
+    use crate::file_form::{FileForm, Packer};
 
     #[test]
     fn refuses_what_two_readers_could_understand_differently() {
@@ -214,9 +214,9 @@ mod tests {
             (&b"\n \n"[..], JsonProblem::Foreign(FileForm::Empty), None),
             (b"\xef\xbb\xbf{}", JsonProblem::Foreign(FileForm::Marked), None),
             (b"\xff\xfe{\0}\0", JsonProblem::Foreign(FileForm::Marked), None),
-            (b"\x1f\x8b\x08\0", JsonProblem::Foreign(FileForm::Packed), None),
-            (b"\x28\xb5\x2f\xfd\0", JsonProblem::Foreign(FileForm::Packed), None),
-            (b"PK\x03\x04", JsonProblem::Foreign(FileForm::Packed), None),
+            (b"\x1f\x8b\x08\0", JsonProblem::Foreign(FileForm::Packed(Packer::Gzip)), None),
+            (b"\x28\xb5\x2f\xfd\0", JsonProblem::Foreign(FileForm::Packed(Packer::Zstd)), None),
+            (b"PK\x03\x04", JsonProblem::Foreign(FileForm::Packed(Packer::Zip)), None),
             (b"\xd2\x84\x40", JsonProblem::Foreign(FileForm::Cose), None),
             (b"\x30\x82\x01\0", JsonProblem::Foreign(FileForm::CutOff), None),
             (b"\n<!DOCTYPE html>", JsonProblem::Foreign(FileForm::WebPage), None),

@@ -13,9 +13,11 @@ use assay_shared::limits;
 use assay_shared::oci::Digest;
 
 use super::Reading;
+use super::beside::blob_path;
 use super::members::{self, ArchiveError, Growth, Kind, Member};
 use crate::store::directory::blob_digest;
 use crate::store::file::read_at;
+use crate::store::form::StoreForm;
 use crate::store::{Blob as Found, BlobContent, BlobError, Hashed};
 
 /// The members of a tar that make a layout.
@@ -52,6 +54,13 @@ impl Archive {
         members::each(file.try_clone()?, Growth::Plausible, |member| scan.take(member))?;
         let Scan { oci_layout, index, beside, others, blobs, .. } = scan;
         Ok(Self { file, oci_layout, index, beside, others, blobs })
+    }
+
+    /// What it is, not being a layout.
+    pub(super) fn form(&self) -> Option<StoreForm> {
+        let blob = self.blobs.keys().next().map(blob_path);
+        let others = self.others.iter().chain(self.beside.keys()).chain(&blob);
+        StoreForm::of_archive(others.map(String::as_str))
     }
 
     /// The digests of the blobs that are there.
@@ -246,6 +255,8 @@ impl Read for Slice<'_> {
 mod tests {
     use std::io::{Seek as _, Write as _};
 
+    use assay_shared::file_form::FileForm;
+
     use super::*;
     use crate::store::BlobContent;
 
@@ -281,12 +292,17 @@ mod tests {
         Archive::open(file, reading)
     }
 
+    /// Bytes in each packing.
+    fn packed(bytes: &[u8]) -> [Vec<u8>; 3] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+        [bytes.to_vec(), gzip.finish().unwrap(), zstd]
+    }
+
     /// Opens a tar in each packing.
     fn open(tar: &[u8], reading: Reading) -> [Result<Archive, ArchiveError>; 3] {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(tar).unwrap();
-        let zstd = ruzstd::encoding::compress_to_vec(tar, ruzstd::encoding::CompressionLevel::Fastest);
-        [open_one(tar, reading), open_one(&gzip.finish().unwrap(), reading), open_one(&zstd, reading)]
+        packed(tar).map(|bytes| open_one(&bytes, reading))
     }
 
     fn refused(tar: &[u8], is: impl Fn(&ArchiveError) -> bool) {
@@ -375,7 +391,7 @@ mod tests {
         header.set_cksum();
         builder.append(&header, &[][..]).unwrap();
         refused(&builder.into_inner().unwrap(), |error| {
-            matches!(error, ArchiveError::NotRegular { .. } | ArchiveError::Damaged(_))
+            matches!(error, ArchiveError::Sparse { .. } | ArchiveError::Damaged { .. })
         });
     }
 
@@ -424,15 +440,77 @@ mod tests {
         for archive in open(&name(limits::ARCHIVE_HEADER_BYTES - 2048), Reading::Everything) {
             assert!(archive.is_ok());
         }
-        refused(&name(limits::ARCHIVE_HEADER_BYTES), |error| matches!(error, ArchiveError::Damaged(_)));
+        refused(&name(limits::ARCHIVE_HEADER_BYTES), |error| matches!(error, ArchiveError::Damaged { .. }));
     }
 
     #[test]
     fn cut_archives_are_refused() {
         let content = vec![7; 100_000];
-        let tar = tar_of(&[("index.json", SMALL), (&blob_path(&content), &content)]).into_inner().unwrap();
-        let cut = &tar[..tar.len() - 4096];
-        refused(cut, |error| matches!(error, ArchiveError::Damaged(_) | ArchiveError::Truncated));
+        let blob = blob_path(&content);
+        let tar = tar_of(&[("index.json", SMALL), (&blob, &content)]).into_inner().unwrap();
+        let index = (512 + SMALL.len()).next_multiple_of(512);
+        let end = index + 512 + content.len().next_multiple_of(512);
+        let [first, second] = ["index.json", &blob].map(str::to_owned);
+        // before the end that two blocks of zeros make, within and behind a header, within content, at the very beginning
+        for (length, member) in [
+            (end, Some((false, second.clone()))),
+            (end - 512, Some((true, second.clone()))),
+            (index + 512 + 1_000, Some((true, second.clone()))),
+            (index + 100, Some((false, first.clone()))),
+            (index, Some((false, first.clone()))),
+            (index - 511, Some((true, first))),
+        ] {
+            let cut = &tar[..length];
+            for archive in open(cut, Reading::Everything) {
+                let Err(ArchiveError::CutShort(place)) = archive else { panic!("{length}") };
+                // a plain tar is not read to know that a member's end is missing
+                let at = u64::try_from(length).unwrap();
+                assert_eq!(place, members::Place { at, member: member.clone() });
+            }
+        }
+        assert!(open(&tar[..end + 512], Reading::Everything).into_iter().all(|archive| archive.is_ok()));
+        assert!(matches!(
+            open_one(b"", Reading::Everything),
+            Err(ArchiveError::NotAnArchive(FileForm::Empty))
+        ));
+
+        // cut in the compression
+        let random: Vec<u8> = (0_u32..60_000)
+            .flat_map(|number| number.wrapping_mul(2_654_435_769).rotate_left(13).to_le_bytes())
+            .collect();
+        let [_, gzip, zstd] = packed(&tar_of(&[("a", SMALL), ("b", &random)]).into_inner().unwrap());
+        for bytes in [gzip, zstd] {
+            for length in [20, bytes.len() / 2, bytes.len() - 100] {
+                let cut = open_one(&bytes[..length], Reading::Everything);
+                assert!(matches!(cut, Err(ArchiveError::CutShort(_))), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_and_not_a_tar_is_called_by_its_name() {
+        let [_, gzip, zstd] = packed(b"{}");
+        for inner in [gzip, zstd] {
+            let is = FileForm::of(&inner);
+            for bytes in &packed(&inner)[1..] {
+                let error = open_one(bytes, Reading::Everything).err().unwrap();
+                assert!(matches!(error, ArchiveError::NotATar(form) if form == is));
+            }
+        }
+    }
+
+    /// A tar as tars were before POSIX, without a magic number.
+    #[test]
+    fn an_old_tar_is_a_tar() {
+        let mut header = tar::Header::new_old();
+        header.set_path("index.json").unwrap();
+        header.set_size(2);
+        header.set_cksum();
+        let mut builder = tar_of(&[]);
+        builder.append(&header, SMALL).unwrap();
+        for archive in open(&builder.into_inner().unwrap(), Reading::Everything) {
+            assert!(archive.unwrap().index.is_some());
+        }
     }
 
     #[test]
@@ -444,9 +522,10 @@ mod tests {
         for _ in 0..limits::ARCHIVE_MEMBERS {
             tar.extend_from_slice(header.as_bytes());
         }
-        assert!(open_one(&tar, Reading::Everything).is_ok());
+        let ended = |tar: &[u8]| open_one(&[tar, &[0; 1024]].concat(), Reading::Everything);
+        assert!(ended(&tar).is_ok());
         tar.extend_from_slice(header.as_bytes());
-        let over = open_one(&tar, Reading::Everything);
+        let over = ended(&tar);
         assert!(matches!(over, Err(ArchiveError::TooManyMembers)));
     }
 }

@@ -125,7 +125,7 @@ fn carried(path: &str, hashed: &Hashed) -> CarriedFile {
     CarriedFile { path: path.to_owned(), size: hashed.size, digest: hashed.digest.clone() }
 }
 
-fn blob_path(digest: &Digest) -> String {
+pub(super) fn blob_path(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 

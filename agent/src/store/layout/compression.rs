@@ -1,13 +1,17 @@
 //! Compressed streams, told by their first bytes, bounded in how much larger than themselves they may become and in the
 //! memory that decompression takes.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _};
 
+use assay_shared::file_form::FileForm;
 use assay_shared::limits;
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use super::members::ArchiveError;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,27 +25,39 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// How the tar in `file` is packed; none where the file is no archive. The file is at its beginning again afterwards.
+    /// How the tar in `file` is packed. The file is at its beginning again afterwards.
     ///
     /// # Errors
-    /// [`io::Error`] where the file cannot be read.
-    pub fn of_file(file: &mut File) -> io::Result<Option<Self>> {
+    /// [`ArchiveError::NotAnArchive`]; [`ArchiveError::Damaged`] if the file cannot be read.
+    pub fn of_file(file: &mut File) -> Result<Self, ArchiveError> {
         let mut head = Vec::new();
-        Read::by_ref(file).take(512).read_to_end(&mut head)?;
+        Read::by_ref(file).take(HEAD).read_to_end(&mut head)?;
         file.rewind()?;
-        Ok(Self::of(&head))
+        Self::of(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::of(&head)))
     }
 
-    /// Tells the packing by the first bytes of a file; none where they are of no kind that is read.
-    fn of(head: &[u8]) -> Option<Self> {
+    /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // a frame, or a frame to be skipped, as parallel compressors write first
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
-            _ if head.get(257..262) == Some(b"ustar") => Some(Self::Tar),
+            _ if is_tar(head) => Some(Self::Tar),
             _ => None,
         }
     }
+}
+
+/// Bytes of a file that tell its packing: a tar's first header.
+pub(super) const HEAD: u64 = 512;
+
+/// Whether a tar begins like that: with a header of any age, or with the zeros that end it.
+fn is_tar(head: &[u8]) -> bool {
+    let Some(block) = head.first_chunk::<512>() else { return false };
+    let header = tar::Header::from_byte_slice(block);
+    let sum = |bytes: &[u8]| bytes.iter().copied().map(u32::from).sum::<u32>();
+    let is_right = |right| sum(block) - sum(&header.as_old().cksum) + 8 * u32::from(b' ') == right;
+    block[257..262] == *b"ustar" || sum(block) == 0 || header.cksum().is_ok_and(is_right)
 }
 
 /// How much larger than itself a compressed archive may become.
@@ -128,10 +144,26 @@ impl<R: BufRead> Zstd<R> {
                          zstd -d and use the tar, or compress it again without --long and --ultra"
                     )));
                 }
-                Err(error) => return Err(io::Error::other(error.to_string())),
+                Err(error) => return Err(failed(&error)),
             }
         }
     }
+}
+
+/// An error of the decoder; where the source ends too early, of that kind.
+fn failed(error: &FrameDecoderError) -> io::Error {
+    let ends = |cause: &(dyn Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+    };
+    let mut kind = io::ErrorKind::Other;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if ends(error) {
+            kind = io::ErrorKind::UnexpectedEof;
+        }
+        cause = error.source();
+    }
+    io::Error::new(kind, error.to_string())
 }
 
 impl<R: BufRead> Read for Zstd<R> {
@@ -149,7 +181,7 @@ impl<R: BufRead> Read for Zstd<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 self.decoder
                     .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBytes(buffer.len()))
-                    .map_err(|error| io::Error::other(error.to_string()))?;
+                    .map_err(|error| failed(&error))?;
             }
             match self.decoder.read(buffer)? {
                 0 => self.in_frame = false,
@@ -192,7 +224,8 @@ mod tests {
     fn cut_zstd_is_an_error() {
         let frame = compress_to_vec(&b"some text that is cut".repeat(100)[..], CompressionLevel::Fastest);
         for length in 1..frame.len() {
-            assert!(Zstd::new(&frame[..length]).read_to_end(&mut Vec::new()).is_err(), "{length}");
+            let cut = Zstd::new(&frame[..length]).read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof, "{length}");
         }
     }
 

@@ -4,13 +4,15 @@
 //! damaged or past a limit, and sparse members, whose holes would be read at no cost in bytes.
 
 use std::cell::Cell;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
+use assay_shared::file_form::FileForm;
 use assay_shared::limits;
 
-use super::compression::Bounded;
+use super::compression::{Bounded, HEAD};
 
 pub use super::compression::{Growth, Packing, decompressed};
 
@@ -42,18 +44,14 @@ impl Member<'_> {
     /// Its content, which is small.
     ///
     /// # Errors
-    /// [`ArchiveError::TooLarge`] if it has more than `limit` bytes, [`ArchiveError::Truncated`] if they are not all there.
+    /// [`ArchiveError::TooLarge`] if it has more than `limit` bytes, [`ArchiveError::CutShort`] if they are not all there.
     pub fn bytes(&mut self, limit: u64) -> Result<Vec<u8>, ArchiveError> {
         if self.size > limit {
             return Err(ArchiveError::TooLarge { name: self.path.clone(), limit });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
         self.read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|read| read == self.size) {
-            Ok(bytes)
-        } else {
-            Err(ArchiveError::Truncated)
-        }
+        Ok(bytes)
     }
 }
 
@@ -72,8 +70,8 @@ pub fn each<E: From<ArchiveError>>(
     growth: Growth,
     mut take: impl FnMut(&mut Member<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let damaged = |error: io::Error| E::from(ArchiveError::Damaged(error));
-    let packing = Packing::of_file(&mut file).map_err(damaged)?.ok_or(ArchiveError::NotAnArchive)?;
+    let damaged = |error: io::Error| E::from(ArchiveError::from(error));
+    let packing = Packing::of_file(&mut file)?;
     let length = file.metadata().map_err(damaged)?.len();
     if packing == Packing::Tar {
         let metered = Metered::new(file);
@@ -82,10 +80,18 @@ pub fn each<E: From<ArchiveError>>(
         walk(archive.entries_with_seek().map_err(damaged)?, &meter, Some(length), &mut take)
     } else {
         let content = decompressed(file, packing);
-        let metered = Metered::new(match growth {
+        let mut content: Box<dyn Read> = match growth {
             Growth::Plausible => Box::new(Bounded::new(content, length)),
             Growth::Any => content,
-        });
+        };
+        let mut head = Vec::new();
+        let read = content.by_ref().take(HEAD).read_to_end(&mut head);
+        let at = u64::try_from(head.len()).unwrap_or(u64::MAX);
+        read.map_err(|error| Place { at, member: None }.of(error))?;
+        if !head.is_empty() && Packing::of(&head) != Some(Packing::Tar) {
+            return Err(ArchiveError::NotATar(FileForm::of(&head)).into());
+        }
+        let metered = Metered::new(io::Cursor::new(head).chain(content));
         let meter = metered.meter();
         let mut archive = tar::Archive::new(metered);
         walk(archive.entries().map_err(damaged)?, &meter, None, &mut take)
@@ -99,26 +105,35 @@ fn walk<R: Read, E: From<ArchiveError>>(
     length: Option<u64>,
     take: &mut dyn FnMut(&mut Member<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let mut last = None;
     for count in 0_usize.. {
         // what describes a member is bounded, since the reader of tars takes it in whole
         meter.limit(limits::ARCHIVE_HEADER_BYTES);
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry.map_err(ArchiveError::Damaged)?;
+        let mut entry = entry.map_err(|error| meter.place(false, &last).of(error))?;
         if count >= limits::ARCHIVE_MEMBERS {
             return Err(ArchiveError::TooManyMembers.into());
         }
         let kind = entry.header().entry_type();
         let path = entry.path_bytes();
         let path = String::from_utf8_lossy(path.strip_prefix(b"./").unwrap_or(&path)).into_owned();
-        if kind.is_gnu_sparse() {
-            return Err(ArchiveError::NotRegular { name: path }.into());
+        let pax = entry.pax_extensions().map_err(|error| meter.place(true, &Some(path.clone())).of(error))?;
+        let is_of_sparse = |key: &[u8]| key.starts_with(b"GNU.sparse.");
+        if kind.is_gnu_sparse()
+            || pax.into_iter().flatten().flatten().any(|one| is_of_sparse(one.key_bytes()))
+        {
+            return Err(ArchiveError::Sparse { name: path }.into());
         }
+        let last = last.insert(path.clone());
         let (offset, size) = (entry.raw_file_position(), entry.size());
         // of a member that nobody reads too: if the archive ends within it, there may have been others after it
-        if length.is_some_and(|length| offset.checked_add(size).is_none_or(|end| end > length)) {
-            return Err(ArchiveError::Truncated.into());
+        if let Some(length) = length.filter(|length| offset.checked_add(size).is_none_or(|end| end > *length))
+        {
+            let place = Place { at: length, member: Some((true, path)) };
+            return Err(ArchiveError::CutShort(place).into());
         }
         meter.unlimited();
+        let mut content = Content { entry, member: last, meter };
         take(&mut Member {
             path,
             kind: match kind {
@@ -128,37 +143,95 @@ fn walk<R: Read, E: From<ArchiveError>>(
             },
             size,
             offset: length.map(|_| offset),
-            content: &mut entry,
+            content: &mut content,
         })?;
         if length.is_none() {
-            io::copy(&mut entry, &mut io::sink()).map_err(ArchiveError::Damaged)?;
+            io::copy(&mut content, &mut io::sink()).map_err(ArchiveError::from)?;
         }
     }
     Ok(())
 }
 
-/// A reader whose budget of bytes can be set while another holds the reader.
+/// The content of a member. Its errors say where they were met.
+struct Content<'a, R> {
+    entry: R,
+    member: &'a str,
+    meter: &'a Meter,
+}
+
+impl<R: Read> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.entry.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            kind => {
+                let place = self.meter.place(true, &Some(self.member.to_owned()));
+                io::Error::new(kind, place.of(error))
+            }
+        })
+    }
+}
+
+/// How far an archive can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of the tar, unpacked.
+    pub at: u64,
+    /// The last member, and whether its content ends there or what comes behind it; none before the first.
+    pub member: Option<(bool, String)>,
+}
+
+impl Place {
+    fn of(self, error: io::Error) -> ArchiveError {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => ArchiveError::CutShort(self),
+            _ => ArchiveError::Damaged { place: Some(self), error },
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} bytes of its tar, ", self.at)?;
+        match &self.member {
+            None => f.write_str("before its first member"),
+            Some((true, name)) => write!(f, "within its member {name}"),
+            Some((false, name)) => write!(f, "behind its member {name}"),
+        }
+    }
+}
+
+/// A reader whose budget of bytes can be set while another holds the reader. Nobody reads a tar to the end of its file, since
+/// zeros end it: a file that ends is cut short.
 struct Metered<R> {
     inner: R,
     meter: Meter,
 }
 
-#[derive(Clone)]
-struct Meter(Rc<Cell<u64>>);
+#[derive(Clone, Default)]
+struct Meter {
+    left: Rc<Cell<u64>>,
+    at: Rc<Cell<u64>>,
+}
 
 impl Meter {
     fn limit(&self, bytes: u64) {
-        self.0.set(bytes);
+        self.left.set(bytes);
     }
 
     fn unlimited(&self) {
-        self.0.set(u64::MAX);
+        self.left.set(u64::MAX);
+    }
+
+    fn place(&self, is_within: bool, member: &Option<String>) -> Place {
+        Place { at: self.at.get(), member: member.clone().map(|name| (is_within, name)) }
     }
 }
 
 impl<R> Metered<R> {
     fn new(inner: R) -> Self {
-        Self { inner, meter: Meter(Rc::new(Cell::new(u64::MAX))) }
+        let meter = Meter::default();
+        meter.unlimited();
+        Self { inner, meter }
     }
 
     fn meter(&self) -> Meter {
@@ -168,38 +241,64 @@ impl<R> Metered<R> {
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.meter.0.get();
+        let left = self.meter.left.get();
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if wanted == 0 && !buffer.is_empty() {
             return Err(io::Error::other("the headers of a member are implausibly large"));
         }
         let read = self.inner.read(&mut buffer[..wanted])?;
-        self.meter.0.set(left - u64::try_from(read).unwrap_or(0).min(left));
+        if read == 0 && !buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let bytes = u64::try_from(read).unwrap_or(0);
+        self.meter.left.set(left - bytes.min(left));
+        self.meter.at.set(self.meter.at.get().saturating_add(bytes));
         Ok(read)
     }
 }
 
 impl<R: Seek> Seek for Metered<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
+        let at = self.inner.seek(to)?;
+        self.meter.at.set(at);
+        Ok(at)
     }
 }
 
 /// Why a file is not the archive that it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// A file that is no tar, gzip or Zstandard.
-    #[error("is neither a directory nor a tar, tar.gz or tar.zst")]
-    NotAnArchive,
+    /// A file that is not a tar, gzip or Zstandard.
+    #[error("is neither a folder nor a tar, tar.gz or tar.zst, but {}", single(.0))]
+    NotAnArchive(FileForm),
+    /// A compressed file with something else than a tar in it.
+    #[error("is compressed, and what is in it is not a tar, but {}", single(.0))]
+    NotATar(FileForm),
     /// The tar or its compression is damaged, or the file cannot be read.
-    #[error(transparent)]
-    Damaged(#[from] io::Error),
-    /// A member goes on past the end of the file.
-    #[error("is cut short")]
-    Truncated,
-    /// A member that matters is a link or a device, or any is sparse.
-    #[error("its member {name} is no regular file")]
+    #[error("cannot be read{}{error}", place.as_ref().map_or(": ".to_owned(), |place| format!(" {place}: ")))]
+    Damaged {
+        /// How far it was read; none if it was not opened.
+        place: Option<Place>,
+        /// What is wrong.
+        error: io::Error,
+    },
+    /// The file ends within the archive.
+    #[error("is cut short {0}; copy or fetch it again")]
+    CutShort(Place),
+    /// A member that matters is a link or a device.
+    #[error(
+        "its member {name} is not a regular file; if it is a link, pack the layout again with tar --dereference \
+         --hard-dereference"
+    )]
     NotRegular {
+        /// The member.
+        name: String,
+    },
+    /// A member has holes, for which there are several ways to write them down.
+    #[error(
+        "its member {name} is sparse; pack the layout again without --sparse (-S; with bsdtar --no-read-sparse)"
+    )]
+    Sparse {
         /// The member.
         name: String,
     },
@@ -227,4 +326,21 @@ pub enum ArchiveError {
         limits::ARCHIVE_KEPT_BYTES
     )]
     TooMuchToKeep,
+}
+
+/// The form of a single file, and what to do.
+fn single(form: &FileForm) -> String {
+    match form {
+        FileForm::Json => {
+            "JSON, a single document of those that a layout has; give the whole layout".to_owned()
+        }
+        form => form.to_string(),
+    }
+}
+
+impl From<io::Error> for ArchiveError {
+    /// What a [`Member`] was read for has its place already.
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(|error| Self::Damaged { place: None, error })
+    }
 }

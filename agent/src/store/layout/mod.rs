@@ -25,6 +25,7 @@ pub(crate) use beside::Beside;
 use beside::{is_beside, is_unasked};
 
 use super::directory::Directory;
+use super::form::{StoreForm, why};
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
 use crate::confinement::said;
 use archive::Archive;
@@ -64,7 +65,7 @@ impl Layout {
     pub(crate) fn open(path: &Path, reading: Reading) -> Result<Self, LayoutError> {
         let at = |problem| LayoutError { path: path.to_owned(), problem };
         let (files, oci_layout, index) = read_files(path, reading).map_err(at)?;
-        let oci_layout = oci_layout.ok_or(LayoutProblem::NoOciLayout).map_err(at)?;
+        let oci_layout = oci_layout.ok_or_else(|| at(LayoutProblem::NoOciLayout(form(path, &files))))?;
         check_version(&oci_layout).map_err(at)?;
         let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
         let (mut entries, unreadable) = read_index(&index).map_err(at)?;
@@ -131,9 +132,24 @@ fn read_files(path: &Path, reading: Reading) -> Result<Documents, LayoutProblem>
     if !metadata.is_file() {
         return Err(LayoutProblem::NeitherFileNorDirectory);
     }
-    let mut archive = Archive::open(File::open(path)?, reading)?;
+    let mut archive = Archive::open(File::open(path)?, reading).map_err(|error| match error {
+        // such as one document of a layout
+        ArchiveError::NotAnArchive(_) => match StoreForm::of_path(path) {
+            Some(form) => LayoutProblem::NoOciLayout(Some(form)),
+            None => error.into(),
+        },
+        error => error.into(),
+    })?;
     let (oci_layout, index) = (archive.oci_layout.take(), archive.index.take());
     Ok((Files::Archive(Box::new(archive)), oci_layout, index))
+}
+
+/// What it is that is not a layout.
+fn form(path: &Path, files: &Files) -> Option<StoreForm> {
+    match files {
+        Files::Directory(_) => StoreForm::of_path(path),
+        Files::Archive(archive) => archive.form(),
+    }
 }
 
 fn document(directory: &Directory, name: &str) -> Result<Option<Vec<u8>>, LayoutProblem> {
@@ -272,8 +288,8 @@ pub(crate) enum LayoutProblem {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// There is no `oci-layout`.
-    #[error("is no OCI image layout: oci-layout is missing")]
-    NoOciLayout,
+    #[error("is not an OCI image layout: {}", why(.0.as_ref()))]
+    NoOciLayout(Option<StoreForm>),
     /// `oci-layout` says something else than version 1.0.0.
     #[error("is no OCI image layout of version 1.0.0")]
     Version,

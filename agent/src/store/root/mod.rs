@@ -17,6 +17,7 @@ use assay_shared::report::Unreadable;
 
 use super::catalogue::Catalogue;
 use super::directory::{Directory, is_stray};
+use super::form::StoreForm;
 use super::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
 use crate::confinement::said;
 use bolt::{Flaw, Pages};
@@ -47,9 +48,14 @@ impl Root {
     pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
         let at = |problem| RootError { path: path.to_owned(), problem };
         let directory = Directory::new(path).map_err(|error| at(error.into()))?;
+        if !path.is_dir() {
+            return Err(at(RootProblem::NotAFolder));
+        }
         let metadata = match directory.open_anywhere(Path::new(METADATA)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(at(RootProblem::NoMetadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(at(RootProblem::NoMetadata(StoreForm::of_path(path))));
+            }
             Err(error) => return Err(at(error.into())),
         };
         let mut catalogue = read(&metadata, namespaces).map_err(at)?;
@@ -136,9 +142,17 @@ pub(crate) enum RootProblem {
     /// It is absent or may not be read.
     #[error("{}", said(.0))]
     Unreadable(#[from] io::Error),
+    /// It is a file, such as a layout's archive.
+    #[error(
+        "is a file, and a containerd root is a folder; an archive of a layout is layout:PATH, and an image of a disk is to be mounted"
+    )]
+    NotAFolder,
     /// There is no metadata.
-    #[error("is no containerd root: {METADATA} is missing")]
-    NoMetadata,
+    #[error("is not a containerd root: {}", match .0 {
+        Some(form) => format!("it {form}"),
+        None => format!("it has no {METADATA}"),
+    })]
+    NoMetadata(Option<StoreForm>),
     /// The metadata is damaged, or nothing that this program reads.
     #[error("its {METADATA} {0}")]
     Metadata(#[from] Flaw),

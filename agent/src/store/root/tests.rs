@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::bolt::{self, Flaw, Item};
 use super::metadata;
+use super::{METADATA, Root, RootProblem};
 use crate::store::catalogue::Catalogue;
+use crate::store::form::{StoreForm, Whole};
 
 const PAGE: usize = 4096;
 
@@ -348,5 +350,23 @@ fn nothing_that_is_changed_at_random_breaks_the_reader() {
             }
             let _ = list(&file, &[]);
         }
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+fn what_is_no_root_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let problem = |path: &Path| Root::open(path, &[]).err().unwrap().problem;
+    std::fs::write(path("layout.tar"), "").unwrap();
+    assert!(matches!(problem(&path("layout.tar")), RootProblem::NotAFolder));
+    std::fs::create_dir_all(path("layout")).unwrap();
+    std::fs::write(path("layout/oci-layout"), "").unwrap();
+    std::fs::create_dir_all(path("lib/containerd").join(METADATA)).unwrap();
+    let above = StoreForm::Above { folder: path("lib/containerd"), whole: Whole::Root };
+    for (name, form) in [("layout", StoreForm::Whole(Whole::Layout)), ("lib", above)] {
+        let problem = problem(&path(name));
+        assert!(matches!(&problem, RootProblem::NoMetadata(Some(found)) if *found == form), "{problem:?}");
     }
 }
