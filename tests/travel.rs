@@ -226,22 +226,30 @@ fn nothing_to_judge_is_no_pass_and_what_the_agent_would_refuse_is_refused() {
 fn a_merged_bundle_is_as_good_as_its_parts_and_diff_names_what_came() {
     let site = Site::new();
     site.keep_good();
-    // the same images, carried later: what was missing is there now
+    // carried later: the same image, of which nothing is missing now, and another one under its name
     let publisher = Publisher::new();
-    let (mut store, mut signatures) = (Layout::new(), Layout::new());
-    let target = Image::of_text(linux("amd64"), "app", "not-carried").add_to(&mut store);
-    let signature = publisher.sign(&mut signatures, &target, GOOD);
-    let content = Content {
-        entries: vec![signature],
-        blobs: signatures.digests(),
-        images: vec![locked(&name("not-carried"), &target, true)],
-        ..Content::default()
-    };
-    let staging = Staging::open(&site.path("more.tar.zst")).unwrap();
-    for digest in &content.blobs {
-        staging.add_blob(digest, signatures.blob(digest)).unwrap();
+    for (image, out) in [("not-carried", "more.tar.zst"), ("another", "other.tar")] {
+        let (mut store, mut signatures) = (Layout::new(), Layout::new());
+        let target = Image::of_text(linux("amd64"), "app", image).add_to(&mut store);
+        let signature = publisher.sign(&mut signatures, &target, GOOD);
+        let content = Content {
+            entries: vec![signature],
+            blobs: signatures.digests(),
+            images: vec![locked(&name("not-carried"), &target, true)],
+            ..Content::default()
+        };
+        let staging = Staging::open(&site.path(out)).unwrap();
+        for digest in &content.blobs {
+            staging.add_blob(digest, signatures.blob(digest)).unwrap();
+        }
+        staging.finish(content, None).unwrap();
     }
-    staging.finish(content, None).unwrap();
+    let _ = site.assay(&["bundle", "merge", "site.tar", "other.tar", "--out", "still.tar"]).expect_code(0);
+    let list = site.json(&["bundle", "list", "still.tar"], 0);
+    assert_eq!(
+        (&list[0]["completeness"], &list[0]["gaps"][0]["what"]),
+        (&"gaps-accepted".into(), &name("not-carried").into())
+    );
 
     let merge =
         |out: &str| site.assay(&["bundle", "merge", "site.tar", "more.tar.zst", "--out", out]).expect_code(0);

@@ -335,6 +335,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_known_by_every_name_of_its_image() {
+        let gap = |kind, what: &str| Gap { kind, what: what.into(), why: "gone".into() };
+        let (one, other) = (Digest::sha256(b"1"), Digest::sha256(b"2"));
+        let by_digest = alloc::format!("r.example/other@{other}");
+        let gaps = vec![
+            gap(GapKind::Listing, "r.example/app:v1"),
+            gap(GapKind::Image, &by_digest),
+            gap(GapKind::Crl, "http://r.example/crl"),
+        ];
+        let manifest = BundleManifest { gaps, ..manifest() };
+        let missing = manifest.missing();
+        let kind = |name: &str| missing.get(name).map(|gap| gap.kind);
+        for name in ["r.example/app:v1", one.as_str()] {
+            assert_eq!(kind(name), Some(GapKind::Listing), "{name}");
+        }
+        for name in [by_digest.as_str(), other.as_str()] {
+            assert_eq!(kind(name), Some(GapKind::Image), "{name}");
+        }
+        assert_eq!(missing.len(), 4);
+    }
+
+    #[test]
     fn every_file_is_as_listed() {
         let manifest = manifest();
         let both = || vec![file("index.json", b"i"), file("oci-layout", b"o")];

@@ -3,7 +3,7 @@
 //!
 //! Whatever claims to be a signature is carried, and judged where it is used; only whose CRLs are worth a request is asked
 //! here ([`Demand`]). What cannot be had is a [`Gap`], whatever the reason; only what a registry says it does not have and
-//! never promised is none.
+//! never promised is none. What becomes of a bundle with gaps stands at [`Completeness`](assay_shared::bundle::Completeness).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -292,8 +292,9 @@ impl Carrier {
         }
         if found.unread > 0 {
             let why = format!(
-                "{} that may be signatures of {digest} not read: of one image at most {} manifests are, of at most {} bytes",
-                count(found.unread, "listed manifest"),
+                "{} of what refers to {digest} left unread, which may be signatures: at most {} manifests of an image are \
+                 read, of at most {} bytes",
+                count(found.unread, "manifest"),
                 limits::REFERRERS_PER_IMAGE,
                 limits::REFERRER_BYTES_PER_IMAGE
             );

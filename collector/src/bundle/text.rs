@@ -82,7 +82,8 @@ pub fn contents_text(bundles: &[Contents], look: Look) -> String {
             wrap(&mut out, 0, &format!("evidence of revocation: {}", clean::name(&file.path)), look);
         }
         for gap in &contents.gaps {
-            wrap(&mut out, 0, &clean::message(&format!("missing: {}: {}", gap.what, gap.why)), look);
+            let title = title(gap.kind, contents.completeness);
+            wrap(&mut out, 0, &clean::message(&format!("{title}: {}: {}", gap.what, gap.why)), look);
         }
         out.push_str(&format!("{}\n\n", count(contents.images.len(), "image")));
     }
@@ -182,21 +183,31 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
 
 /// What a bundle lacks, by its kind, with what to do. What a complete one names is not missing.
 fn gaps(out: &mut String, bundle: &CheckedBundle, look: Look) {
-    let is_complete = bundle.completeness == Some(Completeness::Complete);
-    for (kind, title, todo) in GAPS {
+    for (kind, _, todo) in GAPS {
+        let title = title(kind, bundle.completeness);
         let gaps: Vec<&Gap> = bundle.missing.iter().filter(|gap| gap.kind == kind).collect();
         for gap in gaps.iter().take(IMAGES) {
-            let title = if is_complete { "left out" } else { title };
             wrap(out, 2, &clean::message(&format!("{title}: {}: {}", gap.what, gap.why)), look);
         }
         if gaps.len() > IMAGES {
             wrap(out, 2, &format!("and {} more", gaps.len() - IMAGES), look);
         }
-        if !gaps.is_empty() && !is_complete {
+        if !gaps.is_empty() && title != LEFT_OUT {
             wrap(out, 2, &format!("What to do: {todo}"), look);
         }
     }
 }
+
+/// What something is called that a bundle names among its gaps.
+fn title(kind: GapKind, completeness: Option<Completeness>) -> &'static str {
+    match GAPS.into_iter().find(|(known, ..)| *known == kind) {
+        Some((_, title, _)) if completeness != Some(Completeness::Complete) => title,
+        _ => LEFT_OUT,
+    }
+}
+
+/// What a complete bundle names: nothing is missing without it.
+const LEFT_OUT: &str = "left out";
 
 /// What a gap of a kind is called, and what is to be done about it.
 const GAPS: [(GapKind, &str, &str); 4] = [
@@ -215,8 +226,8 @@ const GAPS: [(GapKind, &str, &str); 4] = [
 ];
 
 /// What to do where nobody knows whether a registry has signatures.
-const LISTING: &str = "log in to the registry as somebody who may list what refers to its images, or name one that lists it with \
-                       --from; then make the bundle again";
+const LISTING: &str = "log in to the registry as somebody who may list what refers to its images, have its listing mended, or name \
+                       another registry with --from; then make the bundle again";
 
 /// What is wrong with images that will not pass: a title, and what is to be done about it.
 const PROBLEMS: [(Problem, &str, &str); 7] = [

@@ -1,8 +1,8 @@
 //! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone
 //! sees it.
 //!
-//! The only place that speaks HTTP, with reqwest. OCI distribution specification 1.1: manifests, blobs, referrers with paging
-//! and filter, and the fallback tag. oci-client is not used: its requests read bodies of any length into memory, drop
+//! The only place that speaks HTTP, with reqwest. OCI distribution specification 1.1: manifests, blobs, referrers with paging,
+//! and the fallback tag. oci-client is not used: its requests read bodies of any length into memory, drop
 //! `Retry-After`, follow no page of a listing but the first, and take any error under the fallback tag (429 too) for "there
 //! are no signatures", which would make a bundle that lacks some and looks whole; its logins send a password wherever the
 //! registry or a redirect says, without TLS too. Refused here: other bytes than a digest names, bodies past a bound,
