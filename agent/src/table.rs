@@ -38,7 +38,7 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     match inventory.coverage.companions.len() {
         0 => {}
         many => text.push_str(&format!(
-            "{} of images, not listed here: signatures, attestations or SBOMs; --format json names each\n",
+            "{}, not listed here: signatures, attestations or SBOMs; --format json names each\n",
             count(many, "companion")
         )),
     }

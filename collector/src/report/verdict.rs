@@ -102,7 +102,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     if beside > 0 {
         let on = on(|own| !own.coverage.companions.is_empty());
         sentences.push(format!(
-            "{} of images {} not counted among them, on {}: signatures, attestations or SBOMs.",
+            "{} {} not counted as images, on {}: signatures, attestations or SBOMs.",
             count(beside, "companion"),
             is_are(beside),
             count(on, "node")
