@@ -145,7 +145,7 @@ fn counts_have_words_that_fit() {
                 let said = line[..end].rsplit_once('{').map_or("", |(said, _)| said);
                 let is_other = |letter: char| !letter.is_alphabetic();
                 let words = line[end + 2..].split(' ').map(|word| word.trim_matches(is_other));
-                let mut words = words.take(2).take_while(|word| *word != "for");
+                let mut words = words.take(2).take_while(|word| !["for", "of"].contains(word));
                 let Some(plural) = words.find(|word| COUNTED.contains(word)) else { continue };
                 // a pattern, in no string
                 if said.matches('"').count() % 2 == 0 {
