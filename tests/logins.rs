@@ -179,7 +179,9 @@ fn a_token_of_one_scope_is_not_taken_for_one_of_another() {
             return Some(answer);
         }
         let challenge = format!("Bearer realm=\"/token\",scope=\"{scope}\"");
-        Some(Answer::new(401, "{}").with("WWW-Authenticate", challenge))
+        // RFC 6750: a token that is good, and not for this
+        let status = if request.headers.contains_key("authorization") { 403 } else { 401 };
+        Some(Answer::new(status, "{}").with("WWW-Authenticate", challenge))
     });
     let other = format!("{}/other/app:v1", server.host());
     let _ = published.create(&server.host(), &["--image", &other]).expect_code(0);

@@ -116,15 +116,6 @@ fn closes() -> (String, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_server_that_answered_before_is_waited_for() {
-    let published = Served::new(AGENT, ASSAY);
-    // every first request breaks off
-    let server = published.serve(|request, answer| (request.before > 0).then_some(answer));
-    let _ = published.create(&server.host(), &[]).expect_code(0);
-    published.passes();
-}
-
-#[test]
 fn headers_go_to_their_host_alone() {
     let published = Served::new(AGENT, ASSAY);
     let layout = published.serve(right);

@@ -19,7 +19,7 @@ use super::demand::{Demand, LeftOut, Trusting};
 use super::staging::{Content, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
 use super::{REF_NAME, crls};
-use crate::registry::{Fetched, ListedBy, Listing, Registries, RegistryError};
+use crate::registry::{Fetched, HttpError, ListedBy, Listing, Registries, RegistryError};
 use crate::report::text::count;
 
 /// What is said while a bundle is fetched.
@@ -269,6 +269,7 @@ impl Carrier {
             fault = Some(error);
             Vec::new()
         });
+        let has_mirrors = listers.len() > 1;
         for lister in listers {
             faults.extend(fault.take());
             for listed_by in [ListedBy::Api, ListedBy::FallbackTag] {
@@ -285,9 +286,13 @@ impl Carrier {
             }
         }
         if let Some(error) = fault {
+            let is_out_of_reach = matches!(error, RegistryError::Http(HttpError::Unreachable { .. }));
             faults.push(error);
             let error = RegistryError::of_places(faults);
-            let why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
+            let mut why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
+            if has_mirrors && is_out_of_reach {
+                why += "; if only mirrors can be reached from here, name one as server in hosts.toml, and its listing counts";
+            }
             self.gap(GapKind::Listing, wanted.title(), why);
         }
         if found.unread > 0 {

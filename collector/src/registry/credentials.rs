@@ -25,7 +25,7 @@ pub struct AuthFile {
 }
 
 /// A credential, and the file that it comes from.
-pub(super) struct Found {
+pub(super) struct StoredCredential {
     pub(super) credential: DockerCredential,
     pub(super) file: PathBuf,
 }
@@ -38,7 +38,7 @@ pub(super) struct Credentials {
 }
 
 /// What entries gave, by file and key: helpers are programs, and each is asked once.
-type Asked = HashMap<(PathBuf, String), Option<Arc<Found>>>;
+type Asked = HashMap<(PathBuf, String), Option<Arc<StoredCredential>>>;
 
 impl Credentials {
     pub(super) fn new(registry: String, files: Vec<AuthFile>) -> Self {
@@ -49,7 +49,7 @@ impl Credentials {
     ///
     /// # Errors
     /// A file that cannot be read or a helper that fails, and what to do about it.
-    pub(super) async fn of(&self, repository: &str) -> Result<Option<Arc<Found>>, String> {
+    pub(super) async fn of(&self, repository: &str) -> Result<Option<Arc<StoredCredential>>, String> {
         let mut asked = self.asked.lock().await;
         for file in &self.files {
             let Some(entry) = Entry::find(file, &self.registry, repository)? else { continue };
@@ -59,7 +59,7 @@ impl Credentials {
                 None => {
                     let credential = entry.ask(file.path.clone()).await?;
                     let file = file.path.clone();
-                    let found = credential.map(|credential| Arc::new(Found { credential, file }));
+                    let found = credential.map(|credential| Arc::new(StoredCredential { credential, file }));
                     asked.insert(key, found.clone());
                     found
                 }
@@ -74,7 +74,7 @@ impl Credentials {
     /// What to do if there are none.
     pub(super) fn hint(&self) -> String {
         let files: Vec<_> = self.files.iter().map(|file| file.path.display().to_string()).collect();
-        let registry = &self.registry;
+        let registry = if is_hub(&self.registry) { "docker.io" } else { &self.registry };
         format!(
             "there are no credentials for it in {}: log in with podman login {registry}, docker login or oras login",
             files.join(", ")
@@ -199,7 +199,10 @@ fn rank(key: &str, registry: &str, repository: &str) -> Option<usize> {
     let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (host, path) = address.unwrap_or(key).split_once('/').unwrap_or((address.unwrap_or(key), ""));
     let path = path.trim_matches('/');
-    if !(host.eq_ignore_ascii_case(registry) || (is_hub(host) && is_hub(registry))) {
+    // a registry is called here without the port of its scheme
+    let bare = [":443", ":80"].iter().find_map(|port| host.strip_suffix(port)).unwrap_or(host);
+    let is_registry = [host, bare].iter().any(|host| host.eq_ignore_ascii_case(registry));
+    if !(is_registry || (is_hub(host) && is_hub(registry))) {
         return None;
     }
     let below = repository.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -257,6 +260,7 @@ mod tests {
             (&["https://r.example/v1/"], "r.example", "team/app", Some("https://r.example/v1/")),
             (&["r.example/v2/"], "r.example", "team/app", Some("r.example/v2/")),
             (&["http://r.example"], "r.example", "team/app", Some("http://r.example")),
+            (&["r.example:443/team", "r.example:8443"], "r.example", "team/app", Some("r.example:443/team")),
             (&["https://r.example.evil/v1/"], "r.example", "team/app", None),
             (&["https://index.docker.io/v1/"], "registry-1.docker.io", "library/app", Some(HUB)),
             (

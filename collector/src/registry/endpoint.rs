@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
 use assay_shared::{json, limits};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 
 use super::hosts::Place;
@@ -162,7 +162,8 @@ impl Endpoint {
                         hint: hint.to_owned(),
                     });
                 }
-                401 if !tried => {
+                // a token that lacks a scope may be refused by 403
+                401 | 403 if !tried && (status == 401 || reply.headers.contains_key(WWW_AUTHENTICATE)) => {
                     tried = true;
                     authorization = self.login.renew(repository, authorization.as_ref(), &reply).await?;
                 }

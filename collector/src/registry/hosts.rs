@@ -110,10 +110,15 @@ impl Place {
     }
 
     fn of_registry(registry: &str, options: &Options) -> Result<Self, HostsError> {
-        let scheme = if options.plain_http.contains(registry) { "http" } else { "https" };
         // what images call it, and where it is
         let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-        let base = Url::parse(&format!("{scheme}://{host}/v2/")).ok();
+        let [http, https] =
+            ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{host}/v2/")).ok());
+        // a name may have the port of either scheme, or leave it out
+        let names = &options.plain_http;
+        let is_plain =
+            names.contains(registry) || [&http, &https].into_iter().flatten().any(|url| is_named(url, names));
+        let base = if is_plain { http } else { https };
         let base = base.filter(|url| url.path() == "/v2/" && url.username().is_empty());
         Ok(Self {
             base: base.ok_or_else(|| HostsError::Registry { text: registry.to_owned() })?,
@@ -423,6 +428,14 @@ mod tests {
         let plain = Options { plain_http: ["localhost:5000".to_owned()].into(), ..Options::default() };
         assert_eq!(urls(&plain, "r.example/team/app"), ["https://r.example/v2/team/app/manifests/v1"]);
         assert_eq!(urls(&plain, "localhost:5000/app"), ["http://localhost:5000/v2/app/manifests/v1"]);
+        for (name, image) in [
+            ("s.example", "s.example:80/app"),
+            ("s.example:80", "s.example/app"),
+            ("s.example:80", "s.example:80/app"),
+        ] {
+            let plain = Options { plain_http: [name.to_owned()].into(), ..Options::default() };
+            assert_eq!(urls(&plain, image), ["http://s.example/v2/app/manifests/v1"], "{name}");
+        }
         let hub = "https://registry-1.docker.io/v2/library/app/manifests/v1";
         assert_eq!(urls(&plain, "docker.io/library/app"), [hub]);
         let from = Options { from: Some("mirror.example:8443/cache/".to_owned()), ..Options::default() };
@@ -510,7 +523,7 @@ mod tests {
         write("_default", "hosts.toml", "server = \"https://default.example\"");
         let url = |registry: &str| {
             let places = Place::all(registry, &options).unwrap();
-            places.iter().map(|place| place.registry()).collect::<Vec<_>>()
+            places.iter().map(Place::registry).collect::<Vec<_>>()
         };
         assert_eq!(url("r.example:5000"), ["default.example"]);
         write("r.example:5000", "hosts.toml", "server = \"https://colon.example\"");

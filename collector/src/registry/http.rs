@@ -38,7 +38,7 @@ impl Reply {
 }
 
 /// How this run asks servers, and what it has learnt of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Network {
     patience: Patience,
     /// By origin: none once a server has answered, else why it could not be reached.
@@ -204,11 +204,11 @@ pub(super) fn shown(url: &Url) -> String {
 
 /// Whether an answer is a TLS server's to a request without TLS, in the words of those that give one.
 fn is_of_tls(reply: &Reply) -> bool {
-    let text = || String::from_utf8_lossy(&reply.body).to_ascii_lowercase();
-    let words = ["plain http", "http request to an https server", "requires tls"];
-    reply.url.scheme() == "http"
-        && reply.status == StatusCode::BAD_REQUEST
-        && words.iter().any(|words| text().contains(words))
+    if reply.url.scheme() != "http" || reply.status != StatusCode::BAD_REQUEST {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&reply.body).to_ascii_lowercase();
+    ["plain http", "http request to an https server", "requires tls"].iter().any(|words| text.contains(words))
 }
 
 fn speaks_tls(host: &str) -> String {
@@ -343,3 +343,26 @@ const LEAVES_TLS: &str = "it leads from HTTPS to HTTP";
 
 /// What is said past [`REDIRECTS`].
 pub(super) const TOO_MANY_REDIRECTS: &str = "it leads on and on";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_never_answered_is_given_up() {
+        let network = Network::new(Patience::default());
+        let url = |text: &str| Url::parse(text).unwrap();
+        let unreachable = HttpError::Unreachable { url: String::new(), why: "refused".to_owned() };
+        let broken = HttpError::Broken { url: String::new(), why: "reset".to_owned() };
+        network.gave_up(&url("https://r.example/a"), &broken);
+        assert_eq!(network.unreachable(&url("https://r.example/b")), None);
+        network.gave_up(&url("https://r.example/a"), &unreachable);
+        assert_eq!(network.unreachable(&url("https://r.example/b")), Some("refused".to_owned()));
+        for other in ["http://r.example/b", "https://r.example:8443/b", "https://s.example/b"] {
+            assert_eq!(network.unreachable(&url(other)), None, "{other}");
+        }
+        network.answered(&url("https://s.example/a"));
+        network.gave_up(&url("https://s.example/a"), &unreachable);
+        assert_eq!(network.unreachable(&url("https://s.example/b")), None);
+    }
+}

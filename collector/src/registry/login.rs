@@ -8,6 +8,7 @@
 //! another, and without TLS they go only to hosts that the operator names.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use assay_shared::oci::Repository;
 use base64::Engine as _;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::Options;
-use super::credentials::{Credentials, Found};
+use super::credentials::{Credentials, StoredCredential};
 use super::hosts::{Place, authority, is_named};
 use super::http::{self, HttpError, Network, Redirects, Reply};
 use super::tls::Authority;
@@ -158,7 +159,7 @@ impl Login {
         &self,
         repository: &Repository,
         challenge: &Challenge,
-        found: Option<&Found>,
+        found: Option<&StoredCredential>,
     ) -> Result<Option<HeaderValue>, LoginFault> {
         let mut fault = None;
         for demand in challenge.tokens.iter().take(TOKEN_SERVERS) {
@@ -182,7 +183,7 @@ impl Login {
         &self,
         repository: &Repository,
         demand: &Demand,
-        found: Option<&Found>,
+        found: Option<&StoredCredential>,
     ) -> Result<String, LoginFault> {
         let Demand { realm, service, scopes } = demand;
         if found.is_some() && realm.scheme() == "http" && !is_named(realm, &self.plain_http) {
@@ -241,7 +242,7 @@ impl Login {
         }
     }
 
-    async fn found(&self, repository: &Repository) -> Result<Option<std::sync::Arc<Found>>, LoginFault> {
+    async fn found(&self, repository: &Repository) -> Result<Option<Arc<StoredCredential>>, LoginFault> {
         let found = self.credentials.of(&self.place.full_name(repository)).await;
         found.map_err(|why| LoginFault::Credential { registry: self.place.registry(), why })
     }
