@@ -55,6 +55,17 @@ pub enum SiteFileProblem {
     /// The address is neither a host name nor an IP address.
     #[error("address {0:?} is neither a host name nor an IP address")]
     Address(String),
+    /// The address is more than that: a login or a port, which have keys of their own, or brackets.
+    #[error("address {given:?} is more than a host name or an IP address: write {instead}")]
+    MoreThanAddress {
+        /// What it is.
+        given: String,
+        /// What says the same.
+        instead: String,
+    },
+    /// A table has the brackets of an array, or the other way round.
+    #[error("write {0}")]
+    Brackets(String),
     /// The port is 0.
     #[error("port 0 is no port")]
     Port,
@@ -91,9 +102,11 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
     if text.len() > SITE_FILE_BYTES {
         return Err(SiteFileError { line: 1, problem: SiteFileProblem::TooLarge });
     }
-    let written: Written = toml::from_str(text).map_err(|error| SiteFileError {
-        line: line_of(text, error.span().map_or(0, |span| span.start)),
-        problem: SiteFileProblem::Toml(suggestion::of_toml(&error)),
+    let written: Written = toml::from_str(text).map_err(|error| {
+        let line = line_of(text, error.span().map_or(0, |span| span.start));
+        let other = text.lines().nth(line.saturating_sub(1)).and_then(other_brackets);
+        let toml = || SiteFileProblem::Toml(suggestion::of_toml(&error));
+        SiteFileError { line, problem: other.map_or_else(toml, SiteFileProblem::Brackets) }
     })?;
     for (name, group) in &written.groups {
         let wrong = |span: std::ops::Range<usize>, problem| {
@@ -129,6 +142,16 @@ pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
     }
     nodes.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(Site { name, nodes })
+}
+
+/// What the head of a table should be: `node` is the one array of tables.
+fn other_brackets(line: &str) -> Option<String> {
+    let name = line.split('#').next()?.trim().trim_matches(|c| matches!(c, '[' | ']')).trim();
+    let is_array = line.trim_start().starts_with("[[");
+    let should = name == "node";
+    let known = should || name == "defaults" || name.starts_with("groups.");
+    let right = if should { format!("[[{name}]], one for each node") } else { format!("[{name}]") };
+    (known && line.trim_start().starts_with('[') && is_array != should).then_some(right)
 }
 
 #[derive(Deserialize)]
@@ -377,6 +400,22 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_more_in_it_is_taken_apart() {
+        for (given, instead) in [
+            ("h:2222", "address = \"h\", port = 2222"),
+            ("10.0.0.1:22", "address = \"10.0.0.1\", port = 22"),
+            ("[fd00::1]:2222", "address = \"fd00::1\", port = 2222"),
+            ("[fd00::1]", "address = \"fd00::1\""),
+            ("op@h", "address = \"h\", user = \"op\""),
+            ("ssh://op@h:2222", "address = \"h\", port = 2222, user = \"op\""),
+        ] {
+            let error = Site::parse(&format!("[[node]]\nname = \"a\"\naddress = {given:?}")).unwrap_err();
+            let (given, instead) = (given.to_owned(), instead.to_owned());
+            assert_eq!(error.problem, SiteFileProblem::MoreThanAddress { given, instead });
+        }
+    }
+
+    #[test]
     fn errors_name_the_line() {
         use SiteFileProblem as P;
         let node = |keys: &str| format!("[[node]]\nname = \"a\"\naddress = \"10.0.0.1\"\n{keys}\n");
@@ -390,6 +429,11 @@ mod tests {
             ("[[node]]\nname = \"\"\naddress = \"b\"", 2, P::Name(String::new())),
             ("[[node]]\nname = \"a\"\naddress = \"-oProxy\"", 3, P::Address("-oProxy".into())),
             ("[[node]]\nname = \"a\"\naddress = \"a b\"", 3, P::Address("a b".into())),
+            ("[node]\nname = \"a\"\naddress = \"a\"", 1, P::Brackets("[[node]], one for each node".into())),
+            (&format!("{}[node]", node("")), 5, P::Brackets("[[node]], one for each node".into())),
+            ("[ node ] # a\nname = \"a\"\n[node]\n", 3, P::Brackets("[[node]], one for each node".into())),
+            (&format!("[[defaults]]\nport = 22\n{}", node("")), 1, P::Brackets("[defaults]".into())),
+            (&format!("[[groups.a]]\nport = 22\n{}", node("")), 1, P::Brackets("[groups.a]".into())),
             (&node("port = 0"), 4, P::Port),
             (&node("host_key = \"SHA256:abc\""), 4, P::HostKey("SHA256:abc".into())),
             (&node("host_key = \"MD5:00\""), 4, P::HostKey("MD5:00".into())),

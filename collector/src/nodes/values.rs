@@ -26,7 +26,15 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 pub(super) fn host(address: String) -> Result<String, SiteFileProblem> {
-    if is_host(&address) { Ok(address) } else { Err(SiteFileProblem::Address(address)) }
+    if is_host(&address) {
+        return Ok(address);
+    }
+    let place = address.strip_prefix("ssh://").map_or(&*address, |place| place.trim_end_matches('/'));
+    let Some(host) = login_at(place) else { return Err(SiteFileProblem::Address(address)) };
+    let mut instead = format!("address = {:?}", host.address);
+    instead.extend(host.port.map(|port| format!(", port = {port}")));
+    instead.extend(host.user.map(|user| format!(", user = {user:?}")));
+    Err(SiteFileProblem::MoreThanAddress { given: address, instead })
 }
 
 pub(super) fn is_host(address: &str) -> bool {
@@ -88,7 +96,10 @@ pub(super) fn login_at(text: &str) -> Option<Host> {
     let written = written.map(|written| written.parse().ok().filter(|port| *port != 0));
     match written {
         Some(None) => None,
-        port => Some(Host { user: login, address: host(address.to_owned()).ok()?, port: port.flatten() }),
+        port if is_host(address) => {
+            Some(Host { user: login, address: address.to_owned(), port: port.flatten() })
+        }
+        _ => None,
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Problem<'a> {
     pub(super) severity: ExitCode,
     /// The reason, explained.
     pub(super) words: Words,
+    /// What to do in general; none where each case has advice of its own, which knows the cause and might say another thing.
+    pub(super) todo: Option<&'static str>,
     /// What it was found for: images by name, then nodes.
     pub(super) cases: Vec<Case<'a>>,
     /// The finer codes that checks of these images gave.
@@ -76,7 +78,8 @@ pub(super) fn of(site: &Site) -> Vec<Problem<'_>> {
             let name =
                 |case: &Case<'_>| case.image.map(|image| (super::names::short(image), image.digest.clone()));
             cases.sort_by_cached_key(|case| (case.image.is_none(), name(case), case.nodes.clone()));
-            Problem { code, severity, words, cases, checks }
+            let todo = cases.iter().any(|case| case.hint == words.todo).then_some(words.todo);
+            Problem { code, severity, words, todo, cases, checks }
         })
         .collect();
     problems

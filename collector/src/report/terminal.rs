@@ -157,7 +157,9 @@ fn one_problem(report: &Site, problem: &Problem<'_>, look: Look) -> String {
     if more > 0 {
         wrap(&mut out, 2, &format!("and {more} more"), look);
     }
-    wrap(&mut out, 2, &format!("What to do: {}", problem.words.todo), look);
+    if let Some(todo) = problem.todo {
+        wrap(&mut out, 2, &format!("What to do: {todo}"), look);
+    }
     out
 }
 

@@ -341,8 +341,8 @@ pub fn outcome(outcome: Outcome) -> Words {
         ),
         Outcome::SudoRefused => (
             "sudo refused",
-            "The login works, but sudo does not without a password.",
-            "Allow the user to run the agent with sudo, or name a user who may read the store.",
+            "The login works, but sudo did not run the visit's commands.",
+            "Read its words; let the user run sh as root in sudoers, or log in as root.",
         ),
         Outcome::ShellRefused => (
             "No commands run there",

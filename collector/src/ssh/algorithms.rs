@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
-use russh::{Preferred, cipher, compression, kex, mac};
+use russh::{AlgorithmKind, Preferred, cipher, compression, kex, mac};
 
 use super::host_keys::Known;
 
@@ -30,6 +30,27 @@ pub(super) fn preferred(known: &Known, shown: &[Algorithm]) -> Preferred {
         cipher: Cow::Borrowed(CIPHERS),
         mac: Cow::Borrowed(MACS),
         compression: Cow::Borrowed(COMPRESSION),
+    }
+}
+
+/// Whether an algorithm, of whatever kind, is not known to be weak by a hash, a mode, a cipher or a size of its. What stands for an
+/// extension in a list of algorithms is none.
+pub(super) fn is_strong(name: &str) -> bool {
+    const OLD: [&str; 8] = ["sha1", "md5", "cbc", "arcfour", "ripemd", "-group1-", "rsa1024", "des"];
+    const EXTENSIONS: [&str; 2] = ["ext-info-", "kex-strict-"];
+    !matches!(name, "ssh-rsa" | "ssh-dss" | "none")
+        && !OLD.iter().any(|old| name.contains(old))
+        && !EXTENSIONS.iter().any(|extension| name.starts_with(extension))
+}
+
+/// What says in `sshd_config` which algorithms of a kind a server offers.
+pub(super) fn option_of(kind: AlgorithmKind) -> &'static str {
+    match kind {
+        AlgorithmKind::Kex => "KexAlgorithms",
+        AlgorithmKind::Key => "HostKeyAlgorithms",
+        AlgorithmKind::Cipher => "Ciphers",
+        AlgorithmKind::Compression => "Compression",
+        AlgorithmKind::Mac => "MACs",
     }
 }
 

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Msg};
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred};
+use russh::{
+    Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 
-use super::algorithms::preferred;
+use super::algorithms::{is_strong, option_of, preferred};
 use super::check::{HostKeyCheck, Judged};
 use super::dial::{Dialling, dial};
 use super::host_keys::{Known, Verdict};
@@ -169,7 +171,7 @@ impl Opener {
         Ok(match &target.jump {
             Some(jump) => {
                 let through = self.jump(jump).await?;
-                (Box::new(through.forward(target, self.limits).await?), Some(through))
+                (Box::new(through.forward(target, jump, self.limits).await?), Some(through))
             }
             None => {
                 let dialled = dial(&target.address, target.port, &target.dialling);
@@ -400,7 +402,12 @@ impl Connection {
     }
 
     /// A stream from this host to another.
-    async fn forward(&self, target: &Target, limits: Limits) -> Result<ForwardStream, ConnectError> {
+    async fn forward(
+        &self,
+        target: &Target,
+        jump: &Target,
+        limits: Limits,
+    ) -> Result<ForwardStream, ConnectError> {
         let opening = self.handle.channel_open_direct_tcpip(
             target.address.clone(),
             u32::from(target.port),
@@ -409,6 +416,13 @@ impl Connection {
         );
         match timeout(limits.connect, opening).await {
             Ok(Ok(channel)) => Ok(channel.into_stream()),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(ConnectError::NotForwarded {
+                jump: jump.way(),
+                address: target.address.clone(),
+                port: target.port,
+                forbidden: matches!(reason, ChannelOpenFailure::AdministrativelyProhibited),
+                reason: clean::line(reason.description(), 200),
+            }),
             Ok(Err(error)) => Err(unreachable(target, error)),
             Err(_) => Err(timed_out(target, "answer through the jump host", limits.connect)),
         }
@@ -457,11 +471,13 @@ fn timed_out(target: &Target, step: &'static str, limit: Duration) -> ConnectErr
 fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
     let (address, port) = (target.address.clone(), target.port);
     match error {
-        russh::Error::NoCommonAlgo { kind, theirs, .. } => ConnectError::NoCommonAlgorithm {
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => ConnectError::NoCommonAlgorithm {
             address,
             port,
             kind: format!("{kind:?}").to_lowercase(),
+            option: theirs.iter().any(|name| is_strong(name)).then(|| option_of(kind)),
             theirs: clean::line(&theirs.join(","), 500),
+            ours: clean::line(&ours.join(","), 500),
         },
         russh::Error::IO(error) => ConnectError::Unreachable { address, port, reason: error.to_string() },
         russh::Error::Disconnect | russh::Error::HUP => {

@@ -157,7 +157,7 @@ pub enum ConnectError {
         limit: Duration,
     },
     /// Both sides know no common algorithm.
-    #[error("{address} port {port}: no common {kind}; it offers {theirs}")]
+    #[error("{address} port {port}: no common {kind}; it offers {theirs}, and this side {ours}")]
     NoCommonAlgorithm {
         /// Where.
         address: String,
@@ -167,6 +167,24 @@ pub enum ConnectError {
         kind: String,
         /// What the node offers.
         theirs: String,
+        /// What is offered to it.
+        ours: String,
+        /// What says in `sshd_config` which the node offers, where some of them are as good as ours; none where all are weak.
+        option: Option<&'static str>,
+    },
+    /// The jump host makes no connection to the next one.
+    #[error("jump host {jump} does not connect to {address} port {port}: {reason}")]
+    NotForwarded {
+        /// The jump host.
+        jump: String,
+        /// Where to.
+        address: String,
+        /// Where to.
+        port: u16,
+        /// Why.
+        reason: String,
+        /// Whether it may not, rather than cannot.
+        forbidden: bool,
     },
     /// No key is known for the host.
     #[error("no host key is known for {name}; it shows {shown}")]
@@ -257,6 +275,7 @@ impl ConnectError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::NotForwarded { forbidden, .. } => !forbidden,
             Self::Jump { source, .. } => source.is_transient(),
             _ => false,
         }

@@ -17,6 +17,7 @@ mod refusal;
 mod run;
 mod steps;
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -153,17 +154,32 @@ impl Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         let (outcome, hint) = meaning(&error);
-        Self { lost: true, ..Self::new(outcome, with_sources(&error), hint) }
+        Self { lost: true, ..Self::new(outcome, with_sources(&error), &hint) }
     }
 }
 
-fn meaning(error: &ConnectError) -> (Outcome, &'static str) {
-    match error {
+fn meaning(error: &ConnectError) -> (Outcome, Cow<'static, str>) {
+    let (outcome, hint) = match error {
         ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => {
             (Outcome::Unreachable, "see that the node is up, and its address and port in the site file")
         }
-        ConnectError::NoCommonAlgorithm { .. } => {
+        ConnectError::NoCommonAlgorithm { option: None, .. } => {
             (Outcome::Unreachable, "its SSH server has only algorithms that are no longer safe; update it")
+        }
+        ConnectError::NoCommonAlgorithm { option: Some(option), ours, .. } => {
+            let hint = format!("allow one of this side's in {option} of its sshd_config: {ours}");
+            return (Outcome::Unreachable, hint.into());
+        }
+        ConnectError::NotForwarded { jump, forbidden: true, .. } => {
+            let hint = format!(
+                "let the jump host {jump} forward: AllowTcpForwarding, DisableForwarding and PermitOpen in its sshd_config; \
+                 restrict, no-port-forwarding and permitopen= in its authorized_keys"
+            );
+            return (Outcome::Unreachable, hint.into());
+        }
+        ConnectError::NotForwarded { jump, .. } => {
+            let hint = format!("see from the jump host {jump} whether the node's address and port answer");
+            return (Outcome::Unreachable, hint.into());
         }
         ConnectError::HostKeyUnknown { .. } => (
             Outcome::HostKeyUnknown,
@@ -195,8 +211,9 @@ fn meaning(error: &ConnectError) -> (Outcome, &'static str) {
             (Outcome::AuthRefused, "see user and identity in the site file, and authorized_keys on the node")
         }
         ConnectError::Agent(_) => (Outcome::AuthRefused, "see ssh-add -l, or name a key file with identity"),
-        ConnectError::Jump { source, .. } => meaning(source),
-    }
+        ConnectError::Jump { source, .. } => return meaning(source),
+    };
+    (outcome, hint.into())
 }
 
 /// An error and what caused it, in one line. A cause that the words before it end with is not said again.

@@ -227,3 +227,48 @@ fn jump_hosts_are_verified_too_and_logged_in_to_once() {
         assert_eq!(node.traces(), [""; 0]);
     }
 }
+
+#[test]
+fn a_gate_that_does_not_lead_on_is_named() {
+    let inner = Node::start();
+    for (config, port, named) in [
+        ("AllowTcpForwarding no", inner.port, "AllowTcpForwarding"),
+        ("DisableForwarding yes", inner.port, "DisableForwarding"),
+        ("PermitOpen 127.0.0.1:1", inner.port, "PermitOpen"),
+        ("", crate::node::free_port(), "address and port"),
+    ] {
+        let gate = Node::unusual(&Unusual { config, ..Unusual::default() });
+        fs::copy(inner.path("authorized_keys"), gate.path("authorized_keys")).unwrap();
+        let entry = inner.entry_through(port, "inner", "good");
+        let entry = format!("{entry}jump = \"root@127.0.0.1:{}\"\n", gate.port);
+        let known = gate.known_line() + &inner.known_line();
+        let ran = Site::new(&known, &[entry]).run(&[]);
+        ran.expect(Outcome::Unreachable, CleanUpResult::NotNeeded, 3);
+        let row = ran.row();
+        assert!(row.message.as_ref().unwrap().contains(&gate.known_name()), "{row:?}");
+        let hint = row.hint.as_ref().unwrap();
+        assert!(hint.contains(&gate.known_name()) && hint.contains(named), "{row:?}");
+    }
+}
+
+#[test]
+fn algorithms_are_called_unsafe_only_where_all_are() {
+    for (config, option) in [
+        ("KexAlgorithms sntrup761x25519-sha512@openssh.com", Some("KexAlgorithms")),
+        ("KexAlgorithms diffie-hellman-group14-sha256", Some("KexAlgorithms")),
+        ("KexAlgorithms diffie-hellman-group14-sha1,diffie-hellman-group1-sha1", None),
+        ("Ciphers aes192-ctr", Some("Ciphers")),
+        ("Ciphers aes256-cbc,3des-cbc", None),
+        ("Ciphers aes256-ctr\nMACs umac-128-etm@openssh.com,hmac-sha1", Some("MACs")),
+        ("Ciphers aes256-ctr\nMACs hmac-sha1,hmac-md5", None),
+        ("HostKeyAlgorithms ssh-rsa", None),
+    ] {
+        let host_keys = &["ed25519", "rsa"];
+        let node = Node::unusual(&Unusual { config, host_keys, ..Unusual::default() });
+        let ran = Site::of(&node, "good").run(&[]);
+        ran.expect(Outcome::Unreachable, CleanUpResult::NotNeeded, 3);
+        let hint = ran.row().hint.as_deref().unwrap();
+        assert_eq!(hint.contains("no longer safe"), option.is_none(), "{config}: {hint}");
+        assert!(option.is_none_or(|option| hint.contains(option)), "{config}: {hint}");
+    }
+}

@@ -25,6 +25,8 @@ pub(super) struct ProblemView {
     pub(super) code: &'static str,
     pub(super) mark: Mark,
     pub(super) words: Words,
+    /// What to do in general, where not each case says it.
+    pub(super) todo: Option<&'static str>,
     /// Such as `2 images on 3 nodes`.
     pub(super) extent: String,
     pub(super) about_images: bool,
@@ -76,6 +78,7 @@ pub(super) fn of(
             code: problem.code,
             mark: problem.severity.into(),
             words: problem.words,
+            todo: problem.todo,
             extent: if images == 0 { on } else { format!("{} on {on}", count(images, "image")) },
             about_images: images > 0,
             omitted: problem.cases.len().saturating_sub(CASES),
