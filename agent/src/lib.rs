@@ -285,7 +285,10 @@ fn say_outcome(report: &NodeReport) {
     }
     match report.coverage.companions.len() {
         0 => {}
-        many => say(&format!("{}, which belong to images and are none: coverage names each", count(many, "companion"))),
+        many => say(&format!(
+            "{}, which belong to images and are none: coverage names each",
+            count(many, "companion")
+        )),
     }
     for unlisted in report.coverage.unlisted_containers() {
         let name = unlisted.name.as_deref().unwrap_or("none");

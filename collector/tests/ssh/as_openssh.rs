@@ -206,6 +206,7 @@ fn host_certificates_mean_what_they_mean_to_ssh() {
     key(&folder.path().join("stranger"), "ed25519", "");
     let trusted = public(&folder.path().join("authority.pub"));
     let stranger = public(&folder.path().join("stranger.pub"));
+    let secret = fs::read_to_string(&authority).unwrap();
     for (what, options, stricter) in [
         ("for this host", &["-h", "-n", "localhost"][..], None),
         ("for this host and others", &["-h", "-n", "elsewhere,localhost"], None),
@@ -219,13 +220,13 @@ fn host_certificates_mean_what_they_mean_to_ssh() {
         ("for any host", &["-h"], Some("a certificate for every host there is is one for none")),
     ] {
         let sign = format!(
-            "{} -q -s {} -I host {} /mnt/host_ed25519.pub",
+            "chmod 600 /mnt/authority; {} -q -s /mnt/authority -I host {} /mnt/host_ed25519.pub",
             need("ssh-keygen", "openssh-client").display(),
-            authority.display(),
             options.join(" ")
         );
         let config = "HostCertificate /mnt/host_ed25519-cert.pub";
-        let node = Node::unusual(&Unusual { config, mounts: &sign, ..Unusual::default() });
+        let scripts = &[("authority", secret.as_str())];
+        let node = Node::unusual(&Unusual { config, mounts: &sign, scripts, ..Unusual::default() });
         let at = format!("[localhost]:{}", node.port);
         let mine = node.host_key("ed25519");
         let case = |known: String, stricter| Case {

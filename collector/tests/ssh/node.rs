@@ -334,9 +334,10 @@ fn build(package: &str, what: &[&str], path: &str) -> PathBuf {
     folder.join(path)
 }
 
-/// A folder that no mount of a node hides.
+/// A folder whose path is short enough for sockets and has no blanks, wherever the checkout lies. A node sees its own folder alone,
+/// at [`INSIDE`]: it has other folders for temporary files.
 pub(crate) fn scratch() -> TempDir {
-    tempfile::Builder::new().prefix("ssh-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    tempfile::Builder::new().prefix("assay-ssh-").tempdir().unwrap()
 }
 
 /// Makes a key pair.
