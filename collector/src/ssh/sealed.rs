@@ -10,8 +10,8 @@ use pkcs8::der::asn1::ObjectIdentifier;
 use pkcs8::der::{Decode as _, Header, Reader, SliceReader, Tag};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, pkcs5};
-use russh::keys::ssh_key::{self, Cipher};
 use russh::keys::{self, PrivateKey, PublicKey};
+use ssh_key::Cipher;
 
 /// A private key file's text, as far as it is read without a passphrase.
 pub(super) enum Form {

@@ -1,6 +1,7 @@
 //! Hosts with an address that leads nowhere, and ways that `ssh`'s configuration gives connections.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
@@ -70,6 +71,34 @@ fn a_dead_address_of_a_name_does_not_keep_from_the_live_one() {
     scan.env("HOME", site.folder.path()).env_remove("SSH_AUTH_SOCK");
     let scanned = dual(&scan, &site).output().unwrap();
     assert_eq!(scanned.status.code(), Some(0), "{}", String::from_utf8_lossy(&scanned.stderr));
+}
+
+/// Registries are reached with `reqwest`, whose connector has a head start of its own.
+#[test]
+fn a_registry_is_reached_at_its_live_address_too() {
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = registry.local_addr().unwrap().port();
+    let _silent = Silent::at(format!("[::1]:{port}").parse().unwrap());
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in registry.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let _ = (&stream)
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = asked.send(line);
+        }
+    });
+    let site = Site::new("", &[]);
+    let place = format!("dual:{port}");
+    let mut create = Command::new(env!("CARGO_BIN_EXE_assay"));
+    create.args(["bundle", "create", "--image", &format!("{place}/team/app:1"), "--plain-http", &place]);
+    create.args(["--no-crls", "--retries", "0", "--out"]).arg(site.path("site.tar"));
+    create.env("HOME", site.folder.path());
+    let output = dual(&create, &site).output().unwrap();
+    assert!(!output.status.success());
+    let line = was_asked.try_recv().unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert!(line.contains(" HTTP/1."), "{line}");
 }
 
 #[test]
