@@ -1,6 +1,7 @@
 //! SSH over TCP, with russh. The host key is verified before anything is sent; every step has its own time limit.
 //!
-//! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in).
+//! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in), `keys.rs` and
+//! `sealed.rs` (key files), `agent.rs` and `signing.rs` (the SSH agent). `dial.rs` makes the TCP connection.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -261,7 +262,7 @@ pub struct Client {
     running: Option<ChannelWriteHalf<Msg>>,
 }
 
-/// How long a server may count a channel that is closed, doubled from the first to the last: a second in all.
+/// How long a server may go on counting a channel that is closed: each wait is twice the one before it, 1.3 s in all.
 const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(640)];
 
 impl Client {

@@ -99,6 +99,7 @@ async fn connect(address: SocketAddr, from: Option<Option<SocketAddr>>) -> io::R
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, reason));
         }
     }
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     socket.connect(address).await
 }
 
