@@ -184,7 +184,7 @@ pub(super) fn private_key(
 ) -> Result<PrivateKey, KeyError> {
     let failed = |problem| KeyError::new(path, text, problem);
     match sealed::read(text).map_err(failed)? {
-        Form::Plain(key) => Ok(key),
+        Form::Plain(key) => Ok(*key),
         Form::Sealed(sealed) => match passphrase(path) {
             Some(passphrase) => sealed.open(&passphrase).map_err(failed),
             None => Err(KeyError::NoPassphrase { path: path.to_owned() }),

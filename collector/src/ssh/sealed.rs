@@ -16,7 +16,7 @@ use ssh_key::Cipher;
 /// A private key file's text, as far as it is read without a passphrase.
 pub(super) enum Form {
     /// The key.
-    Plain(PrivateKey),
+    Plain(Box<PrivateKey>),
     /// The key is encrypted.
     Sealed(Sealed),
 }
@@ -74,8 +74,14 @@ pub(super) fn read(text: &str) -> Result<Form, Problem> {
         "ENCRYPTED PRIVATE KEY" => pkcs8(bytes),
         _ => match headers.iter().find_map(|line| line.strip_prefix("DEK-Info:")) {
             Some(info) => traditional(label, info.trim(), bytes),
-            None => plain(label, &bytes).map(Form::Plain),
+            None => plain(label, &bytes).map(Form::from),
         },
+    }
+}
+
+impl From<PrivateKey> for Form {
+    fn from(key: PrivateKey) -> Self {
+        Self::Plain(Box::new(key))
     }
 }
 
@@ -193,7 +199,7 @@ fn openssh(bytes: &[u8]) -> Result<Form, Problem> {
     if key.is_encrypted() {
         Ok(Form::Sealed(Sealed::OpenSsh(Box::new(key))))
     } else {
-        usable(key).map(Form::Plain)
+        usable(key).map(Form::from)
     }
 }
 
@@ -291,7 +297,7 @@ fn is_sequence(der: &[u8]) -> bool {
 fn putty(text: &str) -> Result<Form, Problem> {
     let encryption = text.lines().find_map(|line| line.strip_prefix("Encryption: "));
     match encryption.map_or("none", str::trim) {
-        "none" => keys::decode_secret_key(text, None).map(Form::Plain).map_err(not_a_key),
+        "none" => keys::decode_secret_key(text, None).map(Form::from).map_err(not_a_key),
         "aes256-cbc" => Ok(Form::Sealed(Sealed::Putty(text.to_owned()))),
         other => Err(Problem::Encryption(other.to_owned())),
     }
