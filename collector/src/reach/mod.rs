@@ -8,7 +8,7 @@
 mod logins;
 mod openssh;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::cli;
 use crate::config::{self, ConfigError};
 use crate::nodes::ssh_config::{self, SshConfigProblem, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
-use crate::ssh::host_keys::KnownHosts;
+use crate::ssh::host_keys::{self, KnownHosts};
 use crate::ssh::{self, Connector, Dialling, Login, Secret, Target};
 use crate::text;
 use logins::{Logins, Wanted};
@@ -57,12 +57,17 @@ pub fn connector<'a>(
         openssh: OpenSsh::new(home.as_deref(), !access.no_ssh_config)?,
         home,
         known_hosts: BTreeMap::new(),
+        names: BTreeSet::new(),
         logins: Logins::new(cfg!(windows) || config::variable("SSH_AUTH_SOCK").is_some()),
         targets: BTreeMap::new(),
         sudo_password: None,
     };
     let wanted: Vec<&Node> = wanted.into_iter().collect();
     reader.openssh.ask_all(wanted.iter().map(|node| question(node)).collect())?;
+    for node in &wanted {
+        let names = reader.names_of(node)?;
+        reader.names.extend(names);
+    }
     let mut targets = BTreeMap::new();
     for node in wanted {
         let target = match purpose {
@@ -84,6 +89,8 @@ struct Reader<'a> {
     folder: PathBuf,
     home: Option<PathBuf>,
     known_hosts: BTreeMap<Vec<PathBuf>, Arc<KnownHosts>>,
+    /// What the nodes may be known by there.
+    names: BTreeSet<String>,
     logins: Logins,
     openssh: OpenSsh,
     targets: BTreeMap<String, Arc<Target>>,
@@ -123,6 +130,15 @@ impl Reader<'_> {
             Sudo::No | Sudo::Yes => None,
         };
         Ok(Arc::new(Target { login, sudo_password, ..place }))
+    }
+
+    /// What a node may be known by in known_hosts.
+    fn names_of(&mut self, node: &Node) -> Result<Vec<String>, ConfigError> {
+        let ssh = self.openssh.ask(question(node))?;
+        let address = ssh.host_name.as_ref().unwrap_or(&node.address);
+        let port = node.port.or(ssh.port).unwrap_or(22);
+        let alias = ssh.host_key_alias.map(|alias| alias.to_ascii_lowercase());
+        Ok(alias.map_or_else(|| host_keys::names(address, port).to_vec(), |alias| vec![alias]))
     }
 
     /// Where a node is; nobody logs in there.
@@ -292,6 +308,7 @@ impl Reader<'_> {
                 Err(source) => return Err(ConfigError::Unreadable { path: path.clone(), source }),
             }
         }
+        known.look_for(&self.names);
         let known = Arc::new(known);
         self.known_hosts.insert(paths, Arc::clone(&known));
         Ok(known)

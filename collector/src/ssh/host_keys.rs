@@ -4,6 +4,10 @@
 //! `@revoked`. As in OpenSSH a line that is no such line is passed over, with one exception: where it is marked, reading
 //! stops, since a revocation that is not understood must not count as none.
 
+use std::collections::{BTreeSet, HashMap};
+use std::panic::resume_unwind;
+use std::thread;
+
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -12,6 +16,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownHosts {
     lines: Vec<Line>,
+    /// By name, which lines are about it, in order: those that were looked for beforehand.
+    found: HashMap<String, Vec<usize>>,
 }
 
 /// The file cannot be used.
@@ -67,6 +73,7 @@ impl KnownHosts {
     /// # Errors
     /// [`KnownHostsError`] as for the first.
     pub fn add(&mut self, text: &str) -> Result<(), KnownHostsError> {
+        self.found.clear();
         for (number, text) in text.split('\n').enumerate() {
             let text = text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r'));
             if text.is_empty() || text.starts_with('#') {
@@ -86,8 +93,7 @@ impl KnownHosts {
     /// What is known of a host. A `pin` stands in place of the keys and authorities that the file has; revocations
     /// hold against it too.
     pub fn host(&self, address: &str, port: u16, pin: Option<&str>) -> Known {
-        let address = address.to_ascii_lowercase();
-        let name = if port == 22 { address.clone() } else { format!("[{address}]:{port}") };
+        let [name, address] = names(address, port);
         let mut known = self.lookup(&name);
         if port != 22 {
             let plain = self.lookup(&address);
@@ -107,9 +113,33 @@ impl KnownHosts {
         Known { address: name.clone(), pin: pin.map(str::to_owned), name: name.clone(), ..self.lookup(&name) }
     }
 
+    /// Looks for many names at once, for those who ask for one after the other later. A hashed name of the file has to be
+    /// compared with each of them, which for hundreds of nodes and tens of thousands of lines takes every processor.
+    pub fn look_for(&mut self, names: &BTreeSet<String>) {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let share = self.lines.len().div_ceil(threads).max(1);
+        let found: Vec<Vec<(&String, usize)>> = thread::scope(|scope| {
+            let search = |(part, lines): (usize, &'_ [Line])| -> Vec<(&String, usize)> {
+                let lines = (part * share..).zip(lines);
+                lines.flat_map(|(at, line)| line.hosts.matching(names).map(move |name| (name, at))).collect()
+            };
+            let parts: Vec<_> =
+                self.lines.chunks(share).enumerate().map(|part| scope.spawn(move || search(part))).collect();
+            parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        self.found = names.iter().map(|name| (name.clone(), Vec::new())).collect();
+        for (name, at) in found.into_iter().flatten() {
+            self.found.entry(name.clone()).or_default().push(at);
+        }
+    }
+
     fn lookup(&self, name: &str) -> Known {
         let mut known = Known::default();
-        for line in self.lines.iter().filter(|line| line.hosts.matches(name)) {
+        let lines: Vec<&Line> = match self.found.get(name) {
+            Some(found) => found.iter().filter_map(|at| self.lines.get(*at)).collect(),
+            None => self.lines.iter().filter(|line| line.hosts.matches(name)).collect(),
+        };
+        for line in lines {
             let list = match line.mark {
                 Mark::None => &mut known.keys,
                 Mark::CertAuthority => &mut known.authorities,
@@ -188,16 +218,21 @@ impl Known {
     }
 }
 
+/// The names that a host may be known by: with its port unless that is 22, and without.
+pub fn names(address: &str, port: u16) -> [String; 2] {
+    let address = address.to_ascii_lowercase();
+    [if port == 22 { address.clone() } else { format!("[{address}]:{port}") }, address]
+}
+
 /// The fingerprint of a public key as `ssh-keygen -l` prints it, `SHA256:…`.
 pub fn fingerprint(key: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, key)))
 }
 
-/// Whether `name` is in a list of patterns with `*`, `?` and `!`; a negated pattern that matches decides.
+/// Whether `name` is in a list of patterns in lower case with `*`, `?` and `!`; a negated pattern that matches decides.
 fn matches_patterns(patterns: &str, name: &str) -> bool {
     let mut matched = false;
     for pattern in patterns.split(',') {
-        let pattern = pattern.to_ascii_lowercase();
         match pattern.strip_prefix('!') {
             Some(pattern) if matches_pattern(pattern.as_bytes(), name.as_bytes()) => return false,
             Some(_) => {}
@@ -223,8 +258,12 @@ enum Mark {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
+    /// In lower case.
     Patterns(String),
-    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+    Hashed {
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
 }
 
 impl Line {
@@ -251,7 +290,7 @@ impl Line {
 impl Hosts {
     fn parse(field: &str) -> Option<Self> {
         let Some(hashed) = field.strip_prefix('|') else {
-            return Some(Self::Patterns(field.to_owned()));
+            return Some(Self::Patterns(field.to_ascii_lowercase()));
         };
         let (salt, hash) = hashed.strip_prefix("1|")?.split_once('|')?;
         Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash: STANDARD.decode(hash).ok()? })
@@ -260,13 +299,30 @@ impl Hosts {
     fn matches(&self, name: &str) -> bool {
         match self {
             Self::Patterns(patterns) => matches_patterns(patterns, name),
-            Self::Hashed { salt, hash } => {
-                // HMAC-SHA1 is what the file format says; it hides names and protects nothing.
-                let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
-                hmac::sign(&key, name.as_bytes()).as_ref() == hash.as_slice()
-            }
+            Self::Hashed { salt, hash } => is_hashed(&key_of(salt), hash, name),
         }
     }
+
+    /// Those of `names` that match.
+    fn matching<'n>(&self, names: &'n BTreeSet<String>) -> impl Iterator<Item = &'n String> {
+        let key = match self {
+            Self::Patterns(_) => None,
+            Self::Hashed { salt, .. } => Some(key_of(salt)),
+        };
+        names.iter().filter(move |name| match (self, &key) {
+            (Self::Hashed { hash, .. }, Some(key)) => is_hashed(key, hash, name),
+            _ => self.matches(name),
+        })
+    }
+}
+
+/// HMAC-SHA1 is what the file format says; it hides names and protects nothing.
+fn key_of(salt: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt)
+}
+
+fn is_hashed(key: &hmac::Key, hash: &[u8], name: &str) -> bool {
+    hmac::sign(key, name.as_bytes()).as_ref() == hash
 }
 
 /// The type at the head of a public key (RFC 4253, 6.6), where the rest is not empty.
@@ -359,6 +415,29 @@ mod tests {
         }
         let both = format!("[node1]:2222 {}\nnode1 {}", entry(1), entry(2));
         assert_eq!(judge(&both, "node1", 2222, 2), Changed);
+    }
+
+    #[test]
+    fn what_is_looked_for_beforehand_is_what_is_found_later() {
+        let salt = [7; 20];
+        let hash = STANDARD.encode(hmac::sign(&key_of(&salt), b"n1"));
+        let hashed = format!("|1|{}|{hash}", STANDARD.encode(salt));
+        let text: String = [&*hashed, "n1,n2", "N*,!n2", "@revoked n1", "[n2]:2222", "other"]
+            .map(|hosts| {
+                let (mark, hosts) = hosts.split_once(' ').unwrap_or(("", hosts));
+                format!("{mark} {hosts} {}\n", entry(1)).trim_start().to_owned()
+            })
+            .concat();
+        let one_by_one = KnownHosts::parse(&text).unwrap();
+        let mut at_once = one_by_one.clone();
+        at_once.look_for(&["n1", "n2", "[n2]:2222", "absent"].map(str::to_owned).into());
+        for (address, port) in
+            [("n1", 22), ("N1", 22), ("n2", 22), ("n2", 2222), ("absent", 22), ("other", 22)]
+        {
+            let known = one_by_one.host(address, port, None);
+            assert_eq!(at_once.host(address, port, None), known, "{address}");
+            assert_eq!(known.keys.is_empty() && known.revoked.is_empty(), address == "absent");
+        }
     }
 
     #[test]
