@@ -414,6 +414,28 @@ fn an_image_with_a_flawed_signature_alone_is_not_called_unsigned() {
     }
 }
 
+/// What a listing calls a signature and nobody can read is named, and the image is not called unsigned.
+#[test]
+fn a_signature_that_is_no_manifest_is_named() {
+    let published = Served::new(AGENT, ASSAY);
+    for bytes in [&b"{\"subject\":1}"[..], b"{\"config\":null,\"config\":null}", b"signature"] {
+        let digest = Digest::sha256(bytes);
+        let entry = json!({ "mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": bytes.len(),
+            "artifactType": media_type::NOTARY_SIGNATURE });
+        let server = published.serve(move |request, answer| {
+            let is_it = request.path.ends_with(digest.as_str());
+            Some(match (is_api(request), is_it) {
+                (true, _) => listing(std::slice::from_ref(&entry)),
+                (_, true) => Answer::new(200, bytes),
+                _ => answer,
+            })
+        });
+        let done = published.create(&server.host(), &[]).expect_code(0);
+        assert!(!done.stderr.contains("unsigned"), "{}", done.stderr);
+        assert_eq!(check(&published).0["images"][0]["unsigned"], "not-carried");
+    }
+}
+
 /// A manifest that a node has by itself and whose index cannot be had: who knows whether that is signed.
 #[test]
 fn an_index_that_cannot_be_asked_for_is_a_gap() {

@@ -325,8 +325,6 @@ impl Carrier {
         budget: &mut Budget,
         found: &mut Found,
     ) -> Result<(), StagingError> {
-        let says_signature =
-            |entry: &Descriptor| entry.artifact_type.as_deref() == Some(media_type::NOTARY_SIGNATURE);
         // what the budget leaves unread is what is least likely to be one
         entries.sort_by_key(|entry| match entry.artifact_type.as_deref() {
             Some(media_type::NOTARY_SIGNATURE) => 0,
@@ -367,7 +365,18 @@ impl Carrier {
         found: &mut Found,
     ) -> Result<(), Trouble> {
         let repository = &wanted.repository;
-        let Some(fetched) = self.referrer(repository, entry).await? else { return Ok(()) };
+        let fetched = match self.referrer(repository, entry).await? {
+            Ok(fetched) => fetched,
+            Err(why) if says_signature(entry) => {
+                let why = format!("the signature {}: {why}, and no verifier reads it", entry.digest);
+                self.leave_out(GapKind::Signature, wanted.title(), why);
+                return Ok(());
+            }
+            Err(why) => {
+                self.note(format!("{}: {}: {why}", wanted.title(), entry.digest));
+                return Ok(());
+            }
+        };
         let signature = match SignatureManifest::of(&fetched.descriptor.media_type, &fetched.manifest) {
             Ok(Some(signature)) if signature.subject.digest == subject.digest => Some(signature),
             // the agent says what is wrong with it
@@ -419,23 +428,29 @@ impl Carrier {
         Ok(())
     }
 
-    /// What a listing names, from an earlier run where that left it; none where it is not a manifest. It is of the type that it
-    /// gives itself, else of the one that the listing or the registry gives it.
+    /// What a listing names, from an earlier run where that left it, or why it is not a manifest. It is of the type that it gives
+    /// itself, else of the one that the listing or the registry gives it.
     async fn referrer(
         &self,
         repository: &Repository,
         entry: &Descriptor,
-    ) -> Result<Option<Fetched>, RegistryError> {
+    ) -> Result<Result<Fetched, String>, RegistryError> {
         let (content_type, bytes) = match self.staging.blob(&entry.digest) {
             Some(bytes) if bytes.len() as u64 == entry.size => (String::new(), bytes),
             _ => self.registries.referrer(repository, entry).await?,
         };
-        let Ok(manifest) = Manifest::parse(&bytes) else { return Ok(None) };
+        let manifest = match Manifest::parse(&bytes) {
+            Ok(manifest) => manifest,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let own = manifest.media_type.as_deref().filter(|own| !own.is_empty());
         let types = own.map_or_else(|| vec![&*entry.media_type, &*content_type], |own| vec![own]);
-        let known = types.into_iter().find_map(media_type::of_manifest);
-        let descriptor = known.map(|known| Descriptor::new(known, entry.digest.clone(), entry.size));
-        Ok(descriptor.map(|descriptor| Fetched { descriptor, bytes, manifest }))
+        let known = types.iter().find_map(|one| media_type::of_manifest(one));
+        let Some(known) = known else {
+            return Ok(Err(format!("it is of the type {:?}", types.join(" or "))));
+        };
+        let descriptor = Descriptor::new(known, entry.digest.clone(), entry.size);
+        Ok(Ok(Fetched { descriptor, bytes, manifest }))
     }
 
     async fn blob(
@@ -561,6 +576,11 @@ impl From<StagingError> for Trouble {
     fn from(error: StagingError) -> Self {
         Self::Staging(error)
     }
+}
+
+/// Whether a listing calls it a signature.
+fn says_signature(entry: &Descriptor) -> bool {
+    entry.artifact_type.as_deref() == Some(media_type::NOTARY_SIGNATURE)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
