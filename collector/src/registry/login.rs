@@ -2,10 +2,9 @@
 //!
 //! Distribution project, "Token Authentication Specification", and its "OAuth2" part for identity tokens. What counts is the
 //! challenge of the request that was refused: it names the place for tokens, perhaps as a path of its own server, and the
-//! scope. Nothing secret is
-//! sent before a registry asks for it itself: a challenge of a server that it redirects to is none of its own. A registry
-//! may name any server for its tokens (Docker Hub does); credentials go to that server alone, they follow no redirect to
-//! another, and without TLS they go only to hosts that the operator names.
+//! scopes. Nothing secret is sent before a registry asks for it itself: a challenge of a server that it redirects to is not
+//! its own. A registry may name any server for its tokens (Docker Hub does); credentials go to that server alone, they follow
+//! no redirect to another, and without TLS they go only to hosts that the operator names.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use docker_credential::DockerCredential;
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
-use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -195,8 +194,11 @@ impl Login {
             named => named.iter().map(String::as_str).collect(),
         };
         let service = service.as_deref().map(|service| ("service", service));
-        // what this very server is always sent
-        let own = if self.place.is(realm) { self.place.headers.clone() } else { HeaderMap::new() };
+        // what this very server is always sent, but for what the credential stands in place of
+        let mut own = if self.place.is(realm) { self.place.headers.clone() } else { HeaderMap::new() };
+        if found.is_some() {
+            own.remove(AUTHORIZATION);
+        }
         let request = || match found.map(|found| &found.credential) {
             Some(DockerCredential::IdentityToken(identity)) => {
                 let scope = scopes.join(" ");
