@@ -212,6 +212,12 @@ fn what_other_tools_save_is_read_or_named() {
     )
     .expect_code(0);
     is_form(&published, &path("docker"), StoreForm::DockerArchive);
+    // and it does not travel
+    fs::write(path("site.toml"), "[[node]]\nname = \"node\"\naddress = \"192.0.2.1\"\n").unwrap();
+    let mut run = Command::new(ASSAY);
+    run.arg("run").arg("--site").arg(path("site.toml")).arg("--trust").arg(path("trust"));
+    let done = program::finish(run.arg("--bundle").arg(&docker).arg("--out").arg(path("out"))).expect_code(2);
+    assert!(done.stderr.contains(&docker.display().to_string()), "{}", done.stderr);
     // Docker 25 and later put the older documents beside a layout
     for name in ["manifest.json", "repositories"] {
         fs::copy(path("docker").join(name), again.join(name)).unwrap();

@@ -70,16 +70,20 @@ impl Bundle {
     }
 }
 
-/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else of them is looked at. What is wrong with a
-/// bundle as a whole says whoever uses it.
-pub fn add_evidence(paths: &[PathBuf], evidence: &mut Evidence) {
+/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else of them is looked at. What else is wrong
+/// with a bundle says whoever uses it.
+///
+/// # Errors
+/// [`BundleFault`] with the first that is not a layout.
+pub fn add_evidence(paths: &[PathBuf], evidence: &mut Evidence) -> Result<(), BundleFault> {
     for path in paths {
-        let Ok(layout) = Layout::open(path, Reading::Manifests) else { continue };
-        let Ok(Beside { document, crls, .. }) = layout.beside() else { continue };
+        let layout = Layout::open(path, Reading::Manifests)?;
+        let Beside { document, crls, .. } = layout.beside()?;
         let manifest = document.and_then(|document| BundleManifest::parse(&document).ok());
         let bundle = Bundle { path: path.clone(), layout, manifest, crls };
         bundle.add_evidence(evidence, &mut Vec::new());
     }
+    Ok(())
 }
 
 impl Bundle {

@@ -63,6 +63,9 @@ pub enum ConfigError {
     /// Evidence of revocation that was to be sent cannot be used.
     #[error(transparent)]
     Evidence(#[from] trust::UnusableEvidence),
+    /// A bundle that was to be sent is not a layout.
+    #[error(transparent)]
+    Bundle(#[from] assay_agent::bundle::BundleFault),
     /// A `known_hosts` file.
     #[error("{}", path.display())]
     KnownHosts {
@@ -195,7 +198,7 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
         ..Asked::default()
     };
     let mut evidence = assay_agent::trust::evidence(&run.trust.join("crls"));
-    assay_agent::bundle::add_evidence(&run.bundle, &mut evidence);
+    assay_agent::bundle::add_evidence(&run.bundle, &mut evidence)?;
     trust::usable(&evidence)?;
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };

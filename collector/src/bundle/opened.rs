@@ -341,13 +341,12 @@ fn unpack(path: &Path, folder: &Path) -> Result<Unpacked, OpenProblem> {
         if size <= limits::ARCHIVE_SMALL_BYTES && size <= room {
             room -= size;
             let mut bytes = Vec::new();
-            member.read_to_end(&mut bytes).map_err(members::ArchiveError::from)?;
+            member.read_to_end(&mut bytes)?;
             kept.insert(name, bytes);
             return Ok(());
         }
         fs::create_dir_all(target.parent().unwrap_or(folder))?;
-        let mut file = File::create_new(&target)?;
-        io::copy(member, &mut file).map_err(members::ArchiveError::from)?;
+        io::copy(member, &mut File::create_new(&target)?)?;
         Ok(())
     })?;
     Ok((kept, left))
@@ -387,7 +386,7 @@ pub struct OpenError {
 pub enum OpenProblem {
     /// It is absent, damaged, or cannot be read.
     #[error(transparent)]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
     /// It is no archive, or one that is damaged or past a limit.
     #[error(transparent)]
     Archive(#[from] members::ArchiveError),
@@ -443,6 +442,13 @@ pub enum OpenProblem {
     /// Its files cannot be listed.
     #[error(transparent)]
     Files(#[from] ArchiveError),
+}
+
+impl From<io::Error> for OpenProblem {
+    /// What is wrong with a member comes out of reading it.
+    fn from(error: io::Error) -> Self {
+        error.downcast::<members::ArchiveError>().map_or_else(Self::Unreadable, Self::Archive)
+    }
 }
 
 #[cfg(test)]

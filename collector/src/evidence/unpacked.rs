@@ -169,7 +169,7 @@ fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<
 pub(super) enum Altered {
     /// It is damaged, or cannot be read.
     #[error("{0}")]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
     /// It is no archive, or one that is damaged or past a limit.
     #[error("it {0}")]
     Members(#[from] members::ArchiveError),
@@ -209,4 +209,11 @@ pub(super) enum Altered {
     /// A member cannot be packed again.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+}
+
+impl From<io::Error> for Altered {
+    /// What is wrong with a member comes out of reading it.
+    fn from(error: io::Error) -> Self {
+        error.downcast::<members::ArchiveError>().map_or_else(Self::Unreadable, Self::Members)
+    }
 }

@@ -53,7 +53,7 @@ fn a_run_goes_on_where_the_last_one_ended() {
     );
 
     // other inputs, other results
-    fs::write(site.path("bundle.tar"), "another bundle").unwrap();
+    site.write_bundle("another bundle");
     let third = site.run(&["--resume"]);
     assert_eq!((rows(&third), node.logins()), (rows(&second), 6));
     assert_ne!(third.report.run.id, first.report.run.id);

@@ -222,8 +222,22 @@ impl Site {
         fs::write(folder.path().join("known_hosts"), known_hosts).unwrap();
         fs::create_dir(folder.path().join("trust")).unwrap();
         fs::write(folder.path().join("trust/trustpolicy.json"), "{}").unwrap();
-        fs::write(folder.path().join("bundle.tar"), "a bundle").unwrap();
-        Self { folder }
+        let site = Self { folder };
+        site.write_bundle("a bundle");
+        site
+    }
+
+    /// Writes a bundle of that content: a layout without images, and one more file.
+    pub(crate) fn write_bundle(&self, content: &str) {
+        let mut bundle = tar::Builder::new(fs::File::create(self.path("bundle.tar")).unwrap());
+        let layout = r#"{"imageLayoutVersion":"1.0.0"}"#;
+        for (name, text) in [("oci-layout", layout), ("index.json", "{}"), ("content", content)] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            bundle.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        bundle.finish().unwrap();
     }
 
     /// The one node that `known_hosts` knows, behaving so.

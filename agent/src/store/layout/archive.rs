@@ -452,20 +452,19 @@ mod tests {
         let end = index + 512 + content.len().next_multiple_of(512);
         let [first, second] = ["index.json", &blob].map(str::to_owned);
         // before the end that two blocks of zeros make, within and behind a header, within content, at the very beginning
-        for (length, member) in [
-            (end, Some((false, second.clone()))),
-            (end - 512, Some((true, second.clone()))),
-            (index + 512 + 1_000, Some((true, second.clone()))),
-            (index + 100, Some((false, first.clone()))),
-            (index, Some((false, first.clone()))),
-            (index - 511, Some((true, first))),
+        for (length, member, is_within) in [
+            (end, &second, false),
+            (end - 512, &second, true),
+            (index + 512 + 1_000, &second, true),
+            (index + 100, &first, false),
+            (index, &first, false),
+            (index - 511, &first, true),
         ] {
             let cut = &tar[..length];
             for archive in open(cut, Reading::Everything) {
                 let Err(ArchiveError::CutShort(place)) = archive else { panic!("{length}") };
-                // a plain tar is not read to know that a member's end is missing
                 let at = u64::try_from(length).unwrap();
-                assert_eq!(place, members::Place { at, member: member.clone() });
+                assert_eq!(place, members::Place { at, member: Some(member.clone()), is_within });
             }
         }
         assert!(open(&tar[..end + 512], Reading::Everything).into_iter().all(|archive| archive.is_ok()));

@@ -31,7 +31,7 @@ impl Packing {
     /// [`ArchiveError::NotAnArchive`]; [`ArchiveError::Damaged`] if the file cannot be read.
     pub fn of_file(file: &mut File) -> Result<Self, ArchiveError> {
         let mut head = Vec::new();
-        Read::by_ref(file).take(HEAD).read_to_end(&mut head)?;
+        Read::by_ref(file).take(FORM).read_to_end(&mut head)?;
         file.rewind()?;
         Self::of(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::of(&head)))
     }
@@ -50,6 +50,9 @@ impl Packing {
 
 /// Bytes of a file that tell its packing: a tar's first header.
 pub(super) const HEAD: u64 = 512;
+
+/// Bytes of a file that tell what else it is: a whole certificate or manifest.
+const FORM: u64 = 64 << 10;
 
 /// Whether a tar begins like that: with a header of any age, or with the zeros that end it.
 fn is_tar(head: &[u8]) -> bool {

@@ -87,7 +87,7 @@ pub fn each<E: From<ArchiveError>>(
         let mut head = Vec::new();
         let read = content.by_ref().take(HEAD).read_to_end(&mut head);
         let at = u64::try_from(head.len()).unwrap_or(u64::MAX);
-        read.map_err(|error| Place { at, member: None }.of(error))?;
+        read.map_err(|error| Place { at, member: None, is_within: false }.of(error))?;
         if !head.is_empty() && Packing::of(&head) != Some(Packing::Tar) {
             return Err(ArchiveError::NotATar(FileForm::of(&head)).into());
         }
@@ -105,19 +105,19 @@ fn walk<R: Read, E: From<ArchiveError>>(
     length: Option<u64>,
     take: &mut dyn FnMut(&mut Member<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut last = None;
+    let mut last: Option<String> = None;
     for count in 0_usize.. {
         // what describes a member is bounded, since the reader of tars takes it in whole
         meter.limit(limits::ARCHIVE_HEADER_BYTES);
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry.map_err(|error| meter.place(false, &last).of(error))?;
+        let mut entry = entry.map_err(|error| meter.place(last.as_deref(), false).of(error))?;
         if count >= limits::ARCHIVE_MEMBERS {
             return Err(ArchiveError::TooManyMembers.into());
         }
         let kind = entry.header().entry_type();
         let path = entry.path_bytes();
         let path = String::from_utf8_lossy(path.strip_prefix(b"./").unwrap_or(&path)).into_owned();
-        let pax = entry.pax_extensions().map_err(|error| meter.place(true, &Some(path.clone())).of(error))?;
+        let pax = entry.pax_extensions().map_err(|error| meter.place(Some(&path), true).of(error))?;
         let is_of_sparse = |key: &[u8]| key.starts_with(b"GNU.sparse.");
         if kind.is_gnu_sparse()
             || pax.into_iter().flatten().flatten().any(|one| is_of_sparse(one.key_bytes()))
@@ -129,7 +129,7 @@ fn walk<R: Read, E: From<ArchiveError>>(
         // of a member that nobody reads too: if the archive ends within it, there may have been others after it
         if let Some(length) = length.filter(|length| offset.checked_add(size).is_none_or(|end| end > *length))
         {
-            let place = Place { at: length, member: Some((true, path)) };
+            let place = Place { at: length, member: Some(path), is_within: true };
             return Err(ArchiveError::CutShort(place).into());
         }
         meter.unlimited();
@@ -163,10 +163,7 @@ impl<R: Read> Read for Content<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.entry.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            kind => {
-                let place = self.meter.place(true, &Some(self.member.to_owned()));
-                io::Error::new(kind, place.of(error))
-            }
+            kind => io::Error::new(kind, self.meter.place(Some(self.member), true).of(error)),
         })
     }
 }
@@ -176,8 +173,10 @@ impl<R: Read> Read for Content<'_, R> {
 pub struct Place {
     /// Bytes of the tar, unpacked.
     pub at: u64,
-    /// The last member, and whether its content ends there or what comes behind it; none before the first.
-    pub member: Option<(bool, String)>,
+    /// The last member; none before the first.
+    pub member: Option<String>,
+    /// Whether that is within its content, and not behind it.
+    pub is_within: bool,
 }
 
 impl Place {
@@ -194,8 +193,8 @@ impl fmt::Display for Place {
         write!(f, "after {} bytes of its tar, ", self.at)?;
         match &self.member {
             None => f.write_str("before its first member"),
-            Some((true, name)) => write!(f, "within its member {name}"),
-            Some((false, name)) => write!(f, "behind its member {name}"),
+            Some(name) if self.is_within => write!(f, "within its member {name}"),
+            Some(name) => write!(f, "behind its member {name}"),
         }
     }
 }
@@ -222,8 +221,8 @@ impl Meter {
         self.left.set(u64::MAX);
     }
 
-    fn place(&self, is_within: bool, member: &Option<String>) -> Place {
-        Place { at: self.at.get(), member: member.clone().map(|name| (is_within, name)) }
+    fn place(&self, member: Option<&str>, is_within: bool) -> Place {
+        Place { at: self.at.get(), member: member.map(str::to_owned), is_within }
     }
 }
 
