@@ -215,9 +215,9 @@ pub struct Pace {
     /// How often a node that cannot be reached is tried again
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10), help_heading = CONNECTION)]
     pub retries: u32,
-    /// Seconds for each step of a connection
-    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = CONNECTION)]
-    pub connect_limit: u64,
+    /// Seconds for each step of a connection [default: ssh_config's ConnectTimeout, else 15]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = CONNECTION)]
+    pub connect_limit: Option<u64>,
 }
 
 /// How nodes are logged in to.

@@ -4,6 +4,7 @@
 //! includes the usual files and ends with values that nobody writes: where one of those comes back, nothing was said.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Host, values};
 
@@ -42,6 +43,10 @@ pub struct SshHost {
     pub proxy_command: bool,
     /// Whether a program would be asked for host keys.
     pub known_hosts_command: bool,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Option<Duration>,
+    /// Whether a connection that is there already would be used.
+    pub control_path: bool,
 }
 
 /// A family of addresses.
@@ -165,6 +170,12 @@ pub fn read(text: &str) -> Result<SshHost, SshConfigProblem> {
             "proxyjump" if !is_none => host.proxy_jump = Some(value.to_owned()),
             "proxycommand" => host.proxy_command = !is_none,
             "knownhostscommand" => host.known_hosts_command = !is_none,
+            "connecttimeout" if !is_none => {
+                let seconds: u64 = value.parse().map_err(|_| wrong("connecttimeout"))?;
+                // ssh takes none for no limit but the system's
+                host.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+            }
+            "controlpath" => host.control_path = !is_none,
             "revokedhostkeys" if !is_none => return Err(SshConfigProblem::RevokedHostKeys(value.to_owned())),
             _ => {}
         }
@@ -235,7 +246,7 @@ mod tests {
             "host alias\nuser op\nhostname 10.0.0.7\nport 2222\nidentityfile ~/.ssh/id_%h\nidentityfile /with space\n\
              identityfile {NOTHING}\nidentitiesonly yes\ncertificatefile ~/x-cert.pub\nidentityagent /run/agent\n\
              userknownhostsfile /a /b\nhostkeyalias theone\nproxyjump gate\naddressfamily inet6\nbindaddress fd00::2\n\
-             bindinterface eth0\nproxycommand none\nknownhostscommand /bin/keys %H\n"
+             bindinterface eth0\nproxycommand none\nknownhostscommand /bin/keys %H\nconnecttimeout 7\ncontrolpath /run/%C\n"
         );
         let host = SshHost {
             host_name: Some("10.0.0.7".into()),
@@ -254,6 +265,8 @@ mod tests {
             proxy_jump: Some("gate".into()),
             proxy_command: false,
             known_hosts_command: true,
+            connect_timeout: Some(Duration::from_secs(7)),
+            control_path: true,
         };
         assert_eq!(read(&all), Ok(host));
     }

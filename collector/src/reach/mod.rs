@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::config::{self, ConfigError};
+use crate::console;
 use crate::nodes::ssh_config::{self, SshConfigProblem, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
 use crate::ssh::host_keys::{self, KnownHosts};
@@ -53,6 +54,7 @@ pub fn connector<'a>(
     let mut reader = Reader {
         site,
         access,
+        pace,
         folder: site_path.parent().unwrap_or(Path::new("")).to_owned(),
         openssh: OpenSsh::new(home.as_deref(), !access.no_ssh_config)?,
         home,
@@ -68,8 +70,10 @@ pub fn connector<'a>(
         let names = reader.names_of(node)?;
         reader.names.extend(names);
     }
+    let mut shares = false;
     let mut targets = BTreeMap::new();
     for node in wanted {
+        shares |= reader.openssh.ask(question(node))?.control_path;
         let target = match purpose {
             Purpose::Visit => reader.target(node)?,
             Purpose::HostKeys => {
@@ -79,13 +83,19 @@ pub fn connector<'a>(
         };
         targets.insert(node.name.clone(), target);
     }
-    let limits = ssh::Limits { connect: Duration::from_secs(pace.connect_limit), ..ssh::Limits::default() };
+    if shares {
+        console::say("ssh_config's ControlMaster is not used: each connection is made, and logged in, anew");
+    }
+    let usual = ssh::Limits::default();
+    let connect = pace.connect_limit.map_or(usual.connect, Duration::from_secs);
+    let limits = ssh::Limits { connect, ..usual };
     Ok(Connector::new(targets, limits))
 }
 
 struct Reader<'a> {
     site: &'a Site,
     access: &'a cli::Access,
+    pace: &'a cli::Pace,
     folder: PathBuf,
     home: Option<PathBuf>,
     known_hosts: BTreeMap<Vec<PathBuf>, Arc<KnownHosts>>,
@@ -171,7 +181,9 @@ impl Reader<'_> {
         let user = asked.user.clone().or(ssh.user).unwrap_or_else(|| node.user().to_owned());
         let dialling = Dialling { family: ssh.family, from: ssh.bind_address };
         let (login, sudo_password) = (Login::default(), None);
-        Ok(Target { address, port, user, login, sudo_password, known, dialling, jump })
+        // what is said on the command line comes first
+        let connect_limit = ssh.connect_timeout.filter(|_| self.pace.connect_limit.is_none());
+        Ok(Target { address, port, user, login, sudo_password, known, dialling, jump, connect_limit })
     }
 
     /// The last of the hosts that a node is reached through. Where the site file says them, `ssh` is not asked for any.

@@ -45,9 +45,15 @@ pub struct Target {
     pub dialling: Dialling,
     /// The host to go through.
     pub jump: Option<Arc<Target>>,
+    /// How long it may take to reach the port and to agree on keys, where it has a limit of its own.
+    pub connect_limit: Option<Duration>,
 }
 
 impl Target {
+    fn connect_limit(&self, limits: Limits) -> Duration {
+        self.connect_limit.unwrap_or(limits.connect)
+    }
+
     /// The login and the host, with those that are on the way: behind two gates one address may be two machines.
     fn way(&self) -> String {
         let host = format!("{}@{}", self.user, self.known.name);
@@ -176,10 +182,11 @@ impl Opener {
             }
             None => {
                 let dialled = dial(&target.address, target.port, &target.dialling);
-                match timeout(self.limits.connect, dialled).await {
+                let limit = target.connect_limit(self.limits);
+                match timeout(limit, dialled).await {
                     Ok(Ok(stream)) => (Box::new(stream), None),
                     Ok(Err(error)) => return Err(unreachable(target, russh::Error::IO(error))),
-                    Err(_) => return Err(timed_out(target, "answer", self.limits.connect)),
+                    Err(_) => return Err(timed_out(target, "answer", limit)),
                 }
             }
         })
@@ -415,7 +422,8 @@ impl Connection {
             "127.0.0.1",
             0,
         );
-        match timeout(limits.connect, opening).await {
+        let limit = target.connect_limit(limits);
+        match timeout(limit, opening).await {
             Ok(Ok(channel)) => Ok(channel.into_stream()),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(ConnectError::NotForwarded {
                 jump: jump.way(),
@@ -425,7 +433,7 @@ impl Connection {
                 reason: clean::line(reason.description(), 200),
             }),
             Ok(Err(error)) => Err(unreachable(target, error)),
-            Err(_) => Err(timed_out(target, "answer through the jump host", limits.connect)),
+            Err(_) => Err(timed_out(target, "answer through the jump host", limit)),
         }
     }
 }
@@ -442,7 +450,8 @@ async fn agree(
     let config =
         Config { preferred, keepalive_interval: Some(limits.keep_alive), nodelay: true, ..Config::default() };
     let agreeing = russh::client::connect_stream(Arc::new(config), stream, check);
-    let handle = timeout(limits.connect, agreeing).await;
+    let limit = target.connect_limit(limits);
+    let handle = timeout(limit, agreeing).await;
     let judged = judged.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (handle, judged) {
         (_, Some(mut judged)) if judged.error.is_some() => {
@@ -450,7 +459,7 @@ async fn agree(
             let error = error.unwrap_or_else(|| unreachable(target, russh::Error::UnknownKey));
             Err(Refusal { error, judged: Some(judged) })
         }
-        (Err(_), judged) => Err(Refusal { error: timed_out(target, "key exchange", limits.connect), judged }),
+        (Err(_), judged) => Err(Refusal { error: timed_out(target, "key exchange", limit), judged }),
         (Ok(Err(error)), judged) => Err(Refusal { error: unreachable(target, error), judged }),
         // Without a judged key nobody has been verified, whatever the library says.
         (Ok(Ok(_)), None) => Err(unreachable(target, russh::Error::UnknownKey).into()),

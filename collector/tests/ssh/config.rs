@@ -292,3 +292,28 @@ fn an_encrypted_key_is_the_agents_where_it_has_it() {
     agent.kill().unwrap();
     agent.wait().unwrap();
 }
+
+#[test]
+fn limits_of_the_configuration_count_and_its_shared_connections_do_not() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let node = Node::start();
+    let config = |port: u16, lines: &str| {
+        let identity = node.path("identity").display().to_string();
+        format!("Host alias\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {identity}\n{lines}")
+    };
+    // who never answers is given up after one second, and not after fifteen
+    let ran = site(&named("alias"), &config(port, "  ConnectTimeout 1\n"), "").run(&[]);
+    ran.expect(Outcome::Unreachable, CleanUpResult::NotNeeded, 3);
+    assert!(ran.row().message.as_ref().unwrap().ends_with("within 1 s"), "{:?}", ran.row().message);
+    let ran =
+        site(&named("alias"), &config(port, "  ConnectTimeout 900\n"), "").run(&["--connect-limit", "1"]);
+    assert!(ran.row().message.as_ref().unwrap().ends_with("within 1 s"), "{:?}", ran.row().message);
+
+    let control = "  ControlMaster auto\n  ControlPath /nowhere/%C\n";
+    for (lines, said) in [("", false), (control, true)] {
+        let ran = site(&named("alias"), &config(node.port, lines), &node.known_line()).run(&[]);
+        verified(&ran);
+        assert_eq!(ran.stderr.contains("ControlMaster"), said, "{}", ran.stderr);
+    }
+}
