@@ -44,7 +44,7 @@ pub(super) fn is_strong(name: &str) -> bool {
 }
 
 /// What says in `sshd_config` which algorithms of a kind a server offers.
-pub(super) fn option_of(kind: AlgorithmKind) -> &'static str {
+pub(super) fn option_of(kind: &AlgorithmKind) -> &'static str {
     match kind {
         AlgorithmKind::Kex => "KexAlgorithms",
         AlgorithmKind::Key => "HostKeyAlgorithms",

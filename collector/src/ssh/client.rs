@@ -485,7 +485,7 @@ fn unreachable(target: &Target, error: russh::Error) -> ConnectError {
             address,
             port,
             kind: format!("{kind:?}").to_lowercase(),
-            option: theirs.iter().any(|name| is_strong(name)).then(|| option_of(kind)),
+            option: theirs.iter().any(|name| is_strong(name)).then(|| option_of(&kind)),
             theirs: clean::line(&theirs.join(","), 500),
             ours: clean::line(&ours.join(","), 500),
         },

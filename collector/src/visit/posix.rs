@@ -249,7 +249,8 @@ exit "$r"
 ///
 /// Whatever a login's shell is, csh and fish too, it starts `sh` with these words: they are one line, and none of their letters
 /// means anything to a shell between single quotes. `printf` makes the script of them. What a shell printed before it is on a
-/// line of its own. A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket
+/// line of its own. `assay-sudo` tells a login that runs commands, and may have left something when sudo let it, from one that runs
+/// none. A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket
 /// behind.
 fn command(first: &str, sudo: Sudo, script: &str) -> String {
     let words = words(&format!(
@@ -257,9 +258,11 @@ fn command(first: &str, sudo: Sudo, script: &str) -> String {
     ));
     let through = match sudo {
         Sudo::No => "",
-        Sudo::Yes => r#"LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -n sh -c "$s"; "#,
+        Sudo::Yes => {
+            r#"echo; echo assay-sudo; LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -n sh -c "$s"; "#
+        }
         Sudo::Password => {
-            r#"LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -k -S -p "" sh -c "$s"; "#
+            r#"echo; echo assay-sudo; LC_ALL=C; export LC_ALL; [ "$(id -u)" = 0 ] || exec sudo -k -S -p "" sh -c "$s"; "#
         }
     };
     format!(r#"exec sh -c '{first}s=$(printf %b "$@"); {through}exec sh -c "$s"' sh {words}"#)
