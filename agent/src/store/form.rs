@@ -97,11 +97,14 @@ impl StoreForm {
             let folder = names.clone().find_map(|name| name.strip_suffix("/oci-layout"))?;
             Some(Self::Within { folder: folder.to_owned() })
         };
-        let form = Self::of(has).filter(|form| *form != Self::Whole(Whole::Layout));
-        form.or_else(within).or_else(|| match names.clone().next() {
-            None => Some(Self::Empty),
-            Some(_) => names.clone().any(|name| blob_digest(name).is_some()).then_some(Self::BlobsAlone),
-        })
+        let form = Self::of(has).filter(|form| *form != Self::Whole(Whole::Layout)).or_else(within);
+        if form.is_some() {
+            return form;
+        }
+        if names.clone().next().is_none() {
+            return Some(Self::Empty);
+        }
+        names.map(blob_digest).any(|digest| digest.is_some()).then_some(Self::BlobsAlone)
     }
 
     /// The form of what is at `path`, as its names tell; none if it is not known.
