@@ -183,9 +183,9 @@ fn problem(published: &Published, path: &Path) -> OpenProblem {
 }
 
 #[track_caller]
-fn is_form(published: &Published, path: &Path, form: StoreForm) {
+fn is_form(published: &Published, path: &Path, form: &StoreForm) {
     let problem = problem(published, path);
-    assert!(matches!(&problem, OpenProblem::NoLayout(Some(found)) if *found == form), "{problem:?}");
+    assert!(matches!(&problem, OpenProblem::NoLayout(Some(found)) if found == form), "{problem:?}");
 }
 
 /// What other tools save. Docker's own form is in no layout's, and in those of skopeo and Docker 25 there is one.
@@ -204,14 +204,14 @@ fn what_other_tools_save_is_read_or_named() {
     passed(&published, &copy("oci-archive", "archive.tar", &format!(":{}", reference("team/app"))));
 
     let docker = copy("docker-archive", "docker.tar", ":app:v1");
-    is_form(&published, &docker, StoreForm::DockerArchive);
+    is_form(&published, &docker, &StoreForm::DockerArchive);
     fs::create_dir(path("docker")).unwrap();
     let _ = program::run(
         "tar",
         ["-C", &path("docker").display().to_string(), "-xf", &docker.display().to_string()],
     )
     .expect_code(0);
-    is_form(&published, &path("docker"), StoreForm::DockerArchive);
+    is_form(&published, &path("docker"), &StoreForm::DockerArchive);
     // and it does not travel
     fs::write(path("site.toml"), "[[node]]\nname = \"node\"\naddress = \"192.0.2.1\"\n").unwrap();
     let mut run = Command::new(ASSAY);
@@ -227,7 +227,7 @@ fn what_other_tools_save_is_read_or_named() {
     passed(&published, &path("docker-25.tar"));
 
     let folder = copy("dir", "dir", "");
-    is_form(&published, &folder, StoreForm::DirTransport);
+    is_form(&published, &folder, &StoreForm::DirTransport);
     // the cure
     let from = format!("dir:{}", folder.display());
     let to = format!("oci:{}:{}", path("cured").display(), reference("team/app"));
@@ -243,10 +243,10 @@ fn the_storage_of_a_registry_is_named() {
     let from = format!("oci:{}:v1", published.path("store").display());
     skopeo(["copy", "--dest-tls-verify=false", &from, &format!("docker://{}/team/app:v1", registry.host())]);
     for folder in ["", "docker", "docker/registry", "docker/registry/v2"] {
-        is_form(&published, &registry.storage().join(folder), StoreForm::RegistryStorage);
+        is_form(&published, &registry.storage().join(folder), &StoreForm::RegistryStorage);
     }
     tar(&registry.storage(), &published.path("registry.tar"), &[], ".");
-    is_form(&published, &published.path("registry.tar"), StoreForm::RegistryStorage);
+    is_form(&published, &published.path("registry.tar"), &StoreForm::RegistryStorage);
 }
 
 /// A folder too far up or down, as a folder and as an archive.
@@ -257,12 +257,12 @@ fn a_layout_that_is_near_is_named() {
     fs::create_dir(path("parent")).unwrap();
     fs::rename(path("store"), path("parent/store")).unwrap();
     let store = path("parent/store");
-    is_form(&published, &path("parent"), StoreForm::Above { folder: store.clone(), whole: Whole::Layout });
+    is_form(&published, &path("parent"), &StoreForm::Above { folder: store.clone(), whole: Whole::Layout });
     for part in ["index.json", "blobs/sha256"] {
         is_form(
             &published,
             &store.join(part),
-            StoreForm::PartOf { folder: store.clone(), whole: Whole::Layout },
+            &StoreForm::PartOf { folder: store.clone(), whole: Whole::Layout },
         );
     }
     for (name, flags, what, folder) in [
@@ -271,16 +271,16 @@ fn a_layout_that_is_near_is_named() {
         ("gzip.tar.gz", &["-z"], ".", "store"),
     ] {
         tar(&path("parent"), &path(name), flags, what);
-        is_form(&published, &path(name), StoreForm::Within { folder: folder.to_owned() });
+        is_form(&published, &path(name), &StoreForm::Within { folder: folder.to_owned() });
     }
     // a package of zarf has one in it
     fs::write(path("parent/zarf.yaml"), "kind: ZarfPackageConfig").unwrap();
     fs::rename(&store, path("parent/images")).unwrap();
-    is_form(&published, &path("parent"), StoreForm::Zarf);
+    is_form(&published, &path("parent"), &StoreForm::Zarf);
     tar(&path("parent"), &path("zarf.tar"), &[], ".");
     let zarf = compress_to_vec(&fs::read(path("zarf.tar")).unwrap()[..], CompressionLevel::Fastest);
     fs::write(path("zarf-package.tar.zst"), zarf).unwrap();
-    is_form(&published, &path("zarf-package.tar.zst"), StoreForm::Zarf);
+    is_form(&published, &path("zarf-package.tar.zst"), &StoreForm::Zarf);
     passed(&published, &path("parent/images"));
 
     // blobs alone
@@ -288,14 +288,14 @@ fn a_layout_that_is_near_is_named() {
         fs::remove_file(path("parent/images").join(name)).unwrap();
     }
     for folder in ["parent/images", "parent/images/blobs/sha256"] {
-        is_form(&published, &path(folder), StoreForm::BlobsAlone);
+        is_form(&published, &path(folder), &StoreForm::BlobsAlone);
     }
     tar(&path("parent/images"), &path("blobs.tar"), &[], "blobs");
-    is_form(&published, &path("blobs.tar"), StoreForm::BlobsAlone);
+    is_form(&published, &path("blobs.tar"), &StoreForm::BlobsAlone);
     fs::create_dir(path("empty")).unwrap();
-    is_form(&published, &path("empty"), StoreForm::Empty);
+    is_form(&published, &path("empty"), &StoreForm::Empty);
     tar(&path("empty"), &path("empty.tar"), &[], "--files-from=/dev/null");
-    is_form(&published, &path("empty.tar"), StoreForm::Empty);
+    is_form(&published, &path("empty.tar"), &StoreForm::Empty);
 }
 
 #[test]
