@@ -526,7 +526,8 @@ mod tests {
             places.iter().map(Place::registry).collect::<Vec<_>>()
         };
         assert_eq!(url("r.example:5000"), ["default.example"]);
-        write("r.example:5000", "hosts.toml", "server = \"https://colon.example\"");
+        let [_, plain, _] = folder_names("r.example:5000");
+        write(&plain, "hosts.toml", "server = \"https://colon.example\"");
         assert_eq!(url("r.example:5000"), ["colon.example"]);
         write("r.example_5000_", "hosts.toml", "server = \"https://line.example\"");
         assert_eq!(url("r.example:5000"), ["line.example"]);

@@ -10,7 +10,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::difference::{Difference, NodeChange};
 use super::problems::{self, Problem};
-use super::site::Site;
+use super::site::{Site, SiteNode};
 use super::text::count;
 use super::{clean, names, text, verdict, words};
 
@@ -32,7 +32,7 @@ const WIDTH: u16 = 100;
 /// Below this text is too narrow to be read.
 const NARROWEST: u16 = 20;
 
-/// Below this a table of seven columns cannot be read at all.
+/// Below this a table of seven columns cannot be read.
 const NARROWEST_TABLE: u16 = 60;
 
 /// How the text may look.
@@ -69,10 +69,11 @@ impl Look {
 pub fn site(report: &Site, look: Look) -> String {
     let mut out = String::new();
     out.push_str(&look.paint(report.verdict, verdict::word(report.verdict)));
+    out.push('\n');
     for sentence in verdict::sentences(report) {
-        out.push_str(&format!("\n  {sentence}"));
+        wrap(&mut out, 2, &sentence, look);
     }
-    out.push_str("\n\n");
+    out.push('\n');
     out.push_str(&nodes(report, look));
     for problem in problems::of(report) {
         out.push('\n');
@@ -86,7 +87,8 @@ pub fn site(report: &Site, look: Look) -> String {
     let run = &report.run;
     let (id, took) = (clean::name(&run.id), text::duration(run.started, run.finished));
     let site = run.site.as_deref().map(|name| format!("{}: ", clean::line(name, 60))).unwrap_or_default();
-    out.push_str(&format!("\n{site}Run {id}, {}, {took}\n", text::time(run.started)));
+    out.push('\n');
+    wrap(&mut out, 0, &format!("{site}Run {id}, {}, {took}", text::time(run.started)), look);
     // numbers are grouped by a narrow space that not every terminal has
     out.replace('\u{202f}', " ")
 }
@@ -101,11 +103,15 @@ fn nodes(report: &Site, look: Look) -> String {
     }
     let all = report.nodes.len() <= ALL_NODES;
     let chosen = report.nodes.iter().filter(|node| all || node.verdict != ExitCode::Passed).take(NODES);
-    let mut shown = 0;
+    let (mut shown, mut lines) = (0, String::new());
     for node in chosen {
         shown += 1;
         let number =
             |pick: fn(Summary) -> u64| node.images.map_or_else(|| "-".into(), |own| pick(own).to_string());
+        if look.width < NARROWEST_TABLE {
+            wrap(&mut lines, 0, &in_a_line(node), look);
+            continue;
+        }
         table.add_row([
             Cell::new(clean::line(&node.row.name, 60)),
             Cell::new(node.row.outcome.as_str()),
@@ -119,7 +125,7 @@ fn nodes(report: &Site, look: Look) -> String {
     if shown == 0 {
         return format!("{} in order\n", count(report.nodes.len(), "node"));
     }
-    let mut text = format!("{}\n", table.trim_fmt());
+    let mut text = if lines.is_empty() { format!("{}\n", table.trim_fmt()) } else { lines };
     let bad = report.nodes.iter().filter(|node| node.verdict != ExitCode::Passed).count();
     if !all {
         if bad < report.nodes.len() {
@@ -136,8 +142,10 @@ fn one_problem(report: &Site, problem: &Problem<'_>, look: Look) -> String {
     let (images, on_nodes) = problem.extent();
     let on = count(on_nodes, "node");
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
-    let title = look.paint(problem.severity, problem.words.title);
-    let mut out = format!("{title} [{}], {extent}\n", problem.code);
+    let mut out = String::new();
+    wrap(&mut out, 0, &format!("{} [{}], {extent}", problem.words.title, problem.code), look);
+    // titles are short, and so on one line
+    out = out.replacen(problem.words.title, &look.paint(problem.severity, problem.words.title), 1);
     for case in problem.cases.iter().take(CASES) {
         let nodes = node_names(report, &case.nodes);
         let subject = match case.image {
@@ -208,6 +216,26 @@ fn waivers(report: &Site, look: Look) -> String {
         wrap(&mut out, 2, &format!("and {} more", given.waivers.len() - NODES), look);
     }
     out
+}
+
+/// A node where a table has no room.
+fn in_a_line(node: &SiteNode) -> String {
+    let mut line = format!("{}: {}", clean::line(&node.row.name, 60), node.row.outcome.as_str());
+    let of = |own: Summary| {
+        let counts = [
+            (own.passed, "passed"),
+            (own.failed, "failed"),
+            (own.inconclusive, "inconclusive"),
+            (own.skipped, "skipped"),
+        ];
+        counts
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!(", {number} {word}"))
+    };
+    line.extend(node.images.into_iter().flat_map(of));
+    line.push_str(&format!(", clean-up {}", words::clean_up(node.row.clean_up.result)));
+    line
 }
 
 /// Adds `text`, indented, on as many lines as it needs.
@@ -305,6 +333,16 @@ mod tests {
         let text = site(&Site::of(&sample::large(400, 20)), PLAIN);
         assert!(text.lines().count() < 300);
         assert!(text.contains("more"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_no_word() {
+        let look = Look { width: 40, colour: false };
+        let text = site(&Site::of(&sample::site()), look);
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        for node in &sample::site().nodes {
+            assert!(text.contains(&format!("{}: {}", node.name, node.outcome.as_str())), "{text}");
+        }
     }
 
     #[test]
