@@ -133,15 +133,12 @@ fn a_person_says_yes_or_does_not() {
     let node = Node::start();
     let site = Site::new("", &[node.entry("node", "good")]);
     let known = site.path("new_known_hosts");
-    let scan = format!(
-        "{} nodes --scan-host-keys --site {} --known-hosts {}",
-        env!("CARGO_BIN_EXE_assay"),
-        site.path("site.toml").display(),
-        known.display()
-    );
+    let scan = r#""$ASSAY" nodes --scan-host-keys --site "$SITE" --known-hosts "$KNOWN""#;
     for (answer, code) in [("no", 3), ("", 3), ("yes", 0)] {
         let mut script = Command::new(need("script", "bsdutils"));
-        script.args(["-qec", &scan, "/dev/null"]).env("HOME", site.folder.path());
+        script.args(["-qec", scan, "/dev/null"]).env("HOME", site.folder.path());
+        script.env("ASSAY", env!("CARGO_BIN_EXE_assay")).env("SITE", site.path("site.toml"));
+        script.env("KNOWN", &known);
         let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{answer}\n").as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
