@@ -1,16 +1,18 @@
 //! Content digests: `algorithm:hex`, OCI image specification, descriptor.md, "Digests".
 
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
-/// A digest that is well-formed: a registered algorithm and lower-case hex of its exact length.
+/// A digest that is well-formed: a registered algorithm and lower-case hex of its exact length. Copies share the text: a store of
+/// tens of thousands of images has each digest in many places.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
-    text: String,
+    text: Arc<str>,
     algorithm: Algorithm,
 }
 
@@ -116,7 +118,7 @@ impl Hasher {
             Self::Sha384(hasher) => (Algorithm::Sha384, hex(&hasher.finalize())),
             Self::Sha512(hasher) => (Algorithm::Sha512, hex(&hasher.finalize())),
         };
-        Digest { text: alloc::format!("{}:{hex}", algorithm.name()), algorithm }
+        Digest { text: alloc::format!("{}:{hex}", algorithm.name()).into(), algorithm }
     }
 }
 
@@ -142,7 +144,7 @@ impl FromStr for Digest {
             .ok_or(DigestError)?;
         let well_formed = hex.len() == algorithm.hex_length()
             && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if well_formed { Ok(Self { text: text.to_string(), algorithm }) } else { Err(DigestError) }
+        if well_formed { Ok(Self { text: text.into(), algorithm }) } else { Err(DigestError) }
     }
 }
 

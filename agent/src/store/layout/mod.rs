@@ -70,8 +70,11 @@ impl Layout {
         let index = index.ok_or(LayoutProblem::NoIndex).map_err(at)?;
         let (mut entries, unreadable) = read_index(&index).map_err(at)?;
         let records: Vec<Record> = entries.iter().filter_map(record).collect();
-        // nothing else is asked of them, and layouts may list tens of thousands
-        entries.iter_mut().for_each(|entry| entry.annotations.retain(|key, _| key == census::KIND));
+        // Nothing else is asked of them, and layouts may list tens of thousands. A map that was emptied keeps its memory.
+        for entry in &mut entries {
+            let annotations = std::mem::take(&mut entry.annotations).into_iter();
+            entry.annotations = annotations.filter(|(key, _)| key == census::KIND).collect();
+        }
         let count = u64::try_from(records.len()).ok();
         let enumerated = vec![Enumerated { records: count, ..Enumerated::default() }];
         let listing = Listing { records, enumerated, unreadable, ..Listing::default() };
