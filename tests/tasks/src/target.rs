@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -90,6 +91,11 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
         }
         let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(target));
         cargo.env(&linker, needs.linker).envs(needs.environment.iter().copied());
+        let folder =
+            std::path::absolute(folder()).map_err(|error| format!("{}: {error}", folder().display()))?;
+        if target.contains("-windows-") && folder.to_string_lossy().contains(char::is_whitespace) {
+            cargo.env("CARGO_TARGET_DIR", without_blanks(&folder)?);
+        }
         if let (true, Some(flags)) = (by_debian, needs.zig) {
             debians = flags;
             let zig = zig()?;
@@ -114,6 +120,29 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
     }
     cargo.env(format!("CFLAGS_{}", target.replace('-', "_")), all);
     Ok(cargo)
+}
+
+/// The way to a folder by a link whose path has no blanks: mingw's dlltool takes each for the end of a path.
+///
+/// # Errors
+/// Why there is none, for people.
+fn without_blanks(folder: &Path) -> Result<PathBuf, String> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    folder.hash(&mut hasher);
+    let link = env::temp_dir().join(format!("assay-target-{:016x}", hasher.finish()));
+    let failed = |error| format!("{}, the link to {}: {error}", link.display(), folder.display());
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    #[cfg(unix)]
+    match std::os::unix::fs::symlink(folder, &link) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    // another's link of this name leads elsewhere
+    match std::fs::read_link(&link) {
+        Ok(found) if found == folder => Ok(link),
+        Ok(_) => Err(failed(std::io::ErrorKind::AlreadyExists.into())),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// What programs say of files of source text, in the place of where those lie on this machine: the later is the nearer.
