@@ -70,8 +70,8 @@ impl Bundle {
     }
 }
 
-/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else of them is looked at. What else is wrong
-/// with a bundle says whoever uses it.
+/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else in them is looked at. If a bundle
+/// has another fault, its user reports it.
 ///
 /// # Errors
 /// [`BundleFault`] with the first that is not a layout.

@@ -19,7 +19,7 @@ pub(crate) struct Population {
     pub(crate) unnamed: Vec<Record>,
     /// What belongs to images, sorted.
     pub(crate) companions: Vec<Companion>,
-    /// What is listed and is no manifest.
+    /// Entries that are not manifests.
     pub(crate) blobs: Vec<Unlisted>,
     /// What cannot be told.
     pub(crate) unreadable: Vec<Unreadable>,
@@ -73,7 +73,7 @@ impl Population {
             Unnamed::Missing if layout.signatures.is_unread(&entry.digest) => {}
             Unnamed::Missing => self.unreadable.push(Unreadable {
                 what: format!("index.json: {}", entry.digest),
-                why: "it has no name and is not there: nobody can tell whether it is an image".to_owned(),
+                why: "the entry has no name and its manifest is missing, so it may be an image".to_owned(),
             }),
             Unnamed::Companion => self.companions.push(described(layout.store, "", None, entry)),
             Unnamed::Signature => {}

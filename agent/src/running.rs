@@ -2,9 +2,9 @@
 //!
 //! A container names an image, and by now the name may point at another one. What it runs is its snapshot. Every snapshot below
 //! that bears the chain id of the layers up to it (OCI image specification, config.md, "Layer ChainID"), down to the lowest; only
-//! the copy for the container's own user namespace, or Docker's snapshot for the container, may lie between. Where the snapshots
-//! are not of the named image, they are looked for among the others; where they are of none, the container runs what nobody
-//! judged. Whether an unpacked layer still has the content that its name says is not asked here.
+//! the copy for the container's own user namespace, or Docker's snapshot for the container, may lie between. If the
+//! snapshots are not those of the named image, the other images are searched for them. If they belong to no image, the container
+//! runs something that was not judged. Whether an unpacked layer still has its content is not checked here.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! A run's folder is one run's: whoever writes there holds the folder's lock until the program ends.
+//! Only one run at a time writes to a folder. A run holds the folder's lock until the program ends.
 //!
 //! The lock is the operating system's, on a file in the folder, so that it is gone with the process that held it, however
 //! that ended. The file stays; what it says is who held it last.

@@ -91,7 +91,7 @@ impl Directory {
     /// [`io::ErrorKind::NotFound`] if there is none, [`io::ErrorKind::Unsupported`] if it is not a regular file; a
     /// [`StrayLink`] in another error if it is behind a link that leads outside or nowhere.
     pub fn open(&self, relative: &Path) -> io::Result<(File, u64)> {
-        // Between this look and the opening the path may change; whoever can change it can as well write the file.
+        // The path may change before the file is opened. Somebody who can change it could write the file just as well.
         let path = self.inside(relative)?;
         let size = regular(&path)?;
         Ok((File::open(path)?, size))
@@ -128,7 +128,7 @@ impl Directory {
         self.strays(relative).find(|link| !link.is_there)
     }
 
-    /// The bytes of a blob, wherever it is, and how many there are. Whoever reads them checks the digest.
+    /// The bytes of a blob, wherever it is, and how many there are. The caller checks them against the digest.
     ///
     /// # Errors
     /// As [`Directory::open`], but that links may lead outside.
@@ -136,7 +136,7 @@ impl Directory {
         let relative = blob_path(digest);
         let path = self.root.join(&relative);
         Ok(match regular(&path).map_err(|error| self.named(error, &relative))? {
-            // files of the kernel say that they have no bytes, and whoever reads one may wait for ever
+            // the kernel's own files have a size of zero, and reading one may block for ever
             0 => (Box::new(io::empty()), 0),
             size => (Box::new(File::open(path)?), size),
         })

@@ -167,7 +167,7 @@ pub fn file(path: &Path) -> Result<Input, ArchiveError> {
         return Err(ArchiveError::NotAFile { path: path.to_owned() });
     }
     let mut input = Input::default();
-    // files of the kernel say that they have no bytes, and whoever reads one may wait for ever
+    // the kernel's own files have a size of zero, and reading one may block for ever
     if metadata.len() > 0 {
         input.file(path.to_owned(), metadata.len());
     }
