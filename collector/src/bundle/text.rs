@@ -70,8 +70,7 @@ pub fn contents_text(bundles: &[Contents], look: Look) -> String {
             wrap(&mut out, 0, &line, look);
         }
         for digest in &contents.unknown {
-            let line =
-                format!("{digest} has no name and is not there: nobody can tell whether it is an image");
+            let line = format!("{digest} has no name and its manifest is missing, so it may be an image");
             wrap(&mut out, 0, &line, look);
         }
         for crl in &contents.crls {
