@@ -11,11 +11,11 @@ use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
-use assay_shared::bundle::{Gap, GapKind, LockedImage, PAYLOAD_TYPE};
-use assay_shared::dsse::KeyKind;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::Reason;
+use assay_report::Reason;
+use assay_report::bundle::{Gap, GapKind, LockedImage, PAYLOAD_TYPE};
 use assay_tests::program::{self, Finished as Done, verdict};
+use assay_verifier::dsse::KeyKind;
+use assay_verifier::oci::{Descriptor, Digest};
 use tempfile::TempDir;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

@@ -12,15 +12,15 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::RevocationList;
-use assay_shared::bundle::{Completeness, GapKind};
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::time::UnixTime;
+use assay_report::bundle::{Completeness, GapKind};
 use assay_tests::http::{Answer, Server};
 use assay_tests::interop::notation;
 use assay_tests::packages;
 use assay_tests::program::{Finished, finish, verdict};
 use assay_tests::published::verify;
 use assay_tests::registry::{Registry, oras};
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -10,14 +10,14 @@ use assay::bundle::{Content, Contents, Opened, Staging};
 use assay_fixtures::archive;
 use assay_fixtures::image::{Image, linux, linux_here};
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::report::{NodeReport, Reason};
+use assay_report::{NodeReport, Reason};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::packages;
 use assay_tests::program::{self, Finished, finish, verdict};
 use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::registry::{Registry, oras};
+use assay_verifier::oci::{Descriptor, Digest, media_type};
 use serde_json::{Value, json};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

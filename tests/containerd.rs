@@ -9,12 +9,12 @@ use assay_fixtures::demo::publisher::{Algorithm, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::interop;
-use assay_shared::oci::Digest;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::interop::Kept;
 use assay_tests::on_each_release;
 use assay_tests::program::{finish, verdict};
 use assay_tests::published::{AT, GOOD, Published, reference, sleeper, verdicts, verify};
+use assay_verifier::oci::Digest;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 

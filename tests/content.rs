@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::image::{Image, linux_here};
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::NodeReport;
+use assay_report::NodeReport;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::{self, Finished, finish, verdict};
 use assay_tests::proxy;
 use assay_tests::published::{AT, GOOD, Published, reference, verdicts};
+use assay_verifier::oci::{Descriptor, Digest};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 

@@ -12,13 +12,13 @@ use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::RevocationList;
 use assay_fixtures::timestamp::Stamp;
-use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::time::UnixTime;
+use assay_report::bundle::{BundleManifest, Completeness, GapKind};
 use assay_tests::http::{Answer, Server};
 use assay_tests::program::{Finished, finish};
 use assay_tests::registry::answer;
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -12,10 +12,10 @@ use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, Revoked};
 use assay_fixtures::timestamp::Stamp;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::time::UnixTime;
 use assay_tests::interop::notation;
 use assay_tests::program::{self, finish, verdict};
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde_json::json;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use assay_fixtures::image::{Image, linux_here};
 use assay_fixtures::interop::Interop;
-use assay_shared::report::{CleanUpResult, NodeReport, NodeRow, Outcome, SITE_REPORT_SCHEMA, SiteReport};
+use assay_report::{CleanUpResult, NodeReport, NodeRow, Outcome, SITE_REPORT_SCHEMA, SiteReport};
 use assay_tests::containerd::{Containerd, KUBERNETES};
 use assay_tests::interop::Kept;
 use assay_tests::program::{Finished, finish, verdict};

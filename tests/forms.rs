@@ -11,11 +11,11 @@ use assay::bundle::{OpenProblem, Opened};
 use assay_agent::form::{StoreForm, Whole};
 use assay_agent::members::ArchiveError;
 use assay_fixtures::archive;
-use assay_shared::file_form::{FileForm, Packer};
 use assay_tests::packages;
 use assay_tests::program::{self, Finished};
 use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::registry::Registry;
+use assay_verifier::file_form::{FileForm, Packer};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

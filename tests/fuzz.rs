@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-#[path = "../shared/fuzz/targets.rs"]
+#[path = "../shared/verifier/fuzz/targets.rs"]
 mod targets;
 
 /// The seeds of each target, from `fixtures/fuzz/seeds.tar`, and the findings, files named `TARGET--what`.
@@ -47,7 +47,7 @@ fn seeds_and_findings_are_replayed() {
 /// The fuzz crate stands outside the workspace: it names each target, and each has its file.
 #[test]
 fn each_target_can_be_run_by_the_fuzzer() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/fuzz");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/verifier/fuzz");
     let manifest = std::fs::read_to_string(format!("{folder}/Cargo.toml")).unwrap();
     assert_eq!(manifest.matches("[[bin]]").count(), targets::TARGETS.len());
     for (name, _) in targets::TARGETS {

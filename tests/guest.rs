@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use assay_fixtures::image::{Image, linux_here};
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::report::{NodeReport, Status};
+use assay_report::{NodeReport, Status};
 use assay_tests::cgroup::Cgroup;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::demo_site::DemoSite;
@@ -21,6 +20,7 @@ use assay_tests::program::{Finished, finish, verdict};
 use assay_tests::published::{AT, GOOD, Published};
 use assay_tests::static_program::{agent, agent_for};
 use assay_tests::trace::{Call, EVERYTHING, TALKING, only_looks, traced};
+use assay_verifier::oci::{Descriptor, Digest, media_type};
 use serde_json::{Value, json};
 
 on_each_release! {
@@ -542,7 +542,7 @@ fn without(report: &NodeReport, pointers: &[&str]) -> Value {
 
 fn by_name(report: &NodeReport) -> BTreeMap<String, String> {
     assert!(report.images.iter().all(|image| image.status != Status::Passed || image.reason.is_none()));
-    let named = |image: &assay_shared::report::Image| {
+    let named = |image: &assay_report::Image| {
         let verdict = verdict(image);
         image.references.iter().map(|name| (name.clone(), verdict.clone())).collect::<Vec<_>>()
     };

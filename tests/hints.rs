@@ -7,13 +7,13 @@ use std::process::Command;
 use assay_fixtures::certificate::{Credential, Name, Profile};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, media_type};
-use assay_shared::report::Reason;
-use assay_shared::time::UnixTime;
+use assay_report::Reason;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::packages;
 use assay_tests::program::finish;
 use assay_tests::published::{GOOD, Published, reference};
+use assay_verifier::oci::{Descriptor, media_type};
+use assay_verifier::time::UnixTime;
 use serde_json::json;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 use assay::bundle::{Content, Staging};
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, linux_here};
-use assay_shared::bundle::LockedImage;
-use assay_shared::oci::{Descriptor, Digest, Manifest};
+use assay_report::bundle::LockedImage;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::packages::go_program;
 use assay_tests::program::{Finished, finish};
 use assay_tests::published::{AT, GOOD, Published, reference};
 use assay_tests::registry::Registry;
+use assay_verifier::oci::{Descriptor, Digest, Manifest};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use assay_fixtures::archive;
 use assay_fixtures::image::{Image, linux, linux_here, windows};
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Algorithm, Descriptor, Platform, media_type};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::verdict;
 use assay_tests::published::{GOOD, Published, reference};
+use assay_verifier::oci::{Algorithm, Descriptor, Platform, media_type};
 use serde_json::json;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

@@ -4,9 +4,9 @@ use assay_fixtures::archive::Files;
 use assay_fixtures::certificate::{Credential, Name, Profile};
 use assay_fixtures::envelope::{Signing, cose, jws};
 use assay_fixtures::keys::Key;
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::time::UnixTime;
 use assay_tests::program;
+use assay_verifier::oci::{Descriptor, Digest, media_type};
+use assay_verifier::time::UnixTime;
 use serde_json::{Value, json};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

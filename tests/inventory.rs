@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use assay_shared::report::{ContainerUse, Inventory};
+use assay_report::{ContainerUse, Inventory};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::{self, Finished};
@@ -87,7 +87,7 @@ fn inventory(store: &str, more: &[&str]) -> Finished {
 }
 
 fn schema() -> jsonschema::Validator {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/schema/inventory.v1.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/report/schema/inventory.v1.json");
     let schema = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
 }

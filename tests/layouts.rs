@@ -4,7 +4,7 @@ use std::fs;
 
 use assay_fixtures::archive;
 use assay_fixtures::layout::Layout;
-use assay_shared::report::NodeReport;
+use assay_report::NodeReport;
 use assay_tests::published::{GOOD, Published, reference};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tar::{EntryType, Header};

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use assay::bundle::Opened;
 use assay_fixtures::envelope::Format;
 use assay_fixtures::layout::Layout;
-use assay_shared::bundle::{BundleManifest, Completeness, GapKind};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, media_type};
+use assay_report::bundle::{BundleManifest, Completeness, GapKind};
 use assay_tests::http::{Answer, Request, Server};
 use assay_tests::program::{Finished, finish, verdict};
 use assay_tests::published::AT;
 use assay_tests::registry::{Registry, answer, crane_old, oras};
 use assay_tests::served::Served;
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, media_type};
 use serde_json::{Value, json};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -554,7 +554,7 @@ fn an_envelope_that_a_layout_lacks_is_a_gap() {
     assert_eq!(completeness(&["sparse", "whole"]), Completeness::Complete);
 }
 
-fn verify(published: &Served, layout: &Layout) -> assay_shared::report::NodeReport {
+fn verify(published: &Served, layout: &Layout) -> assay_report::NodeReport {
     let folder = tempfile::tempdir().unwrap();
     layout.write(folder.path()).unwrap();
     let mut command = Command::new(AGENT);

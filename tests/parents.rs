@@ -2,12 +2,12 @@
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, windows};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, media_type};
-use assay_shared::report::Via;
+use assay_report::Via;
 use assay_tests::program::verdict;
 use assay_tests::published::GOOD;
 use assay_tests::vector::{NAME, Vector};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, media_type};
 use serde_json::Value;
 
 const ACCEPT_PARENT: [&str; 2] = ["--accept", "parent-index"];
@@ -309,6 +309,10 @@ fn a_manifest_list_and_its_manifests_signed_one_by_one() {
     }
 }
 
-fn unknown() -> assay_shared::oci::Platform {
-    assay_shared::oci::Platform { architecture: "unknown".into(), os: "unknown".into(), ..Default::default() }
+fn unknown() -> assay_verifier::oci::Platform {
+    assay_verifier::oci::Platform {
+        architecture: "unknown".into(),
+        os: "unknown".into(),
+        ..Default::default()
+    }
 }

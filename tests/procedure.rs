@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux};
-use assay_shared::oci::Digest;
-use assay_shared::report::Status;
+use assay_report::Status;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::program::finish;
 use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::{on_each_release, packages};
+use assay_verifier::oci::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -5,11 +5,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use assay_fixtures::envelope::Format;
-use assay_shared::bundle::Completeness;
-use assay_shared::limits;
+use assay_report::bundle::Completeness;
 use assay_tests::http::{Answer, Request};
 use assay_tests::program::finish;
 use assay_tests::served::{Served, right};
+use assay_verifier::limits;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");

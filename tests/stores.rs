@@ -7,13 +7,13 @@ use std::sync::Arc;
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, linux_here, windows};
-use assay_shared::oci::{Descriptor, Digest, Manifest};
-use assay_shared::report::NodeReport;
+use assay_report::NodeReport;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::{self, verdict};
 use assay_tests::proxy;
 use assay_tests::published::{GOOD, Published, reference, sleeper};
+use assay_verifier::oci::{Descriptor, Digest, Manifest};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 

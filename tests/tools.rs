@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, Digest, Manifest, media_type};
 use assay_tests::containerd::Containerd;
 use assay_tests::packages::{go_program, program};
 use assay_tests::program::{finish, verdict};
 use assay_tests::published::{AT, GOOD, Published, reference, verify};
 use assay_tests::registry::{Registry, oras};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, media_type};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");

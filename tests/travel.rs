@@ -15,11 +15,11 @@ use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::interop;
 use assay_fixtures::layout::Layout;
-use assay_shared::bundle::{Gap, GapKind, LockedImage};
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::time::UnixTime;
+use assay_report::bundle::{Gap, GapKind, LockedImage};
 use assay_tests::interop::Kept;
 use assay_tests::program::{self, Finished, finish};
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde_json::Value;
 use tempfile::TempDir;
 

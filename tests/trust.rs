@@ -9,10 +9,10 @@ use assay_fixtures::certificate::{Credential, Name, Profile};
 use assay_fixtures::interop::{AT, Interop};
 use assay_fixtures::keys::Key;
 use assay_fixtures::revocation_list::RevocationList;
-use assay_shared::time::UnixTime;
 use assay_tests::interop::{Kept, notation};
 use assay_tests::packages::not_run;
 use assay_tests::program::{self, Finished, finish};
+use assay_verifier::time::UnixTime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

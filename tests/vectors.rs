@@ -11,11 +11,11 @@ use assay_fixtures::demo::publisher::{Algorithm, Signature};
 use assay_fixtures::envelope::{Format, Signing};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Manifest, media_type};
 use assay_tests::program::{self, verdict};
 use assay_tests::published::{AT, GOOD};
 use assay_tests::vector::{NAME, Vector, verify};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Manifest, media_type};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::json;
 
@@ -384,7 +384,7 @@ fn envelopes_are_bounded() {
         let signing = Signing::new(
             signer.signer(Algorithm::P256),
             &target,
-            assay_shared::time::UnixTime::parse(AT).unwrap(),
+            assay_verifier::time::UnixTime::parse(AT).unwrap(),
         );
         let mut envelope = signing.jws();
         // white space before the object's end, where JSON allows any

@@ -4,11 +4,11 @@ use std::fs;
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux};
-use assay_shared::oci::Descriptor;
-use assay_shared::report::{Reason, SiteReport};
+use assay_report::{Reason, SiteReport};
 use assay_tests::program;
 use assay_tests::published::GOOD;
 use assay_tests::vector::Vector;
+use assay_verifier::oci::Descriptor;
 use serde_json::{Value, json};
 
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_collector-under-test");

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux_here, windows};
-use assay_shared::oci::Descriptor;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::demo_site::DemoSite;
 use assay_tests::packages;
 use assay_tests::program::{Finished, finish, verdict};
 use assay_tests::published::{self, AT, GOOD, Published};
 use assay_tests::wine::{self, Pipe};
+use assay_verifier::oci::Descriptor;
 use serde_json::Value;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");

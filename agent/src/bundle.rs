@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
-use assay_shared::document::DocumentError;
-use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
-use assay_shared::oci::Digest;
-use assay_shared::revocation::Evidence;
+use assay_report::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_report::document::DocumentError;
+use assay_verifier::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_verifier::oci::Digest;
+use assay_verifier::revocation::Evidence;
 
 use crate::signatures::{STORE, Source};
 use crate::store::Store;

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{CarriedBlob, Image, Via};
+use assay_report::{CarriedBlob, Image, Via};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest};
 
 use crate::content::is_attestation;
 use crate::signatures::{Candidate, STORE, Signatures, Source, sniff};

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{Image, ImageId, Reason, Status, Unreadable};
+use assay_report::{Image, ImageId, Reason, Status, Unreadable};
+use assay_verifier::oci::Digest;
 
 use crate::store::Listing;
 
@@ -61,7 +61,7 @@ fn images(listing: &Listing) -> BTreeMap<ImageId<'_>, BTreeSet<&str>> {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::Descriptor;
+    use assay_verifier::oci::Descriptor;
 
     use super::*;
     use crate::store::Record;

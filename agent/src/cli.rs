@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use assay_shared::report::{ContentMode, Via};
-use assay_shared::time::UnixTime;
+use assay_report::{ContentMode, Via};
+use assay_verifier::time::UnixTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The command line.

@@ -8,9 +8,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use assay_shared::oci::{Algorithm, Digest};
-use assay_shared::report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, Node, Via};
-use assay_shared::time::UnixTime;
+use assay_report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, Node, Via};
+use assay_verifier::oci::{Algorithm, Digest};
+use assay_verifier::time::UnixTime;
 
 use crate::cli::{
     Command, ImageVerifierArgs, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson,

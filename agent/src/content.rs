@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use assay_shared::json::{self, JsonError, JsonProblem};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
-use assay_shared::report::{Content, ContentMode, Mismatch, Node};
+use assay_report::{Content, ContentMode, Mismatch, Node};
+use assay_verifier::json::{self, JsonError, JsonProblem};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
 
 use crate::inventory::Image;
 use crate::parallel;
@@ -417,7 +417,7 @@ fn platform_of(config: &Descriptor, bytes: &[u8]) -> Result<Option<String>, Json
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::media_type;
+    use assay_verifier::oci::media_type;
     use serde_json::{Value, json};
 
     use super::*;

@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use assay_shared::codes::Code;
-use assay_shared::oci::Digest;
-use assay_shared::report::{
-    Companion, Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable,
-};
+use assay_report::{Companion, Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable};
+use assay_verifier::codes::Code;
+use assay_verifier::oci::Digest;
 
 use crate::inventory::Inventory;
 use crate::population::Population;

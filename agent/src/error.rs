@@ -1,6 +1,6 @@
 //! Everything that ends a run before it has judged anything, and what the process then exits with.
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use crate::bundle::BundleFault;
 use crate::config::ConfigError;

@@ -7,15 +7,15 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::envelope::{Claims, Envelope, EnvelopeError};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::payload::Payload;
-use assay_shared::report::ExitCode;
-use assay_shared::time::UnixTime;
-use assay_shared::timestamp;
-use assay_shared::words::count;
-use assay_shared::x509::Certificate;
+use assay_report::ExitCode;
+use assay_report::words::count;
+use assay_verifier::limits;
+use assay_verifier::notary::envelope::{Claims, Envelope, EnvelopeError};
+use assay_verifier::notary::payload::Payload;
+use assay_verifier::oci::{Descriptor, Digest, media_type};
+use assay_verifier::time::UnixTime;
+use assay_verifier::timestamp;
+use assay_verifier::x509::Certificate;
 use serde::Serialize;
 
 use crate::cli::TextOrJson;

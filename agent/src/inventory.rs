@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_shared::oci::{Descriptor, Digest, Reference};
-use assay_shared::report::{ContainerUse, ImageId, Unlisted};
+use assay_report::{ContainerUse, ImageId, Unlisted};
+use assay_verifier::oci::{Descriptor, Digest, Reference};
 
 use crate::running::Runs;
 use crate::store::{Listing, Record};

@@ -35,12 +35,12 @@ mod verify;
 use std::collections::HashSet;
 use std::ffi::OsString;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{
+use assay_report::words::count;
+use assay_report::{
     Agent, BundleInput, ContentMode, Coverage, ExitCode, List, NodeReport, Reason, Status, Unreadable,
 };
-use assay_shared::verify::Verifier;
-use assay_shared::words::count;
+use assay_verifier::notary::verify::Verifier;
+use assay_verifier::oci::Digest;
 use clap::Parser as _;
 
 use bundle::{Bundle, BundleFault, Bundles};
@@ -186,7 +186,7 @@ fn with_content(
     store: &dyn Store,
     inventory: &Inventory,
     judgements: Vec<Judgement>,
-) -> (Vec<assay_shared::report::Image>, Option<HashSet<Digest>>) {
+) -> (Vec<assay_report::Image>, Option<HashSet<Digest>>) {
     let is_read =
         |image: &Image, judgement: &Judgement| image.recorded && judgement.status != Status::Skipped;
     let pairs = || inventory.images.iter().zip(&judgements);
@@ -218,7 +218,7 @@ fn with_content(
 fn changed_meanwhile(
     plan: &VerifyPlan,
     before: &Listing,
-    images: &mut [assay_shared::report::Image],
+    images: &mut [assay_report::Image],
 ) -> Vec<Unreadable> {
     if !plan.store.place.is_this_machine() {
         return Vec::new();
@@ -314,12 +314,12 @@ fn say_outcome(report: &NodeReport) {
 }
 
 /// What an image is called.
-fn name(image: &assay_shared::report::Image) -> &str {
+fn name(image: &assay_report::Image) -> &str {
     image.references.first().map_or(image.digest.as_str(), String::as_str)
 }
 
 /// The outcome of one image in a line.
-fn outcome(image: &assay_shared::report::Image) -> String {
+fn outcome(image: &assay_report::Image) -> String {
     let name = name(image);
     let status = format!("{:?}", image.status).to_lowercase();
     let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
@@ -334,7 +334,7 @@ fn say(line: &str) {
 
 /// Text of others without what a terminal would take for commands, or for another direction of writing.
 fn clean(text: &str) -> String {
-    assay_shared::clean::line(text, usize::MAX)
+    assay_report::clean::line(text, usize::MAX)
 }
 
 /// What the reader of the command line says, which repeats what it was given. Where it cannot be printed nobody is listening.

@@ -1,6 +1,6 @@
 //! `inventory`: what the store has, unverified, as a table or as JSON.
 
-use assay_shared::report::{
+use assay_report::{
     ContentMode, ExitCode, INVENTORY_SCHEMA, Inventory as InventoryReport, InventoryImage, Node, Omitted,
 };
 

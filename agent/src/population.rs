@@ -1,13 +1,13 @@
 //! What a store lists: images with and without a name, and what only belongs to images. The decision itself is
-//! [`assay_shared::census`]'s.
+//! [`assay_verifier::oci::census`]'s.
 
 use std::collections::{HashMap, HashSet};
 
-use assay_shared::census::{self, Nature, Unnamed};
-use assay_shared::json;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, companion_tag};
-use assay_shared::report::{Companion, ImageId, Unlisted, Unreadable};
+use assay_report::{Companion, ImageId, Unlisted, Unreadable};
+use assay_verifier::json;
+use assay_verifier::limits;
+use assay_verifier::oci::census::{self, Nature, Unnamed};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
 
 use crate::signatures::{Signatures, reader};
 use crate::store::{BlobError, Manifests, Record, Store, fetch, read_unchecked};

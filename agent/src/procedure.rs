@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use assay_shared::report::{Image, Status};
+use assay_report::{Image, Status};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ impl Listed {
             let (name, digest) =
                 reference.split_once('@').map_or((&**reference, None), |(name, digest)| (name, Some(digest)));
             let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-            if name.parse::<assay_shared::oci::Digest>().is_ok() {
+            if name.parse::<assay_verifier::oci::Digest>().is_ok() {
                 id = Some(reference.clone());
             } else if digest.is_some() {
                 digests.push((!tagged, qualified(reference)));
@@ -105,8 +105,8 @@ fn qualified(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::Digest;
-    use assay_shared::report::{Content, Omitted};
+    use assay_report::{Content, Omitted};
+    use assay_verifier::oci::Digest;
 
     use super::*;
 

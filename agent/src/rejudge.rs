@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{self, CarriedBlob, Via};
-use assay_shared::time::UnixTime;
-use assay_shared::verify::Verifier;
+use assay_report::{self as report, CarriedBlob, Via};
+use assay_verifier::notary::verify::Verifier;
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 
 use crate::bundle::Bundles;
 use crate::content::{Checked, is_attestation};

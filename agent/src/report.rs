@@ -3,11 +3,11 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use assay_shared::report::{
+use assay_report::{
     BundleInput, Content, Coverage, Image as ImageReport, Inputs, List, NODE_REPORT_SCHEMA, Node, NodeReport,
     Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Unreadable,
 };
-use assay_shared::revocation::Evidence;
+use assay_verifier::revocation::Evidence;
 
 use crate::config::{Output, VerifyPlan};
 use crate::confinement::said;
@@ -167,8 +167,8 @@ pub(crate) struct OutputError {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::{Descriptor, Digest};
-    use assay_shared::report::{Mismatch, Via};
+    use assay_report::{Mismatch, Via};
+    use assay_verifier::oci::{Descriptor, Digest};
 
     use super::*;
 

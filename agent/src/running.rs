@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use assay_shared::codes::Code;
-use assay_shared::json::{self, JsonError, JsonProblem};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, shape};
-use assay_shared::report::{Contradiction, Effect};
+use assay_report::{Contradiction, Effect};
+use assay_verifier::codes::Code;
+use assay_verifier::json::{self, JsonError, JsonProblem};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, shape};
 use serde::Deserialize;
 
 use crate::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
@@ -59,8 +59,7 @@ impl Running {
     }
 
     fn one(&mut self, listing: &Listing, chains: &mut Chains<'_>, container: &Container) -> Runs {
-        let listed =
-            |namespace: &&assay_shared::report::Enumerated| namespace.namespace == container.namespace;
+        let listed = |namespace: &&assay_report::Enumerated| namespace.namespace == container.namespace;
         if listing.enumerated.iter().find(listed).is_none_or(|namespace| namespace.snapshots.is_none()) {
             self.checked = false;
             return Runs::Named;
@@ -307,8 +306,8 @@ mod tests {
     use super::*;
     use crate::store::IdMap;
     use crate::store::memory::Memory;
-    use assay_shared::oci::media_type;
-    use assay_shared::report::{ContainerUse, Enumerated};
+    use assay_report::{ContainerUse, Enumerated};
+    use assay_verifier::oci::media_type;
 
     /// Chains of no image yet.
     fn chains(store: &dyn Store) -> Chains<'_> {

@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use assay_shared::census::{self, Census, Nature};
-use assay_shared::codes::Code;
-use assay_shared::json;
-use assay_shared::limits;
-use assay_shared::oci::{
+use assay_report::{Reason, Unreadable};
+use assay_verifier::codes::Code;
+use assay_verifier::json;
+use assay_verifier::limits;
+use assay_verifier::notary::manifest::SignatureManifest;
+use assay_verifier::oci::census::{self, Census, Nature};
+use assay_verifier::oci::{
     CompanionTag, Descriptor, Digest, Manifest, ManifestError, ManifestKind, companion_tag, media_type,
 };
-use assay_shared::report::{Reason, Unreadable};
-use assay_shared::signature_manifest::SignatureManifest;
 
 use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
 

@@ -1,8 +1,8 @@
 //! An inventory for people: one row for each image, its other names and its users below it, within the width of a terminal.
 
-use assay_shared::oci::{Digest, Reference};
-use assay_shared::report::{ContainerUse, Inventory, InventoryImage, Unlisted};
-use assay_shared::words::count;
+use assay_report::words::count;
+use assay_report::{ContainerUse, Inventory, InventoryImage, Unlisted};
+use assay_verifier::oci::{Digest, Reference};
 
 /// Users of an image that are named; the others are counted.
 const USERS: usize = 3;
@@ -197,7 +197,7 @@ fn broken(name: &str, width: usize) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Coverage, INVENTORY_SCHEMA, Node, Omitted};
+    use assay_report::{Coverage, INVENTORY_SCHEMA, Node, Omitted};
 
     use super::*;
 

@@ -9,12 +9,12 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::dsse::{KeyError, VerifyingKey};
-use assay_shared::limits;
-use assay_shared::oci::Digest;
-use assay_shared::revocation::{Evidence, EvidenceError, is_litter};
-use assay_shared::trust_policy::{PolicyError, TrustPolicy};
-use assay_shared::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::dsse::{KeyError, VerifyingKey};
+use assay_verifier::limits;
+use assay_verifier::notary::trust_policy::{PolicyError, TrustPolicy};
+use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::oci::Digest;
+use assay_verifier::revocation::{Evidence, EvidenceError, is_litter};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::confinement::said;
@@ -335,9 +335,9 @@ pub enum TrustProblem {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests {
-    use assay_shared::file_form::FileForm;
-    use assay_shared::json::JsonProblem;
-    use assay_shared::trust_store::{FileError, TrustStoreError};
+    use assay_verifier::file_form::FileForm;
+    use assay_verifier::json::JsonProblem;
+    use assay_verifier::notary::trust_store::{FileError, TrustStoreError};
 
     use super::*;
 

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::codes::Code;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, Reference, Repository};
-use assay_shared::report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
-use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
-use assay_shared::verify::{SignatureVerdict, Verifier};
-use assay_shared::words::count;
+use assay_report::words::count;
+use assay_report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
+use assay_verifier::codes::Code;
+use assay_verifier::limits;
+use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
+use assay_verifier::notary::verify::{SignatureVerdict, Verifier};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 
 use crate::bundle::Lock;
 use crate::content::is_attestation;
@@ -615,7 +615,7 @@ fn progress(reason: Reason) -> u8 {
 fn finding(signature: &Signature) -> (Option<Code>, String) {
     let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
     let decided = |check: &&Check| match check.result {
-        CheckResult::Failed => check.action == assay_shared::report::Action::Enforce,
+        CheckResult::Failed => check.action == assay_report::Action::Enforce,
         CheckResult::Inconclusive => true,
         _ => false,
     };

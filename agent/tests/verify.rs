@@ -6,9 +6,9 @@ mod support;
 
 use std::fs::File;
 
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::report::{List, Status, Via, check_size};
+use assay_report::{List, Status, Via, check_size};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, media_type};
 use support::{AT, Layout, Site, here, policy};
 
 const APP: &str = "registry.example.test/team/app:v1";
@@ -31,7 +31,7 @@ fn overwrite(layout: &Layout, digest: &Digest) {
 /// The config's and the layer's digest of an image of one layer.
 fn content(layout: &Layout, image: &Digest) -> (Digest, Digest) {
     let manifest = std::fs::read(layout.blob_path(image)).unwrap();
-    let manifest = assay_shared::oci::Manifest::parse(&manifest).unwrap();
+    let manifest = assay_verifier::oci::Manifest::parse(&manifest).unwrap();
     (manifest.config.unwrap().digest, manifest.layers[0].digest.clone())
 }
 
@@ -618,7 +618,7 @@ fn inventory_inspect_and_version() {
     let site = Site::new();
     let (layout, image) = signed(&site);
     let run = site.run(&["inventory", "--store", &layout.store(), "--format", "json"]);
-    let inventory: assay_shared::report::Inventory = serde_json::from_slice(&run.stdout).unwrap();
+    let inventory: assay_report::Inventory = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!((run.exit, inventory.images.len()), (0, 1));
     assert_eq!((&inventory.images[0].digest, &inventory.images[0].references[0][..]), (&image.digest, APP));
     assert!(site.run(&["inventory", "--store", &layout.store()]).stdout.starts_with(b"IMAGE"));
@@ -633,7 +633,7 @@ fn inventory_inspect_and_version() {
     assert_eq!(site.run(&["inspect", "trust/trustpolicy.json"]).exit, 2);
 
     let version = site.run(&["version", "--format", "json"]);
-    let version: assay_shared::report::Agent = serde_json::from_slice(&version.stdout).unwrap();
+    let version: assay_report::Agent = serde_json::from_slice(&version.stdout).unwrap();
     assert_eq!(version.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(AT.len(), 20);
 }

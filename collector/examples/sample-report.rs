@@ -10,7 +10,7 @@ use assay::output::Output;
 use assay::report::difference::Baseline;
 use assay::report::machines::Machines;
 use assay::report::{self, Head};
-use assay_shared::report::SiteReport;
+use assay_report::SiteReport;
 
 #[path = "../src/report/sample.rs"]
 mod sample;

@@ -10,12 +10,12 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{
+use assay_report::{
     Agent, Asked, BundleInput, Content, ContentMode, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node,
     NodeReport, Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Via,
 };
-use assay_shared::time::UnixTime;
+use assay_verifier::oci::Digest;
+use assay_verifier::time::UnixTime;
 
 /// What CI systems obey in what a step prints.
 const COMMANDS: &str = "##vso[task.complete result=Succeeded]

@@ -374,7 +374,7 @@ pub enum KeyKind {
     P384,
 }
 
-impl From<KeyKind> for assay_shared::dsse::KeyKind {
+impl From<KeyKind> for assay_verifier::dsse::KeyKind {
     fn from(kind: KeyKind) -> Self {
         match kind {
             KeyKind::Ed25519 => Self::Ed25519,

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use assay_shared::time::UnixTime;
+use assay_verifier::time::UnixTime;
 
 /// The time now, to the second.
 ///

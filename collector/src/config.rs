@@ -8,9 +8,9 @@ use std::io::{self, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{Asked, ContentMode, SiteWaivers, Via};
-use assay_shared::time::{TimeError, UnixTime};
+use assay_report::{Asked, ContentMode, SiteWaivers, Via};
+use assay_verifier::oci::Digest;
+use assay_verifier::time::{TimeError, UnixTime};
 
 use crate::cli;
 use crate::fleet::Pace;

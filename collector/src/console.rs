@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use assay_agent::inert;
-use assay_shared::clean;
+use assay_report::clean;
 
 /// Words for people, mostly a line.
 pub(crate) fn say(words: &str) {

@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use assay_shared::json::{self, Shape};
-use assay_shared::limits::REPORT_BYTES;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{
-    INVENTORY_SCHEMA, Inventory, NODE_REPORT_SCHEMA, NodeReport, TooLarge, check_size,
-};
+use assay_report::{INVENTORY_SCHEMA, Inventory, NODE_REPORT_SCHEMA, NodeReport, TooLarge, check_size};
+use assay_verifier::json::{self, Shape};
+use assay_verifier::limits::REPORT_BYTES;
+use assay_verifier::oci::{Descriptor, Digest};
 use serde::Deserialize;
 
 use crate::report::clean;

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use assay_shared::time::UnixTime;
+use assay_verifier::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;

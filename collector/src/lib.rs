@@ -40,7 +40,7 @@ mod scratch;
 mod suggestion;
 mod text;
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 use clap::Parser as _;
 use cli::{Cli, Command};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_agent::replacement::Replacement;
-use assay_shared::report::NodeRow;
+use assay_report::NodeRow;
 
 use crate::lock::{FolderLock, LockError};
 use crate::report::{self, Folder, Head, ReportError, Site};

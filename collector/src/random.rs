@@ -16,7 +16,7 @@ pub(crate) fn hex(bytes: usize) -> String {
 }
 
 /// An id for a run begun at `time`, such as `20261122T101500Z-9f86d081884c7d65`.
-pub(crate) fn run_id(time: assay_shared::time::UnixTime) -> String {
+pub(crate) fn run_id(time: assay_verifier::time::UnixTime) -> String {
     let time: String = time.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
     format!("{time}-{}", hex(8))
 }

@@ -1,9 +1,9 @@
 //! The waivers file: TOML with one `[[waiver]]` for each exception that the site granted. Pure: text in, [`SiteWaivers`]
-//! out. An error names the line; an unknown key is one. What a waiver covers is decided in `assay_shared::report`.
+//! out. An error names the line; an unknown key is one. What a waiver covers is decided in `assay_report`.
 
-use assay_shared::oci::{Digest, Reference};
-use assay_shared::report::{Reason, SiteWaivers, Waiver, WaiverState};
-use assay_shared::time::UnixTime;
+use assay_report::{Reason, SiteWaivers, Waiver, WaiverState};
+use assay_verifier::oci::{Digest, Reference};
+use assay_verifier::time::UnixTime;
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error as ValueError, StrDeserializer};

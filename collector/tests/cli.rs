@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use assay_shared::report::{Outcome, SiteReport, WaiverState};
+use assay_report::{Outcome, SiteReport, WaiverState};
 use tempfile::TempDir;
 
 fn assay(arguments: &[&str]) -> Output {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::Digest;
+use assay_verifier::oci::Digest;
 use tempfile::TempDir;
 
 use crate::packages;

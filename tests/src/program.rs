@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use assay_shared::report::{Image, NODE_REPORT_SCHEMA, NodeReport};
+use assay_report::{Image, NODE_REPORT_SCHEMA, NodeReport};
 
 /// What a program that has ended left behind.
 #[derive(Clone, Debug)]
@@ -71,10 +71,10 @@ impl Finished {
 /// The verdict as fixtures write it: `passed`, `failed/integrity`.
 pub fn verdict(image: &Image) -> String {
     let status = match image.status {
-        assay_shared::report::Status::Passed => "passed",
-        assay_shared::report::Status::Failed => "failed",
-        assay_shared::report::Status::Skipped => "skipped",
-        assay_shared::report::Status::Inconclusive => "inconclusive",
+        assay_report::Status::Passed => "passed",
+        assay_report::Status::Failed => "failed",
+        assay_report::Status::Skipped => "skipped",
+        assay_report::Status::Inconclusive => "inconclusive",
     };
     match image.reason {
         Some(reason) => format!("{status}/{}", reason.as_str()),

@@ -10,8 +10,8 @@ use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux_here};
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::NodeReport;
+use assay_report::NodeReport;
+use assay_verifier::oci::{Descriptor, Digest};
 use tempfile::TempDir;
 
 use crate::program::{Finished, finish, verdict};

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Digest, Manifest, media_type};
+use assay_verifier::oci::{Digest, Manifest, media_type};
 use serde_json::json;
 use tempfile::TempDir;
 

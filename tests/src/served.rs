@@ -10,8 +10,8 @@ use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
-use assay_shared::bundle::{BundleManifest, Completeness};
-use assay_shared::oci::{Descriptor, Manifest, media_type};
+use assay_report::bundle::{BundleManifest, Completeness};
+use assay_verifier::oci::{Descriptor, Manifest, media_type};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -9,8 +9,8 @@ use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Publisher, Signature};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::Descriptor;
-use assay_shared::report::Via;
+use assay_report::Via;
+use assay_verifier::oci::Descriptor;
 use serde_json::Value;
 
 use crate::program::{self, Finished, verdict};

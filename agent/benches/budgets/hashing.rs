@@ -10,7 +10,7 @@ use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm as Key, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::layout::Layout;
-use assay_shared::oci::{Algorithm, Descriptor, Digest, media_type};
+use assay_verifier::oci::{Algorithm, Descriptor, Digest, media_type};
 use serde_json::json;
 
 use crate::measure::{self, Cost};

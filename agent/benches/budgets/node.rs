@@ -14,8 +14,8 @@ use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
 use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, Revoked};
 use assay_fixtures::timestamp::Stamp;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::time::UnixTime;
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde_json::json;
 
 use crate::measure::{self, Cost};

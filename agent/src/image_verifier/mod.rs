@@ -10,10 +10,10 @@ mod arguments;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_shared::json::{self, JsonError};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Reference, ReferenceError, shape};
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
+use assay_verifier::json::{self, JsonError};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Reference, ReferenceError, shape};
 
 use crate::bundle::Bundles;
 use crate::config::ImageVerifierPlan;
@@ -136,7 +136,7 @@ pub(crate) enum PullError {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests {
-    use assay_shared::oci::Digest;
+    use assay_verifier::oci::Digest;
     use clap::Parser as _;
 
     use super::*;

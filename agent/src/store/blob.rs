@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::words::count;
+use assay_report::words::count;
+use assay_verifier::oci::{Descriptor, Digest};
 
 use super::Store;
 use crate::confinement::said;

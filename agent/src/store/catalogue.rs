@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ContainerUse, Enumerated, Unreadable};
+use assay_report::{ContainerUse, Enumerated, Unreadable};
+use assay_verifier::oci::{Descriptor, Digest};
 
 use super::{
     BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob, docker,

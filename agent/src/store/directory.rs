@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_shared::limits;
-use assay_shared::oci::{Algorithm, Digest};
-use assay_shared::revocation::is_litter;
+use assay_verifier::limits;
+use assay_verifier::oci::{Algorithm, Digest};
+use assay_verifier::revocation::is_litter;
 use walkdir::WalkDir;
 
 /// A folder of documents and blobs.

@@ -6,7 +6,7 @@
 //! like (`daemon/containerd/image_snapshot.go`, `daemon/initlayer`). Metadata cannot tell what is in it, as little as what is in
 //! the container's own.
 
-use assay_shared::json::{self, Shape};
+use assay_verifier::json::{self, Shape};
 use serde::Deserialize;
 
 use super::{Container, Snapshot};

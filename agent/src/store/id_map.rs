@@ -4,8 +4,8 @@
 //! snapshotter maps users itself. containerd names the copy by the snapshot that it is of and by the container's mappings
 //! (`container_opts_unix.go` and `snapshotter_opts_unix.go` of its client), so that containers with equal mappings share it.
 
-use assay_shared::json::{self, JsonError, Shape};
-use assay_shared::oci::Digest;
+use assay_verifier::json::{self, JsonError, Shape};
+use assay_verifier::oci::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The mappings of a container's user namespace; empty without one.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use assay_shared::oci::{Descriptor, Digest};
+use assay_verifier::oci::{Descriptor, Digest};
 
 use super::{Blob, BlobContent, BlobError, Listing, Manifests, Store};
 

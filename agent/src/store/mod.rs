@@ -20,8 +20,8 @@ pub(crate) mod root;
 
 use std::collections::BTreeMap;
 
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ContainerUse, Enumerated, Node, Unreadable};
+use assay_report::{ContainerUse, Enumerated, Node, Unreadable};
+use assay_verifier::oci::{Descriptor, Digest};
 
 pub use layout::members;
 

@@ -1,6 +1,6 @@
 //! An image that is about to be pulled as a store: its name and its descriptor, and no byte of it yet.
 
-use assay_shared::oci::{Descriptor, Digest};
+use assay_verifier::oci::{Descriptor, Digest};
 
 use super::{Blob, BlobError, Listing, Manifests, Record, Store};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use assay_shared::oci::{Descriptor, Digest, media_type};
-use assay_shared::report::{Image, NodeReport};
+use assay_report::{Image, NodeReport};
+use assay_verifier::oci::{Descriptor, Digest, media_type};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use assay_shared::limits;
-use assay_shared::oci::{Digest, media_type};
+use assay_verifier::limits;
+use assay_verifier::oci::{Digest, media_type};
 use flate2::write::GzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 

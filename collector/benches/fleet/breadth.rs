@@ -103,8 +103,9 @@ impl Site {
         let events: Vec<Value> =
             events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let seconds = |event: &Value, member: &str| {
-            let time = event[member].as_str().and_then(|text| assay_shared::time::UnixTime::parse(text).ok());
-            time.map_or(0, assay_shared::time::UnixTime::seconds)
+            let time =
+                event[member].as_str().and_then(|text| assay_verifier::time::UnixTime::parse(text).ok());
+            time.map_or(0, assay_verifier::time::UnixTime::seconds)
         };
         let begin = events.first().map_or(0, |event| seconds(event, "time"));
         let done: Vec<&Value> = events.iter().filter(|event| event["outcome"] == "verified").collect();

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_shared::oci::Digest;
+use assay_verifier::oci::Digest;
 use russh::keys::{PrivateKey, load_secret_key};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId};
@@ -234,5 +234,5 @@ fn now() -> i64 {
 }
 
 fn time(seconds: i64) -> String {
-    assay_shared::time::UnixTime::from_seconds(seconds).map(|time| time.to_string()).unwrap_or_default()
+    assay_verifier::time::UnixTime::from_seconds(seconds).map(|time| time.to_string()).unwrap_or_default()
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_agent::bundle::Bundles;
 use assay_agent::rejudge::Listed;
 use assay_agent::trust::Trust;
-use assay_shared::bundle::{BundleManifest, Completeness, Gap, GapKind};
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{ExitCode, Image, Reason, Status, Summary, Via};
-use assay_shared::time::UnixTime;
+use assay_report::bundle::{BundleManifest, Completeness, Gap, GapKind};
+use assay_report::{ExitCode, Image, Reason, Status, Summary, Via};
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
 use serde::Serialize;
 
 use crate::inventories::NodeImages;

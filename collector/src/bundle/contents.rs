@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
-use assay_shared::dsse::Envelope;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest};
-use assay_shared::signature_manifest::SignatureManifest;
+use assay_report::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
+use assay_verifier::dsse::Envelope;
+use assay_verifier::limits;
+use assay_verifier::notary::manifest::SignatureManifest;
+use assay_verifier::oci::{Descriptor, Digest, Manifest};
 use serde::Serialize;
 
 use super::listed::{Companion, Listed};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use assay_shared::bundle::{CarriedCrl, GapKind};
-use assay_shared::limits;
-use assay_shared::revocation::PublishedCrl;
+use assay_report::bundle::{CarriedCrl, GapKind};
+use assay_verifier::limits;
+use assay_verifier::revocation::PublishedCrl;
 use tokio::task::JoinSet;
 
 use super::fetch::{Carrier, Event};

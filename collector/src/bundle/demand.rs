@@ -6,17 +6,17 @@
 
 use crate::report::text::count;
 use assay_agent::trust::Trust;
-use assay_shared::envelope::Envelope;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Repository};
-use assay_shared::report::CheckResult;
-use assay_shared::revocation;
-use assay_shared::time::UnixTime;
-use assay_shared::timestamp::{self, TimestampError};
-use assay_shared::trust_policy::{PolicyError, Statement, TrustPolicy};
-use assay_shared::trust_store::StoreType;
-use assay_shared::verify::Verifier;
-use assay_shared::x509::{self, Certificate};
+use assay_report::CheckResult;
+use assay_verifier::limits;
+use assay_verifier::notary::envelope::Envelope;
+use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
+use assay_verifier::notary::trust_store::StoreType;
+use assay_verifier::notary::verify::Verifier;
+use assay_verifier::oci::{Descriptor, Repository};
+use assay_verifier::revocation;
+use assay_verifier::time::UnixTime;
+use assay_verifier::timestamp::{self, TimestampError};
+use assay_verifier::x509::{self, Certificate};
 
 /// A trust directory, and the time at which signatures are looked at under it.
 #[derive(Debug)]

@@ -3,15 +3,15 @@
 //!
 //! Whatever claims to be a signature is carried, and judged where it is used; only whose CRLs are worth a request is asked
 //! here ([`Demand`]). What cannot be had is a [`Gap`], whatever the reason; only what a registry says it does not have and
-//! never promised is none. What becomes of a bundle with gaps stands at [`Completeness`](assay_shared::bundle::Completeness).
+//! never promised is none. What becomes of a bundle with gaps stands at [`Completeness`](assay_report::bundle::Completeness).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use assay_shared::bundle::{Gap, GapKind, LockedImage};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
-use assay_shared::signature_manifest::SignatureManifest;
+use assay_report::bundle::{Gap, GapKind, LockedImage};
+use assay_verifier::limits;
+use assay_verifier::notary::manifest::SignatureManifest;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 

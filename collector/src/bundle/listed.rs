@@ -1,12 +1,12 @@
 //! What a layout lists: images with and without a name, and what only belongs to images. The decision itself is
-//! [`assay_shared::census`]'s, as on nodes.
+//! [`assay_verifier::oci::census`]'s, as on nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::census::{self, Census, Nature, Unnamed};
-use assay_shared::json;
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, companion_tag};
+use assay_verifier::json;
+use assay_verifier::limits;
+use assay_verifier::oci::census::{self, Census, Nature, Unnamed};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
 use serde::Serialize;
 
 use super::contents::is_signature;

@@ -33,7 +33,7 @@ pub use staging::{Content, Finished, Signer, Staging, StagingError};
 pub use text::{check_text, contents_text, difference_text};
 pub use wanted::{WantError, WantList, Wanted, Which};
 
-use assay_shared::oci::Digest;
+use assay_verifier::oci::Digest;
 
 /// The path of a blob in a layout.
 pub fn blob_path(digest: &Digest) -> String {

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use assay_agent::directory::{Directory, blob_digest};
 use assay_agent::form::{self, StoreForm};
 use assay_agent::members::{self, Growth, Kind};
-use assay_shared::bundle::{
+use assay_report::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
 };
-use assay_shared::document::DocumentError;
-use assay_shared::json::{self, JsonError};
-use assay_shared::limits;
-use assay_shared::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type, shape};
-use assay_shared::revocation::is_litter;
+use assay_report::document::DocumentError;
+use assay_verifier::json::{self, JsonError};
+use assay_verifier::limits;
+use assay_verifier::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type, shape};
+use assay_verifier::revocation::is_litter;
 
 use super::blob_path;
 use crate::scratch::Scratch;

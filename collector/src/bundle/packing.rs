@@ -146,7 +146,7 @@ impl Write for Sink<'_> {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::oci::Digest;
+    use assay_verifier::oci::Digest;
 
     use super::*;
 

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{BundleManifest, CarriedCrl, Completeness, Gap, GapKind, LockedImage};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, ManifestKind};
-use assay_shared::signature_manifest::SignatureManifest;
+use assay_report::bundle::{BundleManifest, CarriedCrl, Completeness, Gap, GapKind, LockedImage};
+use assay_verifier::limits;
+use assay_verifier::notary::manifest::SignatureManifest;
+use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
 
 use super::contents::{Graph, is_signature};
 use super::listed::Listed;

@@ -11,12 +11,12 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_agent::replacement::Replacement;
-use assay_shared::bundle::{
+use assay_report::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
     SIGNATURE, Tool,
 };
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, media_type};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, media_type};
 
 use super::{OCI_LAYOUT, Packing, blob_path};
 use crate::report::text::count;
@@ -437,7 +437,7 @@ mod tests {
         let kept = blob(&staging, &mut content, b"kept");
         let dropped = blob(&staging, &mut content, b"dropped");
         content.gaps.push(Gap {
-            kind: assay_shared::bundle::GapKind::Image,
+            kind: assay_report::bundle::GapKind::Image,
             what: "r.example/app:v1".into(),
             why: "gone".into(),
         });

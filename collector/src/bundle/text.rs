@@ -1,7 +1,7 @@
 //! Bundles for people at a terminal: what one holds, how two differ, what will be missing.
 
-use assay_shared::bundle::{Completeness, Gap, GapKind};
-use assay_shared::report::{ExitCode, Status};
+use assay_report::bundle::{Completeness, Gap, GapKind};
+use assay_report::{ExitCode, Status};
 
 use super::check::{BundleCheck, CheckedBundle, CheckedImage, Unsigned};
 use super::contents::{Contents, Difference};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::bundle::{Gap, GapKind};
-use assay_shared::oci::{Descriptor, Digest, Reference, ReferenceError, Repository};
+use assay_report::bundle::{Gap, GapKind};
+use assay_verifier::oci::{Descriptor, Digest, Reference, ReferenceError, Repository};
 
 use crate::inventories::NodeImages;
 

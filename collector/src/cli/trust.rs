@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use assay_shared::trust_policy::TrustStoreName;
-use assay_shared::trust_store::StoreType;
+use assay_verifier::notary::trust_policy::TrustStoreName;
+use assay_verifier::notary::trust_store::StoreType;
 use clap::{Args, Subcommand, ValueEnum};
 
 /// `assay trust`
@@ -83,7 +83,7 @@ pub enum Level {
     Audit,
 }
 
-impl From<Level> for assay_shared::trust_policy::Level {
+impl From<Level> for assay_verifier::notary::trust_policy::Level {
     fn from(level: Level) -> Self {
         match level {
             Level::Strict => Self::Strict,

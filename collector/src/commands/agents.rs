@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use super::CommandError;
 use crate::output;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use assay_agent::bundle::Bundles;
 use assay_agent::trust as agent_trust;
-use assay_shared::bundle::{Completeness, PAYLOAD_TYPE};
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
+use assay_report::bundle::{Completeness, PAYLOAD_TYPE};
 
 use super::{CommandError, block_on};
 use crate::bundle::{self, Contents, Difference, OpenError, Opened};

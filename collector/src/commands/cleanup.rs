@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assay_shared::report::{CleanUp, CleanUpResult, ExitCode};
+use assay_report::{CleanUp, CleanUpResult, ExitCode};
 use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};

@@ -1,6 +1,6 @@
 //! `assay completions`: what a shell completes command lines by.
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use crate::{cli, console};
 

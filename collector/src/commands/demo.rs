@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use assay_shared::report::{Asked, ExitCode, Outcome, SiteReport};
+use assay_report::{Asked, ExitCode, Outcome, SiteReport};
 
 use super::CommandError;
 use super::run::{Job, Means, carry_out};
@@ -74,7 +74,7 @@ type Expected = BTreeMap<String, BTreeMap<String, String>>;
 
 struct DemoSite {
     site: Site,
-    at: assay_shared::time::UnixTime,
+    at: assay_verifier::time::UnixTime,
     expected: Expected,
 }
 
@@ -172,12 +172,7 @@ mod tests {
         };
         let report = |rows| {
             let time = clock::now();
-            let run = assay_shared::report::SiteRun {
-                id: String::new(),
-                site: None,
-                started: time,
-                finished: time,
-            };
+            let run = assay_report::SiteRun { id: String::new(), site: None, started: time, finished: time };
             SiteReport::new(run, String::new(), Default::default(), rows)
         };
         let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();

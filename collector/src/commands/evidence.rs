@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use super::{CommandError, block_on};
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};

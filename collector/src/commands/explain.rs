@@ -1,7 +1,7 @@
 //! `assay explain`: what a code of a report means, be it of an image, a visit, a node or a check.
 
-use assay_shared::codes::Code;
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
+use assay_verifier::codes::Code;
 
 use super::CommandError;
 use crate::report::words;

@@ -27,7 +27,7 @@ pub use run::run;
 pub use site_key::site_key;
 pub use trust::trust;
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use crate::config::ConfigError;
 use crate::output::OutputError;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use assay_shared::limits::REPORT_BYTES;
-use assay_shared::report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun, Via};
-use assay_shared::time::UnixTime;
+use assay_report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInputs, SiteRun, Via};
+use assay_verifier::limits::REPORT_BYTES;
+use assay_verifier::time::UnixTime;
 
 use super::CommandError;
 use crate::output::Output;

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use assay_shared::report::{ExitCode, NodeRow, Selection, SiteRun, SiteWaivers};
-use assay_shared::time::UnixTime;
+use assay_report::{ExitCode, NodeRow, Selection, SiteRun, SiteWaivers};
+use assay_verifier::time::UnixTime;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{CommandError, block_on};

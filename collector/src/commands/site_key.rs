@@ -1,6 +1,6 @@
 //! `assay site-key`: the key that vouches for the site's bundles and evidence.
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use super::CommandError;
 use crate::cli::{self, SiteKeyCommand};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use assay_shared::report::ExitCode;
-use assay_shared::trust_store::StoreType;
+use assay_report::ExitCode;
+use assay_verifier::notary::trust_store::StoreType;
 
 use super::CommandError;
 use crate::cli::{self, TextOrJson, TrustCommand};
@@ -95,7 +95,7 @@ fn import(options: &cli::TrustImport) -> Result<ExitCode, CommandError> {
 
 fn look_over(
     directory: &Path,
-    at: assay_shared::time::UnixTime,
+    at: assay_verifier::time::UnixTime,
 ) -> Result<trust::TrustCheck, TrustEditError> {
     Ok(trust::check(&assay_agent::trust::read(directory)?, at))
 }

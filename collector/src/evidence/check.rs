@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use assay_agent::bundle::Bundles;
 use assay_agent::rejudge::Listed;
 use assay_agent::trust::{self, Trust};
-use assay_shared::dsse::{Envelope, VerifyingKey};
-use assay_shared::evidence::{EvidenceNode, REPORT, TRUST};
-use assay_shared::limits::REPORT_TEXT_LETTERS;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::report::{
+use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
+use assay_report::statement;
+use assay_report::{
     CarriedBlob, Checks, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, Reason,
     Signature, SiteReport, SiteSummary, SiteWaivers, Status, Via, store_meant,
 };
-use assay_shared::statement;
+use assay_verifier::dsse::{Envelope, VerifyingKey};
+use assay_verifier::limits::REPORT_TEXT_LETTERS;
+use assay_verifier::oci::{Descriptor, Digest};
 use serde::Serialize;
 
 use super::pack::{digest_of, statement_of};

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::{CarriedFile, Tool};
-use assay_shared::evidence::{
+use assay_report::NodeRow;
+use assay_report::bundle::{CarriedFile, Tool};
+use assay_report::evidence::{
     DOCUMENT, EVIDENCE_SCHEMA, EvidenceManifest, EvidenceNode, PAYLOAD_TYPE, REPORT, SIGNATURE, TRUST,
 };
-use assay_shared::oci::Digest;
-use assay_shared::report::NodeRow;
-use assay_shared::statement::{self, Statement};
+use assay_report::statement::{self, Statement};
+use assay_verifier::oci::Digest;
 
 use crate::bundle::{FORM, Packing};
 use crate::report::names::FileNames;
@@ -127,7 +127,7 @@ pub(super) fn tar_of<'m>(
 }
 
 /// The digest of a node report's file, as the run wrote it to `nodes/`.
-pub(super) fn digest_of(report: &assay_shared::report::NodeReport) -> Digest {
+pub(super) fn digest_of(report: &assay_report::NodeReport) -> Digest {
     let mut bytes = Vec::new();
     // memory takes every byte, and no value of these types is refused
     let _ = json::node(&mut bytes, report);
@@ -145,7 +145,7 @@ pub(super) fn statement_of(
     Some((row.name.clone(), format!("statements/{file}.json"), statement.to_bytes().ok()?))
 }
 
-fn rows(path: &Path, take: &mut dyn FnMut(NodeRow)) -> Result<assay_shared::report::SiteReport, PackError> {
+fn rows(path: &Path, take: &mut dyn FnMut(NodeRow)) -> Result<assay_report::SiteReport, PackError> {
     let file = File::open(path).map_err(|source| PackError::NoReport { path: path.to_owned(), source })?;
     rows::each(BufReader::new(file), take)
         .map_err(|source| PackError::Report { path: path.to_owned(), source })

@@ -10,12 +10,12 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_agent::members::{self, Growth, Kind, Member};
-use assay_shared::bundle::{CarriedFile, FileError};
-use assay_shared::document::DocumentError;
-use assay_shared::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
-use assay_shared::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};
-use assay_shared::limits;
-use assay_shared::oci::Algorithm;
+use assay_report::bundle::{CarriedFile, FileError};
+use assay_report::document::DocumentError;
+use assay_report::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};
+use assay_verifier::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_verifier::limits;
+use assay_verifier::oci::Algorithm;
 
 use super::canonical;
 use super::pack::tar_of;

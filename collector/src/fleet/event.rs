@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use assay_shared::report::{CleanUp, ExitCode, NodeRow, Outcome, Summary};
-use assay_shared::time::UnixTime;
+use assay_report::{CleanUp, ExitCode, NodeRow, Outcome, Summary};
+use assay_verifier::time::UnixTime;
 
 /// What happens as it happens.
 #[derive(Clone, Debug)]

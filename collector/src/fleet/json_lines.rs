@@ -18,8 +18,8 @@
 
 use std::path::Path;
 
-use assay_shared::report::{CleanUp, ExitCode, Outcome, SiteSummary, Summary};
-use assay_shared::time::UnixTime;
+use assay_report::{CleanUp, ExitCode, Outcome, SiteSummary, Summary};
+use assay_verifier::time::UnixTime;
 use serde::Serialize;
 
 use super::Event;

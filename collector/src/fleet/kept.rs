@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use assay_agent::replacement::Replacement;
-use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
-use assay_shared::time::UnixTime;
+use assay_report::{CleanUpResult, NodeRow, Outcome};
+use assay_verifier::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::nodes::Node;

@@ -12,7 +12,7 @@ mod selection;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, NodeRow, Outcome, SiteWaivers};
+use assay_report::{CleanUpResult, NodeRow, Outcome, SiteWaivers};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;

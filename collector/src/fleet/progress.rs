@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use assay_agent::inert;
-use assay_shared::report::{CleanUpResult, ExitCode, Outcome};
+use assay_report::{CleanUpResult, ExitCode, Outcome};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Event, Finished, json_lines};

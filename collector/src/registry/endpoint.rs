@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use assay_shared::oci::{Descriptor, Digest, Manifest, Repository, media_type};
-use assay_shared::{json, limits};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, Repository, media_type};
+use assay_verifier::{json, limits};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use assay_shared::oci::Repository;
+use assay_verifier::oci::Repository;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use docker_credential::DockerCredential;

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
 use tokio::sync::Mutex;
 
 pub use credentials::AuthFile;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_shared::x509::{Certificate, oid};
+use assay_verifier::x509::{Certificate, oid};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -201,7 +201,7 @@ fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 fn distrust(error: &CertificateError, host: &str) -> String {
     let day = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        assay_shared::time::UnixTime::from_seconds(seconds).map(|time| time.to_string()).unwrap_or_default()
+        assay_verifier::time::UnixTime::from_seconds(seconds).map(|time| time.to_string()).unwrap_or_default()
     };
     match error {
         CertificateError::ExpiredContext { not_after, .. } => format!(

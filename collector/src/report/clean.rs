@@ -1,7 +1,7 @@
-//! Text that nodes, operators and signers wrote, made safe to show as [`assay_shared::clean`] does it, in the lengths that
+//! Text that nodes, operators and signers wrote, made safe to show as [`assay_report::clean`] does it, in the lengths that
 //! reports have room for.
 
-pub use assay_shared::clean::{block, line};
+pub use assay_report::clean::{block, line};
 
 /// Letters of a name: a full image reference has at most 512, a distinguished name or a path rarely more.
 pub const NAME: usize = 512;

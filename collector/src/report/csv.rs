@@ -7,7 +7,7 @@
 use std::io;
 
 use assay_agent::inert;
-use assay_shared::report::{Image, NodeRow, Reason};
+use assay_report::{Image, NodeRow, Reason};
 
 use super::{clean, names, words};
 
@@ -103,7 +103,7 @@ fn plain(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Outcome, SiteReport};
+    use assay_report::{Outcome, SiteReport};
 
     use super::*;
     use crate::report::sample;

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{Image, NodeRow, SITE_REPORT_SCHEMA, SiteRun, Status};
+use assay_report::{Image, NodeRow, SITE_REPORT_SCHEMA, SiteRun, Status};
+use assay_verifier::oci::Digest;
 use serde::Deserialize;
 
 use super::text::number;
@@ -410,7 +410,7 @@ impl From<OldNode> for Before {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Outcome, Reason, SiteReport};
+    use assay_report::{Outcome, Reason, SiteReport};
 
     use super::*;
     use crate::report::sample;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::oci::Digest;
-use assay_shared::time::UnixTime;
+use assay_verifier::oci::Digest;
+use assay_verifier::time::UnixTime;
 
 use super::site::Site;
 

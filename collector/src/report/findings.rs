@@ -1,7 +1,7 @@
 //! What is to say of a node beside its images: whether it was verified, whether anything was left on it, and what its
 //! agent could not account for. Every report shows these, so they are found in one place.
 
-use assay_shared::report::{
+use assay_report::{
     CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
 };
 
@@ -148,7 +148,7 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
             container.id, container.namespace
         ))
     });
-    let reason = assay_shared::report::Reason::InUseUnlisted;
+    let reason = assay_report::Reason::InUseUnlisted;
     add(ExitCode::Failed, reason.as_str(), words::reason(reason), unlisted.collect(), 0);
     let unreadable =
         coverage.unreadable.iter().map(|part| clean::message(&format!("{}: {}", part.what, part.why)));
@@ -181,7 +181,7 @@ fn particular(contradiction: &Contradiction) -> String {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::ExitCode;
+    use assay_report::ExitCode;
 
     use super::*;
     use crate::report::sample;

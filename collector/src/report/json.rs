@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 
 use assay_agent::inert::Json;
-use assay_shared::report::{NodeReport, NodeRow, SiteReport};
+use assay_report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
@@ -166,7 +166,7 @@ impl Formatter for Lines {
 mod tests {
     use std::{env, fs};
 
-    use assay_shared::report::{ExitCode, schema};
+    use assay_report::{ExitCode, schema};
     use serde_json::Value;
 
     use super::*;
@@ -249,7 +249,7 @@ mod tests {
             ("node-report.v1.json", schema::node_report()),
             ("site-report.v1.json", schema::site_report()),
         ] {
-            let path = format!("{}/../shared/schema/{name}", env!("CARGO_MANIFEST_DIR"));
+            let path = format!("{}/../shared/report/schema/{name}", env!("CARGO_MANIFEST_DIR"));
             #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
             if env::var_os("ASSAY_REGENERATE").is_some() {
                 fs::write(&path, &made).unwrap();
@@ -390,7 +390,7 @@ mod tests {
         let of_site = compiled(&recorded("site-report.schema.json"));
         let of_node = compiled(&recorded("node-report.schema.json"));
         for mut report in samples() {
-            report.nodes.retain(|row| row.outcome != assay_shared::report::Outcome::ShellRefused);
+            report.nodes.retain(|row| row.outcome != assay_report::Outcome::ShellRefused);
             of_site.validate(&serde_json::from_slice(&site(&report).unwrap()).unwrap()).unwrap();
             for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
                 of_node.validate(&serde_json::from_slice(&node(own).unwrap()).unwrap()).unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::report::{NodeRow, SameMachine, store_meant};
+use assay_report::{NodeRow, SameMachine, store_meant};
 
 /// Rows of the same machine that are named; the others are counted.
 const NAMED: usize = 8;

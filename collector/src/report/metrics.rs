@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use assay_agent::inert;
-use assay_shared::report::{CleanUpResult, ExitCode, Outcome, WaiverState};
+use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use super::difference::Kind;
 use super::site::{Site, SiteNode};
@@ -113,7 +113,7 @@ fn images(out: &mut Metrics, site: &Site) {
 fn waivers(out: &mut Metrics, site: &Site) {
     let Some(given) = &site.waivers else { return };
     out.family("assay_waiver_expires_timestamp_seconds", "When a waiver ends.");
-    let labels = |waiver: &assay_shared::report::Waiver| {
+    let labels = |waiver: &assay_report::Waiver| {
         [
             ("image", clean::name(&waiver.image)),
             ("node", waiver.node.as_deref().map(clean::name).unwrap_or_default()),

@@ -32,7 +32,7 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use assay_shared::report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
+use assay_report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
 
 use self::difference::Baseline;
 use self::machines::Machines;
@@ -222,7 +222,7 @@ pub(super) mod tests {
     use std::cell::RefCell;
     use std::collections::{BTreeMap, BTreeSet};
 
-    use assay_shared::report::SiteReport;
+    use assay_report::SiteReport;
     use serde_json::Value;
 
     use super::*;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use assay_shared::oci::{Digest, Reference};
-use assay_shared::report::Image;
+use assay_report::Image;
+use assay_verifier::oci::{Digest, Reference};
 
 use super::clean;
 

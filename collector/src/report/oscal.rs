@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
 use assay_agent::inert::Json;
-use assay_shared::report::{ExitCode, Image, Reason, Status, WaivedImage};
+use assay_report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
@@ -420,7 +420,7 @@ fn markup(text: &str) -> String {
 /// Identifiers after RFC 9562 section 5.5, in a namespace made from the run.
 struct Ids {
     namespace: [u8; 16],
-    started: assay_shared::time::UnixTime,
+    started: assay_verifier::time::UnixTime,
 }
 
 /// RFC 9562's namespace for URLs.
@@ -472,14 +472,14 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn results(report: &assay_shared::report::SiteReport) -> Value {
+    fn results(report: &assay_report::SiteReport) -> Value {
         let mut bytes = Vec::new();
         site(&mut bytes, &Site::of(report)).unwrap();
         let whole: Value = serde_json::from_slice(&bytes).unwrap();
         whole["assessment-results"]["results"][0].clone()
     }
 
-    fn states(report: &assay_shared::report::SiteReport) -> Vec<String> {
+    fn states(report: &assay_report::SiteReport) -> Vec<String> {
         let results = results(report);
         let findings = results["findings"].as_array().unwrap();
         findings
@@ -516,9 +516,9 @@ mod tests {
         own.images.retain(|image| image.references.iter().any(|name| name.contains("shop/payments")));
         own.coverage.unlisted.clear();
         own.coverage.unreadable.clear();
-        report.nodes[2].clean_up.result = assay_shared::report::CleanUpResult::Removed;
+        report.nodes[2].clean_up.result = assay_report::CleanUpResult::Removed;
         let rows = vec![report.nodes.remove(2)];
-        let report = assay_shared::report::SiteReport::new(report.run, report.collector, report.inputs, rows);
+        let report = assay_report::SiteReport::new(report.run, report.collector, report.inputs, rows);
         assert_eq!(report.verdict, ExitCode::Passed);
         assert_eq!(states(&report), ["other", "pass", "other", "other"]);
         let risks = results(&report)["risks"].clone();

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{CheckResult, ExitCode, Image, Reason};
+use assay_report::{CheckResult, ExitCode, Image, Reason};
+use assay_verifier::oci::Digest;
 
 use super::clean;
 use super::site::Site;
@@ -145,7 +145,7 @@ const PARTICULARS: usize = 50;
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::Status;
+    use assay_report::Status;
 
     use super::*;
     use crate::report::{findings, sample};

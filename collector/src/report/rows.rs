@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use assay_shared::report::{NodeRow, SITE_REPORT_SCHEMA, SiteReport};
+use assay_report::{NodeRow, SITE_REPORT_SCHEMA, SiteReport};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 

@@ -3,9 +3,9 @@
 //!
 //! Compiled into tests, and into the example program `sample-report`.
 
-use assay_shared::oci::Digest;
-use assay_shared::report::*;
-use assay_shared::time::UnixTime;
+use assay_report::*;
+use assay_verifier::oci::Digest;
+use assay_verifier::time::UnixTime;
 
 /// 2026-11-22T10:00:00Z, when every sample begins.
 const BEGIN: i64 = 1_795_341_600;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use assay_agent::inert::Json;
-use assay_shared::oci::Digest;
-use assay_shared::report::{ExitCode, Reason, Status};
+use assay_report::{ExitCode, Reason, Status};
+use assay_verifier::oci::Digest;
 use serde_json::{Value, json};
 
 use super::findings::Finding;
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn log(report: &assay_shared::report::SiteReport) -> Value {
+    fn log(report: &assay_report::SiteReport) -> Value {
         let mut bytes = Vec::new();
         site(&mut bytes, &Site::of(report)).unwrap();
         serde_json::from_slice(&bytes).unwrap()

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{
+use assay_report::{
     CleanUpResult, Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs,
     SiteReport, SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
 };
+use assay_verifier::oci::Digest;
 
 use super::difference::Difference;
 use super::findings::{self, Finding};

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 
-use assay_shared::report::{ExitCode, Summary};
+use assay_report::{ExitCode, Summary};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::difference::{Difference, NodeChange};
@@ -274,7 +274,7 @@ pub(crate) fn table(look: Look) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::{Reason, Status};
+    use assay_report::{Reason, Status};
 
     use super::*;
     use crate::report::sample;

@@ -1,7 +1,7 @@
 //! Times, sizes, counts and names as people read them.
 
-use assay_shared::time::UnixTime;
-use assay_shared::words::plural;
+use assay_report::words::plural;
+use assay_verifier::time::UnixTime;
 
 /// `2026-01-31 12:00:00 UTC`
 pub(crate) fn time(time: UnixTime) -> String {

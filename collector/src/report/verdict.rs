@@ -1,6 +1,6 @@
 //! The site's verdict in words.
 
-use assay_shared::report::{
+use assay_report::{
     Asked, CleanUpResult, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState,
 };
 
@@ -162,7 +162,7 @@ pub(super) fn left_behind(report: &Site) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use assay_shared::report::SiteReport;
+    use assay_report::SiteReport;
 
     use super::*;
     use crate::report::sample;

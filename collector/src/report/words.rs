@@ -1,10 +1,8 @@
 //! What reasons, outcomes and findings mean to people: what happened, why it matters, what to do.
 //!
-//! The finer codes of checks have their own table in `assay_shared::codes`.
+//! The finer codes of checks have their own table in `assay_verifier::codes`.
 
-use assay_shared::report::{
-    Action, CheckResult, CleanUpResult, Image, Outcome, Reason, Status, Via, WaiverState,
-};
+use assay_report::{Action, CheckResult, CleanUpResult, Image, Outcome, Reason, Status, Via, WaiverState};
 
 use crate::evidence::FindingKind;
 

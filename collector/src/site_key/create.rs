@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use assay_shared::dsse::{KeyKind, VerifyingKey};
+use assay_verifier::dsse::{KeyKind, VerifyingKey};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::pkcs8::Document;

@@ -1,4 +1,4 @@
-//! The site's own key: it vouches for bundles and evidence in DSSE envelopes ([`assay_shared::dsse`]).
+//! The site's own key: it vouches for bundles and evidence in DSSE envelopes ([`assay_verifier::dsse`]).
 //!
 //! The private key is a file (PKCS#8 or OpenSSH's form, encrypted or not), or stays in the SSH agent of this machine,
 //! whose public key is then given instead. Every signature is checked before it leaves here.
@@ -8,8 +8,8 @@ mod create;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use assay_shared::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
-use assay_shared::limits;
+use assay_verifier::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
+use assay_verifier::limits;
 
 use crate::ssh::keys::{KeyError as KeyFileError, Passphrase};
 use crate::ssh::{SigningError, SigningKey};

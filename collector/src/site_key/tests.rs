@@ -1,7 +1,7 @@
 use std::fs;
 use std::process::Command;
 
-use assay_shared::dsse::KeyKind;
+use assay_verifier::dsse::KeyKind;
 use tempfile::TempDir;
 
 use super::*;

@@ -145,7 +145,7 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use assay_shared::dsse::VerifyingKey;
+    use assay_verifier::dsse::VerifyingKey;
 
     use super::*;
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use assay_agent::trust;
-use assay_shared::dsse::VerifyingKey;
-use assay_shared::limits;
-use assay_shared::revocation::Evidence;
-use assay_shared::trust_policy::TrustStoreName;
+use assay_verifier::dsse::VerifyingKey;
+use assay_verifier::limits;
+use assay_verifier::notary::trust_policy::TrustStoreName;
+use assay_verifier::revocation::Evidence;
 
 use super::changes::Changes;
 use super::{TrustEditError, file_name, policy, read, read_anchor, store_file};

@@ -2,12 +2,14 @@
 //! time in, a [`TrustCheck`] out. Pure.
 
 use assay_agent::trust::{About, Trust};
-use assay_shared::report::{Action, ExitCode};
-use assay_shared::revocation::{Kind, Outlook, Standing, Unknown, UnusableFile};
-use assay_shared::time::UnixTime;
-use assay_shared::trust_policy::{Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp};
-use assay_shared::trust_store::StoreType;
-use assay_shared::x509::Certificate;
+use assay_report::{Action, ExitCode};
+use assay_verifier::notary::trust_policy::{
+    Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp,
+};
+use assay_verifier::notary::trust_store::StoreType;
+use assay_verifier::revocation::{Kind, Outlook, Standing, Unknown, UnusableFile};
+use assay_verifier::time::UnixTime;
+use assay_verifier::x509::Certificate;
 use serde::Serialize;
 
 /// The value of [`TrustCheck::schema`].

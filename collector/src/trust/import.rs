@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use assay_agent::trust;
-use assay_shared::limits;
-use assay_shared::trust_policy::TrustStoreName;
+use assay_verifier::limits;
+use assay_verifier::notary::trust_policy::TrustStoreName;
 
 use super::changes::{self, Changes};
 use super::{TrustEditError, add, file_name, read, store_file};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use assay_shared::trust_policy::{Level, TrustPolicy, TrustStoreName};
-use assay_shared::trust_store::StoreType;
+use assay_verifier::notary::trust_policy::{Level, TrustPolicy, TrustStoreName};
+use assay_verifier::notary::trust_store::StoreType;
 
 use super::changes::{self, Changes};
 use super::policy::{self, SignatureVerification, Statement};
@@ -65,7 +65,8 @@ pub(super) fn make(
 ) -> Result<(), TrustEditError> {
     let document = policy::document(statement)?;
     let read = TrustPolicy::parse(&document)?;
-    let mut never = read.statements().iter().flat_map(assay_shared::trust_policy::Statement::never_matching);
+    let mut never =
+        read.statements().iter().flat_map(assay_verifier::notary::trust_policy::Statement::never_matching);
     if let Some((identity, why)) = never.next() {
         return Err(TrustEditError::NeverMatches { identity, why });
     }

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use assay_shared::trust_policy::{Level, TrustStoreName};
-use assay_shared::trust_store::read_certificates;
+use assay_verifier::notary::trust_policy::{Level, TrustStoreName};
+use assay_verifier::notary::trust_store::read_certificates;
 
 use super::changes::Changes;
 use super::policy::{SignatureVerification, Statement};

@@ -1,7 +1,7 @@
 //! Trust policy documents as they are written. Each is read back by the verifier's own reader before it is written.
 
-use assay_shared::json::{self, JsonError, Shape};
-use assay_shared::trust_policy::{Level, TrustPolicy};
+use assay_verifier::json::{self, JsonError, Shape};
+use assay_verifier::notary::trust_policy::{Level, TrustPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::TrustEditError;

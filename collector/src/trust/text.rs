@@ -1,6 +1,6 @@
 //! A [`TrustCheck`] for people: whom each statement trusts, what expires when, what is not as it should be.
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use super::check::{Severity, TrustCheck};
 use crate::report::terminal::{Look, table, wrap};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use assay_agent::directory::Directory;
-use assay_shared::oci::{Algorithm, Digest};
+use assay_verifier::oci::{Algorithm, Digest};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::ssh::Input;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_shared::report::{CleanUp, CleanUpResult};
+use assay_report::{CleanUp, CleanUpResult};
 
 use super::deploy::{OUTPUT_BYTES, said};
 use super::dialect::{Dialect, NoDialect, dialects};

@@ -1,7 +1,7 @@
 //! Deploying: find out what the node is, make a folder there, upload into it, and check what arrived.
 
-use assay_shared::report::Outcome;
-use assay_shared::time::UnixTime;
+use assay_report::Outcome;
+use assay_verifier::time::UnixTime;
 
 use super::dialect::{Dialect, NoDialect, dialects};
 use super::payload::{Shipment, in_lines};

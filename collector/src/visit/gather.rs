@@ -1,17 +1,17 @@
 //! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
 //! were sent, and agrees with itself and with the agent's exit status. What is accepted is within the bounds that an agent keeps
-//! to (`assay_shared::report::check_size`, [`NodeReport::bound`]): an honest one is not changed.
+//! to (`assay_report::check_size`, [`NodeReport::bound`]): an honest one is not changed.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use assay_shared::json::{self, Shape};
-use assay_shared::limits::REPORT_TEXT_LETTERS;
-use assay_shared::report::{
+use assay_report::{
     Asked, ExitCode, Image, NODE_REPORT_SCHEMA, NodeReport, Run, Status, Summary, TooLarge, Via, check_size,
 };
-use assay_shared::time::UnixTime;
+use assay_verifier::json::{self, Shape};
+use assay_verifier::limits::REPORT_TEXT_LETTERS;
+use assay_verifier::time::UnixTime;
 use tokio::sync::Semaphore;
 
 use super::platform::Platform;
@@ -258,12 +258,12 @@ pub fn has_judged(exit: u32) -> bool {
 mod tests {
     use std::mem::discriminant;
 
-    use assay_shared::limits::{REPORT_BYTES, REPORT_VALUES};
-    use assay_shared::oci::Digest;
-    use assay_shared::report::{
+    use assay_report::{
         Agent, BundleInput, CarriedBlob, Content, ContentMode, Coverage, Inputs, Mismatch, Node, Omitted,
         Reason, Rootfs, TrustPolicyInput,
     };
+    use assay_verifier::limits::{REPORT_BYTES, REPORT_VALUES};
+    use assay_verifier::oci::Digest;
 
     use serde_json::Value;
 

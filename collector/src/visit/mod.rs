@@ -21,11 +21,11 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{
+use assay_report::{
     Asked, CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched, store_meant,
 };
-use assay_shared::time::UnixTime;
+use assay_verifier::oci::Digest;
+use assay_verifier::time::UnixTime;
 
 pub use clean_up::{ANY_FOLDER, clean_up, not_said};
 pub use dialect::Dialect;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_agent::directory::{Directory, blob_digest};
-use assay_shared::dsse::{KeyError, VerifyingKey};
-use assay_shared::report::{PlacedFiles, SentFile, SiteInputs};
+use assay_report::{PlacedFiles, SentFile, SiteInputs};
+use assay_verifier::dsse::{KeyError, VerifyingKey};
 
 use super::archive::{self, Archive, ArchiveError};
 use super::platform::Platform;
@@ -384,7 +384,7 @@ mod tests {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let [bundle, secret] = ["bundle", "secret"].map(|name| folder.path().join(name));
-        let blob = assay_shared::oci::Digest::sha256(b"secret");
+        let blob = assay_verifier::oci::Digest::sha256(b"secret");
         std::fs::create_dir_all(bundle.join("blobs/sha256")).unwrap();
         std::fs::write(&secret, "secret").unwrap();
         let link = bundle.join("blobs/sha256").join(blob.hex());

@@ -1,6 +1,6 @@
 //! Where a node runs no script of a visit: what its shell or its sudo says instead, and what to do about it. Pure.
 
-use assay_shared::report::Outcome;
+use assay_report::Outcome;
 
 use super::deploy::said;
 use super::{Failure, posix};

@@ -1,7 +1,7 @@
 //! Running the agent on the node, and taking its report from its standard output.
 
-use assay_shared::limits;
-use assay_shared::report::{Asked, ExitCode, Outcome};
+use assay_report::{Asked, ExitCode, Outcome};
+use assay_verifier::limits;
 
 use super::deploy::{Deployed, said};
 use super::gather::has_judged;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::node::{Node, Site};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay_shared::report::Outcome;
+use assay_report::Outcome;
 
 use crate::node::{Node, Site, Unusual, key, need, scratch};
 

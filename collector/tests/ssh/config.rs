@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Ran, Site, Unusual, fingerprint, key, need, wait_until};
 

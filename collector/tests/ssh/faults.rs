@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, NodeRow, Outcome};
+use assay_report::{CleanUpResult, NodeRow, Outcome};
 
 use crate::link::{Breaks, Link};
 use crate::node::{Node, Site, Unusual, wait_until};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use assay_shared::report::{CleanUpResult, ExitCode, Outcome, SiteReport};
+use assay_report::{CleanUpResult, ExitCode, Outcome, SiteReport};
 use serde_json::Value;
 
 use crate::node::{Node, Ran, Site, fingerprint, free_port};

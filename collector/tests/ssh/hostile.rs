@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Site, Unusual, key, wait_until};
 

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Site, wait_until};
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use assay_shared::report::{CleanUpResult, NodeReport, NodeRow, Outcome, SiteReport};
+use assay_report::{CleanUpResult, NodeReport, NodeRow, Outcome, SiteReport};
 use tempfile::TempDir;
 
 /// How long sshd may take to answer, on a machine that is busy with other tests.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use assay_shared::report::{CleanUpResult, ExitCode, Outcome};
+use assay_report::{CleanUpResult, ExitCode, Outcome};
 
 use crate::node::{INSIDE, Node, Site, real_agent};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Site, Unusual, wait_until};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use assay_shared::report::{CleanUpResult, Outcome, Presence, Status};
+use assay_report::{CleanUpResult, Outcome, Presence, Status};
 
 use crate::node::{Node, Site, Unusual, free_port, stand_in, wait_until};
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use assay_shared::report::{CleanUpResult, Outcome};
+use assay_report::{CleanUpResult, Outcome};
 use serde_json::Value;
 
 use crate::node::{Node, Site, Unusual, need, stand_in};

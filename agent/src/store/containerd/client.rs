@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use assay_shared::limits;
-use assay_shared::oci::Digest;
+use assay_verifier::limits;
+use assay_verifier::oci::Digest;
 use containerd_client::Client as Services;
 use containerd_client::services::v1::{
     Container, Image, Info, InfoRequest, ListContainersRequest, ListContentRequest, ListImagesRequest,

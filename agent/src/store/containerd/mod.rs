@@ -8,8 +8,8 @@ mod client;
 
 use std::io;
 
-use assay_shared::oci::Digest;
-use assay_shared::report::Unreadable;
+use assay_report::Unreadable;
+use assay_verifier::oci::Digest;
 use containerd_client::services::v1::snapshots::Info as SnapshotInfo;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 
-use assay_shared::limits;
-use assay_shared::oci::Digest;
+use assay_verifier::limits;
+use assay_verifier::oci::Digest;
 
 use super::Reading;
 use super::beside::blob_path;
@@ -255,7 +255,7 @@ impl Read for Slice<'_> {
 mod tests {
     use std::io::{Seek as _, Write as _};
 
-    use assay_shared::file_form::FileForm;
+    use assay_verifier::file_form::FileForm;
 
     use super::*;
     use crate::store::BlobContent;

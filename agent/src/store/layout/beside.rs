@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use assay_shared::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest};
-use assay_shared::revocation::is_litter;
+use assay_report::bundle::{CRLS, CarriedFile, DOCUMENT, SIGNATURE};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::revocation::is_litter;
 
 use super::{Files, Layout, LayoutError, LayoutProblem};
 use crate::confinement::said;

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _};
 
-use assay_shared::file_form::FileForm;
-use assay_shared::limits;
+use assay_verifier::file_form::FileForm;
+use assay_verifier::limits;
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use assay_shared::file_form::FileForm;
-use assay_shared::limits;
+use assay_verifier::file_form::FileForm;
+use assay_verifier::limits;
 
 use super::compression::{Bounded, HEAD};
 

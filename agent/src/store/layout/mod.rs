@@ -13,12 +13,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_shared::bundle::DOCUMENT;
-use assay_shared::census;
-use assay_shared::json::{self, JsonError};
-use assay_shared::limits;
-use assay_shared::oci::{Descriptor, Digest, Platform, shape};
-use assay_shared::report::{Enumerated, Unreadable};
+use assay_report::bundle::DOCUMENT;
+use assay_report::{Enumerated, Unreadable};
+use assay_verifier::json::{self, JsonError};
+use assay_verifier::limits;
+use assay_verifier::oci::census;
+use assay_verifier::oci::{Descriptor, Digest, Platform, shape};
 use serde::Deserialize;
 
 pub(crate) use beside::Beside;
@@ -256,7 +256,7 @@ fn record(entry: &Descriptor) -> Option<Record> {
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {
-    let mut hasher = assay_shared::oci::Algorithm::Sha256.hasher();
+    let mut hasher = assay_verifier::oci::Algorithm::Sha256.hasher();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 128 << 10];
     loop {

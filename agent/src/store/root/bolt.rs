@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 
-use assay_shared::limits;
+use assay_verifier::limits;
 
 use crate::store::file::read_at;
 

@@ -12,8 +12,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use assay_shared::oci::Digest;
-use assay_shared::report::Unreadable;
+use assay_report::Unreadable;
+use assay_verifier::oci::Digest;
 
 use super::catalogue::Catalogue;
 use super::directory::{Directory, is_stray};

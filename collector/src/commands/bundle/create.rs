@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assay_agent::trust;
-use assay_shared::bundle::{Gap, LockedImage};
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
+use assay_report::bundle::{Gap, LockedImage};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::progress::Progress;

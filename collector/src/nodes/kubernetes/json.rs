@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::json::JsonError;
+use assay_verifier::json::JsonError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

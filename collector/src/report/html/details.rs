@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use assay_shared::report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
-use assay_shared::time::UnixTime;
-use assay_shared::words::plural;
+use assay_report::words::plural;
+use assay_report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
+use assay_verifier::time::UnixTime;
 
 use super::images::Entry;
 use super::mark::Mark;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use assay_shared::oci::Digest;
+use assay_verifier::oci::Digest;
 
 use super::mark::Mark;
 use crate::report::names;

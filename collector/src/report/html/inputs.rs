@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_shared::report::SentFile;
+use assay_report::SentFile;
 
 use super::node_list::{NodeList, Nodes};
 use crate::report::clean;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use assay_shared::report::{CheckResult, ExitCode, Outcome, Status};
+use assay_report::{CheckResult, ExitCode, Outcome, Status};
 
 use crate::report::site::Judged;
 

@@ -27,7 +27,7 @@ mod waivers;
 use std::collections::BTreeSet;
 
 use askama::Template;
-use assay_shared::oci::Digest;
+use assay_verifier::oci::Digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 

@@ -1,6 +1,6 @@
 //! Which nodes something is about, said shortly: a site may have hundreds.
 
-use assay_shared::report::{NodeRow, Outcome};
+use assay_report::{NodeRow, Outcome};
 
 use crate::report::site::SiteNode;
 use crate::report::text::count;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_shared::report::{CleanUpResult, Companion, List, NodeReport, Summary};
+use assay_report::{CleanUpResult, Companion, List, NodeReport, Summary};
 
 use super::mark::Mark;
 use super::node_list::Nodes;

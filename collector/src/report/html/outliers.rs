@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_shared::report::Reason;
+use assay_report::Reason;
 
 use super::images::Entry;
 use super::mark::Mark;

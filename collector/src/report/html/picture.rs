@@ -4,7 +4,7 @@
 //! thin band, and what did not stands out of it in height as well as in colour, has its words in a tooltip and leads to
 //! its image. Both are whole without a script.
 
-use assay_shared::report::Outcome;
+use assay_report::Outcome;
 
 use super::images::Entry;
 use super::mark::{Icon, Mark};

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use assay_shared::codes::Code;
-use assay_shared::oci::Digest;
+use assay_verifier::codes::Code;
+use assay_verifier::oci::Digest;
 
 use super::details::ImageView;
 use super::images::Entry;

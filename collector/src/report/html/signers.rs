@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::oci::Digest;
-use assay_shared::report::{ChainCertificate, CheckResult, Signature, Status};
-use assay_shared::time::UnixTime;
+use assay_report::{ChainCertificate, CheckResult, Signature, Status};
+use assay_verifier::oci::Digest;
+use assay_verifier::time::UnixTime;
 
 use super::images::{ImageList, Names};
 use super::mark::Mark;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use assay_shared::report::{ExitCode, SiteReport};
+use assay_report::{ExitCode, SiteReport};
 
 use super::*;
 use crate::report::difference::{Baseline, Comparison};

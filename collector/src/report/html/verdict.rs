@@ -1,6 +1,6 @@
 //! The site's verdict in words, and the numbers behind it.
 
-use assay_shared::report::ExitCode;
+use assay_report::ExitCode;
 
 use super::images::Entry;
 use super::mark::Mark;

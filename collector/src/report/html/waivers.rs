@@ -1,6 +1,6 @@
 //! The waivers, each with what became of it: who, why and until when.
 
-use assay_shared::report::{Reason, Waiver, WaiverState};
+use assay_report::{Reason, Waiver, WaiverState};
 
 use super::mark::Mark;
 use crate::report::site::Site;

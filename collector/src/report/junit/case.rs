@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use assay_shared::report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
+use assay_report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
 use crate::report::text::count;

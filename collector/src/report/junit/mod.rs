@@ -35,7 +35,7 @@ use std::collections::HashSet;
 use std::io;
 
 use assay_agent::inert;
-use assay_shared::report::{ExitCode, NodeRow, SiteRun};
+use assay_report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
 use super::{Folder, ReportError, clean};

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use assay_shared::report::{ExitCode, NodeRow, SiteRun};
-use assay_shared::time::UnixTime;
+use assay_report::{ExitCode, NodeRow, SiteRun};
+use assay_verifier::time::UnixTime;
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::case;

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_shared::report::{ExitCode, SiteReport, Status};
+use assay_report::{ExitCode, SiteReport, Status};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -142,7 +142,7 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
                     && image.status == Status::Failed
                     && node.waiver(image).is_none()
                 {
-                    assert_eq!(code.as_deref(), image.reason.map(assay_shared::report::Reason::as_str));
+                    assert_eq!(code.as_deref(), image.reason.map(assay_report::Reason::as_str));
                     assert!(text.contains(image.digest.as_str()));
                 }
             }
@@ -260,7 +260,7 @@ fn every_outcome_has_its_code() {
             .and_then(|(kind, code, ..)| (kind == "error").then(|| code.clone().unwrap()));
         let empty = node.accepted().is_some_and(|own| own.images.is_empty());
         let expected = match node.outcome {
-            assay_shared::report::Outcome::Verified => empty.then(|| "no-images".to_owned()),
+            assay_report::Outcome::Verified => empty.then(|| "no-images".to_owned()),
             other => Some(other.as_str().to_owned()),
         };
         assert_eq!(code, expected);

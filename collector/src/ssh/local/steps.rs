@@ -152,7 +152,7 @@ mod tests {
 
     fn sums(files: &[(&str, &str)]) -> String {
         let line = |(name, text): &(&str, &str)| {
-            format!("{}  {name}\n", assay_shared::oci::Digest::sha256(text.as_bytes()).hex())
+            format!("{}  {name}\n", assay_verifier::oci::Digest::sha256(text.as_bytes()).hex())
         };
         files.iter().map(line).collect()
     }
@@ -179,7 +179,7 @@ mod tests {
                 input.bytes(text.as_bytes().to_vec());
                 packed.add(name, 0o600, &input).unwrap();
             }
-            let sums_sha256 = assay_shared::oci::Digest::sha256(expected.as_bytes()).hex().to_owned();
+            let sums_sha256 = assay_verifier::oci::Digest::sha256(expected.as_bytes()).hex().to_owned();
             let upload = Step::Upload { folder: folder.display().to_string(), sums_sha256 };
             assert_eq!(said_to(&upload, Some(&packed.finish())).await.exit, Exit::Code(code));
         }

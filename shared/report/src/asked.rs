@@ -1,0 +1,69 @@
+//! What an agent is asked to do: everything, beside its inputs and its store, that its verdicts depend on.
+//!
+//! The collector writes it down before a visit, the agent repeats how it understood its command line, and a report that says
+//! something else is not believed.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContentMode, Via};
+use assay_verifier::time::UnixTime;
+
+/// What an agent is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Asked {
+    /// `--nonce`: made anew for each visit, so that no report stands for another; absent where none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// `--accept`: what else than a signature of its own makes an image pass.
+    pub accept: BTreeSet<Via>,
+    /// `--content`: how much of the images' content is hashed.
+    pub content: ContentMode,
+    /// `--image`: the images that the report is limited to; empty where it is about all.
+    pub images: BTreeSet<String>,
+    /// `--namespace`: the namespaces that the report is limited to; empty where it is about all.
+    pub namespaces: BTreeSet<String>,
+    /// `--evidence`: whether the report carries what only the store has.
+    pub evidence: bool,
+    /// `--at`: the time to judge at; null where it is the node's own.
+    pub at: Option<UnixTime>,
+}
+
+impl Asked {
+    /// In what the two differ, by its option; none where they are the same.
+    pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
+        let Self { nonce, accept, content, images, namespaces, evidence, at } = self;
+        [
+            ("--nonce", *nonce == other.nonce),
+            ("--accept", *accept == other.accept),
+            ("--content", *content == other.content),
+            ("--image", *images == other.images),
+            ("--namespace", *namespaces == other.namespaces),
+            ("--evidence", *evidence == other.evidence),
+            ("--at", *at == other.at),
+        ]
+        .into_iter()
+        .find_map(|(option, same)| (!same).then_some(option))
+    }
+}
+
+/// Where containerd is asked where a store names no place, on Linux.
+pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// The same on Windows.
+pub const CONTAINERD_PIPE: &str = r"\\.\pipe\containerd-containerd";
+
+/// The place that `--store` means, as reports write it (`inputs.store`). `windows`: whether that is the agent's system.
+pub fn store_meant(given: Option<&str>, windows: bool) -> String {
+    let address = match given.map_or(("containerd", ""), |given| given.split_once(':').unwrap_or((given, "")))
+    {
+        ("containerd", "") if windows => CONTAINERD_PIPE,
+        ("containerd", "") => CONTAINERD_SOCKET,
+        ("containerd", address) => address.strip_prefix("unix://").unwrap_or(address),
+        _ => return given.unwrap_or_default().into(),
+    };
+    alloc::format!("containerd:{address}")
+}

@@ -1,0 +1,84 @@
+//! The documents that a signature over many files is over: `bundle.json` and `evidence.json`.
+//!
+//! In: bytes. Out: the document's types. Refused are documents that two readers could understand differently, those of another
+//! schema, and lists past a bound or with paths that lead out of where the document stands.
+
+use alloc::string::{String, ToString as _};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use assay_verifier::json::{self, JsonError, Shape};
+use assay_verifier::limits;
+
+/// Reads a document of that schema.
+///
+/// # Errors
+/// [`DocumentError`] where it is none.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> Result<T, DocumentError> {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
+        return Err(DocumentError::TooLarge { bytes: bytes.len() });
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        schema: String,
+    }
+    const NAMED: Shape = Shape::Object(&[("schema", &Shape::Any)]);
+    let Named { schema: said } = json::read(bytes, &NAMED)?;
+    if said != schema {
+        return Err(DocumentError::Schema { said, schema });
+    }
+    Ok(serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))?)
+}
+
+/// Checks that a document lists no more files than any real one, and only paths that `is_path` takes.
+///
+/// # Errors
+/// [`DocumentError::TooManyFiles`], [`DocumentError::Path`]
+pub(crate) fn check_paths<'p>(
+    paths: impl Iterator<Item = &'p str>,
+    is_path: impl Fn(&str) -> bool,
+) -> Result<(), DocumentError> {
+    for (count, path) in paths.enumerate() {
+        if count >= limits::ARCHIVE_MEMBERS {
+            return Err(DocumentError::TooManyFiles);
+        }
+        if !is_path(path) {
+            return Err(DocumentError::Path { path: path.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Why bytes are no such document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Longer than [`limits::BUNDLE_DOCUMENT_BYTES`].
+    #[error("{bytes} bytes are too many")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not the JSON of such a document, or a member comes twice.
+    #[error("malformed: {0}")]
+    Malformed(#[from] JsonError),
+    /// Another document, or one of a later version.
+    #[error("its schema is {said:?} and not {schema}")]
+    Schema {
+        /// What it says.
+        said: String,
+        /// What it should say.
+        schema: &'static str,
+    },
+    /// More files than [`limits::ARCHIVE_MEMBERS`].
+    #[error("it lists more than {} files", limits::ARCHIVE_MEMBERS)]
+    TooManyFiles,
+    /// A path that leads out of where the document stands, or is no name of a file there.
+    #[error("it lists {path:?}, which is no path of a file beside it")]
+    Path {
+        /// The path.
+        path: String,
+    },
+}

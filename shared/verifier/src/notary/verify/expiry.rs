@@ -1,0 +1,15 @@
+//! Expiry: the signature's own, which the signer set. At the second of expiry it has expired.
+
+use super::Finding;
+use crate::codes::Code;
+use crate::notary::envelope::SignedAttributes;
+use crate::time::UnixTime;
+
+pub(super) fn check(attributes: &SignedAttributes, at: UnixTime) -> Result<(), Finding> {
+    match attributes.expiry {
+        Some(expiry) if at >= expiry => {
+            Err(Finding::new(Code::SignatureExpired, alloc::format!("the signature expired at {expiry}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,781 @@
+//! Revocation. Real CRLs as the reference implementation has them; made evidence is wrong in one thing.
+
+use std::fs;
+use std::slice;
+
+use assay_verifier::codes::Code;
+use assay_verifier::file_form::FileForm;
+use assay_verifier::limits;
+use assay_verifier::notary::trust_store::read_certificates;
+use assay_verifier::revocation::{
+    Evidence, EvidenceError, Purpose, RevocationError, RevocationReason, Unknown, check_chain,
+};
+use assay_verifier::time::UnixTime;
+use assay_verifier::x509::{Certificate, SignatureError};
+
+use crate::support::crl::*;
+use crate::support::der::*;
+use crate::support::ocsp::{Answer, revoked, unknown};
+use crate::support::pki::*;
+use crate::support::{mutate, real_data, time};
+
+pub(crate) const AT: &str = "2024-06-01T12:00:00Z";
+pub(crate) const LEAF_CRL: &str = "http://crl.example.test/lists/leaf.crl";
+pub(crate) const OCSP: &str = "http://ocsp.example.test";
+pub(crate) const SERIAL: u64 = 3;
+
+/// A leaf with a distribution point under a CA, which has none, under a root.
+pub(crate) struct Pki {
+    pub(crate) ca: Entity,
+    pub(crate) leaf: Entity,
+    pub(crate) chain: Vec<Certificate>,
+}
+
+impl Pki {
+    pub(crate) fn new() -> Self {
+        Self::of(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]))
+    }
+
+    pub(crate) fn of(leaf: &Template) -> Self {
+        Self::under(&Template::ca("CA", 2), leaf)
+    }
+
+    pub(crate) fn under(ca: &Template, leaf: &Template) -> Self {
+        let root = Entity::root(&Template::ca("Root", 1));
+        let ca = root.issue(ca);
+        let leaf = ca.issue(leaf);
+        let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone()).to_vec();
+        Self { ca, leaf, chain }
+    }
+
+    pub(crate) fn check(&self, evidence: &Evidence) -> Result<(), RevocationError> {
+        check_chain(&self.chain, Purpose::CodeSigning, evidence, time(AT), None)
+    }
+
+    pub(crate) fn code(&self, evidence: &Evidence) -> Option<Code> {
+        self.check(evidence).err().map(|error| error.code())
+    }
+
+    /// The code under one list of the leaf's CA, staged for the leaf's distribution point.
+    pub(crate) fn code_under(&self, list: &List) -> Option<Code> {
+        self.code(&staged(&[("leaf.crl", &list.sign(&self.ca))]))
+    }
+
+    pub(crate) fn unknown(&self, evidence: &Evidence) -> Unknown {
+        match self.check(evidence) {
+            Err(RevocationError::Unknown { why, .. }) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn staged(files: &[(&str, &[u8])]) -> Evidence {
+    let mut evidence = Evidence::default();
+    for (name, bytes) in files {
+        evidence.add_file(name, bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    evidence
+}
+
+pub(crate) fn list() -> List {
+    List::new(5)
+}
+
+pub(crate) const REVOKED: Option<Code> = Some(Code::CertificateRevoked);
+pub(crate) const BEFORE: &str = "20240301000000Z";
+
+#[test]
+fn a_list_of_nobody_is_good_and_none_is_unknown() {
+    let pki = Pki::new();
+    assert_eq!(pki.code_under(&list()), None);
+    assert_eq!(pki.code_under(&list().listing(SERIAL + 1, BEFORE, &[])), None);
+    assert_eq!(pki.unknown(&Evidence::default()), Unknown::CrlMissing { url: LEAF_CRL.into() });
+    assert_eq!(pki.code(&Evidence::default()), Some(Code::RevocationMissing));
+    let without_points = Pki::of(&Template::leaf("Leaf", SERIAL));
+    assert_eq!(without_points.code(&Evidence::default()), None);
+    assert_eq!(
+        check_chain(&pki.chain[2..], Purpose::CodeSigning, &Evidence::default(), time(AT), None),
+        Ok(())
+    );
+}
+
+#[test]
+fn what_a_revocation_says() {
+    let pki = Pki::new();
+    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, BEFORE, &[because(1)]).sign(&pki.ca))]);
+    let expected = RevocationError::Revoked {
+        purpose: Purpose::CodeSigning,
+        certificate: "CN=Leaf".into(),
+        at: time("2024-03-01T00:00:00Z"),
+        reason: Some(RevocationReason(1)),
+    };
+    assert_eq!(pki.check(&evidence), Err(expected));
+}
+
+#[test]
+fn entries() {
+    let pki = Pki::new();
+    let critical = |dotted| vec![extension(dotted, true, &null())];
+    let unsupported = Some(Code::RevocationCriticalExtension);
+    let hold = |at: &str, list: List| list.listing(SERIAL, at, &[because(6)]);
+    let remove = |at: &str, list: List| list.listing(SERIAL, at, &[because(8)]);
+    for (what, code, list) in [
+        ("no reason", REVOKED, list().listing(SERIAL, BEFORE, &[])),
+        ("unspecified", REVOKED, list().listing(SERIAL, BEFORE, &[because(0)])),
+        ("cessation of operation", REVOKED, list().listing(SERIAL, BEFORE, &[because(5)])),
+        ("unknown reason", REVOKED, list().listing(SERIAL, BEFORE, &[because(7)])),
+        ("in the future", REVOKED, list().listing(SERIAL, "21000101000000Z", &[])),
+        ("on hold", REVOKED, hold(BEFORE, list())),
+        ("removed", None, remove(BEFORE, list())),
+        ("on hold, removed later", None, remove("20240401000000Z", hold(BEFORE, list()))),
+        ("removed, on hold later", REVOKED, hold("20240401000000Z", remove(BEFORE, list()))),
+        ("on hold later, listed first", REVOKED, remove(BEFORE, hold("20240401000000Z", list()))),
+        (
+            "removed and revoked",
+            REVOKED,
+            remove("20240401000000Z", list().listing(SERIAL, BEFORE, &[because(1)])),
+        ),
+        ("unknown critical extension", unsupported, list().listing(SERIAL, BEFORE, &critical("1.2.3"))),
+        (
+            "critical reason",
+            unsupported,
+            list().listing(SERIAL, BEFORE, &[extension(REASON_CODE, true, &enumerated(1))]),
+        ),
+        ("unknown extension", REVOKED, list().listing(SERIAL, BEFORE, &[extension("1.2.3", false, &null())])),
+        ("unknown critical extension of another", None, list().listing(9, BEFORE, &critical("1.2.3"))),
+        ("invalidity date", REVOKED, list().listing(SERIAL, BEFORE, &[invalid_since("20250101000000Z")])),
+        ("malformed invalidity date", REVOKED, {
+            list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
+        }),
+        ("invalidity date of the wrong type", REVOKED, {
+            list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, true, &tlv(0x17, b"200101000000Z"))])
+        }),
+        ("malformed invalidity date of another", None, {
+            list().listing(9, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
+        }),
+    ] {
+        assert_eq!(pki.code_under(&list), code, "{what}");
+    }
+}
+
+#[test]
+fn the_right_entry_of_many() {
+    let mut many = list();
+    for serial in (1..2_000).rev().filter(|serial| serial % 3 != 0) {
+        many = many.listing(serial * 0x1_0001, BEFORE, &[]);
+    }
+    for (serial, code) in
+        [(0x1_0001, REVOKED), (3 * 0x1_0001, None), (1_999 * 0x1_0001, REVOKED), (1, None), (u64::MAX, None)]
+    {
+        let pki = Pki::of(&Template::leaf("Leaf", serial).with_crls(&[LEAF_CRL]));
+        assert_eq!(pki.code_under(&many), code, "{serial}");
+    }
+}
+
+#[test]
+fn an_authentic_signing_time_rescues_what_became_invalid_later() {
+    let pki = Pki::new();
+    let code = |entries: &[Vec<u8>], signed: &str| {
+        let list =
+            entries.iter().fold(list(), |list, entry| list.listing(SERIAL, BEFORE, slice::from_ref(entry)));
+        let evidence = staged(&[("leaf.crl", &list.sign(&pki.ca))]);
+        check_chain(&pki.chain, Purpose::CodeSigning, &evidence, time(AT), Some(time(signed)))
+            .err()
+            .map(|error| error.code())
+    };
+    let since = invalid_since("20240201000000Z");
+    assert_eq!(code(slice::from_ref(&since), "2024-01-31T23:59:59Z"), None);
+    assert_eq!(code(slice::from_ref(&since), "2024-02-01T00:00:00Z"), REVOKED);
+    assert_eq!(code(&[because(1)], "2024-01-01T00:00:00Z"), REVOKED);
+    assert_eq!(code(&[since, because(1)], "2024-01-31T23:59:59Z"), REVOKED);
+    let critical = extension(INVALIDITY_DATE, true, &generalized_time("20240201000000Z"));
+    assert_eq!(code(&[critical], "2024-01-31T23:59:59Z"), None);
+}
+
+#[test]
+fn freshness() {
+    let pki = Pki::new();
+    for (code, list) in [
+        (None, List { this_update: "20240601120000Z", ..list() }),
+        (Some(Code::RevocationNotYetValid), List { this_update: "20240601120001Z", ..list() }),
+        (None, List { next_update: Some("20240601120000Z"), ..list() }),
+        (Some(Code::RevocationStale), List { next_update: Some("20240601115959Z"), ..list() }),
+        (Some(Code::RevocationMalformed), List { next_update: None, ..list() }),
+    ] {
+        assert_eq!(pki.code_under(&list), code, "{:?} {:?}", list.this_update, list.next_update);
+    }
+    // An expired list proves nothing good, but a revocation stays one, and so does a hold that nothing newer lifts.
+    let stale = || List { next_update: Some("20240501000000Z"), ..list() };
+    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(1)])), REVOKED);
+    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(6)])), REVOKED);
+}
+
+#[test]
+fn who_signed() {
+    let pki = Pki::new();
+    let wrong = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
+    let evidence = staged(&[("leaf.crl", &list().sign(&wrong))]);
+    let expected = Unknown::Signature { file: "leaf.crl".into(), error: SignatureError::Wrong };
+    assert_eq!(pki.unknown(&evidence), expected);
+    assert_eq!(pki.code(&evidence), Some(Code::RevocationSignature));
+
+    let other = Entity::root(&Template::ca("Other CA", 2));
+    let evidence = staged(&[("leaf.crl", &list().sign(&other))]);
+    assert_eq!(pki.unknown(&evidence), Unknown::CrlMissing { url: LEAF_CRL.into() });
+    // the right key under another name
+    let Pki { ca, chain, .. } = pki;
+    let renamed = Entity { certificate: other.certificate.clone(), key: ca.key };
+    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, BEFORE, &[]).sign(&renamed))]);
+    let verdict = check_chain(&chain, Purpose::CodeSigning, &evidence, time(AT), None);
+    assert_eq!(verdict.unwrap_err().code(), Code::RevocationMissing);
+
+    let only_certificates = Template::ca("CA", 2).with(KEY_USAGE, true, &tlv(0x03, &[2, 0b0000_0100]));
+    let pki = Pki::under(&only_certificates, &Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
+    assert_eq!(pki.code_under(&list()), Some(Code::RevocationSignature));
+}
+
+#[test]
+fn extensions_of_the_list() {
+    let pki = Pki::new();
+    let unsupported = Some(Code::RevocationCriticalExtension);
+    for (what, code, list) in [
+        ("no number", None, list().without(CRL_NUMBER)),
+        ("no extension at all", None, List { extensions: Vec::new(), ..list() }),
+        ("critical number", unsupported, list().with(CRL_NUMBER, true, &integer(5))),
+        ("unknown", None, list().with("1.2.3", false, &null())),
+        ("unknown and critical", unsupported, list().with("1.2.3", true, &null())),
+        ("a delta in the place of a base", Some(Code::RevocationNotForCertificate), list().delta_of(4)),
+    ] {
+        assert_eq!(pki.code_under(&list), code, "{what}");
+    }
+}
+
+#[test]
+fn malformed_lists() {
+    let pki = Pki::new();
+    for (what, list) in [
+        ("no version", List { version: Vec::new(), ..list() }),
+        ("version 1", List { version: integer(0), ..list() }),
+        ("malformed number", list().with(CRL_NUMBER, false, &null())),
+        ("negative number", list().with(CRL_NUMBER, false, &tlv(0x02, &[0xff]))),
+        ("malformed distribution point", list().about(&[null()])),
+        ("malformed key identifier", list().with("2.5.29.35", false, &null())),
+        ("malformed time", List { this_update: "20240101000000", ..list() }),
+        ("malformed reason of another", list().listing(9, BEFORE, &[extension(REASON_CODE, false, &null())])),
+        (
+            "an extension twice",
+            List { extensions: vec![("", extension("1.2.3", false, &null())); 2], ..list() },
+        ),
+        ("an extension of an entry twice", list().listing(9, BEFORE, &[because(1), because(1)])),
+        (
+            "malformed serial number",
+            List { entries: vec![sequence(&[tlv(0x02, &[0, 5]), generalized_time(BEFORE)])], ..list() },
+        ),
+        ("entry without time", List { entries: vec![sequence(&[integer(9)])], ..list() }),
+    ] {
+        let mut evidence = Evidence::default();
+        assert_eq!(evidence.add_file("leaf.crl", &list.sign(&pki.ca)), Err(EvidenceError::Crl), "{what}");
+        let expected = Unknown::Unusable { file: "leaf.crl".into(), error: EvidenceError::Crl, more: 0 };
+        assert_eq!(pki.unknown(&evidence), expected, "{what}");
+    }
+    let good = list().sign(&pki.ca);
+    let cut_off = EvidenceError::Form(FileForm::CutOff);
+    for (bytes, error) in
+        [(&good[..good.len() - 1], cut_off), (&[good.as_slice(), &[0]].concat(), EvidenceError::Crl)]
+    {
+        let mut evidence = Evidence::default();
+        assert_eq!(evidence.add_file("leaf.crl", bytes), Err(error));
+        assert_eq!(pki.code(&evidence), Some(Code::RevocationMalformed));
+    }
+    let with = |count: usize| {
+        let extensions =
+            (0..count).map(|at| ("", extension(&format!("1.2.3.{at}"), false, &null()))).collect();
+        List { extensions, ..list() }.sign(&pki.ca)
+    };
+    assert_eq!(Evidence::default().add_file("a", &with(limits::EXTENSIONS)), Ok(()));
+    assert_eq!(Evidence::default().add_file("a", &with(limits::EXTENSIONS + 1)), Err(EvidenceError::Crl));
+}
+
+#[test]
+fn forms_of_files() {
+    use base64::Engine as _;
+    let pki = Pki::new();
+    let other = Entity::root(&Template::ca("Other CA", 2));
+    let (good, of_other) = (list().sign(&pki.ca), list().sign(&other));
+    let base64 = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
+    let cache = format!(r#"{{"baseCRL":"{}"}}"#, base64(&good));
+    let pem_of_two = format!("# two lists\n{}{}", pem("X509 CRL", &of_other), pem("X509 CRL", &good));
+    for (name, bytes) in [
+        ("leaf.crl", good.as_slice()),
+        ("of any name", &good),
+        ("some/folder/leaf.crl", &good),
+        ("leaf.crl", pem("X509 CRL", &good).as_bytes()),
+        ("all.pem", pem_of_two.as_bytes()),
+        ("cache", cache.as_bytes()),
+    ] {
+        assert_eq!(pki.code(&staged(&[(name, bytes)])), None, "{name}");
+    }
+    let evidence = staged(&[("all.pem", pem_of_two.as_bytes()), ("cache", cache.as_bytes())]);
+    let issuers: Vec<String> = evidence.crls().into_iter().map(|crl| crl.issuer).collect();
+    assert_eq!(issuers, ["CN=CA", "CN=CA", "CN=Other CA"]);
+    let crl = &evidence.crls()[0];
+    assert_eq!(crl.this_update, time("2024-01-01T00:00:00Z"));
+    assert_eq!(crl.next_update, Some(time("2024-07-01T00:00:00Z")));
+}
+
+#[test]
+fn every_distribution_point_must_have_its_list() {
+    let (one, two) = ("http://crl.example.test/one.crl", "http://crl.example.test/two.crl");
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&[one, two]));
+    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, BEFORE, &[]).sign(&pki.ca));
+    let missing = Some(Code::RevocationMissing);
+    let both = list().about(&[full_name(&[two, one])]).sign(&pki.ca);
+    let stale = List { next_update: Some("20240301000000Z"), ..List::new(4) }.sign(&pki.ca);
+    let not_about = Some(Code::RevocationNotForCertificate);
+    let [of_one, of_two] = [one, two].map(|url| list().about(&[full_name(&[url])]).sign(&pki.ca));
+    for (what, code, files) in [
+        ("both", None, vec![("one.crl", &good), ("two.crl", &good)]),
+        ("the first only", missing, vec![("one.crl", &good)]),
+        ("the second only", missing, vec![("two.crl", &good)]),
+        ("a complete list, under another name", None, vec![("ca.crl", &good)]),
+        ("neither", missing, vec![]),
+        ("one revokes", REVOKED, vec![("one.crl", &bad)]),
+        ("one of two revokes", REVOKED, vec![("one.crl", &good), ("two.crl", &bad)]),
+        ("the second is stale", Some(Code::RevocationStale), vec![("one.crl", &good), ("two.crl", &stale)]),
+        ("one for both, by what it says", None, vec![("one.crl", &both)]),
+        ("a list for each", None, vec![("x", &of_one), ("y", &of_two)]),
+        ("the list of the first only", not_about, vec![("two.crl", &of_one)]),
+        ("the list of the second only", not_about, vec![("one.crl", &of_two)]),
+    ] {
+        let files: Vec<(&str, &[u8])> =
+            files.into_iter().map(|(name, bytes)| (name, bytes.as_slice())).collect();
+        assert_eq!(pki.code(&staged(&files)), code, "{what}");
+    }
+}
+
+#[test]
+fn urls() {
+    let url = Some(Code::RevocationUrl);
+    for (what, code, urls) in [
+        ("LDAP", url, vec!["ldap://ldap.example.test/cn=CA"]),
+        ("HTTPS", url, vec!["https://crl.example.test/leaf.crl"]),
+        ("scheme in capitals", None, vec!["HTTP://crl.example.test/leaf.crl"]),
+        ("LDAP second", url, vec![LEAF_CRL, "ldap://ldap.example.test/cn=CA"]),
+    ] {
+        let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&urls));
+        assert_eq!(pki.code_under(&list()), code, "{what}");
+    }
+    let relative = sequence(&[sequence(&[context(0, &context(0, &context(4, &name("CA"))))])]);
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with("2.5.29.31", false, &relative));
+    assert_eq!(pki.code_under(&list()), url);
+    for (count, code) in [(limits::CRL_URLS, None), (limits::CRL_URLS + 1, url)] {
+        let urls: Vec<String> = (0..count).map(|at| format!("http://crl.example.test/{at}.crl")).collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&urls));
+        assert_eq!(pki.code_under(&list()), code, "{count}");
+    }
+}
+
+#[test]
+fn what_a_list_is_about() {
+    let other = "http://crl.example.test/other.crl";
+    let flag = |number| context_primitive(number, &[0xff]);
+    let not_about = Some(Code::RevocationNotForCertificate);
+    for (what, of_leaf, of_ca, fields) in [
+        ("everything", None, None, vec![]),
+        ("its own point", None, None, vec![full_name(&[LEAF_CRL])]),
+        ("its own point of two", None, None, vec![full_name(&[other, LEAF_CRL])]),
+        ("another point", not_about, not_about, vec![full_name(&[other])]),
+        (
+            "a point without URL",
+            not_about,
+            not_about,
+            vec![context(0, &context(0, &context(4, &name("CA"))))],
+        ),
+        ("leaves", None, not_about, vec![flag(1)]),
+        ("a point relative to the issuer", not_about, not_about, vec![context(0, &context(1, &name("CA")))]),
+        ("CAs", not_about, None, vec![flag(2)]),
+        ("some reasons", not_about, not_about, vec![context_primitive(3, &[1, 0b0100_0000])]),
+        ("other issuers' certificates", not_about, not_about, vec![flag(4)]),
+        ("attribute certificates", not_about, not_about, vec![flag(5)]),
+    ] {
+        let about = list().about(&fields);
+        let pki = Pki::new();
+        assert_eq!(pki.code_under(&about), of_leaf, "{what}");
+        let root = Entity::root(&Template::ca("Root", 1));
+        let ca = root.issue(&Template::ca("CA", 2).with_crls(&[LEAF_CRL]));
+        let leaf = ca.issue(&Template::leaf("Leaf", SERIAL));
+        let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone());
+        let evidence = staged(&[("leaf.crl", &about.sign(&root))]);
+        let verdict = check_chain(&chain, Purpose::Timestamping, &evidence, time(AT), None);
+        assert_eq!(verdict.err().map(|error| error.code()), of_ca, "{what}");
+    }
+}
+
+#[test]
+fn deltas() {
+    let url = "http://crl.example.test/delta.crl";
+    let pki = Pki::new();
+    let base = || list().with_deltas_at(&[url]);
+    let delta = || List { this_update: "20240501000000Z", ..List::new(6) }.delta_of(5);
+    let missing = Some(Code::RevocationMissing);
+    let mismatch = Some(Code::RevocationNotForCertificate);
+    let point = full_name(&[LEAF_CRL]);
+    for (what, code, base, deltas) in [
+        ("none staged", missing, base(), vec![]),
+        ("of nobody", None, base(), vec![delta()]),
+        ("that revokes", REVOKED, base(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        (
+            "that lifts a hold",
+            None,
+            base().listing(SERIAL, BEFORE, &[because(6)]),
+            vec![delta().listing(SERIAL, "20240401000000Z", &[because(8)])],
+        ),
+        (
+            "that lifts no revocation",
+            REVOKED,
+            base().listing(SERIAL, BEFORE, &[because(1)]),
+            vec![delta().listing(SERIAL, "20240401000000Z", &[because(8)])],
+        ),
+        ("of an older base", None, base(), vec![delta().delta_of(3)]),
+        ("of a newer base", mismatch, base(), vec![delta().delta_of(6)]),
+        ("no newer than the base", mismatch, base(), vec![delta().with(CRL_NUMBER, false, &integer(5))]),
+        ("without number", mismatch, base(), vec![delta().without(CRL_NUMBER)]),
+        ("that is a complete list", None, base(), vec![List::new(6)]),
+        ("base without number", mismatch, base().without(CRL_NUMBER), vec![delta()]),
+        (
+            "that is stale",
+            Some(Code::RevocationStale),
+            base(),
+            vec![List { next_update: Some("20240531000000Z"), ..delta() }],
+        ),
+        (
+            "of the same scope",
+            None,
+            base().about(slice::from_ref(&point)),
+            vec![delta().about(slice::from_ref(&point))],
+        ),
+        ("of another scope", mismatch, base().about(slice::from_ref(&point)), vec![delta()]),
+        ("by LDAP only", missing, list().with_deltas_at(&["ldap://ldap.example.test"]), vec![delta()]),
+        ("that nobody asked for", REVOKED, list(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        (
+            "that nobody asked for, stale",
+            None,
+            list(),
+            vec![List { next_update: Some("20240531000000Z"), ..delta() }],
+        ),
+        (
+            "named relative to the issuer",
+            missing,
+            list().with(FRESHEST_CRL, false, &sequence(&[sequence(&[context(0, &context(1, &name("CA")))])])),
+            vec![delta()],
+        ),
+        (
+            "without URL",
+            None,
+            list().with(FRESHEST_CRL, false, &sequence(&[sequence::<Vec<u8>>(&[])])),
+            vec![],
+        ),
+    ] {
+        let (base, mut files) = (base.sign(&pki.ca), Vec::new());
+        for delta in deltas {
+            files.push(delta.sign(&pki.ca));
+        }
+        let mut named: Vec<(&str, &[u8])> = vec![("leaf.crl", &base)];
+        named.extend(files.iter().map(|delta| ("delta.crl", delta.as_slice())));
+        assert_eq!(pki.code(&staged(&named)), code, "{what}");
+    }
+    // found by issuer, and the newest of several
+    let (base, old) = (base().sign(&pki.ca), delta().listing(SERIAL, BEFORE, &[because(6)]).sign(&pki.ca));
+    let new =
+        delta().with(CRL_NUMBER, false, &integer(7)).listing(SERIAL, BEFORE, &[because(8)]).sign(&pki.ca);
+    assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old)])), REVOKED);
+    assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old), ("y", &new)])), None);
+    // a certificate that speaks of deltas where its list does not
+    let freshest = sequence(&[sequence(&[full_name(&[url])])]);
+    let pki =
+        Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]).with(FRESHEST_CRL, false, &freshest));
+    assert_eq!(pki.code_under(&list()), missing);
+}
+
+#[test]
+fn deltas_of_the_cache() {
+    use base64::Engine as _;
+    let pki = Pki::new();
+    let base64 = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
+    let code = |base: &List, delta: &List| {
+        let (base, delta) = (base64(&base.sign(&pki.ca)), base64(&delta.sign(&pki.ca)));
+        let file = format!(r#"{{"baseCRL":"{base}","deltaCRL":"{delta}"}}"#);
+        pki.code(&staged(&[("cache", file.as_bytes())]))
+    };
+    let delta = List::new(6).delta_of(5);
+    assert_eq!(code(&list(), &delta), None);
+    assert_eq!(code(&list(), &delta.clone().listing(SERIAL, BEFORE, &[])), REVOKED);
+    // a base that came with a delta does not hold without one; a newer base does
+    assert_eq!(code(&list(), &list()), Some(Code::RevocationMissing));
+    assert_eq!(code(&list(), &List::new(6)), None);
+    assert_eq!(code(&List::new(6), &delta), Some(Code::RevocationNotForCertificate));
+}
+
+#[test]
+fn ocsp() {
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
+    let good = || Answer::good(&pki.leaf.certificate);
+    let of = |answer: Answer| pki.code(&staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]));
+    let missing = Some(Code::RevocationOcspMissing);
+    for (what, code, answer) in [
+        ("good", None, good()),
+        ("by the key's hash", None, Answer { by_key: true, ..good() }),
+        ("named by SHA-256", None, Answer { id_hash: SHA256, ..good() }),
+        ("revoked", REVOKED, Answer { status: revoked(BEFORE, Some(1)), ..good() }),
+        ("revoked without reason", REVOKED, Answer { status: revoked(BEFORE, None), ..good() }),
+        ("on hold", REVOKED, Answer { status: revoked(BEFORE, Some(6)), ..good() }),
+        ("unknown", Some(Code::RevocationOcspUnknown), Answer { status: unknown(), ..good() }),
+        ("about another", missing, Answer { serial: vec![9], ..good() }),
+        ("stale", Some(Code::RevocationStale), Answer { next_update: Some("20240601115959Z"), ..good() }),
+        ("just in time", None, Answer { next_update: Some("20240601120000Z"), ..good() }),
+        (
+            "not yet valid",
+            Some(Code::RevocationNotYetValid),
+            Answer { this_update: "20240601120001Z", ..good() },
+        ),
+        ("without end", Some(Code::RevocationMalformed), Answer { next_update: None, ..good() }),
+        (
+            "critical extension",
+            Some(Code::RevocationCriticalExtension),
+            Answer { extensions: vec![extension("1.2.3", true, &null())], ..good() },
+        ),
+        ("extension", None, Answer { extensions: vec![extension("1.2.3", false, &null())], ..good() }),
+    ] {
+        assert_eq!(of(answer), code, "{what}");
+    }
+    assert_eq!(pki.unknown(&Evidence::default()), Unknown::OcspMissing);
+    // a response in which the responder says that it does not answer
+    let refused = |status| Err(EvidenceError::OcspRefused { status });
+    let refusal = Answer { response_status: 6, ..good() }.sign(&pki.ca, &pki.ca);
+    let mut evidence = Evidence::default();
+    assert_eq!(evidence.add_file("leaf.ocsp", &refusal), refused("unauthorized"));
+    assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(3)])), refused("tryLater"));
+    assert_eq!(pki.code(&evidence), Some(Code::RevocationOcspRefused));
+    assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(0)])), Err(EvidenceError::OcspResponse));
+    // PEM, and one too large
+    let pem = pem("OCSP RESPONSE", &good().sign(&pki.ca, &pki.ca));
+    assert_eq!(pki.code(&staged(&[("leaf.pem", pem.as_bytes())])), None);
+    let padded = |bytes: usize| {
+        let of = |length| Answer {
+            extensions: vec![extension("1.2.3", false, &octets(&vec![0; length]))],
+            ..good()
+        };
+        let without = of(bytes - 1000).sign(&pki.ca, &pki.ca).len();
+        of(bytes - 1000 + (bytes - without)).sign(&pki.ca, &pki.ca)
+    };
+    // signatures differ by a byte or two in length
+    assert_eq!(Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES - 8)), Ok(()));
+    let error = Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES + 8));
+    let limit = limits::OCSP_RESPONSE_BYTES.try_into().unwrap();
+    assert_eq!(error, Err(EvidenceError::TooLarge { limit }));
+}
+
+#[test]
+fn ocsp_responders() {
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
+    let purpose = sequence(&[oid("1.3.6.1.5.5.7.3.9")]);
+    let template = || {
+        Template::leaf("Responder", 8).with(EXTENDED_KEY_USAGE, false, &purpose).with(
+            "1.3.6.1.5.5.7.48.1.5",
+            false,
+            &null(),
+        )
+    };
+    let code = |responder: &Entity, files: &[(&str, &[u8])]| {
+        let answer = Answer {
+            certificates: vec![responder.certificate.clone()],
+            ..Answer::good(&pki.leaf.certificate)
+        };
+        let response = answer.sign(&pki.ca, responder);
+        pki.code(&staged(&[&[("leaf.ocsp", response.as_slice())], files].concat()))
+    };
+    let refused = Some(Code::RevocationSignature);
+    assert_eq!(code(&pki.ca.issue(&template()), &[]), None);
+    assert_eq!(code(&pki.ca.issue(&template().without(EXTENDED_KEY_USAGE)), &[]), refused);
+    let any = sequence(&[oid("2.5.29.37.0")]);
+    assert_eq!(code(&pki.ca.issue(&template().with(EXTENDED_KEY_USAGE, false, &any)), &[]), refused);
+    let expired = Template { not_after: "20240601115959Z", ..template() };
+    assert_eq!(code(&pki.ca.issue(&expired), &[]), Some(Code::RevocationResponderNotValid));
+    assert_eq!(code(&pki.ca.issue(&template().with(KEY_USAGE, true, &tlv(0x03, &[5, 0x20]))), &[]), refused);
+    assert_eq!(code(&Entity::root(&Template::ca("Elsewhere", 1)).issue(&template()), &[]), refused);
+    // Without the mark that it need not be checked, a list must say that the responder itself is not revoked.
+    let checked = pki.ca.issue(&template().without("1.3.6.1.5.5.7.48.1.5").with_crls(&[LEAF_CRL]));
+    let (good, bad) = (list().sign(&pki.ca), list().listing(8, BEFORE, &[]).sign(&pki.ca));
+    assert_eq!(code(&checked, &[("leaf.crl", &good)]), None);
+    assert_eq!(code(&checked, &[("leaf.crl", &bad)]), refused);
+    assert_eq!(code(&checked, &[]), refused);
+    // more certificates than anyone sends
+    let responder = pki.ca.issue(&template());
+    for (count, added) in [
+        (limits::OCSP_CERTIFICATES, Ok(())),
+        (limits::OCSP_CERTIFICATES + 1, Err(EvidenceError::OcspResponse)),
+    ] {
+        let certificates = vec![responder.certificate.clone(); count];
+        let response =
+            Answer { certificates, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &responder);
+        assert_eq!(Evidence::default().add_file("leaf.ocsp", &response), added);
+    }
+    // a response that does not bring its signer along, and one with the signature of another
+    let responder = pki.ca.issue(&template());
+    let lonely = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &responder);
+    assert_eq!(pki.code(&staged(&[("leaf.ocsp", &lonely)])), Some(Code::RevocationResponderMissing));
+    // what a responder revoked in its time stays revoked when it has expired, or is itself revoked
+    let listed = list().listing(8, BEFORE, &[]).sign(&pki.ca);
+    for (responder, files) in
+        [(pki.ca.issue(&expired), vec![]), (checked, vec![("leaf.crl", listed.as_slice())])]
+    {
+        let certificates = vec![responder.certificate.clone()];
+        let answer =
+            Answer { certificates, status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
+        let response = answer.sign(&pki.ca, &responder);
+        assert_eq!(pki.code(&staged(&[&[("leaf.ocsp", response.as_slice())], &files[..]].concat())), REVOKED);
+    }
+    let forged = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
+    let forged = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &forged);
+    assert_eq!(pki.code(&staged(&[("leaf.ocsp", &forged)])), refused);
+}
+
+#[test]
+fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]).with_crls(&[LEAF_CRL]));
+    let answer =
+        |status: Vec<u8>| Answer { status, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &pki.ca);
+    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, BEFORE, &[]).sign(&pki.ca));
+    let is_good = answer(context_primitive(0, &[]));
+    for (what, code, files) in [
+        ("nothing", Some(Code::RevocationMissing), vec![]),
+        ("a list", None, vec![("leaf.crl", &good)]),
+        ("a list that revokes", REVOKED, vec![("leaf.crl", &bad)]),
+        ("a good answer", None, vec![("leaf.ocsp", &is_good)]),
+        ("a good answer, a list that revokes", REVOKED, vec![("leaf.ocsp", &is_good), ("leaf.crl", &bad)]),
+        (
+            "an answer that revokes",
+            REVOKED,
+            vec![("leaf.ocsp", &answer(revoked(BEFORE, None))), ("leaf.crl", &good)],
+        ),
+        ("no knowledge", Some(Code::RevocationMissing), vec![("leaf.ocsp", &answer(unknown()))]),
+        ("no knowledge, a list", None, vec![("leaf.ocsp", &answer(unknown())), ("leaf.crl", &good)]),
+    ] {
+        let files: Vec<(&str, &[u8])> =
+            files.into_iter().map(|(name, bytes)| (name, bytes.as_slice())).collect();
+        assert_eq!(pki.code(&staged(&files)), code, "{what}");
+    }
+    let https = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&["https://ocsp.example.test"]));
+    assert_eq!(https.code(&Evidence::default()), Some(Code::RevocationUrl));
+    // the newest of two answers
+    let old = Answer { status: unknown(), ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &pki.ca);
+    let new = Answer {
+        this_update: "20240501000000Z",
+        status: revoked(BEFORE, None),
+        ..Answer::good(&pki.leaf.certificate)
+    };
+    let new = new.sign(&pki.ca, &pki.ca);
+    assert_eq!(pki.code(&staged(&[("a", &old), ("b", &new), ("c", &is_good)])), REVOKED);
+}
+
+#[test]
+fn an_authentic_signing_time_counts_for_ocsp_too() {
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
+    let answer = Answer {
+        status: revoked(BEFORE, Some(1)),
+        extensions: vec![invalid_since("20240201000000Z")],
+        ..Answer::good(&pki.leaf.certificate)
+    };
+    let evidence = staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]);
+    let code = |signed: Option<UnixTime>| {
+        check_chain(&pki.chain, Purpose::CodeSigning, &evidence, time(AT), signed)
+            .err()
+            .map(|error| error.code())
+    };
+    assert_eq!(code(Some(time("2024-01-31T23:59:59Z"))), None);
+    assert_eq!(code(Some(time("2024-02-01T00:00:00Z"))), REVOKED);
+    assert_eq!(code(None), REVOKED);
+}
+
+#[test]
+fn revoked_outweighs_unknown() {
+    let ca = Template::ca("CA", 2).with_crls(&["http://crl.example.test/ca.crl"]);
+    let root = Entity::root(&Template::ca("Root", 1));
+    let ca = root.issue(&ca);
+    let leaf = ca.issue(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
+    let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone());
+    let check = |evidence: &Evidence| check_chain(&chain, Purpose::Timestamping, evidence, time(AT), None);
+    let revokes_ca = list().listing(2, BEFORE, &[]).sign(&root);
+    let expected = RevocationError::Revoked {
+        purpose: Purpose::Timestamping,
+        certificate: "CN=CA".into(),
+        at: time("2024-03-01T00:00:00Z"),
+        reason: None,
+    };
+    assert_eq!(check(&staged(&[("ca.crl", &revokes_ca)])), Err(expected));
+    let good = list().sign(&ca);
+    assert_eq!(check(&staged(&[("leaf.crl", &good)])).unwrap_err().code(), Code::RevocationMissing);
+    assert_eq!(check(&staged(&[("leaf.crl", &good), ("ca.crl", &list().sign(&root))])), Ok(()));
+}
+
+#[test]
+fn mutated_evidence_never_passes_nor_panics() {
+    let pki = Pki::new();
+    let crl =
+        list().listing(SERIAL, BEFORE, &[because(1), invalid_since(BEFORE)]).about(&[full_name(&[LEAF_CRL])]);
+    let mut seen = 0;
+    mutate(&crl.sign(&pki.ca), |mutated| {
+        seen += 1;
+        let mut evidence = Evidence::default();
+        let added = evidence.add_file("leaf.crl", mutated);
+        let code = pki.code(&evidence).expect("a list that was changed proves nothing");
+        assert!(added.is_ok() || code == Code::RevocationMalformed);
+    });
+    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
+    let answer = Answer { status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
+    mutate(&answer.sign(&pki.ca, &pki.ca), |mutated| {
+        seen += 1;
+        let mut evidence = Evidence::default();
+        let _ = evidence.add_file("leaf.ocsp", mutated);
+        assert!(pki.code(&evidence).is_some());
+    });
+    assert!(seen > 500, "{seen}");
+}
+
+#[test]
+fn real_lists() {
+    let Some(root) = real_data() else { return };
+    let read = |name: &str| fs::read(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let certificate = |name: &str| read_certificates(&read(name)).unwrap().remove(0);
+    let verdict = |chain: &[&str], file: &str, staged_as: &str, at: &str| {
+        let chain: Vec<Certificate> = chain.iter().map(|name| certificate(name)).collect();
+        let evidence = staged(&[(staged_as, &read(file))]);
+        check_chain(&chain, Purpose::Timestamping, &evidence, time(at), None).err().map(|error| error.code())
+    };
+    let comodo = ["crl/comodo-revoked-subject.crt", "crl/comodo-aaa-root.crt"];
+    let isrg = ["crl/le-r3.crt", "crl/isrg-root-x1.crt"];
+    let microsoft = ["tsa/ms-tsa-leaf-2023.crt", "tsa/ms-time-stamp-pca-2010.crt"];
+    let old = "crl/ms-time-stamp-pca-2010_1.num146.20240211.crl";
+    let new = "crl/ms-time-stamp-pca-2010_1.num147.20240427.crl";
+    for (chain, file, staged_as, at, expected) in [
+        (comodo, "crl/comodo-aaa.num6282.crl", "AAACertificateServices.crl", "2024-04-20T00:00:00Z", REVOKED),
+        (comodo, "crl/comodo-aaa.num6368.crl", "any", "2024-07-10T00:00:00Z", REVOKED),
+        (isrg, "crl/isrg-root-x1.20240205.crl", "any", "2024-06-01T00:00:00Z", None),
+        (isrg, "crl/isrg-root-x1.20240205.crl", "any", "2025-06-01T00:00:00Z", Some(Code::RevocationStale)),
+        (isrg, "crl/comodo-aaa.num6282.crl", "any", "2024-04-20T00:00:00Z", Some(Code::RevocationMissing)),
+        (microsoft, old, "Microsoft%20Time-Stamp%20PCA%202010(1).crl", "2024-03-01T00:00:00Z", None),
+        (microsoft, new, "Microsoft Time-Stamp PCA 2010(1).crl", "2024-05-01T00:00:00Z", None),
+        (microsoft, new, "any", "2024-03-01T00:00:00Z", Some(Code::RevocationNotYetValid)),
+        (microsoft, new, "any", "2024-08-01T00:00:00Z", Some(Code::RevocationStale)),
+        (
+            microsoft,
+            "negative/forged-Microsoft_Time-Stamp_PCA_2010.crl",
+            "any",
+            "2024-05-01T00:00:00Z",
+            Some(Code::RevocationSignature),
+        ),
+    ] {
+        assert_eq!(verdict(&chain, file, staged_as, at), expected, "{file} at {at}");
+    }
+}
