@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use assay::bundle::{OpenProblem, Opened};
-use assay_agent::form::{StoreForm, Whole};
-use assay_agent::members::ArchiveError;
 use assay_fixtures::archive;
+use assay_judge::store::form::{StoreForm, Whole};
+use assay_judge::store::members::ArchiveError;
 use assay_tests::packages;
 use assay_tests::program::{self, Finished};
 use assay_tests::published::{GOOD, Published, reference};

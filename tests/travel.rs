@@ -8,13 +8,13 @@ use std::process::Command;
 
 use assay::bundle::{BundleCheck, Content, Staging};
 use assay::inventories;
-use assay_agent::bundle::Bundles;
 use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::interop;
 use assay_fixtures::layout::Layout;
+use assay_judge::bundle::Bundles;
 use assay_report::bundle::{Gap, GapKind, LockedImage};
 use assay_tests::interop::Kept;
 use assay_tests::program::{self, Finished, finish};
@@ -96,7 +96,7 @@ impl Site {
 
     /// What is foreseen at a time, on the day of [`AT`].
     fn foresee(&self, against: Option<&str>, at: &str) -> BundleCheck {
-        let mut trust = assay_agent::trust::read(&self.path("trust")).unwrap();
+        let mut trust = assay_judge::trust::read(&self.path("trust")).unwrap();
         let wanted = against.map(|name| inventories::read(&[self.path(name)]).unwrap());
         let bundles = Bundles::open(&[self.path("site.tar")], &mut trust).unwrap();
         let [now, at] = [AT, at].map(|text| UnixTime::parse(text).unwrap());

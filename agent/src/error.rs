@@ -2,14 +2,14 @@
 
 use assay_report::ExitCode;
 
-use crate::bundle::BundleFault;
 use crate::config::ConfigError;
 use crate::image_verifier::PullError;
 use crate::inspect::InspectError;
 use crate::inventory::UnknownImage;
-use crate::report::OutputError;
+use crate::output::OutputError;
 use crate::store::StoreError;
-use crate::trust::TrustError;
+use assay_judge::bundle::BundleFault;
+use assay_judge::trust::TrustError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]

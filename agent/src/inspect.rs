@@ -20,12 +20,12 @@ use serde::Serialize;
 
 use crate::cli::TextOrJson;
 use crate::config::{InspectPlan, Inspected};
-use crate::confinement::said;
 use crate::error::Error;
-use crate::report::Sink;
-use crate::signatures::{Signatures, Source};
-use crate::store::fetch;
-use crate::store::layout::{Layout, LayoutError, Reading};
+use crate::output::Sink;
+use assay_judge::confinement::said;
+use assay_judge::signatures::{Signatures, Source};
+use assay_judge::store::fetch;
+use assay_judge::store::layout::{Layout, LayoutError, Reading};
 
 /// The value of `schema` in the JSON.
 const SCHEMA: &str = "assay/inspection/v1";
@@ -40,12 +40,12 @@ pub(crate) fn run(plan: &InspectPlan) -> Result<ExitCode, Error> {
     let readable = !signatures.is_empty() && signatures.iter().all(|signature| signature.error.is_none());
     let inspection = Inspection { schema: SCHEMA, signatures };
     let bytes = match plan.format {
-        TextOrJson::Json => crate::json_line(&inspection)?,
-        TextOrJson::Text => crate::inert::text(&text(&inspection)).into_owned().into_bytes(),
+        TextOrJson::Json => crate::console::json_line(&inspection)?,
+        TextOrJson::Text => assay_judge::inert::text(&text(&inspection)).into_owned().into_bytes(),
     };
     sink.write(&bytes)?;
     if inspection.signatures.is_empty() {
-        crate::say("assay-agent: there is no signature in the layout");
+        crate::console::say("assay-agent: there is no signature in the layout");
     }
     Ok(if readable { ExitCode::Passed } else { ExitCode::Incomplete })
 }
@@ -267,7 +267,7 @@ impl TimestampFacts {
 fn text(inspection: &Inspection) -> String {
     let mut text = String::new();
     let mut line = |indent: usize, name: &str, value: &str| {
-        let value = crate::clean(value);
+        let value = crate::console::clean(value);
         // writing to a String cannot fail
         let _ = writeln!(text, "{:indent$}{name:<20}{value}", "");
     };

@@ -4,68 +4,40 @@
 //! store's records become images; signatures are looked for in store and bundles; each image's signatures are judged and its
 //! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
 
-pub mod bundle;
-mod carried;
-mod changes;
 mod cli;
 mod config;
-mod confinement;
+mod console;
+mod containerd;
 mod content;
-mod coverage;
 mod error;
 mod image_verifier;
-pub mod inert;
 mod inspect;
 mod inventory;
 mod listing;
-mod parallel;
-mod population;
+mod output;
+mod pipeline;
 mod priority;
-mod procedure;
-pub mod rejudge;
-pub mod replacement;
 mod report;
-mod running;
-mod signatures;
 mod store;
-mod table;
-pub mod trust;
-mod verify;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 
-use assay_report::words::count;
-use assay_report::{
-    Agent, BundleInput, ContentMode, Coverage, ExitCode, List, NodeReport, Reason, Status, Unreadable,
-};
-use assay_verifier::notary::verify::Verifier;
-use assay_verifier::oci::Digest;
+use assay_report::{Agent, ExitCode};
 use clap::Parser as _;
 
-use bundle::{Bundle, BundleFault, Bundles};
-use changes::Changes;
-use cli::{Cli, TextOrJson, VerifyFormat};
-use config::{Plan, VerifyPlan};
+use cli::{Cli, TextOrJson};
+use config::Plan;
+use console::{json_line, print_clap, say};
 use error::Error;
 use image_verifier::Arguments;
-use inventory::{Image, Inventory};
-use population::Population;
-use report::Sink;
-use running::Running;
-use signatures::Signatures;
-use store::layout::Reading;
-use store::{Listing, Store};
-use verify::{Judge, Judgement};
-
-pub use store::{directory, form, members};
+use output::Sink;
 
 /// What fuzz targets feed, and no API.
 #[doc(hidden)]
 pub mod fuzzing {
     /// Lists containerd's metadata.
     pub fn metadata(bytes: &[u8]) {
-        crate::store::root::fuzz(bytes);
+        crate::containerd::root::fuzz(bytes);
     }
 }
 
@@ -100,7 +72,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
     match Plan::new(cli.command)? {
         Plan::Verify(plan) => {
             priority::lower(plan.nice);
-            verify(&plan)
+            pipeline::verify(&plan)
         }
         Plan::Inventory(plan) => {
             priority::lower(plan.nice);
@@ -109,242 +81,6 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         Plan::Inspect(plan) => inspect::run(&plan),
         Plan::ImageVerifier(plan) => image_verifier::run(&plan),
         Plan::Version { format, agent } => version(format, &agent),
-    }
-}
-
-fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
-    let sink = Sink::open(&plan.output)?;
-    let mut trust = trust::read(&plan.trust)?;
-    let bundles = Bundles::open(&plan.bundles, &mut trust)?;
-    let reading =
-        if plan.asked.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
-    let store = match store::open(&plan.store, reading) {
-        Ok(store) => store,
-        Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
-    };
-
-    let sources = bundles.sources(&*store);
-    let signatures = Signatures::collect(&sources);
-    let running = if plan.asked.content == ContentMode::None {
-        Running::by_name(store.listing())
-    } else {
-        Running::of(&*store)
-    };
-    let population = Population::of(&*store, &signatures);
-    let mut inventory = Inventory::new(store.listing(), &population.unnamed, &running.runs, |record| {
-        signatures.is_companion(record)
-    });
-    inventory.select(&plan.images)?;
-
-    let verifier =
-        Verifier { trust_store: &trust.store, evidence: &trust.evidence, at: plan.clock.verified_at };
-    let judge = Judge {
-        policy: &trust.policy,
-        verifier,
-        sources: &sources,
-        signatures: &signatures,
-        lock: &bundles.lock,
-        accept: &plan.asked.accept,
-    };
-    let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
-    let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
-
-    let listing = store.listing();
-    let mut coverage = coverage::of(&*store, &inventory, population, running, &signatures, reached.as_ref());
-    coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
-    coverage.unreadable.sort();
-    let bundles = bundle_inputs(&bundles.each, &signatures)?;
-    let warnings = signatures.warnings.clone();
-    let (carried, omitted) =
-        if plan.asked.evidence { carried::of(&sources, &signatures, &images) } else { (Vec::new(), 0) };
-    let mut report = NodeReport {
-        carried,
-        ..report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images)
-    };
-    report.omitted.add(List::Carried, omitted);
-    write(plan, sink, &mut report)?;
-    say_outcome(&report);
-    Ok(report.verdict())
-}
-
-/// The judgement of one image, the signatures of one that no record accounts for not being asked.
-fn judge_one(judge: &Judge<'_>, image: &Image) -> Judgement {
-    if image.recorded {
-        return judge.judge(image);
-    }
-    let mut judgement = Judgement::failed(
-        Reason::InUseUnlisted,
-        "a container runs this image, and the store has no record of it",
-    );
-    judgement.hint = Some("pull the image again by this digest, or replace the container".into());
-    judgement
-}
-
-/// Hashes the content of the images that are judged, and joins the two. Also gives every manifest that belongs to an image.
-fn with_content(
-    plan: &VerifyPlan,
-    store: &dyn Store,
-    inventory: &Inventory,
-    judgements: Vec<Judgement>,
-) -> (Vec<assay_report::Image>, Option<HashSet<Digest>>) {
-    let is_read =
-        |image: &Image, judgement: &Judgement| image.recorded && judgement.status != Status::Skipped;
-    let pairs = || inventory.images.iter().zip(&judgements);
-    let read: Vec<&Image> =
-        pairs().filter(|(image, judgement)| is_read(image, judgement)).map(|(image, _)| image).collect();
-    let complete = plan.asked.content != ContentMode::None
-        && read.len() == inventory.images.len()
-        && plan.images.is_empty();
-    let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
-    let node = here.then_some(&plan.node);
-    let mut checked = content::check_all(store, &read, plan.asked.content, node, plan.jobs).into_iter();
-    let mut reached = HashSet::new();
-    let images = inventory
-        .images
-        .iter()
-        .zip(judgements)
-        .map(|(image, judgement)| {
-            let checked = if is_read(image, &judgement) { checked.next() } else { None };
-            let checked = checked.unwrap_or_else(|| report::unread(plan));
-            reached.extend(checked.manifests.iter().cloned());
-            report::image(image.clone(), judgement, checked)
-        })
-        .collect();
-    (images, complete.then_some(reached))
-}
-
-/// Lists a store that is in use again, takes back the verdicts on images that changed, and gives what was not judged: images
-/// that appeared, or the store where it is gone.
-fn changed_meanwhile(
-    plan: &VerifyPlan,
-    before: &Listing,
-    images: &mut [assay_report::Image],
-) -> Vec<Unreadable> {
-    if !plan.store.place.is_this_machine() {
-        return Vec::new();
-    }
-    match store::open(&plan.store, Reading::Manifests) {
-        Err(error) => {
-            let why = format!("it could be read at first, and then not again: {error}");
-            vec![Unreadable { what: plan.store.place.to_string(), why }]
-        }
-        Ok(again) => {
-            let changes = Changes::between(before, again.listing());
-            images.iter_mut().for_each(|image| changes.mark(image));
-            // what was not asked for is not missed
-            if plan.images.is_empty() { changes.appeared } else { Vec::new() }
-        }
-    }
-}
-
-/// The report of a run whose store could not be opened: no image, and the reason why.
-fn without_store(plan: &VerifyPlan, trust: &trust::Trust, sink: Sink, why: &str) -> Result<ExitCode, Error> {
-    say(&format!("assay-agent: {why}"));
-    let unreadable = vec![Unreadable { what: plan.store.place.to_string(), why: why.to_owned() }];
-    let coverage = Coverage { unreadable, ..Coverage::default() };
-    let mut report = report::node_report(plan, trust, Vec::new(), coverage, None, Vec::new(), Vec::new());
-    write(plan, sink, &mut report)?;
-    Ok(report.verdict())
-}
-
-fn bundle_inputs(bundles: &[Bundle], signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
-    let inputs = bundles.iter().enumerate().map(|(number, bundle)| {
-        let sha256 = bundle.layout.digest().map_err(BundleFault::from)?.hex().to_owned();
-        // the first source is the store
-        Ok(BundleInput { sha256, signatures: signatures.counts.get(number + 1).copied().unwrap_or(0) })
-    });
-    inputs.collect()
-}
-
-fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), Error> {
-    let bytes = match plan.format {
-        VerifyFormat::Report => {
-            report.fit();
-            json_line(report)?
-        }
-        VerifyFormat::Procedure => inert::json(&procedure::write(&report.images)?),
-    };
-    Ok(sink.write(&bytes)?)
-}
-
-/// A value as JSON in one line, as logs want it.
-fn json_line(value: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = inert::json(&serde_json::to_vec(value)?);
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
-/// The outcome for people: what did not pass, and the counts.
-fn say_outcome(report: &NodeReport) {
-    // a name that stands for several images does not tell which
-    let (mut names, mut shared) = (HashSet::new(), HashSet::new());
-    shared.extend(report.images.iter().map(name).filter(|name| !names.insert(*name)));
-    for image in report.images.iter().filter(|image| image.status != Status::Passed) {
-        let digest = if shared.contains(name(image)) { format!("{}: ", image.digest) } else { String::new() };
-        say(&format!("{digest}{}", outcome(image)));
-    }
-    match report.coverage.companions.len() {
-        0 => {}
-        many => say(&format!(
-            "{}, which belong to images and are none: coverage names each",
-            count(many, "companion")
-        )),
-    }
-    for unlisted in report.coverage.unlisted_containers() {
-        let name = unlisted.name.as_deref().unwrap_or("none");
-        say(&format!(
-            "unlisted: container {} in {} runs an image without a record: {name}",
-            unlisted.id, unlisted.namespace
-        ));
-    }
-    for unreadable in &report.coverage.unreadable {
-        say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
-    }
-    for finding in &report.coverage.cross_check.findings {
-        say(&format!("{}: {} {}: {}", finding.code, finding.namespace, finding.id, finding.message));
-    }
-    if report.images.is_empty() {
-        say("assay-agent: there is no image in the store; nothing was verified");
-    }
-    let summary = report.summary;
-    say(&format!(
-        "{} passed, {} failed, {} skipped, {} inconclusive",
-        summary.passed, summary.failed, summary.skipped, summary.inconclusive
-    ));
-}
-
-/// What an image is called.
-fn name(image: &assay_report::Image) -> &str {
-    image.references.first().map_or(image.digest.as_str(), String::as_str)
-}
-
-/// The outcome of one image in a line.
-fn outcome(image: &assay_report::Image) -> String {
-    let name = name(image);
-    let status = format!("{:?}", image.status).to_lowercase();
-    let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
-    let message = image.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    format!("{status}{reason}: {name}{message}")
-}
-
-/// A line for people on standard error.
-fn say(line: &str) {
-    eprintln!("{}", inert::text(&clean(line)));
-}
-
-/// Text of others without what a terminal would take for commands, or for another direction of writing.
-fn clean(text: &str) -> String {
-    assay_report::clean::line(text, usize::MAX)
-}
-
-/// What the reader of the command line says, which repeats what it was given. Where it cannot be printed nobody is listening.
-fn print_clap(error: &clap::Error) {
-    let text = error.render().to_string();
-    let text = inert::text(&text);
-    if error.use_stderr() {
-        eprint!("{text}");
-    } else {
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
     }
 }
 

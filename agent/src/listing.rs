@@ -7,16 +7,17 @@ use assay_report::{
 use crate::cli::TextOrJson;
 use crate::config::InventoryPlan;
 use crate::content;
-use crate::coverage;
 use crate::error::Error;
-use crate::inventory::{Image, Inventory};
-use crate::population::Population;
-use crate::report::Sink;
-use crate::running::Running;
-use crate::signatures::{Signatures, Source};
+use crate::inventory::Inventory;
+use crate::inventory::coverage;
+use crate::inventory::running::Running;
+use crate::output::Sink;
+use crate::report::table;
 use crate::store;
-use crate::store::layout::Reading;
-use crate::table;
+use assay_judge::image::Image;
+use assay_judge::population::Population;
+use assay_judge::signatures::{Signatures, Source};
+use assay_judge::store::layout::Reading;
 
 /// Lists the images of a store.
 pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
@@ -54,14 +55,14 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     };
     inventory.fit();
     let bytes = match plan.format {
-        TextOrJson::Json => crate::json_line(&inventory)?,
+        TextOrJson::Json => crate::console::json_line(&inventory)?,
         TextOrJson::Text => {
-            crate::inert::text(&table::write(&inventory, plan.width)).into_owned().into_bytes()
+            assay_judge::inert::text(&table::write(&inventory, plan.width)).into_owned().into_bytes()
         }
     };
     sink.write(&bytes)?;
     for unreadable in &inventory.coverage.unreadable {
-        crate::say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
+        crate::console::say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
     }
     let complete = !inventory.images.is_empty() && inventory.coverage.unreadable.is_empty();
     Ok(if complete { ExitCode::Passed } else { ExitCode::Incomplete })

@@ -9,7 +9,7 @@
 pub(crate) fn lower(nice: bool) {
     const NICEST: i32 = 19;
     if nice && let Err(error) = rustix::process::setpriority_process(None, NICEST) {
-        crate::say(&format!("assay-agent: --nice has no effect: {error}"));
+        crate::console::say(&format!("assay-agent: --nice has no effect: {error}"));
     }
 }
 

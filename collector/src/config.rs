@@ -65,7 +65,7 @@ pub enum ConfigError {
     Evidence(#[from] trust::UnusableEvidence),
     /// A bundle that was to be sent is not a layout.
     #[error(transparent)]
-    Bundle(#[from] assay_agent::bundle::BundleFault),
+    Bundle(#[from] assay_judge::bundle::BundleFault),
     /// A `known_hosts` file.
     #[error("{}", path.display())]
     KnownHosts {
@@ -197,8 +197,8 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
         at: run.at.as_deref().map(at).transpose()?,
         ..Asked::default()
     };
-    let mut evidence = assay_agent::trust::evidence(&run.trust.join("crls"));
-    assay_agent::bundle::add_evidence(&run.bundle, &mut evidence)?;
+    let mut evidence = assay_judge::trust::evidence(&run.trust.join("crls"));
+    assay_judge::bundle::add_evidence(&run.bundle, &mut evidence)?;
     trust::usable(&evidence)?;
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write as _};
 
-use assay_agent::inert;
+use assay_judge::inert;
 use assay_report::clean;
 
 /// Words for people, mostly a line.

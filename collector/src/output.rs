@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_agent::replacement::Replacement;
+use assay_judge::replacement::Replacement;
 use assay_report::NodeRow;
 
 use crate::lock::{FolderLock, LockError};

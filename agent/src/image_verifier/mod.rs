@@ -15,14 +15,16 @@ use assay_verifier::json::{self, JsonError};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Reference, ReferenceError, shape};
 
-use crate::bundle::Bundles;
 use crate::config::ImageVerifierPlan;
-use crate::confinement::said;
+use crate::console::{clean, say};
 use crate::error::Error;
-use crate::inert;
-use crate::report::Sink;
-use crate::store::pulled::Pulled;
-use crate::{clean, outcome, say, trust};
+use crate::output::Sink;
+use crate::pipeline::outcome;
+use assay_judge::bundle::Bundles;
+use assay_judge::confinement::said;
+use assay_judge::inert;
+use assay_judge::store::pulled::Pulled;
+use assay_judge::trust;
 
 pub(crate) use arguments::Arguments;
 

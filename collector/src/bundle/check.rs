@@ -1,11 +1,11 @@
 //! What will be missing once the bundles have travelled: the images of nodes and the bundles in, each image's verdict today
-//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_agent::rejudge`]).
+//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_judge::offline`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_agent::bundle::Bundles;
-use assay_agent::rejudge::Listed;
-use assay_agent::trust::Trust;
+use assay_judge::bundle::Bundles;
+use assay_judge::offline::Listed;
+use assay_judge::trust::Trust;
 use assay_report::bundle::{BundleManifest, Completeness, Gap, GapKind};
 use assay_report::{ExitCode, Image, Reason, Status, Summary, Via};
 use assay_verifier::oci::{Descriptor, Digest};

@@ -5,7 +5,7 @@
 //! is enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
 
 use crate::report::text::count;
-use assay_agent::trust::Trust;
+use assay_judge::trust::Trust;
 use assay_report::CheckResult;
 use assay_verifier::limits;
 use assay_verifier::notary::envelope::Envelope;

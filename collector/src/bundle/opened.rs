@@ -10,9 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_agent::directory::{Directory, blob_digest};
-use assay_agent::form::{self, StoreForm};
-use assay_agent::members::{self, Growth, Kind};
+use assay_judge::store::directory::{Directory, blob_digest};
+use assay_judge::store::form::{self, StoreForm};
+use assay_judge::store::members::{self, Growth, Kind};
 use assay_report::bundle::{
     BundleManifest, CRLS, CarriedFile, DOCUMENT, FileError, SIGNATURE, is_plain_path,
 };

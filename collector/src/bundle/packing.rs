@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use assay_agent::replacement::Replacement;
+use assay_judge::replacement::Replacement;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 

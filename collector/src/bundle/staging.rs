@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use assay_agent::replacement::Replacement;
+use assay_judge::replacement::Replacement;
 use assay_report::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
     SIGNATURE, Tool,

@@ -5,8 +5,8 @@ mod progress;
 
 use std::path::{Path, PathBuf};
 
-use assay_agent::bundle::Bundles;
-use assay_agent::trust as agent_trust;
+use assay_judge::bundle::Bundles;
+use assay_judge::trust as agent_trust;
 use assay_report::ExitCode;
 use assay_report::bundle::{Completeness, PAYLOAD_TYPE};
 

@@ -71,7 +71,7 @@ pub enum CommandError {
     Repack(#[from] crate::bundle::RepackError),
     /// The agent would refuse a bundle.
     #[error("bundle: {0}")]
-    Refused(Box<assay_agent::bundle::BundleFault>),
+    Refused(Box<assay_judge::bundle::BundleFault>),
     /// An inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] crate::inventories::InventoryError),
@@ -134,8 +134,8 @@ pub enum CommandError {
     },
 }
 
-impl From<assay_agent::bundle::BundleFault> for CommandError {
-    fn from(error: assay_agent::bundle::BundleFault) -> Self {
+impl From<assay_judge::bundle::BundleFault> for CommandError {
+    fn from(error: assay_judge::bundle::BundleFault) -> Self {
         Self::Refused(Box::new(error))
     }
 }

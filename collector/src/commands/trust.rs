@@ -97,7 +97,7 @@ fn look_over(
     directory: &Path,
     at: assay_verifier::time::UnixTime,
 ) -> Result<trust::TrustCheck, TrustEditError> {
-    Ok(trust::check(&assay_agent::trust::read(directory)?, at))
+    Ok(trust::check(&assay_judge::trust::read(directory)?, at))
 }
 
 /// Shows what a directory that was just written would trust today.

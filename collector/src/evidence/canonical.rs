@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::Path;
 
-use assay_agent::members::{self, Packing as Packed};
+use assay_judge::store::members::{self, Packing as Packed};
 use flate2::bufread::GzDecoder;
 
 use super::unpacked::Altered;

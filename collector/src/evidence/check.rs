@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use assay_agent::bundle::Bundles;
-use assay_agent::rejudge::Listed;
-use assay_agent::trust::{self, Trust};
+use assay_judge::bundle::Bundles;
+use assay_judge::offline::Listed;
+use assay_judge::trust::{self, Trust};
 use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
 use assay_report::{

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use assay_agent::members::{self, Growth, Kind, Member};
+use assay_judge::store::members::{self, Growth, Kind, Member};
 use assay_report::bundle::{CarriedFile, FileError};
 use assay_report::document::DocumentError;
 use assay_report::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};

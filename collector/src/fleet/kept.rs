@@ -9,7 +9,7 @@ use std::io::{self, BufReader};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use assay_agent::replacement::Replacement;
+use assay_judge::replacement::Replacement;
 use assay_report::{CleanUpResult, NodeRow, Outcome};
 use assay_verifier::time::UnixTime;
 use serde::{Deserialize, Serialize};

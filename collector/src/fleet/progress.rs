@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use assay_agent::inert;
+use assay_judge::inert;
 use assay_report::{CleanUpResult, ExitCode, Outcome};
 use tokio::sync::mpsc::UnboundedReceiver;
 

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use assay_agent::inert;
+use assay_judge::inert;
 use assay_report::{Image, NodeRow, Reason};
 
 use super::{clean, names, words};

@@ -2,11 +2,11 @@
 //!
 //! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report is laid out for people
 //! who compare two runs line by line: everything of the run, the inputs and the nodes on lines of its own, each image on one
-//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`inert`](assay_agent::inert)).
+//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`inert`](assay_judge::inert)).
 
 use std::io::{self, Write as _};
 
-use assay_agent::inert::Json;
+use assay_judge::inert::Json;
 use assay_report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use assay_agent::inert;
+use assay_judge::inert;
 use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use super::difference::Kind;

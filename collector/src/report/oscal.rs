@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use assay_agent::inert::Json;
+use assay_judge::inert::Json;
 use assay_report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};

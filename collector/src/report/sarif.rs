@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use assay_agent::inert::Json;
+use assay_judge::inert::Json;
 use assay_report::{ExitCode, Reason, Status};
 use assay_verifier::oci::Digest;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use assay_agent::trust;
+use assay_judge::trust;
 use assay_verifier::dsse::VerifyingKey;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::TrustStoreName;

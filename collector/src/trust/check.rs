@@ -1,7 +1,7 @@
 //! What a trust directory would trust, what expires when, and what is wrong with it: the agent's own reading of it and a
 //! time in, a [`TrustCheck`] out. Pure.
 
-use assay_agent::trust::{About, Trust};
+use assay_judge::trust::{About, Trust};
 use assay_report::{Action, ExitCode};
 use assay_verifier::notary::trust_policy::{
     Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use assay_agent::trust;
+use assay_judge::trust;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::TrustStoreName;
 

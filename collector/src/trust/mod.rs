@@ -2,7 +2,7 @@
 //!
 //! In: certificates, CRLs, public keys, policy statements, a notation configuration. Out: a folder of notation's shapes,
 //! and a [`TrustCheck`] of what it would trust. What notation or this project's verifier would refuse is refused here by the
-//! very same code ([`assay_agent::trust`], [`assay_verifier::notary::trust_policy`], [`assay_verifier::notary::trust_store`]); nothing that is
+//! very same code ([`assay_judge::trust`], [`assay_verifier::notary::trust_policy`], [`assay_verifier::notary::trust_store`]); nothing that is
 //! there is overwritten unless asked for, and the policy is written last, so that half a folder trusts nobody.
 
 mod add;
@@ -17,7 +17,7 @@ mod text;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use assay_agent::trust::TrustError;
+use assay_judge::trust::TrustError;
 use assay_verifier::dsse::KeyError;
 use assay_verifier::json::JsonError;
 use assay_verifier::limits;

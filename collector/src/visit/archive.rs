@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use assay_agent::directory::Directory;
+use assay_judge::store::directory::Directory;
 use assay_verifier::oci::{Algorithm, Digest};
 use aws_lc_rs::digest::{Context, SHA256};
 

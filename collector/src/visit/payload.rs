@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_agent::directory::{Directory, blob_digest};
+use assay_judge::store::directory::{Directory, blob_digest};
 use assay_report::{PlacedFiles, SentFile, SiteInputs};
 use assay_verifier::dsse::{KeyError, VerifyingKey};
 

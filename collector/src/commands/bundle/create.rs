@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use assay_agent::trust;
+use assay_judge::trust;
 use assay_report::ExitCode;
 use assay_report::bundle::{Gap, LockedImage};
 use tokio::sync::mpsc::unbounded_channel;

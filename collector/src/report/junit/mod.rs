@@ -34,7 +34,7 @@ mod suite;
 use std::collections::HashSet;
 use std::io;
 
-use assay_agent::inert;
+use assay_judge::inert;
 use assay_report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 

@@ -1,0 +1,294 @@
+//! What containerd's metadata holds, by namespace: image records, containers and content, as a daemon tells them or as its
+//! file has them. Both come through here in the words of containerd's API, so that both give the same report.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use assay_report::{ContainerUse, Enumerated, Unreadable};
+use assay_verifier::oci::{Descriptor, Digest};
+
+use assay_judge::store::{
+    BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob, docker,
+};
+
+/// The metadata of a containerd, listed once.
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    /// The namespaces to list, where not all are.
+    wanted: Vec<String>,
+    /// Whether every namespace is listed.
+    all: bool,
+    pub(super) listing: Listing,
+    /// Blobs by namespace; a namespace whose content could not be listed is absent.
+    content: BTreeMap<String, BTreeMap<Digest, Stored>>,
+    /// What was listed to its end.
+    complete: BTreeSet<(String, Kind)>,
+}
+
+/// What a namespace has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Records,
+    Containers,
+    Snapshots,
+}
+
+#[derive(Debug)]
+struct Stored {
+    size: u64,
+    refers: bool,
+}
+
+/// An image record.
+#[derive(Debug, Default)]
+pub(super) struct ImageRecord {
+    pub(super) name: String,
+    pub(super) media_type: String,
+    pub(super) digest: String,
+    pub(super) size: i64,
+}
+
+/// A container's record.
+#[derive(Debug, Default)]
+pub(super) struct ContainerRecord {
+    pub(super) id: String,
+    pub(super) image: String,
+    pub(super) snapshotter: String,
+    pub(super) snapshot_key: String,
+    pub(super) labels: HashMap<String, String>,
+    /// The JSON of its runtime specification, if it has one.
+    pub(super) specification: Option<Vec<u8>>,
+}
+
+/// A snapshot's record.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotRecord {
+    pub(super) snapshotter: String,
+    pub(super) key: String,
+    /// Empty where it has none.
+    pub(super) parent: String,
+}
+
+/// A blob's record.
+#[derive(Debug, Default)]
+pub(super) struct ContentRecord {
+    pub(super) digest: String,
+    pub(super) size: i64,
+    /// Whether a label says that it refers to other content.
+    pub(super) refers: bool,
+}
+
+impl Catalogue {
+    /// A catalogue of the `wanted` namespaces, all that there are where none is given.
+    pub(super) fn new(wanted: &[String]) -> Self {
+        Self { wanted: wanted.to_vec(), all: wanted.is_empty(), ..Self::default() }
+    }
+
+    /// Whether a namespace is to be listed.
+    pub(super) fn wants(&self, namespace: &str) -> bool {
+        self.all || self.wanted.iter().any(|wanted| wanted == namespace)
+    }
+
+    /// Takes in a namespace that is there; false where it is not wanted.
+    pub(super) fn namespace(&mut self, name: &str) -> bool {
+        let wanted = self.wants(name);
+        if wanted {
+            self.listing.namespaces.push(name.to_owned());
+        }
+        wanted
+    }
+
+    pub(super) fn image(&mut self, namespace: &str, record: ImageRecord) {
+        let ImageRecord { name, media_type, digest, size } = record;
+        let target = match (digest.parse(), u64::try_from(size)) {
+            (Ok(digest), Ok(size)) => Descriptor::new(media_type, digest, size),
+            (Err(_), _) => {
+                return self.unreadable(
+                    namespace,
+                    &format!("image {name}"),
+                    "the record's target has no digest",
+                );
+            }
+            (_, Err(_)) => {
+                return self.unreadable(
+                    namespace,
+                    &format!("image {name}"),
+                    "the record's target has no size",
+                );
+            }
+        };
+        self.listing.records.push(Record { namespace: namespace.to_owned(), name, target, marked: false });
+    }
+
+    pub(super) fn container(&mut self, namespace: &str, record: ContainerRecord) {
+        let ContainerRecord { id, image, snapshotter, snapshot_key, labels, specification } = record;
+        let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
+        let usage = ContainerUse {
+            pod: label("io.kubernetes.pod.name"),
+            pod_namespace: label("io.kubernetes.pod.namespace"),
+            // a pod's sandbox has none
+            container: label("io.kubernetes.container.name"),
+            id,
+        };
+        let snapshot = if !snapshot_key.is_empty() {
+            Some(Snapshot { snapshotter, key: snapshot_key })
+        } else if namespace == docker::NAMESPACE {
+            specification.as_ref().and_then(|json| docker::snapshot(&usage.id, json))
+        } else {
+            None
+        };
+        self.listing.containers.push(Container {
+            namespace: namespace.to_owned(),
+            image: Some(image).filter(|name| !name.is_empty()),
+            snapshot,
+            ids: match specification {
+                None => Some(IdMap::default()),
+                Some(json) => IdMap::of_specification(&json).ok(),
+            },
+            usage,
+        });
+    }
+
+    /// Takes in everything that a namespace's content store lists.
+    pub(super) fn content(&mut self, namespace: &str, records: impl IntoIterator<Item = ContentRecord>) {
+        let stored = |record: ContentRecord| {
+            // containerd itself keeps digests of no other form
+            let digest = record.digest.parse().ok()?;
+            Some((digest, Stored { size: u64::try_from(record.size).ok()?, refers: record.refers }))
+        };
+        self.content.insert(namespace.to_owned(), records.into_iter().filter_map(stored).collect());
+    }
+
+    pub(super) fn snapshot(&mut self, namespace: &str, record: SnapshotRecord) {
+        let SnapshotRecord { snapshotter, key, parent } = record;
+        let parent = Some(parent).filter(|parent| !parent.is_empty());
+        self.listing.snapshots.insert((namespace.to_owned(), Snapshot { snapshotter, key }), parent);
+    }
+
+    /// The snapshotters that containers of `namespace` use.
+    pub(super) fn snapshotters(&self, namespace: &str) -> BTreeSet<String> {
+        let own = self.listing.containers.iter().filter(|container| container.namespace == namespace);
+        own.filter_map(|container| Some(container.snapshot.as_ref()?.snapshotter.clone())).collect()
+    }
+
+    /// Notes that a kind of thing of `namespace` was listed to its end, which is what makes its count one.
+    pub(super) fn enumerated(&mut self, namespace: &str, kind: Kind) {
+        self.complete.insert((namespace.to_owned(), kind));
+    }
+
+    /// Notes what could not be listed.
+    pub(super) fn unreadable(&mut self, namespace: &str, what: &str, why: &str) {
+        let what = format!("{namespace}: {what}");
+        self.listing.unreadable.push(Unreadable { what, why: why.to_owned() });
+    }
+
+    /// Sorts everything, and notes the wanted namespaces that are not there.
+    pub(super) fn finish(mut self) -> Self {
+        self.listing.namespaces.sort();
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort();
+        wanted.dedup();
+        for namespace in wanted {
+            if !self.listing.namespaces.contains(&namespace) {
+                self.unreadable(&namespace, "namespace", "there is no such namespace");
+            }
+        }
+        let used: BTreeMap<String, BTreeSet<String>> = self
+            .listing
+            .namespaces
+            .iter()
+            .map(|namespace| (namespace.clone(), self.snapshotters(namespace)))
+            .collect();
+        self.listing.snapshots.retain(|(namespace, one), _| {
+            used.get(namespace).is_some_and(|used| used.contains(&one.snapshotter))
+        });
+        self.listing.enumerated =
+            self.listing.namespaces.iter().map(|namespace| self.count(namespace)).collect();
+        let Listing { records, containers, .. } = &mut self.listing;
+        records.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+        containers.sort_by(|one, other| (&one.namespace, &one.usage).cmp(&(&other.namespace, &other.usage)));
+        self
+    }
+
+    /// How much there is of each kind that was listed to its end.
+    fn count(&self, namespace: &str) -> Enumerated {
+        let Listing { records, containers, snapshots, .. } = &self.listing;
+        let is_own = |other: &String| other == namespace;
+        let known = |kind, count: usize| {
+            let complete = self.complete.contains(&(namespace.to_owned(), kind));
+            complete.then(|| u64::try_from(count).unwrap_or(u64::MAX))
+        };
+        let content = self.content.get(namespace).map(BTreeMap::len);
+        Enumerated {
+            namespace: namespace.to_owned(),
+            records: known(Kind::Records, records.iter().filter(|one| is_own(&one.namespace)).count()),
+            containers: known(
+                Kind::Containers,
+                containers.iter().filter(|one| is_own(&one.namespace)).count(),
+            ),
+            snapshots: known(Kind::Snapshots, snapshots.keys().filter(|(other, _)| is_own(other)).count()),
+            content: content.and_then(|count| u64::try_from(count).ok()),
+        }
+    }
+
+    /// The records of content beside the files that there are.
+    pub(super) fn content_files(&self, files: &BTreeSet<Digest>) -> ContentFiles {
+        let mut recorded = BTreeSet::new();
+        let mut lost = Vec::new();
+        for (namespace, blobs) in &self.content {
+            recorded.extend(blobs.keys());
+            let gone = blobs.keys().filter(|digest| !files.contains(*digest));
+            lost.extend(gone.map(|digest| (namespace.clone(), digest.clone())));
+        }
+        let complete = self.all && self.listing.namespaces.iter().all(|one| self.content.contains_key(one));
+        let stray = || files.iter().filter(|digest| !recorded.contains(digest)).cloned().collect();
+        ContentFiles { lost, stray: complete.then(stray) }
+    }
+
+    /// What of `files` still holds now that the content was listed again: a live store changes while it is read.
+    pub(super) fn still(&self, mut files: ContentFiles, is_gone: impl Fn(&Digest) -> bool) -> ContentFiles {
+        let content = &self.content;
+        files.lost.retain(|(namespace, digest)| {
+            content.get(namespace).is_some_and(|blobs| blobs.contains_key(digest)) && is_gone(digest)
+        });
+        if let Some(stray) = &mut files.stray {
+            stray.retain(|digest| {
+                !is_gone(digest) && !content.values().any(|blobs| blobs.contains_key(digest))
+            });
+        }
+        files
+    }
+
+    /// The size of a blob that `namespace` has.
+    ///
+    /// # Errors
+    /// [`BlobError::Absent`] where it does not have it, [`BlobError::Unreadable`] where that is not known.
+    pub(super) fn size(&self, namespace: &str, digest: &Digest) -> Result<u64, BlobError> {
+        let content = self.content.get(namespace).ok_or_else(|| BlobError::Unreadable {
+            why: format!("the content of namespace {namespace} could not be listed"),
+        })?;
+        content.get(digest).map(|stored| stored.size).ok_or(BlobError::Absent)
+    }
+
+    /// Whether `namespace` has the blob, as far as is known.
+    pub(super) fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.content.get(namespace).is_none_or(|content| content.contains_key(digest))
+    }
+
+    /// Every blob of every namespace.
+    pub(super) fn manifests(&self) -> Manifests<'_> {
+        let blobs = self.content.iter().flat_map(|(namespace, blobs)| {
+            blobs.iter().map(|(digest, stored)| StoredBlob {
+                namespace,
+                digest,
+                size: stored.size,
+                refers: stored.refers,
+            })
+        });
+        Manifests::Blobs(blobs.collect())
+    }
+}
+
+/// Whether a content label says that the blob refers to other content, as manifests and indexes do.
+pub(super) fn is_reference(label: &str) -> bool {
+    label.starts_with("containerd.io/gc.ref.content")
+}

@@ -1,0 +1,436 @@
+//! The conversation with containerd: blocking calls out, gRPC inside. All that is asynchronous in the agent is here.
+
+use std::future::Future;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use assay_verifier::limits;
+use assay_verifier::oci::Digest;
+use containerd_client::Client as Services;
+use containerd_client::services::v1::{
+    Container, Image, Info, InfoRequest, ListContainersRequest, ListContentRequest, ListImagesRequest,
+    ListNamespacesRequest, PluginsRequest, ReadContentRequest, ReadContentResponse,
+    content_client::ContentClient, snapshots, snapshots::ListSnapshotsRequest,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tonic::codec::Streaming;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use assay_judge::confinement::advice;
+
+/// How long containerd may take for one answer, or for the next piece of a long one. It lists in milliseconds; a node
+/// under load is given time, a daemon that hangs is not waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a local socket may take to connect and to say who answers.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection to containerd.
+pub(super) struct Client {
+    address: String,
+    runtime: Runtime,
+    services: Services,
+    /// Whether an answer did not come in time: then none is waited for again, or a daemon that hangs would be waited for as
+    /// often as there is something to ask.
+    hangs: AtomicBool,
+}
+
+/// A call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("containerd has none")]
+    NotFound,
+    #[error("containerd did not answer within {} s", PATIENCE.as_secs())]
+    TimedOut,
+    #[error("containerd says: {message} ({code})")]
+    Status { code: String, message: String },
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::NotFound => Self::NotFound,
+            code => Self::Status { code: format!("{code:?}"), message: status.message().to_owned() },
+        }
+    }
+}
+
+impl Client {
+    /// Connects to the socket or named pipe at `address`.
+    ///
+    /// # Errors
+    /// [`ContainerdError`] with what stands in the way.
+    pub(super) fn connect(address: &str) -> Result<Self, ContainerdError> {
+        let other = |why: String| ContainerdError::NoConnection { address: address.to_owned(), why };
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(|error| other(error.to_string()))?;
+        let connecting = async {
+            loop {
+                let error = match Services::from_path(Path::new(address)).await {
+                    Ok(services) => return Ok(services),
+                    Err(error) => error,
+                };
+                let Some(cause) = io_cause(&error) else { return Err(other(chain(&error))) };
+                if !is_busy(cause) {
+                    return Err(ContainerdError::of(address, cause));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let services = runtime
+            .block_on(async { timeout(CONNECT, connecting).await })
+            .unwrap_or_else(|_| Err(ContainerdError::TimedOut { address: address.to_owned() }))?;
+        Ok(Self { address: address.to_owned(), runtime, services, hangs: AtomicBool::new(false) })
+    }
+
+    /// containerd's version; that something answers to this is what makes it containerd.
+    pub(super) fn version(&self) -> Result<String, ContainerdError> {
+        let mut service = self.services.version();
+        let response = self.call_within(CONNECT, service.version(())).map_err(|failure| match failure {
+            Failure::TimedOut => ContainerdError::TimedOut { address: self.address.clone() },
+            failure => {
+                ContainerdError::NotContainerd { address: self.address.clone(), why: failure.to_string() }
+            }
+        })?;
+        Ok(response.version)
+    }
+
+    pub(super) fn namespaces(&self) -> Result<Vec<String>, ContainerdError> {
+        let mut service = self.services.namespaces();
+        let response = self.call(service.list(ListNamespacesRequest::default())).map_err(|failure| {
+            ContainerdError::NoNamespaces { address: self.address.clone(), why: failure.to_string() }
+        })?;
+        Ok(response.namespaces.into_iter().map(|namespace| namespace.name).collect())
+    }
+
+    /// Where the content store keeps its files, as the daemon says; none where it does not.
+    pub(super) fn content_root(&self) -> Option<PathBuf> {
+        let mut service = self.services.introspection();
+        let filters = vec!["type==io.containerd.content.v1".to_owned()];
+        let mut plugins = self.call(service.plugins(PluginsRequest { filters })).ok()?.plugins;
+        let root = plugins.iter_mut().find_map(|plugin| plugin.exports.remove("root"))?;
+        Some(root.into())
+    }
+
+    pub(super) fn images(&self, namespace: &str) -> Result<Vec<Image>, Failure> {
+        let mut service = self.services.images().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        Ok(self.call(service.list(within(namespace, ListImagesRequest::default())?))?.images)
+    }
+
+    /// Gives every container of the namespace to `take`, one by one: each carries its whole runtime specification.
+    pub(super) fn containers(&self, namespace: &str, mut take: impl FnMut(Container)) -> Result<(), Failure> {
+        let mut service = self.services.containers().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        let mut stream =
+            self.call(service.list_stream(within(namespace, ListContainersRequest::default())?))?;
+        while let Some(message) = self.next(&mut stream)? {
+            message.container.into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// Gives every snapshot that `snapshotter` has for the namespace to `take`.
+    pub(super) fn snapshots(
+        &self,
+        namespace: &str,
+        snapshotter: &str,
+        mut take: impl FnMut(snapshots::Info),
+    ) -> Result<(), Failure> {
+        let mut service = self.services.snapshots().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        let request =
+            ListSnapshotsRequest { snapshotter: snapshotter.to_owned(), ..ListSnapshotsRequest::default() };
+        let mut stream = self.call(service.list(within(namespace, request)?))?;
+        while let Some(message) = self.next(&mut stream)? {
+            message.info.into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// Gives every blob of the namespace to `take`.
+    pub(super) fn content(&self, namespace: &str, mut take: impl FnMut(Info)) -> Result<(), Failure> {
+        let mut service = self.services.content().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        let mut stream = self.call(service.list(within(namespace, ListContentRequest::default())?))?;
+        while let Some(message) = self.next(&mut stream)? {
+            message.info.into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// Begins to read a blob.
+    pub(super) fn read(&self, namespace: &str, digest: &Digest) -> Result<ContentReader<'_>, Failure> {
+        let mut service: ContentClient<Channel> = self.services.content();
+        let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
+        let stream = self.call(service.read(within(namespace, request)?))?;
+        Ok(ContentReader { client: self, stream, piece: Vec::new(), taken: 0 })
+    }
+
+    /// Asks whether the daemon has a record of a blob.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] where it has none.
+    pub(super) fn lists(&self, namespace: &str, digest: &Digest) -> Result<(), Failure> {
+        let mut service: ContentClient<Channel> = self.services.content();
+        let request = InfoRequest { digest: digest.to_string() };
+        self.call(service.info(within(namespace, request)?)).map(drop)
+    }
+
+    /// Whether the daemon itself has the bytes of a blob, and not only a record of it.
+    pub(super) fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.read(namespace, digest).is_ok_and(|mut reader| reader.read(&mut [0]).is_ok())
+    }
+
+    fn call<T>(&self, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Failure> {
+        self.call_within(PATIENCE, call)
+    }
+
+    fn call_within<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        Ok(self.within(patience, call)?.into_inner())
+    }
+
+    fn next<T>(&self, stream: &mut Streaming<T>) -> Result<Option<T>, Failure> {
+        self.within(PATIENCE, stream.message())
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Failure> {
+        if self.hangs.load(Ordering::Relaxed) {
+            return Err(Failure::TimedOut);
+        }
+        let Ok(answer) = self.runtime.block_on(async { timeout(patience, answer).await }) else {
+            self.hangs.store(true, Ordering::Relaxed);
+            return Err(Failure::TimedOut);
+        };
+        Ok(answer?)
+    }
+}
+
+/// A blob as it comes through gRPC.
+pub(super) struct ContentReader<'c> {
+    client: &'c Client,
+    stream: Streaming<ReadContentResponse>,
+    piece: Vec<u8>,
+    taken: usize,
+}
+
+impl Read for ContentReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.piece.len() {
+            match self.client.next(&mut self.stream) {
+                Ok(Some(message)) => (self.piece, self.taken) = (message.data, 0),
+                Ok(None) => return Ok(0),
+                Err(failure) => return Err(io::Error::other(failure)),
+            }
+        }
+        let rest = &self.piece[self.taken..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.taken += length;
+        Ok(length)
+    }
+}
+
+/// A request within a namespace, which containerd takes from the call's metadata.
+fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
+    let value = AsciiMetadataValue::try_from(namespace).map_err(|_| Failure::NotFound)?;
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("containerd-namespace", value);
+    Ok(request)
+}
+
+/// Whether every instance of a named pipe of Windows is taken, which passes in a moment.
+fn is_busy(error: &io::Error) -> bool {
+    const ERROR_PIPE_BUSY: i32 = 231;
+    cfg!(windows) && error.raw_os_error() == Some(ERROR_PIPE_BUSY)
+}
+
+/// An error and what caused it, outermost first.
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
+}
+
+/// The operating system's error under a transport error.
+fn io_cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e io::Error> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error with its causes in one line.
+fn chain(error: &tonic::transport::Error) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What containerd listens at.
+const DOOR: &str = if cfg!(windows) { "named pipe" } else { "socket" };
+
+/// Why there is no talking to containerd.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ContainerdError {
+    /// There is no such socket or pipe.
+    #[error(
+        "no containerd at {address}: there is no such {DOOR}; name another with --store containerd:ADDRESS"
+    )]
+    Absent {
+        /// Where it was looked for.
+        address: String,
+    },
+    /// This user may not open the socket.
+    #[error("may not open {address}; {}", advice())]
+    Denied {
+        /// The socket.
+        address: String,
+    },
+    /// The socket is there and nobody listens.
+    #[error("containerd is down: nothing listens at {address}; start it, then run again")]
+    Down {
+        /// The socket.
+        address: String,
+    },
+    /// Something answers that is not containerd.
+    #[error("what answers at {address} is not containerd: {why}")]
+    NotContainerd {
+        /// The socket.
+        address: String,
+        /// What it said.
+        why: String,
+    },
+    /// containerd does not tell its namespaces.
+    #[error("containerd at {address} does not list its namespaces: {why}")]
+    NoNamespaces {
+        /// The socket.
+        address: String,
+        /// What it said.
+        why: String,
+    },
+    /// Nothing came back in time.
+    #[error("what listens at {address} does not answer")]
+    TimedOut {
+        /// The socket.
+        address: String,
+    },
+    /// Anything else.
+    #[error("no connection to containerd at {address}: {why}")]
+    NoConnection {
+        /// The socket.
+        address: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl ContainerdError {
+    fn of(address: &str, cause: &io::Error) -> Self {
+        let address = address.to_owned();
+        match cause.kind() {
+            io::ErrorKind::NotFound => Self::Absent { address },
+            io::ErrorKind::PermissionDenied => Self::Denied { address },
+            io::ErrorKind::ConnectionRefused => Self::Down { address },
+            _ => Self::NoConnection { address, why: cause.to_string() },
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn refusal(path: &Path) -> ContainerdError {
+        let address = path.to_str().unwrap();
+        Client::connect(address).and_then(|client| client.version()).unwrap_err()
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_apart() {
+        let scratch = tempfile::tempdir().unwrap();
+        let socket = scratch.path().join("c.sock");
+        assert!(matches!(refusal(&socket), ContainerdError::Absent { .. }));
+        let listener = UnixListener::bind(&socket).unwrap();
+        drop(listener);
+        assert!(matches!(refusal(&socket), ContainerdError::Down { .. }));
+    }
+
+    #[test]
+    fn another_service_is_not_taken_for_containerd() {
+        use std::io::Write as _;
+        let scratch = tempfile::tempdir().unwrap();
+        let socket = scratch.path().join("c.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        });
+        assert!(matches!(
+            refusal(&socket),
+            ContainerdError::NotContainerd { .. } | ContainerdError::NoConnection { .. }
+        ));
+        server.join().unwrap();
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::windows::named_pipe::{ClientOptions, ServerOptions};
+
+    use super::*;
+
+    /// A pipe of its own for each test.
+    fn pipe(name: &str) -> String {
+        format!(r"\\.\pipe\assay-{name}-{}", std::process::id())
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_apart() {
+        let refused = Client::connect(&pipe("none")).err().unwrap();
+        assert!(matches!(refused, ContainerdError::Absent { .. }), "{refused:?}");
+    }
+
+    /// The only instance of a pipe is another's for a moment; containerd is not down because of that.
+    #[test]
+    fn a_busy_pipe_is_tried_again() {
+        let address = pipe("busy");
+        let (ready, wait) = std::sync::mpsc::channel();
+        let server = std::thread::spawn({
+            let address = address.clone();
+            move || {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let server = ServerOptions::new().max_instances(1).create(&address).unwrap();
+                    let holder = ClientOptions::new().open(&address).unwrap();
+                    server.connect().await.unwrap();
+                    let busy = ClientOptions::new().open(&address).unwrap_err();
+                    assert!(is_busy(&busy), "{busy:?}");
+                    ready.send(()).unwrap();
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    drop(holder);
+                    server.disconnect().unwrap();
+                    // whoever comes now is let in, and learns that this is no containerd
+                    let came = timeout(CONNECT, server.connect()).await;
+                    came.is_ok_and(|connected| connected.is_ok())
+                })
+            }
+        });
+        wait.recv().unwrap();
+        let refused = Client::connect(&address).and_then(|client| client.version()).unwrap_err();
+        assert!(
+            matches!(refused, ContainerdError::NotContainerd { .. } | ContainerdError::NoConnection { .. }),
+            "{refused:?}"
+        );
+        assert!(server.join().unwrap(), "it was not tried again");
+    }
+}

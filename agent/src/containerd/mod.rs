@@ -1,0 +1,14 @@
+//! containerd's store, read in two ways: asked of its daemon, or from its root on disk.
+
+pub(crate) mod bolt;
+mod catalogue;
+mod client;
+mod daemon;
+mod metadata;
+pub(crate) mod root;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use client::ContainerdError;
+pub(crate) use daemon::Containerd;
+pub(crate) use root::{Root, RootError};

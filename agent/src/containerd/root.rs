@@ -1,0 +1,158 @@
+//! A containerd root on disk, read without its daemon: of a node that is down or not believed, of a golden image.
+//!
+//! In: the folder that containerd calls `root`. Out: the same store as the daemon's, from `meta.db` and the files of the
+//! content store. Nothing is locked or written; a daemon may run meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use assay_report::Unreadable;
+use assay_verifier::oci::Digest;
+
+use super::bolt::{self, Flaw, Pages};
+use super::catalogue::Catalogue;
+use super::metadata;
+use assay_judge::confinement::said;
+use assay_judge::store::directory::{Directory, is_stray};
+use assay_judge::store::form::StoreForm;
+use assay_judge::store::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
+
+/// A containerd root.
+pub(crate) struct Root {
+    metadata: File,
+    namespaces: Vec<String>,
+    catalogue: Catalogue,
+    /// None where there is no content yet.
+    content: Option<Directory>,
+}
+
+/// Where containerd's metadata is within its root.
+pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
+
+/// Where its content is.
+const CONTENT: &str = "io.containerd.content.v1.content";
+
+/// Where containerd keeps what it has unpacked on Windows.
+const WINDOWS_SNAPSHOTS: &str = "io.containerd.snapshotter.v1.windows";
+
+impl Root {
+    /// Reads the metadata of the `namespaces`, of all that there are where none is given.
+    ///
+    /// # Errors
+    /// [`RootError`] where the folder is no containerd root, or its metadata cannot be read.
+    pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
+        let at = |problem| RootError { path: path.to_owned(), problem };
+        let directory = Directory::new(path).map_err(|error| at(error.into()))?;
+        if !path.is_dir() {
+            return Err(at(RootProblem::NotAFolder));
+        }
+        let metadata = match directory.open_anywhere(Path::new(METADATA)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(at(RootProblem::NoMetadata(StoreForm::of_path(path))));
+            }
+            Err(error) => return Err(at(error.into())),
+        };
+        let mut catalogue = read(&metadata, namespaces).map_err(at)?;
+        if path.join(WINDOWS_SNAPSHOTS).is_dir() {
+            catalogue.listing.os = Some("windows".to_owned());
+        }
+        let content = match directory.folder(Path::new(CONTENT)) {
+            Ok(content) => Some(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if is_stray(&error) => {
+                // the images keep their rows
+                let what = CONTENT.to_owned();
+                catalogue.listing.unreadable.push(Unreadable { what, why: error.to_string() });
+                None
+            }
+            Err(error) => return Err(at(error.into())),
+        };
+        Ok(Self { metadata, namespaces: namespaces.to_vec(), catalogue, content })
+    }
+}
+
+/// Reads bytes as metadata, whatever they are.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = read(bytes, &[]);
+}
+
+fn read<P: Pages + ?Sized>(metadata: &P, namespaces: &[String]) -> Result<Catalogue, RootProblem> {
+    bolt::read(metadata, |file| metadata::read(&file, namespaces))?.ok_or(RootProblem::NotContainerds)
+}
+
+impl Store for Root {
+    fn listing(&self) -> &Listing {
+        &self.catalogue.listing
+    }
+
+    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        self.catalogue.size(namespace, digest)?;
+        let content = self.content.as_ref().ok_or_else(|| BlobError::Absent.of_listed())?;
+        let (bytes, size) = content.blob(digest).map_err(|error| match is_stray(&error) {
+            // the words of the daemon, which does not see the link
+            true => BlobError::Absent.of_listed(),
+            false => BlobError::from(error).of_listed(),
+        })?;
+        Ok(Blob { size, content: BlobContent::Stream(bytes) })
+    }
+
+    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+        self.catalogue.has(namespace, digest)
+    }
+
+    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
+        read(&self.metadata, &self.namespaces).map_or(true, |now| now.has(namespace, digest))
+    }
+
+    fn content_files(&self) -> Option<ContentFiles> {
+        let content = self.content.as_ref()?;
+        let files = self.catalogue.content_files(&content.digests().ok()?);
+        if files.is_sound() {
+            return Some(files);
+        }
+        let now = read(&self.metadata, &self.namespaces).ok()?;
+        Some(now.still(files, |digest| content.lacks(digest)))
+    }
+
+    fn manifests(&self) -> Manifests<'_> {
+        self.catalogue.manifests()
+    }
+}
+
+/// Why a folder cannot be read as a containerd root.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub(crate) struct RootError {
+    /// The folder.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: RootProblem,
+}
+
+/// What is wrong with a containerd root.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RootProblem {
+    /// It is absent or may not be read.
+    #[error("{}", said(.0))]
+    Unreadable(#[from] io::Error),
+    /// It is a file, such as a layout's archive.
+    #[error(
+        "is a file, and a containerd root is a folder; an archive of a layout is layout:PATH, and an image of a disk is to be mounted"
+    )]
+    NotAFolder,
+    /// There is no metadata.
+    #[error("is not a containerd root: {}", match .0 {
+        Some(form) => format!("it {form}"),
+        None => format!("it has no {METADATA}"),
+    })]
+    NoMetadata(Option<StoreForm>),
+    /// The metadata is damaged, or nothing that this program reads.
+    #[error("its {METADATA} {0}")]
+    Metadata(#[from] Flaw),
+    /// It is a sound database of something else.
+    #[error("its {METADATA} is not containerd's: it has no schema v1")]
+    NotContainerds,
+}

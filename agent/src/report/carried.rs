@@ -1,0 +1,80 @@
+//! What a report carries for those who verify again: the bytes of signature manifests, envelopes and indexes that the store
+//! has and no bundle does. Judged images in, blobs out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use assay_report::{CarriedBlob, Image, Via};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest};
+
+use assay_judge::image::is_attestation;
+use assay_judge::signatures::{Candidate, STORE, Signatures, Source, sniff};
+use assay_judge::store::{Store, read_unchecked};
+
+/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many; the first of `sources` is the store.
+/// What cannot be read is left out: whoever verifies again finds it missing.
+pub(crate) fn of(
+    sources: &[Source<'_>],
+    signatures: &Signatures,
+    images: &[Image],
+) -> (Vec<CarriedBlob>, usize) {
+    let Some((store, bundles)) = sources.split_first() else { return (Vec::new(), 0) };
+    let in_store: HashMap<&Digest, &Candidate> =
+        signatures.all().filter(|one| one.source == 0).map(|one| (&one.digest, one)).collect();
+    // by digest: the namespace, and the media type of what is no manifest
+    let mut wanted: BTreeMap<&Digest, (&str, Option<&str>)> = BTreeMap::new();
+    let targets: Vec<Descriptor> = images
+        .iter()
+        .map(|image| Descriptor::new(&image.media_type, image.digest.clone(), image.size))
+        .collect();
+    for (image, target) in images.iter().zip(&targets) {
+        for signature in image.signatures.iter().filter(|signature| signature.source == STORE) {
+            let Some(candidate) = in_store.get(&signature.digest) else { continue };
+            wanted.insert(&candidate.digest, (&candidate.namespace, None));
+            if let Ok(envelope) = &candidate.envelope {
+                wanted.insert(&envelope.digest, (&candidate.namespace, Some(&envelope.media_type)));
+            }
+        }
+        let manifests = match image.via {
+            None => Vec::new(),
+            Some(Via::ParentIndex) => signatures.parents_of(target),
+            Some(Via::PlatformManifest) => {
+                let listed = signatures.listed_by(target).iter().filter(|entry| !is_attestation(entry));
+                std::iter::once(target).chain(listed).collect()
+            }
+        };
+        for manifest in manifests {
+            wanted.insert(&manifest.digest, (&image.namespace, None));
+        }
+    }
+    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.store.has("", digest)));
+    let omitted = drop_largest(store.store, &mut wanted);
+    let read = |(digest, (namespace, media_type)): (&Digest, (&str, Option<&str>))| {
+        let data = read_unchecked(store.store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
+        let media_type = match media_type {
+            Some(media_type) => media_type.to_owned(),
+            None => sniff(&data).ok()??.0,
+        };
+        digest.matches(&data).then(|| CarriedBlob { digest: digest.clone(), media_type, data })
+    };
+    (wanted.into_iter().filter_map(read).collect(), omitted)
+}
+
+/// Leaves no more than a report may carry, the smallest first, and says how many are dropped.
+fn drop_largest(store: &dyn Store, wanted: &mut BTreeMap<&Digest, (&str, Option<&str>)>) -> usize {
+    let size = |(digest, (namespace, _)): (&&Digest, &(&str, Option<&str>))| {
+        Some((store.open(namespace, digest).ok()?.size, (*digest).clone()))
+    };
+    let mut by_size: Vec<(u64, Digest)> = wanted.iter().filter_map(size).collect();
+    by_size.sort_unstable();
+    let mut left = u64::try_from(limits::CARRIED_BYTES).unwrap_or(u64::MAX);
+    let fits = by_size.iter().take_while(|(size, _)| {
+        let rest = left.checked_sub(*size);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    });
+    let fitting = fits.count();
+    let dropped: HashSet<&Digest> = by_size.iter().skip(fitting).map(|(_, digest)| digest).collect();
+    wanted.retain(|digest, _| !dropped.contains(digest));
+    dropped.len()
+}

@@ -1,0 +1,247 @@
+//! Bundles: layouts that signatures are taken from, with what `bundle.json` adds to them where it is there.
+//!
+//! In: paths, and the site's public keys. Out: layouts, the lock and CRLs. Refused, before anything is judged: a bundle
+//! that was not finished, one whose files are not those that its document lists, and, where the trust directory names keys,
+//! one that none of them signed. A layout that another tool wrote has no document, and then no lock and nothing to check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use assay_report::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_report::document::DocumentError;
+use assay_verifier::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_verifier::oci::Digest;
+use assay_verifier::revocation::Evidence;
+
+use crate::signatures::{STORE, Source};
+use crate::store::Store;
+use crate::store::layout::{Beside, Layout, LayoutError, Reading};
+use crate::trust::{About, Trust, Warning};
+
+/// A bundle that may be used.
+pub struct Bundle {
+    pub path: PathBuf,
+    pub layout: Layout,
+    pub manifest: Option<BundleManifest>,
+    crls: Vec<(String, Result<Vec<u8>, String>)>,
+}
+
+impl Bundle {
+    /// Opens a bundle and checks it as a whole; one of `keys`, where there are any, must have signed it.
+    ///
+    /// # Errors
+    /// [`BundleFault`] where it must not be used.
+    pub fn open(path: &Path, keys: Option<&[VerifyingKey]>) -> Result<Self, BundleFault> {
+        let at = |problem| BundleFault { path: path.to_owned(), problem };
+        let layout = Layout::open(path, Reading::Everything)?;
+        let Beside { document, signature, crls } = layout.beside()?;
+        if let Some(keys) = keys {
+            check_signature(document.as_deref(), signature.as_deref(), keys).map_err(at)?;
+        }
+        let manifest = match document {
+            None => None,
+            Some(document) => {
+                let manifest =
+                    BundleManifest::parse(&document).map_err(|error| at(BundleProblem::Document(error)))?;
+                if !manifest.is_usable() {
+                    return Err(at(BundleProblem::Partial));
+                }
+                manifest.check_files(layout.files()?).map_err(|error| at(BundleProblem::File(error)))?;
+                Some(manifest)
+            }
+        };
+        Ok(Self { path: path.to_owned(), layout, manifest, crls })
+    }
+
+    /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
+    pub fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<Warning>) {
+        for (file, bytes) in &self.crls {
+            let name = self.name_of(file);
+            match bytes {
+                // the evidence itself keeps what is wrong with it
+                Ok(bytes) => drop(evidence.add_file(&name, bytes)),
+                Err(why) => evidence.add_unreadable(&name, why),
+            }
+        }
+        for gap in self.manifest.iter().flat_map(|manifest| &manifest.gaps) {
+            let what = format_args!("{}: {}", self.path.display(), gap.what);
+            About::Gap.warn(warnings, what, format_args!("was not carried: {}", gap.why));
+        }
+    }
+}
+
+/// Adds the CRLs of bundles to the evidence before the bundles travel; nothing else in them is looked at. If a bundle
+/// has another fault, its user reports it.
+///
+/// # Errors
+/// [`BundleFault`] with the first that is not a layout.
+pub fn add_evidence(paths: &[PathBuf], evidence: &mut Evidence) -> Result<(), BundleFault> {
+    for path in paths {
+        let layout = Layout::open(path, Reading::Manifests)?;
+        let Beside { document, crls, .. } = layout.beside()?;
+        let manifest = document.and_then(|document| BundleManifest::parse(&document).ok());
+        let bundle = Bundle { path: path.clone(), layout, manifest, crls };
+        bundle.add_evidence(evidence, &mut Vec::new());
+    }
+    Ok(())
+}
+
+impl Bundle {
+    /// What people know a CRL by: the bundle, and where the CRL was fetched from if the bundle says so. There it has the name of
+    /// a hash.
+    fn name_of(&self, file: &str) -> String {
+        let bundle = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        let mut carried = self.manifest.iter().flat_map(|manifest| &manifest.crls);
+        let url = carried.find(|crl| crl.file == file).map(|crl| crl.url.as_str());
+        format!("{bundle}: {}", url.unwrap_or(file))
+    }
+}
+
+/// All the bundles of a run.
+pub struct Bundles {
+    pub each: Vec<Bundle>,
+    pub lock: Lock,
+}
+
+impl Bundles {
+    /// Opens bundles, in the order given, and adds the CRLs in them to the evidence of `trust`.
+    ///
+    /// # Errors
+    /// [`BundleFault`] where one must not be used.
+    pub fn open(paths: &[PathBuf], trust: &mut Trust) -> Result<Self, BundleFault> {
+        let keys = trust.names_keys.then_some(&trust.keys[..]);
+        let each = paths.iter().map(|path| Bundle::open(path, keys)).collect::<Result<Vec<_>, _>>()?;
+        for bundle in &each {
+            bundle.add_evidence(&mut trust.evidence, &mut trust.warnings);
+        }
+        let lock = Lock::new(&each);
+        Ok(Self { each, lock })
+    }
+
+    /// The bundles' paths with what each says of itself; none where another tool made it.
+    pub fn documents(&self) -> impl Iterator<Item = (&Path, Option<&BundleManifest>)> {
+        self.each.iter().map(|bundle| (bundle.path.as_path(), bundle.manifest.as_ref()))
+    }
+
+    /// The sources of signatures: the store first, then the bundles.
+    pub fn sources<'s>(&'s self, store: &'s dyn Store) -> Vec<Source<'s>> {
+        let bundles = self
+            .each
+            .iter()
+            .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() });
+        std::iter::once(Source { store, name: STORE.to_owned() }).chain(bundles).collect()
+    }
+}
+
+/// That a key of the site signed exactly this document.
+fn check_signature(
+    document: Option<&[u8]>,
+    signature: Option<&[u8]>,
+    keys: &[VerifyingKey],
+) -> Result<(), BundleProblem> {
+    let document = document.ok_or(BundleProblem::NoDocument)?;
+    let envelope = Envelope::parse(signature.ok_or(BundleProblem::NoSignature)?)?;
+    if envelope.verify(PAYLOAD_TYPE, keys)?.payload == document {
+        Ok(())
+    } else {
+        Err(BundleProblem::OtherDocument)
+    }
+}
+
+/// What names must stand for: the locks of all bundles together.
+#[derive(Debug, Default)]
+pub struct Lock {
+    digests: BTreeMap<String, BTreeSet<Digest>>,
+}
+
+impl Lock {
+    pub fn new(bundles: &[Bundle]) -> Self {
+        let mut lock = Self::default();
+        for image in bundles.iter().filter_map(|bundle| bundle.manifest.as_ref()).flat_map(|one| &one.images)
+        {
+            lock.digests.entry(image.reference.clone()).or_default().insert(image.digest.clone());
+        }
+        lock
+    }
+
+    /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that
+    /// several bundles or nodes knew for different images may stand for each of them.
+    pub fn broken<'a>(
+        &'a self,
+        references: &'a [String],
+        is_right: impl Fn(&Digest) -> bool,
+    ) -> Option<(&'a str, &'a Digest)> {
+        references.iter().find_map(|reference| {
+            let digests = self.digests.get(reference)?;
+            let first = digests.first()?;
+            (!digests.iter().any(&is_right)).then_some((reference.as_str(), first))
+        })
+    }
+}
+
+/// Why a bundle must not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct BundleFault {
+    /// The bundle.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: BundleProblem,
+}
+
+/// What is wrong with a bundle.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleProblem {
+    /// It is no layout that can be read.
+    #[error("{0}")]
+    Layout(crate::store::layout::LayoutProblem),
+    /// Its `bundle.json` is none.
+    #[error("its bundle.json: {0}")]
+    Document(DocumentError),
+    /// It was not finished.
+    #[error("is partial: what made it did not finish; run assay bundle create again")]
+    Partial,
+    /// Its files are not those that it lists.
+    #[error("{0}; have the bundle sent again")]
+    File(FileError),
+    /// Keys are named, and it has no document that could be signed.
+    #[error(
+        "the trust directory names keys, and the bundle has no bundle.json that one of them could have signed"
+    )]
+    NoDocument,
+    /// Keys are named, and it is not signed.
+    #[error("the trust directory names keys, and the bundle is not signed: bundle.json.dsse is missing")]
+    NoSignature,
+    /// Its signature cannot be read.
+    #[error("its bundle.json.dsse: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// Its signature is not good.
+    #[error("its bundle.json.dsse: {0}")]
+    Signature(#[from] VerifyError),
+    /// The signature is over another document.
+    #[error("its bundle.json.dsse is of another bundle.json")]
+    OtherDocument,
+}
+
+impl From<LayoutError> for BundleFault {
+    fn from(LayoutError { path, problem }: LayoutError) -> Self {
+        Self { path, problem: BundleProblem::Layout(problem) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_what_any_bundle_says() {
+        let [old, new, other] = [b"1", b"2", b"3"].map(|bytes| Digest::sha256(bytes));
+        let mut lock = Lock::default();
+        lock.digests.insert("r/app:v1".into(), [old.clone(), new].into());
+        let names = ["r/unknown:v1".to_owned(), "r/app:v1".to_owned()];
+        assert!(lock.broken(&names, |digest| *digest == old).is_none());
+        assert_eq!(lock.broken(&names, |digest| *digest == other).unwrap().0, "r/app:v1");
+        assert!(lock.broken(&names[..1], |_| false).is_none());
+    }
+}

@@ -1,0 +1,67 @@
+//! An image: one target in one namespace, with every name that points at it and every container that runs it.
+
+use std::collections::BTreeMap;
+
+use assay_report::{ContainerUse, ImageId};
+use assay_verifier::oci::{Descriptor, Reference};
+
+use crate::store::Record;
+
+/// One target in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub namespace: String,
+    pub target: Descriptor,
+    /// Sorted.
+    pub references: Vec<String>,
+    /// Sorted.
+    pub in_use: Vec<ContainerUse>,
+    /// False where only a container names it, and the record of the image is gone.
+    pub recorded: bool,
+}
+
+/// Records grouped into images that no container is known to run, their names in the order given.
+pub fn group<'r>(records: impl IntoIterator<Item = &'r Record>) -> BTreeMap<ImageId<'r>, Image> {
+    let mut images: BTreeMap<ImageId<'_>, Image> = BTreeMap::new();
+    for record in records {
+        let image = images.entry(ImageId::new(&record.namespace, &record.target)).or_insert_with(|| Image {
+            namespace: record.namespace.clone(),
+            target: record.target.clone(),
+            references: Vec::new(),
+            in_use: Vec::new(),
+            recorded: true,
+        });
+        image.references.push(record.name.clone());
+    }
+    images
+}
+
+impl Image {
+    /// Sorts what was collected in any order.
+    pub fn sort(&mut self) {
+        self.references.sort();
+        self.references.dedup();
+        self.in_use.sort();
+    }
+
+    /// Whether `wanted` names this image: one of its references, its digest, or `repository@digest`.
+    pub fn answers_to(&self, wanted: &str) -> bool {
+        if self.references.iter().any(|name| name == wanted) || self.target.digest.as_str() == wanted {
+            return true;
+        }
+        let Ok(Reference { repository, tag: None, digest: Some(digest) }) = wanted.parse() else {
+            return false;
+        };
+        let same_repository =
+            |name: &String| name.parse::<Reference>().is_ok_and(|one| one.repository == repository);
+        digest == self.target.digest && self.references.iter().any(same_repository)
+    }
+}
+
+/// Build tools list attestations as manifests for a platform that does not exist.
+pub fn is_attestation(entry: &Descriptor) -> bool {
+    entry
+        .platform
+        .as_ref()
+        .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
+}

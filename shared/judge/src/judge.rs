@@ -1,0 +1,681 @@
+//! Verdicts: an image and what claims to sign it in, the judgement of its signatures out.
+//!
+//! Design, "When an image passes": the statement of each repository that the image has a name in must be met by a signature
+//! of its own, unless the operator accepts a parent's or the platforms'. One bad image never stops the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_report::words::count;
+use assay_report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
+use assay_verifier::codes::Code;
+use assay_verifier::limits;
+use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
+use assay_verifier::notary::verify::{SignatureVerdict, Verifier};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, Repository};
+
+use crate::bundle::Lock;
+use crate::image::Image;
+use crate::image::is_attestation;
+use crate::signatures::{Candidate, OtherReferrer, Signatures, Source};
+use crate::store::{BlobError, Store, docker, fetch};
+
+/// Types of layers that are not compressed.
+const UNCOMPRESSED: [&str; 2] =
+    ["application/vnd.docker.image.rootfs.diff.tar", "application/vnd.oci.image.layer.v1.tar"];
+
+/// Repositories without a statement that are named: what has more is named by its digest anyway.
+const NAMED: usize = 5;
+
+/// What images are judged by.
+pub struct Judge<'a> {
+    pub policy: &'a Result<TrustPolicy, PolicyError>,
+    pub verifier: Verifier<'a>,
+    pub sources: &'a [Source<'a>],
+    pub signatures: &'a Signatures,
+    pub lock: &'a Lock,
+    pub accept: &'a BTreeSet<Via>,
+}
+
+/// The judgement of an image's signatures.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    pub status: Status,
+    pub reason: Option<Reason>,
+    /// What else is wrong, without the reason.
+    pub also: BTreeSet<Reason>,
+    pub message: Option<String>,
+    pub hint: Option<String>,
+    pub via: Option<Via>,
+    /// Names of the statements that were applied.
+    pub policy: Option<String>,
+    pub signatures: Rows,
+}
+
+/// Rows of signatures, in the order tried. There may be any number of signatures; the verdict rests on those that pass, so
+/// these come before others where not all have a row.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    pub kept: Vec<Signature>,
+    /// How many have none.
+    pub omitted: usize,
+}
+
+impl Rows {
+    fn has_room(&self) -> bool {
+        self.kept.len() < limits::REPORT_SIGNATURES
+    }
+
+    fn push(&mut self, signature: Signature) {
+        if !self.has_room() {
+            self.omitted += 1;
+            let last = self.kept.iter().rposition(|one| one.status != Status::Passed);
+            match last.filter(|_| signature.status == Status::Passed) {
+                Some(last) => self.kept.remove(last),
+                None => return,
+            };
+        }
+        self.kept.push(signature);
+    }
+
+    fn append(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|signature| self.push(signature));
+        self.omitted += other.omitted;
+    }
+}
+
+impl Judgement {
+    fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
+        let also = BTreeSet::new();
+        Self {
+            status,
+            reason,
+            also,
+            message,
+            hint: None,
+            via: None,
+            policy: None,
+            signatures: Rows::default(),
+        }
+    }
+
+    pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::Failed, Some(reason), Some(message.into()))
+    }
+
+    pub fn inconclusive(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::Inconclusive, Some(reason), Some(message.into()))
+    }
+
+    /// Takes in what else was found. The worse of both gives status, reason and words, of two alike this one; the other's
+    /// reasons are not lost.
+    pub fn and(mut self, mut other: Self) -> Self {
+        if other.status > self.status {
+            std::mem::swap(&mut self.status, &mut other.status);
+            std::mem::swap(&mut self.reason, &mut other.reason);
+            std::mem::swap(&mut self.message, &mut other.message);
+            std::mem::swap(&mut self.hint, &mut other.hint);
+        }
+        if let Some(reason) = other.reason.filter(|reason| Some(*reason) != self.reason)
+            && self.also.insert(reason)
+        {
+            let words = [self.message.take(), other.message].into_iter().flatten().collect::<Vec<_>>();
+            self.message = Some(words.join(&format!("; also {}: ", reason.as_str())));
+        }
+        self.also.append(&mut other.also);
+        if let Some(reason) = &self.reason {
+            self.also.remove(reason);
+        }
+        self
+    }
+
+    /// The same, its message saying what it is of.
+    fn of(mut self, what: String) -> Self {
+        self.message = Some(match self.message {
+            Some(message) => format!("{what}: {message}"),
+            None => what,
+        });
+        self
+    }
+
+    /// Puts what else was found first, whichever is worse: its words are the judgement's, and these are added.
+    fn behind(mut self, mut other: Self) -> Self {
+        other.policy = self.policy.take();
+        other.signatures = std::mem::take(&mut self.signatures);
+        other.and(self)
+    }
+
+    /// The judgement of an image without a signature, where what was accepted in place of one does not pass either.
+    /// Whatever is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the
+    /// image.
+    fn for_want_of(self, other: Self) -> Self {
+        let message = [self.message, other.message].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let (status, reason, also) = match other.status {
+            Status::Inconclusive => {
+                let mut also: BTreeSet<Reason> =
+                    self.reason.into_iter().chain(self.also).chain(other.also).collect();
+                if let Some(reason) = &other.reason {
+                    also.remove(reason);
+                }
+                (other.status, other.reason, also)
+            }
+            _ => (self.status, self.reason, self.also),
+        };
+        Self { status, reason, also, message: Some(message), hint: other.hint.or(self.hint), ..self }
+    }
+}
+
+impl Judge<'_> {
+    /// Judges an image by its signatures; its content is another question.
+    pub fn judge(&self, image: &Image) -> Judgement {
+        let policy = match self.policy {
+            Ok(policy) => policy,
+            Err(error) => {
+                let mut judgement =
+                    Judgement::failed(Reason::Policy, format!("the trust policy is invalid: {error}"));
+                judgement.hint =
+                    Some("correct the trust policy; assay trust check names what is wrong".into());
+                return self.as_locked(image, judgement);
+            }
+        };
+        let statements = match statements(policy, &image.references) {
+            Ok(statements) => statements,
+            Err(uncovered) => {
+                let mut judgement = Judgement::failed(Reason::Policy, uncovered.to_string());
+                judgement.hint = Some(uncovered.hint());
+                return self.as_locked(image, judgement);
+            }
+        };
+        let names = statements.iter().map(|statement| statement.name.as_str()).collect::<Vec<_>>().join(",");
+        let judged: Vec<&Statement> =
+            statements.into_iter().filter(|statement| !statement.is_skip()).collect();
+        let mut judgement = if judged.is_empty() {
+            Judgement::new(Status::Skipped, None, Some("the trust policy says level skip".into()))
+        } else {
+            let judgement = self.by_signatures(image, &judged);
+            let judgement = match self.signatures.damage(&image.target) {
+                Some((reason, message)) => judgement.behind(Judgement::failed(reason, message)),
+                None => judgement,
+            };
+            self.as_locked(image, judgement)
+        };
+        judgement.policy = Some(names);
+        judgement
+    }
+
+    /// Judges an image that must pass under all of `statements`.
+    fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
+        let target = &image.target;
+        let mut own = self.under_all(target, statements);
+        // a signature of its own that fails is not outdone by another's
+        if own.reason != Some(Reason::NoSignature) {
+            return own;
+        }
+        own.hint = Some(self.hint(image));
+        for via in self.accept {
+            let other = match via {
+                Via::ParentIndex => self.by_parent(target, statements),
+                Via::PlatformManifest => self.by_platforms(image, statements),
+            };
+            match other {
+                Some(other) if other.status == Status::Passed => {
+                    return Judgement { via: Some(*via), ..other };
+                }
+                Some(other) => own = own.for_want_of(other),
+                None => {}
+            }
+        }
+        own
+    }
+
+    /// A name that a bundle locks to another digest fails the image, whoever signed it: an old image with a good signature
+    /// must not stand where a new one belongs.
+    fn as_locked(&self, image: &Image, judgement: Judgement) -> Judgement {
+        let target = &image.target;
+        let lists_target = |digest: &Digest| {
+            self.accept.contains(&Via::ParentIndex)
+                && self.signatures.parents_of(target).iter().any(|parent| parent.digest == *digest)
+        };
+        let is_right = |digest: &Digest| *digest == target.digest || lists_target(digest);
+        let Some((name, locked)) = self.lock.broken(&image.references, is_right) else { return judgement };
+        let message = format!("{name} is locked to {locked} and is {} here", target.digest);
+        let mut wrong = Judgement::failed(Reason::WrongDigest, message);
+        wrong.hint =
+            Some("pull the image that the bundle was made for, or make a bundle for this one".into());
+        if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.behind(wrong) }
+    }
+
+    /// The worst of the verdicts under each statement with what is wrong under the others, all signatures listed.
+    fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
+        let candidates = self.signatures.of(target);
+        let mut signatures = Rows::default();
+        let mut reached = 0;
+        let mut worst: Option<Judgement> = None;
+        for statement in statements {
+            let (mut judgement, tried) = self.under(target, candidates, statement, &mut signatures);
+            // which of several is not met; a signature is wanting under all of them
+            if statements.len() > 1 && !matches!(judgement.reason, None | Some(Reason::NoSignature)) {
+                judgement = judgement.of(format!("under the statement {}", statement.name));
+            }
+            reached = reached.max(tried);
+            worst = Some(match worst {
+                Some(worst) => worst.and(judgement),
+                None => judgement,
+            });
+        }
+        let mut unreached = candidates.iter().skip(reached);
+        if let Some(statement) = statements.first() {
+            while signatures.has_room()
+                && let Some(candidate) = unreached.next()
+            {
+                signatures.push(self.unreached(candidate, statement));
+            }
+            signatures.omitted += unreached.len();
+        }
+        let mut worst = worst
+            .unwrap_or_else(|| Judgement::failed(Reason::Policy, "no statement of the trust policy applies"));
+        worst.signatures = signatures;
+        worst
+    }
+
+    /// Tries the signatures in order until one passes; also says how many were tried.
+    fn under(
+        &self,
+        target: &Descriptor,
+        candidates: &[Candidate],
+        statement: &Statement,
+        signatures: &mut Rows,
+    ) -> (Judgement, usize) {
+        let mut tried: Vec<(Signature, Vec<Reason>)> = Vec::new();
+        for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
+            let verdict = self.signature(candidate, target, statement);
+            let also = verdict.also.clone();
+            let signature = self.report(candidate, Some(&statement.name), verdict);
+            let passed = signature.status == Status::Passed;
+            signatures.push(signature.clone());
+            tried.push((signature, also));
+            if passed {
+                return (Judgement::new(Status::Passed, None, None), tried.len());
+            }
+        }
+        (self.without_a_pass(candidates, &tried), tried.len())
+    }
+
+    /// The judgement where none of the first signatures passes.
+    fn without_a_pass(&self, candidates: &[Candidate], tried: &[(Signature, Vec<Reason>)]) -> Judgement {
+        if let Some((unreadable, _)) = tried.iter().find(|(one, _)| one.status == Status::Inconclusive) {
+            let message = format!("the signature {}: {}", unreadable.digest, finding(unreadable).1);
+            return Judgement::inconclusive(Reason::Unreadable, message);
+        }
+        if candidates.len() > limits::SIGNATURES_PER_IMAGE {
+            let message = format!(
+                "none of the first {} of {} passes, and more are not tried",
+                limits::SIGNATURES_PER_IMAGE,
+                count(candidates.len(), "signature")
+            );
+            return Judgement::failed(Reason::Limit, message);
+        }
+        let Some((furthest, also)) = tried.iter().rev().max_by_key(|(one, _)| one.reason.map(progress))
+        else {
+            return self.none_found();
+        };
+        let (code, message) = finding(furthest);
+        let among = match tried.len() {
+            1 => String::new(),
+            many => format!(
+                "none of {} passes; the one that came furthest, {}: ",
+                count(many, "signature"),
+                furthest.digest
+            ),
+        };
+        let mut judgement =
+            Judgement::failed(furthest.reason.unwrap_or(Reason::Integrity), format!("{among}{message}"));
+        judgement.also.extend(also);
+        judgement.hint = code.map(|code| match furthest.reason {
+            Some(Reason::AuthenticTimestamp) => code.what_to_do_about_timestamp(),
+            _ => code.what_to_do().to_owned(),
+        });
+        judgement
+    }
+
+    /// No signature at all; or one may be where something could not be read.
+    fn none_found(&self) -> Judgement {
+        match self.signatures.unreadable.first() {
+            None => Judgement::failed(Reason::NoSignature, "no signature is associated with the image"),
+            Some(unreadable) => {
+                let message = format!(
+                    "no signature was found, and not everything could be read: {}: {}",
+                    unreadable.what, unreadable.why
+                );
+                Judgement::inconclusive(Reason::Unreadable, message)
+            }
+        }
+    }
+
+    /// Verifies one signature.
+    fn signature(
+        &self,
+        candidate: &Candidate,
+        target: &Descriptor,
+        statement: &Statement,
+    ) -> SignatureVerdict {
+        let envelope = match &candidate.envelope {
+            Ok(envelope) => envelope,
+            Err(flaw) => return SignatureVerdict::unfetched(statement, flaw.code, flaw.message.clone()),
+        };
+        let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
+        let bytes = match fetch(self.store_of(candidate), &candidate.namespace, envelope, limit) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = format!("the envelope {} {error}", envelope.digest);
+                let code = match error {
+                    BlobError::Unreadable { .. } => return SignatureVerdict::unreadable(statement, message),
+                    BlobError::Absent => Code::EnvelopeMissing,
+                    BlobError::TooLarge { .. } => Code::EnvelopeTooLarge,
+                    BlobError::Mismatch { .. } => Code::EnvelopeAltered,
+                };
+                return SignatureVerdict::unfetched(statement, code, message);
+            }
+        };
+        self.verifier.verify(&envelope.media_type, &bytes, target, statement)
+    }
+
+    /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there
+    /// are none. That they list it was found in bytes that match their digests.
+    fn by_parent(&self, target: &Descriptor, statements: &[&Statement]) -> Option<Judgement> {
+        let mut first = None;
+        for parent in self.signatures.parents_of(target).into_iter().filter(|parent| self.is_signed(parent)) {
+            let mut judgement = self.under_all(parent, statements);
+            if judgement.status == Status::Passed {
+                judgement.message =
+                    Some(format!("the index {}, which lists the image, is signed", parent.digest));
+                return Some(judgement);
+            }
+            first.get_or_insert(judgement.of(format!("the index {}, which lists the image", parent.digest)));
+        }
+        first
+    }
+
+    /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one
+    /// does not. None where there is none.
+    fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
+        let store = self.sources.first()?.store;
+        let is_there =
+            |entry: &&Descriptor| !is_attestation(entry) && store.has(&image.namespace, &entry.digest);
+        let mut signatures = Rows::default();
+        let mut worst: Option<Judgement> = None;
+        let mut count = 0_usize;
+        for manifest in self.signatures.listed_by(&image.target).iter().filter(is_there) {
+            let mut judgement = self.under_all(manifest, statements);
+            signatures.append(std::mem::take(&mut judgement.signatures));
+            count += 1;
+            if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
+                worst = Some(judgement.of(format!("the platform manifest {}", manifest.digest)));
+            }
+        }
+        let mut worst = worst?;
+        if worst.status == Status::Passed {
+            worst.message = Some(format!("all platform manifests that may run here are signed ({count})"));
+            worst.signatures = signatures;
+        }
+        Some(worst)
+    }
+
+    fn is_signed(&self, descriptor: &Descriptor) -> bool {
+        !self.signatures.of(descriptor).is_empty()
+    }
+
+    /// What to do about an image without a signature.
+    fn hint(&self, image: &Image) -> String {
+        let hint = self.hint_of(image);
+        if image.namespace == docker::NAMESPACE {
+            return format!(
+                "{hint}; the image belongs to Docker's own store (namespace {}), not to Kubernetes: --namespace k8s.io \
+                 leaves it out",
+                docker::NAMESPACE
+            );
+        }
+        hint
+    }
+
+    fn hint_of(&self, image: &Image) -> String {
+        let target = &image.target;
+        let parents = self.signatures.parents_of(target);
+        if let Some(parent) = parents.into_iter().find(|parent| self.is_signed(parent)) {
+            return format!(
+                "the index {}, which lists the image, has a signature: --accept parent-index judges the image by it",
+                parent.digest
+            );
+        }
+        let listed = self.signatures.listed_by(target);
+        let signed = listed.iter().filter(|entry| self.is_signed(entry)).count();
+        if signed > 0 {
+            return format!(
+                "of {} that the image lists, {signed} {} signed: --accept platform-manifest judges the image by those in the \
+                 store",
+                count(listed.len(), "manifest"),
+                if signed == 1 { "is" } else { "are" }
+            );
+        }
+        if self.signatures.misses(target) {
+            return "there is a signature for the image's digest that names another media type or size: have the image \
+                    signed again"
+                .to_owned();
+        }
+        let todo = "carry the image's signature in a bundle (--signatures), or have the image signed";
+        match self.signatures.other_referrer(target) {
+            None if self.is_made_anew(image) => {
+                "the image's layers are not compressed, as docker save and an import of what it saved leave them: its manifest \
+                 was made anew and has a digest of its own, while signatures name that of the registry. Pull the image, or \
+                 import an OCI archive of it (skopeo copy docker://NAME oci-archive:FILE), and carry its signature in a \
+                 bundle (--signatures)"
+                    .to_owned()
+            }
+            None => todo.to_owned(),
+            Some(OtherReferrer::Signature(kind)) => {
+                format!(
+                    "a signature of another kind is there ({kind}), not one of the Notary Project: {todo} with notation"
+                )
+            }
+            Some(OtherReferrer::Artifact(kind)) => {
+                format!(
+                    "what is attached to the image ({kind}) is not a signature of the Notary Project: {todo}"
+                )
+            }
+        }
+    }
+
+    /// Whether an archive's writer or reader made the image's manifest. The older format of docker save has no manifest, so that
+    /// containerd makes one when it imports the archive; Docker itself makes one for the newer format. Neither compresses layers,
+    /// as all do that push to registries.
+    fn is_made_anew(&self, image: &Image) -> bool {
+        let Some(Source { store, .. }) = self.sources.first() else { return false };
+        let bytes = fetch(*store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
+        let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+        manifest.is_some_and(|manifest| {
+            manifest.layers.iter().any(|layer| UNCOMPRESSED.contains(&layer.media_type.as_str()))
+        })
+    }
+
+    fn store_of(&self, candidate: &Candidate) -> &dyn Store {
+        self.sources[candidate.source].store
+    }
+
+    fn unreached(&self, candidate: &Candidate, statement: &Statement) -> Signature {
+        let mut signature = self.report(candidate, None, SignatureVerdict::not_run(statement));
+        signature.status = Status::Inconclusive;
+        signature
+    }
+
+    fn report(&self, candidate: &Candidate, statement: Option<&str>, verdict: SignatureVerdict) -> Signature {
+        let SignatureVerdict {
+            status,
+            reason,
+            checks,
+            target,
+            signer,
+            chain,
+            signing_time,
+            timestamp,
+            user_metadata,
+            ..
+        } = verdict;
+        Signature {
+            digest: candidate.digest.clone(),
+            source: self.sources[candidate.source].name.clone(),
+            envelope: candidate.envelope.as_ref().ok().map(|envelope| envelope.media_type.clone()),
+            policy: statement.map(str::to_owned),
+            status,
+            reason,
+            signer,
+            chain,
+            signing_time,
+            timestamp,
+            user_metadata,
+            checks,
+            target,
+            omitted: Omitted::default(),
+        }
+    }
+}
+
+/// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a
+/// name without a repository is the business of the statement with scope `*`.
+fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, Uncovered> {
+    let mut repositories: BTreeSet<Option<Repository>> = references
+        .iter()
+        .filter(|name| name.parse::<Digest>().is_err())
+        .map(|name| name.parse::<Reference>().ok().map(|reference| reference.repository))
+        .collect();
+    if repositories.is_empty() {
+        repositories.insert(None);
+    }
+    let mut statements = BTreeMap::new();
+    let mut errors = Vec::new();
+    for repository in &repositories {
+        match policy.statement_for(repository.as_ref()) {
+            Ok(statement) => _ = statements.insert(statement.name.as_str(), statement),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        Ok(statements.into_values().collect())
+    } else {
+        Err(Uncovered { errors, others: !statements.is_empty() })
+    }
+}
+
+/// Repositories of an image that no statement applies to.
+#[derive(Debug, PartialEq, Eq)]
+struct Uncovered {
+    /// One for each.
+    errors: Vec<PolicyError>,
+    /// Whether the image has names in repositories that have a statement.
+    others: bool,
+}
+
+impl std::fmt::Display for Uncovered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown: Vec<String> = self.errors.iter().take(NAMED).map(ToString::to_string).collect();
+        write!(formatter, "{}", shown.join("; "))?;
+        match self.errors.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(formatter, "; nor to {more} more of the image's repositories"),
+        }
+    }
+}
+
+impl Uncovered {
+    fn hint(&self) -> String {
+        let mut hint =
+            "add a statement to the trust policy whose registryScopes name the repository, or are *"
+                .to_owned();
+        if self.others {
+            hint.push_str(
+                "; the image's other names have one, so that it is enough to remove the name that has none (ctr images \
+                 remove NAME)",
+            );
+        }
+        hint
+    }
+}
+
+/// How far a signature came that fails for this reason, in the order of the checks.
+fn progress(reason: Reason) -> u8 {
+    match reason {
+        Reason::Authenticity => 1,
+        Reason::Expiry => 2,
+        Reason::AuthenticTimestamp => 3,
+        Reason::Revocation => 4,
+        Reason::DescriptorMismatch => 5,
+        _ => 0,
+    }
+}
+
+/// What is wrong with a signature: the code and the words of the check that decided.
+fn finding(signature: &Signature) -> (Option<Code>, String) {
+    let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
+    let decided = |check: &&Check| match check.result {
+        CheckResult::Failed => check.action == assay_report::Action::Enforce,
+        CheckResult::Inconclusive => true,
+        _ => false,
+    };
+    let check = [integrity, authenticity, expiry, authentic_timestamp, revocation].into_iter().find(decided);
+    let (code, message) = match check {
+        Some(check) => (&check.code, &check.message),
+        None => (&signature.target.code, &signature.target.message),
+    };
+    let code = code.as_ref().and_then(|code| Code::ALL.iter().find(|one| one.as_str() == code).copied());
+    let message = message.clone().or_else(|| code.map(|code| code.what().to_owned()));
+    (code, message.unwrap_or_else(|| "does not pass".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy of statements, each with a scope.
+    fn policy_of(statements: &[(&str, &str)]) -> TrustPolicy {
+        let statement = |(name, scope): &(&str, &str)| {
+            format!(
+                r#"{{"name":"{name}","registryScopes":["{scope}"],"signatureVerification":{{"level":"strict"}},
+                "trustStores":["ca:acme"],"trustedIdentities":["*"]}}"#
+            )
+        };
+        let statements: Vec<String> = statements.iter().map(statement).collect();
+        let text = format!(r#"{{"version":"1.0","trustPolicies":[{}]}}"#, statements.join(","));
+        TrustPolicy::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn one_statement_for_each_repository() {
+        let policy = policy_of(&[("app", "r.example/app"), ("any", "*")]);
+        let id = Digest::sha256(b"").to_string();
+        for (references, expected) in [
+            (&["r.example/app:v1", "r.example/app:v2"][..], &["app"][..]),
+            (&["r.example/app:v1", &id], &["app"]),
+            (&["r.example/app:v1", "r.example/other:v1"], &["any", "app"]),
+            (&["r.example/app:v1", "v1"], &["any", "app"]),
+            (&[&id], &["any"]),
+            (&[], &["any"]),
+        ] {
+            let references: Vec<String> = references.iter().map(|&name| name.to_owned()).collect();
+            let names: Vec<&str> =
+                statements(&policy, &references).unwrap().iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(names, expected, "{references:?}");
+        }
+    }
+
+    #[test]
+    fn each_repository_without_a_statement_is_named() {
+        let document = policy_of(&[("app", "r.example/app")]);
+        let names = |of: &[&str]| -> Vec<String> { of.iter().map(|&name| name.to_owned()).collect() };
+        let uncovered = |references| statements(&document, &names(references)).unwrap_err();
+        let some = uncovered(&["r.example/app:v1", "r.example/b:v1", "r.example/a:v1"]);
+        assert_eq!((some.errors.len(), some.others), (2, true));
+        let none = uncovered(&["r.example/other:v1"]);
+        assert_eq!((none.errors.len(), none.others), (1, false));
+        assert!(some.to_string().contains("r.example/a; ") && some.hint().len() > none.hint().len());
+        let many: Vec<String> = (0..9).map(|at| format!("r.example/n{at}:v1")).collect();
+        assert!(statements(&document, &many).unwrap_err().to_string().contains("4 more"));
+    }
+}

@@ -1,0 +1,18 @@
+//! What the agent, `assay bundle check`, `assay evidence check` and containerd's image verifier share: layouts as folders and
+//! archives, the trust directory, bundles and their locks, candidates for signatures, and the judging of images.
+//!
+//! It reads files and nothing else: no network and no command line.
+
+pub mod bundle;
+pub mod confinement;
+pub mod image;
+pub mod inert;
+pub mod judge;
+pub mod judged;
+pub mod offline;
+pub mod parallel;
+pub mod population;
+pub mod replacement;
+pub mod signatures;
+pub mod store;
+pub mod trust;

@@ -1,0 +1,159 @@
+//! Images that somebody lists, judged by their signatures again, with no node at hand: by the collector, before anyone travels
+//! (`assay bundle check`) and long after (`assay evidence check`); and one that a node does not have yet, before it is pulled.
+//!
+//! In: a trust directory and bundles, read as [`crate::trust`] and [`crate::bundle`] read them on a node; images by name and
+//! descriptor; what a node's store held of signatures, as its report carried it. Out: for each image the verdict that the agent
+//! gives with `--content none`, as its report has it. It is the same code that judges on the node, so there is no second opinion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_report::{self as report, CarriedBlob, Via};
+use assay_verifier::notary::verify::Verifier;
+use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::time::UnixTime;
+
+use crate::bundle::Bundles;
+use crate::image::{self, Image, is_attestation};
+use crate::judge::Judge;
+use crate::judged::{self, Checked};
+use crate::parallel;
+use crate::population::Population;
+use crate::signatures::{Signatures, Source};
+use crate::store::layout::Layout;
+use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
+use crate::trust::Trust;
+
+/// A name that stands for an image.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// A reference, or a bare digest.
+    pub name: String,
+    /// What it stands for.
+    pub target: Descriptor,
+}
+
+impl Bundles {
+    /// Judges images at a time, in parallel. `carried` is what the store that listed them held beside the bundles.
+    pub fn judge(
+        &self,
+        trust: &Trust,
+        at: UnixTime,
+        accept: &BTreeSet<Via>,
+        images: Vec<Listed>,
+        carried: &[CarriedBlob],
+    ) -> Vec<report::Image> {
+        self.judge_all_of(&Carried::new(images, carried), trust, at, accept)
+    }
+
+    /// Judges whatever `store` lists, without reading it.
+    pub fn judge_all_of(
+        &self,
+        store: &dyn Store,
+        trust: &Trust,
+        at: UnixTime,
+        accept: &BTreeSet<Via>,
+    ) -> Vec<report::Image> {
+        let sources = self.sources(store);
+        let signatures = Signatures::collect(&sources);
+        // whoever listed them has told images from signatures already
+        let mut images: Vec<Image> = image::group(&store.listing().records).into_values().collect();
+        images.iter_mut().for_each(Image::sort);
+        let judge = Judge {
+            policy: &trust.policy,
+            verifier: Verifier { trust_store: &trust.store, evidence: &trust.evidence, at },
+            sources: &sources,
+            signatures: &signatures,
+            lock: &self.lock,
+            accept,
+        };
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let judgements = parallel::map(jobs, &images, || (), |(), image| judge.judge(image));
+        let join = |(image, judgement)| {
+            let mut image = judged::image(image, judgement, Checked::default());
+            image.bound();
+            image
+        };
+        images.into_iter().zip(judgements).map(join).collect()
+    }
+
+    /// What each of these indexes lists, attestations aside; nothing where its bytes are in no bundle and not carried.
+    pub fn listed_by(&self, indexes: &[Descriptor], carried: &[CarriedBlob]) -> Vec<Vec<Descriptor>> {
+        let store = Carried::new(Vec::new(), carried);
+        let signatures = Signatures::collect(&self.sources(&store));
+        let listed =
+            |index| signatures.listed_by(index).iter().filter(|entry| !is_attestation(entry)).cloned();
+        indexes.iter().map(|index| listed(index).collect()).collect()
+    }
+
+    /// What cannot be read of the bundles: signatures may be missing for it.
+    pub fn unreadable(&self) -> Vec<report::Unreadable> {
+        let nothing = Carried::new(Vec::new(), &[]);
+        Signatures::collect(&self.sources(&nothing)).unreadable
+    }
+
+    /// The images that the bundles know, by their locks and by the listings of their layouts.
+    pub fn named(&self) -> Vec<Listed> {
+        let listed = |name: &String, target| Listed { namespace: String::new(), name: name.clone(), target };
+        let locked =
+            self.documents().filter_map(|(_, document)| document).flat_map(|one| &one.images).map(|image| {
+                let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
+                listed(&image.reference, target)
+            });
+        locked.chain(self.each.iter().flat_map(|bundle| images_of(&bundle.layout))).collect()
+    }
+}
+
+/// The images that a layout lists, with a name or without.
+fn images_of(layout: &Layout) -> Vec<Listed> {
+    let signatures = Signatures::collect(&[Source { store: layout, name: String::new() }]);
+    let unnamed = Population::of(layout, &signatures).unnamed;
+    let named = layout.listing().records.iter().filter(|record| !signatures.is_companion(record)).cloned();
+    let listed = |Record { namespace, name, target, .. }| Listed { namespace, name, target };
+    named.chain(unnamed).map(listed).collect()
+}
+
+/// What is left of a node's store: its names, and the blobs that its report carried.
+struct Carried<'a> {
+    listing: Listing,
+    roots: Vec<Descriptor>,
+    blobs: BTreeMap<&'a Digest, &'a [u8]>,
+}
+
+impl<'a> Carried<'a> {
+    fn new(images: Vec<Listed>, carried: &'a [CarriedBlob]) -> Self {
+        let record =
+            |Listed { namespace, name, target }: Listed| Record { namespace, name, target, marked: false };
+        let listing = Listing { records: images.into_iter().map(record).collect(), ..Listing::default() };
+        let roots = carried
+            .iter()
+            .map(|blob| {
+                let size = u64::try_from(blob.data.len()).unwrap_or(u64::MAX);
+                Descriptor::new(&blob.media_type, blob.digest.clone(), size)
+            })
+            .collect();
+        Self { listing, roots, blobs: carried.iter().map(|blob| (&blob.digest, &blob.data[..])).collect() }
+    }
+}
+
+impl Store for Carried<'_> {
+    fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        let bytes = self.blobs.get(digest).ok_or(BlobError::Absent)?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Ok(Blob { size, content: BlobContent::Stream(Box::new(*bytes)) })
+    }
+
+    /// Which of the manifests that an index lists were there, nobody can tell by now: each of them must be signed.
+    fn has(&self, _: &str, _: &Digest) -> bool {
+        true
+    }
+
+    fn manifests(&self) -> Manifests<'_> {
+        Manifests::Roots(&self.roots)
+    }
+}

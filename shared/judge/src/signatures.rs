@@ -1,0 +1,650 @@
+//! Where signatures are found: stores and bundles in, an index from a subject's digest to what claims to sign it out.
+//!
+//! A layout is walked from its `index.json` through every index in it, which covers listings under a fallback tag; in a
+//! containerd store, which does not record what a blob is, small blobs are looked into. A manifest is believed when its
+//! bytes are those that its descriptor names; one bad manifest never hides another (notary.md 1.2-1.10).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use assay_report::{Reason, Unreadable};
+use assay_verifier::codes::Code;
+use assay_verifier::json;
+use assay_verifier::limits;
+use assay_verifier::notary::manifest::SignatureManifest;
+use assay_verifier::oci::census::{self, Census, Nature};
+use assay_verifier::oci::{
+    CompanionTag, Descriptor, Digest, Manifest, ManifestError, ManifestKind, companion_tag, media_type,
+};
+
+use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
+
+/// What reports call the store as a source.
+pub const STORE: &str = "store";
+
+/// Something that signatures are taken from.
+pub struct Source<'s> {
+    pub store: &'s dyn Store,
+    /// What reports call it: [`STORE`], or a bundle's path.
+    pub name: String,
+}
+
+/// A manifest that claims to be a signature of its subject.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which source it is from.
+    pub source: usize,
+    /// The namespace that its blobs are in.
+    pub namespace: String,
+    pub digest: Digest,
+    pub subject: Descriptor,
+    /// The envelope, or why there is none to be had.
+    pub envelope: Result<Descriptor, Flaw>,
+}
+
+/// What is wrong with a signature manifest.
+#[derive(Clone, Debug)]
+pub struct Flaw {
+    pub code: Code,
+    pub message: String,
+}
+
+/// What refers to an image and is not a signature of the Notary Project. The first in this order speaks for all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherReferrer {
+    /// A signature of another kind, by its type or tag.
+    Signature(String),
+    /// Something else, by its type.
+    Artifact(String),
+}
+
+/// Letters of a type that are shown: real types have under 70.
+const KIND_LETTERS: usize = 100;
+
+impl OtherReferrer {
+    fn of(manifest: &Manifest, media_type: &str) -> Self {
+        let kind = shown(census::kind(media_type, manifest));
+        if ["cosign", "sigstore", "signature"].iter().any(|word| kind.contains(word)) {
+            Self::Signature(kind)
+        } else {
+            Self::Artifact(kind)
+        }
+    }
+}
+
+/// A type or a tag as it is shown.
+fn shown(kind: &str) -> String {
+    kind.chars().filter(char::is_ascii_graphic).take(KIND_LETTERS).collect()
+}
+
+/// That an index lists a manifest.
+#[derive(Clone, Copy, Debug)]
+struct Parent {
+    /// Which index.
+    index: usize,
+    /// Which of what it lists.
+    entry: usize,
+}
+
+/// An index, its bytes checked.
+#[derive(Debug)]
+struct Index {
+    descriptor: Descriptor,
+    listed: Vec<Descriptor>,
+}
+
+/// A manifest of a store that may belong to no image.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub namespace: String,
+    pub digest: Digest,
+    /// What it is, in a word.
+    pub what: String,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+}
+
+/// Digest, media type and size of what candidates claim to sign.
+type Subject = (Digest, String, u64);
+
+fn subject(descriptor: &Descriptor) -> Subject {
+    (descriptor.digest.clone(), descriptor.media_type.clone(), descriptor.size)
+}
+
+/// What claims to sign one target, in the order found.
+#[derive(Debug, Default)]
+struct Claims {
+    candidates: Vec<Candidate>,
+    /// Where each is among them.
+    places: HashMap<Digest, usize>,
+}
+
+/// Every signature of every source.
+#[derive(Debug, Default)]
+pub struct Signatures {
+    by_subject: BTreeMap<Subject, Claims>,
+    /// Sorted by the digest of what is listed.
+    parents: Vec<Parent>,
+    /// Signature manifests in each source.
+    pub counts: Vec<u64>,
+    /// Manifests in the first source, which is the store.
+    pub found: Vec<Found>,
+    /// What could not be read: a signature may be missing for it.
+    pub unreadable: Vec<Unreadable>,
+    /// What is listed as a manifest and is none.
+    pub warnings: Vec<String>,
+    /// Manifests that nobody can judge, with the reason and the words for it: those of the first source that are not what its
+    /// own listing says, and those of any that are malformed.
+    damaged: HashMap<Digest, (Reason, String)>,
+    /// Manifests of the first source that are there and cannot be read.
+    unread: HashSet<Digest>,
+    /// Which manifests cannot be run, and only belong to images.
+    census: Census,
+    /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
+    others: HashMap<Digest, OtherReferrer>,
+    indexes: Vec<Index>,
+    /// By digest, the first index that has it.
+    index_of: HashMap<Digest, usize>,
+    /// How many of them the first source has, which come first.
+    own_indexes: usize,
+}
+
+impl Signatures {
+    /// Looks through all sources; the first is the image store itself.
+    pub fn collect(sources: &[Source<'_>]) -> Self {
+        let mut signatures = Self::default();
+        for (number, source) in sources.iter().enumerate() {
+            signatures.counts.push(0);
+            let mut search = Search {
+                signatures: &mut signatures,
+                source,
+                number,
+                seen: HashSet::new(),
+                mismatched: HashSet::new(),
+                listed: 0,
+            };
+            match source.store.manifests() {
+                Manifests::Roots(roots) => search.walk(roots),
+                Manifests::Blobs(blobs) => search.scan(&blobs),
+            }
+            if number == 0 {
+                signatures.own_indexes = signatures.indexes.len();
+            }
+        }
+        for Index { descriptor, listed } in &signatures.indexes {
+            let listed = listed.iter().map(|entry| &entry.digest);
+            signatures.census.add_listing(&descriptor.digest, listed);
+        }
+        sources.iter().for_each(|source| signatures.add_tagged(&source.store.listing().records));
+        let mut parents = std::mem::take(&mut signatures.parents);
+        let key = |parent: &Parent| {
+            let Index { descriptor, listed } = signatures.indexes.get(parent.index)?;
+            Some((&listed.get(parent.entry)?.digest, &descriptor.digest, &descriptor.media_type))
+        };
+        parents.sort_by(|one, other| key(one).cmp(&key(other)));
+        signatures.parents = parents;
+        signatures.unreadable.sort();
+        signatures.unreadable.dedup();
+        signatures.warnings.sort();
+        signatures.warnings.dedup();
+        signatures
+    }
+
+    /// What claims to sign exactly this target, in the order of the sources.
+    pub fn of(&self, target: &Descriptor) -> &[Candidate] {
+        self.by_subject.get(&subject(target)).map_or(&[], |claims| &claims.candidates)
+    }
+
+    /// Whether a signature names this target's digest, with another media type or size.
+    pub fn misses(&self, target: &Descriptor) -> bool {
+        let target = subject(target);
+        let of_digest = self.by_subject.range((target.0.clone(), String::new(), 0)..);
+        of_digest.take_while(|(other, _)| other.0 == target.0).any(|(other, _)| *other != target)
+    }
+
+    /// Something else than a signature of the Notary Project that refers to this target, if there is any.
+    pub fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
+        self.others.get(&target.digest)
+    }
+
+    /// Every candidate, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Candidate> {
+        self.by_subject.values().flat_map(|claims| &claims.candidates)
+    }
+
+    /// The indexes that list exactly this target, and those that list such an index: each holds the digest of what it lists,
+    /// so that a signature of the outermost speaks for all. The nearest first.
+    pub fn parents_of<'a>(&'a self, target: &'a Descriptor) -> Vec<&'a Descriptor> {
+        let mut found: Vec<&Descriptor> = Vec::new();
+        let mut known = HashSet::from([(&target.digest, target.media_type.as_str())]);
+        let mut nearest = vec![target];
+        for _ in 1..limits::INDEX_DEPTH {
+            let listing = |child: &&'a Descriptor| {
+                let child = *child;
+                let first = self.parents.partition_point(|parent| {
+                    self.entry(*parent).is_some_and(|entry| entry.digest < child.digest)
+                });
+                let parents = self.parents.get(first..).unwrap_or_default().iter().copied();
+                parents
+                    .map_while(move |parent| {
+                        let entry = self.entry(parent).filter(|entry| entry.digest == child.digest)?;
+                        Some((entry, parent.index))
+                    })
+                    .filter(move |(entry, _)| entry.same_target(child))
+                    .filter_map(|(_, index)| Some(&self.indexes.get(index)?.descriptor))
+            };
+            let above = nearest.iter().flat_map(listing);
+            let above = above.filter(|index| known.insert((&index.digest, index.media_type.as_str())));
+            nearest = above.take(limits::PARENT_INDEXES.saturating_sub(found.len())).collect();
+            found.extend(&nearest);
+        }
+        found
+    }
+
+    fn entry(&self, parent: Parent) -> Option<&Descriptor> {
+        self.indexes.get(parent.index)?.listed.get(parent.entry)
+    }
+
+    fn index(&self, digest: &Digest) -> Option<&Index> {
+        self.indexes.get(*self.index_of.get(digest)?)
+    }
+
+    /// What is wrong with the image's own manifest, where its bytes were met and are not what the store says of them.
+    pub fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
+        self.damaged.get(&target.digest).map(|(reason, why)| (*reason, why.as_str()))
+    }
+
+    /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
+    pub fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
+        let index = self.index(&target.digest).filter(|index| index.descriptor.same_target(target));
+        index.map_or(&[], |index| &index.listed)
+    }
+
+    /// Whether a record names what belongs to an image, and so is none: nothing in it can be run.
+    pub fn is_companion(&self, record: &Record) -> bool {
+        self.census.nature(&record.target.digest).is_companion(Some(&record.name), record.marked)
+    }
+
+    /// Whether this is an index that lists nothing but referrers.
+    pub fn lists_referrers(&self, index: &Digest) -> bool {
+        self.index_of.contains_key(index) && self.census.nature(index) == Nature::Document
+    }
+
+    /// What a manifest is by its content.
+    pub fn nature(&self, digest: &Digest) -> Nature {
+        self.census.nature(digest)
+    }
+
+    /// Whether the first source has a manifest that cannot be read.
+    pub fn is_unread(&self, digest: &Digest) -> bool {
+        self.unread.contains(digest)
+    }
+
+    /// What an index of the first source lists, whatever its descriptor says.
+    pub fn own_listed_by(&self, digest: &Digest) -> &[Descriptor] {
+        let own = self.index_of.get(digest).filter(|index| **index < self.own_indexes);
+        own.and_then(|index| self.indexes.get(*index)).map_or(&[], |index| &index.listed)
+    }
+
+    /// Whether something claims to be a signature of the Notary Project and is one, or was one before it was altered.
+    pub fn own_signatures(&self) -> HashSet<&Digest> {
+        let own = self.all().filter(|candidate| candidate.source == 0).map(|candidate| &candidate.digest);
+        own.filter(|digest| self.damaged.contains_key(*digest) || self.nature(digest) != Nature::Image)
+            .collect()
+    }
+
+    /// Notes whom records are of that belong to images, by their tags: `sha256-<hex>.sig`.
+    fn add_tagged(&mut self, records: &[Record]) {
+        for record in records {
+            let tag = companion_tag(&record.name).filter(|tag| !tag.suffix.is_empty());
+            if let Some(CompanionTag { subject: Some(subject), suffix }) = tag
+                && self.is_companion(record)
+            {
+                let other = match suffix {
+                    "sig" => OtherReferrer::Signature("cosign's, under the tag sha256-….sig".to_owned()),
+                    _ => OtherReferrer::Artifact(format!("under the tag sha256-….{}", shown(suffix))),
+                };
+                self.add_other(subject, other);
+            }
+        }
+    }
+
+    fn add_other(&mut self, subject: Digest, other: OtherReferrer) {
+        let known = self.others.entry(subject).or_insert_with(|| other.clone());
+        if other < *known {
+            *known = other;
+        }
+    }
+}
+
+/// What is to be visited.
+enum Next {
+    /// An entry of an index that was taken in.
+    Listed(Parent),
+    Other(Box<Descriptor>),
+}
+
+/// The search through one source.
+struct Search<'a, 's> {
+    signatures: &'a mut Signatures,
+    source: &'a Source<'s>,
+    number: usize,
+    /// Digest, size and media type, since a wrong entry must not hide the right one.
+    seen: HashSet<(Digest, u64, &'static str)>,
+    /// What was looked at although it is not what an entry says.
+    mismatched: HashSet<Digest>,
+    /// Entries of all indexes so far.
+    listed: usize,
+}
+
+impl Search<'_, '_> {
+    /// Follows every index from `roots`.
+    fn walk(&mut self, roots: &[Descriptor]) {
+        for root in roots {
+            // depth first, in the listing's order
+            let mut open = vec![(Next::Other(Box::new(root.clone())), 1)];
+            while let Some((next, depth)) = open.pop() {
+                let descriptor = match next {
+                    Next::Listed(parent) => self.signatures.entry(parent).cloned(),
+                    Next::Other(descriptor) => Some(*descriptor),
+                };
+                if let Some(descriptor) = descriptor
+                    && !self.visit(&descriptor, depth, &mut open)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes in one manifest, and puts what it leads to on the stack; false if a limit ends the search.
+    fn visit(&mut self, descriptor: &Descriptor, depth: usize, open: &mut Vec<(Next, usize)>) -> bool {
+        let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return true };
+        if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
+            return true;
+        }
+        if self.seen.len() > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
+            return false;
+        }
+        let Some(manifest) = self.manifest(descriptor) else { return true };
+        // counted before they are kept
+        self.listed = self.listed.saturating_add(manifest.manifests.len());
+        if self.listed > limits::GRAPH_MANIFESTS {
+            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
+            return false;
+        }
+        let index = self.take("", descriptor, &manifest, depth == 1);
+        // what a manifest refers to is as reachable as what it holds
+        let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
+        let mut next = manifest.successors(media_type).filter(is_manifest).peekable();
+        if depth < limits::INDEX_DEPTH {
+            let begin = open.len();
+            match index {
+                None => open.extend(next.map(|next| (Next::Other(Box::new(next.clone())), depth + 1))),
+                Some(index) => {
+                    let subject = manifest.subject.iter().filter(|_| !media_type::is_docker(media_type));
+                    let subject = subject.filter(is_manifest).cloned();
+                    open.extend(subject.map(|subject| (Next::Other(Box::new(subject)), depth + 1)));
+                    let entries = 0..manifest.manifests.len();
+                    open.extend(entries.map(|entry| (Next::Listed(Parent { index, entry }), depth + 1)));
+                }
+            }
+            open[begin..].reverse();
+        } else if next.peek().is_some() {
+            let digest = descriptor.digest.as_str();
+            self.unreadable(digest, format!("more than {} manifests deep", limits::INDEX_DEPTH));
+        }
+        true
+    }
+
+    /// Reads a manifest of a layout; none where it is not to be had. A signature whose bytes are not what the listing says
+    /// stays a candidate, to fail.
+    fn manifest(&mut self, descriptor: &Descriptor) -> Option<Manifest> {
+        match fetch(self.source.store, "", descriptor, limits::MANIFEST_BYTES) {
+            Ok(bytes) => match Manifest::parse(&bytes) {
+                Ok(manifest) => Some(manifest),
+                Err(error) => {
+                    self.odd(&descriptor.digest, &error.to_string());
+                    self.malformed(&descriptor.digest, &error);
+                    None
+                }
+            },
+            // layouts may be sparse, and what is listed and not there is no signature
+            Err(BlobError::Absent) => None,
+            Err(BlobError::Mismatch { found }) => {
+                self.damaged(descriptor, Reason::ContentMismatch, "is not what its digest and size say");
+                // however many entries give it another size
+                if !self.mismatched.insert(descriptor.digest.clone()) {
+                    return None;
+                }
+                let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
+                let manifest = Manifest::parse(&bytes.ok()?).ok()?;
+                if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None) {
+                    let message = format!(
+                        "the signature manifest {} of {} bytes is {found}",
+                        descriptor.digest, descriptor.size
+                    );
+                    self.flawed("", &descriptor.digest, manifest.subject?, message);
+                }
+                None
+            }
+            Err(error @ BlobError::TooLarge { .. }) => {
+                self.odd(&descriptor.digest, &error.to_string());
+                None
+            }
+            Err(error) => {
+                self.unreadable(descriptor.digest.as_str(), error.to_string());
+                if self.number == 0 {
+                    self.signatures.unread.insert(descriptor.digest.clone());
+                }
+                None
+            }
+        }
+    }
+
+    /// Looks into every blob that may be a manifest.
+    fn scan(&mut self, blobs: &[StoredBlob<'_>]) {
+        for blob in blobs {
+            let limit = if blob.refers { limits::MANIFEST_BYTES } else { limits::SCANNED_BLOB_BYTES };
+            if blob.size > limit {
+                continue;
+            }
+            let bytes = match read_unchecked(self.source.store, blob.namespace, blob.digest, limit) {
+                Ok(bytes) => bytes,
+                Err(BlobError::Absent) => continue,
+                // what belongs to no image is removed at any time; what does is missed where it is read
+                Err(_) if !self.source.store.still_has(blob.namespace, blob.digest) => continue,
+                Err(error) => {
+                    self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
+                    continue;
+                }
+            };
+            let (media_type, manifest) = match sniff(&bytes) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    if blob.digest.matches(&bytes) {
+                        self.malformed(blob.digest, &error);
+                    }
+                    continue;
+                }
+            };
+            let descriptor = Descriptor::new(media_type, blob.digest.clone(), blob.size);
+            if blob.digest.matches(&bytes) {
+                self.take(blob.namespace, &descriptor, &manifest, true);
+            } else if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None)
+                && let Some(subject) = manifest.subject
+            {
+                let message = format!("the signature manifest {} is altered", blob.digest);
+                self.flawed(blob.namespace, blob.digest, subject, message);
+            }
+        }
+    }
+
+    /// Takes in a manifest whose bytes are what its descriptor says; `listed` where the store itself lists it, and not only
+    /// another manifest. Gives the number of an index.
+    fn take(
+        &mut self,
+        namespace: &str,
+        descriptor: &Descriptor,
+        manifest: &Manifest,
+        listed: bool,
+    ) -> Option<usize> {
+        let digest = &descriptor.digest;
+        if self.number == 0 && listed {
+            self.signatures.found.push(Found {
+                namespace: namespace.to_owned(),
+                digest: digest.clone(),
+                what: census::kind(&descriptor.media_type, manifest).to_owned(),
+                subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+            });
+        }
+        let read = &mut reader(self.source.store, namespace);
+        let nature = self.signatures.census.add(digest, manifest, read);
+        if ManifestKind::of(&descriptor.media_type) == Some(ManifestKind::Index) {
+            return Some(self.index(descriptor, manifest));
+        }
+        match SignatureManifest::of(&descriptor.media_type, manifest) {
+            Ok(None) => {
+                let subject = match nature {
+                    Nature::Image => manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+                    _ => census::subject(manifest, read),
+                };
+                if let Some(subject) = subject {
+                    let other = OtherReferrer::of(manifest, &descriptor.media_type);
+                    self.signatures.add_other(subject, other);
+                }
+            }
+            Ok(Some(SignatureManifest { subject, envelope })) => {
+                self.candidate(namespace, digest, subject, Ok(envelope));
+            }
+            Err(error) => {
+                let flaw = Flaw { code: error.code(), message: error.to_string() };
+                self.candidate(namespace, digest, *error.subject, Err(flaw));
+            }
+        }
+        None
+    }
+
+    fn index(&mut self, descriptor: &Descriptor, manifest: &Manifest) -> usize {
+        let listed = manifest.manifests.iter().map(|child| Descriptor {
+            platform: child.platform.clone(),
+            ..Descriptor::new(&child.media_type, child.digest.clone(), child.size)
+        });
+        let listed: Vec<Descriptor> = listed.collect();
+        let Signatures { indexes, index_of, parents, .. } = &mut *self.signatures;
+        let index = indexes.len();
+        parents.extend((0..listed.len()).map(|entry| Parent { index, entry }));
+        let descriptor = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
+        index_of.entry(descriptor.digest.clone()).or_insert(index);
+        indexes.push(Index { descriptor, listed });
+        index
+    }
+
+    fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {
+        self.candidate(namespace, digest, subject, Err(Flaw { code: Code::SignatureManifest, message }));
+    }
+
+    fn candidate(
+        &mut self,
+        namespace: &str,
+        digest: &Digest,
+        subject: Descriptor,
+        envelope: Result<Descriptor, Flaw>,
+    ) {
+        if let Some(count) = self.signatures.counts.get_mut(self.number) {
+            *count += 1;
+        }
+        let Claims { candidates, places } =
+            self.signatures.by_subject.entry(self::subject(&subject)).or_default();
+        let place = *places.entry(digest.clone()).or_insert(candidates.len());
+        // the same signature in two sources or namespaces is one; a sound listing of it outdoes a flawed one
+        match candidates.get_mut(place) {
+            Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
+            Some(known) => {
+                (known.source, known.namespace, known.envelope) =
+                    (self.number, namespace.to_owned(), envelope);
+            }
+            None => candidates.push(Candidate {
+                source: self.number,
+                namespace: namespace.to_owned(),
+                digest: digest.clone(),
+                subject,
+                envelope,
+            }),
+        }
+    }
+
+    /// Notes a document whose bytes are those that its digest names: whoever lists it, nobody can judge it.
+    fn malformed(&mut self, digest: &Digest, error: &ManifestError) {
+        let message = format!("the manifest {digest} {error}");
+        self.signatures.damaged.insert(digest.clone(), (Reason::Unreadable, message));
+    }
+
+    fn damaged(&mut self, descriptor: &Descriptor, reason: Reason, why: &str) {
+        if self.number == 0 {
+            let message = format!("the manifest {} {why}", descriptor.digest);
+            self.signatures.damaged.insert(descriptor.digest.clone(), (reason, message));
+        }
+    }
+
+    fn odd(&mut self, digest: &Digest, why: &str) {
+        self.signatures.warnings.push(format!("{}: {digest}: {why}", self.source.name));
+    }
+
+    fn unreadable(&mut self, what: &str, why: String) {
+        let name = &self.source.name;
+        let what = if what.is_empty() { name.clone() } else { format!("{name}: {what}") };
+        self.signatures.unreadable.push(Unreadable { what, why });
+    }
+}
+
+/// The manifest that bytes of unknown type are, and its media type; none where they are none.
+///
+/// # Errors
+/// Where they are a manifest for some readers, and another one or none for others.
+pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> {
+    if !json::is_object(bytes) {
+        return Ok(None);
+    }
+    let manifest = match Manifest::parse(bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => return if error.is_ambiguous() { Err(error) } else { Ok(None) },
+    };
+    let media_type = match &manifest.media_type {
+        Some(media_type) => media_type.clone(),
+        None if manifest.config.is_some() => media_type::OCI_MANIFEST.to_owned(),
+        None if !manifest.manifests.is_empty() => media_type::OCI_INDEX.to_owned(),
+        None => return Ok(None),
+    };
+    Ok(ManifestKind::of(&media_type).map(|_| (media_type, manifest)))
+}
+
+/// Reads blobs of a namespace of a store whole, as a census wants them.
+pub fn reader<'s>(
+    store: &'s dyn Store,
+    namespace: &'s str,
+) -> impl FnMut(&Descriptor, u64) -> Option<Vec<u8>> + 's {
+    move |blob, limit| fetch(store, namespace, blob, limit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configs_and_other_json_are_no_manifests() {
+        for bytes in [
+            &br#"{"architecture":"amd64","os":"linux","config":{"Env":[]},"rootfs":{"type":"layers"}}"#[..],
+            b"{}",
+            b"[]",
+            b"\x1f\x8b",
+            b"",
+        ] {
+            assert_eq!(sniff(bytes), Ok(None));
+        }
+        let index =
+            format!(r#"{{"manifests":[{{"mediaType":"m","digest":"{}","size":1}}]}}"#, Digest::sha256(b""));
+        assert_eq!(sniff(index.as_bytes()).unwrap().unwrap().0, media_type::OCI_INDEX);
+    }
+}

@@ -1,0 +1,149 @@
+//! The user namespace of a container, and the copies of snapshots that containerd makes for it.
+//!
+//! A container in a user namespace runs on a copy of its image's snapshot in which every file belongs to another user, unless the
+//! snapshotter maps users itself. containerd names the copy by the snapshot that it is of and by the container's mappings
+//! (`container_opts_unix.go` and `snapshotter_opts_unix.go` of its client), so that containers with equal mappings share it.
+
+use assay_verifier::json::{self, JsonError, Shape};
+use assay_verifier::oci::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The mappings of a container's user namespace; empty without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdMap {
+    uids: Vec<Mapping>,
+    gids: Vec<Mapping>,
+}
+
+/// `LinuxIDMapping` of the OCI runtime specification, config-linux.md, "User namespace mappings". Written in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Mapping {
+    #[serde(rename = "containerID")]
+    container_id: u32,
+    #[serde(rename = "hostID")]
+    host_id: u32,
+    size: u32,
+}
+
+impl IdMap {
+    /// The mappings in a container's specification. OCI runtime specification, config.md.
+    ///
+    /// # Errors
+    /// [`JsonError`] if the specification cannot be read.
+    pub fn of_specification(json: &[u8]) -> Result<Self, JsonError> {
+        #[derive(Deserialize)]
+        struct Specification {
+            #[serde(default)]
+            linux: Option<Linux>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Linux {
+            #[serde(default)]
+            uid_mappings: Option<Vec<Mapping>>,
+            #[serde(default)]
+            gid_mappings: Option<Vec<Mapping>>,
+        }
+        let Specification { linux } = json::read(json, &SPECIFICATION)?;
+        let Linux { uid_mappings, gid_mappings } = linux.unwrap_or_default();
+        Ok(Self { uids: uid_mappings.unwrap_or_default(), gids: gid_mappings.unwrap_or_default() })
+    }
+
+    /// Whether `key` is the name of the copy that containerd makes of the snapshot `parent` for these mappings.
+    pub fn names_copy(&self, key: &str, parent: &str) -> bool {
+        let (Some(uid), Some(gid)) = (self.uids.first(), self.gids.first()) else { return false };
+        key == format!("{parent}-{}-{}", uid.host_id, gid.host_id) || key == self.digest(parent).as_str()
+    }
+
+    /// The name since containerd 2: the digest of this JSON.
+    fn digest(&self, parent: &str) -> Digest {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Remapped<'a> {
+            parent: &'a str,
+            #[serde(rename = "IDMap")]
+            id_map: Sorted,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Sorted {
+            uid_map: Vec<Mapping>,
+            gid_map: Vec<Mapping>,
+        }
+        let sorted = |mappings: &[Mapping]| {
+            let mut mappings = mappings.to_vec();
+            mappings.sort_by_key(|mapping| mapping.container_id);
+            mappings
+        };
+        let id_map = Sorted { uid_map: sorted(&self.uids), gid_map: sorted(&self.gids) };
+        // text and numbers cannot fail to be written
+        Digest::sha256(&serde_json::to_vec(&Remapped { parent, id_map }).unwrap_or_default())
+    }
+}
+
+const SPECIFICATION: Shape = Shape::Object(&[(
+    "linux",
+    &Shape::Object(&[("uidMappings", &Shape::List(&MAPPING)), ("gidMappings", &Shape::List(&MAPPING))]),
+)]);
+
+const MAPPING: Shape =
+    Shape::Object(&[("containerID", &Shape::Any), ("hostID", &Shape::Any), ("size", &Shape::Any)]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(uids: &str, gids: &str) -> Result<IdMap, JsonError> {
+        let linux = format!(r#"{{"uidMappings":{uids},"gidMappings":{gids},"resources":{{"devices":[]}}}}"#);
+        IdMap::of_specification(
+            format!(r#"{{"ociVersion":"1.0.2","root":{{"path":"rootfs"}},"linux":{linux}}}"#).as_bytes(),
+        )
+    }
+
+    const USERS: &str = r#"[{"containerID":0,"hostID":1000,"size":65536}]"#;
+    const GROUPS: &str = r#"[{"containerID":0,"hostID":2000,"size":65536}]"#;
+
+    #[test]
+    fn copies_are_named_by_what_they_are_of_and_for() {
+        let map = of(USERS, GROUPS).unwrap();
+        assert!(map.names_copy("sha256:a-1000-2000", "sha256:a"));
+        // sha256 of {"Parent":"sha256:a","IDMap":{"UidMap":[{"containerID":0,"hostID":1000,"size":65536}],"GidMap":[{"containerID":0,"hostID":2000,"size":65536}]}}
+        let text = format!(r#"{{"Parent":"sha256:a","IDMap":{{"UidMap":{USERS},"GidMap":{GROUPS}}}}}"#);
+        let copy = Digest::sha256(text.as_bytes());
+        assert!(map.names_copy(copy.as_str(), "sha256:a"));
+        for (key, parent) in [
+            ("sha256:a-1000-2000", "sha256:b"),
+            ("sha256:a-1000-2001", "sha256:a"),
+            ("sha256:a-1000-2000-remap", "sha256:a"),
+            ("sha256:a", "sha256:a"),
+            (copy.as_str(), "sha256:b"),
+        ] {
+            assert!(!map.names_copy(key, parent), "{key}");
+        }
+        for (uids, gids) in [("null", "null"), ("[]", "[]"), (USERS, "[]"), ("null", GROUPS)] {
+            assert!(!of(uids, gids).unwrap().names_copy("sha256:a-1000-2000", "sha256:a"));
+        }
+    }
+
+    #[test]
+    fn mappings_are_sorted_as_containerd_sorts_them() {
+        let [low, high] =
+            [r#"{"containerID":0,"hostID":9,"size":1}"#, r#"{"containerID":1,"hostID":7,"size":1}"#];
+        let [one, other] = [format!("[{low},{high}]"), format!("[{high},{low}]")];
+        assert_eq!(of(&one, &other).unwrap().digest("p"), of(&other, &one).unwrap().digest("p"));
+    }
+
+    #[test]
+    fn a_specification_that_runc_reads_otherwise_is_none() {
+        for uids in ["{}", r#"[{"containerID":0}]"#, r#"[{"containerID":0,"hostID":1,"HostID":2,"size":1}]"#]
+        {
+            assert!(of(uids, "[]").is_err(), "{uids}");
+        }
+        for json in ["", "[]", "{}{}", r#"{"Linux":{}}"#, r#"{"linux":{"UIDMappings":[]}}"#] {
+            assert!(IdMap::of_specification(json.as_bytes()).is_err(), "{json}");
+        }
+        for json in ["{}", r#"{"linux":null}"#, r#"{"linux":{}}"#, r#"{"windows":{}}"#] {
+            assert_eq!(IdMap::of_specification(json.as_bytes()), Ok(IdMap::default()), "{json}");
+        }
+    }
+}
