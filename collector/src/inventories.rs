@@ -11,7 +11,7 @@ use assay_verifier::limits::REPORT_BYTES;
 use assay_verifier::oci::{Descriptor, Digest};
 use serde::Deserialize;
 
-use crate::report::clean;
+use crate::clean;
 use crate::text;
 use crate::visit::gather;
 

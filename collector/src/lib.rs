@@ -11,7 +11,6 @@ pub mod commands;
 pub mod config;
 
 pub mod nodes;
-pub mod reach;
 pub mod waivers;
 
 pub mod bundle;
@@ -20,8 +19,8 @@ pub mod registry;
 
 pub mod fleet;
 pub mod journal;
-pub mod ssh;
 pub mod stop;
+pub mod transport;
 pub mod visit;
 
 pub mod evidence;
@@ -31,7 +30,9 @@ pub mod trust;
 pub mod output;
 pub mod report;
 
+pub mod archive;
 mod bar;
+pub mod clean;
 mod clock;
 mod console;
 mod lock;

@@ -7,8 +7,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::clean;
 use crate::clock;
-use crate::report::clean;
 
 /// The lock's name in a run's folder.
 const FILE_NAME: &str = ".assay.lock";

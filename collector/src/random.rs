@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 
-use crate::visit::archive;
+use crate::archive;
 
 /// `bytes` random bytes in lower-case hex.
 ///

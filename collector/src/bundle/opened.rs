@@ -23,8 +23,8 @@ use assay_verifier::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError
 use assay_verifier::revocation::is_litter;
 
 use super::blob_path;
+use crate::archive::{self, ArchiveError};
 use crate::scratch::Scratch;
-use crate::visit::archive::{self, ArchiveError};
 
 /// A layout, opened.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use assay_judge::replacement::Replacement;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use crate::ssh::Input;
-use crate::visit::archive::{self, Archive, ArchiveError};
+use crate::archive::{self, Archive, ArchiveError};
+use crate::transport::Input;
 
 /// What the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 
 use super::{OCI_LAYOUT, Packing, blob_path};
+use crate::archive::ArchiveError;
 use crate::report::text::count;
-use crate::visit::archive::ArchiveError;
 
 /// A bundle in the making.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use assay_report::{ExitCode, Status};
 
 use super::check::{BundleCheck, CheckedBundle, CheckedImage, Unsigned};
 use super::contents::{Contents, Difference};
+use crate::clean;
+use crate::report::names;
 use crate::report::terminal::{Look, table, wrap};
 use crate::report::text::{count, day, size, time};
-use crate::report::{clean, names};
 use crate::trust::Severity;
 
 /// Images of one problem that are listed; JSON has them all.

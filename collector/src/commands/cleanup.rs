@@ -7,13 +7,14 @@ use assay_report::{CleanUp, CleanUpResult, ExitCode};
 use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
+use crate::clean;
 use crate::journal::{self, Journal, State};
 use crate::lock::FolderLock;
 use crate::nodes::Node;
 use crate::output::OutputError;
-use crate::reach::{self, Purpose};
-use crate::report::clean;
-use crate::ssh::{Connect as _, Connector, Session as _, SessionError};
+use crate::transport::ssh::Connector;
+use crate::transport::ssh::targets::{self, Purpose};
+use crate::transport::{Connect as _, Session as _, SessionError};
 use crate::visit::{self, ANY_FOLDER};
 use crate::{cli, config, console};
 
@@ -50,7 +51,7 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
             jobs.push((node.clone(), names));
         }
     }
-    let connector = reach::connector(
+    let connector = targets::connector(
         &site,
         &options.site,
         &options.pace,

@@ -13,7 +13,7 @@ use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
 use crate::output::{Output, OutputError};
 use crate::scratch::Scratch;
-use crate::ssh::Local;
+use crate::transport::Local;
 use crate::visit::{self, Payload, Plan};
 use crate::{cli, clock, config, console, random};
 

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::clean;
 use crate::cli;
 use crate::nodes::{Node, Sudo};
-use crate::report::clean;
 use crate::report::text::count;
-use crate::ssh::Connector;
+use crate::transport::ssh::Connector;
 use crate::visit::Plan;
 
 /// Nodes in a list, after which only their number is said.

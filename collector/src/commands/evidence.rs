@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use assay_report::ExitCode;
 
 use super::{CommandError, block_on};
+use crate::clean;
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
 use crate::evidence::{self, Checked, Finding, NodeCheck};
-use crate::report::clean;
 use crate::report::text::count;
 use crate::scratch::Scratch;
 use crate::site_key::{self, SiteKey};

@@ -14,15 +14,16 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
+use crate::clean;
 use crate::nodes::host_key_list::{self, HostKeyListError};
 use crate::nodes::kubernetes::{self, Found, NODE_LIST_BYTES, NodeListError};
 use crate::nodes::write::{Defaults, site_file};
 use crate::nodes::{Node, Site, SiteFileError, Sudo};
-use crate::reach::{self, Purpose};
-use crate::report::clean;
 use crate::report::text::count;
-use crate::ssh::host_keys::Verdict;
-use crate::ssh::{ConnectError, Connector, ShownKey};
+use crate::transport::ConnectError;
+use crate::transport::ssh::host_keys::Verdict;
+use crate::transport::ssh::targets::{self, Purpose};
+use crate::transport::ssh::{Connector, ShownKey};
 use crate::visit::with_sources;
 use crate::{cli, config, console, text};
 
@@ -222,8 +223,14 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
         // It is made when something is accepted.
         site.nodes.iter_mut().for_each(|node| node.known_hosts.clear());
     }
-    let connector =
-        reach::connector(&site, &drawn.path, &options.pace, &options.access, &site.nodes, Purpose::HostKeys)?;
+    let connector = targets::connector(
+        &site,
+        &drawn.path,
+        &options.pace,
+        &options.access,
+        &site.nodes,
+        Purpose::HostKeys,
+    )?;
     let concurrency = usize::from(options.pace.concurrency);
     let mut shown =
         block_on(look_at_all(connector, site.nodes.iter().map(|node| node.name.clone()), concurrency))?;
@@ -280,7 +287,7 @@ fn line(node: &Node, key: &ShownKey) -> String {
         Verdict::Changed => "ANOTHER KEY THAN THE KNOWN ONE",
         Verdict::Revoked => "REVOKED",
     };
-    let kind = crate::ssh::host_keys::key_type(&key.key).unwrap_or("?");
+    let kind = crate::transport::ssh::host_keys::key_type(&key.key).unwrap_or("?");
     format!(
         "{} {} {} {} port {} ({known})",
         node.name,
@@ -350,7 +357,7 @@ fn add_known_hosts(path: &Path, site: &Site, keys: &BTreeMap<String, ShownKey>) 
             22 => node.address.to_ascii_lowercase(),
             port => format!("[{}]:{port}", node.address.to_ascii_lowercase()),
         };
-        let kind = crate::ssh::host_keys::key_type(&key.key).unwrap_or_default();
+        let kind = crate::transport::ssh::host_keys::key_type(&key.key).unwrap_or_default();
         text += &format!("{host} {kind} {}\n", STANDARD.encode(&key.key));
     }
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);

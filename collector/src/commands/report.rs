@@ -10,9 +10,10 @@ use assay_verifier::limits::REPORT_BYTES;
 use assay_verifier::time::UnixTime;
 
 use super::CommandError;
+use crate::clean;
 use crate::output::Output;
+use crate::report::Head;
 use crate::report::machines::Machines;
-use crate::report::{Head, clean};
 use crate::visit::gather;
 use crate::{cli, config, console, text};
 

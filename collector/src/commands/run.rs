@@ -15,13 +15,14 @@ use crate::fleet::{self, Event, Finished, Kept, Log, Pace, Progress, RunOf, Verb
 use crate::journal::{self, Journal};
 use crate::nodes::Node;
 use crate::output::{Output, OutputError};
-use crate::reach::{self, Purpose};
 use crate::report::difference::Baseline;
 use crate::report::machines::Machines;
 use crate::report::text::count;
 use crate::report::{Head, Site};
-use crate::ssh::{Connect, Connector};
 use crate::stop::{self, Stop};
+use crate::transport::Connect;
+use crate::transport::ssh::Connector;
+use crate::transport::ssh::targets::{self, Purpose};
 use crate::visit::Plan;
 use crate::{cli, clock, config, console};
 
@@ -37,7 +38,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let baseline = config::baseline(options.baseline.as_deref())?;
     let of = site.nodes.len() as u64;
     let way = |nodes: &[Node]| {
-        reach::connector(&site, &options.site, &options.pace, &options.access, nodes, Purpose::Visit)
+        targets::connector(&site, &options.site, &options.pace, &options.access, nodes, Purpose::Visit)
     };
     let nodes = fleet::select(site.nodes.clone(), &options.only)?;
     if options.dry_run {
@@ -51,7 +52,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     let earlier = options.resume.then(|| Earlier {
         kept: Kept::at(&options.out),
         within: within(options.resume_within),
-        hosts: reach::connector(
+        hosts: targets::connector(
             &site,
             &options.site,
             &options.pace,

@@ -13,7 +13,7 @@ use flate2::bufread::GzDecoder;
 
 use super::unpacked::Altered;
 use crate::bundle::{FORM, Packing};
-use crate::ssh::Input;
+use crate::transport::Input;
 
 /// The header of every gzip member that a packer wrote: deflate, no name, no time, no system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];

@@ -21,10 +21,12 @@ use serde::Serialize;
 
 use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
+use crate::archive;
+use crate::clean;
 use crate::report::machines::Machines;
 use crate::report::names::FileNames;
-use crate::report::{clean, rows};
-use crate::visit::{archive, gather};
+use crate::report::rows;
+use crate::visit::gather;
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]

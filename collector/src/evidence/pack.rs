@@ -12,12 +12,12 @@ use assay_report::evidence::{
 use assay_report::statement::{self, Statement};
 use assay_verifier::oci::Digest;
 
+use crate::archive::{self, Archive, ArchiveError};
 use crate::bundle::{FORM, Packing};
 use crate::report::names::FileNames;
 use crate::report::{json, rows};
 use crate::site_key::{SiteKey, SiteKeyError};
-use crate::ssh::Input;
-use crate::visit::archive::{self, Archive, ArchiveError};
+use crate::transport::Input;
 use crate::visit::{PayloadError, bundle_files, trust_archive};
 
 /// What was packed.

@@ -19,8 +19,8 @@ use assay_verifier::oci::Algorithm;
 
 use super::canonical;
 use super::pack::tar_of;
+use crate::archive::{self, ArchiveError};
 use crate::scratch::Scratch;
-use crate::visit::archive::{self, ArchiveError};
 
 /// A file of evidence that a key vouches for as a whole.
 pub(super) struct Unpacked {

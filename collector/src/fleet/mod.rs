@@ -26,8 +26,8 @@ pub use selection::{Unmatched, select};
 use crate::journal::Journal;
 use crate::nodes::Node;
 use crate::report::machines::Machines;
-use crate::ssh::{Connect, ConnectError};
 use crate::stop::Stop;
+use crate::transport::{Connect, ConnectError};
 use crate::visit::{Failure, Plan, row_of, visit};
 
 /// How a fleet is visited.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Event, Finished, json_lines};
 use crate::bar::Bar;
-use crate::report::clean;
+use crate::clean;
 use crate::{clock, console};
 
 /// How much is said.

@@ -62,7 +62,7 @@ pub fn site_file(nodes: &[Found], defaults: &Defaults, pins: &BTreeMap<String, S
             let _ = writeln!(text, "# the cluster calls it {}", quoted(&node.name));
         }
         for remark in &node.remarks {
-            let _ = writeln!(text, "# {}", crate::report::clean::line(remark, 200));
+            let _ = writeln!(text, "# {}", crate::clean::line(remark, 200));
         }
         key(&mut text, "name", &name);
         key(&mut text, "address", &node.address);

@@ -12,7 +12,8 @@ use assay_verifier::oci::Digest;
 use serde::Deserialize;
 
 use super::text::number;
-use super::{clean, names, text, words};
+use super::{names, text, words};
+use crate::clean;
 
 /// An earlier run, as far as it is compared.
 pub struct Baseline {

@@ -5,8 +5,8 @@ use assay_report::{
     CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
 };
 
-use super::clean;
 use super::words::{self, Words};
+use crate::clean;
 
 /// What a finding is about. Each is a test case of its own in JUnit, green where nothing was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,15 +5,11 @@
 //! through [`clean`] before it is shown; JSON alone holds it as it is. Nothing is shown as passed that was not verified: a
 //! report from a node whose visit did not end well is not shown at all.
 
-pub mod clean;
-mod csv;
 pub mod difference;
+pub mod exports;
 pub mod html;
 pub mod json;
 pub mod junit;
-pub mod metrics;
-pub mod oscal;
-pub mod sarif;
 pub mod terminal;
 pub mod words;
 
@@ -35,6 +31,7 @@ use std::io::{self, Write as _};
 use assay_report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
 
 use self::difference::Baseline;
+use self::exports::{csv, metrics, oscal, sarif};
 use self::machines::Machines;
 pub use self::site::Site;
 
@@ -219,6 +216,7 @@ impl ReportError {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use crate::clean;
     use std::cell::RefCell;
     use std::collections::{BTreeMap, BTreeSet};
 

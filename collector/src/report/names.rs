@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use assay_report::Image;
 use assay_verifier::oci::{Digest, Reference};
 
-use super::clean;
+use crate::clean;
 
 /// What stands where something has no name.
 pub(super) const NAMELESS: &str = "(no name)";

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use assay_report::{CheckResult, ExitCode, Image, Reason};
 use assay_verifier::oci::Digest;
 
-use super::clean;
 use super::site::Site;
 use super::words::{self, Words};
+use crate::clean;
 
 /// One reason, and all that it was found for.
 pub(super) struct Problem<'a> {

@@ -12,7 +12,8 @@ use super::difference::{Difference, NodeChange};
 use super::problems::{self, Problem};
 use super::site::{Site, SiteNode};
 use super::text::count;
-use super::{clean, names, text, verdict, words};
+use super::{names, text, verdict, words};
+use crate::clean;
 
 /// Nodes that are all listed; of more, only those that are not in order.
 const ALL_NODES: usize = 40;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use assay_verifier::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
 use assay_verifier::limits;
 
-use crate::ssh::keys::{KeyError as KeyFileError, Passphrase};
-use crate::ssh::{SigningError, SigningKey};
+use crate::transport::ssh::keys::{KeyError as KeyFileError, Passphrase};
+use crate::transport::ssh::{SigningError, SigningKey};
 
 pub use create::{Created, create};
 

@@ -3,8 +3,9 @@
 use assay_report::ExitCode;
 
 use super::check::{Severity, TrustCheck};
+use crate::clean;
 use crate::report::terminal::{Look, table, wrap};
-use crate::report::{clean, text as words};
+use crate::report::text as words;
 
 /// The check as text.
 pub fn text(check: &TrustCheck, look: Look) -> String {

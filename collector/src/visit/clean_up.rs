@@ -7,9 +7,9 @@ use assay_report::{CleanUp, CleanUpResult};
 use super::deploy::{OUTPUT_BYTES, said};
 use super::dialect::{Dialect, NoDialect, dialects};
 use super::{Plan, Step, Traces, posix, powershell, refusal, with_sources};
+use crate::clean;
 use crate::nodes::Node;
-use crate::report::clean;
-use crate::ssh::{Command, Connect, Exit, Output, Session, SessionError};
+use crate::transport::{Command, Connect, Exit, Output, Session, SessionError};
 
 /// The folders of every run, as a pattern.
 pub const ANY_FOLDER: &str = "assay-????????T??????Z-????????????????-????????????????";

@@ -7,11 +7,11 @@ use super::dialect::{Dialect, NoDialect, dialects};
 use super::payload::{Shipment, in_lines};
 use super::platform::Platform;
 use super::{Failure, Plan, Prepare, Step, Traces, posix, powershell, refusal, steps};
+use crate::clean;
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Sudo};
-use crate::report::clean;
-use crate::ssh::{Command, Exit, Output, Session, SessionError};
+use crate::transport::{Command, Exit, Output, Session, SessionError};
 
 /// What stands on the node.
 pub(super) struct Deployed<'a> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deploy::OUTPUT_BYTES;
 use super::refusal;
 use crate::nodes::Os;
-use crate::ssh::{Command, Session, SessionError};
+use crate::transport::{Command, Session, SessionError};
 
 /// The language of a node's shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use aws_lc_rs::digest::{self, SHA256};
 use flate2::read::ZlibDecoder;
 
-use super::archive;
+use crate::archive;
 
 /// An agent, compressed.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use assay_verifier::time::UnixTime;
 use tokio::sync::Semaphore;
 
 use super::platform::Platform;
-use crate::report::clean;
+use crate::clean;
 
 /// How far the clocks of a node and of this machine may differ where the node judges by its own.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(600);

@@ -3,7 +3,6 @@
 //! Clean-up runs whatever happened before it, and over a new connection where the first was lost. What it could not do is
 //! in the row and in the journal.
 
-pub mod archive;
 mod clean_up;
 mod deploy;
 mod dialect;
@@ -36,12 +35,12 @@ pub use posix::quote;
 pub(crate) use posix::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES};
 pub(crate) use steps::Step;
 
+use crate::clean;
 use crate::clock;
 use crate::journal::{Journal, State};
 use crate::nodes::{Node, Os, Sudo};
-use crate::report::clean;
-use crate::ssh::{Connect, ConnectError, Session, SessionError};
 use crate::stop::Stop;
+use crate::transport::{Connect, ConnectError, Session, SessionError};
 
 /// What every visit of a run does.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use assay_judge::store::directory::{Directory, blob_digest};
 use assay_report::{PlacedFiles, SentFile, SiteInputs};
 use assay_verifier::dsse::{KeyError, VerifyingKey};
 
-use super::archive::{self, Archive, ArchiveError};
 use super::platform::Platform;
+use crate::archive::{self, Archive, ArchiveError};
 use crate::nodes::Os;
-use crate::ssh::Input;
+use crate::transport::Input;
 
 /// All that is sent, for every platform there is an agent for.
 #[derive(Debug)]

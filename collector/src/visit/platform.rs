@@ -5,10 +5,10 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::archive::{self, ArchiveError};
 use super::embedded::{Damaged, EMBEDDED};
+use crate::archive::{self, ArchiveError};
 use crate::nodes::Os;
-use crate::ssh::Input;
+use crate::transport::Input;
 
 /// What a node runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

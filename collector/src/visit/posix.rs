@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::platform::Platform;
 use super::{Prepare, refusal};
 use crate::nodes::Sudo;
-use crate::ssh::{Input, Output, Secret};
+use crate::transport::{Input, Output, Secret};
 
 /// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;

@@ -4,9 +4,9 @@ use assay_report::Outcome;
 
 use super::deploy::said;
 use super::{Failure, posix};
+use crate::clean;
 use crate::nodes::{Node, Sudo};
-use crate::report::clean;
-use crate::ssh::{Exit, Output};
+use crate::transport::{Exit, Output};
 
 /// Whether a script ran, as far as a command that came to its end can tell: each script says a line of ours before it does
 /// anything, and ends as no other program does where it has made something. Who was killed cannot tell.

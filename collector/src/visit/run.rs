@@ -7,7 +7,7 @@ use super::deploy::{Deployed, said};
 use super::gather::has_judged;
 use super::{Dialect, Failure, Plan, Step, posix, powershell};
 use crate::nodes::Node;
-use crate::ssh::{Command, Exit, Session};
+use crate::transport::{Command, Exit, Session};
 
 /// What the agent left.
 pub(super) struct Ran {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use assay::ssh::keys::{KeyError, KeyFile, public_half_of_encrypted};
+use assay::transport::ssh::keys::{KeyError, KeyFile, public_half_of_encrypted};
 use assay_report::{CleanUpResult, Outcome};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use assay::visit::archive::{file, sha256};
+use assay::archive::{file, sha256};
 use clap::Parser;
 
 use archive::Entry;

@@ -10,10 +10,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::progress::Progress;
 use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, Trusting, WantList, fetch};
+use crate::clean;
 use crate::cli::BundleOut;
 use crate::commands::{CommandError, block_on};
 use crate::registry::Registries;
-use crate::report::clean;
 use crate::report::text::count;
 use crate::site_key::SiteKey;
 use crate::trust::TrustEditError;

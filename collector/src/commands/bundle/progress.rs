@@ -4,7 +4,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::bar::Bar;
 use crate::bundle::Event;
-use crate::report::clean;
+use crate::clean;
 use crate::report::text::count;
 
 /// Shows events as they come.

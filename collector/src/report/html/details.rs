@@ -10,10 +10,11 @@ use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
 use super::{expiry, signers};
+use crate::clean;
 use crate::report::site::Judged;
 use crate::report::text;
 use crate::report::text::{count, number};
-use crate::report::{clean, names, words};
+use crate::report::{names, words};
 
 /// Items of one kind that are shown of one image.
 const SHOWN: usize = 20;

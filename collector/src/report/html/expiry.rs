@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::images::{ImageList, Names};
+use crate::clean;
 use crate::report::names::short_hex;
 use crate::report::site::Site;
 use crate::report::text::count;
-use crate::report::{clean, expiry, text};
+use crate::report::{expiry, text};
 
 /// Rows that are shown, the earliest first: a site has a handful.
 const ROWS: usize = 200;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use assay_report::SentFile;
 
 use super::node_list::{NodeList, Nodes};
-use crate::report::clean;
+use crate::clean;
 use crate::report::site::Site;
 use crate::report::text;
 

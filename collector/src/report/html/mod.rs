@@ -46,7 +46,8 @@ use self::signers::SignerView;
 use self::verdict::{Card, Share, VerdictView};
 use self::waivers::WaiversView;
 use super::site::Site;
-use super::{clean, text};
+use super::text;
+use crate::clean;
 
 /// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
 /// still opens in a few seconds; further ones are left to the node reports.

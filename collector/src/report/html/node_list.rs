@@ -2,9 +2,10 @@
 
 use assay_report::{NodeRow, Outcome};
 
+use crate::clean;
+use crate::report::names;
 use crate::report::site::SiteNode;
 use crate::report::text::count;
-use crate::report::{clean, names};
 
 /// Names that stand in a sentence; more are counted and listed apart.
 const IN_A_SENTENCE: usize = 6;

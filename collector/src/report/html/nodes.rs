@@ -6,11 +6,12 @@ use assay_report::{CleanUpResult, Companion, List, NodeReport, Summary};
 
 use super::mark::Mark;
 use super::node_list::Nodes;
+use crate::clean;
 use crate::report::findings::Finding;
 use crate::report::site::{Site, SiteNode};
 use crate::report::text;
 use crate::report::text::number;
-use crate::report::{clean, words};
+use crate::report::words;
 
 /// A node as the page shows it.
 pub(super) struct NodeView {

@@ -7,7 +7,7 @@ use assay_report::Reason;
 use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
-use crate::report::clean;
+use crate::clean;
 use crate::report::text::count;
 use crate::report::words;
 

@@ -9,10 +9,11 @@ use super::details::ImageView;
 use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
+use crate::clean;
 use crate::report::site::Site;
 use crate::report::text::count;
 use crate::report::words::Words;
-use crate::report::{clean, names, problems};
+use crate::report::{names, problems};
 
 /// Cases of one reason that are shown; the images below show them all.
 const CASES: usize = 200;

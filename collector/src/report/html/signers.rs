@@ -9,9 +9,10 @@ use assay_verifier::time::UnixTime;
 
 use super::images::{ImageList, Names};
 use super::mark::Mark;
+use super::text;
+use crate::clean;
 use crate::report::site::Site;
 use crate::report::text::count;
-use crate::report::{clean, text};
 
 /// Signers that are shown: a site has a handful.
 const SIGNERS: usize = 200;

@@ -3,9 +3,10 @@
 use assay_report::{Reason, Waiver, WaiverState};
 
 use super::mark::Mark;
+use crate::clean;
 use crate::report::site::Site;
 use crate::report::text::count;
-use crate::report::{clean, text, words};
+use crate::report::{text, words};
 
 /// Waivers that are shown, those in force first.
 const SHOWN: usize = 500;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use assay_report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
+use crate::clean;
 use crate::report::text::count;
 use crate::report::words::Words;
-use crate::report::{clean, names, text, words};
+use crate::report::{names, text, words};
 
 /// A case that took no time of its own: the agent judges images together.
 pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {

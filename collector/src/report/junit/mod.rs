@@ -38,7 +38,8 @@ use assay_judge::inert;
 use assay_report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
-use super::{Folder, ReportError, clean};
+use super::{Folder, ReportError};
+use crate::clean;
 
 /// Bytes of one file that GitLab reads: 30 MB; other systems take more.
 pub const FILE_BYTES: usize = 30_000_000;

@@ -8,8 +8,9 @@ use assay_verifier::time::UnixTime;
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::case;
+use crate::clean;
 use crate::report::findings::{self, Finding, Subject};
-use crate::report::{clean, names, words};
+use crate::report::{names, words};
 
 /// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
 pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {

@@ -5,8 +5,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::*;
+use crate::clean;
 use crate::report::tests::Memory;
-use crate::report::{clean, names, sample};
+use crate::report::{names, sample};
 
 /// One case as another program reads it.
 #[derive(Debug)]

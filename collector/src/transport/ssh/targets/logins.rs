@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, ConfigError};
 use crate::nodes::ssh_config::{Agent, SshHost};
-use crate::ssh::keys::{self, KeyError, KeyFile};
-use crate::ssh::{AgentKeys, AgentPlace, Login, PublicKey, held_by};
+use crate::transport::ssh::keys::{self, KeyError, KeyFile};
+use crate::transport::ssh::{AgentKeys, AgentPlace, Login, PublicKey, held_by};
 
 /// What is read once for all nodes.
 #[derive(Default)]

@@ -19,9 +19,11 @@ use crate::config::{self, ConfigError};
 use crate::console;
 use crate::nodes::ssh_config::{self, SshConfigProblem, SshHost};
 use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
-use crate::ssh::host_keys::{self, KnownHosts};
-use crate::ssh::{self, Connector, Dialling, Login, Secret, Target};
 use crate::text;
+use crate::transport::Secret;
+use crate::transport::ssh;
+use crate::transport::ssh::host_keys::{self, KnownHosts};
+use crate::transport::ssh::{Connector, Dialling, Login, Target};
 use logins::{Logins, Wanted};
 use openssh::OpenSsh;
 

@@ -9,7 +9,8 @@ use std::io;
 use assay_judge::inert;
 use assay_report::{Image, NodeRow, Reason};
 
-use super::{clean, names, words};
+use crate::clean;
+use crate::report::{names, words};
 
 /// The columns, in order.
 const COLUMNS: [&str; 14] = [
@@ -30,14 +31,14 @@ const COLUMNS: [&str; 14] = [
 ];
 
 /// A table that is being written.
-pub(super) struct Table<W: io::Write>(csv::Writer<W>);
+pub(crate) struct Table<W: io::Write>(csv::Writer<W>);
 
 impl<W: io::Write> Table<W> {
     /// Begins the table.
     ///
     /// # Errors
     /// Where `out` does not take it.
-    pub(super) fn begin(out: W) -> io::Result<Self> {
+    pub(crate) fn begin(out: W) -> io::Result<Self> {
         let mut table = Self(csv::Writer::from_writer(out));
         table.0.write_record(COLUMNS)?;
         Ok(table)
@@ -47,7 +48,7 @@ impl<W: io::Write> Table<W> {
     ///
     /// # Errors
     /// Where the file does not take it.
-    pub(super) fn add(&mut self, node: &NodeRow) -> io::Result<()> {
+    pub(crate) fn add(&mut self, node: &NodeRow) -> io::Result<()> {
         let images = node.accepted().map_or(&[][..], |own| &own.images);
         if images.is_empty() {
             return self.row(node, None);
@@ -59,7 +60,7 @@ impl<W: io::Write> Table<W> {
     ///
     /// # Errors
     /// Where the file does not take it.
-    pub(super) fn end(self) -> io::Result<W> {
+    pub(crate) fn end(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::{Child, drive, within};
+use crate::archive;
 use crate::clock;
-use crate::ssh::{Command, Exit, Output, SessionError};
-use crate::visit::archive;
+use crate::transport::{Command, Exit, Output, SessionError};
 use crate::visit::{CANNOT_RUN, FOLDER_LEFT, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, Step};
 
 /// How often a folder is tried to be removed: Windows keeps a program's file for a moment after its end.
@@ -142,7 +142,7 @@ async fn clean_up(folder: &Path) -> Output {
 mod tests {
     use super::*;
     use crate::random;
-    use crate::ssh::Input;
+    use crate::transport::Input;
 
     async fn said_to(step: &Step, input: Option<&Input>) -> Output {
         let command =

@@ -1,31 +1,16 @@
-//! What a visit needs of a node: run a command there, feed it, read it. Over SSH ([`Client`]) or, for `assay demo`, as a
+//! What a visit needs of a node: run a command there, feed it, read it. Over SSH ([`ssh::Client`]) or, for `assay demo`, as a
 //! local process ([`Local`]).
 //!
 //! This folder is the only one that opens sockets or names russh.
 
-mod agent;
-mod algorithms;
-mod check;
-mod client;
-mod dial;
-pub mod host_keys;
 mod input;
-pub mod keys;
 mod local;
-mod login;
-mod sealed;
-mod signing;
+pub mod ssh;
 
 use std::time::Duration;
 
-pub use agent::{Place as AgentPlace, held_by};
-pub use client::{Client, Connector, Limits, ShownKey, Target};
-pub use dial::Dialling;
 pub use input::{Input, Part, Secret};
 pub use local::Local;
-pub use login::{AgentKeys, Login};
-pub use russh::keys::PublicKey;
-pub use signing::{SigningError, SigningKey};
 
 /// A way to reach nodes.
 pub trait Connect: Send + Sync + 'static {
@@ -87,10 +72,7 @@ pub struct Output {
 impl Output {
     /// The standard error as text for people: cleaned, and cut where it is long.
     pub fn complaint(&self) -> String {
-        crate::report::clean::block(
-            String::from_utf8_lossy(&self.stderr).trim(),
-            crate::report::clean::MESSAGE,
-        )
+        crate::clean::block(String::from_utf8_lossy(&self.stderr).trim(), crate::clean::MESSAGE)
     }
 }
 

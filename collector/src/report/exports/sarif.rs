@@ -18,11 +18,12 @@ use assay_report::{ExitCode, Reason, Status};
 use assay_verifier::oci::Digest;
 use serde_json::{Value, json};
 
-use super::findings::Finding;
-use super::site::{Judged, Site};
-use super::text::{count, uri};
-use super::words::{self, Words};
-use super::{clean, names, text};
+use crate::clean;
+use crate::report::findings::Finding;
+use crate::report::site::{Judged, Site};
+use crate::report::text::{count, uri};
+use crate::report::words::{self, Words};
+use crate::report::{names, text};
 
 /// Where the schema is published.
 const SCHEMA: &str =

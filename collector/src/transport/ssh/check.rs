@@ -7,9 +7,9 @@ use russh::client::{ChannelOpenHandle, Handler, Msg, Session};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKeyOrCertificate};
 
-use super::ConnectError;
 use super::host_keys::{self, Known, Verdict};
 use crate::clock;
+use crate::transport::ConnectError;
 
 /// What the connection's own task asks: whether the host key is the host's, and whether the host may open channels.
 pub(super) struct HostKeyCheck {

@@ -19,10 +19,11 @@ use assay_report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
-use super::site::{Judged, Site, SiteNode};
-use super::text::{count, uri};
-use super::words;
-use super::{clean, names, text, verdict};
+use crate::clean;
+use crate::report::site::{Judged, Site, SiteNode};
+use crate::report::text::{count, uri};
+use crate::report::words;
+use crate::report::{names, text, verdict};
 
 const VERSION: &str = "1.1.3";
 

@@ -7,7 +7,7 @@ use assay_judge::store::directory::Directory;
 use assay_verifier::oci::{Algorithm, Digest};
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::ssh::Input;
+use crate::transport::Input;
 
 /// An archive as it grows. Entries are written in the order they are added.
 #[derive(Debug, Default)]

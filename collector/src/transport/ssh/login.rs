@@ -11,10 +11,10 @@ use russh::keys::ssh_key::Signature;
 use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, signature};
 use russh::{AgentAuthError, MethodKind, Signer};
 
-use super::ConnectError;
 use super::agent::{self, Place};
 use super::check::HostKeyCheck;
 use super::keys::KeyFile;
+use crate::transport::ConnectError;
 
 /// A way to log in: the agent's keys that are named, then the files', then the agent's others.
 #[derive(Clone, Default)]

@@ -19,11 +19,12 @@ use super::algorithms::{is_strong, option_of, preferred};
 use super::check::{HostKeyCheck, Judged};
 use super::dial::{Dialling, dial};
 use super::host_keys::{Known, Verdict};
-use super::input::SendError;
-use super::{
-    Command, Connect, ConnectError, Exit, Input, Login, Output, STDERR_BYTES, Secret, Session, SessionError,
+use super::login::Login;
+use crate::clean;
+use crate::transport::input::SendError;
+use crate::transport::{
+    Command, Connect, ConnectError, Exit, Input, Output, STDERR_BYTES, Secret, Session, SessionError,
 };
-use crate::report::clean;
 use crate::visit::with_sources;
 
 /// A host to log in to.

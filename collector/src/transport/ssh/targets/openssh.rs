@@ -101,7 +101,7 @@ fn ask(config: &Path, question: &Host) -> Result<SshHost, ConfigError> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let said =
             said.lines().filter(|line| !line.starts_with("Pseudo-terminal")).collect::<Vec<_>>().join("; ");
-        return Err(failed(crate::report::clean::block(&said, crate::report::clean::MESSAGE)));
+        return Err(failed(crate::clean::block(&said, crate::clean::MESSAGE)));
     }
     ssh_config::read(&String::from_utf8_lossy(&output.stdout)).map_err(|problem| failed(problem.to_string()))
 }

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use assay_judge::inert;
 use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
-use super::difference::Kind;
-use super::site::{Site, SiteNode};
-use super::{clean, expiry, problems, verdict, words};
+use crate::clean;
+use crate::report::difference::Kind;
+use crate::report::site::{Site, SiteNode};
+use crate::report::{expiry, problems, verdict, words};
 
 /// The site.
 pub fn site(site: &Site) -> String {
