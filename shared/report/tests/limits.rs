@@ -17,7 +17,7 @@ use assay_verifier::x509::{Certificate, CertificateError, ChainError, check_code
 
 /// Each bound of these crates, and the file and the test that hold its two cases.
 const CASES: &[(&str, &str, &str)] = &[
-    ("ENVELOPE_BYTES", "tests/vectors.rs", "envelopes_are_bounded"),
+    ("ENVELOPE_BYTES", "tests/pure/vectors.rs", "envelopes_are_bounded"),
     ("LAYOUT_INDEX_BYTES", "shared/report/tests/limits.rs", "documents"),
     ("COMPANION_LAYERS", "shared/verifier/src/oci/census.rs", "what_is_looked_into_is_bounded"),
     ("SCANNED_BLOB_BYTES", "shared/verifier/src/oci/census.rs", "what_is_looked_into_is_bounded"),

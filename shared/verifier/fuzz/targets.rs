@@ -1,5 +1,5 @@
-//! What each fuzz target does with its input. The fuzzer calls these, and so does `tests/fuzz.rs`, which replays the seeds and
-//! every finding on stable Rust.
+//! What each fuzz target does with its input. The fuzzer calls these, and so does `tests/pure/fuzz.rs`, which replays the
+//! seeds and every finding on stable Rust.
 
 use assay_report::bundle::BundleManifest;
 use assay_report::evidence::EvidenceManifest;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-#[path = "../shared/verifier/fuzz/targets.rs"]
+#[path = "../../shared/verifier/fuzz/targets.rs"]
 mod targets;
 
 /// The seeds of each target, from `fixtures/fuzz/seeds.tar`, and the findings, files named `TARGET--what`.

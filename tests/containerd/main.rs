@@ -1,0 +1,12 @@
+//! What needs a real containerd: Debian's and containerd 2.
+
+mod census;
+mod containerd;
+mod content;
+mod guest;
+mod hints;
+mod image_verifier;
+mod images;
+mod inventory;
+mod procedure;
+mod stores;

@@ -1,0 +1,17 @@
+//! What needs no other program: the programs beside the fixtures and what the toolkit makes. notation is asked as well, if it is there.
+
+mod audit;
+mod bundles;
+mod conformance;
+mod demo_site;
+mod evidence;
+mod fuzz;
+mod inspect;
+mod interop;
+mod layouts;
+mod parents;
+mod tidy;
+mod travel;
+mod trust;
+mod vectors;
+mod waivers;

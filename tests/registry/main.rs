@@ -1,0 +1,11 @@
+//! What needs registries: Debian's, one with the referrers API, and servers of our own that misbehave; and the tools that copy from them.
+
+mod carried;
+mod crls;
+mod forms;
+mod listings;
+mod logins;
+mod mirrors;
+mod registries;
+mod tls;
+mod tools;

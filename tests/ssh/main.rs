@@ -1,0 +1,3 @@
+//! What needs a real sshd, and a containerd behind it.
+
+mod fleet;

@@ -1,0 +1,3 @@
+//! What needs programs for Windows, which run under wine.
+
+mod windows;
