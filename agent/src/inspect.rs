@@ -22,7 +22,7 @@ use crate::cli::TextOrJson;
 use crate::config::{InspectPlan, Inspected};
 use crate::error::Error;
 use crate::output::Sink;
-use assay_judge::confinement::said;
+use assay_judge::confinement::explain;
 use assay_judge::signatures::{Signatures, Source};
 use assay_judge::store::fetch;
 use assay_judge::store::layout::{Layout, LayoutError, Reading};
@@ -41,7 +41,7 @@ pub(crate) fn run(plan: &InspectPlan) -> Result<ExitCode, Error> {
     let inspection = Inspection { schema: SCHEMA, signatures };
     let bytes = match plan.format {
         TextOrJson::Json => crate::console::json_line(&inspection)?,
-        TextOrJson::Text => assay_judge::inert::text(&text(&inspection)).into_owned().into_bytes(),
+        TextOrJson::Text => assay_judge::ci_commands::escape(&text(&inspection)).into_owned().into_bytes(),
     };
     sink.write(&bytes)?;
     if inspection.signatures.is_empty() {
@@ -365,7 +365,7 @@ fn certificate_lines(line: &mut Line<'_>, indent: usize, certificate: &Certifica
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InspectError {
     /// The file cannot be read.
-    #[error("{}: {}", path.display(), said(error))]
+    #[error("{}: {}", path.display(), explain(error))]
     Unreadable {
         /// The file.
         path: PathBuf,

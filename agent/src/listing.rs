@@ -57,7 +57,7 @@ pub(crate) fn run(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let bytes = match plan.format {
         TextOrJson::Json => crate::console::json_line(&inventory)?,
         TextOrJson::Text => {
-            assay_judge::inert::text(&table::write(&inventory, plan.width)).into_owned().into_bytes()
+            assay_judge::ci_commands::escape(&table::write(&inventory, plan.width)).into_owned().into_bytes()
         }
     };
     sink.write(&bytes)?;

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use assay_judge::confinement::said;
+use assay_judge::confinement::explain;
 use assay_judge::replacement::Replacement;
 
 use crate::config::Output;
@@ -21,7 +21,7 @@ impl Sink {
     /// [`OutputError`] where no file can be made there.
     pub(crate) fn open(output: &Output) -> Result<Self, OutputError> {
         let Output::File(path) = output else { return Ok(Self::Stdout) };
-        let file = Replacement::of(path).map_err(|error| OutputError { path: path.clone(), error })?;
+        let file = Replacement::open(path).map_err(|error| OutputError { path: path.clone(), error })?;
         Ok(Self::File { file, path: path.clone() })
     }
 
@@ -46,7 +46,7 @@ impl Sink {
 
 /// Why output cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {}", path.display(), said(error))]
+#[error("cannot write {}: {}", path.display(), explain(error))]
 pub(crate) struct OutputError {
     /// Where to.
     pub path: PathBuf,

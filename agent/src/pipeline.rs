@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use assay_judge::bundle::{Bundle, BundleFault, Bundles};
+use assay_judge::ci_commands;
 use assay_judge::image::Image;
-use assay_judge::inert;
 use assay_judge::judge::{Judge, Judgement};
 use assay_judge::judged;
 use assay_judge::parallel;
@@ -183,7 +183,7 @@ fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), E
             report.fit();
             json_line(report)?
         }
-        VerifyFormat::Procedure => inert::json(&procedure::write(&report.images)?),
+        VerifyFormat::Procedure => ci_commands::escape_json(&procedure::write(&report.images)?),
     };
     Ok(sink.write(&bytes)?)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -73,7 +73,7 @@ impl Bar {
         let mut lines = String::new();
         let width = u16::try_from(columns()).unwrap_or(u16::MAX);
         wrap(&mut lines, 0, line, Look { width, colour: false });
-        self.bar.println(inert::text(lines.trim_end()));
+        self.bar.println(ci_commands::escape(lines.trim_end()));
     }
 
     /// Takes the line that counts away.

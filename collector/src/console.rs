@@ -3,18 +3,18 @@
 
 use std::io::{self, Write as _};
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use assay_report::clean;
 
 /// Words for people, mostly a line.
 pub(crate) fn say(words: &str) {
     let words = clean::block(words, usize::MAX);
-    let _ = writeln!(io::stderr().lock(), "{}", inert::text(&words));
+    let _ = writeln!(io::stderr().lock(), "{}", ci_commands::escape(&words));
 }
 
 /// Text on standard output.
 pub(crate) fn print(text: &str) {
-    print_own(&inert::text(text));
+    print_own(&ci_commands::escape(text));
 }
 
 /// Text on standard output that is this program's alone, as it is.
@@ -35,7 +35,7 @@ pub(crate) fn print_json_line(value: &impl serde::Serialize) {
 }
 
 fn print_line(json: &[u8]) {
-    let mut line = inert::json(json);
+    let mut line = ci_commands::escape_json(json);
     line.push(b'\n');
     let _ = io::stdout().lock().write_all(&line);
 }

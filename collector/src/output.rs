@@ -102,7 +102,7 @@ impl Folder for Output {
     type File = Replacement;
 
     fn create(&self, name: &str) -> io::Result<Replacement> {
-        Replacement::of(&self.path(name))
+        Replacement::open(&self.path(name))
     }
 
     fn keep(&self, file: Replacement) -> io::Result<()> {
@@ -116,7 +116,7 @@ impl Folder for Output {
 /// [`OutputError::Write`]
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let write = || {
-        let mut file = Replacement::of(path)?;
+        let mut file = Replacement::open(path)?;
         file.write_all(bytes)?;
         put(file)
     };

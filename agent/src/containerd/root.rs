@@ -13,7 +13,7 @@ use assay_verifier::oci::Digest;
 use super::bolt::{self, Flaw, Pages};
 use super::catalogue::Catalogue;
 use super::metadata;
-use assay_judge::confinement::said;
+use assay_judge::confinement::explain;
 use assay_judge::store::directory::{Directory, is_stray};
 use assay_judge::store::form::StoreForm;
 use assay_judge::store::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
@@ -136,7 +136,7 @@ pub(crate) struct RootError {
 #[non_exhaustive]
 pub(crate) enum RootProblem {
     /// It is absent or may not be read.
-    #[error("{}", said(.0))]
+    #[error("{}", explain(.0))]
     Unreadable(#[from] io::Error),
     /// It is a file, such as a layout's archive.
     #[error(

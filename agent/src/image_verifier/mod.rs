@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::output::Sink;
 use crate::pipeline::outcome;
 use assay_judge::bundle::Bundles;
-use assay_judge::confinement::said;
-use assay_judge::inert;
+use assay_judge::ci_commands;
+use assay_judge::confinement::explain;
 use assay_judge::store::pulled::Pulled;
 use assay_judge::trust;
 
@@ -103,7 +103,7 @@ fn all_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
 
 /// One line that a terminal takes for nothing else.
 fn reason(text: &str) -> Vec<u8> {
-    let mut line: String = inert::text(&clean(text)).chars().take(REASON_LETTERS).collect();
+    let mut line: String = ci_commands::escape(&clean(text)).chars().take(REASON_LETTERS).collect();
     line.push('\n');
     line.into_bytes()
 }
@@ -129,7 +129,7 @@ pub(crate) enum PullError {
     OtherDigest { given: String, found: String },
     #[error("no policy can be chosen by the name {name}: it {error}")]
     Name { name: String, error: ReferenceError },
-    #[error("bundles: {}", said(.0))]
+    #[error("bundles: {}", explain(.0))]
     Bundles(io::Error),
     #[error("no bundle is in {}", folder.display())]
     NoBundle { folder: PathBuf },

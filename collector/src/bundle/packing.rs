@@ -59,7 +59,7 @@ impl Packing {
     /// [`ArchiveError`] where a file in it cannot be read or `path` written; then nothing is at `path` that was not before.
     pub(crate) fn pack(self, tar: &Input, path: &Path) -> Result<(), ArchiveError> {
         let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
-        let mut file = Replacement::of(path).map_err(failed)?;
+        let mut file = Replacement::open(path).map_err(failed)?;
         self.write_to(tar, &mut file).and_then(|()| file.sync()).and_then(|()| file.put()).map_err(failed)
     }
 

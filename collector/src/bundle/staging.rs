@@ -288,7 +288,7 @@ impl Staging {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StagingError> {
         let path = self.folder.join(name);
         let write = || {
-            let mut file = Replacement::of(&path)?;
+            let mut file = Replacement::open(&path)?;
             file.write_all(bytes)?;
             file.put()
         };

@@ -72,7 +72,7 @@ impl Kept {
     /// # Errors
     /// [`io::Error`]; nothing is there then.
     pub fn put(&self, run: &RunOf, inputs: &str, row: &NodeRow) -> io::Result<()> {
-        let mut file = Replacement::of(&self.path(&row.name))?;
+        let mut file = Replacement::open(&self.path(&row.name))?;
         serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
         file.put()
     }

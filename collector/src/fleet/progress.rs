@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use assay_report::{CleanUpResult, ExitCode, Outcome};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -43,7 +43,7 @@ impl Log {
 
     fn line(&mut self, line: &str) {
         if let Some(file) = &mut self.0
-            && writeln!(file, "{} {}", clock::now(), inert::text(line)).is_err()
+            && writeln!(file, "{} {}", clock::now(), ci_commands::escape(line)).is_err()
         {
             // A full disk shows where the reports are written; the log is no reason to stop.
             self.0 = None;

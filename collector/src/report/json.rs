@@ -2,11 +2,11 @@
 //!
 //! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report is laid out for people
 //! who compare two runs line by line: everything of the run, the inputs and the nodes on lines of its own, each image on one
-//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`inert`](assay_judge::inert)).
+//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`ci_commands`](assay_judge::ci_commands)).
 
 use std::io::{self, Write as _};
 
-use assay_judge::inert::Json;
+use assay_judge::ci_commands::JsonEscaper;
 use assay_report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -16,7 +16,7 @@ const ONE_LINE: usize = 6;
 
 /// Writes a site report, its nodes one after the other, so that not all of them need be in memory at once.
 pub struct SiteWriter<W> {
-    out: Json<W>,
+    out: JsonEscaper<W>,
     filled: bool,
 }
 
@@ -26,7 +26,7 @@ impl<W: io::Write> SiteWriter<W> {
     /// # Errors
     /// Where `out` does not take it.
     pub fn begin(out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
-        let mut out = Json::to(out);
+        let mut out = JsonEscaper::new(out);
         let text = laid_out(head)?;
         let (before, _) = text.split_at(nodes_at(&text));
         out.write_all(before).map_err(serde_json::Error::io)?;
@@ -78,7 +78,7 @@ fn nodes_at(text: &[u8]) -> usize {
 /// # Errors
 /// Where `out` does not take it.
 pub fn node(out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
-    let mut out = Json::to(out);
+    let mut out = JsonEscaper::new(out);
     serde_json::to_writer(&mut out, report)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }

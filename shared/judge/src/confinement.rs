@@ -1,22 +1,22 @@
-//! Refusals: what is there and may not be opened, by whose rule, and what to do about it.
+//! Explains errors of the operating system: if it refused access, by which rule, and what to do about it.
 //!
-//! In: what the kernel says of this process, looked at once, and only when something was refused. Out: words for errors. An
-//! error number is the same whoever refuses; who it was is told by proc_pid_status(5), selinux(8) and apparmor(7).
+//! The error number is the same whichever part of the system refuses. What confines this process is read from the kernel's own
+//! files, once, after the first refusal: proc_pid_status(5), selinux(8), apparmor(7).
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::OnceLock;
 
-/// An error of the operating system in words; of a refusal, with what stands behind it.
-pub fn said(error: &io::Error) -> String {
+/// An error of the operating system in words. A refusal comes with its likely cause and what to do.
+pub fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!("{error}; {}", advice()),
         _ => error.to_string(),
     }
 }
 
-/// Who is refused here, by what, and what to do.
+/// What confines this process, and what to do about a refusal.
 pub fn advice() -> &'static str {
     static ADVICE: OnceLock<String> = OnceLock::new();
     ADVICE.get_or_init(|| {
@@ -30,38 +30,43 @@ pub fn advice() -> &'static str {
             "/proc/self/attr/apparmor/current",
         ]
         .map(text);
-        Confinement::of(Texts { status: &status, enforce: &enforce, current: &current, apparmor: &apparmor })
-            .to_string()
+        Confinement::parse(Texts {
+            status: &status,
+            enforce: &enforce,
+            current: &current,
+            apparmor: &apparmor,
+        })
+        .to_string()
     })
 }
 
-/// A small file of the kernel's; empty where it cannot be read.
+/// The text of a small file of the kernel; empty if it cannot be read.
 fn text(path: &str) -> String {
     let mut bytes = Vec::new();
     let _ = File::open(path).and_then(|file| file.take(16 << 10).read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What the kernel says of a process, as its files have it; empty where there is no such file.
+/// What the kernel's files say of a process. The text of a file that does not exist is empty.
 #[derive(Clone, Copy, Default)]
 struct Texts<'t> {
     status: &'t str,
     enforce: &'t str,
-    /// Of whichever security module has this file: where several are on, the first.
+    /// Written by the first of the active security modules.
     current: &'t str,
     apparmor: &'t str,
 }
 
-/// Who a process is, and what holds it back.
+/// The user of a process, and what confines it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Confinement {
-    /// The effective user id, where it is known.
+    /// The effective user id, if it is known.
     user: Option<u32>,
-    /// Whether the owner and mode of files do not count for it.
+    /// Whether it may ignore the owner and mode of files.
     overrides: bool,
-    /// Its context, where SELinux enforces.
+    /// Its context, if SELinux enforces.
     selinux: Option<String>,
-    /// Its profile and that one's mode, where AppArmor has one for it. One that complains still enforces what it denies by name.
+    /// Its AppArmor profile with the profile's mode. A profile in complain mode still enforces its explicit denials.
     apparmor: Option<String>,
     /// Whether its system calls are filtered.
     seccomp: bool,
@@ -71,7 +76,7 @@ struct Confinement {
 const DAC_OVERRIDE: u64 = 1 << 1;
 
 impl Confinement {
-    fn of(texts: Texts<'_>) -> Self {
+    fn parse(texts: Texts<'_>) -> Self {
         let field = |name: &str| {
             let line = texts.status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.unwrap_or_default().split_whitespace()
@@ -80,7 +85,7 @@ impl Confinement {
         let [current, apparmor] =
             [texts.current, texts.apparmor].map(|text| text.trim_end_matches(['\0', '\n']));
         let selinux = (texts.enforce.trim() == "1").then(|| current.to_owned());
-        // contexts of SELinux have no such form, and what is not confined says so without a mode
+        // SELinux contexts do not have this form, and an unconfined process has no mode
         let profile = [apparmor, current].into_iter().find(|text| text.ends_with(')') && text.contains(" ("));
         Self {
             // real, effective, saved, of the file system
@@ -112,7 +117,9 @@ impl fmt::Display for Confinement {
             f.write_str("; seccomp filters system calls")?;
         }
         if *self == (Self { user: self.user, overrides: true, ..Self::default() }) {
-            f.write_str("; it may be on a network, or of another user namespace: see journalctl -k")?;
+            f.write_str(
+                "; the file may be on a network, or belong to another user namespace: see journalctl -k",
+            )?;
         }
         Ok(())
     }
@@ -127,14 +134,14 @@ mod tests {
         "Uid:\t1000\t65534\t65534\t65534\nCapEff:\t0000000000000000\nSeccomp:\t0\nSeccomp_filters:\t0\n";
     const CONTAINER: &str = "Uid:\t0\t0\t0\t0\nCapEff:\t00000000a80425f9\nSeccomp:\t2\nSeccomp_filters:\t1\n";
 
-    fn of(status: &str, enforce: &str, current: &str, apparmor: &str) -> Confinement {
-        Confinement::of(Texts { status, enforce, current, apparmor })
+    fn confinement(status: &str, enforce: &str, current: &str, apparmor: &str) -> Confinement {
+        Confinement::parse(Texts { status, enforce, current, apparmor })
     }
 
     #[test]
-    fn users_and_capabilities_are_told_apart() {
+    fn tells_users_and_capabilities_apart() {
         let who = |status| {
-            let Confinement { user, overrides, seccomp, .. } = of(status, "", "", "");
+            let Confinement { user, overrides, seccomp, .. } = confinement(status, "", "", "");
             (user, overrides, seccomp)
         };
         assert_eq!(who(ROOT), (Some(0), true, false));
@@ -145,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn security_modules_are_named_where_they_confine() {
+    fn names_the_security_modules_that_confine() {
         let context = "system_u:system_r:init_t:s0";
         for (enforce, current, apparmor, selinux, profile) in [
             ("1", "system_u:system_r:init_t:s0\0", "", Some(context), None),
@@ -159,7 +166,7 @@ mod tests {
             ("", "", "unconfined\n", None, None),
             ("", "", "", None, None),
         ] {
-            let found = of(ROOT, enforce, current, apparmor);
+            let found = confinement(ROOT, enforce, current, apparmor);
             assert_eq!(
                 (found.selinux.as_deref(), found.apparmor.as_deref()),
                 (selinux, profile),
@@ -169,16 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_more_than_its_number_and_nothing_else_does() {
+    fn explains_refusals_and_nothing_else() {
         let refused = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert!(said(&refused).len() > refused.to_string().len());
+        assert!(explain(&refused).len() > refused.to_string().len());
         let absent = io::Error::from(io::ErrorKind::NotFound);
-        assert_eq!(said(&absent), absent.to_string());
-        // whoever it is, something is to be done
+        assert_eq!(explain(&absent), absent.to_string());
+        // there is advice for every user
         for status in [ROOT, NOBODY, CONTAINER, ""] {
             for enforce in ["", "1"] {
-                let words = of(status, enforce, "c", "p (enforce)").to_string();
-                assert!(!words.is_empty() && of(status, "", "", "").to_string().contains(' '), "{words}");
+                let words = confinement(status, enforce, "c", "p (enforce)").to_string();
+                assert!(
+                    !words.is_empty() && confinement(status, "", "", "").to_string().contains(' '),
+                    "{words}"
+                );
             }
         }
     }

@@ -4,9 +4,10 @@
 //! It reads files and nothing else: no network and no command line.
 
 pub mod bundle;
+pub mod ci_commands;
 pub mod confinement;
 pub mod image;
-pub mod inert;
+
 pub mod judge;
 pub mod judged;
 pub mod offline;

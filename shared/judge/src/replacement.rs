@@ -35,7 +35,7 @@ impl Replacement {
     ///
     /// # Errors
     /// [`io::Error`] where `path` is a folder, or the system says no.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(open) = open_already(path) {
             return Ok(Self(To::Into(BufWriter::new(open))));
         }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     fn write(path: &Path, text: &str) -> io::Result<()> {
-        let mut new = Replacement::of(path)?;
+        let mut new = Replacement::open(path)?;
         new.write_all(text.as_bytes())?;
         new.sync()?;
         new.put()
@@ -199,10 +199,10 @@ mod tests {
     fn a_file_appears_whole_or_not_at_all() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("report.json");
-        drop(Replacement::of(&path).unwrap());
+        drop(Replacement::open(&path).unwrap());
         assert_eq!(scratch.path().read_dir().unwrap().count(), 0);
         for text in ["a longer text", "short"] {
-            let mut new = Replacement::of(&path).unwrap();
+            let mut new = Replacement::open(&path).unwrap();
             new.write_all(text.as_bytes()).unwrap();
             let before = fs::read(&path).unwrap_or_default();
             assert!(before.is_empty() || before == b"a longer text");

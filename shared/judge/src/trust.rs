@@ -17,7 +17,7 @@ use assay_verifier::oci::Digest;
 use assay_verifier::revocation::{Evidence, EvidenceError, is_litter};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::confinement::said;
+use crate::confinement::explain;
 
 /// What the site trusts.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
         match folder.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                About::Store.warn(warnings, folder.display(), said(&error));
+                About::Store.warn(warnings, folder.display(), explain(&error));
                 continue;
             }
             Ok(_) => {}
@@ -159,7 +159,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             let named = match named {
                 Ok(named) => named,
                 Err(error) => {
-                    About::Store.warn(warnings, folder.display(), said(&error));
+                    About::Store.warn(warnings, folder.display(), explain(&error));
                     continue;
                 }
             };
@@ -170,7 +170,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             if named.file_type().is_dir() {
                 let files = children(named.path()).map(|file| match file {
                     Ok(file) => (file.file_name().to_string_lossy().into_owned(), store_entry(&file)),
-                    Err(error) => (name.to_owned(), Entry::Unreadable(said(&error))),
+                    Err(error) => (name.to_owned(), Entry::Unreadable(explain(&error))),
                 });
                 store.add(store_type, name, files);
             } else {
@@ -188,7 +188,7 @@ fn store_entry(file: &DirEntry) -> Entry {
     match read_up_to(file.path(), limits::TRUST_STORE_FILE_BYTES) {
         Ok(Some(bytes)) => Entry::File(bytes),
         Ok(None) => Entry::Unreadable(format!("larger than {} bytes", limits::TRUST_STORE_FILE_BYTES)),
-        Err(error) => Entry::Unreadable(said(&error)),
+        Err(error) => Entry::Unreadable(explain(&error)),
     }
 }
 
@@ -207,7 +207,7 @@ pub fn evidence(folder: &Path) -> Evidence {
             return evidence;
         }
         Err(error) => {
-            evidence.add_unreadable("crls", said(&error));
+            evidence.add_unreadable("crls", explain(&error));
             return evidence;
         }
     }
@@ -229,9 +229,9 @@ pub fn evidence(folder: &Path) -> Evidence {
                     let why = format!("larger than {} bytes", limits::EVIDENCE_FILE_BYTES);
                     Err((name(Some(file.path())), why))
                 }
-                Err(error) => Err((name(Some(file.path())), said(&error))),
+                Err(error) => Err((name(Some(file.path())), explain(&error))),
             },
-            Err(error) => Err((name(error.path()), said(&error.into()))),
+            Err(error) => Err((name(error.path()), explain(&error.into()))),
         };
         match outcome {
             Ok((name, bytes)) if evidence.add_file(&name, &bytes) == Err(EvidenceError::TooManyFiles) => {
@@ -255,7 +255,7 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
         let file = match file {
             Ok(file) => file,
             Err(error) => {
-                About::Key.warn(warnings, "keys", said(&error));
+                About::Key.warn(warnings, "keys", explain(&error));
                 continue;
             }
         };
@@ -276,7 +276,7 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
                     Err(error) => refuse(error.to_string()),
                 },
                 Ok(None) => refuse(KeyError::TooLarge.to_string()),
-                Err(error) => refuse(said(&error)),
+                Err(error) => refuse(explain(&error)),
             }
         }
     }
@@ -313,7 +313,7 @@ pub struct TrustError {
 #[non_exhaustive]
 pub enum TrustProblem {
     /// It is absent or cannot be read.
-    #[error("{}", said(.0))]
+    #[error("{}", explain(.0))]
     Unreadable(#[from] io::Error),
     /// The path is something else.
     #[error("is not a directory")]

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use assay_report::{Image, NodeRow, Reason};
 
 use crate::clean;
@@ -98,7 +98,7 @@ impl<W: io::Write> Table<W> {
 
 /// A cell that no spreadsheet takes for a formula, and no CI system for a command: those begin with one of these letters.
 fn plain(cell: &str) -> String {
-    let cell = inert::text(cell);
+    let cell = ci_commands::escape(cell);
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.into_owned() }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use crate::clean;
@@ -170,7 +170,7 @@ fn labels_of(labels: &[(&str, &str)], twin: &str) -> String {
         .copied()
         .chain(twin)
         .map(|(name, value)| {
-            let value = inert::text(value).replace('\\', "\\\\").replace('"', "\\\"");
+            let value = ci_commands::escape(value).replace('\\', "\\\\").replace('"', "\\\"");
             format!("{name}=\"{value}\"")
         })
         .collect();

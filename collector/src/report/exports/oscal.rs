@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use assay_judge::inert::Json;
+use assay_judge::ci_commands::JsonEscaper;
 use assay_report::{ExitCode, Image, Reason, Status, WaivedImage};
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
@@ -177,7 +177,7 @@ pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
             "rlinks": [{ "href": "report.json", "media-type": "application/json" }],
         }]},
     }});
-    let mut out = Json::to(out);
+    let mut out = JsonEscaper::new(out);
     serde_json::to_writer_pretty(&mut out, &whole)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }

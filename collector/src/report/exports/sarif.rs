@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use assay_judge::inert::Json;
+use assay_judge::ci_commands::JsonEscaper;
 use assay_report::{ExitCode, Reason, Status};
 use assay_verifier::oci::Digest;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
         log["runs"][0]["automationDetails"] =
             json!({ "id": format!("assay/{}/{}", clean::name(name), clean::name(&run.id)) });
     }
-    let mut out = Json::to(out);
+    let mut out = JsonEscaper::new(out);
     serde_json::to_writer_pretty(&mut out, &log)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }

@@ -34,7 +34,7 @@ mod suite;
 use std::collections::HashSet;
 use std::io;
 
-use assay_judge::inert;
+use assay_judge::ci_commands;
 use assay_report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
@@ -201,7 +201,7 @@ fn text(suite: &mut TestSuite) -> Result<String, SerializeError> {
     let start = whole.find("<testsuite ").unwrap_or(0);
     let end = whole.rfind("</testsuites>").unwrap_or(whole.len());
     let inner = whole.get(start..end).unwrap_or_default().trim_end();
-    Ok(format!("    {}\n", inert::text(inner)))
+    Ok(format!("    {}\n", ci_commands::escape(inner)))
 }
 
 /// Bytes kept free for the suite of the verdict.

@@ -6,7 +6,7 @@ use assay_report::words::count;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::Store;
-use crate::confinement::said;
+use crate::confinement::explain;
 
 /// A blob that was found; its bytes are not yet known to be what its digest says.
 pub struct Blob<'s> {
@@ -62,7 +62,7 @@ impl From<std::io::Error> for BlobError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Absent,
-            _ => Self::Unreadable { why: said(&error) },
+            _ => Self::Unreadable { why: explain(&error) },
         }
     }
 }

@@ -10,7 +10,7 @@ use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::revocation::is_litter;
 
 use super::{Files, Layout, LayoutError, LayoutProblem};
-use crate::confinement::said;
+use crate::confinement::explain;
 use crate::store::directory::{Directory, blob_digest, is_stray, name};
 use crate::store::{BlobError, Hashed, Store as _, verify};
 
@@ -144,7 +144,7 @@ fn crls(directory: &Directory) -> io::Result<Vec<FoundCrl>> {
         let bytes = match there {
             Ok(()) => contents(directory, &path).map_err(|problem| problem.to_string()),
             Err(error) if is_stray(&error) => return Err(error),
-            Err(error) => Err(said(&error)),
+            Err(error) => Err(explain(&error)),
         };
         found.insert(name(&path), bytes);
         Ok(())

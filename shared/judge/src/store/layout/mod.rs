@@ -27,7 +27,7 @@ use beside::{is_beside, is_unasked};
 use super::directory::Directory;
 use super::form::{StoreForm, why};
 use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
-use crate::confinement::said;
+use crate::confinement::explain;
 use archive::Archive;
 use members::ArchiveError;
 
@@ -282,7 +282,7 @@ pub struct LayoutError {
 #[non_exhaustive]
 pub enum LayoutProblem {
     /// It is absent or cannot be read.
-    #[error("{}", said(.0))]
+    #[error("{}", explain(.0))]
     Unreadable(#[from] io::Error),
     /// A device, a pipe or a socket.
     #[error("is neither a directory nor a file")]

@@ -1,36 +1,36 @@
-//! Output that no CI system takes for a command of its own.
+//! Escapes what CI systems would take for commands in a program's output.
 //!
-//! CI systems obey marks in what a step prints: Azure Pipelines `##vso[…]` and `##[…]`, TeamCity `##teamcity[…]`, GitHub `##[…]`,
-//! wherever they stand, and GitHub `::…::` where a line begins with it. Names and messages come from nodes, images and
-//! certificates, which could so give a red job a green end. Each mark is broken where output leaves the program: in text by
-//! the escape that stands for hidden letters elsewhere, in JSON by an escape that every reader undoes.
+//! CI systems obey marks in what a step prints: Azure Pipelines `##vso[…]` and `##[…]`, TeamCity `##teamcity[…]`, GitHub `##[…]`
+//! anywhere in a line, and GitHub `::…::` at the beginning of a line. Names and messages come from nodes, images and
+//! certificates, and such a mark in one of them could turn a failed job green. Each mark is broken where output leaves the
+//! program: in text by the escape that hidden letters get elsewhere, in JSON by an escape that every reader undoes.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// `text` without marks.
+/// Escapes the marks in `text`.
 ///
-/// Of `##` the second letter is escaped, of `::` the first, where it may begin a command: at a line's beginning, and before a
-/// word that cannot be part of an IP address.
-pub fn text(text: &str) -> Cow<'_, str> {
+/// The second letter of `##` is escaped, and the first of `::` if it may begin a command: at the beginning of a line, and before
+/// a word that cannot be part of an IP address.
+pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains("##") && !text.contains("::") {
         return Cow::Borrowed(text);
     }
-    let mut inert = String::with_capacity(text.len() + 16);
+    let mut escaped = String::with_capacity(text.len() + 16);
     let (mut before, mut begins) = ('\n', true);
     for (at, letter) in text.char_indices() {
         let rest = text.get(at..).unwrap_or_default();
         match letter {
-            '#' if before == '#' => inert.push_str("\\u{23}"),
+            '#' if before == '#' => escaped.push_str("\\u{23}"),
             ':' if rest.strip_prefix("::").is_some_and(|rest| begins || is_command(rest)) => {
-                inert.push_str("\\u{3a}");
+                escaped.push_str("\\u{3a}");
             }
-            _ => inert.push(letter),
+            _ => escaped.push(letter),
         }
         begins = is_line_end(letter) || begins && letter.is_whitespace();
         before = letter;
     }
-    Cow::Owned(inert)
+    Cow::Owned(escaped)
 }
 
 /// Whether what follows `::` begins with a word that is longer than a group of an IPv6 address, or has other letters.
@@ -40,31 +40,31 @@ fn is_command(rest: &str) -> bool {
     word.len() > 4 || word.chars().any(|letter| !letter.is_ascii_hexdigit())
 }
 
-/// Whatever some reader takes for the end of a line.
+/// Every letter that some reader takes for the end of a line.
 fn is_line_end(letter: char) -> bool {
     matches!(letter, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Writes JSON without marks: what comes in is JSON, and what goes out the same for every reader of it. Two of these letters in
-/// a row stand in strings only.
-pub struct Json<W> {
+/// Escapes the marks in JSON that is written to it. Every JSON reader reads the same from the result, because two of these
+/// letters in a row occur only in strings.
+pub struct JsonEscaper<W> {
     out: W,
     before: u8,
 }
 
-impl<W: Write> Json<W> {
-    /// JSON that goes to `out`.
-    pub fn to(out: W) -> Self {
+impl<W: Write> JsonEscaper<W> {
+    /// Writes the escaped JSON to `out`.
+    pub fn new(out: W) -> Self {
         Self { out, before: 0 }
     }
 
-    /// Where it went.
+    /// The writer that the escaped JSON went to.
     pub fn into_inner(self) -> W {
         self.out
     }
 }
 
-impl<W: Write> Write for Json<W> {
+impl<W: Write> Write for JsonEscaper<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes)?;
         Ok(bytes.len())
@@ -91,26 +91,26 @@ impl<W: Write> Write for Json<W> {
     }
 }
 
-/// JSON without marks, in memory.
-pub fn json(bytes: &[u8]) -> Vec<u8> {
-    let mut inert = Json::to(Vec::with_capacity(bytes.len()));
-    // memory takes every byte
-    let _ = inert.write_all(bytes);
-    inert.into_inner()
+/// Escapes the marks in JSON.
+pub fn escape_json(bytes: &[u8]) -> Vec<u8> {
+    let mut escaper = JsonEscaper::new(Vec::with_capacity(bytes.len()));
+    // writing to memory cannot fail
+    let _ = escaper.write_all(bytes);
+    escaper.into_inner()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Marks, and what CI systems look for in a line.
-    fn is_obeyed(line: &str) -> bool {
+    /// Whether a line has a mark that a CI system obeys.
+    fn has_mark(line: &str) -> bool {
         line.contains("##") || line.trim_start().starts_with("::")
     }
 
     #[test]
-    fn no_mark_is_left_in_text() {
-        for (given, inert) in [
+    fn escapes_every_mark_in_text() {
+        for (given, escaped) in [
             ("##vso[task.complete result=Succeeded]", r"#\u{23}vso[task.complete result=Succeeded]"),
             ("name: ##[error]x", r"name: #\u{23}[error]x"),
             ("####", r"#\u{23}\u{23}\u{23}"),
@@ -120,12 +120,12 @@ mod tests {
             ("node: ::stop-commands::x-y", r"node: \u{3a}:stop-commands\u{3a}:x-y"),
             (":::add-mask::", r"\u{3a}\u{3a}:add-mask::"),
         ] {
-            assert_eq!(text(given), inert);
+            assert_eq!(escape(given), escaped);
         }
     }
 
     #[test]
-    fn what_is_no_mark_stays() {
+    fn leaves_other_text_as_it_is() {
         for plain in [
             "",
             "# a heading",
@@ -133,13 +133,13 @@ mod tests {
             "fe80::1, 2001:db8::cafe and [::1]:22",
             "issue #1, #2",
         ] {
-            assert!(matches!(text(plain), Cow::Borrowed(_)) || text(plain) == plain, "{plain}");
-            assert_eq!(text(plain), plain);
+            assert!(matches!(escape(plain), Cow::Borrowed(_)) || escape(plain) == plain, "{plain}");
+            assert_eq!(escape(plain), plain);
         }
     }
 
     #[test]
-    fn whatever_pieces_come_together_nothing_is_obeyed_and_json_is_the_same() {
+    fn whatever_pieces_come_together_nothing_has_mark_and_json_is_the_same() {
         let pieces =
             ["#", "##", ":", "::", "vso[x]", "error::", " ", "\n", "\r", "\\", "\"", "ä", "\u{2028}"];
         let mut obeyed = 0;
@@ -147,15 +147,15 @@ mod tests {
             for second in pieces {
                 for third in pieces {
                     let given = [first, second, third, second].concat();
-                    obeyed += usize::from(given.split(is_line_end).any(is_obeyed));
-                    let inert = text(&given);
-                    assert!(!inert.split(is_line_end).any(is_obeyed), "{given:?}");
-                    assert_eq!(text(&inert), inert);
+                    obeyed += usize::from(given.split(is_line_end).any(has_mark));
+                    let escaped = escape(&given);
+                    assert!(!escaped.split(is_line_end).any(has_mark), "{given:?}");
+                    assert_eq!(escape(&escaped), escaped);
 
                     let plain = serde_json::to_vec_pretty(&[[&given]]).unwrap();
-                    let whole = json(&plain);
+                    let whole = escape_json(&plain);
                     // the same in whatever pieces it comes
-                    let mut bytewise = Json::to(Vec::new());
+                    let mut bytewise = JsonEscaper::new(Vec::new());
                     plain.iter().for_each(|byte| bytewise.write_all(&[*byte]).unwrap());
                     assert_eq!(bytewise.into_inner(), whole);
                     let back: [[String; 1]; 1] = serde_json::from_slice(&whole).unwrap();
