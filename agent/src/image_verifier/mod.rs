@@ -39,7 +39,7 @@ pub(crate) fn run(plan: &ImageVerifierPlan) -> Result<ExitCode, Error> {
         [] => Bundles::open(&all_in(&plan.bundles_folder)?, &mut trust)?,
         named => Bundles::open(named, &mut trust)?,
     };
-    let pulled = Pulled::new(plan.name.clone(), target);
+    let pulled = Pulled::new(&plan.name, target);
     let images = bundles.judge_all_of(&pulled, &trust, plan.clock.verified_at, &plan.accept);
     // containerd logs this where it logs for debugging
     trust.warnings.iter().for_each(|warning| say(&warning.to_string()));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::bundle::Bundles;
-use assay_judge::offline::Listed;
+use assay_judge::store::Record;
 use assay_judge::trust::Trust;
 use assay_report::bundle::{BundleManifest, Completeness, Gap, GapKind};
 use assay_report::{ExitCode, Image, Reason, Status, Summary, Via};
@@ -153,12 +153,8 @@ pub fn check(
 }
 
 /// The images of nodes by name; one without a name still is one, by its digest.
-fn listed(wanted: &NodeImages) -> Vec<Listed> {
-    let listed = |name: &str, target: &Descriptor| Listed {
-        namespace: String::new(),
-        name: name.to_owned(),
-        target: target.clone(),
-    };
+fn listed(wanted: &NodeImages) -> Vec<Record> {
+    let listed = |name: &str, target: &Descriptor| Record::new("", name, target.clone());
     let images = wanted.images.iter().flat_map(|image| {
         let nameless =
             image.references.is_empty().then(|| listed(image.target.digest.as_str(), &image.target));

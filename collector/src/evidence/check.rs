@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use assay_judge::bundle::Bundles;
-use assay_judge::offline::Listed;
+use assay_judge::store::Record;
 use assay_judge::trust::{self, Trust};
 use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
@@ -616,7 +616,7 @@ fn accepted_by(asked: Option<&BTreeSet<Via>>, report: &NodeReport) -> BTreeSet<V
 }
 
 /// The images of a report by each of their names.
-fn listed(report: &NodeReport) -> Vec<Listed> {
+fn listed(report: &NodeReport) -> Vec<Record> {
     report.images.iter().flat_map(|image| names_of(image, &target(image))).collect()
 }
 
@@ -625,12 +625,8 @@ fn target(image: &Image) -> Descriptor {
 }
 
 /// What is at `target`, under each name of the image.
-fn names_of(image: &Image, target: &Descriptor) -> Vec<Listed> {
-    let listed = |name: &String| Listed {
-        namespace: image.namespace.clone(),
-        name: name.clone(),
-        target: target.clone(),
-    };
+fn names_of(image: &Image, target: &Descriptor) -> Vec<Record> {
+    let listed = |name: &String| Record::new(&image.namespace, name, target.clone());
     image.references.iter().map(listed).collect()
 }
 

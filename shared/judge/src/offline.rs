@@ -23,17 +23,6 @@ use crate::store::layout::Layout;
 use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
 use crate::trust::Trust;
 
-/// A name that stands for an image.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// containerd's namespace; empty in a layout.
-    pub namespace: String,
-    /// A reference, or a bare digest.
-    pub name: String,
-    /// What it stands for.
-    pub target: Descriptor,
-}
-
 impl Bundles {
     /// Judges images at a time, in parallel. `carried` is what the store that listed them held beside the bundles.
     pub fn judge(
@@ -41,7 +30,7 @@ impl Bundles {
         trust: &Trust,
         at: UnixTime,
         accept: &BTreeSet<Via>,
-        images: Vec<Listed>,
+        images: Vec<Record>,
         carried: &[CarriedBlob],
     ) -> Vec<report::Image> {
         self.judge_all_of(&Carried::new(images, carried), trust, at, accept)
@@ -94,24 +83,22 @@ impl Bundles {
     }
 
     /// The images that the bundles know, by their locks and by the listings of their layouts.
-    pub fn named(&self) -> Vec<Listed> {
-        let listed = |name: &String, target| Listed { namespace: String::new(), name: name.clone(), target };
+    pub fn named(&self) -> Vec<Record> {
         let locked =
             self.documents().filter_map(|(_, document)| document).flat_map(|one| &one.images).map(|image| {
                 let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
-                listed(&image.reference, target)
+                Record::new("", &image.reference, target)
             });
         locked.chain(self.each.iter().flat_map(|bundle| images_of(&bundle.layout))).collect()
     }
 }
 
 /// The images that a layout lists, with a name or without.
-fn images_of(layout: &Layout) -> Vec<Listed> {
+fn images_of(layout: &Layout) -> Vec<Record> {
     let signatures = Signatures::collect(&[Source { store: layout, name: String::new() }]);
     let unnamed = Population::of(layout, &signatures).unnamed;
     let named = layout.listing().records.iter().filter(|record| !signatures.is_companion(record)).cloned();
-    let listed = |Record { namespace, name, target, .. }| Listed { namespace, name, target };
-    named.chain(unnamed).map(listed).collect()
+    named.chain(unnamed).collect()
 }
 
 /// What is left of a node's store: its names, and the blobs that its report carried.
@@ -122,10 +109,8 @@ struct Carried<'a> {
 }
 
 impl<'a> Carried<'a> {
-    fn new(images: Vec<Listed>, carried: &'a [CarriedBlob]) -> Self {
-        let record =
-            |Listed { namespace, name, target }: Listed| Record { namespace, name, target, marked: false };
-        let listing = Listing { records: images.into_iter().map(record).collect(), ..Listing::default() };
+    fn new(images: Vec<Record>, carried: &'a [CarriedBlob]) -> Self {
+        let listing = Listing { records: images, ..Listing::default() };
         let roots = carried
             .iter()
             .map(|blob| {

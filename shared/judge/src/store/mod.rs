@@ -133,6 +133,13 @@ pub struct Record {
     pub marked: bool,
 }
 
+impl Record {
+    /// A record that the store does not mark.
+    pub fn new(namespace: &str, name: &str, target: Descriptor) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), target, marked: false }
+    }
+}
+
 /// A container, running or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {

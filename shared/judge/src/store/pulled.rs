@@ -11,9 +11,9 @@ pub struct Pulled {
 
 impl Pulled {
     /// The image `target`, pulled by that name.
-    pub fn new(name: String, target: Descriptor) -> Self {
+    pub fn new(name: &str, target: Descriptor) -> Self {
         // containerd does not say for which of its namespaces it pulls
-        let record = Record { namespace: String::new(), name, target, marked: false };
+        let record = Record::new("", name, target);
         Self { listing: Listing { records: vec![record], ..Listing::default() } }
     }
 }
