@@ -6,6 +6,7 @@
 pub mod bundle;
 pub mod ci_commands;
 pub mod confinement;
+pub mod graph;
 pub mod image;
 
 pub mod judge;
