@@ -88,8 +88,11 @@ def documents(inner, program, complain):
     wanted = {"tokio", "aws-lc-sys", "containerd-client", "x509-parser"} | ({"russh"} if "agent" not in program else set())
     if missing := wanted - {component["name"] for component in components}:
         complain(f"{inner.name}: the bill of materials lacks {missing}")
-    if not list((inner / "man").glob("*.1")) or not (inner / "README.md").is_file() or not (inner / "BUILD.txt").is_file():
-        complain(f"{inner.name}: pages are missing")
+    pages = ["README.md", "BUILD.txt", "LICENSE-MIT", "LICENSE-APACHE", "agent/README.md", "collector/README.md", "shared/codes.md"]
+    if missing := [page for page in pages if not (inner / page).is_file()]:
+        complain(f"{inner.name}: pages are missing: {missing}")
+    if not list((inner / "man").glob("*.1")):
+        complain(f"{inner.name}: man pages are missing")
     return len(components)
 
 

@@ -42,6 +42,18 @@ struct Options {
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// The pages that lie beside every program, each under its place in the workspace.
+const PAGES: [(&str, &str); 8] = [
+    ("README.md", include_str!("../../../README.md")),
+    ("LICENSE-APACHE", include_str!("../../../shared/verifier/LICENSE-APACHE")),
+    ("LICENSE-MIT", include_str!("../../../shared/verifier/LICENSE-MIT")),
+    ("agent/README.md", include_str!("../../../agent/README.md")),
+    ("collector/README.md", include_str!("../../../collector/README.md")),
+    ("fixtures/conformance/README.md", include_str!("../../../fixtures/conformance/README.md")),
+    ("shared/README.md", include_str!("../../../shared/README.md")),
+    ("shared/codes.md", include_str!("../../../shared/codes.md")),
+];
+
 /// What the agent may have, in bytes: it is sent to every node.
 const AGENT_BYTES: u64 = 4 << 20;
 
@@ -112,12 +124,13 @@ fn release(options: &Options) -> Result<()> {
 
 /// What lies beside every program.
 fn accompanying(program: &Program, packages: &Packages, tools: &str) -> Result<Vec<Entry>> {
-    Ok(vec![
-        Entry::text("README.md", include_str!("../../../README.md")),
+    let mut entries: Vec<Entry> = PAGES.iter().map(|(name, text)| Entry::text(name, text)).collect();
+    entries.extend([
         Entry::text("BUILD.txt", tools),
         Entry::text("THIRD-PARTY-LICENSES.txt", &licences::text(packages)?),
         Entry::bytes(format!("{}.cdx.json", program.binary), bill::json(program, packages)?),
-    ])
+    ]);
+    Ok(entries)
 }
 
 /// Every archive's digest and name, in the form of `sha256sum`.
