@@ -10,7 +10,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_judge::store::directory::{Directory, blob_digest};
+use assay_judge::store::blob_digest;
+use assay_judge::store::directory::Directory;
 use assay_judge::store::form::{self, StoreForm};
 use assay_judge::store::members::{self, Growth, Kind};
 use assay_report::bundle::{

@@ -8,7 +8,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_judge::store::directory::{Directory, blob_digest};
+use assay_judge::store::blob_digest;
+use assay_judge::store::directory::Directory;
 use assay_report::{PlacedFiles, SentFile, SiteInputs};
 use assay_verifier::dsse::{KeyError, VerifyingKey};
 

@@ -14,6 +14,8 @@ use assay_verifier::oci::{Algorithm, Digest};
 use assay_verifier::revocation::is_litter;
 use walkdir::WalkDir;
 
+use super::paths::{self, BLOBS, blob_digest};
+
 /// A folder of documents and blobs.
 #[derive(Debug)]
 pub struct Directory {
@@ -251,20 +253,11 @@ pub fn is_stray(error: &io::Error) -> bool {
 /// What copies a folder with what its links lead to.
 const COPY: &str = if cfg!(windows) { "robocopy /E" } else { "cp -rL" };
 
-/// Where a layout's blobs are.
-const BLOBS: &str = "blobs";
-
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
 
+/// The path of a blob with the system's separators.
 fn blob_path(digest: &Digest) -> PathBuf {
-    // a digest is well-formed, so its hex is no path
-    [BLOBS, digest.algorithm().name(), digest.hex()].iter().collect()
-}
-
-/// The blob that is at a path in a layout; none if the path is not one of a blob.
-pub fn blob_digest(path: &str) -> Option<Digest> {
-    let (algorithm, hex) = path.strip_prefix(BLOBS)?.strip_prefix('/')?.split_once('/')?;
-    format!("{algorithm}:{hex}").parse().ok()
+    paths::blob_path(digest).split('/').collect()
 }
 
 /// A path in a folder as layouts have it. Letters that are not Unicode are replaced.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::directory::blob_digest;
+use super::paths::blob_digest;
 
 /// The form of a folder or of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

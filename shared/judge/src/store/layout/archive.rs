@@ -12,13 +12,24 @@ use std::io::{self, Read};
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 
-use super::Reading;
-use super::beside::blob_path;
-use super::members::{self, ArchiveError, Growth, Kind, Member};
-use crate::store::directory::blob_digest;
+use super::error::ArchiveError;
+use super::members::{self, Growth, Kind, Member};
 use crate::store::file::read_at;
 use crate::store::form::StoreForm;
-use crate::store::{Blob as Found, BlobContent, BlobError, Hashed};
+use crate::store::paths::{blob_digest, blob_path, is_beside, is_unasked};
+use crate::store::{Blob, BlobContent, BlobError, Hashed};
+
+/// How much of a layout will be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Manifests, configs and envelopes.
+    #[default]
+    Manifests,
+    /// The digests of layers too.
+    Everything,
+    /// The same, and all annotations of the entries, to write them again.
+    Copy,
+}
 
 /// The members of a tar that make a layout.
 pub(super) struct Archive {
@@ -27,21 +38,23 @@ pub(super) struct Archive {
     pub index: Option<Vec<u8>>,
     /// What a bundle has beside its layout, by path.
     pub beside: BTreeMap<String, Vec<u8>>,
-    /// Members that are no part of a bundle, by path.
-    pub others: Vec<String>,
-    blobs: HashMap<Digest, Blob>,
+    /// Paths and sizes of members that are not part of a bundle.
+    pub others: Vec<(String, u64)>,
+    blobs: HashMap<Digest, Known>,
 }
 
 /// What is known of a blob.
-enum Blob {
+enum Known {
     At {
         offset: u64,
         size: u64,
     },
     Kept(Vec<u8>),
     Hashed(Hashed),
-    /// It streamed by and was of no use to this run.
-    Passed,
+    /// It streamed by and is of no use to this run.
+    Passed {
+        size: u64,
+    },
 }
 
 impl Archive {
@@ -59,7 +72,7 @@ impl Archive {
     /// What it is, not being a layout.
     pub(super) fn form(&self) -> Option<StoreForm> {
         let blob = self.blobs.keys().next().map(blob_path);
-        let others = self.others.iter().chain(self.beside.keys()).chain(&blob);
+        let others = self.others.iter().map(|(path, _)| path).chain(self.beside.keys()).chain(&blob);
         StoreForm::of_archive(others.map(String::as_str))
     }
 
@@ -68,24 +81,42 @@ impl Archive {
         self.blobs.keys()
     }
 
-    pub(super) fn blob(&self, digest: &Digest) -> Result<Found<'_>, BlobError> {
-        let (size, content) = match self.blobs.get(digest) {
-            None => return Err(BlobError::Absent),
-            Some(Blob::Passed) => {
+    /// The size of every blob and of what is not a document of the layout, by path.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (String, u64)> {
+        let blobs = self.blobs.iter().map(|(digest, known)| (blob_path(digest), known.size()));
+        let beside = self.beside.iter().map(|(path, bytes)| (path.clone(), length(bytes)));
+        blobs.chain(beside).chain(self.others.iter().cloned())
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        let known = self.blobs.get(digest).ok_or(BlobError::Absent)?;
+        let content = match known {
+            Known::Passed { .. } => {
                 return Err(BlobError::Unreadable { why: "not kept of the compressed layout".to_owned() });
             }
-            Some(Blob::Hashed(hashed)) => (hashed.size, BlobContent::Hashed(hashed.digest.clone())),
-            Some(Blob::Kept(bytes)) => {
-                let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                (size, BlobContent::Stream(Box::new(&bytes[..])))
-            }
-            Some(Blob::At { offset, size }) => {
+            Known::Hashed(hashed) => BlobContent::Hashed(hashed.digest.clone()),
+            Known::Kept(bytes) => BlobContent::Stream(Box::new(&bytes[..])),
+            Known::At { offset, size } => {
                 let slice = Slice { file: &self.file, at: *offset, end: offset.saturating_add(*size) };
-                (*size, BlobContent::Stream(Box::new(slice)))
+                BlobContent::Stream(Box::new(slice))
             }
         };
-        Ok(Found { size, content })
+        Ok(Blob { size: known.size(), content })
     }
+}
+
+impl Known {
+    fn size(&self) -> u64 {
+        match self {
+            Self::At { size, .. } | Self::Passed { size } => *size,
+            Self::Kept(bytes) => length(bytes),
+            Self::Hashed(hashed) => hashed.size,
+        }
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// What is found while the archive is read through.
@@ -96,17 +127,17 @@ struct Scan {
     oci_layout: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
     beside: BTreeMap<String, Vec<u8>>,
-    others: Vec<String>,
-    blobs: HashMap<Digest, Blob>,
+    others: Vec<(String, u64)>,
+    blobs: HashMap<Digest, Known>,
     buffer: Vec<u8>,
 }
 
 impl Scan {
     fn take(&mut self, member: &mut Member<'_>) -> Result<(), ArchiveError> {
         let Some(name) = Name::of(&member.path) else {
-            if member.kind != Kind::Folder && !super::is_unasked(&member.path) {
+            if member.kind != Kind::Folder && !is_unasked(&member.path) {
                 self.keep(member.path.len())?;
-                self.others.push(std::mem::take(&mut member.path));
+                self.others.push((std::mem::take(&mut member.path), member.size));
             }
             return Ok(());
         };
@@ -118,7 +149,7 @@ impl Scan {
             Name::Blob(digest) => {
                 self.keep(0)?;
                 let blob = match member.offset {
-                    Some(offset) => Blob::At { offset, size: member.size },
+                    Some(offset) => Known::At { offset, size: member.size },
                     None => self.pass(digest, member)?,
                 };
                 match self.blobs.entry(digest.clone()) {
@@ -156,7 +187,7 @@ impl Scan {
     }
 
     /// A blob of a stream.
-    fn pass(&mut self, digest: &Digest, member: &mut Member<'_>) -> Result<Blob, ArchiveError> {
+    fn pass(&mut self, digest: &Digest, member: &mut Member<'_>) -> Result<Known, ArchiveError> {
         let mut head = [0; 2];
         let first = read_up_to(member, &mut head)?;
         let head = &head[..first];
@@ -171,17 +202,17 @@ impl Scan {
             self.keep(size)?;
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             rest.read_to_end(&mut bytes)?;
-            return Ok(Blob::Kept(bytes));
+            return Ok(Known::Kept(bytes));
         }
         if self.reading == Reading::Manifests {
-            return Ok(Blob::Passed);
+            return Ok(Known::Passed { size });
         }
         self.buffer.resize(128 << 10, 0);
         let mut hasher = digest.algorithm().hasher();
         let mut hashed = 0_u64;
         loop {
             match rest.read(&mut self.buffer)? {
-                0 => return Ok(Blob::Hashed(Hashed { digest: hasher.finish(), size: hashed })),
+                0 => return Ok(Known::Hashed(Hashed { digest: hasher.finish(), size: hashed })),
                 read => {
                     hasher.update(&self.buffer[..read]);
                     hashed = hashed.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
@@ -206,7 +237,7 @@ impl Name {
         match path {
             "oci-layout" => Some(Self::OciLayout),
             "index.json" => Some(Self::Index),
-            path if super::is_beside(path) => Some(Self::Beside(path.to_owned())),
+            path if is_beside(path) => Some(Self::Beside(path.to_owned())),
             _ => blob_digest(path).map(Self::Blob),
         }
     }
@@ -257,8 +288,8 @@ mod tests {
 
     use assay_verifier::file_form::FileForm;
 
+    use super::super::error::Position;
     use super::*;
-    use crate::store::BlobContent;
 
     const SMALL: &[u8] = b"{}";
 
@@ -464,7 +495,7 @@ mod tests {
             for archive in open(cut, Reading::Everything) {
                 let Err(ArchiveError::CutShort(place)) = archive else { panic!("{length}") };
                 let at = u64::try_from(length).unwrap();
-                assert_eq!(place, members::Place { at, member: Some(member.clone()), is_within });
+                assert_eq!(place, Position { at, member: Some(member.clone()), is_within });
             }
         }
         assert!(open(&tar[..end + 512], Reading::Everything).into_iter().all(|archive| archive.is_ok()));

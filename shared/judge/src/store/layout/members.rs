@@ -4,7 +4,6 @@
 //! damaged or past a limit, and sparse members, whose holes would be read at no cost in bytes.
 
 use std::cell::Cell;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -13,8 +12,10 @@ use assay_verifier::file_form::FileForm;
 use assay_verifier::limits;
 
 use super::compression::{Bounded, HEAD};
+use super::error::Position;
 
 pub use super::compression::{Growth, Packing, decompressed};
+pub use super::error::ArchiveError;
 
 /// A member of a tar. Reading it gives its content.
 pub struct Member<'a> {
@@ -87,7 +88,7 @@ pub fn each<E: From<ArchiveError>>(
         let mut head = Vec::new();
         let read = content.by_ref().take(HEAD).read_to_end(&mut head);
         let at = u64::try_from(head.len()).unwrap_or(u64::MAX);
-        read.map_err(|error| Place { at, member: None, is_within: false }.of(error))?;
+        read.map_err(|error| Position { at, member: None, is_within: false }.explain(error))?;
         if !head.is_empty() && Packing::of(&head) != Some(Packing::Tar) {
             return Err(ArchiveError::NotATar(FileForm::of(&head)).into());
         }
@@ -110,14 +111,14 @@ fn walk<R: Read, E: From<ArchiveError>>(
         // what describes a member is bounded, since the reader of tars takes it in whole
         meter.limit(limits::ARCHIVE_HEADER_BYTES);
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry.map_err(|error| meter.place(last.as_deref(), false).of(error))?;
+        let mut entry = entry.map_err(|error| meter.position(last.as_deref(), false).explain(error))?;
         if count >= limits::ARCHIVE_MEMBERS {
             return Err(ArchiveError::TooManyMembers.into());
         }
         let kind = entry.header().entry_type();
         let path = entry.path_bytes();
         let path = String::from_utf8_lossy(path.strip_prefix(b"./").unwrap_or(&path)).into_owned();
-        let pax = entry.pax_extensions().map_err(|error| meter.place(Some(&path), true).of(error))?;
+        let pax = entry.pax_extensions().map_err(|error| meter.position(Some(&path), true).explain(error))?;
         let is_of_sparse = |key: &[u8]| key.starts_with(b"GNU.sparse.");
         if kind.is_gnu_sparse()
             || pax.into_iter().flatten().flatten().any(|one| is_of_sparse(one.key_bytes()))
@@ -129,8 +130,8 @@ fn walk<R: Read, E: From<ArchiveError>>(
         // of a member that nobody reads too: if the archive ends within it, there may have been others after it
         if let Some(length) = length.filter(|length| offset.checked_add(size).is_none_or(|end| end > *length))
         {
-            let place = Place { at: length, member: Some(path), is_within: true };
-            return Err(ArchiveError::CutShort(place).into());
+            let position = Position { at: length, member: Some(path), is_within: true };
+            return Err(ArchiveError::CutShort(position).into());
         }
         meter.unlimited();
         let mut content = Content { entry, member: last, meter };
@@ -163,39 +164,8 @@ impl<R: Read> Read for Content<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.entry.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            kind => io::Error::new(kind, self.meter.place(Some(self.member), true).of(error)),
+            kind => io::Error::new(kind, self.meter.position(Some(self.member), true).explain(error)),
         })
-    }
-}
-
-/// How far an archive can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Bytes of the tar, unpacked.
-    pub at: u64,
-    /// The last member; none before the first.
-    pub member: Option<String>,
-    /// Whether that is within its content, and not behind it.
-    pub is_within: bool,
-}
-
-impl Place {
-    fn of(self, error: io::Error) -> ArchiveError {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => ArchiveError::CutShort(self),
-            _ => ArchiveError::Damaged { place: Some(self), error },
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after {} bytes of its tar, ", self.at)?;
-        match &self.member {
-            None => f.write_str("before its first member"),
-            Some(name) if self.is_within => write!(f, "within its member {name}"),
-            Some(name) => write!(f, "behind its member {name}"),
-        }
     }
 }
 
@@ -221,8 +191,8 @@ impl Meter {
         self.left.set(u64::MAX);
     }
 
-    fn place(&self, member: Option<&str>, is_within: bool) -> Place {
-        Place { at: self.at.get(), member: member.map(str::to_owned), is_within }
+    fn position(&self, member: Option<&str>, is_within: bool) -> Position {
+        Position { at: self.at.get(), member: member.map(str::to_owned), is_within }
     }
 }
 
@@ -261,85 +231,5 @@ impl<R: Seek> Seek for Metered<R> {
         let at = self.inner.seek(to)?;
         self.meter.at.set(at);
         Ok(at)
-    }
-}
-
-/// Why a file is not the archive that it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    /// A file that is not a tar, gzip or Zstandard.
-    #[error("is neither a folder nor a tar, tar.gz or tar.zst, but {}", single(.0))]
-    NotAnArchive(FileForm),
-    /// A compressed file with something else than a tar in it.
-    #[error("is compressed, and what is in it is not a tar, but {}", single(.0))]
-    NotATar(FileForm),
-    /// The tar or its compression is damaged, or the file cannot be read.
-    #[error("cannot be read{}{error}", place.as_ref().map_or(": ".to_owned(), |place| format!(" {place}: ")))]
-    Damaged {
-        /// How far it was read; none if it was not opened.
-        place: Option<Place>,
-        /// What is wrong.
-        error: io::Error,
-    },
-    /// The file ends within the archive.
-    #[error("is cut short {0}; copy or fetch it again")]
-    CutShort(Place),
-    /// A member that matters is a link or a device.
-    #[error(
-        "its member {name} is not a regular file; if it is a link, pack the layout again with tar --dereference \
-         --hard-dereference"
-    )]
-    NotRegular {
-        /// The member.
-        name: String,
-    },
-    /// A member has holes, for which there are several ways to write them down.
-    #[error(
-        "its member {name} is sparse; pack the layout again without --sparse (-S; with bsdtar --no-read-sparse)"
-    )]
-    Sparse {
-        /// The member.
-        name: String,
-    },
-    /// A member that matters comes twice.
-    #[error("has its member {name} twice")]
-    Twice {
-        /// The member.
-        name: String,
-    },
-    /// A member is larger than any real one.
-    #[error("its {name} is larger than {limit} bytes")]
-    TooLarge {
-        /// The member.
-        name: String,
-        /// What is read of such a member.
-        limit: u64,
-    },
-    /// More than [`limits::ARCHIVE_MEMBERS`].
-    #[error("has more than {} members", limits::ARCHIVE_MEMBERS)]
-    TooManyMembers,
-    /// More than [`limits::ARCHIVE_KEPT_BYTES`].
-    #[error(
-        "has more than {} bytes of manifests, envelopes, CRLs and names of files, which are kept in memory; unpack it, or use a \
-         plain tar",
-        limits::ARCHIVE_KEPT_BYTES
-    )]
-    TooMuchToKeep,
-}
-
-/// The form of a single file, and what to do.
-fn single(form: &FileForm) -> String {
-    match form {
-        FileForm::Json => {
-            "JSON, a single document of those that a layout has; give the whole layout".to_owned()
-        }
-        form => form.to_string(),
-    }
-}
-
-impl From<io::Error> for ArchiveError {
-    /// What a [`Member`] was read for has its place already.
-    fn from(error: io::Error) -> Self {
-        error.downcast().unwrap_or_else(|error| Self::Damaged { place: None, error })
     }
 }

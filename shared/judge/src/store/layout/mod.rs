@@ -6,6 +6,8 @@
 mod archive;
 mod beside;
 mod compression;
+mod error;
+mod index;
 pub mod members;
 
 use std::collections::BTreeMap;
@@ -13,33 +15,24 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_report::bundle::DOCUMENT;
-use assay_report::{Enumerated, Unreadable};
-use assay_verifier::json::{self, JsonError};
+use assay_report::Enumerated;
+use assay_report::bundle::{CarriedFile, DOCUMENT, SIGNATURE};
 use assay_verifier::limits;
 use assay_verifier::oci::census;
-use assay_verifier::oci::{Descriptor, Digest, Platform, shape};
-use serde::Deserialize;
+use assay_verifier::oci::{Descriptor, Digest};
 
+pub use archive::Reading;
 pub use beside::Beside;
-use beside::{is_beside, is_unasked};
+pub use error::{LayoutError, LayoutProblem};
 
-use super::directory::Directory;
-use super::form::{StoreForm, why};
-use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store};
-use crate::confinement::explain;
+use super::directory::{Directory, name};
+use super::form::StoreForm;
+use super::paths::{blob_digest, blob_path, is_beside, is_evidence};
+use super::{Blob, BlobContent, BlobError, Hashed, Listing, Manifests, Record, Store, verify};
 use archive::Archive;
-use members::ArchiveError;
-
-/// How much of a layout will be asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reading {
-    /// Manifests, configs and envelopes.
-    #[default]
-    Manifests,
-    /// The digests of layers too.
-    Everything,
-}
+use beside::{contents, crls};
+use error::ArchiveError;
+use index::{check_version, read_index, record};
 
 /// An OCI image layout.
 pub struct Layout {
@@ -71,7 +64,7 @@ impl Layout {
         let (mut entries, unreadable) = read_index(&index).map_err(at)?;
         let records: Vec<Record> = entries.iter().filter_map(record).collect();
         // Nothing else is asked of them, and layouts may list tens of thousands. A map that was emptied keeps its memory.
-        for entry in &mut entries {
+        for entry in entries.iter_mut().filter(|_| reading != Reading::Copy) {
             let annotations = std::mem::take(&mut entry.annotations).into_iter();
             entry.annotations = annotations.filter(|(key, _)| key == census::KIND).collect();
         }
@@ -89,9 +82,115 @@ impl Layout {
     pub fn digest(&self) -> Result<Digest, LayoutError> {
         match self.files {
             Files::Directory(_) => Ok(self.index.digest.clone()),
-            Files::Archive(_) => digest_of(&self.path)
-                .map_err(|error| LayoutError { path: self.path.clone(), problem: error.into() }),
+            Files::Archive(_) => digest_of(&self.path).map_err(|error| self.at(error.into())),
         }
+    }
+
+    /// Every entry of `index.json`, with all its annotations only after [`Reading::Copy`].
+    pub fn entries(&self) -> &[Descriptor] {
+        &self.entries
+    }
+
+    /// Reads what stands beside the layout.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if a file that is there cannot be read or is larger than any real one.
+    pub fn beside(&self) -> Result<Beside, LayoutError> {
+        let crls = match &self.files {
+            Files::Archive(archive) => {
+                let crls = archive.beside.iter().filter(|(path, _)| is_evidence(path));
+                crls.map(|(path, bytes)| (path.clone(), Ok(bytes.clone()))).collect()
+            }
+            Files::Directory(directory) => crls(directory).map_err(|error| self.at(error.into()))?,
+        };
+        Ok(Beside { document: self.file(DOCUMENT)?, signature: self.file(SIGNATURE)?, crls })
+    }
+
+    /// The bytes of a file beside the layout; none if it is not there, or the path is not one of such a file.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if it cannot be read or is larger than any real one.
+    pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, LayoutError> {
+        match &self.files {
+            Files::Archive(archive) => Ok(archive.beside.get(path).cloned()),
+            Files::Directory(_) if !is_beside(path) => Ok(None),
+            Files::Directory(directory) => match contents(directory, path) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(LayoutProblem::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(problem) => Err(self.at(problem)),
+            },
+        }
+    }
+
+    /// Every file by its path, with its size. Links in a directory count as what they lead to.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if a folder cannot be read, or if something other than files and folders is there.
+    pub fn sizes(&self) -> Result<BTreeMap<String, u64>, LayoutError> {
+        let failed = |error: io::Error| self.at(error.into());
+        match &self.files {
+            Files::Archive(archive) => {
+                let documents = [("oci-layout", &self.oci_layout), ("index.json", &self.index)];
+                let documents = documents.map(|(path, hashed)| (path.to_owned(), hashed.size));
+                Ok(archive.sizes().chain(documents).collect())
+            }
+            Files::Directory(directory) => {
+                let size = |path: PathBuf| {
+                    let metadata = directory.root().join(&path).metadata()?;
+                    Ok((name(&path), metadata.len()))
+                };
+                directory.files().and_then(|paths| paths.into_iter().map(size).collect()).map_err(failed)
+            }
+        }
+    }
+
+    /// Every file with its digest, in no order. Links in a directory count as what they lead to.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if one cannot be read.
+    pub fn files(&self) -> Result<Vec<CarriedFile>, LayoutError> {
+        let unreadable = |path: &str, why: String| self.at(io::Error::other(format!("{path}: {why}")).into());
+        let mut buffer = vec![0; 128 << 10];
+        let mut files = vec![carried("oci-layout", &self.oci_layout), carried("index.json", &self.index)];
+        // a blob that is not what its name says is a file with another digest
+        let mut blob = |digest: &Digest| -> Result<CarriedFile, LayoutError> {
+            let path = blob_path(digest);
+            let size = self.open("", digest).map(|blob| blob.size);
+            let size = size.map_err(|error| unreadable(&path, error.to_string()))?;
+            match verify(self, "", &Descriptor::new("", digest.clone(), size), &mut buffer) {
+                Ok(()) => Ok(CarriedFile { path, size, digest: digest.clone() }),
+                Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::of(b""))),
+                Err(error) => Err(unreadable(&path, error.to_string())),
+            }
+        };
+        match &self.files {
+            Files::Archive(archive) => {
+                for digest in archive.digests() {
+                    files.push(blob(digest)?);
+                }
+                files.extend(archive.beside.iter().map(|(path, bytes)| carried(path, &Hashed::of(bytes))));
+                files.extend(archive.others.iter().map(|(path, _)| carried(path, &Hashed::of(b""))));
+            }
+            Files::Directory(directory) => {
+                let paths = directory.files().map_err(|error| self.at(error.into()))?;
+                for path in paths.iter().map(|path| name(path)) {
+                    match blob_digest(&path) {
+                        _ if ["oci-layout", "index.json"].contains(&path.as_str()) => {}
+                        Some(digest) => files.push(blob(&digest)?),
+                        None if is_beside(&path) => {
+                            let bytes = contents(directory, &path).map_err(|problem| self.at(problem))?;
+                            files.push(carried(&path, &Hashed::of(&bytes)));
+                        }
+                        None => files.push(carried(&path, &Hashed::of(b""))),
+                    }
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    fn at(&self, problem: LayoutProblem) -> LayoutError {
+        LayoutError { path: self.path.clone(), problem }
     }
 }
 
@@ -166,93 +265,8 @@ fn document(directory: &Directory, name: &str) -> Result<Option<Vec<u8>>, Layout
     Ok(Some(bytes))
 }
 
-fn check_version(oci_layout: &[u8]) -> Result<(), LayoutProblem> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct OciLayout {
-        image_layout_version: String,
-    }
-    match json::read::<OciLayout>(oci_layout, &shape::LAYOUT) {
-        Ok(layout) if layout.image_layout_version == "1.0.0" => Ok(()),
-        _ => Err(LayoutProblem::Version),
-    }
-}
-
-/// An entry of `index.json`, which may be none: a bad entry must not hide the others.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AnyEntry {
-    Descriptor(Box<Entry>),
-    Other(serde::de::IgnoredAny),
-}
-
-/// An entry before its digest is known to be one.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(default)]
-    artifact_type: Option<String>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    platform: Option<Platform>,
-}
-
-fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadable>), LayoutProblem> {
-    #[derive(Deserialize)]
-    struct Index {
-        #[serde(default)]
-        manifests: Option<Vec<AnyEntry>>,
-    }
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
-        return Err(LayoutProblem::IndexTooLarge);
-    }
-    let index: Index = json::read(bytes, &shape::MANIFEST).map_err(LayoutProblem::IndexMalformed)?;
-    let listed = index.manifests.unwrap_or_default();
-    if listed.len() > limits::LAYOUT_ENTRIES {
-        return Err(LayoutProblem::TooManyEntries);
-    }
-    let mut entries = Vec::new();
-    let mut unreadable = Vec::new();
-    for (at, entry) in listed.into_iter().enumerate() {
-        if unreadable.len() >= limits::BAD_ENTRIES {
-            return Err(LayoutProblem::TooManyBadEntries);
-        }
-        let AnyEntry::Descriptor(entry) = entry else {
-            unreadable.push(Unreadable {
-                what: format!("index.json: entry {}", at.saturating_add(1)),
-                why: "not a descriptor".to_owned(),
-            });
-            continue;
-        };
-        let Entry { media_type, digest, size, artifact_type, annotations, platform } = *entry;
-        match digest.parse() {
-            Ok(digest) => entries.push(Descriptor {
-                media_type,
-                digest,
-                size,
-                artifact_type,
-                annotations: annotations.unwrap_or_default(),
-                platform,
-            }),
-            Err(error) => {
-                unreadable
-                    .push(Unreadable { what: format!("index.json: {digest}"), why: format!("{error}") });
-            }
-        }
-    }
-    Ok((entries, unreadable))
-}
-
-/// What an entry of `index.json` names; none where it has no name.
-fn record(entry: &Descriptor) -> Option<Record> {
-    let name = census::name(entry)?.to_owned();
-    let target = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
-    Some(Record { namespace: String::new(), name, target, marked: census::is_marked(entry) })
+fn carried(path: &str, hashed: &Hashed) -> CarriedFile {
+    CarriedFile { path: path.to_owned(), size: hashed.size, digest: hashed.digest.clone() }
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {
@@ -265,50 +279,4 @@ fn digest_of(path: &Path) -> io::Result<Digest> {
             read => hasher.update(&buffer[..read]),
         }
     }
-}
-
-/// Why a path is no layout.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
-pub struct LayoutError {
-    /// The path.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: LayoutProblem,
-}
-
-/// What is wrong with a layout.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LayoutProblem {
-    /// It is absent or cannot be read.
-    #[error("{}", explain(.0))]
-    Unreadable(#[from] io::Error),
-    /// A device, a pipe or a socket.
-    #[error("is neither a directory nor a file")]
-    NeitherFileNorDirectory,
-    /// It is no tar, or the tar is damaged.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// There is no `oci-layout`.
-    #[error("is not an OCI image layout: {}", why(.0.as_ref()))]
-    NoOciLayout(Option<StoreForm>),
-    /// `oci-layout` says something else than version 1.0.0.
-    #[error("is no OCI image layout of version 1.0.0")]
-    Version,
-    /// There is no `index.json`.
-    #[error("is no OCI image layout: index.json is missing")]
-    NoIndex,
-    /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
-    #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
-    IndexTooLarge,
-    /// `index.json` lists more than [`limits::LAYOUT_ENTRIES`].
-    #[error("its index.json lists more than {} manifests", limits::LAYOUT_ENTRIES)]
-    TooManyEntries,
-    /// `index.json` lists [`limits::BAD_ENTRIES`] things that are no descriptors.
-    #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
-    TooManyBadEntries,
-    /// `index.json` is no index.
-    #[error("its index.json is malformed: {0}")]
-    IndexMalformed(JsonError),
 }

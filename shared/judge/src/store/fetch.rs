@@ -1,0 +1,116 @@
+//! Reads blobs and hashes them before they are believed.
+
+use std::io::Read as _;
+
+use assay_report::words::count;
+use assay_verifier::oci::{Descriptor, Digest};
+
+use super::blob::{BlobContent, BlobError};
+use super::image_store::Store;
+
+/// The bytes that `descriptor` names, which are small: read whole, and both size and digest checked.
+///
+/// # Errors
+/// [`BlobError`]; [`BlobError::TooLarge`] by what the descriptor says, before anything is read.
+pub fn fetch(
+    store: &dyn Store,
+    namespace: &str,
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<Vec<u8>, BlobError> {
+    if descriptor.size > limit {
+        return Err(BlobError::TooLarge { limit });
+    }
+    let blob = store.open(namespace, &descriptor.digest)?;
+    let stream = match blob.content {
+        BlobContent::Stream(stream) => stream,
+        // an archive that was streamed keeps what is small or looks like a manifest or an envelope
+        BlobContent::Hashed(found) => {
+            compare(descriptor, &found, blob.size)?;
+            return Err(BlobError::TooLarge { limit });
+        }
+    };
+    same_size(descriptor.size, blob.size)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
+    stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes)?;
+    let found = descriptor.digest.algorithm().digest(&bytes);
+    compare(descriptor, &found, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+    Ok(bytes)
+}
+
+/// The bytes of a small blob, unchecked.
+///
+/// # Errors
+/// [`BlobError`]; [`BlobError::TooLarge`] where there are more than `limit`.
+pub fn read_unchecked(
+    store: &dyn Store,
+    namespace: &str,
+    digest: &Digest,
+    limit: u64,
+) -> Result<Vec<u8>, BlobError> {
+    let blob = store.open(namespace, digest)?;
+    match blob.content {
+        BlobContent::Hashed(found) if found != *digest => {
+            Err(BlobError::Mismatch { found: found.to_string() })
+        }
+        BlobContent::Hashed(_) => Err(BlobError::TooLarge { limit }),
+        _ if blob.size > limit => Err(BlobError::TooLarge { limit }),
+        BlobContent::Stream(stream) => {
+            let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
+            stream.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            let whole = u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= limit;
+            if whole { Ok(bytes) } else { Err(BlobError::TooLarge { limit }) }
+        }
+    }
+}
+
+/// Whether a blob of any size is what `descriptor` says, read in pieces of `buffer`'s length. A blob of another size is not
+/// read at all, and none is read further than one byte past its size: one that grows has an end all the same.
+///
+/// # Errors
+/// [`BlobError`] where it is not, or where it cannot be read.
+pub fn verify(
+    store: &dyn Store,
+    namespace: &str,
+    descriptor: &Descriptor,
+    buffer: &mut [u8],
+) -> Result<(), BlobError> {
+    let blob = store.open(namespace, &descriptor.digest)?;
+    let stream = match blob.content {
+        BlobContent::Stream(stream) => stream,
+        BlobContent::Hashed(found) => return compare(descriptor, &found, blob.size),
+    };
+    same_size(descriptor.size, blob.size)?;
+    let mut stream = stream.take(descriptor.size.saturating_add(1));
+    let mut hasher = descriptor.digest.algorithm().hasher();
+    let mut size = 0_u64;
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => return compare(descriptor, &hasher.finish(), size),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                size = size.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn compare(descriptor: &Descriptor, digest: &Digest, size: u64) -> Result<(), BlobError> {
+    same_size(descriptor.size, size)?;
+    if *digest == descriptor.digest { Ok(()) } else { Err(BlobError::Mismatch { found: digest.to_string() }) }
+}
+
+/// Said in the same words however much of a blob was read: a store may know its size beforehand or not.
+fn same_size(expected: u64, found: u64) -> Result<(), BlobError> {
+    match found.cmp(&expected) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => {
+            Err(BlobError::Mismatch { found: format!("{} instead of {expected}", count(found, "byte")) })
+        }
+        std::cmp::Ordering::Greater => {
+            Err(BlobError::Mismatch { found: format!("more than {}", count(expected, "byte")) })
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a store lists: records of images, containers, and what could not be listed.
+
+use std::collections::BTreeMap;
+
+use assay_report::{ContainerUse, Enumerated, Node, Unreadable};
+use assay_verifier::oci::Descriptor;
+
+use super::id_map::IdMap;
+
+/// What a store has.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The namespaces that were listed, sorted.
+    pub namespaces: Vec<String>,
+    pub records: Vec<Record>,
+    pub containers: Vec<Container>,
+    /// Every snapshot of the snapshotters that the containers of a namespace use, each with its parent's key.
+    pub snapshots: BTreeMap<(String, Snapshot), Option<String>>,
+    /// What was enumerated of each namespace, sorted.
+    pub enumerated: Vec<Enumerated>,
+    /// The system whose images are kept, where the store is known to be of one; else that of this machine.
+    pub os: Option<String>,
+    /// containerd's version.
+    pub containerd: Option<String>,
+    /// What could not be listed.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Listing {
+    /// Whether what is there is for machines like `node`.
+    pub fn is_for(&self, node: &Node) -> bool {
+        self.os.as_ref().is_none_or(|os| *os == node.os)
+    }
+}
+
+/// A name that points at an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Empty in a layout.
+    pub namespace: String,
+    pub name: String,
+    pub target: Descriptor,
+    /// Whether the store says that it belongs to an image.
+    pub marked: bool,
+}
+
+impl Record {
+    /// A record that the store does not mark.
+    pub fn new(namespace: &str, name: &str, target: Descriptor) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), target, marked: false }
+    }
+}
+
+/// A container, running or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub namespace: String,
+    /// The name of the image record that it was made from; none for a container without an image.
+    pub image: Option<String>,
+    /// What its file system is; none for one that brings its own.
+    pub snapshot: Option<Snapshot>,
+    /// Its user namespace; none if its specification cannot be read.
+    pub ids: Option<IdMap>,
+    pub usage: ContainerUse,
+}
+
+/// A snapshot by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Snapshot {
+    pub snapshotter: String,
+    pub key: String,
+}
