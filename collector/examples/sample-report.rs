@@ -9,7 +9,7 @@ use std::path::Path;
 use assay::output::Output;
 use assay::report::difference::Baseline;
 use assay::report::machines::Machines;
-use assay::report::{self, Head};
+use assay::report::{self, ReportHeader};
 use assay_report::SiteReport;
 
 #[path = "../src/report/sample.rs"]
@@ -39,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;
     let baseline = baseline.map(|earlier| Baseline::read(earlier.as_slice())).transpose()?;
     let (accept, machines) = (None, Machines::default());
-    let head = Head { run, collector, inputs, accept, machines, waivers, baseline, selection: None };
+    let head = ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection: None };
     let site = output.write_site(head, nodes)?;
-    print!("{}", report::terminal::site(&site, report::terminal::Look { width: 100, colour: true }));
+    print!("{}", report::terminal::render(&site, report::terminal::Look { width: 100, colour: true }));
     Ok(())
 }

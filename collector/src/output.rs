@@ -10,7 +10,7 @@ use assay_judge::replacement::Replacement;
 use assay_report::NodeRow;
 
 use crate::lock::{FolderLock, LockError};
-use crate::report::{self, Folder, Head, ReportError, Site};
+use crate::report::{self, Folder, ReportError, ReportHeader, SiteModel};
 
 /// The folder that a run's files go to.
 #[derive(Clone, Debug)]
@@ -88,9 +88,9 @@ impl Output {
     /// [`OutputError`]
     pub fn write_site(
         &self,
-        head: Head,
+        head: ReportHeader,
         rows: impl IntoIterator<Item = NodeRow>,
-    ) -> Result<Site, OutputError> {
+    ) -> Result<SiteModel, OutputError> {
         report::write_all(self, head, rows).map_err(|error| match error {
             ReportError::Write { name, source } => OutputError::Write { path: self.path(&name), source },
             other => OutputError::Render(other),

@@ -49,7 +49,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
         Means { kept, journal: Journal::none(), pace: Pace::default(), waivers: None, baseline: None };
     let found = carry_out(job, Local::default(), means, progress, &output)?;
 
-    console::print(&crate::report::terminal::site(&found, config::look()));
+    console::print(&crate::report::terminal::render(&found, config::look()));
     console::say(&format!("\nThe report to look at: {}", output.path("report.html").display()));
     // what was written is what counts
     let report = written(&output.path("report.json"))?;

@@ -12,7 +12,7 @@ use assay_verifier::time::UnixTime;
 use super::CommandError;
 use crate::clean;
 use crate::output::Output;
-use crate::report::Head;
+use crate::report::ReportHeader;
 use crate::report::machines::Machines;
 use crate::visit::gather;
 use crate::{cli, config, console, text};
@@ -52,7 +52,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     }
     // Only now, and not the reports themselves: they may be in the folder that is written to.
     let output = Output::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
-    let head = Head {
+    let head = ReportHeader {
         run: run.end(options.site_name.clone()),
         collector: env!("CARGO_PKG_VERSION").to_owned(),
         inputs: SiteInputs::default(),
@@ -64,7 +64,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
     };
     let site = output.write_site(head, named.iter().map(|(node, path)| row(node, path)))?;
     if !options.quiet {
-        console::print(&crate::report::terminal::site(&site, config::look()));
+        console::print(&crate::report::terminal::render(&site, config::look()));
         console::say(&format!("The report to look at: {}", output.path("report.html").display()));
     }
     Ok(site.verdict)

@@ -18,7 +18,7 @@ use crate::output::{Output, OutputError};
 use crate::report::difference::Baseline;
 use crate::report::machines::Machines;
 use crate::report::text::count;
-use crate::report::{Head, Site};
+use crate::report::{ReportHeader, SiteModel};
 use crate::stop::{self, Stop};
 use crate::transport::Connect;
 use crate::transport::ssh::Connector;
@@ -89,14 +89,14 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     if options.json_lines {
         fleet::run_finished(&site.run.id, site.verdict, site.summary, &options.out);
     } else {
-        console::print(&crate::report::terminal::site(&site, config::look()));
+        console::print(&crate::report::terminal::render(&site, config::look()));
     }
     say_what_is_next(&site, options, &output);
     Ok(site.verdict)
 }
 
 /// Where the report is, and what is left to do.
-fn say_what_is_next(site: &Site, options: &cli::Run, output: &Output) {
+fn say_what_is_next(site: &SiteModel, options: &cli::Run, output: &Output) {
     if !options.quiet || site.verdict != ExitCode::Passed {
         console::say(&format!("The report to look at: {}", output.path("report.html").display()));
     }
@@ -203,7 +203,7 @@ pub(super) fn carry_out<C: Connect>(
     means: Means,
     progress: Progress,
     output: &Output,
-) -> Result<Site, CommandError> {
+) -> Result<SiteModel, CommandError> {
     let Job { nodes, to_visit, resumed, run, site, plan, machines, selection } = job;
     let Means { kept, journal, pace, waivers, baseline } = means;
     let (inputs, accept) = (plan.payload.inputs(), Some(plan.asked.accept.clone()));
@@ -241,6 +241,8 @@ pub(super) fn carry_out<C: Connect>(
     let rows = nodes.iter().map(|node| not_kept.remove(&node.name).unwrap_or_else(|| kept.row(node)));
     let run = SiteRun { id: run.id, site, started: run.started, finished: clock::now() };
     let collector = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(output
-        .write_site(Head { run, collector, inputs, accept, machines, waivers, baseline, selection }, rows)?)
+    Ok(output.write_site(
+        ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection },
+        rows,
+    )?)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
 
-use super::site::Site;
+use super::model::SiteModel;
 
 /// Something that ends.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Ending<'a> {
 }
 
 /// Everything that ends, the earliest first.
-pub(super) fn of(site: &Site) -> Vec<Ending<'_>> {
+pub(super) fn of(site: &SiteModel) -> Vec<Ending<'_>> {
     type Key<'a> = (UnixTime, &'static str, &'a str, &'a str);
     let mut anchors = BTreeSet::new();
     let mut known: BTreeMap<Key<'_>, BTreeSet<&Digest>> = BTreeMap::new();

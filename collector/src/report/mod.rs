@@ -1,7 +1,7 @@
 //! What a run found, as files and text: JSON, JUnit, HTML, SARIF, OSCAL, Prometheus metrics, a table for the terminal.
 //!
 //! Pure: nodes go in one after the other, bytes come out, and the same report gives the same bytes. A node is forgotten once
-//! it is written; a [`Site`] keeps what differs. Whatever a node, a registry or an operator wrote is taken for hostile and goes
+//! it is written; a [`SiteModel`] keeps what differs. Whatever a node, a registry or an operator wrote is taken for hostile and goes
 //! through [`clean`] before it is shown; JSON alone holds it as it is. Nothing is shown as passed that was not verified: a
 //! report from a node whose visit did not end well is not shown at all.
 
@@ -16,12 +16,12 @@ pub mod words;
 mod expiry;
 mod findings;
 pub mod machines;
+mod model;
 pub(crate) mod names;
 mod problems;
 pub mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
-mod site;
 pub(crate) mod text;
 mod verdict;
 
@@ -33,7 +33,7 @@ use assay_report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
 use self::difference::Baseline;
 use self::exports::{csv, metrics, oscal, sarif};
 use self::machines::Machines;
-pub use self::site::Site;
+pub use self::model::SiteModel;
 
 /// Where the files of a report go.
 pub trait Folder {
@@ -54,7 +54,7 @@ pub trait Folder {
 }
 
 /// What a report begins with.
-pub struct Head {
+pub struct ReportHeader {
     /// The run.
     pub run: SiteRun,
     /// The collector's version.
@@ -94,13 +94,13 @@ pub struct Head {
 /// [`ReportError`]
 pub fn write_all<F: Folder>(
     folder: &F,
-    head: Head,
+    head: ReportHeader,
     rows: impl IntoIterator<Item = NodeRow>,
-) -> Result<Site, ReportError> {
-    let Head { run, collector, inputs, accept, machines, waivers, baseline, selection } = head;
+) -> Result<SiteModel, ReportError> {
+    let ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection } = head;
     // counted anew, whatever was counted on the way here
     let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
-    let mut site = Site::new(run.clone(), collector.clone(), inputs, waivers.clone());
+    let mut site = SiteModel::new(run.clone(), collector.clone(), inputs, waivers.clone());
     site.selection = selection;
     site.accept = accept;
     let mut difference = baseline.map(difference::Comparison::with);
@@ -146,15 +146,15 @@ pub fn write_all<F: Folder>(
     keep(folder, SITE, file)?;
     keep(folder, TABLE, table.end().map_err(|source| ReportError::write(TABLE, source))?)?;
     write(folder, "report.html", |file| {
-        let page = html::site(&site).map_err(ReportError::Html)?;
+        let page = html::render(&site).map_err(ReportError::Html)?;
         file.write_all(page.as_bytes()).map_err(|source| ReportError::write("report.html", source))
     })?;
     write(folder, "report.sarif", |file| {
-        sarif::site(file, &site).map_err(|error| ReportError::json("report.sarif", error))
+        sarif::write(file, &site).map_err(|error| ReportError::json("report.sarif", error))
     })?;
-    write(folder, OSCAL, |file| oscal::site(file, &site).map_err(|error| ReportError::json(OSCAL, error)))?;
+    write(folder, OSCAL, |file| oscal::write(file, &site).map_err(|error| ReportError::json(OSCAL, error)))?;
     write(folder, "metrics.prom", |file| {
-        file.write_all(metrics::site(&site).as_bytes())
+        file.write_all(metrics::render(&site).as_bytes())
             .map_err(|source| ReportError::write("metrics.prom", source))
     })?;
     Ok(site)
@@ -258,8 +258,16 @@ pub(super) mod tests {
         let SiteReport { run, collector, inputs, nodes, waivers, accept, .. } = report.clone();
         let mut machines = Machines::default();
         nodes.iter().for_each(|row| machines.add(row));
-        let head =
-            Head { run, collector, inputs, accept, machines, waivers, baseline: None, selection: None };
+        let head = ReportHeader {
+            run,
+            collector,
+            inputs,
+            accept,
+            machines,
+            waivers,
+            baseline: None,
+            selection: None,
+        };
         let site = write_all(&folder, head, nodes).unwrap();
         assert_eq!((site.verdict, site.summary), (report.verdict, report.summary));
         folder.texts()
@@ -363,7 +371,8 @@ pub(super) mod tests {
         let evil = "\u{1b}[31m\u{202e}<script>\0\u{ffff}\u{200b}\r\n\"'&";
         let (report, replaced) = poisoned(evil);
         assert!(replaced > 150, "{replaced}");
-        let terminal = terminal::site(&Site::of(&report), terminal::Look { width: 100, colour: false });
+        let terminal =
+            terminal::render(&SiteModel::from(&report), terminal::Look { width: 100, colour: false });
         let raw = |name: &str| name == SITE || name.starts_with("nodes/");
         let texts = written(&report).into_iter().filter(|(name, _)| !raw(name));
         let texts: Vec<String> = texts.map(|(_, text)| text).chain([terminal]).collect();

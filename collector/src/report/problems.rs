@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use assay_report::{CheckResult, ExitCode, Image, Reason};
 use assay_verifier::oci::Digest;
 
-use super::site::Site;
+use super::model::SiteModel;
 use super::words::{self, Words};
 use crate::clean;
 
@@ -52,7 +52,7 @@ pub(super) struct Case<'a> {
 }
 
 /// All problems: failures first, then by how many cases there are.
-pub(super) fn of(site: &Site) -> Vec<Problem<'_>> {
+pub(super) fn of(site: &SiteModel) -> Vec<Problem<'_>> {
     let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
     for (at, node) in site.nodes.iter().enumerate() {
         for finding in &node.findings {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_image_and_node_that_is_not_in_order_is_in_exactly_one_group() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(60, 40)] {
-            let site = Site::of(&report);
+            let site = SiteModel::from(&report);
             let problems = of(&site);
             for (at, node) in report.nodes.iter().enumerate() {
                 for image in node.accepted().iter().flat_map(|own| &own.images) {
@@ -172,7 +172,7 @@ mod tests {
             let worst = problems.iter().map(|problem| problem.severity).max();
             assert_eq!(worst.unwrap_or(ExitCode::Passed), report.verdict);
         }
-        assert!(of(&Site::of(&sample::all_passed())).is_empty());
+        assert!(of(&SiteModel::from(&sample::all_passed())).is_empty());
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             .filter_map(|node| node.accepted())
             .map(|own| own.summary.failed as usize)
             .sum();
-        let site = Site::of(&report);
+        let site = SiteModel::from(&report);
         let problems = of(&site);
         let cases: usize = problems.iter().map(|problem| problem.cases.len()).sum();
         assert!(images > 200 && cases < 20, "{images} images, {cases} cases");

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 /// Where it is no site report of this version; what was taken before stands.
 pub fn each(report: impl io::Read, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_reader(report);
-    let site = Site { take }.deserialize(&mut reader)?;
+    let site = SiteVisitor { take }.deserialize(&mut reader)?;
     reader.end()?;
     if site.schema == SITE_REPORT_SCHEMA {
         Ok(site)
@@ -25,11 +25,11 @@ pub fn each(report: impl io::Read, take: &mut dyn FnMut(NodeRow)) -> Result<Site
     }
 }
 
-struct Site<'t> {
+struct SiteVisitor<'t> {
     take: &'t mut dyn FnMut(NodeRow),
 }
 
-impl<'de> DeserializeSeed<'de> for Site<'_> {
+impl<'de> DeserializeSeed<'de> for SiteVisitor<'_> {
     type Value = SiteReport;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<SiteReport, D::Error> {
@@ -37,7 +37,7 @@ impl<'de> DeserializeSeed<'de> for Site<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Site<'_> {
+impl<'de> Visitor<'de> for SiteVisitor<'_> {
     type Value = SiteReport;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +48,7 @@ impl<'de> Visitor<'de> for Site<'_> {
         let mut rest = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             let value = if name == "nodes" {
-                members.next_value_seed(Rows { take: self.take })?;
+                members.next_value_seed(RowsVisitor { take: self.take })?;
                 Value::Array(Vec::new())
             } else {
                 members.next_value()?
@@ -61,11 +61,11 @@ impl<'de> Visitor<'de> for Site<'_> {
     }
 }
 
-struct Rows<'t> {
+struct RowsVisitor<'t> {
     take: &'t mut dyn FnMut(NodeRow),
 }
 
-impl<'de> DeserializeSeed<'de> for Rows<'_> {
+impl<'de> DeserializeSeed<'de> for RowsVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -73,7 +73,7 @@ impl<'de> DeserializeSeed<'de> for Rows<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Rows<'_> {
+impl<'de> Visitor<'de> for RowsVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,8 +9,8 @@ use assay_report::{ExitCode, Summary};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::difference::{Difference, NodeChange};
+use super::model::{SiteModel, SiteNode};
 use super::problems::{self, Problem};
-use super::site::{Site, SiteNode};
 use super::text::count;
 use super::{names, text, verdict, words};
 use crate::clean;
@@ -67,7 +67,7 @@ impl Look {
 }
 
 /// The site.
-pub fn site(report: &Site, look: Look) -> String {
+pub fn render(report: &SiteModel, look: Look) -> String {
     let mut out = String::new();
     out.push_str(&look.paint(report.verdict, verdict::word(report.verdict)));
     out.push('\n');
@@ -94,7 +94,7 @@ pub fn site(report: &Site, look: Look) -> String {
     out.replace('\u{202f}', " ")
 }
 
-fn nodes(report: &Site, look: Look) -> String {
+fn nodes(report: &SiteModel, look: Look) -> String {
     let mut table = table(look);
     table.set_header(["NODE", "VISIT", "PASSED", "FAILED", "INCONCL.", "SKIPPED", "CLEAN-UP"]);
     for column in 2..6 {
@@ -139,7 +139,7 @@ fn nodes(report: &Site, look: Look) -> String {
     text
 }
 
-fn one_problem(report: &Site, problem: &Problem<'_>, look: Look) -> String {
+fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String {
     let (images, on_nodes) = problem.extent();
     let on = count(on_nodes, "node");
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
@@ -173,7 +173,7 @@ fn one_problem(report: &Site, problem: &Problem<'_>, look: Look) -> String {
 }
 
 /// What changed since an earlier run: counts, and by name what is worse than it was.
-fn changes(report: &Site, difference: &Difference, look: Look) -> String {
+fn changes(report: &SiteModel, difference: &Difference, look: Look) -> String {
     let mut out = String::new();
     wrap(&mut out, 0, &difference.sentence(), look);
     let worse: Vec<_> = difference.images.iter().filter(|change| change.is_worse()).collect();
@@ -200,7 +200,7 @@ fn changes(report: &Site, difference: &Difference, look: Look) -> String {
 }
 
 /// Who excused what, why and until when; nothing where no waivers were given.
-fn waivers(report: &Site, look: Look) -> String {
+fn waivers(report: &SiteModel, look: Look) -> String {
     let mut out = String::new();
     let Some(given) = report.waivers.as_ref().filter(|given| !given.waivers.is_empty()) else { return out };
     out.push_str("\nWaivers\n");
@@ -252,7 +252,7 @@ pub(crate) fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
     }
 }
 
-fn node_names(report: &Site, places: &[usize]) -> String {
+fn node_names(report: &SiteModel, places: &[usize]) -> String {
     let name = |place: &usize| {
         report.nodes.get(*place).map_or_else(String::new, |node| clean::line(&node.row.name, 60))
     };
@@ -282,7 +282,7 @@ mod tests {
 
     const PLAIN: Look = Look { width: 100, colour: false };
 
-    fn samples() -> Vec<Site> {
+    fn samples() -> Vec<SiteModel> {
         let reports = [
             sample::site(),
             sample::waived(),
@@ -291,16 +291,16 @@ mod tests {
             sample::hostile(),
             sample::large(120, 30),
         ];
-        reports.iter().map(Site::of).collect()
+        reports.iter().map(SiteModel::from).collect()
     }
 
     #[test]
     fn no_escape_sequence_but_its_own_and_no_line_too_long() {
         for report in samples() {
             for width in [60, 80, 132] {
-                let plain = site(&report, Look { width, colour: false });
+                let plain = render(&report, Look { width, colour: false });
                 assert!(plain.chars().all(|letter| letter == '\n' || !letter.is_control()));
-                let coloured = site(&report, Look { width, colour: true });
+                let coloured = render(&report, Look { width, colour: true });
                 let mut rest = coloured.clone();
                 for own in ["\u{1b}[1;31m", "\u{1b}[1;32m", "\u{1b}[1;33m", "\u{1b}[0m"] {
                     rest = rest.replace(own, "");
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_reason_and_every_node_that_is_not_in_order_is_named() {
-        let text = site(&Site::of(&sample::site()), PLAIN);
+        let text = render(&SiteModel::from(&sample::site()), PLAIN);
         let failed = sample::site();
         let images = failed.nodes.iter().filter_map(|node| node.accepted()).flat_map(|own| &own.images);
         let reasons: Vec<Reason> =
@@ -323,7 +323,7 @@ mod tests {
             assert!(text.contains(&format!("[{}]", reason.as_str())), "{}", reason.as_str());
         }
         let outcomes = sample::every_outcome();
-        let text = site(&Site::of(&outcomes), PLAIN);
+        let text = render(&SiteModel::from(&outcomes), PLAIN);
         for node in &outcomes.nodes {
             assert!(text.contains(node.outcome.as_str()), "{}", node.name);
         }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_large_site_is_cut_and_says_so() {
-        let text = site(&Site::of(&sample::large(400, 20)), PLAIN);
+        let text = render(&SiteModel::from(&sample::large(400, 20)), PLAIN);
         assert!(text.lines().count() < 300);
         assert!(text.contains("more"));
     }
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_narrow_terminal_cuts_no_word() {
         let look = Look { width: 40, colour: false };
-        let text = site(&Site::of(&sample::site()), look);
+        let text = render(&SiteModel::from(&sample::site()), look);
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
         for node in &sample::site().nodes {
             assert!(text.contains(&format!("{}: {}", node.name, node.outcome.as_str())), "{text}");

@@ -1,10 +1,8 @@
 //! The site's verdict in words.
 
-use assay_report::{
-    Asked, CleanUpResult, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState,
-};
+use assay_report::{Asked, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState};
 
-use super::site::{Judged, Site};
+use super::model::{Judged, SiteModel};
 use super::text::{count, number};
 
 /// The verdict in one word.
@@ -18,7 +16,7 @@ pub(super) fn word(verdict: ExitCode) -> &'static str {
 }
 
 /// The verdict in sentences, the one that decides first; at least one.
-pub(super) fn sentences(report: &Site) -> Vec<String> {
+pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     let (images, summary) = (report.summary.images, &report.summary);
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
     let nodes = report.nodes.len();
@@ -71,7 +69,7 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     if twins > 0 {
         sentences.push(format!("One machine answered for several rows: {}.", count(twins, "node")));
     }
-    let left = left_behind(report);
+    let left = report.left_behind();
     if left > 0 {
         sentences.push(format!("The clean-up failed or is not confirmed on {}.", count(left, "node")));
     }
@@ -154,12 +152,6 @@ pub(super) fn sentences(report: &Site) -> Vec<String> {
     sentences
 }
 
-/// Nodes that are not known to be as they were.
-pub(super) fn left_behind(report: &Site) -> usize {
-    let left = |result| matches!(result, CleanUpResult::Failed | CleanUpResult::Unknown);
-    report.nodes.iter().filter(|node| left(node.row.clean_up.result)).count()
-}
-
 #[cfg(test)]
 mod tests {
     use assay_report::SiteReport;
@@ -170,9 +162,9 @@ mod tests {
     #[test]
     fn whatever_the_verdict_rests_on_is_said() {
         for report in [sample::site(), sample::every_outcome(), sample::all_passed(), sample::hostile()] {
-            assert!(!sentences(&Site::of(&report)).is_empty());
+            assert!(!sentences(&SiteModel::from(&report)).is_empty());
         }
-        let passed = sentences(&Site::of(&sample::all_passed()));
+        let passed = sentences(&SiteModel::from(&sample::all_passed()));
         assert_eq!(passed, ["All 2 images on 1 node are verified."]);
     }
 
@@ -181,12 +173,16 @@ mod tests {
     fn nothing_but_a_pass_sounds_like_one() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
             assert_ne!(report.verdict, ExitCode::Passed);
-            assert!(sentences(&Site::of(&report)).iter().all(|sentence| !sentence.contains("are verified")));
+            assert!(
+                sentences(&SiteModel::from(&report))
+                    .iter()
+                    .all(|sentence| !sentence.contains("are verified"))
+            );
         }
         let mut empty = sample::site();
         empty.nodes.clear();
         let empty = SiteReport::new(empty.run, empty.collector, empty.inputs, empty.nodes);
         assert_eq!(empty.verdict, ExitCode::Incomplete);
-        assert!(!sentences(&Site::of(&empty)).is_empty());
+        assert!(!sentences(&SiteModel::from(&empty)).is_empty());
     }
 }

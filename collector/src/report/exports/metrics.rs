@@ -9,11 +9,11 @@ use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use crate::clean;
 use crate::report::difference::Kind;
-use crate::report::site::{Site, SiteNode};
-use crate::report::{expiry, problems, verdict, words};
+use crate::report::model::{SiteModel, SiteNode};
+use crate::report::{expiry, problems, words};
 
 /// The site.
-pub fn site(site: &Site) -> String {
+pub fn render(site: &SiteModel) -> String {
     let mut out = Metrics::default();
     out.family("assay_run_info", "The run that these metrics are of; always 1.");
     out.gauge(&[("run", &clean::name(&site.run.id)), ("version", &clean::name(&site.collector))], 1);
@@ -44,14 +44,14 @@ pub fn site(site: &Site) -> String {
     out.text
 }
 
-fn nodes(out: &mut Metrics, site: &Site) {
+fn nodes(out: &mut Metrics, site: &SiteModel) {
     out.family("assay_nodes", "Nodes by what became of the visit.");
     for outcome in Outcome::ALL {
         let many = site.nodes.iter().filter(|node| node.row.outcome == outcome).count();
         out.gauge(&[("outcome", outcome.as_str())], number(many as u64));
     }
     out.family("assay_nodes_left_behind", "Nodes whose clean-up failed or is not confirmed.");
-    out.gauge(&[], number(verdict::left_behind(site) as u64));
+    out.gauge(&[], number(site.left_behind()));
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
     out.family("assay_node_in_order", "1 where the node and everything on it is in order, else 0.");
     for (node, name) in site.nodes.iter().zip(&names) {
@@ -85,7 +85,7 @@ fn by_status(node: &SiteNode) -> Vec<(&'static str, u64)> {
     ]
 }
 
-fn images(out: &mut Metrics, site: &Site) {
+fn images(out: &mut Metrics, site: &SiteModel) {
     let images = site.summary.images;
     out.family(
         "assay_images",
@@ -111,7 +111,7 @@ fn images(out: &mut Metrics, site: &Site) {
     }
 }
 
-fn waivers(out: &mut Metrics, site: &Site) {
+fn waivers(out: &mut Metrics, site: &SiteModel) {
     let Some(given) = &site.waivers else { return };
     out.family("assay_waiver_expires_timestamp_seconds", "When a waiver ends.");
     let labels = |waiver: &assay_report::Waiver| {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn every_series_is_there_once_and_has_a_number() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
-            let text = site(&Site::of(&report));
+            let text = render(&SiteModel::from(&report));
             let mut seen = BTreeSet::new();
             for line in text.lines().filter(|line| !line.starts_with('#')) {
                 let (series, value) = line.rsplit_once(' ').unwrap();
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn counts_are_those_of_the_report() {
         let report = sample::site();
-        let text = site(&Site::of(&report));
+        let text = render(&SiteModel::from(&report));
         let failed = format!("assay_images{{status=\"failed\"}} {}\n", report.summary.images.failed);
         assert!(text.contains(&failed));
         assert!(text.contains("assay_run_exit_code 1\n"));

@@ -20,7 +20,7 @@ use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use crate::clean;
-use crate::report::site::{Judged, Site, SiteNode};
+use crate::report::model::{Judged, SiteModel, SiteNode};
 use crate::report::text::{count, uri};
 use crate::report::words;
 use crate::report::{names, text, verdict};
@@ -124,7 +124,7 @@ impl Control {
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let ids = Ids::of(site);
     let nodes: Vec<Value> = site.nodes.iter().enumerate().map(|(at, node)| item(&ids, at, node)).collect();
     let mut observations: Vec<Value> =
@@ -200,7 +200,7 @@ fn item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
 }
 
 /// The images, each digest once.
-fn components(ids: &Ids, site: &Site) -> Vec<Value> {
+fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let mut components = Vec::new();
     for judged in &site.results {
@@ -221,7 +221,7 @@ fn components(ids: &Ids, site: &Site) -> Vec<Value> {
 }
 
 /// What became of the visit to a node.
-fn visited(ids: &Ids, site: &Site, at: usize, node: &SiteNode) -> Value {
+fn visited(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
     let title = words::outcome(node.row.outcome).title;
     let mut said: Vec<String> =
         node.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
@@ -248,7 +248,7 @@ fn visited(ids: &Ids, site: &Site, at: usize, node: &SiteNode) -> Value {
 }
 
 /// A distinct result of an image. Nodes are named where it is not in order; where it is, they are counted.
-fn judged_so(ids: &Ids, site: &Site, at: usize, judged: &Judged) -> Value {
+fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
     let image = &judged.image;
     let status = words::status(image.status);
     let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
@@ -311,7 +311,7 @@ fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Val
 }
 
 /// Whether a control is satisfied, and what that rests on.
-fn finding(ids: &Ids, site: &Site, control: &Control) -> Value {
+fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
     let against = |judged: &Judged| {
         matches!(judged.image.status, Status::Failed | Status::Inconclusive)
             && control.is_concerned(&judged.image)
@@ -429,7 +429,7 @@ const URLS: [u8; 16] =
     [0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
 
 impl Ids {
-    fn of(site: &Site) -> Self {
+    fn of(site: &SiteModel) -> Self {
         let run = &site.run;
         let namespace = named(URLS, &format!("urn:assay:run:{}:{}", run.started, run.id));
         Self { namespace, started: run.started }
@@ -475,7 +475,7 @@ mod tests {
 
     fn results(report: &assay_report::SiteReport) -> Value {
         let mut bytes = Vec::new();
-        site(&mut bytes, &Site::of(report)).unwrap();
+        write(&mut bytes, &SiteModel::from(report)).unwrap();
         let whole: Value = serde_json::from_slice(&bytes).unwrap();
         whole["assessment-results"]["results"][0].clone()
     }
@@ -528,7 +528,7 @@ mod tests {
 
     #[test]
     fn every_reason_stands_against_a_control() {
-        for judged in &Site::of(&sample::site()).results {
+        for judged in &SiteModel::from(&sample::site()).results {
             let image = &judged.image;
             if image.status == Status::Failed {
                 assert!(CONTROLS.iter().any(|control| control.is_concerned(image)));

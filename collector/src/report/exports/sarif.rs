@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::clean;
 use crate::report::findings::Finding;
-use crate::report::site::{Judged, Site};
+use crate::report::model::{Judged, SiteModel};
 use crate::report::text::{count, uri};
 use crate::report::words::{self, Words};
 use crate::report::{names, text};
@@ -39,7 +39,7 @@ const LOCATIONS: usize = 1_000;
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
+pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let mut rules = Rules::default();
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
     let mut results: Vec<Value> =
@@ -86,7 +86,7 @@ pub fn site(out: impl io::Write, site: &Site) -> Result<(), serde_json::Error> {
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
-fn image(site: &Site, judged: &Judged, nodes: &[String], rules: &mut Rules) -> Option<Value> {
+fn image(site: &SiteModel, judged: &Judged, nodes: &[String], rules: &mut Rules) -> Option<Value> {
     let image = &judged.image;
     let level = match image.status {
         Status::Failed => "error",
@@ -220,7 +220,7 @@ mod tests {
 
     fn log(report: &assay_report::SiteReport) -> Value {
         let mut bytes = Vec::new();
-        site(&mut bytes, &Site::of(report)).unwrap();
+        write(&mut bytes, &SiteModel::from(report)).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -237,7 +237,7 @@ mod tests {
                 assert_eq!(rules[index]["id"], result["ruleId"]);
                 found.insert(result["ruleId"].as_str().unwrap().to_owned());
             }
-            let problems: BTreeSet<String> = crate::report::problems::of(&Site::of(&report))
+            let problems: BTreeSet<String> = crate::report::problems::of(&SiteModel::from(&report))
                 .iter()
                 .map(|problem| problem.code.to_owned())
                 .collect();

@@ -11,7 +11,7 @@ use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
 use super::{expiry, signers};
 use crate::clean;
-use crate::report::site::Judged;
+use crate::report::model::Judged;
 use crate::report::text;
 use crate::report::text::{count, number};
 use crate::report::{names, words};

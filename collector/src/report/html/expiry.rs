@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::images::{ImageList, Names};
 use crate::clean;
+use crate::report::model::SiteModel;
 use crate::report::names::short_hex;
-use crate::report::site::Site;
 use crate::report::text::count;
 use crate::report::{expiry, text};
 
@@ -44,7 +44,7 @@ pub(super) struct Expiry {
 }
 
 /// Everything that ends, the earliest first, and how much was left out.
-pub(super) fn of(site: &Site, names: &Names<'_>) -> (Vec<Expiry>, usize) {
+pub(super) fn of(site: &SiteModel, names: &Names<'_>) -> (Vec<Expiry>, usize) {
     let now = site.run.started;
     let all = expiry::of(site);
     let omitted = all.len().saturating_sub(ROWS);
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn each_once_the_earliest_first() {
         let report = sample::large(30, 20);
-        let site = Site::of(&report);
+        let site = SiteModel::from(&report);
         let (rows, omitted) = of(&site, &Names::of(&images::of(&site)));
         assert_eq!(omitted, 0);
         let kinds: Vec<(&str, &str)> = rows.iter().map(|row| (row.kind, row.class)).collect();

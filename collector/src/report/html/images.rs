@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use assay_verifier::oci::Digest;
 
 use super::mark::Mark;
+use crate::report::model::{Judged, SiteModel};
 use crate::report::names;
-use crate::report::site::{Judged, Site};
 use crate::report::text::count;
 
 /// One digest, on whatever nodes it is.
@@ -26,7 +26,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// Every image of every node that was verified: the worst first, then by name.
-pub(super) fn of(site: &Site) -> Vec<Entry<'_>> {
+pub(super) fn of(site: &SiteModel) -> Vec<Entry<'_>> {
     let mut by_digest: BTreeMap<&Digest, Vec<&Judged>> = BTreeMap::new();
     for judged in &site.results {
         by_digest.entry(&judged.image.digest).or_default().push(judged);
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn each_digest_once_with_every_node_it_is_on() {
         let report = sample::large(40, 50);
-        let site = Site::of(&report);
+        let site = SiteModel::from(&report);
         let entries = of(&site);
         let ids: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(ids.len(), entries.len());
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_node_that_says_otherwise_is_a_result_of_its_own_and_the_worst_leads() {
         let report = sample::site();
-        let site = Site::of(&report);
+        let site = SiteModel::from(&report);
         let entries = of(&site);
         let ledger = entries.iter().find(|entry| entry.name.contains("shop/ledger")).unwrap();
         assert_eq!(ledger.mark, Mark::Failed);

@@ -6,7 +6,7 @@ use assay_report::SentFile;
 
 use super::node_list::{NodeList, Nodes};
 use crate::clean;
-use crate::report::site::Site;
+use crate::report::model::SiteModel;
 use crate::report::text;
 
 /// Lines of each kind that are shown.
@@ -32,7 +32,7 @@ pub(super) struct FileView {
     pub(super) sha256: String,
 }
 
-pub(super) fn of(report: &Site, nodes: &Nodes) -> InputsView {
+pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> InputsView {
     let file = |kind, file: &SentFile| FileView {
         kind,
         name: clean::name(&file.name),

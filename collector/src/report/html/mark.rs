@@ -4,7 +4,7 @@ use std::fmt;
 
 use assay_report::{CheckResult, ExitCode, Outcome, Status};
 
-use crate::report::site::Judged;
+use crate::report::model::Judged;
 
 /// How something came out, as the page marks it: a class for the style sheet, a symbol, a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -45,7 +45,7 @@ use self::problems::ProblemView;
 use self::signers::SignerView;
 use self::verdict::{Card, Share, VerdictView};
 use self::waivers::WaiversView;
-use super::site::Site;
+use super::model::SiteModel;
 use super::text;
 use crate::clean;
 
@@ -88,7 +88,7 @@ struct Page {
 ///
 /// # Errors
 /// Where the template engine fails to write; writing to memory does not fail.
-pub fn site(report: &Site) -> Result<String, askama::Error> {
+pub fn render(report: &SiteModel) -> Result<String, askama::Error> {
     let nodes = Nodes::of(&report.nodes);
     let entries = images::of(report);
     let linked = Names::of(&entries);

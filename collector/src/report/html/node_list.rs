@@ -3,8 +3,8 @@
 use assay_report::{NodeRow, Outcome};
 
 use crate::clean;
+use crate::report::model::SiteNode;
 use crate::report::names;
-use crate::report::site::SiteNode;
 use crate::report::text::count;
 
 /// Names that stand in a sentence; more are counted and listed apart.
@@ -97,12 +97,12 @@ fn ranges(places: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::SiteModel;
     use crate::report::sample;
-    use crate::report::site::Site;
 
     #[test]
     fn says_it_in_the_shortest_way() {
-        let report = Site::of(&sample::large(50, 2));
+        let report = SiteModel::from(&sample::large(50, 2));
         let nodes = Nodes::of(&report.nodes);
         let verified: Vec<usize> = (0..50).filter(|place| *place != 33).collect();
         assert_eq!(nodes.list(&[3, 4, 7]).text, "node-0003, node-0004, node-0007");

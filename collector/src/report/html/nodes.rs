@@ -8,7 +8,7 @@ use super::mark::Mark;
 use super::node_list::Nodes;
 use crate::clean;
 use crate::report::findings::Finding;
-use crate::report::site::{Site, SiteNode};
+use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text;
 use crate::report::text::number;
 use crate::report::words;
@@ -56,7 +56,7 @@ pub(super) struct RecordView {
 }
 
 /// Every node.
-pub(super) fn of(report: &Site, nodes: &Nodes) -> Vec<NodeView> {
+pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> Vec<NodeView> {
     report.nodes.iter().enumerate().map(|(place, node)| view(place, node, nodes)).collect()
 }
 
@@ -147,7 +147,7 @@ fn finding(finding: &Finding) -> FindingView {
 }
 
 /// What the auditor compares: who was visited, what ran there, under which policy.
-pub(super) fn records(report: &Site, nodes: &Nodes) -> Vec<RecordView> {
+pub(super) fn records(report: &SiteModel, nodes: &Nodes) -> Vec<RecordView> {
     let record = |(place, node): (usize, &SiteNode)| {
         let row = &node.row;
         let mut facts = Vec::new();

@@ -94,12 +94,12 @@ fn title(reason: Option<Reason>) -> &'static str {
 mod tests {
     use super::*;
     use crate::report::html::images;
+    use crate::report::model::SiteModel;
     use crate::report::sample;
-    use crate::report::site::Site;
 
     #[test]
     fn one_node_of_many_that_says_otherwise_stands_out() {
-        let site = Site::of(&sample::large(60, 60));
+        let site = SiteModel::from(&sample::large(60, 60));
         let (nodes, entries) = (Nodes::of(&site.nodes), images::of(&site));
         let (outliers, omitted) = of(&nodes, &entries);
         assert_eq!(omitted, 0);

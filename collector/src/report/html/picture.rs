@@ -9,7 +9,7 @@ use assay_report::Outcome;
 use super::images::Entry;
 use super::mark::{Icon, Mark};
 use super::node_list::Nodes;
-use crate::report::site::{Site, SiteNode};
+use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text::{count, number};
 use crate::report::words;
 
@@ -109,7 +109,7 @@ pub(super) struct Area {
 }
 
 /// Draws the site.
-pub(super) fn of(report: &Site, nodes: &Nodes, entries: &[Entry<'_>]) -> Picture {
+pub(super) fn of(report: &SiteModel, nodes: &Nodes, entries: &[Entry<'_>]) -> Picture {
     if entries.is_empty() {
         return Picture::None;
     }
@@ -134,7 +134,7 @@ fn unverified(node: &SiteNode) -> Option<&'static str> {
     (node.row.outcome != Outcome::Verified).then(|| words::outcome(node.row.outcome).title)
 }
 
-fn table(report: &Site, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {
+fn table(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {
     let columns: Vec<Column> = report
         .nodes
         .iter()
@@ -161,7 +161,7 @@ fn table(report: &Site, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) ->
     Table { columns, groups, omitted }
 }
 
-fn drawing(report: &Site, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Drawing {
+fn drawing(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Drawing {
     let columns = report.nodes.len();
     let wide = ((WIDTH - GUTTER) / columns).clamp(2, 14);
     let high = (600 / chosen.len()).clamp(6, 14);
@@ -260,7 +260,7 @@ fn runs(entry: &Entry<'_>) -> Vec<(usize, usize, Mark)> {
     runs
 }
 
-fn label(report: &Site, chosen: &[&Entry<'_>]) -> String {
+fn label(report: &SiteModel, chosen: &[&Entry<'_>]) -> String {
     let affected = |mark: Mark| number(chosen.iter().filter(|entry| entry.mark == mark).count() as u64);
     format!(
         "{} on {}: {} failed somewhere, {} inconclusive somewhere, {} passed wherever they are",
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_small_site_is_a_table_that_shows_every_cell() {
-        let report = Site::of(&sample::site());
+        let report = SiteModel::from(&sample::site());
         let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
         let Picture::Table(table) = of(&report, &nodes, &entries) else { panic!("not a table") };
         let cells = table.groups.iter().flat_map(|group| &group.rows).flat_map(|row| &row.cells);
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_large_site_is_a_drawing_in_which_every_exception_has_words() {
-        let report = Site::of(&sample::large(120, 90));
+        let report = SiteModel::from(&sample::large(120, 90));
         let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
         let Picture::Drawing(drawing) = of(&report, &nodes, &entries) else { panic!("not a drawing") };
         let count = |class: &str| drawing.areas.iter().filter(|area| area.class == class).count();
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn runs_join_neighbours_that_came_to_the_same() {
-        let report = Site::of(&sample::large(120, 90));
+        let report = SiteModel::from(&sample::large(120, 90));
         let entries = images::of(&report);
         let cells: usize = entries.iter().map(|entry| entry.cells.len()).sum();
         let joined: usize = entries.iter().map(|entry| runs(entry).len()).sum();

@@ -10,7 +10,7 @@ use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
 use crate::clean;
-use crate::report::site::Site;
+use crate::report::model::SiteModel;
 use crate::report::text::count;
 use crate::report::words::Words;
 use crate::report::{names, problems};
@@ -57,7 +57,7 @@ pub(super) struct CodeView {
 }
 
 pub(super) fn of(
-    report: &Site,
+    report: &SiteModel,
     nodes: &Nodes,
     images: &[ImageView],
     entries: &[Entry<'_>],

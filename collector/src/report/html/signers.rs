@@ -11,7 +11,7 @@ use super::images::{ImageList, Names};
 use super::mark::Mark;
 use super::text;
 use crate::clean;
-use crate::report::site::Site;
+use crate::report::model::SiteModel;
 use crate::report::text::count;
 
 /// Signers that are shown: a site has a handful.
@@ -56,7 +56,7 @@ struct Signer<'a> {
 }
 
 /// Every signer, those first whose signatures failed; and how many were left out.
-pub(super) fn of(site: &Site, images: &Names<'_>, anchors: &BTreeSet<&str>) -> (Vec<SignerView>, usize) {
+pub(super) fn of(site: &SiteModel, images: &Names<'_>, anchors: &BTreeSet<&str>) -> (Vec<SignerView>, usize) {
     let mut signers: BTreeMap<&str, Signer<'_>> = BTreeMap::new();
     for image in site.results.iter().map(|judged| &judged.image) {
         for signature in &image.signatures {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn each_signer_once_the_untrusted_first() {
-        let site = Site::of(&sample::site());
+        let site = SiteModel::from(&sample::site());
         let entries = images::of(&site);
         let (signers, omitted) = of(&site, &Names::of(&entries), &BTreeSet::new());
         let names: Vec<(&str, Mark)> =

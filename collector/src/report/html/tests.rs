@@ -8,14 +8,14 @@ use crate::report::sample;
 
 /// The page of a report; where it has waivers, with what changed since the week before.
 fn site(report: &SiteReport) -> Result<String, askama::Error> {
-    let mut site = Site::of(report);
+    let mut site = SiteModel::from(report);
     if report.waivers.is_some() {
         let earlier = serde_json::to_vec(&sample::earlier()).unwrap();
         let mut comparison = Comparison::with(Baseline::read(earlier.as_slice()).unwrap());
         report.nodes.iter().for_each(|row| comparison.add(row));
         site.difference = Some(comparison.end());
     }
-    super::site(&site)
+    render(&site)
 }
 
 fn samples() -> Vec<SiteReport> {

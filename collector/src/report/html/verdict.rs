@@ -4,7 +4,7 @@ use assay_report::ExitCode;
 
 use super::images::Entry;
 use super::mark::Mark;
-use crate::report::site::Site;
+use crate::report::model::SiteModel;
 use crate::report::text::{count, number};
 use crate::report::verdict;
 
@@ -37,7 +37,7 @@ pub(super) struct Share {
     pub(super) length: u64,
 }
 
-pub(super) fn of(report: &Site, entries: &[Entry<'_>]) -> VerdictView {
+pub(super) fn of(report: &SiteModel, entries: &[Entry<'_>]) -> VerdictView {
     let mut also = verdict::sentences(report);
     let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
     if differing > 0 {
@@ -48,14 +48,14 @@ pub(super) fn of(report: &Site, entries: &[Entry<'_>]) -> VerdictView {
 }
 
 /// The numbers that people ask for first.
-pub(super) fn cards(report: &Site, entries: &[Entry<'_>]) -> Vec<Card> {
+pub(super) fn cards(report: &SiteModel, entries: &[Entry<'_>]) -> Vec<Card> {
     let (images, summary) = (report.summary.images, &report.summary);
     let (failed, inconclusive) = (report.wrong(ExitCode::Failed).0, report.wrong(ExitCode::Incomplete).0);
     let card = |class, number: String, label, note: String| Card { class, number, label, note };
     let some = |class, many: u64| if many > 0 { class } else { "none" };
     let unverified = summary.nodes.saturating_sub(summary.verified);
     let of_nodes = format!("of {}", number(summary.nodes));
-    let left = verdict::left_behind(report);
+    let left = report.left_behind();
     let running = |mark: Mark| {
         let used = |entry: &&Entry<'_>| {
             entry.results.iter().any(|judged| Mark::of(judged) == mark && judged.containers > 0)
@@ -76,12 +76,12 @@ pub(super) fn cards(report: &Site, entries: &[Entry<'_>]) -> Vec<Card> {
         card(some("inconclusive", inconclusive), number(inconclusive), "inconclusive", String::new()),
         card(some("waived", summary.waived), number(summary.waived), "waived", running(Mark::Waived)),
         card(some("skipped", images.skipped), number(images.skipped), "skipped by policy", String::new()),
-        card(some("inconclusive", left as u64), number(left as u64), "nodes not left clean", String::new()),
+        card(some("inconclusive", left), number(left), "nodes not left clean", String::new()),
     ]
 }
 
 /// The bar: nodes that were not verified have their share of it, and the images of the others divide the rest.
-pub(super) fn shares(report: &Site) -> Vec<Share> {
+pub(super) fn shares(report: &SiteModel) -> Vec<Share> {
     let images = report.summary.images;
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
     let unverified = report.summary.nodes.saturating_sub(report.summary.verified);

@@ -4,7 +4,7 @@ use assay_report::{Reason, Waiver, WaiverState};
 
 use super::mark::Mark;
 use crate::clean;
-use crate::report::site::Site;
+use crate::report::model::SiteModel;
 use crate::report::text::count;
 use crate::report::{text, words};
 
@@ -35,7 +35,7 @@ pub(super) struct WaiverView {
     pub(super) left: String,
 }
 
-pub(super) fn of(site: &Site) -> Option<WaiversView> {
+pub(super) fn of(site: &SiteModel) -> Option<WaiversView> {
     let given = site.waivers.as_ref()?;
     let mut all: Vec<&Waiver> = given.waivers.iter().collect();
     all.sort_by_key(|waiver| match waiver.state {

@@ -1,6 +1,6 @@
 //! A site as people and auditors look at it: rows go in one after the other, what differs stays, the rest is forgotten.
 //!
-//! Five hundred nodes mostly hold the same images with the same verdicts. A [`Site`] keeps each distinct result of an image
+//! Five hundred nodes mostly hold the same images with the same verdicts. A [`SiteModel`] keeps each distinct result of an image
 //! once and knows which nodes agree on it, so that its size follows what differs and not what there is. All reports but
 //! JSON and JUnit, which repeat everything, are made from it.
 
@@ -14,10 +14,9 @@ use assay_verifier::oci::Digest;
 
 use super::difference::Difference;
 use super::findings::{self, Finding};
-use super::names::FileNames;
 
 /// A site.
-pub struct Site {
+pub struct SiteModel {
     /// The run.
     pub run: SiteRun,
     /// The collector's version.
@@ -45,7 +44,7 @@ pub struct Site {
 
 /// A node of the site.
 pub(super) struct SiteNode {
-    /// Its row. The images of its report have been taken out: they are among [`Site::results`].
+    /// Its row. The images of its report have been taken out: they are among [`SiteModel::results`].
     pub(super) row: NodeRow,
     /// What it contributes to the verdict.
     pub(super) verdict: ExitCode,
@@ -77,7 +76,7 @@ pub(super) struct Judged {
     pub(super) containers: u64,
 }
 
-impl Site {
+impl SiteModel {
     /// A site of no nodes yet.
     pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, waivers: Option<SiteWaivers>) -> Self {
         Self {
@@ -94,21 +93,6 @@ impl Site {
             results: Vec::new(),
             known: HashMap::new(),
         }
-    }
-
-    /// The site of a whole report.
-    pub fn of(report: &SiteReport) -> Self {
-        let mut site = Self::new(
-            report.run.clone(),
-            report.collector.clone(),
-            report.inputs.clone(),
-            report.waivers.clone(),
-        );
-        let mut names = FileNames::default();
-        site.selection.clone_from(&report.selection);
-        site.accept.clone_from(&report.accept);
-        report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
-        site
     }
 
     /// How many nodes may still have what was put there.
@@ -189,6 +173,23 @@ impl Site {
         report.accept.clone_from(&self.accept);
         report.waivers.clone_from(&self.waivers);
         report
+    }
+}
+
+#[cfg(test)]
+impl From<&SiteReport> for SiteModel {
+    fn from(report: &SiteReport) -> Self {
+        let mut site = Self::new(
+            report.run.clone(),
+            report.collector.clone(),
+            report.inputs.clone(),
+            report.waivers.clone(),
+        );
+        let mut names = super::names::FileNames::default();
+        site.selection.clone_from(&report.selection);
+        site.accept.clone_from(&report.accept);
+        report.nodes.iter().for_each(|row| site.add(row.clone(), names.give(&row.name)));
+        site
     }
 }
 
@@ -341,7 +342,7 @@ mod tests {
     #[test]
     fn a_site_says_what_its_report_says() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
-            let site = Site::of(&report);
+            let site = SiteModel::from(&report);
             assert_eq!((site.summary, site.verdict), (report.summary, report.verdict));
             let images: usize =
                 report.nodes.iter().filter_map(|node| node.accepted()).map(|own| own.images.len()).sum();
@@ -355,7 +356,7 @@ mod tests {
 
     #[test]
     fn its_size_follows_what_differs() {
-        let (few, many) = (Site::of(&sample::large(60, 30)), Site::of(&sample::large(240, 30)));
+        let (few, many) = (SiteModel::from(&sample::large(60, 30)), SiteModel::from(&sample::large(240, 30)));
         assert!(many.results.len() <= few.results.len() + 45);
     }
 
@@ -371,7 +372,7 @@ mod tests {
                     .for_each(|signature| signature.source = format!("/tmp/{at}/site.tar"));
             }
         }
-        let site = Site::of(&report);
+        let site = SiteModel::from(&report);
         let both = site.results.iter().find(|judged| judged.nodes.len() == 2).unwrap();
         assert_eq!((both.content.0.absent, both.content.1.absent), (0, 1));
         assert_eq!(both.containers, 2);
