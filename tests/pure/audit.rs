@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay::evidence::{Checked, FindingKind};
+use assay::evidence::{Checked, DiscrepancyKind};
 use assay::site_key::SiteKey;
 use assay_fixtures::image::{Image, linux};
 use assay_report::ExitCode;
@@ -91,7 +91,7 @@ impl Site {
     }
 }
 
-fn kinds(checked: &Checked) -> Vec<FindingKind> {
+fn kinds(checked: &Checked) -> Vec<DiscrepancyKind> {
     checked.findings.iter().map(|finding| finding.kind).collect()
 }
 
@@ -155,12 +155,12 @@ fn one_changed_byte_of_any_member_is_found() {
     }
     for changed in [&whole[..whole.len() - 512], &[&whole[..], b"\0"].concat(), b""] {
         fs::write(site.path("changed.tar"), changed).unwrap();
-        assert_eq!(kinds(&site.check("changed.tar")), [FindingKind::EvidenceAltered]);
+        assert_eq!(kinds(&site.check("changed.tar")), [DiscrepancyKind::EvidenceAltered]);
     }
 }
 
 /// What [`Site::check`] finds in these bytes.
-fn check_bytes(site: &Site, bytes: &[u8]) -> Vec<FindingKind> {
+fn check_bytes(site: &Site, bytes: &[u8]) -> Vec<DiscrepancyKind> {
     fs::write(site.path("changed"), bytes).unwrap();
     kinds(&site.check("changed"))
 }
@@ -181,7 +181,7 @@ fn one_changed_byte_of_a_compressed_file_is_found() {
         for (at, bit) in places {
             let mut changed = whole.clone();
             changed[at] ^= 1 << bit;
-            assert_eq!(check_bytes(&site, &changed), [FindingKind::EvidenceAltered], "{name}: byte {at}");
+            assert_eq!(check_bytes(&site, &changed), [DiscrepancyKind::EvidenceAltered], "{name}: byte {at}");
         }
     }
 }
@@ -217,7 +217,7 @@ fn what_compression_can_say_beside_its_content_is_found() {
         ("a byte behind", [&zstd[..], &[0]].concat()),
     ];
     for (what, bytes) in changed {
-        assert_eq!(check_bytes(&site, &bytes), [FindingKind::EvidenceAltered], "{what}");
+        assert_eq!(check_bytes(&site, &bytes), [DiscrepancyKind::EvidenceAltered], "{what}");
     }
 }
 
@@ -268,14 +268,14 @@ fn a_report_that_claims_more_than_its_inputs_prove_is_contradicted() {
     assert!(!site.path("forged.tar").exists());
     site.pack_anyway("forged.tar");
     let checked = site.check("forged.tar");
-    assert_eq!(kinds(&checked), [FindingKind::EvidenceContradicted; 2]);
+    assert_eq!(kinds(&checked), [DiscrepancyKind::EvidenceContradicted; 2]);
     let _ = site.run(ASSAY, &["evidence", "check", "forged.tar", "--key", "site.key.pub"]).expect_code(1);
     // counts that are not those of the images
     forged = serde_json::from_str(&report).unwrap();
     forged["verdict"] = "passed".into();
     fs::write(site.path("out/report.json"), forged.to_string()).unwrap();
     site.pack_anyway("forged.tar");
-    assert_eq!(kinds(&site.check("forged.tar")), [FindingKind::EvidenceContradicted]);
+    assert_eq!(kinds(&site.check("forged.tar")), [DiscrepancyKind::EvidenceContradicted]);
 }
 
 /// A report that says one thing that its inputs do not, packed by whoever holds the key.
@@ -299,7 +299,7 @@ fn an_image_that_passes_is_never_taken_at_the_agents_word() {
                     (image["status"], image["reason"]) = (status.into(), reason.into());
                 }
             });
-            assert!(kinds(&checked).contains(&FindingKind::EvidenceContradicted), "{status}, {reason}");
+            assert!(kinds(&checked).contains(&DiscrepancyKind::EvidenceContradicted), "{status}, {reason}");
             assert!(checked.nodes.iter().all(|node| node.claimed == 0), "{status}, {reason}");
         }
     }
@@ -323,10 +323,10 @@ fn what_a_report_says_of_signatures_and_counts_is_verified_too() {
             let at = passed(report);
             change(&mut report["images"][at]["signatures"][0]);
         });
-        assert_eq!(kinds(&checked), [FindingKind::EvidenceContradicted; 2], "{what}");
+        assert_eq!(kinds(&checked), [DiscrepancyKind::EvidenceContradicted; 2], "{what}");
     }
     let counts = forged(|report| report["summary"]["passed"] = 7.into());
-    assert_eq!(kinds(&counts), [FindingKind::EvidenceContradicted; 2]);
+    assert_eq!(kinds(&counts), [DiscrepancyKind::EvidenceContradicted; 2]);
 }
 
 /// A pack with such a node was signed, and then refused as altered.
@@ -344,10 +344,10 @@ fn nodes_whose_names_differ_in_letter_case_alone_have_evidence() {
 #[test]
 fn evidence_is_of_one_run_and_its_own_trust_store() {
     let other_run = forged(|report| report["run"]["id"] = "yesterday".into());
-    assert_eq!(kinds(&other_run), [FindingKind::EvidenceInputs; 2]);
+    assert_eq!(kinds(&other_run), [DiscrepancyKind::EvidenceInputs; 2]);
     for list in ["trust_store", "crls"] {
         let other = forged(|report| report["inputs"][list] = Value::Array(Vec::new()));
-        assert_eq!(kinds(&other), [FindingKind::EvidenceInputs; 2], "{list}");
+        assert_eq!(kinds(&other), [DiscrepancyKind::EvidenceInputs; 2], "{list}");
     }
 }
 
@@ -358,7 +358,7 @@ fn signatures_of_a_store_must_be_carried_to_be_verified_again() {
     vector.store.list(signature);
     let site = Site::of(&vector, &[]);
     let _ = site.pack(&[], "evidence.tar").expect_code(0);
-    assert_eq!(kinds(&site.check("evidence.tar")), [FindingKind::EvidenceUnsupported; 2]);
+    assert_eq!(kinds(&site.check("evidence.tar")), [DiscrepancyKind::EvidenceUnsupported; 2]);
     let _ = site.run(ASSAY, &["evidence", "check", "evidence.tar", "--key", "site.key.pub"]).expect_code(3);
     let site = Site::of(&vector, &["--evidence"]);
     let _ = site.pack(&[], "evidence.tar").expect_code(0);
@@ -401,7 +401,7 @@ fn only_the_inputs_of_the_run_are_packed_and_only_a_known_key_is_believed() {
     fs::write(site.path("trust/trustpolicy.json"), "{}").unwrap();
     let _ = site.pack(&["--bundle", "bundle.tar"], "other.tar").expect_code(2);
     site.pack_anyway("other.tar");
-    assert!(kinds(&site.check("other.tar")).contains(&FindingKind::EvidenceInputs));
+    assert!(kinds(&site.check("other.tar")).contains(&DiscrepancyKind::EvidenceInputs));
     let _ = fs::remove_dir_all(Path::new(&site.path("out")));
     let _ = site.pack(&["--bundle", "bundle.tar"], "none.tar").expect_code(2);
 }
@@ -439,12 +439,12 @@ fn a_pass_by_platform_manifests_wants_each_that_is_listed() {
     for flags in [&[][..], &accept] {
         let checked = index_signed_in_part(true, flags, shortcut);
         assert_eq!(checked.verdict, ExitCode::Failed, "{flags:?}");
-        assert!(kinds(&checked).contains(&FindingKind::EvidenceContradicted), "{flags:?}");
+        assert!(kinds(&checked).contains(&DiscrepancyKind::EvidenceContradicted), "{flags:?}");
     }
     // the node is said to lack the other manifest, and who knows
     let checked = index_signed_in_part(false, &accept, |_| ());
     assert_eq!(checked.reported, Some(ExitCode::Passed));
-    assert_eq!(kinds(&checked), [FindingKind::EvidenceUnsupported; 2]);
+    assert_eq!(kinds(&checked), [DiscrepancyKind::EvidenceUnsupported; 2]);
 }
 
 /// What was asked and what is wrong beside the reason are verified as all else.
@@ -453,7 +453,7 @@ fn options_and_further_reasons_are_verified_too() {
     let asked = forged(|report| report["asked"]["accept"] = serde_json::json!(["parent-index"]));
     assert_eq!(asked.verdict, ExitCode::Passed, "no image passes by it");
     let content = forged(|report| report["asked"]["content"] = "none".into());
-    assert_eq!(kinds(&content), [FindingKind::EvidenceContradicted; 2]);
+    assert_eq!(kinds(&content), [DiscrepancyKind::EvidenceContradicted; 2]);
     // an unsigned image that is said to be altered only, which a waiver could excuse
     let hidden = forged(|report| {
         for image in report["images"].as_array_mut().unwrap() {
@@ -462,5 +462,5 @@ fn options_and_further_reasons_are_verified_too() {
             }
         }
     });
-    assert_eq!(kinds(&hidden), [FindingKind::EvidenceContradicted; 2]);
+    assert_eq!(kinds(&hidden), [DiscrepancyKind::EvidenceContradicted; 2]);
 }

@@ -7,7 +7,7 @@ use assay_report::ExitCode;
 use super::{CommandError, block_on};
 use crate::clean;
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
-use crate::evidence::{self, Checked, Finding, NodeCheck};
+use crate::evidence::{self, Checked, Discrepancy, NodeCheck};
 use crate::report::text::count;
 use crate::scratch::Scratch;
 use crate::site_key::{self, SiteKey};
@@ -64,7 +64,7 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     Ok(checked.verdict)
 }
 
-fn line(finding: &Finding) -> String {
+fn line(finding: &Discrepancy) -> String {
     let about = [&finding.node, &finding.image].into_iter().flatten().map(|name| clean::name(name));
     let about: String = about.map(|name| format!("{name}: ")).collect();
     format!("[{}] {about}{}", finding.kind.as_str(), clean::message(&finding.message))

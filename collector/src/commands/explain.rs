@@ -4,7 +4,8 @@ use assay_report::ExitCode;
 use assay_verifier::codes::Code;
 
 use super::CommandError;
-use crate::report::words;
+use crate::evidence::DiscrepancyKind;
+use crate::report::explanation;
 use crate::{cli, console, suggestion};
 
 /// One code and its explanation.
@@ -39,8 +40,13 @@ pub fn explain(options: &cli::Explain) -> Result<ExitCode, CommandError> {
 
 /// Every code: what images, visits and nodes may come to, then the finer ones of checks.
 fn entries() -> impl Iterator<Item = Entry> {
-    let coarse =
-        words::all().map(|(code, words)| Entry { code, what: words.what, why: words.why, todo: words.todo });
+    let of_evidence = DiscrepancyKind::ALL.into_iter().map(|kind| (kind.as_str(), kind.explanation()));
+    let coarse = explanation::all().chain(of_evidence).map(|(code, explanation)| Entry {
+        code,
+        what: explanation.what,
+        why: explanation.why,
+        todo: explanation.todo,
+    });
     let fine = Code::ALL.iter().map(|code| Entry {
         code: code.as_str(),
         what: code.what(),

@@ -19,6 +19,7 @@ use assay_verifier::limits::REPORT_TEXT_LETTERS;
 use assay_verifier::oci::{Descriptor, Digest};
 use serde::Serialize;
 
+use super::discrepancy::{Discrepancy, DiscrepancyKind};
 use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
 use crate::archive;
@@ -42,7 +43,7 @@ pub struct Checked {
     /// Every node of the report.
     pub nodes: Vec<NodeCheck>,
     /// What is wrong; empty where everything was confirmed.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Discrepancy>,
     /// Whether the evidence holds: passed, failed where something is contradicted, incomplete where something could not be
     /// verified again.
     pub verdict: ExitCode,
@@ -65,64 +66,6 @@ pub struct NodeCheck {
     pub claimed: u64,
 }
 
-/// Something that is wrong with the evidence.
-#[derive(Clone, Debug, Serialize)]
-pub struct Finding {
-    /// What kind of thing.
-    pub kind: FindingKind,
-    /// The node that it is about.
-    pub node: Option<String>,
-    /// The image that it is about.
-    pub image: Option<String>,
-    /// The finding for people.
-    pub message: String,
-}
-
-/// What a [`Finding`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// The file is not what a trusted key signed: nothing in it was looked at further.
-    EvidenceAltered,
-    /// The trust directory or the bundles are not those that the reports were made with.
-    EvidenceInputs,
-    /// A statement is missing, or says something else than the report.
-    EvidenceStatement,
-    /// The raw inputs give another verdict than the report.
-    EvidenceContradicted,
-    /// The raw inputs are not all there.
-    EvidenceUnsupported,
-}
-
-impl FindingKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::EvidenceAltered,
-        Self::EvidenceInputs,
-        Self::EvidenceStatement,
-        Self::EvidenceContradicted,
-        Self::EvidenceUnsupported,
-    ];
-
-    /// The code, as reports write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EvidenceAltered => "evidence-altered",
-            Self::EvidenceInputs => "evidence-inputs",
-            Self::EvidenceStatement => "evidence-statement",
-            Self::EvidenceContradicted => "evidence-contradicted",
-            Self::EvidenceUnsupported => "evidence-unsupported",
-        }
-    }
-
-    fn verdict(self) -> ExitCode {
-        match self {
-            Self::EvidenceUnsupported => ExitCode::Incomplete,
-            _ => ExitCode::Failed,
-        }
-    }
-}
-
 /// Checks a file of evidence against the site's public keys. It always gives an answer: whatever is wrong is a finding.
 pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
     let mut checked = Checked {
@@ -142,7 +85,9 @@ pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
                 checked.findings.push(finding);
             }
         }
-        Err(altered) => checked.findings.push(site(FindingKind::EvidenceAltered, altered.to_string())),
+        Err(altered) => {
+            checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceAltered, altered.to_string()))
+        }
     }
     let worst = checked.findings.iter().map(|finding| finding.kind.verdict()).max();
     checked.verdict = worst.unwrap_or(ExitCode::Passed);
@@ -150,8 +95,8 @@ pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
 }
 
 /// Goes through everything in evidence that a key vouches for; the error is what keeps it from going on.
-fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Result<(), Finding> {
-    let inputs = |why: String| site(FindingKind::EvidenceInputs, why);
+fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Result<(), Discrepancy> {
+    let inputs = |why: String| Discrepancy::of_site(DiscrepancyKind::EvidenceInputs, why);
     let (folder, trust_sha256) = unpacked.trust(TRUST).map_err(|error| inputs(error.to_string()))?;
     let mut trust = trust::read(&folder).map_err(|error| inputs(error.to_string()))?;
     let paths: Vec<PathBuf> = unpacked.manifest.bundles.iter().map(|name| unpacked.path(name)).collect();
@@ -174,7 +119,7 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
     })?;
     if let Some(name) = repeated {
         let why = format!("the report has two rows of the name {name}");
-        checked.findings.push(site(FindingKind::EvidenceContradicted, why));
+        checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceContradicted, why));
     }
     checked.reported = Some(rest.verdict);
     if rest.run.id != unpacked.manifest.run {
@@ -252,7 +197,7 @@ impl Again<'_> {
             && row.same_machine != same
         {
             let why = "other rows are of the same machine";
-            self.find(FindingKind::EvidenceContradicted, &row.name, None, why);
+            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, why);
             row.same_machine = same;
         }
         let waived = row.waived.clone();
@@ -261,7 +206,7 @@ impl Again<'_> {
             None => row.waived.clear(),
         }
         if row.waived != waived {
-            self.find(FindingKind::EvidenceContradicted, &row.name, None, "other images are waived");
+            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, "other images are waived");
         }
         self.summary.add(&row);
         self.verdict = self.verdict.max(Some(row.verdict()));
@@ -292,13 +237,13 @@ impl Again<'_> {
             && inputs.bundles.iter().map(|bundle| &bundle.sha256).eq(digests);
         if !same {
             let why = "the node was verified with another trust directory or other bundles";
-            self.find(FindingKind::EvidenceInputs, node, None, why);
+            self.find(DiscrepancyKind::EvidenceInputs, node, None, why);
         }
         if !self.run.is_empty() && report.run.id != self.run {
-            self.find(FindingKind::EvidenceInputs, node, None, "the node's report is of another run");
+            self.find(DiscrepancyKind::EvidenceInputs, node, None, "the node's report is of another run");
         }
         if let Err(error) = gather::consistent(report) {
-            self.find(FindingKind::EvidenceContradicted, node, None, &error.to_string());
+            self.find(DiscrepancyKind::EvidenceContradicted, node, None, &error.to_string());
         }
     }
 
@@ -307,7 +252,7 @@ impl Again<'_> {
         if let Some(accept) = &self.accept
             && let Err(error) = gather::only_accepted(report, accept)
         {
-            self.find(FindingKind::EvidenceContradicted, &row.name, None, &error.to_string());
+            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, &error.to_string());
         }
         // a report that came another way is nobody's answer
         let Some(asked) = &row.asked else { return };
@@ -335,7 +280,7 @@ impl Again<'_> {
         ] {
             if !holds {
                 let why = format!("the node's report does not agree with {what}");
-                self.find(FindingKind::EvidenceContradicted, &row.name, None, &why);
+                self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, &why);
             }
         }
     }
@@ -346,7 +291,7 @@ impl Again<'_> {
         let intact = report.carried.iter().all(|blob| blob.digest.matches(&blob.data));
         if !intact {
             self.find(
-                FindingKind::EvidenceContradicted,
+                DiscrepancyKind::EvidenceContradicted,
                 node,
                 None,
                 "a blob that the report carries is altered",
@@ -373,15 +318,15 @@ impl Again<'_> {
                     let why = format!(
                         "{why}; whether the node lacks the manifests that are not signed, its report alone says"
                     );
-                    self.find(FindingKind::EvidenceUnsupported, node, Some(name), &why);
+                    self.find(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
                 }
                 Comparison::Confirmed => check.confirmed += 1,
                 Comparison::Claimed => check.claimed += 1,
                 Comparison::Unsupported(why) => {
-                    self.find(FindingKind::EvidenceUnsupported, node, Some(name), &why);
+                    self.find(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
                 }
                 Comparison::Contradicted(why) => {
-                    self.find(FindingKind::EvidenceContradicted, node, Some(name), &why);
+                    self.find(DiscrepancyKind::EvidenceContradicted, node, Some(name), &why);
                 }
             }
         }
@@ -446,7 +391,7 @@ impl Again<'_> {
                 Err(why) => why,
             },
         };
-        self.find(FindingKind::EvidenceStatement, &row.name, None, &why);
+        self.find(DiscrepancyKind::EvidenceStatement, &row.name, None, &why);
     }
 
     fn payload(&self, listed: &EvidenceNode) -> Result<Vec<u8>, String> {
@@ -461,17 +406,17 @@ impl Again<'_> {
     /// What the report says of the site as a whole.
     fn site(mut self, rest: &SiteReport) {
         for name in std::mem::take(&mut self.statements).into_keys() {
-            self.find(FindingKind::EvidenceStatement, name, None, "the report has no such node");
+            self.find(DiscrepancyKind::EvidenceStatement, name, None, "the report has no such node");
         }
         let verdict = self.verdict.unwrap_or(ExitCode::Incomplete);
         if self.summary != rest.summary || verdict != rest.verdict || self.waivers != rest.waivers {
             let why = "the report's counts, verdict or waivers are not those of its nodes".to_owned();
-            self.checked.findings.push(site(FindingKind::EvidenceContradicted, why));
+            self.checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceContradicted, why));
         }
     }
 
-    fn find(&mut self, kind: FindingKind, node: &str, image: Option<&str>, why: &str) {
-        self.checked.findings.push(Finding {
+    fn find(&mut self, kind: DiscrepancyKind, node: &str, image: Option<&str>, why: &str) {
+        self.checked.findings.push(Discrepancy {
             kind,
             node: Some(node.to_owned()),
             image: image.map(str::to_owned),
@@ -630,17 +575,14 @@ fn names_of(image: &Image, target: &Descriptor) -> Vec<Record> {
     image.references.iter().map(listed).collect()
 }
 
-fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, Finding> {
+fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, Discrepancy> {
     let path = unpacked.path(REPORT);
-    let damaged = |why: String| site(FindingKind::EvidenceAltered, format!("{REPORT}: {why}"));
+    let damaged =
+        |why: String| Discrepancy::of_site(DiscrepancyKind::EvidenceAltered, format!("{REPORT}: {why}"));
     let file = File::open(path).map_err(|error| damaged(error.to_string()))?;
     rows::each(BufReader::new(file), take).map_err(|error| damaged(error.to_string()))
 }
 
 fn archive_error(path: &Path, source: std::io::Error) -> archive::ArchiveError {
     archive::ArchiveError::Unreadable { path: path.to_owned(), source }
-}
-
-fn site(kind: FindingKind, message: String) -> Finding {
-    Finding { kind, node: None, image: None, message }
 }

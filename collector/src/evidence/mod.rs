@@ -10,8 +10,10 @@
 
 mod canonical;
 mod check;
+mod discrepancy;
 mod pack;
 mod unpacked;
 
-pub use check::{Checked, Finding, FindingKind, NodeCheck, check};
+pub use check::{Checked, NodeCheck, check};
+pub use discrepancy::{Discrepancy, DiscrepancyKind};
 pub use pack::{PackError, Packed, pack};

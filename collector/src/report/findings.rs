@@ -5,7 +5,7 @@ use assay_report::{
     CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
 };
 
-use super::words::{self, Words};
+use super::explanation::{self, Explanation};
 use crate::clean;
 
 /// What a finding is about. Each is a test case of its own in JUnit, green where nothing was found.
@@ -43,7 +43,7 @@ pub(super) struct Finding {
     /// A stable code.
     pub(super) code: &'static str,
     /// The code, explained.
-    pub(super) words: Words,
+    pub(super) explanation: Explanation,
     /// The finding on one line, cleaned.
     pub(super) message: String,
     /// What to do, cleaned.
@@ -58,32 +58,33 @@ const PARTICULARS: usize = 50;
 /// Everything found about `node`, in the order of [`Subject`]; nothing where it was verified and left clean.
 pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let found = |subject, severity, code, words: Words, message: Option<&str>| Finding {
+    let found = |subject, severity, code, explanation: Explanation, message: Option<&str>| Finding {
         subject,
         severity,
         code,
-        words,
-        message: clean::message_or(message, words.what),
-        hint: words.todo.into(),
+        explanation,
+        message: clean::message_or(message, explanation.what),
+        hint: explanation.todo.into(),
         particulars: Vec::new(),
     };
-    let visit = |code, words, message| found(Subject::Visit, ExitCode::Incomplete, code, words, message);
+    let visit =
+        |code, explanation, message| found(Subject::Visit, ExitCode::Incomplete, code, explanation, message);
 
     match (node.outcome, node.accepted()) {
         (Outcome::Verified, Some(report)) => {
             if report.images.is_empty() {
-                findings.push(visit("no-images", words::EMPTY, None));
+                findings.push(visit("no-images", explanation::EMPTY, None));
             }
             findings.extend(coverage(&report.coverage));
         }
         // a node that is said to be verified and has no report to show for it
         (Outcome::Verified, None) => {
             let code = Outcome::BadReport;
-            findings.push(visit(code.as_str(), words::outcome(code), node.message.as_deref()));
+            findings.push(visit(code.as_str(), explanation::outcome(code), node.message.as_deref()));
         }
         (outcome, _) => {
-            let mut finding = visit(outcome.as_str(), words::outcome(outcome), node.message.as_deref());
-            finding.hint = clean::message_or(node.hint.as_deref(), finding.words.todo);
+            let mut finding = visit(outcome.as_str(), explanation::outcome(outcome), node.message.as_deref());
+            finding.hint = clean::message_or(node.hint.as_deref(), finding.explanation.todo);
             findings.push(finding);
         }
     }
@@ -98,16 +99,16 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
         let more = count.saturating_sub(named.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let message = format!("the same {what} as {}{more}", named.join(", "));
-        findings.push(visit("same-machine", words::SAME_MACHINE, Some(&message)));
+        findings.push(visit("same-machine", explanation::SAME_MACHINE, Some(&message)));
     }
 
-    let (code, words) = match node.clean_up.result {
+    let (code, explanation) = match node.clean_up.result {
         CleanUpResult::NotNeeded | CleanUpResult::Removed => return findings,
-        CleanUpResult::Failed => ("clean-up-failed", words::NOT_CLEANED),
-        CleanUpResult::Unknown => ("clean-up-unknown", words::CLEANING_UNKNOWN),
+        CleanUpResult::Failed => ("clean-up-failed", explanation::NOT_CLEANED),
+        CleanUpResult::Unknown => ("clean-up-unknown", explanation::CLEANING_UNKNOWN),
     };
     let mut finding =
-        found(Subject::CleanUp, ExitCode::Incomplete, code, words, node.clean_up.message.as_deref());
+        found(Subject::CleanUp, ExitCode::Incomplete, code, explanation, node.clean_up.message.as_deref());
     finding.particulars = node.clean_up.folder.iter().map(|folder| clean::name(folder)).collect();
     findings.push(finding);
     findings
@@ -115,7 +116,7 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
 
 fn coverage(coverage: &Coverage) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |severity, code, words: Words, particulars: Vec<String>, omitted: u64| {
+    let mut add = |severity, code, explanation: Explanation, particulars: Vec<String>, omitted: u64| {
         let all = omitted.saturating_add(particulars.len() as u64);
         let message = match particulars.as_slice() {
             [] => return,
@@ -130,12 +131,12 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
         } else if more > 0 {
             shown.push(format!("and {more} more; the node's report has all"));
         }
-        let hint = words.todo.into();
+        let hint = explanation.todo.into();
         findings.push(Finding {
             subject: Subject::Coverage,
             severity,
             code,
-            words,
+            explanation,
             message,
             hint,
             particulars: shown,
@@ -149,13 +150,13 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
         ))
     });
     let reason = assay_report::Reason::InUseUnlisted;
-    add(ExitCode::Failed, reason.as_str(), words::reason(reason), unlisted.collect(), 0);
+    add(ExitCode::Failed, reason.as_str(), explanation::reason(reason), unlisted.collect(), 0);
     let unreadable =
         coverage.unreadable.iter().map(|part| clean::message(&format!("{}: {}", part.what, part.why)));
     add(
         ExitCode::Incomplete,
         "unreadable-store",
-        words::COVERAGE,
+        explanation::COVERAGE,
         unreadable.collect(),
         coverage.omitted.of(List::Unreadable),
     );
@@ -166,7 +167,7 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
         add(
             severity,
             "store-contradiction",
-            words::CONTRADICTION,
+            explanation::CONTRADICTION,
             contradictions.map(particular).collect(),
             0,
         );
@@ -225,7 +226,7 @@ mod tests {
             assert!(seen.contains(code), "{code}");
         }
         for code in seen {
-            assert!(words::all().any(|(known, _)| known == code), "{code} is not explained");
+            assert!(explanation::all().any(|(known, _)| known == code), "{code} is not explained");
         }
     }
 

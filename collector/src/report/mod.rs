@@ -6,6 +6,7 @@
 //! report from a node whose visit did not end well is not shown at all.
 
 pub mod difference;
+pub mod explanation;
 pub mod exports;
 pub mod html;
 pub mod json;

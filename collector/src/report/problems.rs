@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_report::{CheckResult, ExitCode, Image, Reason};
+use assay_report::{CheckResult, ExitCode, Image};
 use assay_verifier::oci::Digest;
 
+use super::explanation::{Explanation, image_reason};
 use super::model::SiteModel;
-use super::words::{self, Words};
 use crate::clean;
 
 /// One reason, and all that it was found for.
@@ -18,7 +18,7 @@ pub(super) struct Problem<'a> {
     /// What it does to the verdict: [`ExitCode::Failed`] or [`ExitCode::Incomplete`].
     pub(super) severity: ExitCode,
     /// The reason, explained.
-    pub(super) words: Words,
+    pub(super) explanation: Explanation,
     /// What to do in general; none where each case has advice of its own, which knows the cause and might say another thing.
     pub(super) todo: Option<&'static str>,
     /// What it was found for: images by name, then nodes.
@@ -56,30 +56,30 @@ pub(super) fn of(site: &SiteModel) -> Vec<Problem<'_>> {
     let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
     for (at, node) in site.nodes.iter().enumerate() {
         for finding in &node.findings {
-            let group =
-                problems.entry((finding.severity, finding.code)).or_insert_with(|| Group::new(finding.words));
+            let group = problems
+                .entry((finding.severity, finding.code))
+                .or_insert_with(|| Group::new(finding.explanation));
             let found = (finding.message.clone(), finding.hint.clone(), finding.particulars.clone());
             group.add(None, found, &[at]);
         }
     }
     for judged in &site.results {
         let (Some(severity), image) = (judged.severity(), &judged.image) else { continue };
-        let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
-        let code = image.reason.map_or("unexplained", Reason::as_str);
-        let group = problems.entry((severity, code)).or_insert_with(|| Group::new(words));
-        let message = clean::message_or(image.message.as_deref(), words.what);
-        let hint = clean::message_or(image.hint.as_deref(), words.todo);
+        let (code, explanation) = image_reason(image);
+        let group = problems.entry((severity, code)).or_insert_with(|| Group::new(explanation));
+        let message = clean::message_or(image.message.as_deref(), explanation.what);
+        let hint = clean::message_or(image.hint.as_deref(), explanation.todo);
         group.add(Some(image), (message, hint, Vec::new()), &judged.nodes);
         group.checks.extend(codes(image));
     }
     let mut problems: Vec<Problem<'_>> = problems
         .into_iter()
-        .map(|((severity, code), Group { words, mut cases, checks, .. })| {
+        .map(|((severity, code), Group { explanation, mut cases, checks, .. })| {
             let name =
                 |case: &Case<'_>| case.image.map(|image| (super::names::short(image), image.digest.clone()));
             cases.sort_by_cached_key(|case| (case.image.is_none(), name(case), case.nodes.clone()));
-            let todo = cases.iter().any(|case| case.hint == words.todo).then_some(words.todo);
-            Problem { code, severity, words, todo, cases, checks }
+            let todo = cases.iter().any(|case| case.hint == explanation.todo).then_some(explanation.todo);
+            Problem { code, severity, explanation, todo, cases, checks }
         })
         .collect();
     problems
@@ -106,7 +106,7 @@ fn codes(image: &Image) -> impl Iterator<Item = &str> {
 }
 
 struct Group<'a> {
-    words: Words,
+    explanation: Explanation,
     cases: Vec<Case<'a>>,
     checks: BTreeSet<&'a str>,
     /// Where in `cases` a finding about an image is.
@@ -114,8 +114,8 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(words: Words) -> Self {
-        Self { words, cases: Vec::new(), checks: BTreeSet::new(), known: HashMap::new() }
+    fn new(explanation: Explanation) -> Self {
+        Self { explanation, cases: Vec::new(), checks: BTreeSet::new(), known: HashMap::new() }
     }
 
     fn add(&mut self, image: Option<&'a Image>, found: (String, String, Vec<String>), nodes: &[usize]) {

@@ -144,9 +144,10 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
     let on = count(on_nodes, "node");
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
     let mut out = String::new();
-    wrap(&mut out, 0, &format!("{} [{}], {extent}", problem.words.title, problem.code), look);
+    wrap(&mut out, 0, &format!("{} [{}], {extent}", problem.explanation.title, problem.code), look);
     // titles are short, and so on one line
-    out = out.replacen(problem.words.title, &look.paint(problem.severity, problem.words.title), 1);
+    out =
+        out.replacen(problem.explanation.title, &look.paint(problem.severity, problem.explanation.title), 1);
     for case in problem.cases.iter().take(CASES) {
         let nodes = node_names(report, &case.nodes);
         let subject = match case.image {
@@ -158,7 +159,7 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
         for particular in case.particulars.iter().take(CASES).filter(|line| **line != case.message) {
             wrap(&mut out, 6, particular, look);
         }
-        if case.hint != problem.words.todo {
+        if case.hint != problem.explanation.todo {
             wrap(&mut out, 6, &format!("hint: {}", case.hint), look);
         }
     }

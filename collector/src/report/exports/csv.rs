@@ -80,7 +80,7 @@ impl<W: io::Write> Table<W> {
             of(|image| clean::name(names::reference(image))),
             of(|image| image.digest.to_string()),
             of(|image| words::status(image.status).to_owned()),
-            image.map_or(words::NOT_REVIEWED, |image| words::finding(image.status)).to_owned(),
+            image.map_or(words::NOT_REVIEWED, |image| words::checklist_status(image.status)).to_owned(),
             waived.unwrap_or_default(),
             of(|image| image.reason.map_or("", Reason::as_str).to_owned()),
             of(|image| words::codes(image).join(" ")),

@@ -20,6 +20,7 @@ use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use crate::clean;
+use crate::report::explanation::{self, image_reason};
 use crate::report::model::{Judged, SiteModel, SiteNode};
 use crate::report::text::{count, uri};
 use crate::report::words;
@@ -222,11 +223,11 @@ fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
 
 /// What became of the visit to a node.
 fn visited(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
-    let title = words::outcome(node.row.outcome).title;
+    let title = explanation::outcome(node.row.outcome).title;
     let mut said: Vec<String> =
         node.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
     if said.is_empty() {
-        said.push(words::outcome(node.row.outcome).what.to_owned());
+        said.push(explanation::outcome(node.row.outcome).what.to_owned());
     }
     let mut observation = json!({
         "uuid": ids.give("visit", &at.to_string()),
@@ -251,12 +252,12 @@ fn visited(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
 fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
     let image = &judged.image;
     let status = words::status(image.status);
-    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let (_, explanation) = image_reason(image);
     let code = image.reason.map_or("", Reason::as_str);
     let otherwise = match image.status {
         Status::Passed => "Signature and content are verified.",
         Status::Skipped => "The trust policy says skip: nothing was checked.",
-        Status::Failed | Status::Inconclusive => words.what,
+        Status::Failed | Status::Inconclusive => explanation.what,
     };
     let mut subjects =
         vec![json!({ "subject-uuid": ids.give("image", image.digest.as_str()), "type": "component" })];
@@ -278,7 +279,7 @@ fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
             ("status", status),
             ("reason", code),
             ("codes", &words::codes(image).join(",")),
-            ("finding", words::finding(image.status)),
+            ("finding", words::checklist_status(image.status)),
             ("waived", if judged.waiver.is_some() { "true" } else { "false" }),
             ("nodes", &judged.nodes.len().to_string()),
             ("signer", signer.unwrap_or_default()),
@@ -289,13 +290,13 @@ fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
 /// A waiver: a deviation that was approved.
 fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Value {
     let image = &judged.image;
-    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
+    let (_, explanation) = image_reason(image);
     let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
     json!({
         "uuid": ids.risk(at),
-        "title": format!("{}: {} (waived)", markup(&names::short(image)), words.title),
-        "description": markup(&clean::message_or(image.message.as_deref(), words.what)),
-        "statement": format!("{} {}", words.what, words.why),
+        "title": format!("{}: {} (waived)", markup(&names::short(image)), explanation.title),
+        "description": markup(&clean::message_or(image.message.as_deref(), explanation.what)),
+        "statement": format!("{} {}", explanation.what, explanation.why),
         "props": props(&[("approver", &approver), ("digest", image.digest.as_str())]),
         "status": "deviation-approved",
         "deadline": waiver.expires,

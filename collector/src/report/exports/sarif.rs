@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use assay_judge::ci_commands::JsonEscaper;
-use assay_report::{ExitCode, Reason, Status};
+use assay_report::{ExitCode, Status};
 use assay_verifier::oci::Digest;
 use serde_json::{Value, json};
 
 use crate::clean;
+use crate::report::explanation::{Explanation, image_reason};
 use crate::report::findings::Finding;
 use crate::report::model::{Judged, SiteModel};
 use crate::report::text::{count, uri};
-use crate::report::words::{self, Words};
-use crate::report::{names, text};
+use crate::report::{names, text, words};
 
 /// Where the schema is published.
 const SCHEMA: &str =
@@ -93,15 +93,14 @@ fn image(site: &SiteModel, judged: &Judged, nodes: &[String], rules: &mut Rules)
         Status::Inconclusive => "warning",
         Status::Passed | Status::Skipped => return None,
     };
-    let words = image.reason.map_or(words::UNEXPLAINED, words::reason);
-    let code = image.reason.map_or("unexplained", Reason::as_str);
+    let (code, explanation) = image_reason(image);
     let name = names::full(image);
-    let message = clean::message_or(image.message.as_deref(), words.what);
-    let hint = clean::message_or(image.hint.as_deref(), words.todo);
+    let message = clean::message_or(image.message.as_deref(), explanation.what);
+    let hint = clean::message_or(image.hint.as_deref(), explanation.todo);
     let on = count(judged.nodes.len(), "node");
     let named: Vec<&String> = judged.nodes.iter().filter_map(|at| nodes.get(*at)).collect();
     let mut result = result(
-        rules.index(code, words, level),
+        rules.index(code, explanation, level),
         (code, level),
         &format!("{name} on {on}: {message}. {hint}"),
         (&name, named.iter().take(LOCATIONS).map(|name| name.as_str())),
@@ -136,7 +135,7 @@ fn image(site: &SiteModel, judged: &Judged, nodes: &[String], rules: &mut Rules)
 
 fn of_node(finding: &Finding, node: &str, rules: &mut Rules) -> Value {
     let level = if finding.severity == ExitCode::Failed { "error" } else { "warning" };
-    let index = rules.index(finding.code, finding.words, level);
+    let index = rules.index(finding.code, finding.explanation, level);
     let message = format!("{node}: {}. {}", finding.message, finding.hint);
     let mut result = result(index, (finding.code, level), &message, (node, std::iter::once(node)), node);
     result["properties"] = json!({ "subject": finding.subject.as_str(), "particulars": finding.particulars });
@@ -192,14 +191,14 @@ struct Rules {
 }
 
 impl Rules {
-    fn index(&mut self, code: &'static str, words: Words, level: &str) -> usize {
+    fn index(&mut self, code: &'static str, explanation: Explanation, level: &str) -> usize {
         let listed = &mut self.listed;
         *self.known.entry(code).or_insert_with(|| {
             listed.push(json!({
                 "id": code,
-                "shortDescription": plain(words.title),
-                "fullDescription": plain(&format!("{} {}", words.what, words.why)),
-                "help": plain(words.todo),
+                "shortDescription": plain(explanation.title),
+                "fullDescription": plain(&format!("{} {}", explanation.what, explanation.why)),
+                "help": plain(explanation.todo),
                 "defaultConfiguration": { "level": level },
             }));
             listed.len() - 1

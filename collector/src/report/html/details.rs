@@ -14,7 +14,7 @@ use crate::clean;
 use crate::report::model::Judged;
 use crate::report::text;
 use crate::report::text::{count, number};
-use crate::report::{names, words};
+use crate::report::{explanation, names, words};
 
 /// Items of one kind that are shown of one image.
 const SHOWN: usize = 20;
@@ -148,7 +148,7 @@ impl Details<'_> {
             digest: worst.image.digest.as_str().into(),
             short_digest: names::short_digest(&worst.image),
             nodes: self.nodes.list(&places),
-            reason: worst.image.reason.map_or("", |reason| words::reason(reason).title),
+            reason: worst.image.reason.map_or("", |reason| explanation::reason(reason).title),
             differs,
             references: shown(
                 entry.references.iter(),
@@ -182,7 +182,7 @@ impl Details<'_> {
             mark: Mark::of(judged),
             waiver: judged.waiver.as_ref().map(waiver),
             nodes: self.nodes.list(&judged.nodes),
-            reason: image.reason.map(|reason| (Reason::as_str(reason), words::reason(reason).title)),
+            reason: image.reason.map(|reason| (Reason::as_str(reason), explanation::reason(reason).title)),
             also: words::codes(image).split_off(image.reason.iter().len()),
             message: image.message.as_deref().map(clean::message).unwrap_or_default(),
             hint: image.hint.as_deref().map(clean::message).unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::report::findings::Finding;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text;
 use crate::report::text::number;
-use crate::report::words;
+use crate::report::{explanation, words};
 
 /// A node as the page shows it.
 pub(super) struct NodeView {
@@ -78,7 +78,7 @@ fn view(place: usize, node: &SiteNode, nodes: &Nodes) -> NodeView {
         roles: clean::line(&row.roles.join(", "), 100),
         platform,
         verdict: node.verdict.into(),
-        outcome: words::outcome(row.outcome).title,
+        outcome: explanation::outcome(row.outcome).title,
         verified: own.is_some(),
         counts: [
             count("passed", |summary| summary.passed),
@@ -143,7 +143,7 @@ fn finding(finding: &Finding) -> FindingView {
         _ => None,
     };
     let (message, hint) = (finding.message.clone(), finding.hint.clone());
-    FindingView { title: finding.words.title, message, particular, hint }
+    FindingView { title: finding.explanation.title, message, particular, hint }
 }
 
 /// What the auditor compares: who was visited, what ran there, under which policy.

@@ -8,8 +8,8 @@ use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
 use crate::clean;
+use crate::report::explanation;
 use crate::report::text::count;
-use crate::report::words;
 
 /// Images that are shown, those first where the fewest nodes differ.
 const SHOWN: usize = 100;
@@ -87,7 +87,7 @@ fn outlier(nodes: &Nodes, entry: &Entry<'_>) -> Option<(usize, Outlier)> {
 }
 
 fn title(reason: Option<Reason>) -> &'static str {
-    reason.map_or("", |reason| words::reason(reason).title)
+    reason.map_or("", |reason| explanation::reason(reason).title)
 }
 
 #[cfg(test)]

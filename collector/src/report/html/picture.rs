@@ -9,9 +9,9 @@ use assay_report::Outcome;
 use super::images::Entry;
 use super::mark::{Icon, Mark};
 use super::node_list::Nodes;
+use crate::report::explanation;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text::{count, number};
-use crate::report::words;
 
 /// Columns of a table that fit a screen and a sheet of paper.
 const TABLE_COLUMNS: usize = 24;
@@ -131,7 +131,7 @@ fn order<'a>(entry: &'a Entry<'_>) -> (&'a str, &'a str, &'a str) {
 }
 
 fn unverified(node: &SiteNode) -> Option<&'static str> {
-    (node.row.outcome != Outcome::Verified).then(|| words::outcome(node.row.outcome).title)
+    (node.row.outcome != Outcome::Verified).then(|| explanation::outcome(node.row.outcome).title)
 }
 
 fn table(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {

@@ -10,9 +10,9 @@ use super::images::Entry;
 use super::mark::Mark;
 use super::node_list::{NodeList, Nodes};
 use crate::clean;
+use crate::report::explanation::Explanation;
 use crate::report::model::SiteModel;
 use crate::report::text::count;
-use crate::report::words::Words;
 use crate::report::{names, problems};
 
 /// Cases of one reason that are shown; the images below show them all.
@@ -25,7 +25,7 @@ const CODES: usize = 20;
 pub(super) struct ProblemView {
     pub(super) code: &'static str,
     pub(super) mark: Mark,
-    pub(super) words: Words,
+    pub(super) explanation: Explanation,
     /// What to do in general, where not each case says it.
     pub(super) todo: Option<&'static str>,
     /// Such as `2 images on 3 nodes`.
@@ -74,11 +74,11 @@ pub(super) fn of(
         let checks: Vec<CodeView> = problem.checks.iter().take(CODES).map(|code| explained(code)).collect();
         // what is said once of the reason or of a code need not be said of each image
         let is_said =
-            |hint: &str| hint == problem.words.todo || checks.iter().any(|check| check.todo == hint);
+            |hint: &str| hint == problem.explanation.todo || checks.iter().any(|check| check.todo == hint);
         ProblemView {
             code: problem.code,
             mark: problem.severity.into(),
-            words: problem.words,
+            explanation: problem.explanation,
             todo: problem.todo,
             extent: if images == 0 { on } else { format!("{} on {on}", count(images, "image")) },
             about_images: images > 0,

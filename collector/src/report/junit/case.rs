@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use assay_report::{Check, CheckResult, Image, List, Reason, Signature, Status, WaivedImage};
+use assay_report::{Check, CheckResult, Image, List, Signature, Status, WaivedImage};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
 use crate::clean;
+use crate::report::explanation::image_reason;
 use crate::report::text::count;
-use crate::report::words::Words;
 use crate::report::{names, text, words};
 
 /// A case that took no time of its own: the agent judges images together.
@@ -50,7 +50,7 @@ pub(super) fn of(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> Tes
 /// Skipped, and not in silence: who granted the waiver, why and until when, and what it excuses.
 fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    let found = clean::message_or(image.message.as_deref(), finding(image).what);
+    let found = clean::message_or(image.message.as_deref(), image_reason(image).1.what);
     let (until, word) = (text::time(waiver.expires), words::status(image.status));
     let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
     let codes = words::codes(image).join(", ");
@@ -59,7 +59,7 @@ fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
 }
 
 fn status(node: &str, image: &Image) -> TestCaseStatus {
-    let words = finding(image);
+    let (code, explanation) = image_reason(image);
     let message = |otherwise: &str| clean::message_or(image.message.as_deref(), otherwise);
     let kind = match image.status {
         Status::Passed => return TestCaseStatus::success(),
@@ -71,14 +71,9 @@ fn status(node: &str, image: &Image) -> TestCaseStatus {
         Status::Failed => NonSuccessKind::Failure,
         Status::Inconclusive => NonSuccessKind::Error,
     };
-    let message = message(words.what);
-    let hint = clean::message_or(image.hint.as_deref(), words.todo);
-    let code = image.reason.map_or("unexplained", Reason::as_str);
+    let message = message(explanation.what);
+    let hint = clean::message_or(image.hint.as_deref(), explanation.todo);
     not_in_order(kind, node, code, &message, &particulars(image, &message, &hint))
-}
-
-fn finding(image: &Image) -> Words {
-    image.reason.map_or(words::UNEXPLAINED, words::reason)
 }
 
 /// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.

@@ -10,7 +10,7 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite}
 use super::case;
 use crate::clean;
 use crate::report::findings::{self, Finding, Subject};
-use crate::report::{names, words};
+use crate::report::{explanation, names};
 
 /// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
 pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
@@ -59,8 +59,8 @@ pub(super) fn of_verdict(run: &SiteRun, verdict: ExitCode, nodes: usize) -> Test
         if nodes == 0 {
             status
                 .set_type("no-nodes")
-                .set_message(words::NO_NODES.what)
-                .set_description(words::NO_NODES.todo);
+                .set_message(explanation::NO_NODES.what)
+                .set_description(explanation::NO_NODES.todo);
         } else {
             let message = "not all is in order; the nodes are in this file and those beside it";
             status.set_type("site").set_message(message);

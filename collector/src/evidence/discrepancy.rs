@@ -1,0 +1,108 @@
+//! What may be wrong with a file of evidence.
+
+use assay_report::ExitCode;
+use serde::Serialize;
+
+use crate::report::explanation::Explanation;
+
+/// Something that is wrong with the evidence.
+#[derive(Clone, Debug, Serialize)]
+pub struct Discrepancy {
+    /// What kind of thing.
+    pub kind: DiscrepancyKind,
+    /// The node that it is about.
+    pub node: Option<String>,
+    /// The image that it is about.
+    pub image: Option<String>,
+    /// The discrepancy, for people.
+    pub message: String,
+}
+
+impl Discrepancy {
+    /// A discrepancy of the site as a whole.
+    pub(super) fn of_site(kind: DiscrepancyKind, message: String) -> Self {
+        Self { kind, node: None, image: None, message }
+    }
+}
+
+/// What a [`Discrepancy`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscrepancyKind {
+    /// The file is not what a trusted key signed: nothing in it was looked at further.
+    EvidenceAltered,
+    /// The trust directory or the bundles are not those that the reports were made with.
+    EvidenceInputs,
+    /// A statement is missing, or says something else than the report.
+    EvidenceStatement,
+    /// The raw inputs give another verdict than the report.
+    EvidenceContradicted,
+    /// The raw inputs are not all there.
+    EvidenceUnsupported,
+}
+
+impl DiscrepancyKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::EvidenceAltered,
+        Self::EvidenceInputs,
+        Self::EvidenceStatement,
+        Self::EvidenceContradicted,
+        Self::EvidenceUnsupported,
+    ];
+
+    /// The code, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EvidenceAltered => "evidence-altered",
+            Self::EvidenceInputs => "evidence-inputs",
+            Self::EvidenceStatement => "evidence-statement",
+            Self::EvidenceContradicted => "evidence-contradicted",
+            Self::EvidenceUnsupported => "evidence-unsupported",
+        }
+    }
+
+    pub(super) fn verdict(self) -> ExitCode {
+        match self {
+            Self::EvidenceUnsupported => ExitCode::Incomplete,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    /// What is wrong with a file of evidence.
+    pub fn explanation(self) -> Explanation {
+        let (title, what, todo) = match self {
+            Self::EvidenceAltered => (
+                "Evidence altered",
+                "The file is damaged, was changed after it was signed, or was signed with another key.",
+                "Get the file again from where it was made, and the site's public key from the site.",
+            ),
+            Self::EvidenceInputs => (
+                "Other inputs",
+                "The trust directory or the bundles in the file are not those that the reports were made with, or cannot be used.",
+                "Pack the run again with the trust directory and the bundles that it was given.",
+            ),
+            Self::EvidenceStatement => (
+                "Statement missing or wrong",
+                "The statement about a node is missing, is not signed, or says something else than the node's report.",
+                "Pack the run again, and find out who changed it.",
+            ),
+            Self::EvidenceContradicted => (
+                "Verdict contradicted",
+                "The signatures, the policy and the revocation lists in the file give another verdict than the report.",
+                "Do not accept the report; find out who changed it, and run again.",
+            ),
+            Self::EvidenceUnsupported => (
+                "Verdict not supported",
+                "The signatures that a verdict rests on are not in the file: a node's store alone has them.",
+                "Run again with --evidence, which has them carried home, and pack that run.",
+            ),
+        };
+        Explanation {
+            title,
+            what,
+            why: "Evidence is worth what can be verified again without believing whoever made it.",
+            todo,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Explains the codes of images, visits and nodes: what happened, why it matters, what to do.
+//!
+//! The finer codes of checks have their own table in [`assay_verifier::codes`].
+
+use assay_report::{Image, Outcome, Reason};
+
+/// One code, explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// A heading.
+    pub title: &'static str,
+    /// What happened.
+    pub what: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+}
+
+/// Everything here that has a code: reasons of images, outcomes of visits, findings about nodes.
+pub fn all() -> impl Iterator<Item = (&'static str, Explanation)> {
+    let findings = [
+        ("no-images", EMPTY),
+        ("same-machine", SAME_MACHINE),
+        ("unreadable-store", COVERAGE),
+        ("store-contradiction", CONTRADICTION),
+        ("clean-up-failed", NOT_CLEANED),
+        ("clean-up-unknown", CLEANING_UNKNOWN),
+    ];
+    let reasons = Reason::ALL.into_iter().map(|code| (code.as_str(), reason(code)));
+    let outcomes = Outcome::ALL.into_iter().map(|code| (code.as_str(), outcome(code)));
+    reasons.chain(outcomes).chain(findings)
+}
+
+/// The code and the explanation of why an image did not pass.
+pub(super) fn image_reason(image: &Image) -> (&'static str, Explanation) {
+    image.reason.map_or(("unexplained", UNEXPLAINED), |code| (code.as_str(), reason(code)))
+}
+
+/// Why an image did not pass.
+pub fn reason(reason: Reason) -> Explanation {
+    match reason {
+        Reason::NoSignature => Explanation {
+            title: "No signature",
+            what: "Neither the store nor a bundle holds a signature of the image.",
+            why: "Nothing says who made it: whoever can push to the registry or write to the node could have.",
+            todo: "If its publisher signs it, add its signatures to the bundle and run again; if not, remove the image \
+                   or have it signed. An image that was imported from an archive of docker save has a digest that no \
+                   registry knows: pull it, or import an OCI archive of it.",
+        },
+        Reason::Policy => Explanation {
+            title: "No trust policy applies",
+            what: "The trust policy has no statement for the image's repository, or it is invalid.",
+            why: "Without a statement nobody has decided whom to trust for this repository.",
+            todo: "Add the repository to the registry scopes of a statement in trustpolicy.json, or remove the image.",
+        },
+        Reason::Integrity => Explanation {
+            title: "Signature broken",
+            what: "The signature is malformed, was altered, or breaks a rule of the standard.",
+            why: "A signature that was changed after signing proves nothing.",
+            todo: "Fetch the signature again from its source; if it is still broken, have the image signed again.",
+        },
+        Reason::Authenticity => Explanation {
+            title: "Signer not trusted",
+            what: "The signature is intact, but its certificates do not lead to the trust store, or the signer is not \
+                   one that the policy names.",
+            why: "Anyone can sign with a certificate of their own.",
+            todo: "Compare the signer with whom you expect. Where it is the right one, add its root to the trust \
+                   store and its name to the trusted identities; else remove the image.",
+        },
+        Reason::AuthenticTimestamp => Explanation {
+            title: "Time of signing not proven",
+            what: "The certificates were not valid at the time that counts, or the timestamp that would prove an \
+                   earlier time is missing or wrong.",
+            why: "After a certificate has expired, its key may be in other hands.",
+            todo: "Have the image signed again, with a timestamp of an authority in the trust store.",
+        },
+        Reason::Expiry => Explanation {
+            title: "Signature expired",
+            what: "The signature names a time until which it is good, and that time has passed.",
+            why: "Its publisher did not want the image to be used any longer.",
+            todo: "Move to a newer image, or have this one signed again.",
+        },
+        Reason::Revocation => Explanation {
+            title: "Certificate revoked, or its status unknown",
+            what: "A certificate of the signer is revoked, or no fresh revocation list is there to say that it is not.",
+            why: "A revoked certificate may have been stolen; without a list nobody knows.",
+            todo: "If it is revoked, remove the image. If its status is unknown, put the issuer's current CRL into the \
+                   trust directory and run again.",
+        },
+        Reason::DescriptorMismatch => Explanation {
+            title: "Signature of another image",
+            what: "The signature is good, but what it signs is another image.",
+            why: "A true signature was attached to an image that its signer never saw.",
+            todo: "Find out who attached it, and treat the image as unsigned.",
+        },
+        Reason::ContentMismatch => Explanation {
+            title: "Content changed",
+            what: "Bytes on the node are not those that were signed.",
+            why: "The image was damaged or tampered with after it was pulled.",
+            todo: "Take the node out of service, keep its store as evidence, and pull the image again on a clean node.",
+        },
+        Reason::WrongDigest => Explanation {
+            title: "Another image under this name",
+            what: "The bundle says which digest belongs to this name, and the node has another.",
+            why: "The name was moved to an image that was not staged for this site.",
+            todo: "Pull the staged digest on the node, or stage a new bundle.",
+        },
+        Reason::RootfsMismatch => Explanation {
+            title: "Unpacked files changed",
+            what: "The files that containers run from differ from the signed layers.",
+            why: "What runs is not what was signed.",
+            todo: "Take the node out of service, keep its snapshots as evidence, and unpack the image again.",
+        },
+        Reason::InUseUnlisted => Explanation {
+            title: "Running, but not listed",
+            what: "A container runs an image that the store no longer lists.",
+            why: "What runs there cannot be verified.",
+            todo: "Restart the workload from an image that is listed and verified, then run again.",
+        },
+        Reason::Unreadable => Explanation {
+            title: "Could not be read",
+            what: "Something that the verdict needs could not be read.",
+            why: "What is not read is not verified.",
+            todo: "See the finding; repair the store or pull the image again, then run again.",
+        },
+        Reason::Limit => Explanation {
+            title: "Beyond a limit",
+            what: "Something is larger, deeper or more than the verifier takes.",
+            why: "Real data is far below these limits; what is above them is mostly made to exhaust the reader.",
+            todo: "Find out where it comes from. See the finding for the limit.",
+        },
+    }
+}
+
+/// An image that did not pass, and whose report does not say why.
+pub const UNEXPLAINED: Explanation = Explanation {
+    title: "No reason given",
+    what: "The node's report gives no reason for this verdict.",
+    why: "Nobody can act on a verdict without a reason.",
+    todo: "Use an agent and a collector of the same version, and run again.",
+};
+
+/// A node whose agent found no image at all.
+pub const EMPTY: Explanation = Explanation {
+    title: "No images found",
+    what: "The agent ran and found no image.",
+    why: "An empty list proves nothing; it may be the wrong store or namespace.",
+    todo: "Check the node's store and namespaces, then run again.",
+};
+
+/// A node of whose store a part could not be read.
+pub const COVERAGE: Explanation = Explanation {
+    title: "Not everything could be read",
+    what: "The agent could not read a part of the store.",
+    why: "What is not read is not verified.",
+    todo: "See the finding; repair the store or the agent's access to it, then run again.",
+};
+
+/// A node whose store contradicts itself.
+pub const CONTRADICTION: Explanation = Explanation {
+    title: "The store contradicts itself",
+    what: "Containers, snapshots, image records and content of the store do not fit together.",
+    why: "Where two parts of a store cannot both be right, what was judged may not be what runs.",
+    todo: "See the finding; its code is explained by \"assay explain\".",
+};
+
+/// A machine that two rows are about.
+pub const SAME_MACHINE: Explanation = Explanation {
+    title: "One machine in two rows",
+    what: "Another row has the same machine id or host key.",
+    why: "Where the site file names one machine twice, a node that was meant is not visited at all. Where machines are \
+          copies of each other, whoever has the host key of one can answer for the other.",
+    todo: "Compare the addresses in the site file. If both are right, the machines were cloned: give each its own machine id \
+           (systemd-machine-id-setup) and its own host keys (ssh-keygen -A). Several stores of one machine are fine under one \
+           address.",
+};
+
+/// A node that still has what the visit put on it.
+pub const NOT_CLEANED: Explanation = Explanation {
+    title: "Left behind on the node",
+    what: "What the visit put on the node could not be removed.",
+    why: "Files of a run do not belong on a node for longer than the run.",
+    todo: "Run \"assay cleanup\" when the node answers again, or remove the folder by hand.",
+};
+
+/// A node that could not be asked whether the clean-up worked.
+pub const CLEANING_UNKNOWN: Explanation = Explanation {
+    title: "Clean-up not confirmed",
+    what: "The node could not be asked whether what the visit put there is gone.",
+    why: "Files of a run do not belong on a node for longer than the run.",
+    todo: "Run \"assay cleanup\" when the node answers again.",
+};
+
+/// A site of no nodes.
+pub const NO_NODES: Explanation = Explanation {
+    title: "No nodes",
+    what: "The site has no node.",
+    why: "Nothing was verified.",
+    todo: "Check the site file.",
+};
+
+/// What became of a visit.
+pub fn outcome(outcome: Outcome) -> Explanation {
+    let (title, what, todo) = match outcome {
+        Outcome::Verified => ("Verified", "The agent ran and its report was accepted.", "Nothing."),
+        Outcome::Unreachable => (
+            "Unreachable",
+            "There was no connection, or it was lost.",
+            "Check the address, the port, the jump host and whether the node is up.",
+        ),
+        Outcome::HostKeyMismatch => (
+            "Other host key",
+            "The node showed another host key than the one that is known; nothing was sent to it.",
+            "Find out why: a node set up anew, or someone in between. Only then put the new key into known_hosts or \
+             the site file.",
+        ),
+        Outcome::HostKeyUnknown => (
+            "Host key unknown",
+            "No host key is known for the node; nothing was sent to it.",
+            "Compare the key's fingerprint with the node's own, then put it into known_hosts or the site file.",
+        ),
+        Outcome::AuthRefused => (
+            "Login refused",
+            "The node refused the login.",
+            "Check the user, the key and the node's authorized_keys.",
+        ),
+        Outcome::SudoRefused => (
+            "sudo refused",
+            "The login works, but sudo did not run the visit's commands.",
+            "Read its words; let the user run sh as root in sudoers, or log in as root.",
+        ),
+        Outcome::ShellRefused => (
+            "No commands run there",
+            "The login works, but runs no commands: its shell answers with words of its own, or not at all.",
+            "Read its words: they tell which login to use, or what is to be changed for this one.",
+        ),
+        Outcome::TimedOut => (
+            "Timed out",
+            "A step took longer than it may.",
+            "Look at the node's load; raise the time limit where its images are many and large.",
+        ),
+        Outcome::Unsupported => (
+            "No agent for it",
+            "There is no agent for the node's operating system and architecture.",
+            "Put an agent for that platform beside the others.",
+        ),
+        Outcome::UploadFailed => (
+            "Upload failed",
+            "The agent, the trust directory or a bundle did not arrive whole.",
+            "Check the node's free disk space and whether its folder for temporary files can be written.",
+        ),
+        Outcome::AgentFailed => (
+            "Agent failed",
+            "The agent could not be run, was killed, or judged nothing.",
+            "See the finding and run.log; often containerd is down or its socket is elsewhere.",
+        ),
+        Outcome::BadReport => (
+            "Report not accepted",
+            "What came back is malformed, too large, or not of this run.",
+            "Treat the node as suspect: only a changed agent, a changed node or a broken disk does that.",
+        ),
+        Outcome::Interrupted => {
+            ("Interrupted", "The run was stopped before the node was finished.", "Run again with --resume.")
+        }
+    };
+    Explanation { title, what, why: "Nothing on this node was verified.", todo }
+}
