@@ -11,7 +11,7 @@ use std::path::Path;
 use assay_judge::store::members::{self, Packing as Packed};
 use flate2::bufread::GzDecoder;
 
-use super::unpacked::Altered;
+use super::error::UnpackError;
 use crate::bundle::{FORM, Packing};
 use crate::transport::Input;
 
@@ -24,8 +24,8 @@ const ZSTD_HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
 /// Checks the file at `path` against the tar of its members; `form` is what it says of what compressed it.
 ///
 /// # Errors
-/// [`Altered::OtherBytes`] where a byte is another; other errors where one cannot be read.
-pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), Altered> {
+/// [`UnpackError::OtherBytes`] where a byte is another; other errors where one cannot be read.
+pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), UnpackError> {
     let mut file = File::open(path)?;
     let packed = Packed::of_file(&mut file)?;
     let packing = match packed {
@@ -41,17 +41,17 @@ pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), Altered> 
         _ => are_zstd_frames(BufReader::new(File::open(path)?)),
     };
     if !is_ours? {
-        return Err(Altered::OtherBytes);
+        return Err(UnpackError::OtherBytes);
     }
     same(Packing::Tar, tar, members::decompressed(file, packed))
 }
 
 /// That `packing` the tar gives exactly the bytes of `file`.
-fn same(packing: Packing, tar: &Input, file: impl Read) -> Result<(), Altered> {
+fn same(packing: Packing, tar: &Input, file: impl Read) -> Result<(), UnpackError> {
     let mut compared = Compared { file, buffer: Vec::new(), differs: false };
     packing.write_to(tar, &mut compared)?;
     let Compared { mut file, differs, .. } = compared;
-    if differs || file.read(&mut [0])? != 0 { Err(Altered::OtherBytes) } else { Ok(()) }
+    if differs || file.read(&mut [0])? != 0 { Err(UnpackError::OtherBytes) } else { Ok(()) }
 }
 
 /// Compares what is written to it with what is in a file.

@@ -11,9 +11,11 @@
 mod canonical;
 mod check;
 mod discrepancy;
+mod error;
 mod pack;
 mod unpacked;
 
 pub use check::{Checked, NodeCheck, check};
 pub use discrepancy::{Discrepancy, DiscrepancyKind};
-pub use pack::{PackError, Packed, pack};
+pub use error::PackError;
+pub use pack::{Packed, pack};

@@ -12,13 +12,14 @@ use assay_report::evidence::{
 use assay_report::statement::{self, Statement};
 use assay_verifier::oci::Digest;
 
+use super::error::PackError;
 use crate::archive::{self, Archive, ArchiveError};
 use crate::bundle::{FORM, Packing};
 use crate::report::names::FileNames;
 use crate::report::{json, rows};
-use crate::site_key::{SiteKey, SiteKeyError};
+use crate::site_key::SiteKey;
 use crate::transport::Input;
-use crate::visit::{PayloadError, bundle_files, trust_archive};
+use crate::visit::{bundle_files, trust_archive};
 
 /// What was packed.
 #[derive(Clone, Debug)]
@@ -161,60 +162,4 @@ fn carried(name: &str, input: &Input) -> Result<CarriedFile, PackError> {
     let digest = format!("sha256:{}", archive::sha256(input).map_err(PackError::Read)?);
     let digest = digest.parse().map_err(|_| PackError::Read(io::ErrorKind::InvalidData.into()))?;
     Ok(CarriedFile { path: name.to_owned(), size: input.size(), digest })
-}
-
-/// Evidence cannot be packed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// There is no report.
-    #[error("{}: {source}; --report is the folder that assay run or assay report wrote to", path.display())]
-    NoReport {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The report is none.
-    #[error("{}: {source}", path.display())]
-    Report {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// No node was verified.
-    #[error("{}: no node was verified, so there is nothing to give evidence of", path.display())]
-    NoNode {
-        /// The report.
-        path: PathBuf,
-    },
-    /// The trust directory has changed since.
-    #[error("the trust directory is not the one that was sent to the nodes; give that one, or run again")]
-    OtherTrust,
-    /// A node was verified with other bundles.
-    #[error("node {node} was verified with other bundles; give those, in the same order, as --bundle")]
-    OtherBundles {
-        /// The node.
-        node: String,
-    },
-    /// The trust directory or a bundle cannot be read.
-    #[error(transparent)]
-    Payload(#[from] PayloadError),
-    /// A file cannot be read or written.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// The key does not sign.
-    #[error(transparent)]
-    Key(#[from] SiteKeyError),
-    /// A file cannot be read.
-    #[error("{0}")]
-    Read(#[source] io::Error),
-    /// The file cannot be put in its place.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }

@@ -6,18 +6,18 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_judge::store::members::{self, Growth, Kind, Member};
 use assay_report::bundle::{CarriedFile, FileError};
-use assay_report::document::DocumentError;
 use assay_report::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};
-use assay_verifier::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_verifier::dsse::{Envelope, VerifyingKey};
 use assay_verifier::limits;
 use assay_verifier::oci::Algorithm;
 
 use super::canonical;
+use super::error::UnpackError;
 use super::pack::tar_of;
 use crate::archive::{self, ArchiveError};
 use crate::scratch::Scratch;
@@ -34,13 +34,13 @@ impl Unpacked {
     /// Unpacks a file, and checks every byte of it.
     ///
     /// # Errors
-    /// [`Altered`] where it is not what one of `keys` signed.
-    pub(super) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, Altered> {
+    /// [`UnpackError`] where it is not what one of `keys` signed.
+    pub(super) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, UnpackError> {
         let mut stage = Stage::Document;
         members::each(File::open(path)?, Growth::Any, |member| stage.take(member, keys))?;
         let (unpacked, members) = match stage {
-            Stage::Document => return Err(Altered::Missing { name: DOCUMENT }),
-            Stage::Signature { .. } => return Err(Altered::Missing { name: SIGNATURE }),
+            Stage::Document => return Err(UnpackError::Missing { name: DOCUMENT }),
+            Stage::Signature { .. } => return Err(UnpackError::Missing { name: SIGNATURE }),
             Stage::Members { missing, .. } if !missing.is_empty() => {
                 let path = missing.into_iter().next().map(|file| file.path).unwrap_or_default();
                 return Err(FileError::Missing { path }.into());
@@ -65,7 +65,7 @@ impl Unpacked {
     }
 
     /// Unpacks the archive of the trust directory into a folder, which it gives with the archive's digest.
-    pub(super) fn trust(&self, name: &str) -> Result<(PathBuf, String), Altered> {
+    pub(super) fn trust(&self, name: &str) -> Result<(PathBuf, String), UnpackError> {
         let folder = self.scratch.path().join("trust");
         fs::create_dir(&folder)?;
         let mut members = tar::Archive::new(File::open(self.path(name))?);
@@ -73,7 +73,7 @@ impl Unpacked {
             let mut member = member?;
             // the same program made the archive, and a key vouches for it; `unpack_in` refuses what leads out of the folder
             if !member.unpack_in(&folder)? {
-                return Err(Altered::Name {
+                return Err(UnpackError::Name {
                     name: String::from_utf8_lossy(&member.path_bytes()).into_owned(),
                 });
             }
@@ -93,7 +93,7 @@ enum Stage {
 }
 
 impl Stage {
-    fn take(&mut self, member: &mut Member<'_>, keys: &[VerifyingKey]) -> Result<(), Altered> {
+    fn take(&mut self, member: &mut Member<'_>, keys: &[VerifyingKey]) -> Result<(), UnpackError> {
         let size = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
         match self {
             Self::Document => {
@@ -107,7 +107,7 @@ impl Stage {
                     let envelope = Envelope::parse(&signature)?;
                     let verified = envelope.verify(PAYLOAD_TYPE, keys)?;
                     if verified.payload != document {
-                        return Err(Altered::OtherDocument);
+                        return Err(UnpackError::OtherDocument);
                     }
                     verified.signers.iter().map(|key| key.id().to_owned()).collect()
                 };
@@ -122,7 +122,7 @@ impl Stage {
             Self::Members { .. } if member.kind == Kind::Folder && member.size == 0 => {}
             Self::Members { unpacked, missing } => {
                 let Some(file) = missing.pop_front_if(|file| file.path == member.path) else {
-                    return Err(Altered::Name { name: member.path.clone() });
+                    return Err(UnpackError::Name { name: member.path.clone() });
                 };
                 let changed = || FileError::Changed { path: file.path.clone() };
                 if member.kind != Kind::File || member.size != file.size {
@@ -136,12 +136,12 @@ impl Stage {
 }
 
 /// That a member is the file of that name.
-fn named(member: &Member<'_>, name: &'static str) -> Result<(), Altered> {
-    if member.kind == Kind::File && member.path == name { Ok(()) } else { Err(Altered::Missing { name }) }
+fn named(member: &Member<'_>, name: &'static str) -> Result<(), UnpackError> {
+    if member.kind == Kind::File && member.path == name { Ok(()) } else { Err(UnpackError::Missing { name }) }
 }
 
 /// Writes a member to `target`, hashed as it is written.
-fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<(), Altered> {
+fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<(), UnpackError> {
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -161,59 +161,5 @@ fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<
         Ok(())
     } else {
         Err(FileError::Changed { path: file.path.clone() }.into())
-    }
-}
-
-/// Why a file is not the evidence that a key vouches for.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Altered {
-    /// It is damaged, or cannot be read.
-    #[error("{0}")]
-    Unreadable(io::Error),
-    /// It is no archive, or one that is damaged or past a limit.
-    #[error("it {0}")]
-    Members(#[from] members::ArchiveError),
-    /// A member that no pack has, or that does not come where it should.
-    #[error("its member {name} is none that a pack of evidence has there")]
-    Name {
-        /// The member.
-        name: String,
-    },
-    /// A member that every pack has, at its beginning.
-    #[error("its member {name} is not where it should be")]
-    Missing {
-        /// The member.
-        name: &'static str,
-    },
-    /// The envelope is none.
-    #[error("{SIGNATURE}: {0}")]
-    Envelope(#[from] EnvelopeError),
-    /// No key vouches for it.
-    #[error("{SIGNATURE}: {0}")]
-    Signature(#[from] VerifyError),
-    /// The envelope is around another document.
-    #[error("{SIGNATURE} is of another {DOCUMENT}")]
-    OtherDocument,
-    /// The document is none.
-    #[error("{DOCUMENT}: {0}")]
-    Document(#[from] DocumentError),
-    /// A member is not the one that was signed.
-    #[error("{0}")]
-    File(#[from] FileError),
-    /// Something between the members, or in the compression, was changed.
-    #[error(
-        "every member is as it was signed, and the file is not what packing them gives: a header, padding, the compression or \
-         the end of the file was changed"
-    )]
-    OtherBytes,
-    /// A member cannot be packed again.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-}
-
-impl From<io::Error> for Altered {
-    /// What is wrong with a member comes out of reading it.
-    fn from(error: io::Error) -> Self {
-        error.downcast::<members::ArchiveError>().map_or_else(Self::Unreadable, Self::Members)
     }
 }

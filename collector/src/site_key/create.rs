@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::SiteKeyError;
+use super::error::SiteKeyError;
 
 /// A key pair that was written.
 #[derive(Debug)]

@@ -4,17 +4,18 @@
 //! whose public key is then given instead. Every signature is checked before it leaves here.
 
 mod create;
+mod error;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use assay_verifier::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
 use assay_verifier::limits;
 
-use crate::transport::ssh::keys::{KeyError as KeyFileError, Passphrase};
+use crate::transport::ssh::keys::Passphrase;
 use crate::transport::ssh::{SigningError, SigningKey};
 
 pub use create::{Created, create};
+pub use error::SiteKeyError;
 
 /// A key that signs for the site.
 pub struct SiteKey {
@@ -83,55 +84,6 @@ fn read(path: &Path) -> Result<String, SiteKeyError> {
 
 fn failed(path: &Path, source: SigningError) -> SiteKeyError {
     SiteKeyError::Signing { path: path.to_owned(), source }
-}
-
-/// A site key cannot be made or used.
-#[derive(Debug, thiserror::Error)]
-pub enum SiteKeyError {
-    /// It cannot be read.
-    #[error("{}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is no private key, or its passphrase is not known.
-    #[error(transparent)]
-    Private(#[from] KeyFileError),
-    /// It is a key of a kind that signs no envelopes.
-    #[error("{}: {source}", path.display())]
-    Unsuitable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyError,
-    },
-    /// It did not sign.
-    #[error("{}: {source}", path.display())]
-    Signing {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: SigningError,
-    },
-    /// A new key would be written over a file.
-    #[error("{}: there is a file already; keys are never overwritten, so give another name", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A new key cannot be written.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The crypto library made no key.
-    #[error("no key could be generated")]
-    Generate,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use assay_verifier::dsse::KeyKind;
 use tempfile::TempDir;
 
 use super::*;
+use crate::transport::ssh::keys::KeyError as KeyFileError;
 
 const TYPE: &str = "application/vnd.assay.test+json";
 const PAYLOAD: &[u8] = b"{}";

@@ -72,7 +72,7 @@ pub(super) struct ImageList {
 impl<'a> Names<'a> {
     /// Of the images whose details are on the page.
     pub(super) fn of(entries: &'a [Entry<'a>]) -> Self {
-        let named = entries.iter().take(super::DETAILS).filter_map(|entry| {
+        let named = entries.iter().take(DETAILS).filter_map(|entry| {
             let first = entry.results.first()?;
             Some((&first.image.digest, (entry.id.as_str(), entry.name.as_str())))
         });
@@ -97,6 +97,10 @@ impl<'a> Names<'a> {
         }
     }
 }
+
+/// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
+/// still opens in a few seconds; further ones are left to the node reports.
+pub(super) const DETAILS: usize = 2_000;
 
 /// Images that a list names.
 const LISTED: usize = 100;

@@ -34,7 +34,7 @@ use base64::engine::general_purpose::STANDARD;
 use self::changes::ChangesView;
 use self::details::{Details, ImageView};
 use self::expiry::Expiry;
-use self::images::Names;
+use self::images::{DETAILS, Names};
 use self::inputs::InputsView;
 use self::mark::Mark;
 use self::node_list::Nodes;
@@ -48,10 +48,6 @@ use self::waivers::WaiversView;
 use super::model::SiteModel;
 use super::text;
 use crate::clean;
-
-/// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
-/// still opens in a few seconds; further ones are left to the node reports.
-const DETAILS: usize = 2_000;
 
 const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");

@@ -9,10 +9,9 @@ use assay_verifier::time::UnixTime;
 
 use super::images::{ImageList, Names};
 use super::mark::Mark;
-use super::text;
 use crate::clean;
 use crate::report::model::SiteModel;
-use crate::report::text::count;
+use crate::report::text::{self, count};
 
 /// Signers that are shown: a site has a handful.
 const SIGNERS: usize = 200;

@@ -38,8 +38,8 @@ use assay_judge::ci_commands;
 use assay_report::{ExitCode, NodeRow, SiteRun};
 use quick_junit::{Report, SerializeError, TestSuite};
 
-use super::{Folder, ReportError};
 use crate::clean;
+use crate::report::folder::{Folder, ReportError, create, keep};
 
 /// Bytes of one file that GitLab reads: 30 MB; other systems take more.
 pub const FILE_BYTES: usize = 30_000_000;
@@ -147,8 +147,7 @@ impl<'a, F: Folder> Files<'a, F> {
 
 impl<W: io::Write> Open<W> {
     fn begin(folder: &impl Folder<File = W>, name: String) -> Result<Self, ReportError> {
-        let file =
-            folder.create(&name).map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        let file = create(folder, &name)?;
         let mut open = Self { name, file, bytes: 0 };
         open.write(HEAD)?;
         Ok(open)
@@ -156,14 +155,12 @@ impl<W: io::Write> Open<W> {
 
     fn write(&mut self, text: &str) -> Result<(), ReportError> {
         self.bytes += text.len();
-        let failed = |source| ReportError::Write { name: self.name.clone(), source };
-        self.file.write_all(text.as_bytes()).map_err(failed)
+        self.file.write_all(text.as_bytes()).map_err(|source| ReportError::write(&self.name, source))
     }
 
     fn end(mut self, folder: &impl Folder<File = W>) -> Result<(), ReportError> {
         self.write(FOOT)?;
-        let Self { name, file, .. } = self;
-        folder.keep(file).map_err(|source| ReportError::Write { name, source })
+        keep(folder, &self.name, self.file)
     }
 }
 
