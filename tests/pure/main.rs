@@ -9,6 +9,7 @@ mod fuzz;
 mod inspect;
 mod interop;
 mod layouts;
+mod pages;
 mod parents;
 mod tidy;
 mod travel;

@@ -51,41 +51,6 @@ fn members_take_versions_from_the_workspace() {
     }
 }
 
-#[test]
-fn the_readme_names_what_exists() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let folders = ["agent/", "collector/", "fixtures/", "shared/", "tests/"];
-    let mut found = 0;
-    // what stands in backquotes and begins with a folder of the workspace is a path, perhaps with words after it
-    for quoted in readme.split('`').skip(1).step_by(2) {
-        let path = quoted.split_whitespace().next().unwrap_or_default();
-        if folders.iter().any(|folder| path.starts_with(folder)) {
-            assert!(Path::new(ROOT).join(path).exists(), "README.md names {path}, which is not there");
-            found += 1;
-        }
-    }
-    assert!(found > 20, "found {found} paths in README.md");
-}
-
-#[test]
-fn every_source_folder_is_on_the_code_map() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let map = readme.split("## What is where").nth(1).expect("README.md has a code map");
-    let map = map.split("\n## ").next().unwrap_or(map);
-    for member in ["shared", "agent", "collector"] {
-        let mut folders = 0;
-        for entry in fs::read_dir(Path::new(ROOT).join(member).join("src")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                let named = format!("`{member}/src/{}/`", path.file_name().unwrap().to_string_lossy());
-                assert!(map.contains(&named), "README.md's code map lacks {named}");
-                folders += 1;
-            }
-        }
-        assert!(folders > 0, "{member} has no source folders");
-    }
-}
-
 /// What messages count, in the plural.
 const COUNTED: &[&str] = &[
     "archives",

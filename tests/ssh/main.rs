@@ -1,3 +1,4 @@
 //! What needs a real sshd, and a containerd behind it.
 
 mod fleet;
+mod readme;
