@@ -5,8 +5,8 @@ pub(crate) mod procedure;
 pub(crate) mod table;
 
 use assay_report::{
-    BundleInput, Content, Coverage, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node, NodeReport,
-    Omitted, Run, Summary, TrustPolicyInput, Unreadable,
+    BundleInput, Content, Coverage, CrlInput, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node,
+    NodeReport, Omitted, Run, Summary, TrustPolicyInput, TrustedCertificate, Unreadable,
 };
 use assay_verifier::revocation::Evidence;
 
@@ -41,9 +41,9 @@ pub(crate) fn node_report(
         inputs: Inputs {
             store: plan.store.place.to_string(),
             trust_policy: TrustPolicyInput { sha256: trust.policy_sha256.clone() },
-            trust_store: trust.store.report(),
+            trust_store: TrustedCertificate::list(&trust.store),
             bundles,
-            crls: trust.evidence.crls(),
+            crls: CrlInput::list(&trust.evidence),
             unusable_evidence: unusable_evidence(&trust.evidence),
             warnings,
             omitted: Omitted::default(),

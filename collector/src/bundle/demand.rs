@@ -6,13 +6,13 @@
 
 use crate::report::text::count;
 use assay_judge::trust::Trust;
-use assay_report::CheckResult;
 use assay_verifier::limits;
 use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_verifier::notary::trust_store::StoreType;
 use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Repository};
+use assay_verifier::outcome::CheckOutcome;
 use assay_verifier::revocation;
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp::{self, TimestampError};
@@ -140,8 +140,8 @@ impl Trusting {
         let verifier = Verifier { trust_store: store, evidence, at: self.at };
         let checks = verifier.verify(media_type, bytes, target, statement).checks;
         let failed = [checks.integrity, checks.authenticity];
-        if let Some(check) = failed.into_iter().find(|check| check.result != CheckResult::Passed) {
-            let why = check.message.unwrap_or_default();
+        if let Some(check) = failed.iter().find(|check| check.outcome != CheckOutcome::Passed) {
+            let why = check.outcome.finding().map(|finding| finding.message.as_str()).unwrap_or_default();
             return untrusted(format!("its CRLs are not fetched, as it is not trusted: {why}"));
         }
         let (stamping, notes) = of_timestamp(self.timestamp(envelope, statement));

@@ -11,8 +11,8 @@ use assay_judge::trust::{self, Trust};
 use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
 use assay_report::{
-    CarriedBlob, Checks, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, Reason,
-    Signature, SiteReport, SiteSummary, SiteWaivers, Status, Via, store_meant,
+    CarriedBlob, Checks, CrlInput, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome,
+    Reason, Signature, SiteReport, SiteSummary, SiteWaivers, Status, TrustedCertificate, Via, store_meant,
 };
 use assay_verifier::dsse::{Envelope, VerifyingKey};
 use assay_verifier::limits::REPORT_TEXT_LETTERS;
@@ -225,15 +225,19 @@ impl Again<'_> {
         let Raw { trust, digests, .. } = &self.raw;
         let inputs = &report.inputs;
         // as the node's report has them: cleaned, and cut where they are too many
-        let mut given =
-            Inputs { trust_store: trust.store.report(), crls: trust.evidence.crls(), ..inputs.clone() };
+        let mut given = Inputs {
+            trust_store: TrustedCertificate::list(&trust.store),
+            crls: CrlInput::list(&trust.evidence),
+            ..inputs.clone()
+        };
+        let (certificates, crls) = (given.trust_store.len() as u64, given.crls.len() as u64);
         given.bound();
         let whole = |list, given: usize| inputs.omitted.of(list) + given as u64;
         let same = inputs.trust_policy.sha256 == trust.policy_sha256
             && given.trust_store.starts_with(&inputs.trust_store)
-            && whole(List::TrustStore, inputs.trust_store.len()) == trust.store.report().len() as u64
+            && whole(List::TrustStore, inputs.trust_store.len()) == certificates
             && given.crls.starts_with(&inputs.crls)
-            && whole(List::Crls, inputs.crls.len()) == trust.evidence.crls().len() as u64
+            && whole(List::Crls, inputs.crls.len()) == crls
             && inputs.bundles.iter().map(|bundle| &bundle.sha256).eq(digests);
         if !same {
             let why = "the node was verified with another trust directory or other bundles";

@@ -2,11 +2,12 @@
 //! time in, a [`TrustCheck`] out. Pure.
 
 use assay_judge::trust::{About, Trust};
-use assay_report::{Action, ExitCode};
+use assay_report::ExitCode;
 use assay_verifier::notary::trust_policy::{
     Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp,
 };
 use assay_verifier::notary::trust_store::StoreType;
+use assay_verifier::outcome::Action;
 use assay_verifier::revocation::{Kind, Outlook, Standing, Unknown, UnusableFile};
 use assay_verifier::time::UnixTime;
 use assay_verifier::x509::Certificate;

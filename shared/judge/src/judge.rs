@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_report::words::count;
-use assay_report::{Check, CheckResult, Checks, Omitted, Reason, Signature, Status, Via};
+use assay_report::{Reason, Signature, Status, Via};
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_verifier::notary::verify::{SignatureVerdict, Verifier};
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, Repository};
+use assay_verifier::outcome::{Conclusion, Finding, Step};
 
 use crate::bundle::Lock;
 use crate::image::Image;
@@ -285,14 +286,16 @@ impl Judge<'_> {
         statement: &Statement,
         signatures: &mut Rows,
     ) -> (Judgement, usize) {
-        let mut tried: Vec<(Signature, Vec<Reason>)> = Vec::new();
+        let mut tried: Vec<Tried<'_>> = Vec::new();
         for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
             let verdict = self.signature(candidate, target, statement);
-            let also = verdict.also.clone();
-            let signature = self.report(candidate, Some(&statement.name), verdict);
-            let passed = signature.status == Status::Passed;
-            signatures.push(signature.clone());
-            tried.push((signature, also));
+            let passed = verdict.conclusion == Conclusion::Passed;
+            tried.push(Tried {
+                digest: &candidate.digest,
+                conclusion: verdict.conclusion.clone(),
+                finding: verdict.finding().cloned(),
+            });
+            signatures.push(self.report(candidate, Some(&statement.name), verdict));
             if passed {
                 return (Judgement::new(Status::Passed, None, None), tried.len());
             }
@@ -301,9 +304,9 @@ impl Judge<'_> {
     }
 
     /// The judgement where none of the first signatures passes.
-    fn without_a_pass(&self, candidates: &[Candidate], tried: &[(Signature, Vec<Reason>)]) -> Judgement {
-        if let Some((unreadable, _)) = tried.iter().find(|(one, _)| one.status == Status::Inconclusive) {
-            let message = format!("the signature {}: {}", unreadable.digest, finding(unreadable).1);
+    fn without_a_pass(&self, candidates: &[Candidate], tried: &[Tried<'_>]) -> Judgement {
+        if let Some(unreadable) = tried.iter().find(|one| one.conclusion == Conclusion::Unreadable) {
+            let message = format!("the signature {}: {}", unreadable.digest, unreadable.message());
             return Judgement::inconclusive(Reason::Unreadable, message);
         }
         if candidates.len() > limits::SIGNATURES_PER_IMAGE {
@@ -314,11 +317,9 @@ impl Judge<'_> {
             );
             return Judgement::failed(Reason::Limit, message);
         }
-        let Some((furthest, also)) = tried.iter().rev().max_by_key(|(one, _)| one.reason.map(progress))
-        else {
+        let Some(furthest) = tried.iter().rev().max_by_key(|one| one.conclusion.step()) else {
             return self.none_found();
         };
-        let (code, message) = finding(furthest);
         let among = match tried.len() {
             1 => String::new(),
             many => format!(
@@ -327,12 +328,14 @@ impl Judge<'_> {
                 furthest.digest
             ),
         };
-        let mut judgement =
-            Judgement::failed(furthest.reason.unwrap_or(Reason::Integrity), format!("{among}{message}"));
-        judgement.also.extend(also);
-        judgement.hint = code.map(|code| match furthest.reason {
-            Some(Reason::AuthenticTimestamp) => code.what_to_do_about_timestamp(),
-            _ => code.what_to_do().to_owned(),
+        let step = furthest.conclusion.step().unwrap_or(Step::Integrity);
+        let mut judgement = Judgement::failed(step.into(), format!("{among}{}", furthest.message()));
+        if let Conclusion::Failed { also, .. } = &furthest.conclusion {
+            judgement.also.extend(also.iter().copied().map(Reason::from));
+        }
+        judgement.hint = furthest.finding.as_ref().map(|finding| match step {
+            Step::AuthenticTimestamp => finding.code.what_to_do_about_timestamp(),
+            _ => finding.code.what_to_do().to_owned(),
         });
         judgement
     }
@@ -501,40 +504,26 @@ impl Judge<'_> {
     }
 
     fn unreached(&self, candidate: &Candidate, statement: &Statement) -> Signature {
-        let mut signature = self.report(candidate, None, SignatureVerdict::not_run(statement));
-        signature.status = Status::Inconclusive;
-        signature
+        self.report(candidate, None, SignatureVerdict::not_run(statement))
     }
 
     fn report(&self, candidate: &Candidate, statement: Option<&str>, verdict: SignatureVerdict) -> Signature {
-        let SignatureVerdict {
-            status,
-            reason,
-            checks,
-            target,
-            signer,
-            chain,
-            signing_time,
-            timestamp,
-            user_metadata,
-            ..
-        } = verdict;
-        Signature {
-            digest: candidate.digest.clone(),
-            source: self.sources[candidate.source].name.clone(),
-            envelope: candidate.envelope.as_ref().ok().map(|envelope| envelope.media_type.clone()),
-            policy: statement.map(str::to_owned),
-            status,
-            reason,
-            signer,
-            chain,
-            signing_time,
-            timestamp,
-            user_metadata,
-            checks,
-            target,
-            omitted: Omitted::default(),
-        }
+        let media_type = candidate.envelope.as_ref().ok().map(|envelope| envelope.media_type.clone());
+        let source = self.sources[candidate.source].name.clone();
+        Signature::new(candidate.digest.clone(), source, media_type, statement.map(str::to_owned), verdict)
+    }
+}
+
+/// How one of the signatures that were tried came out.
+struct Tried<'c> {
+    digest: &'c Digest,
+    conclusion: Conclusion,
+    finding: Option<Finding>,
+}
+
+impl Tried<'_> {
+    fn message(&self) -> &str {
+        self.finding.as_ref().map_or("does not pass", |finding| &finding.message)
     }
 }
 
@@ -597,36 +586,6 @@ impl Uncovered {
         }
         hint
     }
-}
-
-/// How far a signature came that fails for this reason, in the order of the checks.
-fn progress(reason: Reason) -> u8 {
-    match reason {
-        Reason::Authenticity => 1,
-        Reason::Expiry => 2,
-        Reason::AuthenticTimestamp => 3,
-        Reason::Revocation => 4,
-        Reason::DescriptorMismatch => 5,
-        _ => 0,
-    }
-}
-
-/// What is wrong with a signature: the code and the words of the check that decided.
-fn finding(signature: &Signature) -> (Option<Code>, String) {
-    let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &signature.checks;
-    let decided = |check: &&Check| match check.result {
-        CheckResult::Failed => check.action == assay_report::Action::Enforce,
-        CheckResult::Inconclusive => true,
-        _ => false,
-    };
-    let check = [integrity, authenticity, expiry, authentic_timestamp, revocation].into_iter().find(decided);
-    let (code, message) = match check {
-        Some(check) => (&check.code, &check.message),
-        None => (&signature.target.code, &signature.target.message),
-    };
-    let code = code.as_ref().and_then(|code| Code::ALL.iter().find(|one| one.as_str() == code).copied());
-    let message = message.clone().or_else(|| code.map(|code| code.what().to_owned()));
-    (code, message.unwrap_or_else(|| "does not pass".to_owned()))
 }
 
 #[cfg(test)]

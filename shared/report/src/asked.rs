@@ -8,7 +8,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentMode, Via};
+use crate::image::ContentMode;
+use crate::verdict::Via;
 use assay_verifier::time::UnixTime;
 
 /// What an agent is asked to do.

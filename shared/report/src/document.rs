@@ -11,6 +11,10 @@ use serde::de::DeserializeOwned;
 use assay_verifier::json::{self, JsonError, Shape};
 use assay_verifier::limits;
 
+/// The form of the SHA-256 digests that stand without their algorithm.
+#[cfg(feature = "schema")]
+pub(crate) const HEX_SHA256: &str = "^[0-9a-f]{64}$";
+
 /// Reads a document of that schema.
 ///
 /// # Errors

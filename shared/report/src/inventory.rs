@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerUse, Coverage, Node, Omitted};
+use crate::coverage::Coverage;
+use crate::image::ContainerUse;
+use crate::node::Node;
+use crate::omitted::Omitted;
 use assay_verifier::oci::Digest;
 
 /// The value of [`Inventory::schema`].

@@ -23,30 +23,32 @@ mod asked;
 mod bounds;
 pub mod bundle;
 pub mod clean;
+mod coverage;
 pub mod document;
 pub mod evidence;
 mod exit_code;
-mod image_id;
+mod image;
 mod inventory;
 mod node;
+mod omitted;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod signature;
 mod site;
 pub mod statement;
+mod verdict;
 mod waiver;
 pub mod words;
 
 pub use asked::{Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, store_meant};
-pub use assay_verifier::outcome::{Action, Check, CheckResult, Checks, Reason, Status, Target, Via};
-pub use assay_verifier::outcome::{ChainCertificate, CrlInput, Timestamp, TrustedCertificate};
-pub use bounds::{List, Omitted, TooLarge, check_size};
+pub use bounds::{TooLarge, check_size};
+pub use coverage::*;
 pub use exit_code::ExitCode;
-pub use image_id::ImageId;
+pub use image::*;
 pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
 pub use node::*;
+pub use omitted::{List, Omitted};
+pub use signature::*;
 pub use site::*;
+pub use verdict::*;
 pub use waiver::{SiteWaivers, WaivedImage, Waiver, WaiverState};
-
-/// The form of the SHA-256 digests that stand without their algorithm.
-#[cfg(feature = "schema")]
-const HEX_SHA256: &str = "^[0-9a-f]{64}$";

@@ -1,15 +1,21 @@
 //! The node report, `assay/node-report/v1`: what one agent run saw and judged.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use assay_verifier::outcome::{ChainCertificate, CrlInput, Timestamp, TrustedCertificate};
-
-use super::{Asked, Checks, ExitCode, List, Omitted, Reason, Status, Target, Via};
+use crate::asked::Asked;
+use crate::coverage::{Coverage, Unreadable};
+#[cfg(feature = "schema")]
+use crate::document::HEX_SHA256;
+use crate::exit_code::ExitCode;
+use crate::image::Image;
+use crate::omitted::Omitted;
+use crate::verdict::Summary;
+use assay_verifier::notary::trust_store::TrustStore;
 use assay_verifier::oci::Digest;
+use assay_verifier::revocation::Evidence;
 use assay_verifier::time::UnixTime;
 
 /// The value of [`NodeReport::schema`].
@@ -109,7 +115,7 @@ pub struct Agent {
     /// The target triple that it was built for.
     pub target: String,
     /// The digest of the executable that ran; null where it could not be read.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: Option<String>,
 }
 
@@ -160,7 +166,7 @@ pub struct Inputs {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrustPolicyInput {
     /// Digest of the file.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: String,
 }
 
@@ -169,365 +175,74 @@ pub struct TrustPolicyInput {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleInput {
     /// Digest of the file; of `index.json` where the bundle is a directory.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: String,
     /// How many signature manifests it holds.
     pub signatures: u64,
 }
 
-/// What was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A certificate in the trust store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Coverage {
-    /// The namespaces that were enumerated.
-    pub namespaces: Vec<String>,
-    /// Images, by namespace and target digest.
-    pub images: u64,
-    /// Containers.
-    pub containers: u64,
-    /// Manifests and running containers that belong to no image record.
-    pub unlisted: Vec<Unlisted>,
-    /// What the store lists and is no image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
-    /// Project's signatures where they have a name. Sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub companions: Vec<Companion>,
-    /// What could not be read.
-    pub unreadable: Vec<Unreadable>,
-    /// What was enumerated of each namespace, sorted.
-    #[serde(default)]
-    pub enumerated: Vec<Enumerated>,
-    /// What was held against each other, and where the store contradicts itself.
-    #[serde(default)]
-    pub cross_check: CrossCheck,
-    /// What is left out of its lists, since a report is bounded.
-    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
-    pub omitted: Omitted,
+pub struct TrustedCertificate {
+    /// `ca`, `signingAuthority` or `tsa`
+    #[serde(rename = "type")]
+    pub store_type: String,
+    /// The named store.
+    pub name: String,
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// Digest of the certificate's DER.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
+    pub sha256: String,
+    /// When it expires.
+    pub not_after: UnixTime,
 }
 
-impl Coverage {
-    /// What is left to say of the store beside its images: a running container that no image record accounts for
-    /// fails, what could not be read is incomplete, and so is a contradiction that says so.
-    pub fn verdict(&self) -> ExitCode {
-        let contradictions = self.cross_check.findings.iter().map(|finding| match finding.effect {
-            Effect::Failed => ExitCode::Failed,
-            Effect::Inconclusive => ExitCode::Incomplete,
-            Effect::None => ExitCode::Passed,
+/// A staged CRL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CrlInput {
+    /// The issuer's name, RFC 4514.
+    pub issuer: String,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: Option<UnixTime>,
+    /// Digest of the CRL's DER.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
+    pub sha256: String,
+}
+
+impl TrustedCertificate {
+    /// Every certificate of every usable store, sorted.
+    pub fn list(trust_store: &TrustStore) -> Vec<Self> {
+        let usable = trust_store.usable().flat_map(|(store_type, name, certificates)| {
+            certificates.iter().map(move |certificate| Self {
+                store_type: store_type.folder().into(),
+                name: name.into(),
+                subject: certificate.subject().to_string(),
+                sha256: certificate.sha256().hex().into(),
+                not_after: certificate.not_after(),
+            })
         });
-        let unlisted = self.unlisted_containers().next().map(|_| ExitCode::Failed);
-        let unreadable = self.unreadable.first().map(|_| ExitCode::Incomplete);
-        contradictions.chain(unlisted).chain(unreadable).max().unwrap_or(ExitCode::Passed)
-    }
-
-    /// The containers that run an image which the store does not list.
-    pub fn unlisted_containers(&self) -> impl Iterator<Item = &Unlisted> {
-        self.unlisted.iter().filter(|unlisted| unlisted.is_container())
+        let mut list: Vec<_> = usable.collect();
+        list.sort();
+        list
     }
 }
 
-/// How much was enumerated of a namespace. What is null was not: the store does not have it, or could not list it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Enumerated {
-    /// containerd's namespace; empty in a layout.
-    pub namespace: String,
-    /// Image records, several of which may point at one image, and those of signatures too.
-    pub records: Option<u64>,
-    /// Containers.
-    pub containers: Option<u64>,
-    /// Snapshots of the snapshotters that those containers use.
-    pub snapshots: Option<u64>,
-    /// Blobs that the content store has for the namespace.
-    pub content: Option<u64>,
-}
-
-/// The parts of a store held against each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CrossCheck {
-    /// What was held against what, in the words of the README; what is not here was not.
-    pub checked: Vec<String>,
-    /// Where the store contradicts itself, sorted.
-    pub findings: Vec<Contradiction>,
-}
-
-/// Two parts of a store that cannot both be right.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Contradiction {
-    /// A code that `assay explain` knows.
-    pub code: String,
-    /// What it does to the run.
-    pub effect: Effect,
-    /// containerd's namespace; empty where it is of none.
-    pub namespace: String,
-    /// The container's id or the blob's digest.
-    pub id: String,
-    /// What contradicts what.
-    pub message: String,
-}
-
-/// What a finding about the store does to the run, beside its images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// The run fails.
-    Failed,
-    /// The run is incomplete.
-    Inconclusive,
-    /// None: it is noted.
-    None,
-}
-
-/// A manifest that belongs to an image and is none: nothing in it can be run.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Companion {
-    /// containerd's namespace; empty in a layout.
-    pub namespace: String,
-    /// The name that it is listed under; null where it has none.
-    pub name: Option<String>,
-    /// Its digest.
-    pub digest: Digest,
-    /// What it is: the most telling of its types.
-    pub kind: String,
-    /// The digest of what it belongs to; null where it does not tell.
-    pub subject: Option<Digest>,
-}
-
-/// Something in the store that no image record accounts for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Unlisted {
-    /// containerd's namespace.
-    pub namespace: String,
-    /// `manifest`, `container`, or `blob` where a layout lists something that is no manifest
-    pub kind: String,
-    /// The digest or the container's id.
-    pub id: String,
-    /// The image that the container names, or what the manifest is.
-    pub name: Option<String>,
-}
-
-impl Unlisted {
-    /// Whether it is a container, which runs what nobody judged.
-    pub fn is_container(&self) -> bool {
-        self.kind == "container"
-    }
-}
-
-/// Something that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Unreadable {
-    /// What: a namespace, a digest, a path.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
-/// One target digest in one namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Image {
-    /// containerd's namespace; empty in a layout.
-    pub namespace: String,
-    /// Every name that points at the digest, sorted.
-    pub references: Vec<String>,
-    /// The target's digest.
-    pub digest: Digest,
-    /// The target's media type.
-    pub media_type: String,
-    /// The target's size in bytes.
-    pub size: u64,
-    /// The platforms of the manifests that are there, such as `linux/amd64`.
-    pub platforms: Vec<String>,
-    /// The containers that run it.
-    pub in_use: Vec<ContainerUse>,
-    /// The verdict.
-    pub status: Status,
-    /// Why it did not pass; null when it did.
-    pub reason: Option<Reason>,
-    /// What else is wrong with it, sorted; absent where nothing is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<Reason>,
-    /// The verdict for people.
-    pub message: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// What made it pass in place of a signature of its own.
-    pub via: Option<Via>,
-    /// The trust policy statements that were applied, separated by commas.
-    pub policy: Option<String>,
-    /// Every signature that was found, in the order tried.
-    pub signatures: Vec<Signature>,
-    /// What hashing its content showed.
-    pub content: Content,
-    /// What comparing its unpacked snapshots showed; null where that was not asked for.
-    pub rootfs: Option<Rootfs>,
-    /// What is left out of its lists, since a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
-    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
-    pub omitted: Omitted,
-}
-
-impl Image {
-    /// Everything that is wrong with it: the reason, what else its agent found, and what the report itself shows.
-    pub fn reasons(&self) -> BTreeSet<Reason> {
-        let is_there = |shown: usize, list| shown > 0 || self.omitted.of(list) > 0;
-        let altered = is_there(self.content.mismatched.len(), List::Mismatched);
-        let altered = altered.then_some(Reason::ContentMismatch);
-        let differing = self.rootfs.as_ref().map_or(0, |rootfs| rootfs.differing.len());
-        let differing = is_there(differing, List::Differing);
-        let differing = differing.then_some(Reason::RootfsMismatch);
-        self.reason.into_iter().chain(self.also.iter().copied()).chain(altered).chain(differing).collect()
-    }
-}
-
-/// A container that runs an image.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ContainerUse {
-    /// The pod's name, from Kubernetes' labels.
-    pub pod: Option<String>,
-    /// The pod's namespace in Kubernetes.
-    pub pod_namespace: Option<String>,
-    /// The container's name in the pod.
-    pub container: Option<String>,
-    /// containerd's id of the container.
-    pub id: String,
-}
-
-/// One signature of an image, and how it came out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Signature {
-    /// Digest of the signature manifest.
-    pub digest: Digest,
-    /// Where it was found: `store`, or a bundle's path.
-    pub source: String,
-    /// Media type of the envelope.
-    pub envelope: Option<String>,
-    /// The trust policy statement that it was judged under; null where it was not judged.
-    pub policy: Option<String>,
-    /// `passed` or `failed`; `inconclusive` where it could not be judged.
-    pub status: Status,
-    /// Why it did not pass.
-    pub reason: Option<Reason>,
-    /// The signing certificate's subject, RFC 4514. Only what integrity vouches for is given.
-    pub signer: Option<String>,
-    /// The certificate chain, leaf first.
-    pub chain: Vec<ChainCertificate>,
-    /// The signing time that the signer claims, or that the signing authority vouches for.
-    pub signing_time: Option<UnixTime>,
-    /// The verified timestamp.
-    pub timestamp: Option<Timestamp>,
-    /// Signed annotations of the target.
-    pub user_metadata: BTreeMap<String, String>,
-    /// The five checks.
-    pub checks: Checks,
-    /// Whether the payload names this image.
-    pub target: Target,
-    /// What is left out of `chain` and `user_metadata`, since a report is bounded.
-    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
-    pub omitted: Omitted,
-}
-
-/// What hashing an image's content showed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Content {
-    /// How much was asked for: `full`, `metadata` or `none`.
-    pub mode: ContentMode,
-    /// Blobs that were hashed and match.
-    pub checked: u64,
-    /// Bytes in those blobs.
-    pub bytes: u64,
-    /// Blobs that are not on the node: layers discarded after unpacking, manifests of other platforms.
-    pub absent: u64,
-    /// Blobs whose bytes are not what their descriptor says, sorted.
-    pub mismatched: Vec<Mismatch>,
-}
-
-/// How much of an image's content is hashed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum ContentMode {
-    /// Everything reachable from the target.
-    #[default]
-    Full,
-    /// Indexes, manifests and configs.
-    Metadata,
-    /// Nothing.
-    None,
-}
-
-impl ContentMode {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Metadata, Self::None];
-
-    /// The value of `--content`, as reports write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Metadata => "metadata",
-            Self::None => "none",
-        }
-    }
-}
-
-/// A blob whose bytes are not what its descriptor says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Mismatch {
-    /// The digest that the descriptor names.
-    pub digest: Digest,
-    /// The descriptor's media type.
-    pub media_type: String,
-    /// What was found instead.
-    pub found: String,
-}
-
-/// What comparing unpacked snapshots with the signed layers showed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Rootfs {
-    /// Snapshots that were compared.
-    pub snapshots: u64,
-    /// Files that differ, sorted.
-    pub differing: Vec<String>,
-}
-
-/// Images by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Summary {
-    /// How many passed.
-    pub passed: u64,
-    /// How many failed.
-    pub failed: u64,
-    /// How many the policy skips.
-    pub skipped: u64,
-    /// How many could not be judged.
-    pub inconclusive: u64,
-}
-
-impl Summary {
-    /// Counts statuses.
-    pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
-        let mut summary = Self::default();
-        statuses.into_iter().for_each(|status| summary.add(status));
-        summary
-    }
-
-    /// Counts a status.
-    pub fn add(&mut self, status: Status) {
-        let count = match status {
-            Status::Passed => &mut self.passed,
-            Status::Failed => &mut self.failed,
-            Status::Skipped => &mut self.skipped,
-            Status::Inconclusive => &mut self.inconclusive,
-        };
-        *count = count.saturating_add(1);
+impl CrlInput {
+    /// Every staged CRL, deltas too, sorted.
+    pub fn list(evidence: &Evidence) -> Vec<Self> {
+        let crls = evidence.crls().map(|crl| Self {
+            issuer: crl.issuer.to_string(),
+            this_update: crl.this_update,
+            next_update: crl.next_update,
+            sha256: crl.sha256.hex().into(),
+        });
+        let mut list: Vec<_> = crls.collect();
+        list.sort();
+        list
     }
 }

@@ -11,8 +11,8 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::{Inventory, NodeReport, SiteReport};
 use crate::bundle::BundleManifest;
+use crate::{Inventory, NodeReport, SiteReport};
 
 /// The schema of a node report, as the file has it.
 pub fn node_report() -> String {

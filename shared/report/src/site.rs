@@ -6,7 +6,14 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, ExitCode, Image, NodeReport, SiteWaivers, Status, Summary, Via, WaivedImage};
+use crate::asked::Asked;
+#[cfg(feature = "schema")]
+use crate::document::HEX_SHA256;
+use crate::exit_code::ExitCode;
+use crate::image::Image;
+use crate::node::NodeReport;
+use crate::verdict::{Status, Summary, Via};
+use crate::waiver::{SiteWaivers, WaivedImage};
 use assay_verifier::time::UnixTime;
 
 /// The value of [`SiteReport::schema`].
@@ -114,7 +121,7 @@ pub struct PlacedFiles {
     /// The platform, such as `linux/amd64`.
     pub platform: String,
     /// The digest of `SHA256SUMS`, the file that has the digests of all others; rows name the list by it.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sums_sha256: String,
     /// The files, by their paths in the folder.
     pub files: Vec<SentFile>,
@@ -130,7 +137,7 @@ pub struct Touched {
     pub before: Presence,
     /// The list of the files in it, as [`PlacedFiles::sums_sha256`]: the node itself hashed each file and compared. Null where
     /// the upload did not come so far.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sums_sha256: Option<String>,
     /// Whether it is there afterwards, as the node said when it was asked last.
     pub after: Presence,
@@ -158,7 +165,7 @@ pub struct SentFile {
     /// What it is: an agent's platform such as `linux/amd64`, else the file's name.
     pub name: String,
     /// Its digest.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: String,
     /// Its size in bytes.
     pub size: u64,

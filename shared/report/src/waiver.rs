@@ -10,7 +10,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Image, List, NodeRow, Outcome, Reason, Status};
+#[cfg(feature = "schema")]
+use crate::document::HEX_SHA256;
+use crate::image::Image;
+use crate::omitted::List;
+use crate::site::{NodeRow, Outcome};
+use crate::verdict::{Reason, Status};
 use assay_verifier::oci::{Digest, Reference};
 use assay_verifier::time::UnixTime;
 
@@ -19,7 +24,7 @@ use assay_verifier::time::UnixTime;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SiteWaivers {
     /// Digest of the waivers file.
-    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::HEX_SHA256)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: String,
     /// The time that expiry was judged at.
     pub judged_at: UnixTime,

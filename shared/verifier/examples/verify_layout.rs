@@ -13,7 +13,7 @@ use assay_verifier::notary::trust_policy::TrustPolicy;
 use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
 use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Manifest, Reference};
-use assay_verifier::outcome::{Reason, Status};
+use assay_verifier::outcome::{Conclusion, Step};
 use assay_verifier::revocation::Evidence;
 use assay_verifier::time::UnixTime;
 
@@ -27,16 +27,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn verify(layout: &Path, trust: &Path, name: &str) -> Result<(Status, Option<Reason>), Box<dyn Error>> {
+type Verdict = (&'static str, Option<&'static str>);
+
+fn verify(layout: &Path, trust: &Path, name: &str) -> Result<Verdict, Box<dyn Error>> {
     let Ok(policy) = TrustPolicy::parse(&fs::read(trust.join("trustpolicy.json"))?) else {
-        return Ok((Status::Failed, Some(Reason::Policy)));
+        return Ok(("failed", Some("policy")));
     };
     let reference: Reference = name.parse()?;
     let Ok(statement) = policy.statement_for(Some(&reference.repository)) else {
-        return Ok((Status::Failed, Some(Reason::Policy)));
+        return Ok(("failed", Some("policy")));
     };
     if statement.is_skip() {
-        return Ok((Status::Skipped, None));
+        return Ok(("skipped", None));
     }
     let index = Manifest::parse(&fs::read(layout.join("index.json"))?)?;
     let named = |entry: &&Descriptor| {
@@ -55,7 +57,7 @@ fn verify(layout: &Path, trust: &Path, name: &str) -> Result<(Status, Option<Rea
             .ok()
             .filter(|bytes| bytes.len() as u64 == descriptor.size && descriptor.digest.matches(bytes))
     };
-    let mut last = Some(Reason::NoSignature);
+    let mut last = Some("no-signature");
     for entry in &index.manifests {
         let Some(manifest) = blob(entry).and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
         let Ok(Some(signature)) = SignatureManifest::of(&entry.media_type, &manifest) else { continue };
@@ -64,12 +66,23 @@ fn verify(layout: &Path, trust: &Path, name: &str) -> Result<(Status, Option<Rea
         }
         let Some(envelope) = blob(&signature.envelope) else { continue };
         let verdict = verifier.verify(&signature.envelope.media_type, &envelope, target, statement);
-        if verdict.status == Status::Passed {
-            return Ok((Status::Passed, None));
+        if verdict.conclusion == Conclusion::Passed {
+            return Ok(("passed", None));
         }
-        last = verdict.reason;
+        last = verdict.conclusion.step().map(reason);
     }
-    Ok((Status::Failed, last))
+    Ok(("failed", last))
+}
+
+fn reason(step: Step) -> &'static str {
+    match step {
+        Step::Integrity => "integrity",
+        Step::Authenticity => "authenticity",
+        Step::Expiry => "expiry",
+        Step::AuthenticTimestamp => "authentic-timestamp",
+        Step::Revocation => "revocation",
+        Step::Target => "descriptor-mismatch",
+    }
 }
 
 fn read_trust_store(trust: &Path) -> Result<TrustStore, Box<dyn Error>> {

@@ -3,7 +3,7 @@
 
 use assay_report::bundle::BundleManifest;
 use assay_report::evidence::EvidenceManifest;
-use assay_report::{self as report, CheckResult, NodeReport, Status};
+use assay_report::{self as report, NodeReport};
 use assay_verifier::dsse;
 use assay_verifier::json::Value;
 use assay_verifier::notary::envelope::{Claims, Envelope};
@@ -13,6 +13,7 @@ use assay_verifier::notary::trust_policy::{SubjectPattern, TrustPolicy};
 use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore, read_certificates};
 use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, media_type};
+use assay_verifier::outcome::{CheckOutcome, Conclusion};
 use assay_verifier::revocation::{self, Evidence, Purpose};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
@@ -172,7 +173,7 @@ fn reference(data: &[u8]) {
 fn revocation(data: &[u8]) {
     let mut evidence = Evidence::default();
     let _ = evidence.add_file("leaf.crl", data);
-    let _ = evidence.crls();
+    let _ = evidence.crls().count();
     let at = UnixTime::from_seconds(AT).expect("in range");
     for authentic in [None, Some(at)] {
         let _ = revocation::check_chain(&chain(), Purpose::CodeSigning, &evidence, at, authentic);
@@ -234,10 +235,11 @@ fn verify(data: &[u8]) {
         let verifier = Verifier { trust_store: &trust_store, evidence: &evidence, at };
         for statement in policy.statements().iter().filter(|statement| !statement.is_skip()) {
             let verdict = verifier.verify(media_type, envelope, &target, statement);
-            assert_eq!(verdict.status == Status::Passed, verdict.reason.is_none());
-            if verdict.status == Status::Passed {
-                assert_eq!(verdict.checks.integrity.result, CheckResult::Passed);
-                assert_eq!(verdict.target.result, CheckResult::Passed);
+            let passed = verdict.conclusion == Conclusion::Passed;
+            assert_eq!(passed, verdict.finding().is_none());
+            if passed {
+                assert_eq!(verdict.checks.integrity.outcome, CheckOutcome::Passed);
+                assert_eq!(verdict.target, CheckOutcome::Passed);
             }
         }
     }

@@ -6,7 +6,8 @@
 //!
 //! ```
 //! use assay_verifier::oci::{Descriptor, Digest, Repository, media_type};
-//! use assay_verifier::outcome::{CheckResult, Status};
+//! use assay_verifier::codes::Code;
+//! use assay_verifier::outcome::{CheckOutcome, Conclusion};
 //! use assay_verifier::revocation::Evidence;
 //! use assay_verifier::time::UnixTime;
 //! use assay_verifier::notary::trust_policy::TrustPolicy;
@@ -35,13 +36,13 @@
 //! let statement = policy.statement_for(Some(&repository))?;
 //! let verifier = Verifier { trust_store: &trust_store, evidence: &evidence, at };
 //! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
-//! assert_eq!(verdict.status, Status::Passed);
-//! assert_eq!(verdict.checks.revocation.result, CheckResult::Passed);
+//! assert_eq!(verdict.conclusion, Conclusion::Passed);
+//! assert_eq!(verdict.checks.revocation.outcome, CheckOutcome::Passed);
 //!
 //! // Without the CRL the certificate's status is unknown, and that is no pass.
 //! let verifier = Verifier { evidence: &Evidence::default(), ..verifier };
 //! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
-//! assert_eq!(verdict.checks.revocation.code.as_deref(), Some("revocation-missing"));
+//! assert_eq!(verdict.finding().map(|finding| finding.code), Some(Code::RevocationMissing));
 //! # Ok(())
 //! # }
 //! ```

@@ -247,7 +247,11 @@ fn lists_say_what_is_known() {
     ] {
         let mut evidence = Evidence::default();
         evidence.add_file("staged.crl", &fs::read(folder.join("crl").join(crl)).unwrap()).unwrap();
-        let at = if at.is_empty() { evidence.crls()[0].this_update } else { UnixTime::parse(at).unwrap() };
+        let at = if at.is_empty() {
+            evidence.crls().next().unwrap().this_update
+        } else {
+            UnixTime::parse(at).unwrap()
+        };
         let chain = chain.map(|name| certificate(&folder, name));
         let found = match check_chain(&chain, Purpose::Timestamping, &evidence, at, None) {
             Ok(()) => PASSED,

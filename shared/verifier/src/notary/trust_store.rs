@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 
 use crate::file_form::FileForm;
 use crate::limits;
-use crate::outcome::TrustedCertificate;
 use crate::pem;
 use crate::x509::{Certificate, CertificateError, KeyUsage, is_self_signed, is_signed_by_itself};
 
@@ -90,24 +89,6 @@ impl TrustStore {
             Some(Err(error)) => Err(error.clone()),
             None => Err(TrustStoreError::Missing),
         }
-    }
-
-    /// Every certificate of every usable store, sorted, as reports list them.
-    pub fn report(&self) -> Vec<TrustedCertificate> {
-        let mut list: Vec<_> = self
-            .usable()
-            .flat_map(|(store_type, name, certificates)| {
-                certificates.iter().map(move |certificate| TrustedCertificate {
-                    store_type: store_type.folder().into(),
-                    name: name.into(),
-                    subject: certificate.subject().to_string(),
-                    sha256: certificate.sha256().hex().into(),
-                    not_after: certificate.not_after(),
-                })
-            })
-            .collect();
-        list.sort();
-        list
     }
 
     /// Every store that can be used, with its certificates.

@@ -19,12 +19,16 @@ use crate::x509::{Certificate, DistinguishedName, SignatureAlgorithm, SignatureE
 
 /// A certificate revocation list, nothing of it verified.
 #[derive(Clone)]
-pub(super) struct Crl {
-    pub(super) sha256: Digest,
-    pub(super) issuer: DistinguishedName,
+pub struct Crl {
+    /// Digest of its DER.
+    pub sha256: Digest,
+    /// The issuer's name.
+    pub issuer: DistinguishedName,
     pub(super) issuer_der: Vec<u8>,
-    pub(super) this_update: UnixTime,
-    pub(super) next_update: Option<UnixTime>,
+    /// When it was issued.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: Option<UnixTime>,
     pub(super) number: Option<Number>,
     /// For a delta: the number of the base that it builds on, at least
     pub(super) delta_of: Option<Number>,

@@ -16,7 +16,6 @@ use crate::codes::Code;
 use crate::file_form::FileForm;
 use crate::json::{Object, Value};
 use crate::limits;
-use crate::outcome::CrlInput;
 use crate::pem;
 use crate::x509::{Certificate, SignatureError};
 use base64::Engine as _;
@@ -120,20 +119,9 @@ impl Evidence {
         &self.unusable
     }
 
-    /// Every CRL, deltas too, sorted as reports list them.
-    pub fn crls(&self) -> Vec<CrlInput> {
-        let mut list: Vec<CrlInput> = self
-            .crls
-            .iter()
-            .map(|StagedCrl { crl, .. }| CrlInput {
-                issuer: crl.issuer.to_string(),
-                this_update: crl.this_update,
-                next_update: crl.next_update,
-                sha256: crl.sha256.hex().into(),
-            })
-            .collect();
-        list.sort();
-        list
+    /// Every CRL, deltas too, in the order in which they were staged.
+    pub fn crls(&self) -> impl Iterator<Item = &Crl> {
+        self.crls.iter().map(|staged| &staged.crl)
     }
 
     pub(super) fn staged_crls(&self) -> &[StagedCrl] {
@@ -376,7 +364,7 @@ mod tests {
                 Some(&UnusableFile { file: "folder/name.crl".into(), error })
             );
         }
-        assert_eq!(evidence.crls(), []);
+        assert_eq!(evidence.crls().count(), 0);
     }
 
     #[test]

@@ -28,11 +28,11 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
 
+pub use crl::Crl;
 pub use evidence::{Evidence, EvidenceError, UnusableFile};
 pub use outlook::{Kind, Outlook, Standing};
 pub use published::{PublishedCrl, crl_urls};
 
-use crl::Crl;
 use crl_check::{Lists, has_points};
 use memo::Asked;
 use ocsp::Answers;

@@ -2,11 +2,11 @@
 //!
 //! Trust store and trust policy specification, "Steps" (notary.md 7.8, 7.9, 8.8 to 8.12, 9.5).
 
-use super::Finding;
 use crate::codes::Code;
 use crate::notary::envelope::{SigningScheme, VerifiedEnvelope};
 use crate::notary::trust_policy::{Identities, Statement, mismatch};
 use crate::notary::trust_store::{StoreType, TrustStore};
+use crate::outcome::Finding;
 use crate::x509::Certificate;
 
 pub(super) fn check(

@@ -1,8 +1,8 @@
 //! Expiry: the signature's own, which the signer set. At the second of expiry it has expired.
 
-use super::Finding;
 use crate::codes::Code;
 use crate::notary::envelope::SignedAttributes;
+use crate::outcome::Finding;
 use crate::time::UnixTime;
 
 pub(super) fn check(attributes: &SignedAttributes, at: UnixTime) -> Result<(), Finding> {

@@ -19,11 +19,10 @@ use crate::notary::payload::Payload;
 use crate::notary::trust_policy::Statement;
 use crate::notary::trust_store::TrustStore;
 use crate::oci::Descriptor;
-use crate::outcome::{
-    Action, ChainCertificate, Check, CheckResult, Checks, Reason, Status, Target, Timestamp,
-};
+use crate::outcome::{Action, Check, CheckOutcome, Checks, Conclusion, Finding, Step};
 use crate::revocation::Evidence;
 use crate::time::UnixTime;
+use crate::timestamp::Timestamp;
 
 /// What verdicts rest on beside the signature: trusted certificates, revocation evidence and a time.
 #[derive(Clone, Copy, Debug)]
@@ -37,41 +36,20 @@ pub struct Verifier<'a> {
 }
 
 /// The verdict on one signature.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SignatureVerdict {
-    /// Passed or failed; inconclusive where it could not be judged.
-    pub status: Status,
-    /// Why it did not pass.
-    pub reason: Option<Reason>,
-    /// What else is wrong with it: enforced checks that would fail too, had the sequence gone on. They stay `not_run`.
-    pub also: Vec<Reason>,
+    /// How the verification ended.
+    pub conclusion: Conclusion,
     /// The five checks.
     pub checks: Checks,
-    /// Whether the payload names the artifact.
-    pub target: Target,
-    /// The signing certificate's subject.
-    pub signer: Option<String>,
-    /// The chain, leaf first.
-    pub chain: Vec<ChainCertificate>,
-    /// The signing time.
-    pub signing_time: Option<UnixTime>,
+    /// Whether the payload names the artifact. Always enforced.
+    pub target: CheckOutcome,
+    /// The envelope, if its integrity holds: who signed, with which chain, when.
+    pub envelope: Option<VerifiedEnvelope>,
     /// The verified timestamp.
     pub timestamp: Option<Timestamp>,
     /// Signed annotations of the artifact.
     pub user_metadata: BTreeMap<String, String>,
-}
-
-/// Why a check does not hold: its code, and words with the particulars.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) code: Code,
-    pub(crate) message: String,
-}
-
-impl Finding {
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
 }
 
 impl Verifier<'_> {
@@ -87,53 +65,41 @@ impl Verifier<'_> {
         let verified = Envelope::parse(media_type, envelope).and_then(Envelope::verify);
         let envelope = match verified {
             Ok(envelope) => envelope,
-            Err(error) => return verdict.failed_integrity(error.code(), error.to_string()),
+            Err(error) => return verdict.failed_integrity(Finding::new(error.code(), error.to_string())),
         };
-        verdict.checks.integrity = Check::passed(Action::Enforce);
-        verdict.take_facts(&envelope);
-        match self.after_integrity(&envelope, target, statement, &mut verdict) {
-            Ok(()) => {
-                verdict.status = Status::Passed;
-                verdict.reason = None;
-            }
-            Err(reason) => {
-                verdict.reason = Some(reason);
-                verdict.also = self.beyond(reason, &envelope, target, statement);
-            }
-        }
+        verdict.checks.integrity.outcome = CheckOutcome::Passed;
+        verdict.conclusion = match self.after_integrity(&envelope, target, statement, &mut verdict) {
+            Ok(()) => Conclusion::Passed,
+            Err(step) => Conclusion::Failed { step, also: self.beyond(step, &envelope, target, statement) },
+        };
+        verdict.envelope = Some(envelope);
         verdict
     }
 
-    /// The steps in the specification's order; the error is the reason of the first enforced failure.
+    /// The steps in the specification's order; the error is the first enforced step that fails.
     fn after_integrity(
         &self,
         envelope: &VerifiedEnvelope,
         target: &Descriptor,
         statement: &Statement,
         verdict: &mut SignatureVerdict,
-    ) -> Result<(), Reason> {
-        let actions = statement.actions;
+    ) -> Result<(), Step> {
         let checks = &mut verdict.checks;
         let authenticity = authenticity::check(envelope, statement, self.trust_store);
-        record(&mut checks.authenticity, actions.authenticity, authenticity, Reason::Authenticity)?;
+        record(&mut checks.authenticity, authenticity, Step::Authenticity)?;
 
         let expiry = expiry::check(envelope.attributes(), self.at);
-        record(&mut checks.expiry, actions.expiry, expiry, Reason::Expiry)?;
+        record(&mut checks.expiry, expiry, Step::Expiry)?;
 
         let timestamp = authentic_timestamp::check(envelope, statement, self);
         let timestamp = timestamp.map(|timestamp| verdict.timestamp = timestamp);
-        record(
-            &mut checks.authentic_timestamp,
-            actions.authentic_timestamp,
-            timestamp,
-            Reason::AuthenticTimestamp,
-        )?;
+        record(&mut checks.authentic_timestamp, timestamp, Step::AuthenticTimestamp)?;
 
-        if actions.revocation == Action::Skip {
-            checks.revocation = Check::skipped();
+        if checks.revocation.action == Action::Skip {
+            checks.revocation.outcome = CheckOutcome::Skipped;
         } else {
             let revocation = revocation::check(envelope, self);
-            record(&mut checks.revocation, actions.revocation, revocation, Reason::Revocation)?;
+            record(&mut checks.revocation, revocation, Step::Revocation)?;
         }
         verdict.check_target(envelope.payload(), target)
     }
@@ -142,27 +108,27 @@ impl Verifier<'_> {
     /// one must not excuse the others: an expired signature of another artifact is more than expired.
     fn beyond(
         &self,
-        reason: Reason,
+        first: Step,
         envelope: &VerifiedEnvelope,
         target: &Descriptor,
         statement: &Statement,
-    ) -> Vec<Reason> {
+    ) -> Vec<Step> {
         let actions = statement.actions;
-        let fails = |step: Reason| match step {
-            Reason::Expiry => expiry::check(envelope.attributes(), self.at).is_err(),
-            Reason::AuthenticTimestamp => authentic_timestamp::check(envelope, statement, self).is_err(),
-            Reason::Revocation => revocation::check(envelope, self).is_err(),
+        let fails = |step: Step| match step {
+            Step::Expiry => expiry::check(envelope.attributes(), self.at).is_err(),
+            Step::AuthenticTimestamp => authentic_timestamp::check(envelope, statement, self).is_err(),
+            Step::Revocation => revocation::check(envelope, self).is_err(),
             _ => SignatureVerdict::not_run(statement).check_target(envelope.payload(), target).is_err(),
         };
         [
-            (Reason::Authenticity, actions.authenticity),
-            (Reason::Expiry, actions.expiry),
-            (Reason::AuthenticTimestamp, actions.authentic_timestamp),
-            (Reason::Revocation, actions.revocation),
-            (Reason::DescriptorMismatch, Action::Enforce),
+            (Step::Authenticity, actions.authenticity),
+            (Step::Expiry, actions.expiry),
+            (Step::AuthenticTimestamp, actions.authentic_timestamp),
+            (Step::Revocation, actions.revocation),
+            (Step::Target, Action::Enforce),
         ]
         .into_iter()
-        .skip_while(|(step, _)| *step != reason)
+        .skip_while(|(step, _)| *step != first)
         .skip(1)
         .filter(|(step, action)| *action == Action::Enforce && fails(*step))
         .map(|(step, _)| step)
@@ -170,19 +136,17 @@ impl Verifier<'_> {
     }
 }
 
-/// Writes down how a check came out; an error where it failed and that is enforced.
-fn record(
-    check: &mut Check,
-    action: Action,
-    outcome: Result<(), Finding>,
-    reason: Reason,
-) -> Result<(), Reason> {
-    match outcome {
-        Ok(()) => *check = Check::passed(action),
+/// Writes down how a check came out.
+///
+/// # Errors
+/// The step, if the check failed and is enforced.
+fn record(check: &mut Check, result: Result<(), Finding>, step: Step) -> Result<(), Step> {
+    match result {
+        Ok(()) => check.outcome = CheckOutcome::Passed,
         Err(finding) => {
-            *check = Check::failed(action, finding.code, finding.message);
-            if action == Action::Enforce {
-                return Err(reason);
+            check.outcome = CheckOutcome::Failed(finding);
+            if check.action == Action::Enforce {
+                return Err(step);
             }
         }
     }
@@ -190,33 +154,26 @@ fn record(
 }
 
 impl SignatureVerdict {
-    /// The verdict on a signature whose envelope cannot be had: its manifest is malformed, its blob missing or altered.
+    /// The verdict on a signature whose envelope is not available: its manifest is malformed, its blob missing or altered.
     /// The statement's level does not matter, as in the reference.
     pub fn unfetched(statement: &Statement, code: Code, message: impl Into<String>) -> Self {
-        Self::not_run(statement).failed_integrity(code, message.into())
+        Self::not_run(statement).failed_integrity(Finding::new(code, message))
     }
 
-    /// The verdict on a signature that could not be read for want of permission or by an error of the system.
+    /// The verdict on a signature that could not be read, because a permission is missing or the system reported an error.
     pub fn unreadable(statement: &Statement, message: impl Into<String>) -> Self {
         let mut verdict = Self::not_run(statement);
-        verdict.status = Status::Inconclusive;
-        verdict.reason = Some(Reason::Unreadable);
-        verdict.checks.integrity = Check {
-            result: CheckResult::Inconclusive,
-            action: Action::Enforce,
-            code: Some(Code::EnvelopeUnreadable.as_str().into()),
-            message: Some(message.into()),
-        };
+        verdict.conclusion = Conclusion::Unreadable;
+        verdict.checks.integrity.outcome =
+            CheckOutcome::Inconclusive(Finding::new(Code::EnvelopeUnreadable, message));
         verdict
     }
 
-    /// The verdict on a signature that was not judged, since another one passed or a bound was met.
+    /// The verdict on a signature that was not judged, because another one passed or a bound was met.
     pub fn not_run(statement: &Statement) -> Self {
         let actions = statement.actions;
         Self {
-            status: Status::Failed,
-            reason: None,
-            also: Vec::new(),
+            conclusion: Conclusion::NotRun,
             checks: Checks {
                 integrity: Check::not_run(Action::Enforce),
                 authenticity: Check::not_run(actions.authenticity),
@@ -224,34 +181,35 @@ impl SignatureVerdict {
                 expiry: Check::not_run(actions.expiry),
                 revocation: Check::not_run(actions.revocation),
             },
-            target: Target { result: CheckResult::NotRun, code: None, message: None },
-            signer: None,
-            chain: Vec::new(),
-            signing_time: None,
+            target: CheckOutcome::NotRun,
+            envelope: None,
             timestamp: None,
             user_metadata: BTreeMap::new(),
         }
     }
 
-    fn failed_integrity(mut self, code: Code, message: String) -> Self {
-        self.checks.integrity = Check::failed(Action::Enforce, code, message);
-        self.reason = Some(Reason::Integrity);
+    /// What the step found that decided against the signature.
+    pub fn finding(&self) -> Option<&Finding> {
+        let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = &self.checks;
+        let outcome = match self.conclusion.step()? {
+            Step::Integrity => &integrity.outcome,
+            Step::Authenticity => &authenticity.outcome,
+            Step::Expiry => &expiry.outcome,
+            Step::AuthenticTimestamp => &authentic_timestamp.outcome,
+            Step::Revocation => &revocation.outcome,
+            Step::Target => &self.target,
+        };
+        outcome.finding()
+    }
+
+    fn failed_integrity(mut self, finding: Finding) -> Self {
+        self.checks.integrity.outcome = CheckOutcome::Failed(finding);
+        self.conclusion = Conclusion::Failed { step: Step::Integrity, also: Vec::new() };
         self
     }
 
-    fn take_facts(&mut self, envelope: &VerifiedEnvelope) {
-        self.signer = envelope.leaf().map(|leaf| leaf.subject().to_string());
-        self.signing_time = Some(envelope.attributes().signing_time);
-        let entry = |certificate: &crate::x509::Certificate| ChainCertificate {
-            subject: certificate.subject().to_string(),
-            sha256: certificate.sha256().hex().into(),
-            not_after: certificate.not_after(),
-        };
-        self.chain = envelope.chain().iter().map(entry).collect();
-    }
-
-    fn check_target(&mut self, payload: &[u8], target: &Descriptor) -> Result<(), Reason> {
-        let outcome = Payload::parse(payload)
+    fn check_target(&mut self, payload: &[u8], target: &Descriptor) -> Result<(), Step> {
+        let result = Payload::parse(payload)
             .map_err(|error| Finding::new(Code::PayloadMalformed, error.to_string()))
             .and_then(|payload| {
                 let names = payload.names(target);
@@ -259,20 +217,12 @@ impl SignatureVerdict {
                 self.user_metadata = payload.annotations;
                 if names { Ok(()) } else { Err(Finding::new(Code::TargetMismatch, named)) }
             });
-        match outcome {
-            Ok(()) => {
-                self.target = Target { result: CheckResult::Passed, code: None, message: None };
-                Ok(())
-            }
-            Err(Finding { code, message }) => {
-                self.target = Target {
-                    result: CheckResult::Failed,
-                    code: Some(code.as_str().into()),
-                    message: Some(message),
-                };
-                Err(Reason::DescriptorMismatch)
-            }
-        }
+        let (outcome, result) = match result {
+            Ok(()) => (CheckOutcome::Passed, Ok(())),
+            Err(finding) => (CheckOutcome::Failed(finding), Err(Step::Target)),
+        };
+        self.target = outcome;
+        result
     }
 }
 

@@ -2,8 +2,9 @@
 
 use alloc::string::ToString;
 
-use super::{Finding, Verifier, authentic_signing_time};
+use super::{Verifier, authentic_signing_time};
 use crate::notary::envelope::VerifiedEnvelope;
+use crate::outcome::Finding;
 use crate::revocation::{Purpose, check_chain};
 
 pub(super) fn check(envelope: &VerifiedEnvelope, verifier: &Verifier<'_>) -> Result<(), Finding> {

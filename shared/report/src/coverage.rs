@@ -1,0 +1,161 @@
+//! What an agent looked at in a store, and what it could not read.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit_code::ExitCode;
+use crate::omitted::Omitted;
+use assay_verifier::oci::Digest;
+
+/// What was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Coverage {
+    /// The namespaces that were enumerated.
+    pub namespaces: Vec<String>,
+    /// Images, by namespace and target digest.
+    pub images: u64,
+    /// Containers.
+    pub containers: u64,
+    /// Manifests and running containers that belong to no image record.
+    pub unlisted: Vec<Unlisted>,
+    /// What the store lists and is no image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
+    /// Project's signatures where they have a name. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
+    /// What could not be read.
+    pub unreadable: Vec<Unreadable>,
+    /// What was enumerated of each namespace, sorted.
+    #[serde(default)]
+    pub enumerated: Vec<Enumerated>,
+    /// What was held against each other, and where the store contradicts itself.
+    #[serde(default)]
+    pub cross_check: CrossCheck,
+    /// What is left out of its lists, since a report is bounded.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
+}
+
+impl Coverage {
+    /// What is left to say of the store beside its images: a running container that no image record accounts for
+    /// fails, what could not be read is incomplete, and so is a contradiction that says so.
+    pub fn verdict(&self) -> ExitCode {
+        let contradictions = self.cross_check.findings.iter().map(|finding| match finding.effect {
+            Effect::Failed => ExitCode::Failed,
+            Effect::Inconclusive => ExitCode::Incomplete,
+            Effect::None => ExitCode::Passed,
+        });
+        let unlisted = self.unlisted_containers().next().map(|_| ExitCode::Failed);
+        let unreadable = self.unreadable.first().map(|_| ExitCode::Incomplete);
+        contradictions.chain(unlisted).chain(unreadable).max().unwrap_or(ExitCode::Passed)
+    }
+
+    /// The containers that run an image which the store does not list.
+    pub fn unlisted_containers(&self) -> impl Iterator<Item = &Unlisted> {
+        self.unlisted.iter().filter(|unlisted| unlisted.is_container())
+    }
+}
+
+/// How much was enumerated of a namespace. What is null was not: the store does not have it, or could not list it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Enumerated {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// Image records, several of which may point at one image, and those of signatures too.
+    pub records: Option<u64>,
+    /// Containers.
+    pub containers: Option<u64>,
+    /// Snapshots of the snapshotters that those containers use.
+    pub snapshots: Option<u64>,
+    /// Blobs that the content store has for the namespace.
+    pub content: Option<u64>,
+}
+
+/// The parts of a store held against each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CrossCheck {
+    /// What was held against what, in the words of the README; what is not here was not.
+    pub checked: Vec<String>,
+    /// Where the store contradicts itself, sorted.
+    pub findings: Vec<Contradiction>,
+}
+
+/// Two parts of a store that cannot both be right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Contradiction {
+    /// A code that `assay explain` knows.
+    pub code: String,
+    /// What it does to the run.
+    pub effect: Effect,
+    /// containerd's namespace; empty where it is of none.
+    pub namespace: String,
+    /// The container's id or the blob's digest.
+    pub id: String,
+    /// What contradicts what.
+    pub message: String,
+}
+
+/// What a finding about the store does to the run, beside its images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// The run fails.
+    Failed,
+    /// The run is incomplete.
+    Inconclusive,
+    /// None: it is noted.
+    None,
+}
+
+/// A manifest that belongs to an image and is none: nothing in it can be run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Companion {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// The name that it is listed under; null where it has none.
+    pub name: Option<String>,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is: the most telling of its types.
+    pub kind: String,
+    /// The digest of what it belongs to; null where it does not tell.
+    pub subject: Option<Digest>,
+}
+
+/// Something in the store that no image record accounts for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unlisted {
+    /// containerd's namespace.
+    pub namespace: String,
+    /// `manifest`, `container`, or `blob` where a layout lists something that is no manifest
+    pub kind: String,
+    /// The digest or the container's id.
+    pub id: String,
+    /// The image that the container names, or what the manifest is.
+    pub name: Option<String>,
+}
+
+impl Unlisted {
+    /// Whether it is a container, which runs what nobody judged.
+    pub fn is_container(&self) -> bool {
+        self.kind == "container"
+    }
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unreadable {
+    /// What: a namespace, a digest, a path.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}

@@ -1,0 +1,176 @@
+//! One image of a node report: what identifies it, its verdict, and what the verdict rests on.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::omitted::{List, Omitted};
+use crate::signature::Signature;
+use crate::verdict::{Reason, Status, Via};
+use assay_verifier::oci::{Descriptor, Digest};
+
+/// One target digest in one namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Image {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: String,
+    /// Every name that points at the digest, sorted.
+    pub references: Vec<String>,
+    /// The target's digest.
+    pub digest: Digest,
+    /// The target's media type.
+    pub media_type: String,
+    /// The target's size in bytes.
+    pub size: u64,
+    /// The platforms of the manifests that are there, such as `linux/amd64`.
+    pub platforms: Vec<String>,
+    /// The containers that run it.
+    pub in_use: Vec<ContainerUse>,
+    /// The verdict.
+    pub status: Status,
+    /// Why it did not pass; null when it did.
+    pub reason: Option<Reason>,
+    /// What else is wrong with it, sorted; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Reason>,
+    /// The verdict for people.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What made it pass in place of a signature of its own.
+    pub via: Option<Via>,
+    /// The trust policy statements that were applied, separated by commas.
+    pub policy: Option<String>,
+    /// Every signature that was found, in the order tried.
+    pub signatures: Vec<Signature>,
+    /// What hashing its content showed.
+    pub content: Content,
+    /// What comparing its unpacked snapshots showed; null where that was not asked for.
+    pub rootfs: Option<Rootfs>,
+    /// What is left out of its lists, since a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
+    #[serde(default, skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
+}
+
+impl Image {
+    /// What identifies the image.
+    pub fn id(&self) -> ImageId<'_> {
+        let Self { namespace, digest, media_type, size, .. } = self;
+        ImageId { namespace, digest, media_type, size: *size }
+    }
+
+    /// Everything that is wrong with it: the reason, what else its agent found, and what the report itself shows.
+    pub fn reasons(&self) -> BTreeSet<Reason> {
+        let is_there = |shown: usize, list| shown > 0 || self.omitted.of(list) > 0;
+        let altered = is_there(self.content.mismatched.len(), List::Mismatched);
+        let altered = altered.then_some(Reason::ContentMismatch);
+        let differing = self.rootfs.as_ref().map_or(0, |rootfs| rootfs.differing.len());
+        let differing = is_there(differing, List::Differing);
+        let differing = differing.then_some(Reason::RootfsMismatch);
+        self.reason.into_iter().chain(self.also.iter().copied()).chain(altered).chain(differing).collect()
+    }
+}
+
+/// An image of a node: one target in one namespace. Records that disagree on the size or the media type of one digest are of
+/// two images, since at most one of them can be what was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageId<'a> {
+    /// containerd's namespace; empty in a layout.
+    pub namespace: &'a str,
+    /// The target's digest.
+    pub digest: &'a Digest,
+    /// The target's media type.
+    pub media_type: &'a str,
+    /// The target's size in bytes.
+    pub size: u64,
+}
+
+impl<'a> ImageId<'a> {
+    /// The image that a target is in a namespace.
+    pub fn new(namespace: &'a str, target: &'a Descriptor) -> Self {
+        Self { namespace, digest: &target.digest, media_type: &target.media_type, size: target.size }
+    }
+}
+
+/// A container that runs an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ContainerUse {
+    /// The pod's name, from Kubernetes' labels.
+    pub pod: Option<String>,
+    /// The pod's namespace in Kubernetes.
+    pub pod_namespace: Option<String>,
+    /// The container's name in the pod.
+    pub container: Option<String>,
+    /// containerd's id of the container.
+    pub id: String,
+}
+
+/// What hashing an image's content showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Content {
+    /// How much was asked for: `full`, `metadata` or `none`.
+    pub mode: ContentMode,
+    /// Blobs that were hashed and match.
+    pub checked: u64,
+    /// Bytes in those blobs.
+    pub bytes: u64,
+    /// Blobs that are not on the node: layers discarded after unpacking, manifests of other platforms.
+    pub absent: u64,
+    /// Blobs whose bytes are not what their descriptor says, sorted.
+    pub mismatched: Vec<Mismatch>,
+}
+
+/// How much of an image's content is hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ContentMode {
+    /// Everything reachable from the target.
+    #[default]
+    Full,
+    /// Indexes, manifests and configs.
+    Metadata,
+    /// Nothing.
+    None,
+}
+
+impl ContentMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Metadata, Self::None];
+
+    /// The value of `--content`, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Metadata => "metadata",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A blob whose bytes are not what its descriptor says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Mismatch {
+    /// The digest that the descriptor names.
+    pub digest: Digest,
+    /// The descriptor's media type.
+    pub media_type: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+/// What comparing unpacked snapshots with the signed layers showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rootfs {
+    /// Snapshots that were compared.
+    pub snapshots: u64,
+    /// Files that differ, sorted.
+    pub differing: Vec<String>,
+}
