@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, Node, Via};
-use assay_verifier::oci::{Algorithm, Digest};
+use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::time::UnixTime;
 
 use crate::cli::{
@@ -265,7 +265,7 @@ fn agent() -> Agent {
 
 fn digest_of(path: &Path) -> std::io::Result<Digest> {
     let mut file = std::fs::File::open(path)?;
-    let mut hasher = Algorithm::Sha256.hasher();
+    let mut hasher = DigestAlgorithm::Sha256.hasher();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match file.read(&mut buffer)? {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use assay_report::ExitCode;
 use assay_report::words::count;
 use assay_verifier::limits;
-use assay_verifier::notary::envelope::{Claims, Envelope, EnvelopeError};
+use assay_verifier::notary::envelope::{Envelope, EnvelopeClaims, EnvelopeError};
 use assay_verifier::notary::payload::Payload;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 use assay_verifier::time::UnixTime;
@@ -188,12 +188,13 @@ fn of_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
 /// The facts of an envelope; an error if it is one in no way.
 fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError> {
     let verified = Envelope::parse(media_type, bytes).and_then(Envelope::verify);
-    let (claims, verified) = match (Claims::of(bytes), verified) {
+    let (claims, verified) = match (EnvelopeClaims::read(bytes), verified) {
         (Some(claims), verified) => (claims, verified),
         (None, Err(error)) => return Err(error),
-        (None, Ok(_)) => (Claims::default(), Err(EnvelopeError::NoChain)),
+        (None, Ok(_)) => (EnvelopeClaims::default(), Err(EnvelopeError::NoChain)),
     };
-    let Claims { chain, payload, signature, timestamp_token, plugin, plugin_min_version, .. } = claims;
+    let EnvelopeClaims { chain, payload, signature, timestamp_token, plugin, plugin_min_version, .. } =
+        claims;
     let (target, user_metadata) = match Payload::parse(&payload).ok() {
         None => (None, BTreeMap::new()),
         Some(Payload { media_type, digest, size, annotations }) => {

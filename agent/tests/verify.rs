@@ -686,6 +686,6 @@ fn what_one_image_holds_costs_no_other_its_row() {
     assert_eq!(outcomes["registry.example.test/team/many:v1"], "failed limit");
     let of_many = report.images.iter().find(|image| image.digest == many.digest).unwrap();
     assert_eq!(of_many.signatures.len(), limits::REPORT_SIGNATURES);
-    assert_eq!(of_many.omitted.of(List::Signatures), 7);
+    assert_eq!(of_many.omitted.count(List::Signatures), 7);
     assert!(report.carried.iter().any(|blob| blob.media_type == "application/jose+json\\u{202e}"));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use assay_judge::store::directory::Directory;
-use assay_verifier::oci::{Algorithm, Digest};
+use assay_verifier::oci::{Digest, DigestAlgorithm};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::transport::Input;
@@ -178,7 +178,7 @@ pub fn file(path: &Path) -> Result<Input, ArchiveError> {
 ///
 /// # Errors
 /// [`std::io::Error`]
-pub fn digest(mut bytes: impl std::io::Read, algorithm: Algorithm) -> std::io::Result<Digest> {
+pub fn digest(mut bytes: impl std::io::Read, algorithm: DigestAlgorithm) -> std::io::Result<Digest> {
     let mut hasher = algorithm.hasher();
     let mut buffer = vec![0; 128 << 10];
     loop {

@@ -11,7 +11,7 @@ use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::verdict;
 use assay_tests::published::{GOOD, Published, reference};
-use assay_verifier::oci::{Algorithm, Descriptor, Platform, media_type};
+use assay_verifier::oci::{Descriptor, DigestAlgorithm, Platform, media_type};
 use serde_json::json;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -156,7 +156,7 @@ fn other_digests_are_checked_in_layouts() {
     let mut plain = Layout::new();
     let image = Image::of_text(linux_here(), "app", "sha512").add_to(&mut plain);
     let put = |layout: &mut Layout, media_type: &str, bytes: &[u8]| {
-        let digest = Algorithm::Sha512.digest(bytes);
+        let digest = DigestAlgorithm::Sha512.digest(bytes);
         layout.put(&digest, bytes.to_vec());
         Descriptor::new(media_type, digest, bytes.len() as u64)
     };

@@ -10,7 +10,7 @@ use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm as Key, Publisher, Signature};
 use assay_fixtures::envelope::Format;
 use assay_fixtures::layout::Layout;
-use assay_verifier::oci::{Algorithm, Descriptor, Digest, media_type};
+use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm, media_type};
 use serde_json::json;
 
 use crate::measure::{self, Cost};
@@ -89,7 +89,7 @@ fn in_memory() -> Duration {
     let bytes = vec![0x5a; LAYER_BYTES];
     let begun = measure::own_cpu();
     for _ in 0..LAYERS {
-        let mut hasher = Algorithm::Sha256.hasher();
+        let mut hasher = DigestAlgorithm::Sha256.hasher();
         bytes.chunks(PIECE).for_each(|piece| hasher.update(piece));
         std::hint::black_box(hasher.finish());
     }

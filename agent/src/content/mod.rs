@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
         };
         self.manifests.push(descriptor.digest.clone());
         if manifest.manifests.is_empty()
-            || ManifestKind::of(&descriptor.media_type) != Some(ManifestKind::Index)
+            || ManifestKind::from_media_type(&descriptor.media_type) != Some(ManifestKind::Index)
         {
             self.image(&manifest, platform, needed);
         } else {
@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
         let mut any = false;
         let mut any_own = false;
         for entry in &index.manifests {
-            if ManifestKind::of(&entry.media_type).is_none() {
+            if ManifestKind::from_media_type(&entry.media_type).is_none() {
                 self.layer(entry);
                 any = true;
                 continue;

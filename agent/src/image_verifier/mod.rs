@@ -46,7 +46,7 @@ pub(crate) fn run(plan: &ImageVerifierPlan) -> Result<ExitCode, Error> {
     images.iter().filter_map(|image| image.hint.as_ref()).for_each(|hint| say(hint));
     let outcomes: Vec<String> = images.iter().map(outcome).collect();
     Sink::Stdout.write(&reason(&outcomes.join("; ")))?;
-    Ok(ExitCode::of(images.iter().map(|image| image.status)))
+    Ok(ExitCode::from_statuses(images.iter().map(|image| image.status)))
 }
 
 /// Gives containerd the reason why nothing was judged.

@@ -230,7 +230,7 @@ impl Chains<'_> {
         found: &mut BTreeSet<Option<Digest>>,
     ) -> Option<Told> {
         *budget = budget.checked_sub(1)?;
-        let is_index = match ManifestKind::of(&target.media_type)? {
+        let is_index = match ManifestKind::from_media_type(&target.media_type)? {
             ManifestKind::Index if depth > limits::INDEX_DEPTH => return None,
             kind => kind == ManifestKind::Index,
         };
@@ -242,7 +242,7 @@ impl Chains<'_> {
         if is_index {
             let mut told = Told::All;
             for child in &manifest.manifests {
-                if ManifestKind::of(&child.media_type).is_some() {
+                if ManifestKind::from_media_type(&child.media_type).is_some() {
                     told = told.max(self.manifest(namespace, child, depth + 1, budget, found)?);
                 }
             }

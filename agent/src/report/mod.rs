@@ -8,7 +8,7 @@ use assay_report::{
     BundleInput, Content, Coverage, CrlInput, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node,
     NodeReport, Omitted, Run, Summary, TrustPolicyInput, TrustedCertificate, Unreadable,
 };
-use assay_verifier::revocation::Evidence;
+use assay_verifier::revocation::RevocationEvidence;
 
 use crate::config::VerifyPlan;
 use assay_judge::judged::Checked;
@@ -49,14 +49,14 @@ pub(crate) fn node_report(
             omitted: Omitted::default(),
         },
         coverage,
-        summary: Summary::of(images.iter().map(|image| image.status)),
+        summary: Summary::count(images.iter().map(|image| image.status)),
         images,
         carried: Vec::new(),
         omitted: Omitted::default(),
     }
 }
 
-fn unusable_evidence(evidence: &Evidence) -> Vec<Unreadable> {
+fn unusable_evidence(evidence: &RevocationEvidence) -> Vec<Unreadable> {
     let unusable = evidence.unusable().iter();
     unusable.map(|one| Unreadable { what: one.file.clone(), why: one.error.to_string() }).collect()
 }

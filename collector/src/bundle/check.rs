@@ -130,9 +130,9 @@ pub fn check(
     let made_for = MadeFor::new(&documents);
     let trust = trust::check(trust, at);
     let expiring = expiring(&trust, &today, now, at);
-    let verdict = ExitCode::of(then.iter().map(|image| image.status));
+    let verdict = ExitCode::from_statuses(then.iter().map(|image| image.status));
     let verdict = if unreadable.is_empty() { verdict } else { verdict.max(ExitCode::Incomplete) };
-    let summary = Summary::of(then.iter().map(|image| image.status));
+    let summary = Summary::count(then.iter().map(|image| image.status));
     let checked = |(image, today): (Image, &Image)| {
         let key = (&image.digest, image.media_type.as_str(), image.size);
         let nodes = nodes.get(&key).cloned().unwrap_or_default();

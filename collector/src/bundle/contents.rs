@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_report::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
-use assay_verifier::dsse::Envelope;
+use assay_verifier::dsse::DsseEnvelope;
 use assay_verifier::limits;
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::oci::{Descriptor, Digest, Manifest};
@@ -77,7 +77,7 @@ impl Contents {
     pub fn of(opened: &Opened) -> Result<Self, OpenError> {
         let document = opened.document();
         let signature = opened.signature()?;
-        let envelope = signature.and_then(|bytes| Envelope::parse(&bytes).ok());
+        let envelope = signature.and_then(|bytes| DsseEnvelope::parse(&bytes).ok());
         let mut graph = Graph::default();
         let found = Listed::of(opened, |descriptor, manifest| graph.add(descriptor, manifest))?;
         let too_many =
@@ -111,7 +111,7 @@ impl Contents {
             path: opened.path().display().to_string(),
             tool: document.map(|document| format!("{} {}", document.tool.name, document.tool.version)),
             completeness: document.map(|document| document.completeness),
-            signed_by: envelope.iter().flat_map(Envelope::key_ids).map(str::to_owned).collect(),
+            signed_by: envelope.iter().flat_map(DsseEnvelope::key_ids).map(str::to_owned).collect(),
             damage: opened.check_files().err().map(|error| error.problem.to_string()),
             images,
             signs,
@@ -171,7 +171,7 @@ impl Graph {
 
 /// Whether a manifest claims to be a signature, a flawed one too.
 pub(super) fn is_signature(descriptor: &Descriptor, manifest: &Manifest) -> bool {
-    SignatureManifest::of(&descriptor.media_type, manifest) != Ok(None)
+    SignatureManifest::read(&descriptor.media_type, manifest) != Ok(None)
 }
 
 /// The value of [`Difference::schema`].

@@ -188,7 +188,9 @@ impl Carrier {
         let mut open: Vec<(Descriptor, usize)> =
             root.manifest.manifests.iter().map(|child| (child.clone(), 1)).collect();
         while let Some((child, depth)) = open.pop() {
-            if ManifestKind::of(&child.media_type).is_none() || !seen.insert(child.digest.clone()) {
+            if ManifestKind::from_media_type(&child.media_type).is_none()
+                || !seen.insert(child.digest.clone())
+            {
                 continue;
             }
             if seen.len() > MANIFESTS || depth >= limits::INDEX_DEPTH {
@@ -222,7 +224,7 @@ impl Carrier {
     /// The index that lists a manifest which a node holds by itself, where one of its tags still stands for that index.
     async fn parent(&self, wanted: &Wanted, root: &Fetched) -> Result<Option<Descriptor>, StagingError> {
         let is_alone = matches!(wanted.which, Which::Digest(_))
-            && ManifestKind::of(&root.descriptor.media_type) == Some(ManifestKind::Image);
+            && ManifestKind::from_media_type(&root.descriptor.media_type) == Some(ManifestKind::Image);
         let tags = wanted.names.iter().filter(|_| is_alone).filter_map(|name| {
             let (repository, tag) = name.rsplit_once(':')?;
             (repository == wanted.repository.as_str()).then_some(tag)
@@ -377,7 +379,7 @@ impl Carrier {
                 return Ok(());
             }
         };
-        let signature = match SignatureManifest::of(&fetched.descriptor.media_type, &fetched.manifest) {
+        let signature = match SignatureManifest::read(&fetched.descriptor.media_type, &fetched.manifest) {
             Ok(Some(signature)) if signature.subject.digest == subject.digest => Some(signature),
             // the agent says what is wrong with it
             Err(error) if error.subject.digest == subject.digest => None,

@@ -20,7 +20,7 @@ use assay_report::bundle::{
 use assay_report::document::DocumentError;
 use assay_verifier::json::{self, JsonError};
 use assay_verifier::limits;
-use assay_verifier::oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type, shape};
+use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm, Manifest, ManifestError, media_type, shape};
 use assay_verifier::revocation::is_litter;
 
 use super::blob_path;
@@ -216,7 +216,7 @@ impl Opened {
         let Some(document) = &self.document else { return Ok(()) };
         let carried = |(path, size): (String, u64)| {
             // a blob is hashed as its name says, and every other file with SHA-256
-            let algorithm = blob_digest(&path).map_or(Algorithm::Sha256, |digest| digest.algorithm());
+            let algorithm = blob_digest(&path).map_or(DigestAlgorithm::Sha256, |digest| digest.algorithm());
             let digest = if self.left.contains_key(&path) {
                 // no bundle of ours has any
                 algorithm.digest(b"")

@@ -56,7 +56,7 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
                 return Ok(());
             }
             copy(layout, &staging, &mut content, &descriptor.digest, limits::MANIFEST_BYTES)?;
-            if let Ok(Some(signature)) = SignatureManifest::of(&descriptor.media_type, &manifest) {
+            if let Ok(Some(signature)) = SignatureManifest::read(&descriptor.media_type, &manifest) {
                 let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
                 // verification needs no config; other tools that read the bundle do
                 if let Some(config) = &manifest.config {
@@ -76,7 +76,9 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
             Ok(())
         })?;
         // what may be an image for readers that know its type
-        for (_, image) in found.images().filter(|(_, image)| ManifestKind::of(&image.media_type).is_none()) {
+        for (_, image) in
+            found.images().filter(|(_, image)| ManifestKind::from_media_type(&image.media_type).is_none())
+        {
             if image.size <= limits::MANIFEST_BYTES && layout.has(&image.digest) {
                 copy(layout, &staging, &mut content, &image.digest, limits::MANIFEST_BYTES)?;
                 kept.insert(image.digest.clone());

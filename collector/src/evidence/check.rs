@@ -12,9 +12,10 @@ use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
 use assay_report::{
     CarriedBlob, Checks, CrlInput, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome,
-    Reason, Signature, SiteReport, SiteSummary, SiteWaivers, Status, TrustedCertificate, Via, store_meant,
+    Reason, Signature, SiteReport, SiteSummary, SiteWaivers, Status, TrustedCertificate, Via,
+    canonical_store,
 };
-use assay_verifier::dsse::{Envelope, VerifyingKey};
+use assay_verifier::dsse::{DsseEnvelope, VerifyingKey};
 use assay_verifier::limits::REPORT_TEXT_LETTERS;
 use assay_verifier::oci::{Descriptor, Digest};
 use serde::Serialize;
@@ -232,7 +233,7 @@ impl Again<'_> {
         };
         let (certificates, crls) = (given.trust_store.len() as u64, given.crls.len() as u64);
         given.bound();
-        let whole = |list, given: usize| inputs.omitted.of(list) + given as u64;
+        let whole = |list, given: usize| inputs.omitted.count(list) + given as u64;
         let same = inputs.trust_policy.sha256 == trust.policy_sha256
             && given.trust_store.starts_with(&inputs.trust_store)
             && whole(List::TrustStore, inputs.trust_store.len()) == certificates
@@ -261,7 +262,7 @@ impl Again<'_> {
         // a report that came another way is nobody's answer
         let Some(asked) = &row.asked else { return };
         let own = report.asked.clone().unwrap_or_default();
-        let store = store_meant(row.store.as_deref(), report.node.os == "windows");
+        let store = canonical_store(row.store.as_deref(), report.node.os == "windows");
         let tolerance = gather::CLOCKS_DIFFER;
         let judged = match asked.at {
             Some(at) => Some(at..=at),
@@ -310,7 +311,7 @@ impl Again<'_> {
             carried,
         );
         let again: BTreeMap<ImageId<'_>, &Image> = again.iter().map(|image| (image.id(), image)).collect();
-        let is_cut = report.omitted.of(List::Carried) > 0;
+        let is_cut = report.omitted.count(List::Carried) > 0;
         let partly = self.partly_there(report, &again, carried);
         for image in &report.images {
             check.images += 1;
@@ -401,7 +402,7 @@ impl Again<'_> {
     fn payload(&self, listed: &EvidenceNode) -> Result<Vec<u8>, String> {
         let bytes =
             std::fs::read(self.unpacked.path(&listed.statement)).map_err(|error| error.to_string())?;
-        let envelope = Envelope::parse(&bytes).map_err(|error| error.to_string())?;
+        let envelope = DsseEnvelope::parse(&bytes).map_err(|error| error.to_string())?;
         let verified =
             envelope.verify(statement::PAYLOAD_TYPE, self.keys).map_err(|error| error.to_string())?;
         Ok(verified.payload.to_vec())
@@ -455,7 +456,7 @@ fn compare(reported: &Image, again: Option<&Image>, (tells_all, is_cut): (bool, 
         return Comparison::Contradicted("the report gives it no name that it could be judged by".into());
     };
     // a name that is left out may stand under another statement of the policy
-    if reported.omitted.of(List::References) > 0 {
+    if reported.omitted.count(List::References) > 0 {
         return Comparison::Unsupported("not all of its names are in the report".into());
     }
     let same = |one: &Image, other: &Image| {
@@ -499,7 +500,7 @@ fn untold(reported: &Image, again: &Image) -> Option<Reason> {
 /// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
 fn signatures(reported: &Image, again: &Image, is_cut: bool) -> Comparison {
     let is_tried = |signature: &&Signature| signature.policy.is_some();
-    let has_no_row = again.omitted.of(List::Signatures) > 0;
+    let has_no_row = again.omitted.count(List::Signatures) > 0;
     let again = &again.signatures;
     for one in reported.signatures.iter().filter(is_tried) {
         let mut tried = again.iter().filter(|other| other.digest == one.digest).filter(is_tried).peekable();
@@ -539,8 +540,8 @@ fn same_facts(reported: &Signature, again: &Signature) -> bool {
     let whole = |signature: &Signature| {
         let Signature { chain, user_metadata, omitted, .. } = signature;
         (
-            omitted.of(List::Chain).saturating_add(chain.len() as u64),
-            omitted.of(List::UserMetadata).saturating_add(user_metadata.len() as u64),
+            omitted.count(List::Chain).saturating_add(chain.len() as u64),
+            omitted.count(List::UserMetadata).saturating_add(user_metadata.len() as u64),
         )
     };
     facts(reported) == facts(again)

@@ -7,7 +7,7 @@ use assay_judge::store::members;
 use assay_report::bundle::FileError;
 use assay_report::document::DocumentError;
 use assay_report::evidence::{DOCUMENT, SIGNATURE};
-use assay_verifier::dsse::{EnvelopeError, VerifyError};
+use assay_verifier::dsse::{DsseError, VerifyError};
 
 use crate::archive::ArchiveError;
 use crate::site_key::SiteKeyError;
@@ -92,7 +92,7 @@ pub(super) enum UnpackError {
     },
     /// The envelope is none.
     #[error("{SIGNATURE}: {0}")]
-    Envelope(#[from] EnvelopeError),
+    Envelope(#[from] DsseError),
     /// No key vouches for it.
     #[error("{SIGNATURE}: {0}")]
     Signature(#[from] VerifyError),

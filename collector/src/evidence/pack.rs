@@ -9,7 +9,7 @@ use assay_report::bundle::{CarriedFile, Tool};
 use assay_report::evidence::{
     DOCUMENT, EVIDENCE_SCHEMA, EvidenceManifest, EvidenceNode, PAYLOAD_TYPE, REPORT, SIGNATURE, TRUST,
 };
-use assay_report::statement::{self, Statement};
+use assay_report::statement::{self, InTotoStatement};
 use assay_verifier::oci::Digest;
 
 use super::error::PackError;
@@ -142,7 +142,7 @@ pub(super) fn statement_of(
     digest: &Digest,
     collector: &str,
 ) -> Option<(String, String, Vec<u8>)> {
-    let statement = Statement::of_node(row, &format!("nodes/{file}.json"), digest, collector)?;
+    let statement = InTotoStatement::about_node(row, &format!("nodes/{file}.json"), digest, collector)?;
     Some((row.name.clone(), format!("statements/{file}.json"), statement.to_bytes().ok()?))
 }
 

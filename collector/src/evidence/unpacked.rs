@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use assay_judge::store::members::{self, Growth, Kind, Member};
 use assay_report::bundle::{CarriedFile, FileError};
 use assay_report::evidence::{DOCUMENT, EvidenceManifest, PAYLOAD_TYPE, SIGNATURE};
-use assay_verifier::dsse::{Envelope, VerifyingKey};
+use assay_verifier::dsse::{DsseEnvelope, VerifyingKey};
 use assay_verifier::limits;
-use assay_verifier::oci::Algorithm;
+use assay_verifier::oci::DigestAlgorithm;
 
 use super::canonical;
 use super::error::UnpackError;
@@ -104,7 +104,7 @@ impl Stage {
                 named(member, SIGNATURE)?;
                 let signature = member.bytes(size(limits::DSSE_ENVELOPE_BYTES))?;
                 let signers = {
-                    let envelope = Envelope::parse(&signature)?;
+                    let envelope = DsseEnvelope::parse(&signature)?;
                     let verified = envelope.verify(PAYLOAD_TYPE, keys)?;
                     if verified.payload != document {
                         return Err(UnpackError::OtherDocument);
@@ -146,7 +146,7 @@ fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<
         fs::create_dir_all(folder)?;
     }
     let mut written = File::create_new(target)?;
-    let mut hasher = Algorithm::Sha256.hasher();
+    let mut hasher = DigestAlgorithm::Sha256.hasher();
     let mut buffer = vec![0; 128 << 10];
     loop {
         let read = member.read(&mut buffer)?;

@@ -301,7 +301,7 @@ fn checked(found: Found, digest: &Digest, expected: Option<&Descriptor>) -> Resu
     let fetched = fetched(found, Some(digest))?;
     match expected {
         // whoever lists a manifest says its type, and a registry's own idea of it does not count
-        Some(expected) if ManifestKind::of(&expected.media_type).is_some() => Ok(Fetched {
+        Some(expected) if ManifestKind::from_media_type(&expected.media_type).is_some() => Ok(Fetched {
             descriptor: Descriptor { media_type: expected.media_type.clone(), ..fetched.descriptor },
             ..fetched
         }),
@@ -318,14 +318,14 @@ fn fetched(found: Found, digest: Option<&Digest>) -> Result<Fetched, RegistryErr
     let said = manifest.media_type.clone().filter(|said| !said.is_empty());
     let media_type = match said {
         // two readers must not see two kinds of document in the same bytes
-        Some(said) if ManifestKind::of(&content_type).is_some() && said != content_type => {
+        Some(said) if ManifestKind::from_media_type(&content_type).is_some() && said != content_type => {
             let why = format!("the registry calls it {content_type}, and it calls itself {said}");
             return Err(RegistryError::NoManifest { url, why });
         }
         Some(said) => said,
         None => content_type,
     };
-    if ManifestKind::of(&media_type).is_none() {
+    if ManifestKind::from_media_type(&media_type).is_none() {
         let why = format!("it is of the type {media_type:?}, which is no image");
         return Err(RegistryError::NoManifest { url, why });
     }

@@ -158,7 +158,7 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
         "unreadable-store",
         explanation::COVERAGE,
         unreadable.collect(),
-        coverage.omitted.of(List::Unreadable),
+        coverage.omitted.count(List::Unreadable),
     );
     for (effect, severity) in
         [(Effect::Failed, ExitCode::Failed), (Effect::Inconclusive, ExitCode::Incomplete)]

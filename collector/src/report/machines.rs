@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_report::{NodeRow, SameMachine, store_meant};
+use assay_report::{NodeRow, SameMachine, canonical_store};
 
 /// Rows of the same machine that are named; the others are counted.
 const NAMED: usize = 8;
@@ -36,7 +36,7 @@ impl Machines {
         let is_id = |id: &&String| !id.is_empty() && *id != "uninitialized";
         let machine = Machine {
             host: row.host_key.as_ref().and(row.address.as_deref()).map(host),
-            store: store.unwrap_or_else(|| store_meant(row.store.as_deref(), windows)),
+            store: store.unwrap_or_else(|| canonical_store(row.store.as_deref(), windows)),
             machine_id: own.and_then(|own| own.node.machine_id.as_ref()).filter(is_id).cloned(),
             host_key: row.host_key.clone(),
         };

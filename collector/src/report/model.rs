@@ -110,7 +110,7 @@ impl SiteModel {
         self.verdict = if place == 0 { verdict } else { self.verdict.max(verdict) };
         self.summary.add(&row);
         let findings = findings::of(&row);
-        let images = row.accepted().map(|own| Summary::of(own.images.iter().map(|image| image.status)));
+        let images = row.accepted().map(|own| Summary::count(own.images.iter().map(|image| image.status)));
         let own: Vec<Image> = match &mut row.report {
             Some(report) => std::mem::take(&mut report.images),
             None => Vec::new(),
@@ -227,7 +227,7 @@ impl Judged {
 
 /// Containers that run the image, listed or not.
 fn containers(image: &Image) -> u64 {
-    image.omitted.of(List::InUse).saturating_add(image.in_use.len() as u64)
+    image.omitted.count(List::InUse).saturating_add(image.in_use.len() as u64)
 }
 
 /// Results of one digest that later ones are compared with: real sites have a handful, a hostile node may have one in each of
@@ -277,7 +277,7 @@ fn same_result(one: &Image, other: &Image) -> bool {
         && *rootfs == other.rootfs
         && [List::Signatures, List::Mismatched, List::Differing]
             .iter()
-            .all(|list| one.omitted.of(*list) == other.omitted.of(*list))
+            .all(|list| one.omitted.count(*list) == other.omitted.count(*list))
         && signatures.len() == other.signatures.len()
         && signatures.iter().zip(&other.signatures).all(|(one, other)| same_signature(one, other))
 }

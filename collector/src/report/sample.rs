@@ -553,7 +553,7 @@ fn certificate(subject: &str, days: i64) -> ChainCertificate {
 /// A verified node that is as it was before.
 pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>) -> NodeRow {
     images.sort_by(|one, other| (&one.namespace, &one.digest).cmp(&(&other.namespace, &other.digest)));
-    let summary = Summary::of(images.iter().map(|image| image.status));
+    let summary = Summary::count(images.iter().map(|image| image.status));
     let report = NodeReport {
         schema: NODE_REPORT_SCHEMA.into(),
         run: Run { id: "01KAPX3M8Q".into(), started: time(3), finished: time(11), verified_at: time(3) },

@@ -94,7 +94,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     }
     let companions = |own: &NodeReport| {
         let listed = u64::try_from(own.coverage.companions.len()).unwrap_or(u64::MAX);
-        listed.saturating_add(own.coverage.omitted.of(List::Companions))
+        listed.saturating_add(own.coverage.omitted.count(List::Companions))
     };
     let beside: u64 = accepted().map(companions).fold(0, u64::saturating_add);
     if beside > 0 {

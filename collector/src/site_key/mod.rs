@@ -8,7 +8,7 @@ mod error;
 
 use std::path::{Path, PathBuf};
 
-use assay_verifier::dsse::{self, Envelope, KeyError, Signature, VerifyingKey};
+use assay_verifier::dsse::{self, DsseEnvelope, KeyError, Signature, VerifyingKey};
 use assay_verifier::limits;
 
 use crate::transport::ssh::keys::Passphrase;
@@ -51,7 +51,7 @@ impl SiteKey {
     ///
     /// # Errors
     /// [`SiteKeyError::Signing`]
-    pub async fn sign(&self, payload_type: &str, payload: Vec<u8>) -> Result<Envelope, SiteKeyError> {
+    pub async fn sign(&self, payload_type: &str, payload: Vec<u8>) -> Result<DsseEnvelope, SiteKeyError> {
         let message = dsse::pre_authentication_encoding(payload_type, &payload);
         let bytes = self.signing.sign(&message).await.map_err(|error| failed(&self.path, error))?;
         if !self.public.verify(&message, &bytes) {
@@ -59,7 +59,7 @@ impl SiteKey {
             return Err(failed(&self.path, wrong));
         }
         let signature = Signature { key_id: Some(self.public.id().to_owned()), bytes };
-        Ok(Envelope::new(payload_type.to_owned(), payload, vec![signature]))
+        Ok(DsseEnvelope::new(payload_type.to_owned(), payload, vec![signature]))
     }
 }
 

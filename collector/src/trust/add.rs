@@ -6,7 +6,7 @@ use assay_judge::trust;
 use assay_verifier::dsse::VerifyingKey;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::TrustStoreName;
-use assay_verifier::revocation::Evidence;
+use assay_verifier::revocation::RevocationEvidence;
 
 use super::changes::Changes;
 use super::{TrustEditError, file_name, policy, read, read_anchor, store_file};
@@ -60,7 +60,7 @@ pub fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), T
 /// The bytes of a file of revocation evidence.
 pub(super) fn read_crl(path: &Path, name: &str) -> Result<Vec<u8>, TrustEditError> {
     let bytes = read(path, limits::EVIDENCE_FILE_BYTES)?;
-    Evidence::default()
+    RevocationEvidence::default()
         .add_file(name, &bytes)
         .map_err(|source| TrustEditError::Crl { path: path.to_owned(), source })?;
     Ok(bytes)

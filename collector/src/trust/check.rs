@@ -8,7 +8,7 @@ use assay_verifier::notary::trust_policy::{
 };
 use assay_verifier::notary::trust_store::StoreType;
 use assay_verifier::outcome::Action;
-use assay_verifier::revocation::{Kind, Outlook, Standing, Unknown, UnusableFile};
+use assay_verifier::revocation::{EvidenceKind, Outlook, Standing, Unknown, UnusableFile};
 use assay_verifier::time::UnixTime;
 use assay_verifier::x509::Certificate;
 use serde::Serialize;
@@ -290,11 +290,11 @@ fn anchors(trust: &Trust, statements: &[Statement], at: UnixTime) -> Vec<Anchor>
 fn crls(evidence: &[Outlook], at: UnixTime) -> Vec<Crl> {
     let mut crls: Vec<Crl> = evidence
         .iter()
-        .filter(|one| !matches!(one.kind, Kind::OcspAnswer { .. }))
+        .filter(|one| !matches!(one.kind, EvidenceKind::OcspAnswer { .. }))
         .map(|one| Crl {
             file: file_name(one),
             issuer: one.issuer.clone(),
-            delta: one.kind == Kind::DeltaCrl,
+            delta: one.kind == EvidenceKind::DeltaCrl,
             this_update: one.this_update,
             next_update: one.next_update,
             state: State::of(one.this_update, one.next_update, at),
@@ -316,7 +316,7 @@ fn ocsp_answers(evidence: &[Outlook], at: UnixTime) -> Vec<OcspAnswer> {
     let mut answers: Vec<OcspAnswer> = evidence
         .iter()
         .filter_map(|one| {
-            let Kind::OcspAnswer { serial } = &one.kind else { return None };
+            let EvidenceKind::OcspAnswer { serial } = &one.kind else { return None };
             Some(OcspAnswer {
                 file: file_name(one),
                 responder: one.issuer.clone(),
@@ -482,10 +482,10 @@ impl Findings {
                     // of its own, and not of its delta
                     Unknown::Stale { file, next_update } if *file == one.file => {
                         let what = match &one.kind {
-                            Kind::OcspAnswer { serial } => {
+                            EvidenceKind::OcspAnswer { serial } => {
                                 format!("the next answer about the certificate {serial} from")
                             }
-                            Kind::Crl | Kind::DeltaCrl => "the next CRL of".to_owned(),
+                            EvidenceKind::Crl | EvidenceKind::DeltaCrl => "the next CRL of".to_owned(),
                         };
                         (Severity::Incomplete, format!("{what} {issuer} was due at {next_update}"))
                     }

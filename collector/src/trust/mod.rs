@@ -22,8 +22,8 @@ use assay_verifier::dsse::KeyError;
 use assay_verifier::json::JsonError;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::{NeverMatches, PolicyError, StatementError, TrustStoreName};
-use assay_verifier::notary::trust_store::{Entry, FileError, TrustStore, TrustStoreError};
-use assay_verifier::revocation::{Evidence, EvidenceError, UnusableFile};
+use assay_verifier::notary::trust_store::{FileError, StoreEntry, TrustStore, TrustStoreError};
+use assay_verifier::revocation::{EvidenceError, RevocationEvidence, UnusableFile};
 
 use crate::output::OutputError;
 
@@ -38,7 +38,7 @@ pub use text::text;
 ///
 /// # Errors
 /// [`UnusableEvidence`] otherwise.
-pub fn usable(evidence: &Evidence) -> Result<(), UnusableEvidence> {
+pub fn usable(evidence: &RevocationEvidence) -> Result<(), UnusableEvidence> {
     match evidence.unusable() {
         [] => Ok(()),
         files => Err(UnusableEvidence { files: files.to_vec() }),
@@ -210,7 +210,7 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TrustEditError> {
 fn read_anchor(path: &Path, store: &TrustStoreName) -> Result<Vec<u8>, TrustEditError> {
     let bytes = read(path, limits::TRUST_STORE_FILE_BYTES)?;
     let mut trial = TrustStore::default();
-    trial.add(store.store_type, &store.name, [(file_name(path)?, Entry::File(bytes.clone()))]);
+    trial.add(store.store_type, &store.name, [(file_name(path)?, StoreEntry::File(bytes.clone()))]);
     match trial.certificates(store.store_type, &store.name) {
         Ok(_) => Ok(bytes),
         Err(source) => {

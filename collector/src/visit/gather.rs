@@ -204,7 +204,7 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
 /// # Errors
 /// [`BadReport`]
 pub fn consistent(report: &NodeReport) -> Result<(), BadReport> {
-    if report.summary != Summary::of(report.images.iter().map(|image| image.status)) {
+    if report.summary != Summary::count(report.images.iter().map(|image| image.status)) {
         return Err(BadReport::Summary);
     }
     // older agents do not say what they were asked
@@ -323,7 +323,7 @@ mod tests {
                 omitted: Omitted::default(),
             },
             coverage: Coverage::default(),
-            summary: Summary::of(images.iter().map(|image| image.status)),
+            summary: Summary::count(images.iter().map(|image| image.status)),
             images,
             carried: Vec::new(),
             omitted: Omitted::default(),
@@ -609,7 +609,7 @@ mod tests {
                 media_type: HOSTILE[numbers.below(HOSTILE.len())].to_owned(),
                 data,
             }];
-            report.summary = Summary::of(report.images.iter().map(|image| image.status));
+            report.summary = Summary::count(report.images.iter().map(|image| image.status));
             let verdict = report.verdict();
 
             report.fit();

@@ -21,7 +21,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use assay_report::{
-    Asked, CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched, store_meant,
+    Asked, CleanUp, CleanUpResult, NodeReport, NodeRow, Outcome, Presence, Touched, canonical_store,
 };
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
@@ -378,7 +378,7 @@ async fn steps(
         bundles: plan.payload.bundle_digests().map(str::to_owned).collect(),
         policies: plan.payload.policy_digests().to_vec(),
         judged: at.map_or_else(|| around(began), |at| at..=at),
-        store: store_meant(node.store.as_deref(), deployed.platform.os == Os::Windows),
+        store: canonical_store(node.store.as_deref(), deployed.platform.os == Os::Windows),
         asked,
         platform: deployed.platform,
     };

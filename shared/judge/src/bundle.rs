@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use assay_report::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
 use assay_report::document::DocumentError;
-use assay_verifier::dsse::{Envelope, EnvelopeError, VerifyError, VerifyingKey};
+use assay_verifier::dsse::{DsseEnvelope, DsseError, VerifyError, VerifyingKey};
 use assay_verifier::oci::Digest;
-use assay_verifier::revocation::Evidence;
+use assay_verifier::revocation::RevocationEvidence;
 
 use crate::signatures::{STORE, Source};
 use crate::store::Store;
@@ -54,7 +54,7 @@ impl Bundle {
     }
 
     /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
-    pub fn add_evidence(&self, evidence: &mut Evidence, warnings: &mut Vec<Warning>) {
+    pub fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<Warning>) {
         for (file, bytes) in &self.crls {
             let name = self.name_of(file);
             match bytes {
@@ -75,7 +75,7 @@ impl Bundle {
 ///
 /// # Errors
 /// [`BundleFault`] with the first that is not a layout.
-pub fn add_evidence(paths: &[PathBuf], evidence: &mut Evidence) -> Result<(), BundleFault> {
+pub fn add_evidence(paths: &[PathBuf], evidence: &mut RevocationEvidence) -> Result<(), BundleFault> {
     for path in paths {
         let layout = Layout::open(path, Reading::Manifests)?;
         let Beside { document, crls, .. } = layout.beside()?;
@@ -140,7 +140,7 @@ fn check_signature(
     keys: &[VerifyingKey],
 ) -> Result<(), BundleProblem> {
     let document = document.ok_or(BundleProblem::NoDocument)?;
-    let envelope = Envelope::parse(signature.ok_or(BundleProblem::NoSignature)?)?;
+    let envelope = DsseEnvelope::parse(signature.ok_or(BundleProblem::NoSignature)?)?;
     if envelope.verify(PAYLOAD_TYPE, keys)?.payload == document {
         Ok(())
     } else {
@@ -215,7 +215,7 @@ pub enum BundleProblem {
     NoSignature,
     /// Its signature cannot be read.
     #[error("its bundle.json.dsse: {0}")]
-    Envelope(#[from] EnvelopeError),
+    Envelope(#[from] DsseError),
     /// Its signature is not good.
     #[error("its bundle.json.dsse: {0}")]
     Signature(#[from] VerifyError),

@@ -419,7 +419,7 @@ impl Search<'_, '_> {
                 }
                 let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
                 let manifest = Manifest::parse(&bytes.ok()?).ok()?;
-                if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None) {
+                if SignatureManifest::read(&descriptor.media_type, &manifest) != Ok(None) {
                     let message = format!(
                         "the signature manifest {} of {} bytes is {found}",
                         descriptor.digest, descriptor.size
@@ -472,7 +472,7 @@ impl Search<'_, '_> {
             let descriptor = Descriptor::new(media_type, blob.digest.clone(), blob.size);
             if blob.digest.matches(&bytes) {
                 self.take(blob.namespace, &descriptor, &manifest, true);
-            } else if SignatureManifest::of(&descriptor.media_type, &manifest) != Ok(None)
+            } else if SignatureManifest::read(&descriptor.media_type, &manifest) != Ok(None)
                 && let Some(subject) = manifest.subject
             {
                 let message = format!("the signature manifest {} is altered", blob.digest);
@@ -501,10 +501,10 @@ impl Search<'_, '_> {
         }
         let read = &mut reader(self.source.store, namespace);
         let nature = self.signatures.census.add(digest, manifest, read);
-        if ManifestKind::of(&descriptor.media_type) == Some(ManifestKind::Index) {
+        if ManifestKind::from_media_type(&descriptor.media_type) == Some(ManifestKind::Index) {
             return Some(self.index(descriptor, manifest));
         }
-        match SignatureManifest::of(&descriptor.media_type, manifest) {
+        match SignatureManifest::read(&descriptor.media_type, manifest) {
             Ok(None) => {
                 let subject = match nature {
                     Nature::Image => manifest.subject.as_ref().map(|subject| subject.digest.clone()),
@@ -617,7 +617,7 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> 
         None if !manifest.manifests.is_empty() => media_type::OCI_INDEX.to_owned(),
         None => return Ok(None),
     };
-    Ok(ManifestKind::of(&media_type).map(|_| (media_type, manifest)))
+    Ok(ManifestKind::from_media_type(&media_type).map(|_| (media_type, manifest)))
 }
 
 /// Reads blobs of a namespace of a store whole, as a census wants them.

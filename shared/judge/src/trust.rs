@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use assay_verifier::dsse::{KeyError, VerifyingKey};
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::{PolicyError, TrustPolicy};
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 use assay_verifier::oci::Digest;
-use assay_verifier::revocation::{Evidence, EvidenceError, is_litter};
+use assay_verifier::revocation::{EvidenceError, RevocationEvidence, is_litter};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::confinement::explain;
@@ -31,7 +31,7 @@ pub struct Trust {
     /// The trust stores, each usable or not.
     pub store: TrustStore,
     /// The CRLs and OCSP responses, and the files that cannot be used.
-    pub evidence: Evidence,
+    pub evidence: RevocationEvidence,
     /// The keys that vouch for the site's bundles and evidence, by file name.
     pub keys: Vec<VerifyingKey>,
     /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
@@ -170,7 +170,7 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             if named.file_type().is_dir() {
                 let files = children(named.path()).map(|file| match file {
                     Ok(file) => (file.file_name().to_string_lossy().into_owned(), store_entry(&file)),
-                    Err(error) => (name.to_owned(), Entry::Unreadable(explain(&error))),
+                    Err(error) => (name.to_owned(), StoreEntry::Unreadable(explain(&error))),
                 });
                 store.add(store_type, name, files);
             } else {
@@ -181,21 +181,21 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
     store
 }
 
-fn store_entry(file: &DirEntry) -> Entry {
+fn store_entry(file: &DirEntry) -> StoreEntry {
     if !file.file_type().is_file() {
-        return Entry::NotRegular;
+        return StoreEntry::NotRegular;
     }
     match read_up_to(file.path(), limits::TRUST_STORE_FILE_BYTES) {
-        Ok(Some(bytes)) => Entry::File(bytes),
-        Ok(None) => Entry::Unreadable(format!("larger than {} bytes", limits::TRUST_STORE_FILE_BYTES)),
-        Err(error) => Entry::Unreadable(explain(&error)),
+        Ok(Some(bytes)) => StoreEntry::File(bytes),
+        Ok(None) => StoreEntry::Unreadable(format!("larger than {} bytes", limits::TRUST_STORE_FILE_BYTES)),
+        Err(error) => StoreEntry::Unreadable(explain(&error)),
     }
 }
 
 /// The evidence in a trust directory's folder `crls`: every file, whatever its name and however deep. Links are followed, since a CRL is believed for its signature
 /// and not for its place. What cannot be read is evidence too: that nobody knows whom it would have revoked.
-pub fn evidence(folder: &Path) -> Evidence {
-    let mut evidence = Evidence::default();
+pub fn evidence(folder: &Path) -> RevocationEvidence {
+    let mut evidence = RevocationEvidence::default();
     match folder.metadata() {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => {

@@ -58,7 +58,7 @@ pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 pub const CONTAINERD_PIPE: &str = r"\\.\pipe\containerd-containerd";
 
 /// The place that `--store` means, as reports write it (`inputs.store`). `windows`: whether that is the agent's system.
-pub fn store_meant(given: Option<&str>, windows: bool) -> String {
+pub fn canonical_store(given: Option<&str>, windows: bool) -> String {
     let address = match given.map_or(("containerd", ""), |given| given.split_once(':').unwrap_or((given, "")))
     {
         ("containerd", "") if windows => CONTAINERD_PIPE,

@@ -31,7 +31,7 @@ impl ExitCode {
     }
 
     /// The exit code for a set of statuses; an empty set is incomplete, never success.
-    pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
+    pub fn from_statuses(statuses: impl IntoIterator<Item = Status>) -> Self {
         statuses.into_iter().map(Self::from).max().unwrap_or(Self::Incomplete)
     }
 }
@@ -59,7 +59,7 @@ mod tests {
             (&[Passed, Inconclusive], 3),
             (&[Inconclusive, Failed, Passed], 1),
         ] {
-            assert_eq!(ExitCode::of(statuses.iter().copied()).number(), number);
+            assert_eq!(ExitCode::from_statuses(statuses.iter().copied()).number(), number);
         }
     }
 }

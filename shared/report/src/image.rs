@@ -64,7 +64,7 @@ impl Image {
 
     /// Everything that is wrong with it: the reason, what else its agent found, and what the report itself shows.
     pub fn reasons(&self) -> BTreeSet<Reason> {
-        let is_there = |shown: usize, list| shown > 0 || self.omitted.of(list) > 0;
+        let is_there = |shown: usize, list| shown > 0 || self.omitted.count(list) > 0;
         let altered = is_there(self.content.mismatched.len(), List::Mismatched);
         let altered = altered.then_some(Reason::ContentMismatch);
         let differing = self.rootfs.as_ref().map_or(0, |rootfs| rootfs.differing.len());

@@ -15,7 +15,7 @@ use crate::omitted::Omitted;
 use crate::verdict::Summary;
 use assay_verifier::notary::trust_store::TrustStore;
 use assay_verifier::oci::Digest;
-use assay_verifier::revocation::Evidence;
+use assay_verifier::revocation::RevocationEvidence;
 use assay_verifier::time::UnixTime;
 
 /// The value of [`NodeReport::schema`].
@@ -88,7 +88,7 @@ impl NodeReport {
     /// What the report says as an exit code: the worst of its images. A container that runs an image without a record is a
     /// failure; something that could not be read leaves the report incomplete.
     pub fn verdict(&self) -> ExitCode {
-        ExitCode::of(self.images.iter().map(|image| image.status)).max(self.coverage.verdict())
+        ExitCode::from_statuses(self.images.iter().map(|image| image.status)).max(self.coverage.verdict())
     }
 }
 
@@ -234,7 +234,7 @@ impl TrustedCertificate {
 
 impl CrlInput {
     /// Every staged CRL, deltas too, sorted.
-    pub fn list(evidence: &Evidence) -> Vec<Self> {
+    pub fn list(evidence: &RevocationEvidence) -> Vec<Self> {
         let crls = evidence.crls().map(|crl| Self {
             issuer: crl.issuer.to_string(),
             this_update: crl.this_update,

@@ -40,7 +40,7 @@ pub struct Omitted(BTreeMap<List, u64>);
 
 impl Omitted {
     /// How many entries of that list are missing.
-    pub fn of(&self, list: List) -> u64 {
+    pub fn count(&self, list: List) -> u64 {
         self.0.get(&list).copied().unwrap_or(0)
     }
 

@@ -54,7 +54,7 @@ impl SiteReport {
     /// Sorts `nodes`, counts, and finds the verdict. Waivers were applied to the rows before.
     pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, mut nodes: Vec<NodeRow>) -> Self {
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
-        let summary = SiteSummary::of(&nodes);
+        let summary = SiteSummary::count(&nodes);
         let verdict = nodes.iter().map(NodeRow::verdict).max().unwrap_or(ExitCode::Incomplete);
         let schema = SITE_REPORT_SCHEMA.into();
         Self {
@@ -233,7 +233,7 @@ impl NodeRow {
         let report = self.accepted().map_or(ExitCode::Incomplete, |report| {
             let status =
                 |image: &Image| if self.waiver(image).is_some() { Status::Passed } else { image.status };
-            ExitCode::of(report.images.iter().map(status)).max(report.coverage.verdict())
+            ExitCode::from_statuses(report.images.iter().map(status)).max(report.coverage.verdict())
         });
         let clean_up = match self.clean_up.result {
             CleanUpResult::NotNeeded | CleanUpResult::Removed => ExitCode::Passed,
@@ -373,7 +373,7 @@ pub struct SiteSummary {
 }
 
 impl SiteSummary {
-    fn of(nodes: &[NodeRow]) -> Self {
+    fn count(nodes: &[NodeRow]) -> Self {
         let mut summary = Self::default();
         nodes.iter().for_each(|node| summary.add(node));
         summary

@@ -18,10 +18,10 @@ use assay_verifier::time::UnixTime;
 /// The type of a DSSE envelope's payload that is a statement. in-toto attestation framework, "Envelope".
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// The value of [`Statement::statement_type`].
+/// The value of [`InTotoStatement::statement_type`].
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
-/// The value of [`Statement::predicate_type`].
+/// The value of [`InTotoStatement::predicate_type`].
 pub const VSA_TYPE: &str = "https://slsa.dev/verification_summary/v1";
 
 /// The level that a node is said to have reached. Names that begin with `SLSA_` are SLSA's own.
@@ -29,7 +29,7 @@ pub const LEVEL: &str = "ASSAY_IMAGES_VERIFIED";
 
 /// A statement about a node's images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statement {
+pub struct InTotoStatement {
     /// [`STATEMENT_TYPE`]
     #[serde(rename = "_type")]
     pub statement_type: String,
@@ -60,7 +60,7 @@ pub struct ResourceDescriptor {
 #[serde(rename_all = "camelCase")]
 pub struct VerificationSummary {
     /// Who verified: the collector and the agent.
-    pub verifier: Verifier,
+    pub verifier: SummaryVerifier,
     /// The time that validity, expiry and freshness were judged at.
     pub time_verified: UnixTime,
     /// The node.
@@ -79,7 +79,7 @@ pub struct VerificationSummary {
 
 /// The verifier of a summary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verifier {
+pub struct SummaryVerifier {
     /// A URI.
     pub id: String,
     /// Versions by component.
@@ -96,10 +96,10 @@ pub enum VerificationResult {
     Failed,
 }
 
-impl Statement {
+impl InTotoStatement {
     /// The statement about a node that was verified; none about one that was not, of whose images nobody knows. `path` and
     /// `digest` are those of the node report's file, `collector` is the version of the program that accepted it.
-    pub fn of_node(row: &NodeRow, path: &str, digest: &Digest, collector: &str) -> Option<Self> {
+    pub fn about_node(row: &NodeRow, path: &str, digest: &Digest, collector: &str) -> Option<Self> {
         let report = row.accepted()?;
         let verification_result = match row.verdict() {
             ExitCode::Passed => VerificationResult::Passed,
@@ -115,7 +115,7 @@ impl Statement {
             subject: subjects(report),
             predicate_type: VSA_TYPE.into(),
             predicate: VerificationSummary {
-                verifier: Verifier {
+                verifier: SummaryVerifier {
                     id: "urn:assay".into(),
                     version: versions.map(|(name, version)| (name.to_string(), version.to_string())).into(),
                 },

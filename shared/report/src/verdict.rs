@@ -147,7 +147,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts statuses.
-    pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
+    pub fn count(statuses: impl IntoIterator<Item = Status>) -> Self {
         let mut summary = Self::default();
         statuses.into_iter().for_each(|status| summary.add(status));
         summary

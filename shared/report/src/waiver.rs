@@ -178,7 +178,7 @@ fn names(text: &str, image: &Image) -> bool {
     if let Ok(digest) = text.parse::<Digest>() {
         return digest == image.digest;
     }
-    if image.omitted.of(List::References) > 0 {
+    if image.omitted.count(List::References) > 0 {
         return false;
     }
     let (repository, tag, digest) = match text.parse::<Reference>() {

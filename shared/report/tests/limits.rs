@@ -12,7 +12,7 @@ use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_policy::{PolicyError, ShapeError, StatementError, TrustPolicy};
 use assay_verifier::notary::trust_store::{FileError, read_certificates};
 use assay_verifier::oci::{Manifest, ManifestError, media_type};
-use assay_verifier::revocation::{Evidence, EvidenceError};
+use assay_verifier::revocation::{EvidenceError, RevocationEvidence};
 use assay_verifier::x509::{Certificate, CertificateError, ChainError, check_code_signing_chain};
 
 /// Each bound of these crates, and the file and the test that hold its two cases.
@@ -128,7 +128,7 @@ fn documents() {
     assert!(matches!(bundle(size(limits::BUNDLE_DOCUMENT_BYTES) + 1), DocumentError::TooLarge { .. }));
 
     // a file of the cache, in which each list has its own bound
-    let file = |bytes| Evidence::default().add_file("a", &padded("{}", bytes)).unwrap_err();
+    let file = |bytes| RevocationEvidence::default().add_file("a", &padded("{}", bytes)).unwrap_err();
     assert_eq!(file(size(limits::EVIDENCE_FILE_BYTES)), EvidenceError::CacheFile);
     let limit = limits::EVIDENCE_FILE_BYTES;
     assert_eq!(file(size(limit) + 1), EvidenceError::TooLarge { limit });

@@ -11,9 +11,9 @@ use std::io::{BufRead as _, stdin};
 use std::time::SystemTime;
 
 use assay_verifier::notary::envelope::Envelope;
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 use assay_verifier::oci::media_type;
-use assay_verifier::revocation::{self, Evidence, Purpose};
+use assay_verifier::revocation::{self, Purpose, RevocationEvidence};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
 use assay_verifier::x509::{Certificate, CertificateError, check_code_signing_chain};
@@ -47,7 +47,7 @@ fn answer(kind: &str, parts: &[Vec<u8>], now: UnixTime) -> Result<(), String> {
         ("store ca" | "store tsa", [file]) => {
             let store_type = if kind == "store ca" { StoreType::Ca } else { StoreType::Tsa };
             let mut store = TrustStore::default();
-            store.add(store_type, "acme", [("file".into(), Entry::File(file.clone()))]);
+            store.add(store_type, "acme", [("file".into(), StoreEntry::File(file.clone()))]);
             store.certificates(store_type, "acme").map(|_| ()).map_err(words)
         }
         ("token", [token, stamped, roots @ ..]) => {
@@ -56,7 +56,7 @@ fn answer(kind: &str, parts: &[Vec<u8>], now: UnixTime) -> Result<(), String> {
         ("crl", [leaf, root, base, delta]) => {
             let chain = certificates(&[leaf.clone(), root.clone()])?;
             check_code_signing_chain(&chain).map_err(words)?;
-            let mut evidence = Evidence::default();
+            let mut evidence = RevocationEvidence::default();
             for (name, bytes) in [("leaf.crl", base), ("delta.crl", delta)] {
                 if !bytes.is_empty() {
                     // what cannot be read makes the status unknown

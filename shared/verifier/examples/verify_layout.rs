@@ -10,11 +10,11 @@ use std::{env, fs};
 
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::notary::trust_policy::TrustPolicy;
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Manifest, Reference};
 use assay_verifier::outcome::{Conclusion, Step};
-use assay_verifier::revocation::Evidence;
+use assay_verifier::revocation::RevocationEvidence;
 use assay_verifier::time::UnixTime;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,7 +60,7 @@ fn verify(layout: &Path, trust: &Path, name: &str) -> Result<Verdict, Box<dyn Er
     let mut last = Some("no-signature");
     for entry in &index.manifests {
         let Some(manifest) = blob(entry).and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
-        let Ok(Some(signature)) = SignatureManifest::of(&entry.media_type, &manifest) else { continue };
+        let Ok(Some(signature)) = SignatureManifest::read(&entry.media_type, &manifest) else { continue };
         if !signature.subject.same_target(target) {
             continue;
         }
@@ -98,7 +98,7 @@ fn read_trust_store(trust: &Path) -> Result<TrustStore, Box<dyn Error>> {
                 let file = file?;
                 entries.push((
                     file.file_name().to_string_lossy().into_owned(),
-                    Entry::File(fs::read(file.path())?),
+                    StoreEntry::File(fs::read(file.path())?),
                 ));
             }
             store.add(store_type, &name.file_name().to_string_lossy(), entries);
@@ -107,8 +107,8 @@ fn read_trust_store(trust: &Path) -> Result<TrustStore, Box<dyn Error>> {
     Ok(store)
 }
 
-fn read_evidence(trust: &Path) -> Result<Evidence, Box<dyn Error>> {
-    let mut evidence = Evidence::default();
+fn read_evidence(trust: &Path) -> Result<RevocationEvidence, Box<dyn Error>> {
+    let mut evidence = RevocationEvidence::default();
     let Ok(files) = fs::read_dir(trust.join("crls")) else { return Ok(evidence) };
     for file in files {
         let file = file?;

@@ -6,15 +6,15 @@ use assay_report::evidence::EvidenceManifest;
 use assay_report::{self as report, NodeReport};
 use assay_verifier::dsse;
 use assay_verifier::json::Value;
-use assay_verifier::notary::envelope::{Claims, Envelope};
+use assay_verifier::notary::envelope::{Envelope, EnvelopeClaims};
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::notary::payload::Payload;
 use assay_verifier::notary::trust_policy::{SubjectPattern, TrustPolicy};
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore, read_certificates};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore, read_certificates};
 use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, media_type};
 use assay_verifier::outcome::{CheckOutcome, Conclusion};
-use assay_verifier::revocation::{self, Evidence, Purpose};
+use assay_verifier::revocation::{self, Purpose, RevocationEvidence};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
 use assay_verifier::x509::{Certificate, check_code_signing_chain, check_timestamping_chain};
@@ -86,7 +86,7 @@ fn cose(data: &[u8]) {
 
 /// What is an envelope claims what it says, and whatever else is read for its claims.
 fn envelope(media_type: &str, data: &[u8]) {
-    let claims = Claims::of(data);
+    let claims = EnvelopeClaims::read(data);
     let Ok(envelope) = Envelope::parse(media_type, data) else { return };
     let claims = claims.expect("an envelope has claims");
     assert!(claims.payload == envelope.unverified_payload());
@@ -101,8 +101,8 @@ fn dsse(data: &[u8]) {
     if let Ok(key) = dsse::VerifyingKey::read(data) {
         assert!(dsse::VerifyingKey::read(key.to_openssh().as_bytes()).as_ref() == Ok(&key));
     }
-    if let Ok(envelope) = dsse::Envelope::parse(data) {
-        assert_eq!(dsse::Envelope::parse(envelope.to_json().as_bytes()).as_ref(), Ok(&envelope));
+    if let Ok(envelope) = dsse::DsseEnvelope::parse(data) {
+        assert_eq!(dsse::DsseEnvelope::parse(envelope.to_json().as_bytes()).as_ref(), Ok(&envelope));
     }
 }
 
@@ -130,7 +130,7 @@ fn jws(data: &[u8]) {
 fn manifest(data: &[u8]) {
     let Ok(manifest) = Manifest::parse(data) else { return };
     for media_type in [media_type::OCI_MANIFEST, media_type::OCI_INDEX, media_type::OCI_ARTIFACT_MANIFEST] {
-        let _ = SignatureManifest::of(media_type, &manifest);
+        let _ = SignatureManifest::read(media_type, &manifest);
         assert!(manifest.successors(media_type).count() <= manifest.content().count() + 1);
     }
 }
@@ -171,7 +171,7 @@ fn reference(data: &[u8]) {
 
 /// CRLs, cached CRLs and OCSP responses, and what they say of the signing certificate of the seeds.
 fn revocation(data: &[u8]) {
-    let mut evidence = Evidence::default();
+    let mut evidence = RevocationEvidence::default();
     let _ = evidence.add_file("leaf.crl", data);
     let _ = evidence.crls().count();
     let at = UnixTime::from_seconds(AT).expect("in range");
@@ -207,7 +207,7 @@ fn trust_store(data: &[u8]) {
     let _ = read_certificates(data);
     let mut store = TrustStore::default();
     for store_type in StoreType::ALL {
-        store.add(store_type, "a", [("file".into(), Entry::File(data.to_vec()))]);
+        store.add(store_type, "a", [("file".into(), StoreEntry::File(data.to_vec()))]);
         let _ = store.certificates(store_type, "a");
     }
 }
@@ -228,10 +228,10 @@ fn verify(data: &[u8]) {
         let parsed = Envelope::parse(media_type, envelope);
         let root = parsed.iter().filter_map(|envelope| envelope.unverified_chain().last()).next();
         for store_type in StoreType::ALL {
-            let file = root.map(|root| ("root".into(), Entry::File(root.der().to_vec())));
+            let file = root.map(|root| ("root".into(), StoreEntry::File(root.der().to_vec())));
             trust_store.add(store_type, "a", file);
         }
-        let evidence = Evidence::default();
+        let evidence = RevocationEvidence::default();
         let verifier = Verifier { trust_store: &trust_store, evidence: &evidence, at };
         for statement in policy.statements().iter().filter(|statement| !statement.is_skip()) {
             let verdict = verifier.verify(media_type, envelope, &target, statement);

@@ -86,7 +86,7 @@ pub enum Packer {
 
 impl FileForm {
     /// The form of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn detect(bytes: &[u8]) -> Self {
         let begin = bytes.trim_ascii_start();
         if begin.is_empty() {
             Self::Empty
@@ -363,7 +363,7 @@ mod tests {
             (text("hello".into()), FileForm::Text),
             (b"\0\x01\x02".to_vec(), FileForm::Unknown),
         ] {
-            assert_eq!(FileForm::of(&bytes), form, "{}", String::from_utf8_lossy(&bytes));
+            assert_eq!(FileForm::detect(&bytes), form, "{}", String::from_utf8_lossy(&bytes));
         }
     }
 }

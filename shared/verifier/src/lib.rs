@@ -8,10 +8,10 @@
 //! use assay_verifier::oci::{Descriptor, Digest, Repository, media_type};
 //! use assay_verifier::codes::Code;
 //! use assay_verifier::outcome::{CheckOutcome, Conclusion};
-//! use assay_verifier::revocation::Evidence;
+//! use assay_verifier::revocation::RevocationEvidence;
 //! use assay_verifier::time::UnixTime;
 //! use assay_verifier::notary::trust_policy::TrustPolicy;
-//! use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+//! use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 //! use assay_verifier::notary::verify::Verifier;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,7 +24,7 @@
 //! let mut trust_store = TrustStore::default();
 //! let root = include_bytes!("../../../fixtures/fuzz/root.der").to_vec();
 //! trust_store.add(StoreType::Ca, "acme", [("root.der".into(), Entry::File(root))]);
-//! let mut evidence = Evidence::default();
+//! let mut evidence = RevocationEvidence::default();
 //! evidence.add_file("leaf.crl", include_bytes!("../../../fixtures/fuzz/leaf.crl"))?;
 //!
 //! // The signature, the artifact that it should be of, and the time that counts as now.
@@ -40,7 +40,7 @@
 //! assert_eq!(verdict.checks.revocation.outcome, CheckOutcome::Passed);
 //!
 //! // Without the CRL the certificate's status is unknown, and that is no pass.
-//! let verifier = Verifier { evidence: &Evidence::default(), ..verifier };
+//! let verifier = Verifier { evidence: &RevocationEvidence::default(), ..verifier };
 //! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
 //! assert_eq!(verdict.finding().map(|finding| finding.code), Some(Code::RevocationMissing));
 //! # Ok(())

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use assay_verifier::codes::Code;
 use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_policy::TrustPolicy;
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore, read_certificates};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore, read_certificates};
 use assay_verifier::oci::media_type;
-use assay_verifier::revocation::{Evidence, Purpose, check_chain};
+use assay_verifier::revocation::{Purpose, RevocationEvidence, check_chain};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
 use assay_verifier::x509::{
@@ -153,7 +153,11 @@ fn certificates_parse_and_chain() {
     // what may stand in a trust store
     let stands = |store_type, name: &str| {
         let mut store = TrustStore::default();
-        store.add(store_type, "a", [(name.to_owned(), Entry::File(fs::read(folder.join(name)).unwrap()))]);
+        store.add(
+            store_type,
+            "a",
+            [(name.to_owned(), StoreEntry::File(fs::read(folder.join(name)).unwrap()))],
+        );
         store.certificates(store_type, "a").is_ok()
     };
     for name in [
@@ -245,7 +249,7 @@ fn lists_say_what_is_known() {
             "revocation-signature",
         ),
     ] {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         evidence.add_file("staged.crl", &fs::read(folder.join("crl").join(crl)).unwrap()).unwrap();
         let at = if at.is_empty() {
             evidence.crls().next().unwrap().this_update

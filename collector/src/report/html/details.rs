@@ -152,7 +152,7 @@ impl Details<'_> {
             differs,
             references: shown(
                 entry.references.iter(),
-                worst.image.omitted.of(List::References),
+                worst.image.omitted.count(List::References),
                 |reference| clean::name(reference),
             ),
             media_type: clean::name(&worst.image.media_type),
@@ -163,7 +163,7 @@ impl Details<'_> {
 
     fn result(&self, judged: &Judged) -> ResultView {
         let image = &judged.image;
-        let omitted = |list| image.omitted.of(list);
+        let omitted = |list| image.omitted.count(list);
         let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
             summary: match omitted(List::Differing).saturating_add(rootfs.differing.len() as u64) {
                 0 => format!(
@@ -227,7 +227,7 @@ impl Details<'_> {
         fact("Policy statement", signature.policy.as_deref().map(clean::name));
         fact("Signed", signature.signing_time.map(text::time));
         let left_out = |list, what| {
-            let more = signature.omitted.of(list);
+            let more = signature.omitted.count(list);
             (more > 0).then(|| format!("{} more {what} are not in the report", number(more)))
         };
         fact("Chain", left_out(List::Chain, "certificates"));
@@ -350,7 +350,7 @@ fn source(source: &str) -> String {
 
 /// The containers that run the image: those of the first node, and how many there are on all.
 fn running(judged: &Judged) -> Vec<String> {
-    let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.of(List::InUse), container);
+    let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.count(List::InUse), container);
     if judged.containers > judged.image.in_use.len() as u64 {
         let all = count(judged.containers, "container");
         let example = if texts.is_empty() { "" } else { ", on the first:" };

@@ -117,7 +117,7 @@ fn left_out(own: &NodeReport) -> String {
         (&own.coverage.omitted, List::Unreadable, "unreadable parts"),
         (&own.coverage.omitted, List::Findings, "contradictions"),
     ];
-    let missing = lists.into_iter().map(|(omitted, list, what)| (omitted.of(list), what));
+    let missing = lists.into_iter().map(|(omitted, list, what)| (omitted.count(list), what));
     let said = missing.filter(|(more, _)| *more > 0).map(|(more, what)| format!("{} {what}", number(more)));
     said.collect::<Vec<_>>().join(", ")
 }

@@ -79,7 +79,7 @@ fn status(node: &str, image: &Image) -> TestCaseStatus {
 /// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.
 fn particulars(image: &Image, message: &str, hint: &str) -> String {
     let mut text = format!("{message}\nWhat to do: {hint}\n\nDigest: {}\n", image.digest);
-    let omitted = |list| image.omitted.of(list);
+    let omitted = |list| image.omitted.count(list);
     let references = image.references.iter().map(|reference| clean::name(reference));
     list(&mut text, "Reference", references, omitted(List::References));
     list(&mut text, "Code", words::codes(image).into_iter().map(str::to_owned), 0);

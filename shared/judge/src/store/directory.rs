@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use assay_verifier::limits;
-use assay_verifier::oci::{Algorithm, Digest};
+use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::revocation::is_litter;
 use walkdir::WalkDir;
 
@@ -253,7 +253,8 @@ pub fn is_stray(error: &io::Error) -> bool {
 /// What copies a folder with what its links lead to.
 const COPY: &str = if cfg!(windows) { "robocopy /E" } else { "cp -rL" };
 
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
+const ALGORITHMS: [DigestAlgorithm; 3] =
+    [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512];
 
 /// The path of a blob with the system's separators.
 fn blob_path(digest: &Digest) -> PathBuf {
@@ -380,7 +381,7 @@ mod tests {
         // an algorithm's whole folder that leads out
         std::fs::create_dir(scratch.path().join("elsewhere")).unwrap();
         symlink("../../elsewhere", root.join("blobs/sha512")).unwrap();
-        let far = Algorithm::Sha512.digest(b"f");
+        let far = DigestAlgorithm::Sha512.digest(b"f");
         std::fs::write(scratch.path().join("elsewhere").join(far.hex()), "f").unwrap();
 
         // what is no file, a file of the kernel's, nothing

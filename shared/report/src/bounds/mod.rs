@@ -172,7 +172,7 @@ impl NodeReport {
             }
             retain(&mut self.images, &kept);
             self.omitted.add(List::Images, before.saturating_sub(self.images.len()));
-            self.summary = Summary::of(self.images.iter().map(|image| image.status));
+            self.summary = Summary::count(self.images.iter().map(|image| image.status));
         }
     }
 
@@ -194,7 +194,7 @@ impl NodeReport {
         let dropped = before.saturating_sub(self.images.len());
         self.omitted.add(List::Images, dropped);
         self.coverage.note_images(dropped);
-        self.summary = Summary::of(self.images.iter().map(|image| image.status));
+        self.summary = Summary::count(self.images.iter().map(|image| image.status));
     }
 
     /// Keeps carried blobs of at most that many bytes together, the smallest first: a real envelope has some 10 KiB.

@@ -83,7 +83,7 @@ fn report(images: Vec<Image>) -> NodeReport {
             omitted: Omitted::default(),
         },
         coverage: Coverage::default(),
-        summary: Summary::of(images.iter().map(|image| image.status)),
+        summary: Summary::count(images.iter().map(|image| image.status)),
         images,
         carried: vec![],
         omitted: Omitted::default(),
@@ -124,8 +124,8 @@ fn lists_and_texts_are_cut_and_counted() {
     outside.coverage.unreadable.push(unreadable(most));
     outside.bound();
     assert_eq!(outside.images[0].references, bounded.images[0].references);
-    assert_eq!(outside.images[0].omitted.of(List::References), 1);
-    assert_eq!(outside.coverage.omitted.of(List::Unreadable), 1);
+    assert_eq!(outside.images[0].omitted.count(List::References), 1);
+    assert_eq!(outside.coverage.omitted.count(List::Unreadable), 1);
     let message = outside.images[0].message.clone().unwrap();
     assert!(message.chars().count() <= letters && message.ends_with("more letters)"));
 }
@@ -140,7 +140,7 @@ fn what_a_verdict_rests_on_stays() {
     assert_eq!(whole, signed);
     signed.signatures.push(signature(rows, Status::Passed));
     signed.bound();
-    assert_eq!(signed.omitted.of(List::Signatures), 1);
+    assert_eq!(signed.omitted.count(List::Signatures), 1);
     assert_eq!(signed.signatures.len(), rows);
     assert_eq!(signed.signatures.last().unwrap().status, Status::Passed);
 
@@ -171,7 +171,7 @@ fn what_a_verdict_rests_on_stays() {
     let mut coverage = Coverage { cross_check, ..Coverage::default() };
     Bound::bound(&mut coverage, SHORTER[4]);
     assert_eq!((coverage.cross_check.findings.len(), coverage.verdict()), (1, ExitCode::Failed));
-    assert_eq!(coverage.omitted.of(List::Findings), most as u64);
+    assert_eq!(coverage.omitted.count(List::Findings), most as u64);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn images_that_are_called_the_same_once_cleaned_are_one_row_the_worst() {
     let kept: Vec<_> = report.images.iter().map(|image| (&*image.media_type, image.status)).collect();
     assert_eq!(kept, [("m\\u{202e}", Status::Failed), ("m\\u{202d}", Status::Passed)]);
     assert_eq!(report.images[0].also, [Reason::ContentMismatch]);
-    assert_eq!(report.omitted.of(List::Images), 2);
+    assert_eq!(report.omitted.count(List::Images), 2);
     assert_eq!((report.summary.passed, report.summary.failed), (1, 1));
 }
 
@@ -207,7 +207,7 @@ fn the_largest_carried_blobs_are_dropped() {
     carrying.carried.push(blob(11));
     carrying.bound();
     assert_eq!(carrying.carried.iter().map(|blob| blob.data.len()).collect::<Vec<_>>(), [10, 11]);
-    assert_eq!(carrying.omitted.of(List::Carried), 1);
+    assert_eq!(carrying.omitted.count(List::Carried), 1);
 }
 
 /// A hundred images of which one is monstrous, and what they carry.
@@ -253,21 +253,21 @@ fn detail_goes_from_the_largest_parts_first() {
     // one monster costs its own detail
     let shorter = room(whole - 1);
     assert_eq!(statuses(&shorter), statuses(&before));
-    assert!(shorter.images[50].omitted.of(List::References) > 0);
+    assert!(shorter.images[50].omitted.count(List::References) > 0);
     assert_eq!(shorter.images[49], before.images[49]);
     assert_eq!(shorter.carried, before.carried);
 
     // then what is carried, then everybody's detail, and no row
     let bare = room(120_000);
     assert_eq!(statuses(&bare), statuses(&before));
-    assert_eq!((bare.carried.len(), bare.omitted.of(List::Carried)), (0, 1));
-    assert!(bare.images.iter().all(|image| image.omitted.of(List::Signatures) > 0));
+    assert_eq!((bare.carried.len(), bare.omitted.count(List::Carried)), (0, 1));
+    assert!(bare.images.iter().all(|image| image.omitted.count(List::Signatures) > 0));
 
     // at last rows, those that passed first; what fails is still there, and the report says that it is incomplete
     let last = room(30_000);
     assert!(last.images.len() > 10 && last.images.len() < 100);
     assert_eq!(last.summary.failed, 1);
-    assert_eq!(last.omitted.of(List::Images), 100 - last.images.len() as u64);
+    assert_eq!(last.omitted.count(List::Images), 100 - last.images.len() as u64);
     assert!(last.coverage.unreadable.iter().any(|one| one.what == "images"));
 }
 
@@ -316,6 +316,6 @@ fn inventories_are_bounded() {
     };
     inventory.fit();
     assert_eq!(inventory.store, "\\u{1b}");
-    assert_eq!(inventory.images[1].omitted.of(List::References), 1);
+    assert_eq!(inventory.images[1].omitted.count(List::References), 1);
     assert_eq!(inventory.images[1].references[0], "1\\u{202e}0");
 }

@@ -225,7 +225,7 @@ pub enum KeyError {
 impl KeyError {
     /// Why this file is no key.
     fn of(file: &[u8]) -> Self {
-        match FileForm::of(file) {
+        match FileForm::detect(file) {
             FileForm::OpenSsh | FileForm::PublicKey | FileForm::Text | FileForm::Unknown => Self::NotAKey,
             form => Self::Form(form),
         }

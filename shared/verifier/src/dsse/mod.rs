@@ -23,9 +23,9 @@ use crate::limits;
 pub use key::{KeyError, KeyKind, VerifyingKey};
 
 /// An envelope as it was read or made; nothing in it is known to be true. The payload comes out of
-/// [`Envelope::verify`] only.
+/// [`DsseEnvelope::verify`] only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
+pub struct DsseEnvelope {
     payload_type: String,
     payload: Vec<u8>,
     signatures: Vec<Signature>,
@@ -58,7 +58,7 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
     message
 }
 
-impl Envelope {
+impl DsseEnvelope {
     /// An envelope around a payload with signatures over its [`pre_authentication_encoding`].
     pub fn new(payload_type: String, payload: Vec<u8>, signatures: Vec<Signature>) -> Self {
         Self { payload_type, payload, signatures }
@@ -67,20 +67,20 @@ impl Envelope {
     /// Reads an envelope.
     ///
     /// # Errors
-    /// [`EnvelopeError`] where it is anything else than one envelope as DSSE defines it.
-    pub fn parse(json: &[u8]) -> Result<Self, EnvelopeError> {
+    /// [`DsseError`] where it is anything else than one envelope as DSSE defines it.
+    pub fn parse(json: &[u8]) -> Result<Self, DsseError> {
         if json.len() > limits::DSSE_ENVELOPE_BYTES {
-            return Err(EnvelopeError::TooLarge);
+            return Err(DsseError::TooLarge);
         }
         let document = Value::parse(json)?;
         let envelope = object(&document, &["payloadType", "payload", "signatures"])?;
         let list = envelope
             .get("signatures")
             .and_then(Value::as_array)
-            .ok_or(EnvelopeError::Member { member: "signatures" })?;
+            .ok_or(DsseError::Member { member: "signatures" })?;
         match list.len() {
-            0 => return Err(EnvelopeError::NoSignature),
-            many if many > limits::DSSE_SIGNATURES => return Err(EnvelopeError::TooManySignatures),
+            0 => return Err(DsseError::NoSignature),
+            many if many > limits::DSSE_SIGNATURES => return Err(DsseError::TooManySignatures),
             _ => {}
         }
         Ok(Self {
@@ -155,7 +155,7 @@ impl Envelope {
     }
 }
 
-fn signature(value: &Value) -> Result<Signature, EnvelopeError> {
+fn signature(value: &Value) -> Result<Signature, DsseError> {
     let signature = object(value, &["keyid", "sig"])?;
     let key_id = match signature.get("keyid") {
         None => None,
@@ -165,20 +165,20 @@ fn signature(value: &Value) -> Result<Signature, EnvelopeError> {
     Ok(Signature { key_id, bytes: base64(signature, "sig")? })
 }
 
-fn object<'a>(value: &'a Value, members: &[&str]) -> Result<&'a Object, EnvelopeError> {
-    let object = value.as_object().ok_or(EnvelopeError::NotAnObject)?;
+fn object<'a>(value: &'a Value, members: &[&str]) -> Result<&'a Object, DsseError> {
+    let object = value.as_object().ok_or(DsseError::NotAnObject)?;
     match object.iter().find(|(name, _)| !members.contains(name)) {
-        Some((name, _)) => Err(EnvelopeError::UnknownMember { member: name.to_string() }),
+        Some((name, _)) => Err(DsseError::UnknownMember { member: name.to_string() }),
         None => Ok(object),
     }
 }
 
-fn text<'a>(object: &'a Object, member: &'static str) -> Result<&'a str, EnvelopeError> {
-    object.get(member).and_then(Value::as_text).ok_or(EnvelopeError::Member { member })
+fn text<'a>(object: &'a Object, member: &'static str) -> Result<&'a str, DsseError> {
+    object.get(member).and_then(Value::as_text).ok_or(DsseError::Member { member })
 }
 
-fn base64(object: &Object, member: &'static str) -> Result<Vec<u8>, EnvelopeError> {
-    STANDARD.decode(text(object, member)?).map_err(|_| EnvelopeError::Base64 { member })
+fn base64(object: &Object, member: &'static str) -> Result<Vec<u8>, DsseError> {
+    STANDARD.decode(text(object, member)?).map_err(|_| DsseError::Base64 { member })
 }
 
 #[derive(Serialize)]
@@ -199,7 +199,7 @@ struct WireSignature<'a> {
 /// Why bytes are not an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum EnvelopeError {
+pub enum DsseError {
     /// Longer than [`limits::DSSE_ENVELOPE_BYTES`].
     #[error("it is larger than {} bytes", limits::DSSE_ENVELOPE_BYTES)]
     TooLarge,

@@ -60,8 +60,8 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
 }
 
-fn envelope(signatures: Vec<Signature>) -> Envelope {
-    Envelope::new(TYPE.to_string(), PAYLOAD.to_vec(), signatures)
+fn envelope(signatures: Vec<Signature>) -> DsseEnvelope {
+    DsseEnvelope::new(TYPE.to_string(), PAYLOAD.to_vec(), signatures)
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn the_protocols_own_example_of_what_is_signed() {
 #[test]
 fn each_kind_of_key_signs_and_both_forms_of_it_are_one_key() {
     for (signer, kind) in all_kinds().iter().zip(["Ed25519", "P-256", "P-384"]) {
-        let envelope = Envelope::parse(envelope(vec![signer.signature()]).to_json().as_bytes()).unwrap();
+        let envelope = DsseEnvelope::parse(envelope(vec![signer.signature()]).to_json().as_bytes()).unwrap();
         let line = format!("# a site's key\n{} someone@site\n", signer.public.to_openssh());
         let keys = [VerifyingKey::read(line.as_bytes()).unwrap()];
         assert!(keys[0] == signer.public && keys[0].kind().to_string() == kind);
@@ -88,7 +88,7 @@ fn a_changed_byte_is_always_found() {
     for (signer, every_value) in all_kinds().iter().zip([true, false, false]) {
         let json = envelope(vec![signer.signature()]).to_json();
         let keys = [signer.public.clone()];
-        let holds = |json: &[u8]| Envelope::parse(json).is_ok_and(|one| one.verify(TYPE, &keys).is_ok());
+        let holds = |json: &[u8]| DsseEnvelope::parse(json).is_ok_and(|one| one.verify(TYPE, &keys).is_ok());
         assert!(holds(json.as_bytes()));
         let mut changed = json.clone().into_bytes();
         for at in 0..changed.len() {
@@ -126,16 +126,16 @@ fn only_known_keys_count_and_theirs_must_hold() {
 
 #[test]
 fn what_is_no_envelope_is_refused() {
-    let member = |member| EnvelopeError::Member { member };
-    let base64 = |member| EnvelopeError::Base64 { member };
-    let unknown = |name: &str| EnvelopeError::UnknownMember { member: name.to_string() };
+    let member = |member| DsseError::Member { member };
+    let base64 = |member| DsseError::Base64 { member };
+    let unknown = |name: &str| DsseError::UnknownMember { member: name.to_string() };
     let problem = JsonProblem::Repeated { name: "payloadType".into() };
     let repeated = JsonError { problem, line: 1, column: 32 };
     for (json, error) in [
-        ("[]", EnvelopeError::NotAnObject),
-        (r#"{"payloadType":"t","payload":"","signatures":[]}"#, EnvelopeError::NoSignature),
+        ("[]", DsseError::NotAnObject),
+        (r#"{"payloadType":"t","payload":"","signatures":[]}"#, DsseError::NoSignature),
         (r#"{"payloadType":"t","payload":"","signatures":{}}"#, member("signatures")),
-        (r#"{"payloadType":"t","payload":"","signatures":[7]}"#, EnvelopeError::NotAnObject),
+        (r#"{"payloadType":"t","payload":"","signatures":[7]}"#, DsseError::NotAnObject),
         (r#"{"payloadType":"t","payload":"","signatures":[{"keyid":"k"}]}"#, member("sig")),
         (r#"{"payloadType":"t","payload":"","signatures":[{"keyid":7,"sig":""}]}"#, member("keyid")),
         (r#"{"payloadType":7,"payload":"","signatures":[{"sig":""}]}"#, member("payloadType")),
@@ -144,13 +144,13 @@ fn what_is_no_envelope_is_refused() {
         (r#"{"payloadType":"t","payload":"","signatures":[{"sig":"-_8="}]}"#, base64("sig")),
         (r#"{"payloadType":"t","payload":"","signatures":[{"sig":"","x":1}]}"#, unknown("x")),
         (r#"{"PayloadType":"t","payload":"","signatures":[{"sig":""}]}"#, unknown("PayloadType")),
-        (r#"{"payloadType":"t","payloadType":"t"}"#, EnvelopeError::Json(repeated)),
+        (r#"{"payloadType":"t","payloadType":"t"}"#, DsseError::Json(repeated)),
     ] {
-        assert_eq!(Envelope::parse(json.as_bytes()), Err(error), "{json}");
+        assert_eq!(DsseEnvelope::parse(json.as_bytes()), Err(error), "{json}");
     }
     let many = envelope(vec![Signature { key_id: None, bytes: Vec::new() }; limits::DSSE_SIGNATURES + 1]);
-    assert_eq!(Envelope::parse(many.to_json().as_bytes()), Err(EnvelopeError::TooManySignatures));
-    assert_eq!(Envelope::parse(&vec![b' '; limits::DSSE_ENVELOPE_BYTES + 1]), Err(EnvelopeError::TooLarge));
+    assert_eq!(DsseEnvelope::parse(many.to_json().as_bytes()), Err(DsseError::TooManySignatures));
+    assert_eq!(DsseEnvelope::parse(&vec![b' '; limits::DSSE_ENVELOPE_BYTES + 1]), Err(DsseError::TooLarge));
 }
 
 #[test]

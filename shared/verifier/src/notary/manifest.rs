@@ -22,12 +22,12 @@ impl SignatureManifest {
     ///
     /// # Errors
     /// [`SignatureManifestError`] where it is a signature with a subject and not exactly one envelope.
-    pub fn of(media_type: &str, manifest: &Manifest) -> Result<Option<Self>, SignatureManifestError> {
+    pub fn read(media_type: &str, manifest: &Manifest) -> Result<Option<Self>, SignatureManifestError> {
         let Some(subject) = &manifest.subject else { return Ok(None) };
         let artifact_type =
             manifest.artifact_type.as_deref().filter(|artifact_type| !artifact_type.is_empty());
         let config_type = manifest.config.as_ref().map(|config| config.media_type.as_str());
-        let (is_signature, envelopes) = match ManifestKind::of(media_type) {
+        let (is_signature, envelopes) = match ManifestKind::from_media_type(media_type) {
             Some(ManifestKind::Image) if media_type == media_type::OCI_MANIFEST => (
                 matches!(
                     (artifact_type, config_type),

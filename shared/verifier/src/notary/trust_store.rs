@@ -45,7 +45,7 @@ impl StoreType {
 
 /// What stands in the folder of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum StoreEntry {
     /// A regular file and its bytes.
     File(Vec<u8>),
     /// A folder, symbolic link or anything else.
@@ -66,7 +66,7 @@ impl TrustStore {
         &mut self,
         store_type: StoreType,
         name: &str,
-        entries: impl IntoIterator<Item = (String, Entry)>,
+        entries: impl IntoIterator<Item = (String, StoreEntry)>,
     ) {
         self.stores.insert((store_type, name.to_string()), read_store(store_type, entries));
     }
@@ -108,14 +108,14 @@ impl TrustStore {
 
 fn read_store(
     store_type: StoreType,
-    entries: impl IntoIterator<Item = (String, Entry)>,
+    entries: impl IntoIterator<Item = (String, StoreEntry)>,
 ) -> Result<Vec<Certificate>, TrustStoreError> {
     let mut certificates = Vec::new();
     for (file, entry) in entries {
         let bytes = match entry {
-            Entry::File(bytes) => bytes,
-            Entry::NotRegular => return Err(TrustStoreError::NotRegular { file }),
-            Entry::Unreadable(why) => return Err(TrustStoreError::Unreadable { file, why }),
+            StoreEntry::File(bytes) => bytes,
+            StoreEntry::NotRegular => return Err(TrustStoreError::NotRegular { file }),
+            StoreEntry::Unreadable(why) => return Err(TrustStoreError::Unreadable { file, why }),
         };
         for certificate in
             read_certificates(&bytes).map_err(|error| TrustStoreError::File { file: file.clone(), error })?
@@ -145,7 +145,7 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
         Certificate::parse_sequence(bytes).map_err(|error| FileError::of(bytes, error))?
     } else {
         let parse = |block: &pem::Block| {
-            Certificate::parse(&block.contents).map_err(|error| match FileForm::of(&block.contents) {
+            Certificate::parse(&block.contents).map_err(|error| match FileForm::detect(&block.contents) {
                 FileForm::Unknown | FileForm::OtherDer | FileForm::Text
                     if !block.label.contains("PRIVATE") =>
                 {
@@ -250,7 +250,7 @@ pub enum FileError {
 impl FileError {
     /// Why these bytes, in which there is no PEM, are not a file of certificates.
     fn of(bytes: &[u8], error: CertificateError) -> Self {
-        match FileForm::of(bytes) {
+        match FileForm::detect(bytes) {
             // what looks like a certificate, or a list of them, is told by what is wrong with it
             FileForm::Certificate | FileForm::OtherDer | FileForm::Unknown => Self::Certificate(error),
             form => Self::Form(form),

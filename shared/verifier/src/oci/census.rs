@@ -274,7 +274,7 @@ fn what(entry: &Descriptor, layout: &dyn Layout) -> Unnamed {
         Unnamed::Signature
     } else if nature.is_companion(None, is_marked(entry)) {
         Unnamed::Companion
-    } else if ManifestKind::of(&entry.media_type).is_some() || layout.may_be_manifest(entry) {
+    } else if ManifestKind::from_media_type(&entry.media_type).is_some() || layout.may_be_manifest(entry) {
         Unnamed::Image
     } else {
         Unnamed::Blob

@@ -13,12 +13,12 @@ use sha2::Digest as _;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     text: Arc<str>,
-    algorithm: Algorithm,
+    algorithm: DigestAlgorithm,
 }
 
 /// The hash functions that content may be named by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Algorithm {
+pub enum DigestAlgorithm {
     /// `sha256`, 64 hex digits
     Sha256,
     /// `sha384`, 96 hex digits
@@ -30,11 +30,11 @@ pub enum Algorithm {
 impl Digest {
     /// The SHA-256 digest of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
-        Algorithm::Sha256.digest(bytes)
+        DigestAlgorithm::Sha256.digest(bytes)
     }
 
     /// The hash function.
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }
 
@@ -54,7 +54,7 @@ impl Digest {
     }
 }
 
-impl Algorithm {
+impl DigestAlgorithm {
     /// The name in digests.
     pub fn name(self) -> &'static str {
         match self {
@@ -114,9 +114,9 @@ impl Hasher {
     /// The digest of all pieces.
     pub fn finish(self) -> Digest {
         let (algorithm, hex) = match self {
-            Self::Sha256(hasher) => (Algorithm::Sha256, hex(&hasher.finalize())),
-            Self::Sha384(hasher) => (Algorithm::Sha384, hex(&hasher.finalize())),
-            Self::Sha512(hasher) => (Algorithm::Sha512, hex(&hasher.finalize())),
+            Self::Sha256(hasher) => (DigestAlgorithm::Sha256, hex(&hasher.finalize())),
+            Self::Sha384(hasher) => (DigestAlgorithm::Sha384, hex(&hasher.finalize())),
+            Self::Sha512(hasher) => (DigestAlgorithm::Sha512, hex(&hasher.finalize())),
         };
         Digest { text: alloc::format!("{}:{hex}", algorithm.name()).into(), algorithm }
     }
@@ -138,7 +138,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let (name, hex) = text.split_once(':').ok_or(DigestError)?;
-        let algorithm = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
+        let algorithm = [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
             .ok_or(DigestError)?;
@@ -196,7 +196,7 @@ mod tests {
     fn known_digests() {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::sha256(b"").as_str(), empty);
-        for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
+        for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
             let digest = algorithm.digest(b"assay");
             assert_eq!(digest.as_str().parse::<Digest>(), Ok(digest.clone()));
             assert!(digest.matches(b"assay") && !digest.matches(b"assay "));

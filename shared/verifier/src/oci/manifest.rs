@@ -68,7 +68,7 @@ pub enum ManifestKind {
 
 impl ManifestKind {
     /// The kind that `media_type` names; none where it names no manifest.
-    pub fn of(media_type: &str) -> Option<Self> {
+    pub fn from_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(Self::Image),
             media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST => Some(Self::Index),
@@ -139,7 +139,7 @@ impl Manifest {
     /// know no subject.
     pub fn successors(&self, media_type: &str) -> impl Iterator<Item = &Descriptor> {
         let subject = self.subject.as_ref().filter(|_| !media_type::is_docker(media_type));
-        let (config, listed): (_, &[Descriptor]) = match ManifestKind::of(media_type) {
+        let (config, listed): (_, &[Descriptor]) = match ManifestKind::from_media_type(media_type) {
             Some(ManifestKind::Image) => (self.config.as_ref(), &self.layers),
             Some(ManifestKind::Index) => (None, &self.manifests),
             Some(ManifestKind::Artifact) => (None, &self.blobs),

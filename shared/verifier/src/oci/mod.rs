@@ -11,6 +11,6 @@ mod reference;
 pub mod shape;
 
 pub use descriptor::{Descriptor, Platform};
-pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use digest::{Digest, DigestAlgorithm, DigestError, Hasher};
 pub use manifest::{Manifest, ManifestError, ManifestKind, media_type};
 pub use reference::{CompanionTag, Reference, ReferenceError, Repository, companion_tag};

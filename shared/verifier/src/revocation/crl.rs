@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
 
-use super::{Mismatch, RevocationReason};
+use super::{EvidenceMismatch, RevocationReason};
 use crate::asn1::{self, Extension, GeneralizedTime, Integer, Oid, SequenceOf, Time, Tlv, oid};
 use crate::oci::Digest;
 use crate::time::UnixTime;
@@ -302,15 +302,15 @@ impl Number {
 
 impl Scope {
     /// Why no list of this scope can prove that a certificate is good.
-    pub(super) fn unsupported(&self) -> Option<Mismatch> {
+    pub(super) fn unsupported(&self) -> Option<EvidenceMismatch> {
         if self.indirect {
-            Some(Mismatch::Indirect)
+            Some(EvidenceMismatch::Indirect)
         } else if self.only_some_reasons {
-            Some(Mismatch::Reasons)
+            Some(EvidenceMismatch::Reasons)
         } else if self.only_attribute_certificates {
-            Some(Mismatch::Kind)
+            Some(EvidenceMismatch::Kind)
         } else if self.relative {
-            Some(Mismatch::RelativeName)
+            Some(EvidenceMismatch::RelativeName)
         } else {
             None
         }

@@ -13,7 +13,7 @@ use core::cmp::Reverse;
 
 use super::crl::{Crl, Entry, Scope};
 use super::evidence::{EvidenceError, StagedCrl};
-use super::{Mismatch, Question, Revocation, RevocationReason, Says, Statement, Unknown};
+use super::{EvidenceMismatch, Question, Revocation, RevocationReason, Says, Statement, Unknown};
 use crate::limits;
 use crate::oci::Digest;
 use crate::time::UnixTime;
@@ -80,7 +80,7 @@ impl<'a> Lists<'a> {
     ) -> Result<(), Unknown> {
         let file = || staged.file.clone();
         if self.certificate.issuer_der() != issuer.subject_der() {
-            return Err(Unknown::NotForCertificate { file: file(), mismatch: Mismatch::Issuer });
+            return Err(Unknown::NotForCertificate { file: file(), mismatch: EvidenceMismatch::Issuer });
         }
         let is_ca = issuer.basic_constraints().is_some_and(|constraints| constraints.ca);
         if !is_ca || issuer.key_usage().is_some_and(|usage| !usage.crl_sign()) {
@@ -110,8 +110,8 @@ impl<'a> Lists<'a> {
         let StagedCrl { file, crl, .. } = staged;
         let entries = crl.entries(self.certificate).map_err(|_| unusable(file))?;
         let others = [
-            (crl.scope.indirect, Mismatch::Indirect),
-            (crl.scope.only_attribute_certificates, Mismatch::Kind),
+            (crl.scope.indirect, EvidenceMismatch::Indirect),
+            (crl.scope.only_attribute_certificates, EvidenceMismatch::Kind),
         ];
         if let Some((_, mismatch)) = others.into_iter().find(|(is_set, _)| *is_set && !entries.is_empty()) {
             return Err(Unknown::NotForCertificate { file: file.clone(), mismatch });
@@ -143,14 +143,14 @@ impl<'a> Lists<'a> {
     }
 
     /// In what a list is not about the certificate, whatever the distribution point.
-    fn mismatch(&self, crl: &Crl) -> Option<Mismatch> {
+    fn mismatch(&self, crl: &Crl) -> Option<EvidenceMismatch> {
         let scope = &crl.scope;
         let is_ca = self.certificate.basic_constraints().is_some_and(|constraints| constraints.ca);
         let points = self.certificate.crl_urls();
         if let Some(mismatch) = scope.unsupported() {
             Some(mismatch)
         } else if (scope.only_leaves && is_ca) || (scope.only_cas && !is_ca) {
-            Some(Mismatch::Kind)
+            Some(EvidenceMismatch::Kind)
         } else {
             let urls = scope.urls.as_ref()?;
             let names_point = urls.iter().any(|url| points.contains(url));
@@ -193,7 +193,7 @@ impl<'a> Lists<'a> {
         for staged in self.signed.iter().copied() {
             let StagedCrl { file, crl, .. } = staged;
             let mismatch = if crl.delta_of.is_some() {
-                Some(Mismatch::Delta)
+                Some(EvidenceMismatch::Delta)
             } else {
                 self.mismatch(crl).or_else(|| {
                     let urls =
@@ -260,18 +260,17 @@ fn unusable(file: &str) -> Unknown {
     Unknown::Unusable { file: file.to_string(), error: EvidenceError::Crl, more: 0 }
 }
 
-fn another_point(certificate: &str, list: &[String]) -> Mismatch {
+fn another_point(certificate: &str, list: &[String]) -> EvidenceMismatch {
     let list = if list.is_empty() { "a name without a URL".to_string() } else { list.join(" and ") };
-    Mismatch::DistributionPoint { certificate: certificate.to_string(), list }
+    EvidenceMismatch::DistributionPoint { certificate: certificate.to_string(), list }
 }
 
 /// Whether a reason why an issuer's own list does not count leaves it open whom that list revokes.
 pub(super) fn is_spoiling(why: &Unknown) -> bool {
     match why {
         Unknown::Signature { error, .. } => matches!(error, SignatureError::UnsupportedAlgorithm { .. }),
-        Unknown::SignerNotAllowed { .. } | Unknown::NotForCertificate { mismatch: Mismatch::Issuer, .. } => {
-            false
-        }
+        Unknown::SignerNotAllowed { .. }
+        | Unknown::NotForCertificate { mismatch: EvidenceMismatch::Issuer, .. } => false,
         _ => true,
     }
 }
@@ -395,7 +394,9 @@ impl Statement<'_> {
 pub(super) fn progress(why: &Unknown) -> u8 {
     match why {
         Unknown::CrlMissing { .. } | Unknown::OcspMissing => 0,
-        Unknown::NotForCertificate { mismatch: Mismatch::Issuer | Mismatch::Delta, .. } => 1,
+        Unknown::NotForCertificate {
+            mismatch: EvidenceMismatch::Issuer | EvidenceMismatch::Delta, ..
+        } => 1,
         Unknown::NotForCertificate { .. } => 2,
         Unknown::Signature { .. } | Unknown::SignerNotAllowed { .. } => 3,
         Unknown::CriticalExtension { .. } => 4,

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// CRLs and OCSP responses. Empty by default: then no certificate that can be revoked has a known status.
 #[derive(Default)]
-pub struct Evidence {
+pub struct RevocationEvidence {
     crls: Vec<StagedCrl>,
     responses: Vec<StagedResponse>,
     unusable: Vec<UnusableFile>,
@@ -61,7 +61,7 @@ pub struct UnusableFile {
     pub error: EvidenceError,
 }
 
-impl Evidence {
+impl RevocationEvidence {
     /// Adds a file. `name` is what people know it by; it decides nothing.
     ///
     /// # Errors
@@ -165,11 +165,11 @@ impl Evidence {
     }
 }
 
-impl fmt::Debug for Evidence {
+impl fmt::Debug for RevocationEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Evidence(CRLs: {}, OCSP responses: {}, unusable files: {})",
+            "RevocationEvidence(CRLs: {}, OCSP responses: {}, unusable files: {})",
             self.crls.len(),
             self.responses.len(),
             self.unusable.len()
@@ -314,7 +314,7 @@ pub enum EvidenceError {
 impl EvidenceError {
     /// The same of a whole file, whose form may say more.
     fn of(self, file: &[u8]) -> Self {
-        match (&self, FileForm::of(file)) {
+        match (&self, FileForm::detect(file)) {
             (_, FileForm::Empty | FileForm::BrokenPem | FileForm::Unknown | FileForm::OtherDer) => self,
             (_, FileForm::Crl | FileForm::OcspResponse | FileForm::Json) => self,
             (Self::Crl | Self::Pem, form) => Self::Form(form),
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn files_of_other_forms() {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         for (bytes, error) in [
             (&b""[..], EvidenceError::Empty),
             (b"\x30\x00", EvidenceError::Crl),
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         let mut add = |bytes: u64| evidence.add_file("a", &alloc::vec![0; bytes.try_into().unwrap()]);
         assert_eq!(add(limits::CRL_BYTES), Err(EvidenceError::Crl));
         for limit in [limits::CRL_BYTES, limits::EVIDENCE_FILE_BYTES] {
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_number_of_files_is_bounded() {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         for _ in 0..limits::EVIDENCE_FILES {
             assert_eq!(evidence.add_file("a", b"0"), Err(EvidenceError::Crl));
         }

@@ -29,8 +29,8 @@ use core::cmp::Reverse;
 use core::fmt;
 
 pub use crl::Crl;
-pub use evidence::{Evidence, EvidenceError, UnusableFile};
-pub use outlook::{Kind, Outlook, Standing};
+pub use evidence::{EvidenceError, RevocationEvidence, UnusableFile};
+pub use outlook::{EvidenceKind, Outlook, Standing};
 pub use published::{PublishedCrl, crl_urls};
 
 use crl_check::{Lists, has_points};
@@ -60,7 +60,7 @@ pub fn is_litter(name: &str) -> bool {
 pub fn check_chain(
     chain: &[Certificate],
     purpose: Purpose,
-    evidence: &Evidence,
+    evidence: &RevocationEvidence,
     at: UnixTime,
     authentic_signing_time: Option<UnixTime>,
 ) -> Result<(), RevocationError> {
@@ -89,7 +89,7 @@ pub fn check_chain(
 /// What is asked of every certificate.
 #[derive(Clone, Copy)]
 struct Question<'a> {
-    evidence: &'a Evidence,
+    evidence: &'a RevocationEvidence,
     at: UnixTime,
     authentic_signing_time: Option<UnixTime>,
 }
@@ -328,7 +328,7 @@ pub enum Unknown {
         /// Which.
         file: String,
         /// What does not agree.
-        mismatch: Mismatch,
+        mismatch: EvidenceMismatch,
     },
     /// The evidence was not signed by who must have signed it.
     #[error("{file}: {error}")]
@@ -407,7 +407,7 @@ pub enum Unknown {
 /// In what evidence is not about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Mismatch {
+pub enum EvidenceMismatch {
     /// Another CA issued it.
     #[error("another CA issued it")]
     Issuer,

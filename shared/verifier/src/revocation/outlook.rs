@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::Unknown;
 use super::crl::{Crl, Scope};
 use super::crl_check::{check_delta, check_end, newest};
-use super::evidence::{Evidence, StagedCrl, StagedResponse};
+use super::evidence::{RevocationEvidence, StagedCrl, StagedResponse};
 use super::ocsp::Answer;
 use crate::time::UnixTime;
 use crate::x509::Certificate;
@@ -20,7 +20,7 @@ pub struct Outlook {
     /// The name of its file as it was staged.
     pub file: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EvidenceKind,
     /// Its issuer's name, RFC 4514; the responder's of an OCSP answer.
     pub issuer: String,
     /// When it was issued.
@@ -33,7 +33,7 @@ pub struct Outlook {
 
 /// What a piece of evidence is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EvidenceKind {
     /// A complete list.
     Crl,
     /// A delta of one.
@@ -59,7 +59,7 @@ pub enum Standing {
     ProvesNothing(Unknown),
 }
 
-impl Evidence {
+impl RevocationEvidence {
     /// How every CRL and every OCSP answer stands at a time, in the order in which they were staged. Signatures are checked of
     /// those lists whose issuer is among `issuers`.
     pub fn outlook(&self, issuers: &[&Certificate], at: UnixTime) -> Vec<Outlook> {
@@ -93,7 +93,7 @@ impl Evidence {
         };
         let outlook = |(staged, alone): (&StagedCrl, _)| Outlook {
             file: staged.file.clone(),
-            kind: if staged.crl.delta_of.is_some() { Kind::DeltaCrl } else { Kind::Crl },
+            kind: if staged.crl.delta_of.is_some() { EvidenceKind::DeltaCrl } else { EvidenceKind::Crl },
             issuer: staged.crl.issuer.to_string(),
             this_update: staged.crl.this_update,
             next_update: staged.crl.next_update,
@@ -124,7 +124,7 @@ impl Evidence {
             };
             Outlook {
                 file: staged.file.clone(),
-                kind: Kind::OcspAnswer {
+                kind: EvidenceKind::OcspAnswer {
                     serial: answer.serial.iter().map(|byte| format!("{byte:02x}")).collect(),
                 },
                 issuer: staged.response.responder.to_string(),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::crl::Crl;
 use super::crl_check::is_http;
-use super::evidence::{Evidence, EvidenceError};
+use super::evidence::{EvidenceError, RevocationEvidence};
 use crate::time::UnixTime;
 use crate::x509::Certificate;
 
@@ -30,7 +30,7 @@ impl PublishedCrl {
     /// # Errors
     /// [`EvidenceError`] where verification could not read it either, or it is not one CRL.
     pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         evidence.add_file("published", bytes)?;
         let [staged] = evidence.staged_crls() else { return Err(EvidenceError::Crl) };
         Ok(Self::of(&staged.crl))

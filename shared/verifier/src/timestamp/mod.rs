@@ -81,7 +81,7 @@ fn readable(token: &[u8]) -> Result<Vec<u8>, TimestampError> {
 
 /// What a token says of itself. Nothing vouches for it; [`verify`] is what decides.
 #[derive(Clone, Debug)]
-pub struct Claims {
+pub struct TimestampClaims {
     /// When the TSA says that it made the stamp.
     pub time: UnixTime,
     /// How far the time may be off.
@@ -102,13 +102,13 @@ pub struct Claims {
 ///
 /// # Errors
 /// [`TimestampError`] where it is too large or malformed.
-pub fn claims(token: &[u8], signed: &[u8]) -> Result<Claims, TimestampError> {
+pub fn claims(token: &[u8], signed: &[u8]) -> Result<TimestampClaims, TimestampError> {
     let der = readable(token)?;
     let (data, unreadable) = SignedData::parse_readable(&der)?;
     let info = TstInfo::parse(data.content)?;
     let is_signer = |certificate: &Certificate| data.signers.iter().any(|signer| signer.names(certificate));
     let signers = data.certificates.iter().enumerate().filter(|(_, one)| is_signer(one));
-    Ok(Claims {
+    Ok(TimestampClaims {
         signers: signers.map(|(at, _)| at).collect(),
         unreadable,
         time: info.time(),

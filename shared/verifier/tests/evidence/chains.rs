@@ -2,7 +2,7 @@
 
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
-use assay_verifier::notary::trust_store::{Entry, StoreType, TrustStore};
+use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 use assay_verifier::x509::{Certificate, CertificateError, ConstraintError, check_code_signing_chain};
 
 use crate::support::der::*;
@@ -108,7 +108,7 @@ fn extensions_that_go_refuses_make_a_certificate_malformed() {
 
         // in a trust store as well
         let mut store = TrustStore::default();
-        store.add(StoreType::Ca, "acme", [("ca.crt".to_owned(), Entry::File(der))]);
+        store.add(StoreType::Ca, "acme", [("ca.crt".to_owned(), StoreEntry::File(der))]);
         assert_eq!(store.certificates(StoreType::Ca, "acme").is_ok(), is_good);
     }
     assert_eq!(refused, 27);
@@ -354,14 +354,15 @@ fn roots_of_a_tsa_store() {
         let root = Entity::root(&root);
         let mut store = TrustStore::default();
         let files = [("a.crt", &beside), ("b.crt", &root)];
-        let files = files.map(|(name, root)| (name.to_owned(), Entry::File(root.certificate.der().to_vec())));
+        let files =
+            files.map(|(name, root)| (name.to_owned(), StoreEntry::File(root.certificate.der().to_vec())));
         store.add(StoreType::Tsa, "clock", files);
         assert_eq!(store.certificates(StoreType::Tsa, "clock").is_ok(), is_good, "{what}");
     }
     let root = Entity::root(&good());
     let issued = root.issue(&Template::ca("CA", 2));
     let mut store = TrustStore::default();
-    let file = Entry::File(issued.certificate.der().to_vec());
+    let file = StoreEntry::File(issued.certificate.der().to_vec());
     store.add(StoreType::Tsa, "clock", [("ca.crt".to_owned(), file)]);
     assert!(store.certificates(StoreType::Tsa, "clock").is_err());
 }

@@ -8,7 +8,7 @@ use assay_verifier::file_form::FileForm;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_store::read_certificates;
 use assay_verifier::revocation::{
-    Evidence, EvidenceError, Purpose, RevocationError, RevocationReason, Unknown, check_chain,
+    EvidenceError, Purpose, RevocationError, RevocationEvidence, RevocationReason, Unknown, check_chain,
 };
 use assay_verifier::time::UnixTime;
 use assay_verifier::x509::{Certificate, SignatureError};
@@ -48,11 +48,11 @@ impl Pki {
         Self { ca, leaf, chain }
     }
 
-    pub(crate) fn check(&self, evidence: &Evidence) -> Result<(), RevocationError> {
+    pub(crate) fn check(&self, evidence: &RevocationEvidence) -> Result<(), RevocationError> {
         check_chain(&self.chain, Purpose::CodeSigning, evidence, time(AT), None)
     }
 
-    pub(crate) fn code(&self, evidence: &Evidence) -> Option<Code> {
+    pub(crate) fn code(&self, evidence: &RevocationEvidence) -> Option<Code> {
         self.check(evidence).err().map(|error| error.code())
     }
 
@@ -61,7 +61,7 @@ impl Pki {
         self.code(&staged(&[("leaf.crl", &list.sign(&self.ca))]))
     }
 
-    pub(crate) fn unknown(&self, evidence: &Evidence) -> Unknown {
+    pub(crate) fn unknown(&self, evidence: &RevocationEvidence) -> Unknown {
         match self.check(evidence) {
             Err(RevocationError::Unknown { why, .. }) => why,
             other => panic!("{other:?}"),
@@ -69,8 +69,8 @@ impl Pki {
     }
 }
 
-pub(crate) fn staged(files: &[(&str, &[u8])]) -> Evidence {
-    let mut evidence = Evidence::default();
+pub(crate) fn staged(files: &[(&str, &[u8])]) -> RevocationEvidence {
+    let mut evidence = RevocationEvidence::default();
     for (name, bytes) in files {
         evidence.add_file(name, bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -89,12 +89,12 @@ fn a_list_of_nobody_is_good_and_none_is_unknown() {
     let pki = Pki::new();
     assert_eq!(pki.code_under(&list()), None);
     assert_eq!(pki.code_under(&list().listing(SERIAL + 1, BEFORE, &[])), None);
-    assert_eq!(pki.unknown(&Evidence::default()), Unknown::CrlMissing { url: LEAF_CRL.into() });
-    assert_eq!(pki.code(&Evidence::default()), Some(Code::RevocationMissing));
+    assert_eq!(pki.unknown(&RevocationEvidence::default()), Unknown::CrlMissing { url: LEAF_CRL.into() });
+    assert_eq!(pki.code(&RevocationEvidence::default()), Some(Code::RevocationMissing));
     let without_points = Pki::of(&Template::leaf("Leaf", SERIAL));
-    assert_eq!(without_points.code(&Evidence::default()), None);
+    assert_eq!(without_points.code(&RevocationEvidence::default()), None);
     assert_eq!(
-        check_chain(&pki.chain[2..], Purpose::CodeSigning, &Evidence::default(), time(AT), None),
+        check_chain(&pki.chain[2..], Purpose::CodeSigning, &RevocationEvidence::default(), time(AT), None),
         Ok(())
     );
 }
@@ -273,7 +273,7 @@ fn malformed_lists() {
         ),
         ("entry without time", List { entries: vec![sequence(&[integer(9)])], ..list() }),
     ] {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         assert_eq!(evidence.add_file("leaf.crl", &list.sign(&pki.ca)), Err(EvidenceError::Crl), "{what}");
         let expected = Unknown::Unusable { file: "leaf.crl".into(), error: EvidenceError::Crl, more: 0 };
         assert_eq!(pki.unknown(&evidence), expected, "{what}");
@@ -283,7 +283,7 @@ fn malformed_lists() {
     for (bytes, error) in
         [(&good[..good.len() - 1], cut_off), (&[good.as_slice(), &[0]].concat(), EvidenceError::Crl)]
     {
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         assert_eq!(evidence.add_file("leaf.crl", bytes), Err(error));
         assert_eq!(pki.code(&evidence), Some(Code::RevocationMalformed));
     }
@@ -292,8 +292,11 @@ fn malformed_lists() {
             (0..count).map(|at| ("", extension(&format!("1.2.3.{at}"), false, &null()))).collect();
         List { extensions, ..list() }.sign(&pki.ca)
     };
-    assert_eq!(Evidence::default().add_file("a", &with(limits::EXTENSIONS)), Ok(()));
-    assert_eq!(Evidence::default().add_file("a", &with(limits::EXTENSIONS + 1)), Err(EvidenceError::Crl));
+    assert_eq!(RevocationEvidence::default().add_file("a", &with(limits::EXTENSIONS)), Ok(()));
+    assert_eq!(
+        RevocationEvidence::default().add_file("a", &with(limits::EXTENSIONS + 1)),
+        Err(EvidenceError::Crl)
+    );
 }
 
 #[test]
@@ -550,11 +553,11 @@ fn ocsp() {
     ] {
         assert_eq!(of(answer), code, "{what}");
     }
-    assert_eq!(pki.unknown(&Evidence::default()), Unknown::OcspMissing);
+    assert_eq!(pki.unknown(&RevocationEvidence::default()), Unknown::OcspMissing);
     // a response in which the responder says that it does not answer
     let refused = |status| Err(EvidenceError::OcspRefused { status });
     let refusal = Answer { response_status: 6, ..good() }.sign(&pki.ca, &pki.ca);
-    let mut evidence = Evidence::default();
+    let mut evidence = RevocationEvidence::default();
     assert_eq!(evidence.add_file("leaf.ocsp", &refusal), refused("unauthorized"));
     assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(3)])), refused("tryLater"));
     assert_eq!(pki.code(&evidence), Some(Code::RevocationOcspRefused));
@@ -571,8 +574,8 @@ fn ocsp() {
         of(bytes - 1000 + (bytes - without)).sign(&pki.ca, &pki.ca)
     };
     // signatures differ by a byte or two in length
-    assert_eq!(Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES - 8)), Ok(()));
-    let error = Evidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES + 8));
+    assert_eq!(RevocationEvidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES - 8)), Ok(()));
+    let error = RevocationEvidence::default().add_file("a", &padded(limits::OCSP_RESPONSE_BYTES + 8));
     let limit = limits::OCSP_RESPONSE_BYTES.try_into().unwrap();
     assert_eq!(error, Err(EvidenceError::TooLarge { limit }));
 }
@@ -620,7 +623,7 @@ fn ocsp_responders() {
         let certificates = vec![responder.certificate.clone(); count];
         let response =
             Answer { certificates, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &responder);
-        assert_eq!(Evidence::default().add_file("leaf.ocsp", &response), added);
+        assert_eq!(RevocationEvidence::default().add_file("leaf.ocsp", &response), added);
     }
     // a response that does not bring its signer along, and one with the signature of another
     let responder = pki.ca.issue(&template());
@@ -668,7 +671,7 @@ fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
         assert_eq!(pki.code(&staged(&files)), code, "{what}");
     }
     let https = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&["https://ocsp.example.test"]));
-    assert_eq!(https.code(&Evidence::default()), Some(Code::RevocationUrl));
+    assert_eq!(https.code(&RevocationEvidence::default()), Some(Code::RevocationUrl));
     // the newest of two answers
     let old = Answer { status: unknown(), ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &pki.ca);
     let new = Answer {
@@ -706,7 +709,8 @@ fn revoked_outweighs_unknown() {
     let ca = root.issue(&ca);
     let leaf = ca.issue(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
     let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone());
-    let check = |evidence: &Evidence| check_chain(&chain, Purpose::Timestamping, evidence, time(AT), None);
+    let check =
+        |evidence: &RevocationEvidence| check_chain(&chain, Purpose::Timestamping, evidence, time(AT), None);
     let revokes_ca = list().listing(2, BEFORE, &[]).sign(&root);
     let expected = RevocationError::Revoked {
         purpose: Purpose::Timestamping,
@@ -728,7 +732,7 @@ fn mutated_evidence_never_passes_nor_panics() {
     let mut seen = 0;
     mutate(&crl.sign(&pki.ca), |mutated| {
         seen += 1;
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         let added = evidence.add_file("leaf.crl", mutated);
         let code = pki.code(&evidence).expect("a list that was changed proves nothing");
         assert!(added.is_ok() || code == Code::RevocationMalformed);
@@ -737,7 +741,7 @@ fn mutated_evidence_never_passes_nor_panics() {
     let answer = Answer { status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
     mutate(&answer.sign(&pki.ca, &pki.ca), |mutated| {
         seen += 1;
-        let mut evidence = Evidence::default();
+        let mut evidence = RevocationEvidence::default();
         let _ = evidence.add_file("leaf.ocsp", mutated);
         assert!(pki.code(&evidence).is_some());
     });

@@ -3,7 +3,9 @@
 //! Every case is asked with its files under many names and in both orders: the answer is the same.
 
 use assay_verifier::codes::Code;
-use assay_verifier::revocation::{Evidence, EvidenceError, Kind, Purpose, Standing, Unknown, check_chain};
+use assay_verifier::revocation::{
+    EvidenceError, EvidenceKind, Purpose, RevocationEvidence, Standing, Unknown, check_chain,
+};
 use assay_verifier::x509::Certificate;
 
 use crate::revocation::*;
@@ -428,12 +430,12 @@ fn how_evidence_stands() {
             ("ocsp", Code::RevocationStale),
         ]
     );
-    assert_eq!(outlook[4].kind, Kind::OcspAnswer { serial: "03".into() });
+    assert_eq!(outlook[4].kind, EvidenceKind::OcspAnswer { serial: "03".into() });
     let evidence =
         staged(&[("new", &of(6, FEB).sign(&pki.ca)), ("delta", &of(7, FEB).delta_of(6).sign(&pki.ca))]);
     let outlook = evidence.outlook(&[], time(AT));
     assert!(outlook.iter().all(|one| one.standing == Standing::Current), "{outlook:?}");
-    assert_eq!(outlook[1].kind, Kind::DeltaCrl);
+    assert_eq!(outlook[1].kind, EvidenceKind::DeltaCrl);
 }
 
 /// The most files that there may be, and as many certificates: each list's signature is checked once, so that this ends.
@@ -441,7 +443,7 @@ fn how_evidence_stands() {
 fn as_many_lists_as_there_may_be() {
     use assay_verifier::limits;
     let pki = Pki::new();
-    let mut evidence = Evidence::default();
+    let mut evidence = RevocationEvidence::default();
     let list = list().sign(&pki.ca);
     for number in 0..limits::EVIDENCE_FILES {
         evidence.add_file(&number.to_string(), &list).unwrap();

@@ -521,7 +521,7 @@ mod tests {
     fn what_is_compressed_and_not_a_tar_is_called_by_its_name() {
         let [_, gzip, zstd] = packed(b"{}");
         for inner in [gzip, zstd] {
-            let is = FileForm::of(&inner);
+            let is = FileForm::detect(&inner);
             for bytes in &packed(&inner)[1..] {
                 let error = open_one(bytes, Reading::Everything).err().unwrap();
                 assert!(matches!(error, ArchiveError::NotATar(form) if form == is));

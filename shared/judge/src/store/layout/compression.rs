@@ -33,7 +33,7 @@ impl Packing {
         let mut head = Vec::new();
         Read::by_ref(file).take(FORM).read_to_end(&mut head)?;
         file.rewind()?;
-        Self::of(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::of(&head)))
+        Self::of(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::detect(&head)))
     }
 
     /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.

@@ -90,7 +90,7 @@ pub fn each<E: From<ArchiveError>>(
         let at = u64::try_from(head.len()).unwrap_or(u64::MAX);
         read.map_err(|error| Position { at, member: None, is_within: false }.explain(error))?;
         if !head.is_empty() && Packing::of(&head) != Some(Packing::Tar) {
-            return Err(ArchiveError::NotATar(FileForm::of(&head)).into());
+            return Err(ArchiveError::NotATar(FileForm::detect(&head)).into());
         }
         let metered = Metered::new(io::Cursor::new(head).chain(content));
         let meter = metered.meter();

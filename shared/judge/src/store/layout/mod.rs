@@ -270,7 +270,7 @@ fn carried(path: &str, hashed: &Hashed) -> CarriedFile {
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {
-    let mut hasher = assay_verifier::oci::Algorithm::Sha256.hasher();
+    let mut hasher = assay_verifier::oci::DigestAlgorithm::Sha256.hasher();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 128 << 10];
     loop {

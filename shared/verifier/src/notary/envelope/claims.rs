@@ -11,7 +11,7 @@ use crate::x509::{Certificate, CertificateError};
 
 /// The claims of an envelope, each as far as it can be read.
 #[derive(Clone, Debug, Default)]
-pub struct Claims {
+pub struct EnvelopeClaims {
     /// The algorithm's name; COSE's number where it has no name here.
     pub algorithm: Option<String>,
     /// The type of what is signed.
@@ -38,9 +38,9 @@ pub struct Claims {
     pub timestamp_token: Option<Vec<u8>>,
 }
 
-impl Claims {
+impl EnvelopeClaims {
     /// Reads what `bytes` claim; none where they have not the form of a JWS or a COSE_Sign1, or are longer than any envelope.
-    pub fn of(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > limits::ENVELOPE_BYTES {
             return None;
         }

@@ -7,8 +7,8 @@ use minicbor::Encoder;
 
 use super::attributes::{AttributeError, RawAttributes, name};
 use super::cbor::{CborError, Item};
-use super::claims::{self, Claims};
-use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
+use super::claims::{self, EnvelopeClaims};
+use super::{Envelope, EnvelopeAlgorithm, EnvelopeError, parse_chain};
 use crate::time::UnixTime;
 
 /// Header labels of the IANA registry "COSE Header Parameters".
@@ -72,7 +72,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
 }
 
 /// What a COSE_Sign1 claims, tagged or not, its chain in either header.
-pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
+pub(super) fn claims(bytes: &[u8]) -> Option<EnvelopeClaims> {
     let message = match Item::parse(bytes).ok()? {
         Item::Tag(_, message) => *message,
         message => message,
@@ -103,7 +103,7 @@ pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
         None => Vec::new(),
     };
     let number = || text(protected.int(label::ALG));
-    Some(Claims {
+    Some(EnvelopeClaims {
         algorithm: algorithm(&protected).ok().map(|one| one.name().to_string()).or_else(number),
         content_type: text(protected.int(label::CONTENT_TYPE)),
         scheme: text(protected.text(name::SIGNING_SCHEME)),
@@ -226,14 +226,14 @@ fn is_well_typed(label: i64, value: &Item<'_>, protected: bool) -> bool {
     }
 }
 
-fn algorithm(protected: &Headers<'_, '_>) -> Result<Algorithm, EnvelopeError> {
+fn algorithm(protected: &Headers<'_, '_>) -> Result<EnvelopeAlgorithm, EnvelopeError> {
     Ok(match protected.int(label::ALG) {
-        Some(Item::Int(-37)) => Algorithm::Ps256,
-        Some(Item::Int(-38)) => Algorithm::Ps384,
-        Some(Item::Int(-39)) => Algorithm::Ps512,
-        Some(Item::Int(-7)) => Algorithm::Es256,
-        Some(Item::Int(-35)) => Algorithm::Es384,
-        Some(Item::Int(-36)) => Algorithm::Es512,
+        Some(Item::Int(-37)) => EnvelopeAlgorithm::Ps256,
+        Some(Item::Int(-38)) => EnvelopeAlgorithm::Ps384,
+        Some(Item::Int(-39)) => EnvelopeAlgorithm::Ps512,
+        Some(Item::Int(-7)) => EnvelopeAlgorithm::Es256,
+        Some(Item::Int(-35)) => EnvelopeAlgorithm::Es384,
+        Some(Item::Int(-36)) => EnvelopeAlgorithm::Es512,
         _ => return Err(EnvelopeError::Algorithm),
     })
 }

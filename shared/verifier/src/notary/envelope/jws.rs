@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::attributes::{AttributeError, RawAttributes, name};
-use super::claims::{self, Claims};
-use super::{Algorithm, Envelope, EnvelopeError, parse_chain};
+use super::claims::{self, EnvelopeClaims};
+use super::{Envelope, EnvelopeAlgorithm, EnvelopeError, parse_chain};
 use crate::json::{JsonError, Object, Value};
 use crate::time::UnixTime;
 
@@ -68,7 +68,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
 }
 
 /// What an object of this form claims; none where it has neither a header that is protected nor one that is not.
-pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
+pub(super) fn claims(bytes: &[u8]) -> Option<EnvelopeClaims> {
     let document = Value::parse(bytes).ok()?;
     let document = document.as_object()?;
     let decoded = |name| {
@@ -86,7 +86,7 @@ pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
     };
     let time = |name| text(protected, name).and_then(|text| UnixTime::parse(&text).ok());
     let chain = header.and_then(|header| chain(header).ok()).unwrap_or_default();
-    Some(Claims {
+    Some(EnvelopeClaims {
         algorithm: text(protected, "alg"),
         content_type: text(protected, "cty"),
         scheme: text(protected, name::SIGNING_SCHEME),
@@ -102,14 +102,14 @@ pub(super) fn claims(bytes: &[u8]) -> Option<Claims> {
     })
 }
 
-fn algorithm(protected: &Object) -> Result<Algorithm, EnvelopeError> {
+fn algorithm(protected: &Object) -> Result<EnvelopeAlgorithm, EnvelopeError> {
     Ok(match protected.get("alg").and_then(Value::as_text) {
-        Some("PS256") => Algorithm::Ps256,
-        Some("PS384") => Algorithm::Ps384,
-        Some("PS512") => Algorithm::Ps512,
-        Some("ES256") => Algorithm::Es256,
-        Some("ES384") => Algorithm::Es384,
-        Some("ES512") => Algorithm::Es512,
+        Some("PS256") => EnvelopeAlgorithm::Ps256,
+        Some("PS384") => EnvelopeAlgorithm::Ps384,
+        Some("PS512") => EnvelopeAlgorithm::Ps512,
+        Some("ES256") => EnvelopeAlgorithm::Es256,
+        Some("ES384") => EnvelopeAlgorithm::Es384,
+        Some("ES512") => EnvelopeAlgorithm::Es512,
         _ => return Err(EnvelopeError::Algorithm),
     })
 }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use aws_lc_rs::signature::{self as lc, UnparsedPublicKey, VerificationAlgorithm};
 
 pub use attributes::{AttributeError, SignedAttributes, SigningScheme};
-pub use claims::Claims;
+pub use claims::EnvelopeClaims;
 
 use crate::codes::Code;
 use crate::file_form::FileForm;
@@ -30,7 +30,7 @@ use crate::x509::{
 /// A signature envelope, parsed and not trusted.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    algorithm: Algorithm,
+    algorithm: EnvelopeAlgorithm,
     signed_bytes: Vec<u8>,
     signature: Vec<u8>,
     chain: Vec<Certificate>,
@@ -42,7 +42,7 @@ pub struct Envelope {
 
 /// A signature algorithm of an envelope. Signature specification, "Signature Algorithm Requirements".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
+pub enum EnvelopeAlgorithm {
     /// RSASSA-PSS with SHA-256, for RSA keys of 2048 bits
     Ps256,
     /// RSASSA-PSS with SHA-384, for RSA keys of 3072 bits
@@ -57,7 +57,7 @@ pub enum Algorithm {
     Es512,
 }
 
-impl Algorithm {
+impl EnvelopeAlgorithm {
     /// The only algorithm that a key may be used with; none for keys that may not sign.
     pub fn for_key(key: &PublicKey) -> Option<Self> {
         Some(match key.algorithm() {
@@ -110,7 +110,7 @@ impl Envelope {
             media_type::COSE_ENVELOPE => (cose::parse(bytes), bytes.starts_with(&cose::HEAD)),
             other => return Err(EnvelopeError::MediaType { media_type: other.to_string() }),
         };
-        parsed.map_err(|error| match FileForm::of(bytes) {
+        parsed.map_err(|error| match FileForm::detect(bytes) {
             is if !begins_right && !matches!(is, FileForm::Text | FileForm::Unknown) => {
                 EnvelopeError::Form { is, media_type: media_type.to_string() }
             }
@@ -126,7 +126,7 @@ impl Envelope {
     pub fn verify(self) -> Result<VerifiedEnvelope, EnvelopeError> {
         let leaf = self.chain.first().ok_or(EnvelopeError::NoChain)?;
         let key = leaf.public_key();
-        let implied = Algorithm::for_key(key)
+        let implied = EnvelopeAlgorithm::for_key(key)
             .ok_or_else(|| EnvelopeError::SigningKey { key: key.algorithm().to_string() })?;
         if implied != self.algorithm {
             return Err(EnvelopeError::AlgorithmOfKey {
@@ -157,7 +157,7 @@ impl Envelope {
     }
 
     /// The algorithm that the envelope names.
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> EnvelopeAlgorithm {
         self.algorithm
     }
 

@@ -20,7 +20,7 @@ use crate::notary::trust_policy::Statement;
 use crate::notary::trust_store::TrustStore;
 use crate::oci::Descriptor;
 use crate::outcome::{Action, Check, CheckOutcome, Checks, Conclusion, Finding, Step};
-use crate::revocation::Evidence;
+use crate::revocation::RevocationEvidence;
 use crate::time::UnixTime;
 use crate::timestamp::Timestamp;
 
@@ -30,7 +30,7 @@ pub struct Verifier<'a> {
     /// Trusted certificates.
     pub trust_store: &'a TrustStore,
     /// CRLs and OCSP responses.
-    pub evidence: &'a Evidence,
+    pub evidence: &'a RevocationEvidence,
     /// The time that counts as now.
     pub at: UnixTime,
 }
