@@ -18,7 +18,7 @@ use crate::clean;
 /// An earlier run, as far as it is compared.
 pub struct Baseline {
     run: SiteRun,
-    nodes: BTreeMap<String, Before>,
+    nodes: BTreeMap<String, EarlierNode>,
 }
 
 /// The earlier run cannot be used.
@@ -38,7 +38,7 @@ impl Baseline {
     /// # Errors
     /// [`BaselineError`]
     pub fn read(report: impl io::Read) -> Result<Self, BaselineError> {
-        let old: Old = serde_json::from_reader(report)?;
+        let old: EarlierJson = serde_json::from_reader(report)?;
         if old.schema != SITE_REPORT_SCHEMA {
             return Err(BaselineError::Schema(old.schema));
         }
@@ -65,7 +65,7 @@ pub struct Difference {
 
 /// What became of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ChangeKind {
     /// It was in order and is not now.
     NewlyFailing,
     /// It was wrong and is in order now.
@@ -76,7 +76,7 @@ pub(super) enum Kind {
     Gone,
 }
 
-impl Kind {
+impl ChangeKind {
     /// Every kind, the one that matters most first.
     pub(super) const ALL: [Self; 4] = [Self::NewlyFailing, Self::Fixed, Self::New, Self::Gone];
 
@@ -94,7 +94,7 @@ impl Kind {
 /// One image that came to the same change on some nodes.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) kind: Kind,
+    pub(super) kind: ChangeKind,
     /// Its name, cleaned.
     pub(super) name: String,
     pub(super) digest: Digest,
@@ -115,7 +115,7 @@ impl Change {
 
     /// Whether it is wrong now and was not before.
     pub(super) fn is_worse(&self) -> bool {
-        matches!(self.kind, Kind::NewlyFailing | Kind::New)
+        matches!(self.kind, ChangeKind::NewlyFailing | ChangeKind::New)
             && self.after.as_ref().is_some_and(Standing::is_wrong)
     }
 }
@@ -161,7 +161,7 @@ pub(super) enum NodeChange {
 
 impl Difference {
     /// How many images came to `kind`, counted on each node, and how many of these are wrong now.
-    pub(super) fn count(&self, kind: Kind) -> (u64, u64) {
+    pub(super) fn count(&self, kind: ChangeKind) -> (u64, u64) {
         let mut counts = (0_u64, 0_u64);
         for change in self.images.iter().filter(|change| change.kind == kind) {
             let nodes = change.nodes.len() as u64;
@@ -176,10 +176,10 @@ impl Difference {
     /// What changed, in a sentence.
     pub(super) fn sentence(&self) -> String {
         let mut parts = Vec::new();
-        for kind in Kind::ALL {
+        for kind in ChangeKind::ALL {
             let (images, wrong) = self.count(kind);
             let mut part = format!("{} {}", number(images), kind.word());
-            if kind == Kind::New && wrong > 0 {
+            if kind == ChangeKind::New && wrong > 0 {
                 part.push_str(&format!(" ({} of them not in order)", number(wrong)));
             }
             parts.push(part);
@@ -226,11 +226,11 @@ pub struct Comparison {
     wrong_before: BTreeSet<(Digest, Option<String>)>,
 }
 
-type Key = (Kind, Digest, Option<Standing>, Option<Standing>);
+type Key = (ChangeKind, Digest, Option<Standing>, Option<Standing>);
 
 impl Comparison {
     /// Begins a comparison with an earlier run.
-    pub fn with(baseline: Baseline) -> Self {
+    pub fn new(baseline: Baseline) -> Self {
         let wrong_before = baseline
             .nodes
             .values()
@@ -273,7 +273,7 @@ impl Comparison {
                     self.image(place, image, was, after);
                 }
                 for ((_, digest), (was, name)) in before.images {
-                    self.change((Kind::Gone, digest, Some(was), None), place, || clean::name(&name));
+                    self.change((ChangeKind::Gone, digest, Some(was), None), place, || clean::name(&name));
                 }
             }
         }
@@ -281,10 +281,10 @@ impl Comparison {
 
     fn image(&mut self, place: usize, image: &Image, was: Option<Standing>, after: Standing) {
         let kind = match &was {
-            None => Kind::New,
+            None => ChangeKind::New,
             Some(was) => match (was.is_wrong(), after.is_wrong()) {
-                (false, true) => Kind::NewlyFailing,
-                (true, false) => Kind::Fixed,
+                (false, true) => ChangeKind::NewlyFailing,
+                (true, false) => ChangeKind::Fixed,
                 (true, true) => {
                     self.still_wrong = self.still_wrong.saturating_add(1);
                     return;
@@ -346,16 +346,16 @@ fn joined(codes: impl Iterator<Item = String>) -> Option<String> {
 }
 
 #[derive(Deserialize)]
-struct Old {
+struct EarlierJson {
     schema: String,
     run: SiteRun,
-    nodes: Vec<Before>,
+    nodes: Vec<EarlierNode>,
 }
 
 /// A node of the earlier run.
 #[derive(Deserialize)]
-#[serde(from = "OldNode")]
-struct Before {
+#[serde(from = "EarlierNodeJson")]
+struct EarlierNode {
     name: String,
     verified: bool,
     /// By namespace and digest: how it stood, and its name.
@@ -363,21 +363,21 @@ struct Before {
 }
 
 #[derive(Deserialize)]
-struct OldNode {
+struct EarlierNodeJson {
     name: String,
     outcome: String,
-    report: Option<OldReport>,
+    report: Option<EarlierReportJson>,
     #[serde(default)]
-    waived: Vec<OldWaived>,
+    waived: Vec<EarlierWaivedJson>,
 }
 
 #[derive(Deserialize)]
-struct OldReport {
-    images: Vec<OldImage>,
+struct EarlierReportJson {
+    images: Vec<EarlierImageJson>,
 }
 
 #[derive(Deserialize)]
-struct OldImage {
+struct EarlierImageJson {
     namespace: String,
     digest: Digest,
     references: Vec<String>,
@@ -388,13 +388,13 @@ struct OldImage {
 }
 
 #[derive(Deserialize)]
-struct OldWaived {
+struct EarlierWaivedJson {
     namespace: String,
     digest: Digest,
 }
 
-impl From<OldNode> for Before {
-    fn from(old: OldNode) -> Self {
+impl From<EarlierNodeJson> for EarlierNode {
+    fn from(old: EarlierNodeJson) -> Self {
         let verified = old.outcome == "verified" && old.report.is_some();
         let waived: BTreeSet<(String, Digest)> =
             old.waived.into_iter().map(|waived| (waived.namespace, waived.digest)).collect();
@@ -418,7 +418,7 @@ mod tests {
 
     fn compared(before: &SiteReport, after: &SiteReport) -> Difference {
         let baseline = Baseline::read(serde_json::to_vec(before).unwrap().as_slice()).unwrap();
-        let mut comparison = Comparison::with(baseline);
+        let mut comparison = Comparison::new(baseline);
         after.nodes.iter().for_each(|row| comparison.add(row));
         comparison.end()
     }
@@ -445,17 +445,22 @@ mod tests {
         own.images.push(sample::image("brand/new"));
         let gone =
             own.images.remove((0..own.images.len()).find(|at| ![failed, passed].contains(at)).unwrap());
-        let kinds: Vec<(Kind, (u64, u64))> =
-            Kind::ALL.map(|kind| (kind, compared(&before, &after).count(kind))).into();
+        let kinds: Vec<(ChangeKind, (u64, u64))> =
+            ChangeKind::ALL.map(|kind| (kind, compared(&before, &after).count(kind))).into();
         let difference = compared(&before, &after);
         assert_eq!(
             kinds,
-            [(Kind::NewlyFailing, (1, 1)), (Kind::Fixed, (1, 0)), (Kind::New, (1, 1)), (Kind::Gone, (1, 0))]
+            [
+                (ChangeKind::NewlyFailing, (1, 1)),
+                (ChangeKind::Fixed, (1, 0)),
+                (ChangeKind::New, (1, 1)),
+                (ChangeKind::Gone, (1, 0))
+            ]
         );
         assert_eq!(difference.images.last().unwrap().digest, gone.digest);
         assert_eq!(difference.images[0].nodes, [0]);
         // going back, what was fixed fails again
-        assert_eq!(compared(&after, &before).count(Kind::Fixed).0, 1);
+        assert_eq!(compared(&after, &before).count(ChangeKind::Fixed).0, 1);
     }
 
     #[test]

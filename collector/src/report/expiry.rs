@@ -23,7 +23,7 @@ pub(super) struct Ending<'a> {
 }
 
 /// Everything that ends, the earliest first.
-pub(super) fn of(site: &SiteModel) -> Vec<Ending<'_>> {
+pub(super) fn endings(site: &SiteModel) -> Vec<Ending<'_>> {
     type Key<'a> = (UnixTime, &'static str, &'a str, &'a str);
     let mut anchors = BTreeSet::new();
     let mut known: BTreeMap<Key<'_>, BTreeSet<&Digest>> = BTreeMap::new();

@@ -16,10 +16,10 @@ pub mod terminal;
 pub mod words;
 
 mod expiry;
-mod findings;
 pub mod machines;
 mod model;
 pub(crate) mod names;
+mod node_problems;
 mod problems;
 pub mod rows;
 #[cfg(test)]
@@ -89,7 +89,7 @@ pub fn write_all<F: Folder>(
     let mut site = SiteModel::new(run.clone(), collector.clone(), inputs, waivers.clone());
     site.selection = selection;
     site.accept = accept;
-    let mut difference = baseline.map(difference::Comparison::with);
+    let mut difference = baseline.map(difference::Comparison::new);
     let mut whole = {
         let file = create(folder, SITE)?;
         json::SiteWriter::begin(file, &site.without_nodes())
@@ -114,7 +114,7 @@ pub fn write_all<F: Folder>(
             })?;
         }
         let mut apart = junit::Files::begin(folder, format!("junit/{name}"), junit::FILE_BYTES)?;
-        for suite in suites.of(&row).map_err(ReportError::Junit)? {
+        for suite in suites.node_suite(&row).map_err(ReportError::Junit)? {
             junit.add(&suite)?;
             apart.add(&suite)?;
         }

@@ -13,7 +13,7 @@ use assay_report::{
 use assay_verifier::oci::Digest;
 
 use super::difference::Difference;
-use super::findings::{self, Finding};
+use super::node_problems::{self, NodeProblem};
 
 /// A site.
 pub struct SiteModel {
@@ -38,7 +38,7 @@ pub struct SiteModel {
     /// Every node, in the order of the report.
     pub(super) nodes: Vec<SiteNode>,
     /// Every distinct result of every image, in the order of first sight.
-    pub(super) results: Vec<Judged>,
+    pub(super) results: Vec<ImageResult>,
     known: HashMap<Digest, Vec<usize>>,
 }
 
@@ -55,11 +55,11 @@ pub(super) struct SiteNode {
     /// The name of its files, without their endings.
     pub(super) file: String,
     /// What is to say of it beside its images.
-    pub(super) findings: Vec<Finding>,
+    pub(super) problems: Vec<NodeProblem>,
 }
 
 /// One result of an image, and the nodes that agree on it.
-pub(super) struct Judged {
+pub(super) struct ImageResult {
     /// The image as the first of the nodes has it.
     pub(super) image: Image,
     /// The waiver that covers it there.
@@ -109,7 +109,7 @@ impl SiteModel {
         let verdict = row.verdict();
         self.verdict = if place == 0 { verdict } else { self.verdict.max(verdict) };
         self.summary.add(&row);
-        let findings = findings::of(&row);
+        let problems = node_problems::find(&row);
         let images = row.accepted().map(|own| Summary::count(own.images.iter().map(|image| image.status)));
         let own: Vec<Image> = match &mut row.report {
             Some(report) => std::mem::take(&mut report.images),
@@ -122,7 +122,7 @@ impl SiteModel {
         }
         let waived = row.waived.len() as u64;
         row.waived = Vec::new();
-        self.nodes.push(SiteNode { row, verdict, images, waived, file, findings });
+        self.nodes.push(SiteNode { row, verdict, images, waived, file, problems });
     }
 
     fn result(&mut self, place: usize, image: Image, waiver: Option<WaivedImage>) {
@@ -139,7 +139,7 @@ impl SiteModel {
                 if known.len() < KNOWN {
                     known.push(results.len());
                 }
-                results.push(Judged {
+                results.push(ImageResult {
                     nodes: vec![place],
                     content: (image.content.clone(), image.content.clone()),
                     references: image.references.iter().cloned().collect(),
@@ -200,7 +200,7 @@ impl SiteNode {
     }
 }
 
-impl Judged {
+impl ImageResult {
     /// What it does to the verdict, where something is wrong that no waiver covers.
     pub(super) fn severity(&self) -> Option<ExitCode> {
         match self.image.status {

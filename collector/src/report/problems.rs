@@ -52,14 +52,14 @@ pub(super) struct Case<'a> {
 }
 
 /// All problems: failures first, then by how many cases there are.
-pub(super) fn of(site: &SiteModel) -> Vec<Problem<'_>> {
+pub(super) fn by_reason(site: &SiteModel) -> Vec<Problem<'_>> {
     let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
     for (at, node) in site.nodes.iter().enumerate() {
-        for finding in &node.findings {
+        for problem in &node.problems {
             let group = problems
-                .entry((finding.severity, finding.code))
-                .or_insert_with(|| Group::new(finding.explanation));
-            let found = (finding.message.clone(), finding.hint.clone(), finding.particulars.clone());
+                .entry((problem.severity, problem.code))
+                .or_insert_with(|| Group::new(problem.explanation));
+            let found = (problem.message.clone(), problem.hint.clone(), problem.particulars.clone());
             group.add(None, found, &[at]);
         }
     }
@@ -148,13 +148,13 @@ mod tests {
     use assay_report::Status;
 
     use super::*;
-    use crate::report::{findings, sample};
+    use crate::report::{node_problems, sample};
 
     #[test]
     fn every_image_and_node_that_is_not_in_order_is_in_exactly_one_group() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(60, 40)] {
             let site = SiteModel::from(&report);
-            let problems = of(&site);
+            let problems = by_reason(&site);
             for (at, node) in report.nodes.iter().enumerate() {
                 for image in node.accepted().iter().flat_map(|own| &own.images) {
                     let found = problems.iter().flat_map(|problem| &problem.cases).filter(|case| {
@@ -167,12 +167,12 @@ mod tests {
                 let found = problems.iter().filter(|problem| {
                     problem.cases.iter().any(|case| case.image.is_none() && case.nodes.contains(&at))
                 });
-                assert_eq!(found.count(), findings::of(node).len());
+                assert_eq!(found.count(), node_problems::find(node).len());
             }
             let worst = problems.iter().map(|problem| problem.severity).max();
             assert_eq!(worst.unwrap_or(ExitCode::Passed), report.verdict);
         }
-        assert!(of(&SiteModel::from(&sample::all_passed())).is_empty());
+        assert!(by_reason(&SiteModel::from(&sample::all_passed())).is_empty());
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             .map(|own| own.summary.failed as usize)
             .sum();
         let site = SiteModel::from(&report);
-        let problems = of(&site);
+        let problems = by_reason(&site);
         let cases: usize = problems.iter().map(|problem| problem.cases.len()).sum();
         assert!(images > 200 && cases < 20, "{images} images, {cases} cases");
         assert_eq!(problems[0].severity, ExitCode::Failed);

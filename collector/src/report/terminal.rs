@@ -76,7 +76,7 @@ pub fn render(report: &SiteModel, look: Look) -> String {
     }
     out.push('\n');
     out.push_str(&nodes(report, look));
-    for problem in problems::of(report) {
+    for problem in problems::by_reason(report) {
         out.push('\n');
         out.push_str(&one_problem(report, &problem, look));
     }

@@ -2,7 +2,7 @@
 
 use assay_report::{Asked, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState};
 
-use super::model::{Judged, SiteModel};
+use super::model::{ImageResult, SiteModel};
 use super::text::{count, number};
 
 /// The verdict in one word.
@@ -121,7 +121,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
         ));
     }
     for via in Via::ALL {
-        let by = |judged: &&Judged| judged.image.via == Some(via);
+        let by = |judged: &&ImageResult| judged.image.via == Some(via);
         let by: u64 = report.results.iter().filter(by).map(|judged| judged.images).sum();
         if by > 0 {
             let word =

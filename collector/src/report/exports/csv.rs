@@ -65,7 +65,7 @@ impl<W: io::Write> Table<W> {
     }
 
     fn row(&mut self, node: &NodeRow, image: Option<&Image>) -> io::Result<()> {
-        let of = |text: fn(&Image) -> String| image.map(text).unwrap_or_default();
+        let cell = |text: fn(&Image) -> String| image.map(text).unwrap_or_default();
         let verified_at = node.accepted().map(|own| own.run.verified_at.to_string());
         let waived = image.and_then(|image| node.waiver(image)).map(|waiver| clean::name(&waiver.approver));
         let message = match image {
@@ -76,16 +76,16 @@ impl<W: io::Write> Table<W> {
             clean::name(&node.name),
             node.address.as_deref().map(clean::name).unwrap_or_default(),
             node.outcome.as_str().to_owned(),
-            of(|image| clean::name(&image.namespace)),
-            of(|image| clean::name(names::reference(image))),
-            of(|image| image.digest.to_string()),
-            of(|image| words::status(image.status).to_owned()),
+            cell(|image| clean::name(&image.namespace)),
+            cell(|image| clean::name(names::reference(image))),
+            cell(|image| image.digest.to_string()),
+            cell(|image| words::status(image.status).to_owned()),
             image.map_or(words::NOT_REVIEWED, |image| words::checklist_status(image.status)).to_owned(),
             waived.unwrap_or_default(),
-            of(|image| image.reason.map_or("", Reason::as_str).to_owned()),
-            of(|image| words::codes(image).join(" ")),
+            cell(|image| image.reason.map_or("", Reason::as_str).to_owned()),
+            cell(|image| words::codes(image).join(" ")),
             message.map(clean::message).unwrap_or_default(),
-            of(|image| {
+            cell(|image| {
                 let signer = image.signatures.iter().find_map(|signature| signature.signer.as_deref());
                 signer.map(clean::name).unwrap_or_default()
             }),

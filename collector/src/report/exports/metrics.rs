@@ -8,7 +8,7 @@ use assay_judge::ci_commands;
 use assay_report::{CleanUpResult, ExitCode, Outcome, WaiverState};
 
 use crate::clean;
-use crate::report::difference::Kind;
+use crate::report::difference::ChangeKind;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::{expiry, problems, words};
 
@@ -26,7 +26,7 @@ pub fn render(site: &SiteModel) -> String {
     nodes(&mut out, site);
     images(&mut out, site);
     out.family("assay_expiry_timestamp_seconds", "When a certificate or a revocation list ends.");
-    for ending in expiry::of(site) {
+    for ending in expiry::endings(site) {
         let (subject, sha256) = (clean::name(ending.subject), clean::name(ending.sha256));
         let labels = [("kind", ending.kind), ("subject", &*subject), ("sha256", &*sha256)];
         out.gauge(&labels, ending.end.seconds());
@@ -37,7 +37,7 @@ pub fn render(site: &SiteModel) -> String {
             "assay_changed_images",
             "Images that changed since the run compared with, counted on each node.",
         );
-        for kind in Kind::ALL {
+        for kind in ChangeKind::ALL {
             out.gauge(&[("change", kind.word())], number(difference.count(kind).0));
         }
     }
@@ -104,7 +104,7 @@ fn images(out: &mut Metrics, site: &SiteModel) {
     let digests: BTreeSet<_> = site.results.iter().map(|judged| &judged.image.digest).collect();
     out.gauge(&[], number(digests.len() as u64));
     out.family("assay_problem_nodes", "Nodes on which something is not in order, by its code.");
-    for problem in problems::of(site) {
+    for problem in problems::by_reason(site) {
         let severity = if problem.severity == ExitCode::Failed { "failed" } else { "inconclusive" };
         let nodes = problem.extent().1 as u64;
         out.gauge(&[("code", problem.code), ("severity", severity)], number(nodes));
@@ -152,18 +152,18 @@ impl Metrics {
     }
 
     fn gauge(&mut self, labels: &[(&str, &str)], value: i64) {
-        let mut text = labels_of(labels, "");
+        let mut text = rendered_labels(labels, "");
         // what looks the same once it is cleaned is told apart, like the suites of JUnit
         let mut count = 1_u32;
         while !self.given.insert(text.clone()) {
             count += 1;
-            text = labels_of(labels, &count.to_string());
+            text = rendered_labels(labels, &count.to_string());
         }
         let _ = writeln!(self.text, "{}{text} {value}", self.name);
     }
 }
 
-fn labels_of(labels: &[(&str, &str)], twin: &str) -> String {
+fn rendered_labels(labels: &[(&str, &str)], twin: &str) -> String {
     let twin = Some(("twin", twin)).filter(|(_, value)| !value.is_empty());
     let all: Vec<String> = labels
         .iter()

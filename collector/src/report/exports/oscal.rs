@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::clean;
 use crate::report::explanation::{self, image_reason};
-use crate::report::model::{Judged, SiteModel, SiteNode};
+use crate::report::model::{ImageResult, SiteModel, SiteNode};
 use crate::report::text::{count, uri};
 use crate::report::words;
 use crate::report::{names, text, verdict};
@@ -126,20 +126,22 @@ impl Control {
 /// # Errors
 /// Where `out` does not take it.
 pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
-    let ids = Ids::of(site);
-    let nodes: Vec<Value> = site.nodes.iter().enumerate().map(|(at, node)| item(&ids, at, node)).collect();
+    let ids = Ids::new(site);
+    let nodes: Vec<Value> =
+        site.nodes.iter().enumerate().map(|(at, node)| inventory_item(&ids, at, node)).collect();
     let mut observations: Vec<Value> =
-        site.nodes.iter().enumerate().map(|(at, node)| visited(&ids, site, at, node)).collect();
-    observations
-        .extend(site.results.iter().enumerate().map(|(at, judged)| judged_so(&ids, site, at, judged)));
+        site.nodes.iter().enumerate().map(|(at, node)| visit_observation(&ids, site, at, node)).collect();
+    observations.extend(
+        site.results.iter().enumerate().map(|(at, judged)| image_observation(&ids, site, at, judged)),
+    );
     let risks: Vec<Value> = site
         .results
         .iter()
         .enumerate()
-        .filter_map(|(at, judged)| Some(deviation(&ids, at, judged, judged.waiver.as_ref()?)))
+        .filter_map(|(at, judged)| Some(risk(&ids, at, judged, judged.waiver.as_ref()?)))
         .collect();
     let mut result = json!({
-        "uuid": ids.give("result", ""),
+        "uuid": ids.uuid("result", ""),
         "title": format!("{} ({})", verdict::word(site.verdict), text::time(site.run.started)),
         "description": markup(&verdict::sentences(site).join(" ")),
         "start": site.run.started,
@@ -151,16 +153,16 @@ pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Er
         "findings": CONTROLS.map(|control| finding(&ids, site, &control)),
     });
     let mut definitions = json!({});
-    add(&mut definitions, "components", components(&ids, site));
-    add(&mut definitions, "inventory-items", nodes);
+    add_list(&mut definitions, "components", components(&ids, site));
+    add_list(&mut definitions, "inventory-items", nodes);
     if definitions != json!({}) {
         result["local-definitions"] = definitions;
     }
-    add(&mut result, "observations", observations);
-    add(&mut result, "risks", risks);
-    let plan = ids.give("plan", "");
+    add_list(&mut result, "observations", observations);
+    add_list(&mut result, "risks", risks);
+    let plan = ids.uuid("plan", "");
     let whole = json!({ "assessment-results": {
-        "uuid": ids.give("assessment-results", ""),
+        "uuid": ids.uuid("assessment-results", ""),
         "metadata": {
             "title": "Verification of container images on nodes",
             "last-modified": site.run.finished,
@@ -184,7 +186,7 @@ pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Er
 }
 
 /// A node.
-fn item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
+fn inventory_item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
     let row = &node.row;
     let own = node.accepted();
     json!({
@@ -209,7 +211,7 @@ fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
         if seen.insert(&image.digest) {
             let name = names::short(image);
             components.push(json!({
-                "uuid": ids.give("image", image.digest.as_str()),
+                "uuid": ids.uuid("image", image.digest.as_str()),
                 "type": "software",
                 "title": markup(&name),
                 "description": "A container image.",
@@ -222,15 +224,15 @@ fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
 }
 
 /// What became of the visit to a node.
-fn visited(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
+fn visit_observation(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
     let title = explanation::outcome(node.row.outcome).title;
     let mut said: Vec<String> =
-        node.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
+        node.problems.iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect();
     if said.is_empty() {
         said.push(explanation::outcome(node.row.outcome).what.to_owned());
     }
     let mut observation = json!({
-        "uuid": ids.give("visit", &at.to_string()),
+        "uuid": ids.uuid("visit", &at.to_string()),
         "title": format!("{}: {title}", markup(&clean::name(&node.row.name))),
         "description": markup(&said.join("\n\n")),
         "methods": ["TEST"],
@@ -249,7 +251,7 @@ fn visited(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
 }
 
 /// A distinct result of an image. Nodes are named where it is not in order; where it is, they are counted.
-fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
+fn image_observation(ids: &Ids, site: &SiteModel, at: usize, judged: &ImageResult) -> Value {
     let image = &judged.image;
     let status = words::status(image.status);
     let (_, explanation) = image_reason(image);
@@ -260,7 +262,7 @@ fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
         Status::Failed | Status::Inconclusive => explanation.what,
     };
     let mut subjects =
-        vec![json!({ "subject-uuid": ids.give("image", image.digest.as_str()), "type": "component" })];
+        vec![json!({ "subject-uuid": ids.uuid("image", image.digest.as_str()), "type": "component" })];
     if matches!(image.status, Status::Failed | Status::Inconclusive) {
         let nodes = judged.nodes.iter();
         subjects
@@ -288,7 +290,7 @@ fn judged_so(ids: &Ids, site: &SiteModel, at: usize, judged: &Judged) -> Value {
 }
 
 /// A waiver: a deviation that was approved.
-fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Value {
+fn risk(ids: &Ids, at: usize, judged: &ImageResult, waiver: &WaivedImage) -> Value {
     let image = &judged.image;
     let (_, explanation) = image_reason(image);
     let (approver, reason) = (clean::name(&waiver.approver), clean::message(&waiver.reason));
@@ -301,7 +303,7 @@ fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Val
         "status": "deviation-approved",
         "deadline": waiver.expires,
         "risk-log": { "entries": [{
-            "uuid": ids.give("deviation", &at.to_string()),
+            "uuid": ids.uuid("deviation", &at.to_string()),
             "title": "Waiver applied",
             "description": markup(&format!("Waived until {} by {approver}: {reason}", text::time(waiver.expires))),
             "start": ids.started,
@@ -313,21 +315,21 @@ fn deviation(ids: &Ids, at: usize, judged: &Judged, waiver: &WaivedImage) -> Val
 
 /// Whether a control is satisfied, and what that rests on.
 fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
-    let against = |judged: &Judged| {
+    let against = |judged: &ImageResult| {
         matches!(judged.image.status, Status::Failed | Status::Inconclusive)
             && control.is_concerned(&judged.image)
     };
-    let images: Vec<(usize, &Judged)> =
+    let images: Vec<(usize, &ImageResult)> =
         site.results.iter().enumerate().filter(|(_, judged)| against(judged)).collect();
     let nodes: Vec<usize> = site
         .nodes
         .iter()
         .enumerate()
-        .filter(|(_, node)| !node.findings.is_empty())
+        .filter(|(_, node)| !node.problems.is_empty())
         .map(|(at, _)| at)
         .collect();
     let failed = images.iter().any(|(_, judged)| judged.severity() == Some(ExitCode::Failed))
-        || site.nodes.iter().flat_map(|node| &node.findings).any(|found| found.severity == ExitCode::Failed);
+        || site.nodes.iter().flat_map(|node| &node.problems).any(|found| found.severity == ExitCode::Failed);
     let waived = images.iter().filter(|(_, judged)| judged.waiver.is_some()).count();
     // nothing at all was verified where there is no node
     let satisfied = images.is_empty() && nodes.is_empty() && !site.nodes.is_empty();
@@ -356,7 +358,7 @@ fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
     let observations: Vec<Value> = images
         .iter()
         .map(|(at, _)| ids.observation(*at))
-        .chain(nodes.iter().map(|at| ids.give("visit", &at.to_string())))
+        .chain(nodes.iter().map(|at| ids.uuid("visit", &at.to_string())))
         .map(|uuid| json!({ "observation-uuid": uuid }))
         .collect();
     let risks: Vec<Value> = images
@@ -365,7 +367,7 @@ fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
         .map(|(at, _)| json!({ "risk-uuid": ids.risk(*at) }))
         .collect();
     let mut finding = json!({
-        "uuid": ids.give("finding", control.id),
+        "uuid": ids.uuid("finding", control.id),
         "title": control.title,
         "description": remarks.join(" "),
         "props": props(&known_as.collect::<Vec<_>>()),
@@ -375,13 +377,13 @@ fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
             "status": { "state": if satisfied { "satisfied" } else { "not-satisfied" }, "reason": reason },
         },
     });
-    add(&mut finding, "related-observations", observations);
-    add(&mut finding, "related-risks", risks);
+    add_list(&mut finding, "related-observations", observations);
+    add_list(&mut finding, "related-risks", risks);
     finding
 }
 
 /// Adds a list, unless it is empty: OSCAL has no empty ones.
-fn add(object: &mut Value, name: &str, items: Vec<Value>) {
+fn add_list(object: &mut Value, name: &str, items: Vec<Value>) {
     if !items.is_empty() {
         object[name] = items.into();
     }
@@ -430,13 +432,13 @@ const URLS: [u8; 16] =
     [0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
 
 impl Ids {
-    fn of(site: &SiteModel) -> Self {
+    fn new(site: &SiteModel) -> Self {
         let run = &site.run;
         let namespace = named(URLS, &format!("urn:assay:run:{}:{}", run.started, run.id));
         Self { namespace, started: run.started }
     }
 
-    fn give(&self, kind: &str, name: &str) -> String {
+    fn uuid(&self, kind: &str, name: &str) -> String {
         let hex: String = named(self.namespace, &format!("{kind}:{name}"))
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -446,15 +448,15 @@ impl Ids {
     }
 
     fn node(&self, at: usize) -> String {
-        self.give("node", &at.to_string())
+        self.uuid("node", &at.to_string())
     }
 
     fn observation(&self, at: usize) -> String {
-        self.give("observation", &at.to_string())
+        self.uuid("observation", &at.to_string())
     }
 
     fn risk(&self, at: usize) -> String {
-        self.give("risk", &at.to_string())
+        self.uuid("risk", &at.to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | in SARIF | is |
 //! |---|---|
-//! | `rule` | a reason or a finding's code |
+//! | `rule` | the code of a reason or of a problem of a node |
 //! | `level` | `error` for failed, `warning` for inconclusive |
 //! | artifact location | an image as `reference@digest`, a node as its name, percent-encoded |
 //! | logical locations | the nodes |
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 use crate::clean;
 use crate::report::explanation::{Explanation, image_reason};
-use crate::report::findings::Finding;
-use crate::report::model::{Judged, SiteModel};
+use crate::report::model::{ImageResult, SiteModel};
+use crate::report::node_problems::NodeProblem;
 use crate::report::text::{count, uri};
 use crate::report::{names, text, words};
 
@@ -43,9 +43,9 @@ pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Er
     let mut rules = Rules::default();
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
     let mut results: Vec<Value> =
-        site.results.iter().filter_map(|judged| image(site, judged, &names, &mut rules)).collect();
+        site.results.iter().filter_map(|judged| image_result(site, judged, &names, &mut rules)).collect();
     for (node, name) in site.nodes.iter().zip(&names) {
-        results.extend(node.findings.iter().map(|finding| of_node(finding, name, &mut rules)));
+        results.extend(node.problems.iter().map(|problem| node_result(problem, name, &mut rules)));
     }
     let run = &site.run;
     let mut log = json!({
@@ -86,7 +86,12 @@ pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Er
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
-fn image(site: &SiteModel, judged: &Judged, nodes: &[String], rules: &mut Rules) -> Option<Value> {
+fn image_result(
+    site: &SiteModel,
+    judged: &ImageResult,
+    nodes: &[String],
+    rules: &mut Rules,
+) -> Option<Value> {
     let image = &judged.image;
     let level = match image.status {
         Status::Failed => "error",
@@ -133,12 +138,12 @@ fn image(site: &SiteModel, judged: &Judged, nodes: &[String], rules: &mut Rules)
     Some(result)
 }
 
-fn of_node(finding: &Finding, node: &str, rules: &mut Rules) -> Value {
-    let level = if finding.severity == ExitCode::Failed { "error" } else { "warning" };
-    let index = rules.index(finding.code, finding.explanation, level);
-    let message = format!("{node}: {}. {}", finding.message, finding.hint);
-    let mut result = result(index, (finding.code, level), &message, (node, std::iter::once(node)), node);
-    result["properties"] = json!({ "subject": finding.subject.as_str(), "particulars": finding.particulars });
+fn node_result(problem: &NodeProblem, node: &str, rules: &mut Rules) -> Value {
+    let level = if problem.severity == ExitCode::Failed { "error" } else { "warning" };
+    let index = rules.index(problem.code, problem.explanation, level);
+    let message = format!("{node}: {}. {}", problem.message, problem.hint);
+    let mut result = result(index, (problem.code, level), &message, (node, std::iter::once(node)), node);
+    result["properties"] = json!({ "subject": problem.subject.as_str(), "particulars": problem.particulars });
     result
 }
 
@@ -147,9 +152,9 @@ fn result<'a>(
     (code, level): (&str, &str),
     message: &str,
     (artifact, nodes): (&str, impl Iterator<Item = &'a str>),
-    told_by: &str,
+    identity: &str,
 ) -> Value {
-    let fingerprint = Digest::sha256(format!("{code}\n{told_by}").as_bytes());
+    let fingerprint = Digest::sha256(format!("{code}\n{identity}").as_bytes());
     let nodes: Vec<Value> =
         nodes.map(|node| json!({ "name": node, "fullyQualifiedName": node, "kind": "node" })).collect();
     json!({
@@ -236,7 +241,7 @@ mod tests {
                 assert_eq!(rules[index]["id"], result["ruleId"]);
                 found.insert(result["ruleId"].as_str().unwrap().to_owned());
             }
-            let problems: BTreeSet<String> = crate::report::problems::of(&SiteModel::from(&report))
+            let problems: BTreeSet<String> = crate::report::problems::by_reason(&SiteModel::from(&report))
                 .iter()
                 .map(|problem| problem.code.to_owned())
                 .collect();

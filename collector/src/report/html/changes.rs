@@ -1,9 +1,9 @@
 //! What changed since an earlier run, as the page puts it.
 
-use super::images::Names;
+use super::images::ImageLinks;
 use super::mark::Mark;
-use super::node_list::{NodeList, Nodes};
-use crate::report::difference::{Change, Difference, Kind, NodeChange};
+use super::node_list::{NodeList, NodeNames};
+use crate::report::difference::{Change, ChangeKind, Difference, NodeChange};
 use crate::report::names;
 use crate::report::text::number;
 
@@ -41,19 +41,19 @@ pub(super) struct ChangeView {
     pub(super) nodes: NodeList,
 }
 
-pub(super) fn of(difference: &Difference, nodes: &Nodes, images: &Names<'_>) -> ChangesView {
-    let kinds = Kind::ALL.map(|kind| {
+pub(super) fn view(difference: &Difference, nodes: &NodeNames, images: &ImageLinks<'_>) -> ChangesView {
+    let kinds = ChangeKind::ALL.map(|kind| {
         let all: Vec<&Change> = difference.images.iter().filter(|change| change.kind == kind).collect();
         KindView {
             mark: match kind {
-                Kind::NewlyFailing => Mark::Failed,
-                Kind::Fixed => Mark::Passed,
-                Kind::New | Kind::Gone => Mark::NotRun,
+                ChangeKind::NewlyFailing => Mark::Failed,
+                ChangeKind::Fixed => Mark::Passed,
+                ChangeKind::New | ChangeKind::Gone => Mark::NotRun,
             },
             word: kind.word(),
             number: number(difference.count(kind).0),
             omitted: all.len().saturating_sub(SHOWN),
-            changes: all.into_iter().take(SHOWN).map(|change| view(change, nodes, images)).collect(),
+            changes: all.into_iter().take(SHOWN).map(|change| change_view(change, nodes, images)).collect(),
         }
     });
     let node = |change: &NodeChange| {
@@ -73,7 +73,7 @@ pub(super) fn of(difference: &Difference, nodes: &Nodes, images: &Names<'_>) -> 
     }
 }
 
-fn view(change: &Change, nodes: &Nodes, images: &Names<'_>) -> ChangeView {
+fn change_view(change: &Change, nodes: &NodeNames, images: &ImageLinks<'_>) -> ChangeView {
     ChangeView {
         name: change.name.clone(),
         id: images.link(&change.digest).map(|(id, _)| id),

@@ -6,12 +6,12 @@ use assay_report::words::plural;
 use assay_report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
 use assay_verifier::time::UnixTime;
 
-use super::images::Entry;
+use super::images::ImageEntry;
 use super::mark::Mark;
-use super::node_list::{NodeList, Nodes};
+use super::node_list::{NodeList, NodeNames};
 use super::{expiry, signers};
 use crate::clean;
-use crate::report::model::Judged;
+use crate::report::model::ImageResult;
 use crate::report::text;
 use crate::report::text::{count, number};
 use crate::report::{explanation, names, words};
@@ -118,7 +118,7 @@ pub(super) struct CheckView {
 /// Makes views of images.
 pub(super) struct Details<'a> {
     /// The site's nodes.
-    pub(super) nodes: &'a Nodes,
+    pub(super) nodes: &'a NodeNames,
     /// When the run began; what has expired has expired then.
     pub(super) now: UnixTime,
     /// Anchors of certificates.
@@ -128,7 +128,7 @@ pub(super) struct Details<'a> {
 }
 
 impl Details<'_> {
-    pub(super) fn of(&self, entry: &Entry<'_>) -> Option<ImageView> {
+    pub(super) fn image(&self, entry: &ImageEntry<'_>) -> Option<ImageView> {
         let worst = entry.results.first()?;
         let places: Vec<usize> = entry.cells.keys().copied().collect();
         let differs = if entry.results.len() > 1 {
@@ -161,7 +161,7 @@ impl Details<'_> {
         })
     }
 
-    fn result(&self, judged: &Judged) -> ResultView {
+    fn result(&self, judged: &ImageResult) -> ResultView {
         let image = &judged.image;
         let omitted = |list| image.omitted.count(list);
         let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
@@ -179,7 +179,7 @@ impl Details<'_> {
             differing: shown(rootfs.differing.iter(), omitted(List::Differing), |file| clean::name(file)),
         });
         ResultView {
-            mark: Mark::of(judged),
+            mark: Mark::of_result(judged),
             waiver: judged.waiver.as_ref().map(waiver),
             nodes: self.nodes.list(&judged.nodes),
             reason: image.reason.map(|reason| (Reason::as_str(reason), explanation::reason(reason).title)),
@@ -317,7 +317,7 @@ fn checks(signature: &Signature) -> Vec<CheckView> {
 }
 
 /// What hashing the content showed, in a sentence.
-fn content(judged: &Judged) -> String {
+fn content(judged: &ImageResult) -> String {
     let (least, most) = &judged.content;
     let range = |least: u64, most: u64| {
         if least == most { number(least) } else { format!("{} to {}", number(least), number(most)) }
@@ -349,7 +349,7 @@ fn source(source: &str) -> String {
 }
 
 /// The containers that run the image: those of the first node, and how many there are on all.
-fn running(judged: &Judged) -> Vec<String> {
+fn running(judged: &ImageResult) -> Vec<String> {
     let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.count(List::InUse), container);
     if judged.containers > judged.image.in_use.len() as u64 {
         let all = count(judged.containers, "container");

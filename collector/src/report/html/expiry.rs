@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::images::{ImageList, Names};
+use super::images::{ImageLinks, ImageList};
 use crate::clean;
 use crate::report::model::SiteModel;
 use crate::report::names::short_hex;
@@ -44,9 +44,9 @@ pub(super) struct Expiry {
 }
 
 /// Everything that ends, the earliest first, and how much was left out.
-pub(super) fn of(site: &SiteModel, names: &Names<'_>) -> (Vec<Expiry>, usize) {
+pub(super) fn rows(site: &SiteModel, names: &ImageLinks<'_>) -> (Vec<Expiry>, usize) {
     let now = site.run.started;
-    let all = expiry::of(site);
+    let all = expiry::endings(site);
     let omitted = all.len().saturating_sub(ROWS);
     let mut ids = HashSet::new();
     let rows = all.into_iter().take(ROWS).map(|ending| {
@@ -92,7 +92,7 @@ mod tests {
     fn each_once_the_earliest_first() {
         let report = sample::large(30, 20);
         let site = SiteModel::from(&report);
-        let (rows, omitted) = of(&site, &Names::of(&images::of(&site)));
+        let (rows, omitted) = rows(&site, &ImageLinks::new(&images::entries(&site)));
         assert_eq!(omitted, 0);
         let kinds: Vec<(&str, &str)> = rows.iter().map(|row| (row.kind, row.class)).collect();
         assert_eq!(

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use assay_verifier::oci::Digest;
 
 use super::mark::Mark;
-use crate::report::model::{Judged, SiteModel};
+use crate::report::model::{ImageResult, SiteModel};
 use crate::report::names;
 use crate::report::text::count;
 
 /// One digest, on whatever nodes it is.
-pub(super) struct Entry<'a> {
+pub(super) struct ImageEntry<'a> {
     /// The anchor of its details.
     pub(super) id: String,
     /// The name that people know it by, cleaned.
@@ -20,36 +20,36 @@ pub(super) struct Entry<'a> {
     /// Every reference on any node.
     pub(super) references: BTreeSet<&'a str>,
     /// How it came out; more than one where nodes differ, the worst first.
-    pub(super) results: Vec<&'a Judged>,
+    pub(super) results: Vec<&'a ImageResult>,
     /// By node, ascending: the worst that it came to there.
     pub(super) cells: BTreeMap<usize, Mark>,
 }
 
 /// Every image of every node that was verified: the worst first, then by name.
-pub(super) fn of(site: &SiteModel) -> Vec<Entry<'_>> {
-    let mut by_digest: BTreeMap<&Digest, Vec<&Judged>> = BTreeMap::new();
+pub(super) fn entries(site: &SiteModel) -> Vec<ImageEntry<'_>> {
+    let mut by_digest: BTreeMap<&Digest, Vec<&ImageResult>> = BTreeMap::new();
     for judged in &site.results {
         by_digest.entry(&judged.image.digest).or_default().push(judged);
     }
     let mut ids = HashSet::new();
-    let mut entries: Vec<Entry<'_>> = by_digest
+    let mut entries: Vec<ImageEntry<'_>> = by_digest
         .into_iter()
         .map(|(digest, mut results)| {
-            results.sort_by_key(|judged| (Mark::of(judged), judged.nodes.first().copied()));
+            results.sort_by_key(|judged| (Mark::of_result(judged), judged.nodes.first().copied()));
             let mut cells: BTreeMap<usize, Mark> = BTreeMap::new();
             for judged in &results {
-                let mark = Mark::of(judged);
+                let mark = Mark::of_result(judged);
                 for node in &judged.nodes {
                     cells.entry(*node).and_modify(|worst| *worst = mark.min(*worst)).or_insert(mark);
                 }
             }
             let (name, mark) = results.first().map_or_else(
                 || (String::new(), Mark::Inconclusive),
-                |worst| (names::short(&worst.image), Mark::of(worst)),
+                |worst| (names::short(&worst.image), Mark::of_result(worst)),
             );
             let references =
                 results.iter().flat_map(|judged| &judged.references).map(String::as_str).collect();
-            Entry { id: id(digest, &mut ids), name, mark, references, results, cells }
+            ImageEntry { id: id(digest, &mut ids), name, mark, references, results, cells }
         })
         .collect();
     entries.sort_by(|one, other| (one.mark, &one.name, &one.id).cmp(&(other.mark, &other.name, &other.id)));
@@ -57,7 +57,7 @@ pub(super) fn of(site: &SiteModel) -> Vec<Entry<'_>> {
 }
 
 /// The names and anchors of images, by digest.
-pub(super) struct Names<'a>(HashMap<&'a Digest, (&'a str, &'a str)>);
+pub(super) struct ImageLinks<'a>(HashMap<&'a Digest, (&'a str, &'a str)>);
 
 /// Some images.
 pub(super) struct ImageList {
@@ -69,9 +69,9 @@ pub(super) struct ImageList {
     pub(super) more: usize,
 }
 
-impl<'a> Names<'a> {
+impl<'a> ImageLinks<'a> {
     /// Of the images whose details are on the page.
-    pub(super) fn of(entries: &'a [Entry<'a>]) -> Self {
+    pub(super) fn new(entries: &'a [ImageEntry<'a>]) -> Self {
         let named = entries.iter().take(DETAILS).filter_map(|entry| {
             let first = entry.results.first()?;
             Some((&first.image.digest, (entry.id.as_str(), entry.name.as_str())))
@@ -124,7 +124,7 @@ mod tests {
     fn each_digest_once_with_every_node_it_is_on() {
         let report = sample::large(40, 50);
         let site = SiteModel::from(&report);
-        let entries = of(&site);
+        let entries = entries(&site);
         let ids: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(ids.len(), entries.len());
         let cells: usize = entries.iter().map(|entry| entry.cells.len()).sum();
@@ -138,10 +138,10 @@ mod tests {
     fn a_node_that_says_otherwise_is_a_result_of_its_own_and_the_worst_leads() {
         let report = sample::site();
         let site = SiteModel::from(&report);
-        let entries = of(&site);
+        let entries = entries(&site);
         let ledger = entries.iter().find(|entry| entry.name.contains("shop/ledger")).unwrap();
         assert_eq!(ledger.mark, Mark::Failed);
-        let marks: Vec<Mark> = ledger.results.iter().map(|judged| Mark::of(judged)).collect();
+        let marks: Vec<Mark> = ledger.results.iter().map(|judged| Mark::of_result(judged)).collect();
         assert_eq!(marks, [Mark::Failed, Mark::Passed]);
         assert!(entries.is_sorted_by_key(|entry| entry.mark));
     }

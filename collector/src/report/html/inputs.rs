@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_report::SentFile;
 
-use super::node_list::{NodeList, Nodes};
+use super::node_list::{NodeList, NodeNames};
 use crate::clean;
 use crate::report::model::SiteModel;
 use crate::report::text;
@@ -32,7 +32,7 @@ pub(super) struct FileView {
     pub(super) sha256: String,
 }
 
-pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> InputsView {
+pub(super) fn view(report: &SiteModel, nodes: &NodeNames) -> InputsView {
     let file = |kind, file: &SentFile| FileView {
         kind,
         name: clean::name(&file.name),
@@ -43,9 +43,9 @@ pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> InputsView {
     let agents = inputs.agents.iter().map(|sent| file("Agent", sent));
     let trust = inputs.trust.iter().map(|sent| file("Trust directory", sent));
     let bundles = inputs.bundles.iter().map(|sent| file("Bundle", sent));
-    let mut by_policy = Said::default();
-    let mut by_bundle = Said::default();
-    let mut by_warning = Said::default();
+    let mut by_policy = NodesByText::default();
+    let mut by_bundle = NodesByText::default();
+    let mut by_warning = NodesByText::default();
     for (place, node) in report.nodes.iter().enumerate() {
         let Some(own) = node.accepted() else { continue };
         by_policy.add(own.inputs.trust_policy.sha256.clone(), place);
@@ -70,9 +70,9 @@ pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> InputsView {
 
 /// Who said what.
 #[derive(Default)]
-struct Said(BTreeMap<String, Vec<usize>>);
+struct NodesByText(BTreeMap<String, Vec<usize>>);
 
-impl Said {
+impl NodesByText {
     fn add(&mut self, text: String, place: usize) {
         let places = self.0.entry(text).or_default();
         if places.last() != Some(&place) {
@@ -80,7 +80,7 @@ impl Said {
         }
     }
 
-    fn listed(self, nodes: &Nodes) -> Vec<(String, NodeList)> {
+    fn listed(self, nodes: &NodeNames) -> Vec<(String, NodeList)> {
         let listed = self.0.into_iter().take(SHOWN);
         listed.map(|(text, places)| (clean::message(&text), nodes.list(&places))).collect()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use assay_report::{CheckResult, ExitCode, Outcome, Status};
 
-use crate::report::model::Judged;
+use crate::report::model::ImageResult;
 
 /// How something came out, as the page marks it: a class for the style sheet, a symbol, a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub(super) enum Mark {
 
 impl Mark {
     /// How a result is marked: as waived where a waiver covers it.
-    pub(super) fn of(judged: &Judged) -> Self {
+    pub(super) fn of_result(judged: &ImageResult) -> Self {
         if judged.waiver.is_some() { Self::Waived } else { judged.image.status.into() }
     }
 

@@ -34,10 +34,10 @@ use base64::engine::general_purpose::STANDARD;
 use self::changes::ChangesView;
 use self::details::{Details, ImageView};
 use self::expiry::Expiry;
-use self::images::{DETAILS, Names};
+use self::images::{DETAILS, ImageLinks};
 use self::inputs::InputsView;
 use self::mark::Mark;
-use self::node_list::Nodes;
+use self::node_list::NodeNames;
 use self::nodes::{NodeView, RecordView};
 use self::outliers::Outlier;
 use self::picture::Picture;
@@ -85,19 +85,20 @@ struct Page {
 /// # Errors
 /// Where the template engine fails to write; writing to memory does not fail.
 pub fn render(report: &SiteModel) -> Result<String, askama::Error> {
-    let nodes = Nodes::of(&report.nodes);
-    let entries = images::of(report);
-    let linked = Names::of(&entries);
-    let (expiry, expiry_omitted) = expiry::of(report, &linked);
+    let nodes = NodeNames::new(&report.nodes);
+    let entries = images::entries(report);
+    let linked = ImageLinks::new(&entries);
+    let (expiry, expiry_omitted) = expiry::rows(report, &linked);
     let certificates: BTreeSet<&str> =
         expiry.iter().map(|row| row.id.as_str()).filter(|id| !id.is_empty()).collect();
-    let (signers, signers_omitted) = signers::of(report, &linked, &certificates);
+    let (signers, signers_omitted) = signers::views(report, &linked, &certificates);
     let signed_by: BTreeSet<&str> = signers.iter().map(|signer| signer.id.as_str()).collect();
     let details =
         Details { nodes: &nodes, now: report.run.started, certificates: &certificates, signers: &signed_by };
-    let images: Vec<ImageView> = entries.iter().take(DETAILS).filter_map(|entry| details.of(entry)).collect();
-    let (outliers, outliers_omitted) = outliers::of(&nodes, &entries);
-    let verdict = verdict::of(report, &entries);
+    let images: Vec<ImageView> =
+        entries.iter().take(DETAILS).filter_map(|entry| details.image(entry)).collect();
+    let (outliers, outliers_omitted) = outliers::find(&nodes, &entries);
+    let verdict = verdict::view(report, &entries);
     let run = &report.run;
     let page = Page {
         policy: policy(),
@@ -119,20 +120,20 @@ pub fn render(report: &SiteModel) -> Result<String, askama::Error> {
             ])
             .collect(),
         verdict,
-        problems: problems::of(report, &nodes, &images, &entries),
-        picture: picture::of(report, &nodes, &entries),
-        nodes: nodes::of(report, &nodes),
+        problems: problems::views(report, &nodes, &images, &entries),
+        picture: picture::draw(report, &nodes, &entries),
+        nodes: nodes::views(report, &nodes),
         images_omitted: entries.len() - images.len(),
         images,
         outliers,
         outliers_omitted,
-        changes: report.difference.as_ref().map(|difference| changes::of(difference, &nodes, &linked)),
-        waivers: waivers::of(report),
+        changes: report.difference.as_ref().map(|difference| changes::view(difference, &nodes, &linked)),
+        waivers: waivers::view(report),
         signers,
         signers_omitted,
         expiry,
         expiry_omitted,
-        inputs: inputs::of(report, &nodes),
+        inputs: inputs::view(report, &nodes),
         records: nodes::records(report, &nodes),
     };
     page.render()

@@ -21,13 +21,13 @@ pub(super) struct NodeList {
 }
 
 /// The site's nodes and their clean names.
-pub(super) struct Nodes {
+pub(super) struct NodeNames {
     names: Vec<String>,
     verified: Vec<usize>,
 }
 
-impl Nodes {
-    pub(super) fn of(nodes: &[SiteNode]) -> Self {
+impl NodeNames {
+    pub(super) fn new(nodes: &[SiteNode]) -> Self {
         let verified = nodes.iter().enumerate().filter(|(_, node)| node.row.outcome == Outcome::Verified);
         Self {
             names: nodes.iter().map(|node| name(&node.row)).collect(),
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn says_it_in_the_shortest_way() {
         let report = SiteModel::from(&sample::large(50, 2));
-        let nodes = Nodes::of(&report.nodes);
+        let nodes = NodeNames::new(&report.nodes);
         let verified: Vec<usize> = (0..50).filter(|place| *place != 33).collect();
         assert_eq!(nodes.list(&[3, 4, 7]).text, "node-0003, node-0004, node-0007");
         assert_eq!(nodes.list(&verified).text, "all 49 nodes that were verified");

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use assay_report::{CleanUpResult, Companion, List, NodeReport, Summary};
 
 use super::mark::Mark;
-use super::node_list::Nodes;
+use super::node_list::NodeNames;
 use crate::clean;
-use crate::report::findings::Finding;
 use crate::report::model::{SiteModel, SiteNode};
+use crate::report::node_problems::NodeProblem;
 use crate::report::text;
 use crate::report::text::number;
 use crate::report::{explanation, words};
@@ -28,11 +28,11 @@ pub(super) struct NodeView {
     pub(super) clean_up: &'static str,
     pub(super) clean_up_mark: Mark,
     pub(super) duration: String,
-    pub(super) findings: Vec<FindingView>,
+    pub(super) problems: Vec<NodeProblemView>,
 }
 
 /// What is to say of a node beside its images.
-pub(super) struct FindingView {
+pub(super) struct NodeProblemView {
     pub(super) title: &'static str,
     pub(super) message: String,
     /// The one particular that the message does not say; several are among the problems.
@@ -56,11 +56,11 @@ pub(super) struct RecordView {
 }
 
 /// Every node.
-pub(super) fn of(report: &SiteModel, nodes: &Nodes) -> Vec<NodeView> {
+pub(super) fn views(report: &SiteModel, nodes: &NodeNames) -> Vec<NodeView> {
     report.nodes.iter().enumerate().map(|(place, node)| view(place, node, nodes)).collect()
 }
 
-fn view(place: usize, node: &SiteNode, nodes: &Nodes) -> NodeView {
+fn view(place: usize, node: &SiteNode, nodes: &NodeNames) -> NodeView {
     let (own, row) = (node.accepted(), &node.row);
     let platform = match own {
         Some(own) => format!("{}/{}", clean::line(&own.node.os, 32), clean::line(&own.node.architecture, 32)),
@@ -97,7 +97,7 @@ fn view(place: usize, node: &SiteNode, nodes: &Nodes) -> NodeView {
             (Some(started), Some(finished)) => text::duration(started, finished),
             _ => "–".into(),
         },
-        findings: node.findings.iter().map(finding).collect(),
+        problems: node.problems.iter().map(problem_view).collect(),
     }
 }
 
@@ -137,17 +137,17 @@ fn companions(companions: &[Companion]) -> String {
     named.chain(others).collect::<Vec<_>>().join(", ")
 }
 
-fn finding(finding: &Finding) -> FindingView {
-    let particular = match finding.particulars.as_slice() {
-        [only] if *only != finding.message => Some(only.clone()),
+fn problem_view(problem: &NodeProblem) -> NodeProblemView {
+    let particular = match problem.particulars.as_slice() {
+        [only] if *only != problem.message => Some(only.clone()),
         _ => None,
     };
-    let (message, hint) = (finding.message.clone(), finding.hint.clone());
-    FindingView { title: finding.explanation.title, message, particular, hint }
+    let (message, hint) = (problem.message.clone(), problem.hint.clone());
+    NodeProblemView { title: problem.explanation.title, message, particular, hint }
 }
 
 /// What the auditor compares: who was visited, what ran there, under which policy.
-pub(super) fn records(report: &SiteModel, nodes: &Nodes) -> Vec<RecordView> {
+pub(super) fn records(report: &SiteModel, nodes: &NodeNames) -> Vec<RecordView> {
     let record = |(place, node): (usize, &SiteNode)| {
         let row = &node.row;
         let mut facts = Vec::new();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use assay_report::Reason;
 
-use super::images::Entry;
+use super::images::ImageEntry;
 use super::mark::Mark;
-use super::node_list::{NodeList, Nodes};
+use super::node_list::{NodeList, NodeNames};
 use crate::clean;
 use crate::report::explanation;
 use crate::report::text::count;
@@ -36,7 +36,7 @@ pub(super) struct Side {
 }
 
 /// Every image of which nodes disagree, and how many were left out.
-pub(super) fn of(nodes: &Nodes, entries: &[Entry<'_>]) -> (Vec<Outlier>, usize) {
+pub(super) fn find(nodes: &NodeNames, entries: &[ImageEntry<'_>]) -> (Vec<Outlier>, usize) {
     let mut found: Vec<(usize, Outlier)> = entries.iter().filter_map(|entry| outlier(nodes, entry)).collect();
     found.sort_by(|(one, first), (other, second)| (one, &first.name).cmp(&(other, &second.name)));
     let omitted = found.len().saturating_sub(SHOWN);
@@ -44,10 +44,10 @@ pub(super) fn of(nodes: &Nodes, entries: &[Entry<'_>]) -> (Vec<Outlier>, usize) 
 }
 
 /// The image's verdicts, unless all nodes agree; and how many nodes are in the minority.
-fn outlier(nodes: &Nodes, entry: &Entry<'_>) -> Option<(usize, Outlier)> {
+fn outlier(nodes: &NodeNames, entry: &ImageEntry<'_>) -> Option<(usize, Outlier)> {
     let mut verdicts: BTreeMap<(Mark, Option<Reason>), (Vec<usize>, String)> = BTreeMap::new();
     for judged in &entry.results {
-        let (places, message) = verdicts.entry((Mark::of(judged), judged.image.reason)).or_default();
+        let (places, message) = verdicts.entry((Mark::of_result(judged), judged.image.reason)).or_default();
         places.extend(&judged.nodes);
         places.sort_unstable();
         places.dedup();
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn one_node_of_many_that_says_otherwise_stands_out() {
         let site = SiteModel::from(&sample::large(60, 60));
-        let (nodes, entries) = (Nodes::of(&site.nodes), images::of(&site));
-        let (outliers, omitted) = of(&nodes, &entries);
+        let (nodes, entries) = (NodeNames::new(&site.nodes), images::entries(&site));
+        let (outliers, omitted) = find(&nodes, &entries);
         assert_eq!(omitted, 0);
         assert!(!outliers.is_empty());
         for outlier in outliers {

@@ -6,9 +6,9 @@
 
 use assay_report::Outcome;
 
-use super::images::Entry;
+use super::images::ImageEntry;
 use super::mark::{Icon, Mark};
-use super::node_list::Nodes;
+use super::node_list::NodeNames;
 use crate::report::explanation;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text::{count, number};
@@ -109,12 +109,12 @@ pub(super) struct Area {
 }
 
 /// Draws the site.
-pub(super) fn of(report: &SiteModel, nodes: &Nodes, entries: &[Entry<'_>]) -> Picture {
+pub(super) fn draw(report: &SiteModel, nodes: &NodeNames, entries: &[ImageEntry<'_>]) -> Picture {
     if entries.is_empty() {
         return Picture::None;
     }
     // what is not in order stands first in `entries`, so that it is what stays
-    let mut chosen: Vec<&Entry<'_>> = entries.iter().take(ROWS).collect();
+    let mut chosen: Vec<&ImageEntry<'_>> = entries.iter().take(ROWS).collect();
     let omitted = entries.len() - chosen.len();
     chosen.sort_by(|one, other| order(one).cmp(&order(other)));
     if report.nodes.len() <= TABLE_COLUMNS {
@@ -125,7 +125,7 @@ pub(super) fn of(report: &SiteModel, nodes: &Nodes, entries: &[Entry<'_>]) -> Pi
 }
 
 /// By group, then by name, so that a group is in one piece.
-fn order<'a>(entry: &'a Entry<'_>) -> (&'a str, &'a str, &'a str) {
+fn order<'a>(entry: &'a ImageEntry<'_>) -> (&'a str, &'a str, &'a str) {
     let (parent, name) = entry.name.rsplit_once('/').unwrap_or(("", &entry.name));
     (parent, name, &entry.id)
 }
@@ -134,7 +134,7 @@ fn unverified(node: &SiteNode) -> Option<&'static str> {
     (node.row.outcome != Outcome::Verified).then(|| explanation::outcome(node.row.outcome).title)
 }
 
-fn table(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Table {
+fn table(report: &SiteModel, nodes: &NodeNames, chosen: &[&ImageEntry<'_>], omitted: usize) -> Table {
     let columns: Vec<Column> = report
         .nodes
         .iter()
@@ -161,7 +161,7 @@ fn table(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usiz
     Table { columns, groups, omitted }
 }
 
-fn drawing(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: usize) -> Drawing {
+fn drawing(report: &SiteModel, nodes: &NodeNames, chosen: &[&ImageEntry<'_>], omitted: usize) -> Drawing {
     let columns = report.nodes.len();
     let wide = ((WIDTH - GUTTER) / columns).clamp(2, 14);
     let high = (600 / chosen.len()).clamp(6, 14);
@@ -231,7 +231,7 @@ fn drawing(report: &SiteModel, nodes: &Nodes, chosen: &[&Entry<'_>], omitted: us
 }
 
 /// The groups' names, at the foot of their first row, where the next name leaves them room.
-fn labels(chosen: &[&Entry<'_>], high: usize) -> Vec<(usize, String)> {
+fn labels(chosen: &[&ImageEntry<'_>], high: usize) -> Vec<(usize, String)> {
     let mut labels: Vec<(usize, String)> = Vec::new();
     let mut last: Option<(&str, usize)> = None;
     for (row, entry) in chosen.iter().enumerate() {
@@ -249,7 +249,7 @@ fn labels(chosen: &[&Entry<'_>], high: usize) -> Vec<(usize, String)> {
 }
 
 /// Neighbouring nodes on which an image came to the same: first, last, what.
-fn runs(entry: &Entry<'_>) -> Vec<(usize, usize, Mark)> {
+fn runs(entry: &ImageEntry<'_>) -> Vec<(usize, usize, Mark)> {
     let mut runs: Vec<(usize, usize, Mark)> = Vec::new();
     for (node, mark) in &entry.cells {
         match runs.last_mut() {
@@ -260,7 +260,7 @@ fn runs(entry: &Entry<'_>) -> Vec<(usize, usize, Mark)> {
     runs
 }
 
-fn label(report: &SiteModel, chosen: &[&Entry<'_>]) -> String {
+fn label(report: &SiteModel, chosen: &[&ImageEntry<'_>]) -> String {
     let affected = |mark: Mark| number(chosen.iter().filter(|entry| entry.mark == mark).count() as u64);
     format!(
         "{} on {}: {} failed somewhere, {} inconclusive somewhere, {} passed wherever they are",
@@ -281,8 +281,8 @@ mod tests {
     #[test]
     fn a_small_site_is_a_table_that_shows_every_cell() {
         let report = SiteModel::from(&sample::site());
-        let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
-        let Picture::Table(table) = of(&report, &nodes, &entries) else { panic!("not a table") };
+        let (nodes, entries) = (NodeNames::new(&report.nodes), images::entries(&report));
+        let Picture::Table(table) = draw(&report, &nodes, &entries) else { panic!("not a table") };
         let cells = table.groups.iter().flat_map(|group| &group.rows).flat_map(|row| &row.cells);
         let shown = cells.filter(|cell| cell.icon.is_some()).count();
         assert_eq!(shown, entries.iter().map(|entry| entry.cells.len()).sum::<usize>());
@@ -291,8 +291,8 @@ mod tests {
     #[test]
     fn a_large_site_is_a_drawing_in_which_every_exception_has_words() {
         let report = SiteModel::from(&sample::large(120, 90));
-        let (nodes, entries) = (Nodes::of(&report.nodes), images::of(&report));
-        let Picture::Drawing(drawing) = of(&report, &nodes, &entries) else { panic!("not a drawing") };
+        let (nodes, entries) = (NodeNames::new(&report.nodes), images::entries(&report));
+        let Picture::Drawing(drawing) = draw(&report, &nodes, &entries) else { panic!("not a drawing") };
         let count = |class: &str| drawing.areas.iter().filter(|area| area.class == class).count();
         let failed =
             entries.iter().flat_map(|entry| entry.cells.values()).filter(|mark| **mark == Mark::Failed);
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn runs_join_neighbours_that_came_to_the_same() {
         let report = SiteModel::from(&sample::large(120, 90));
-        let entries = images::of(&report);
+        let entries = images::entries(&report);
         let cells: usize = entries.iter().map(|entry| entry.cells.len()).sum();
         let joined: usize = entries.iter().map(|entry| runs(entry).len()).sum();
         assert!(joined * 2 < cells, "{joined} of {cells}");

@@ -6,9 +6,9 @@ use assay_verifier::codes::Code;
 use assay_verifier::oci::Digest;
 
 use super::details::ImageView;
-use super::images::Entry;
+use super::images::ImageEntry;
 use super::mark::Mark;
-use super::node_list::{NodeList, Nodes};
+use super::node_list::{NodeList, NodeNames};
 use crate::clean;
 use crate::report::explanation::Explanation;
 use crate::report::model::SiteModel;
@@ -56,11 +56,11 @@ pub(super) struct CodeView {
     pub(super) todo: &'static str,
 }
 
-pub(super) fn of(
+pub(super) fn views(
     report: &SiteModel,
-    nodes: &Nodes,
+    nodes: &NodeNames,
     images: &[ImageView],
-    entries: &[Entry<'_>],
+    entries: &[ImageEntry<'_>],
 ) -> Vec<ProblemView> {
     let shown: HashSet<&str> = images.iter().map(|image| image.id.as_str()).collect();
     let anchors: HashMap<&Digest, &str> = entries
@@ -105,7 +105,7 @@ pub(super) fn of(
             checks,
         }
     };
-    problems::of(report).into_iter().map(view).collect()
+    problems::by_reason(report).into_iter().map(view).collect()
 }
 
 fn explained(code: &str) -> CodeView {

@@ -7,7 +7,7 @@ use assay_report::{ChainCertificate, CheckResult, Signature, Status};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
 
-use super::images::{ImageList, Names};
+use super::images::{ImageLinks, ImageList};
 use super::mark::Mark;
 use crate::clean;
 use crate::report::model::SiteModel;
@@ -55,7 +55,11 @@ struct Signer<'a> {
 }
 
 /// Every signer, those first whose signatures failed; and how many were left out.
-pub(super) fn of(site: &SiteModel, images: &Names<'_>, anchors: &BTreeSet<&str>) -> (Vec<SignerView>, usize) {
+pub(super) fn views(
+    site: &SiteModel,
+    images: &ImageLinks<'_>,
+    anchors: &BTreeSet<&str>,
+) -> (Vec<SignerView>, usize) {
     let mut signers: BTreeMap<&str, Signer<'_>> = BTreeMap::new();
     for image in site.results.iter().map(|judged| &judged.image) {
         for signature in &image.signatures {
@@ -87,7 +91,7 @@ pub(super) fn of(site: &SiteModel, images: &Names<'_>, anchors: &BTreeSet<&str>)
 fn view(
     name: &str,
     signer: &Signer<'_>,
-    images: &Names<'_>,
+    images: &ImageLinks<'_>,
     anchors: &BTreeSet<&str>,
     now: UnixTime,
 ) -> SignerView {
@@ -143,8 +147,8 @@ mod tests {
     #[test]
     fn each_signer_once_the_untrusted_first() {
         let site = SiteModel::from(&sample::site());
-        let entries = images::of(&site);
-        let (signers, omitted) = of(&site, &Names::of(&entries), &BTreeSet::new());
+        let entries = images::entries(&site);
+        let (signers, omitted) = views(&site, &ImageLinks::new(&entries), &BTreeSet::new());
         let names: Vec<(&str, Mark)> =
             signers.iter().map(|signer| (signer.name.as_str(), signer.mark)).collect();
         assert_eq!(omitted, 0);

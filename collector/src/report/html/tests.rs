@@ -11,7 +11,7 @@ fn site(report: &SiteReport) -> Result<String, askama::Error> {
     let mut site = SiteModel::from(report);
     if report.waivers.is_some() {
         let earlier = serde_json::to_vec(&sample::earlier()).unwrap();
-        let mut comparison = Comparison::with(Baseline::read(earlier.as_slice()).unwrap());
+        let mut comparison = Comparison::new(Baseline::read(earlier.as_slice()).unwrap());
         report.nodes.iter().for_each(|row| comparison.add(row));
         site.difference = Some(comparison.end());
     }
@@ -136,17 +136,17 @@ fn every_link_leads_somewhere_and_no_anchor_is_there_twice() {
     for report in samples().into_iter().chain([sample::apart(30, 100)]) {
         let page = site(&report).unwrap();
         let all = tags(&page);
-        let of = |wanted: &str| -> Vec<String> {
+        let values = |wanted: &str| -> Vec<String> {
             let attributes = all.iter().flat_map(|(_, attributes)| attributes);
             attributes.filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect()
         };
-        let ids = of("id");
+        let ids = values("id");
         let different: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(ids.len(), different.len());
-        for link in of("href").iter().filter_map(|link| link.strip_prefix('#')) {
+        for link in values("href").iter().filter_map(|link| link.strip_prefix('#')) {
             assert!(different.contains(&link.to_owned()), "{link}");
         }
-        for label in of("aria-labelledby") {
+        for label in values("aria-labelledby") {
             assert!(different.contains(&label), "{label}");
         }
     }

@@ -2,7 +2,7 @@
 
 use assay_report::ExitCode;
 
-use super::images::Entry;
+use super::images::ImageEntry;
 use super::mark::Mark;
 use crate::report::model::SiteModel;
 use crate::report::text::{count, number};
@@ -37,7 +37,7 @@ pub(super) struct Share {
     pub(super) length: u64,
 }
 
-pub(super) fn of(report: &SiteModel, entries: &[Entry<'_>]) -> VerdictView {
+pub(super) fn view(report: &SiteModel, entries: &[ImageEntry<'_>]) -> VerdictView {
     let mut also = verdict::sentences(report);
     let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
     if differing > 0 {
@@ -48,7 +48,7 @@ pub(super) fn of(report: &SiteModel, entries: &[Entry<'_>]) -> VerdictView {
 }
 
 /// The numbers that people ask for first.
-pub(super) fn cards(report: &SiteModel, entries: &[Entry<'_>]) -> Vec<Card> {
+pub(super) fn cards(report: &SiteModel, entries: &[ImageEntry<'_>]) -> Vec<Card> {
     let (images, summary) = (report.summary.images, &report.summary);
     let (failed, inconclusive) = (report.wrong(ExitCode::Failed).0, report.wrong(ExitCode::Incomplete).0);
     let card = |class, number: String, label, note: String| Card { class, number, label, note };
@@ -57,8 +57,8 @@ pub(super) fn cards(report: &SiteModel, entries: &[Entry<'_>]) -> Vec<Card> {
     let of_nodes = format!("of {}", number(summary.nodes));
     let left = report.left_behind();
     let running = |mark: Mark| {
-        let used = |entry: &&Entry<'_>| {
-            entry.results.iter().any(|judged| Mark::of(judged) == mark && judged.containers > 0)
+        let used = |entry: &&ImageEntry<'_>| {
+            entry.results.iter().any(|judged| Mark::of_result(judged) == mark && judged.containers > 0)
         };
         let many = entries.iter().filter(used).count();
         if many > 0 { format!("{} in use", number(many as u64)) } else { String::new() }

@@ -35,7 +35,7 @@ pub(super) struct WaiverView {
     pub(super) left: String,
 }
 
-pub(super) fn of(site: &SiteModel) -> Option<WaiversView> {
+pub(super) fn view(site: &SiteModel) -> Option<WaiversView> {
     let given = site.waivers.as_ref()?;
     let mut all: Vec<&Waiver> = given.waivers.iter().collect();
     all.sort_by_key(|waiver| match waiver.state {

@@ -41,7 +41,7 @@ pub(super) fn not_in_order(
 }
 
 /// The case of `image` on the node of the clean name `node`.
-pub(super) fn of(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> TestCase {
+pub(super) fn image_case(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> TestCase {
     let class = format!("{node}/{}", names::repository(image));
     let status = waiver.map_or_else(|| status(node, image), |waiver| waived(image, waiver));
     new(&names::full(image), &class, status)
@@ -108,7 +108,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
     }
     for signature in image.signatures.iter().take(SHOWN) {
         text.push('\n');
-        of_signature(&mut text, signature);
+        push_signature(&mut text, signature);
     }
     let more = omitted(List::Signatures).saturating_add(image.signatures.len().saturating_sub(SHOWN) as u64);
     if more > 0 {
@@ -117,7 +117,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
     clean::block(&text, clean::BLOCK)
 }
 
-fn of_signature(text: &mut String, signature: &Signature) {
+fn push_signature(text: &mut String, signature: &Signature) {
     let signer =
         signature.signer.as_deref().map_or("unknown, since integrity is not proven".into(), clean::name);
     // writing to a String cannot fail
@@ -140,13 +140,13 @@ fn of_signature(text: &mut String, signature: &Signature) {
     ] {
         let Check { result, action, code, message } = check;
         let action = words::action(*action);
-        one_check(text, &format!("{name} ({action})"), *result, code.as_deref(), message.as_deref());
+        push_check(text, &format!("{name} ({action})"), *result, code.as_deref(), message.as_deref());
     }
     let target = &signature.target;
-    one_check(text, "names this image", target.result, target.code.as_deref(), target.message.as_deref());
+    push_check(text, "names this image", target.result, target.code.as_deref(), target.message.as_deref());
 }
 
-fn one_check(text: &mut String, name: &str, result: CheckResult, code: Option<&str>, message: Option<&str>) {
+fn push_check(text: &mut String, name: &str, result: CheckResult, code: Option<&str>, message: Option<&str>) {
     let _ = write!(text, "  {name}: {}", words::check(result));
     for particular in [code, message].into_iter().flatten() {
         let _ = write!(text, ", {}", clean::message(particular));

@@ -62,10 +62,10 @@ impl<'a> Suites<'a> {
     ///
     /// # Errors
     /// Where quick-junit refuses text; cleaned text is never refused.
-    pub fn of(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
+    pub fn node_suite(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
         let id = self.names.len();
         let name = self.name(node);
-        let suite = suite::of_node(self.run, self.collector, node, &name, id);
+        let suite = suite::node_suite(self.run, self.collector, node, &name, id);
         parts(suite, self.most.saturating_sub(HEAD.len() + VERDICT + FOOT.len()))
     }
 
@@ -137,7 +137,7 @@ impl<'a, F: Folder> Files<'a, F> {
     /// [`ReportError`]
     pub fn end(mut self, run: &SiteRun, verdict: ExitCode, nodes: usize) -> Result<(), ReportError> {
         if self.last.is_some() || nodes == 0 {
-            let text = text(&mut suite::of_verdict(run, verdict, nodes)).map_err(ReportError::Junit)?;
+            let text = text(&mut suite::verdict_suite(run, verdict, nodes)).map_err(ReportError::Junit)?;
             self.first.write(&text)?;
         }
         self.first.end(self.folder)?;

@@ -9,11 +9,11 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite}
 
 use super::case;
 use crate::clean;
-use crate::report::findings::{self, Finding, Subject};
+use crate::report::node_problems::{self, NodeProblem, Subject};
 use crate::report::{explanation, names};
 
 /// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
-pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
+pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
     let own = node.accepted();
     let hostname = own.and_then(|own| own.node.hostname.as_deref()).map(clean::name);
     let started = node.started.unwrap_or(run.started);
@@ -21,19 +21,19 @@ pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str
     let mut suite = new(name, hostname.as_deref(), id, (started, finished));
     suite.add_properties(properties(run, collector, node));
 
-    let found = findings::of(node);
+    let found = node_problems::find(node);
     for subject in Subject::ALL {
         // what nobody looked at is not shown green
         if subject == Subject::Coverage && own.is_none() {
             continue;
         }
-        suite.add_test_case(of_subject(name, subject, &found));
+        suite.add_test_case(subject_case(name, subject, &found));
     }
     // a reader that meets a name twice may keep the first case only
     let mut names = HashSet::new();
     let mut counts = HashMap::<String, u32>::new();
     for image in own.iter().flat_map(|own| &own.images) {
-        let mut case = case::of(name, image, node.waiver(image));
+        let mut case = case::image_case(name, image, node.waiver(image));
         let full = names::full(image);
         let count = counts.entry(full.clone()).or_default();
         while !names.insert(case.name.to_string()) {
@@ -46,7 +46,7 @@ pub(super) fn of_node(run: &SiteRun, collector: &str, node: &NodeRow, name: &str
 }
 
 /// A suite of one case: the verdict on `nodes` nodes together.
-pub(super) fn of_verdict(run: &SiteRun, verdict: ExitCode, nodes: usize) -> TestSuite {
+pub(super) fn verdict_suite(run: &SiteRun, verdict: ExitCode, nodes: usize) -> TestSuite {
     let mut suite = new("site", None, 0, (run.started, run.finished));
     let kind = match verdict {
         _ if nodes == 0 => Some(NonSuccessKind::Error),
@@ -96,9 +96,9 @@ fn new(
     suite
 }
 
-fn of_subject(node: &str, subject: Subject, found: &[Finding]) -> TestCase {
-    let about: Vec<&Finding> = found.iter().filter(|finding| finding.subject == subject).collect();
-    let worst = about.iter().max_by_key(|finding| finding.severity);
+fn subject_case(node: &str, subject: Subject, found: &[NodeProblem]) -> TestCase {
+    let about: Vec<&NodeProblem> = found.iter().filter(|problem| problem.subject == subject).collect();
+    let worst = about.iter().max_by_key(|problem| problem.severity);
     let status = match worst {
         None => TestCaseStatus::success(),
         Some(worst) => {
@@ -107,12 +107,12 @@ fn of_subject(node: &str, subject: Subject, found: &[Finding]) -> TestCase {
                 _ => NonSuccessKind::Error,
             };
             let mut text = String::new();
-            for finding in &about {
-                text.push_str(&format!("{}: {}\n", finding.code, finding.message));
-                for particular in &finding.particulars {
+            for problem in &about {
+                text.push_str(&format!("{}: {}\n", problem.code, problem.message));
+                for particular in &problem.particulars {
                     text.push_str(&format!("  {particular}\n"));
                 }
-                text.push_str(&format!("What to do: {}\n", finding.hint));
+                text.push_str(&format!("What to do: {}\n", problem.hint));
             }
             case::not_in_order(kind, node, worst.code, &worst.message, &text)
         }

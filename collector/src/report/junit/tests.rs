@@ -90,7 +90,7 @@ fn files(report: &SiteReport, most: usize) -> Vec<(String, String)> {
     let mut files = Files::begin(&folder, "junit".into(), most).unwrap();
     let mut suites = Suites::new(&report.run, &report.collector, most);
     for row in &report.nodes {
-        suites.of(row).unwrap().iter().for_each(|suite| files.add(suite).unwrap());
+        suites.node_suite(row).unwrap().iter().for_each(|suite| files.add(suite).unwrap());
     }
     files.end(&report.run, report.verdict, report.nodes.len()).unwrap();
     // junit.xml before junit~2.xml
@@ -173,15 +173,16 @@ fn whatever_is_not_in_order_names_its_node() {
 fn a_waived_image_is_skipped_and_says_who_why_and_until_when() {
     let report = sample::waived();
     let (_, cases) = read(&one_file(&report));
-    let of = |name: &str| cases.iter().find(|case| case.name.contains(name)).unwrap().child.as_ref().unwrap();
+    let child_of =
+        |name: &str| cases.iter().find(|case| case.name.contains(name)).unwrap().child.as_ref().unwrap();
     // the schemas allow it no type
-    let (kind, code, message, _) = of("shop/payments");
+    let (kind, code, message, _) = child_of("shop/payments");
     assert_eq!((kind.as_str(), code.as_deref()), ("skipped", None));
     for part in ["waived", "J. Doe", "the vendor signs", "2026-12-31", "no-signature"] {
         assert!(message.contains(part), "{message}");
     }
     // expired
-    assert_eq!(of("shop/cart").0, "failure");
+    assert_eq!(child_of("shop/cart").0, "failure");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use assay_report::{
 use super::explanation::{self, Explanation};
 use crate::clean;
 
-/// What a finding is about. Each is a test case of its own in JUnit, green where nothing was found.
+/// What a problem is about. Each subject is a test case in JUnit, which passes if there is no problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     /// The visit: was the node verified at all?
@@ -35,7 +35,7 @@ impl Subject {
 
 /// Something about a node that keeps it from being verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct NodeProblem {
     /// What it is about.
     pub(super) subject: Subject,
     /// What it does to the verdict: [`ExitCode::Failed`] or [`ExitCode::Incomplete`].
@@ -44,7 +44,7 @@ pub(super) struct Finding {
     pub(super) code: &'static str,
     /// The code, explained.
     pub(super) explanation: Explanation,
-    /// The finding on one line, cleaned.
+    /// The problem on one line, cleaned.
     pub(super) message: String,
     /// What to do, cleaned.
     pub(super) hint: String,
@@ -52,13 +52,13 @@ pub(super) struct Finding {
     pub(super) particulars: Vec<String>,
 }
 
-/// Particulars of one finding that are shown: a node may claim any number.
+/// Particulars of one problem that are shown: a node may claim any number.
 const PARTICULARS: usize = 50;
 
 /// Everything found about `node`, in the order of [`Subject`]; nothing where it was verified and left clean.
-pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let found = |subject, severity, code, explanation: Explanation, message: Option<&str>| Finding {
+pub(super) fn find(node: &NodeRow) -> Vec<NodeProblem> {
+    let mut problems = Vec::new();
+    let found = |subject, severity, code, explanation: Explanation, message: Option<&str>| NodeProblem {
         subject,
         severity,
         code,
@@ -73,19 +73,19 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
     match (node.outcome, node.accepted()) {
         (Outcome::Verified, Some(report)) => {
             if report.images.is_empty() {
-                findings.push(visit("no-images", explanation::EMPTY, None));
+                problems.push(visit("no-images", explanation::EMPTY, None));
             }
-            findings.extend(coverage(&report.coverage));
+            problems.extend(coverage(&report.coverage));
         }
         // a node that is said to be verified and has no report to show for it
         (Outcome::Verified, None) => {
             let code = Outcome::BadReport;
-            findings.push(visit(code.as_str(), explanation::outcome(code), node.message.as_deref()));
+            problems.push(visit(code.as_str(), explanation::outcome(code), node.message.as_deref()));
         }
         (outcome, _) => {
-            let mut finding = visit(outcome.as_str(), explanation::outcome(outcome), node.message.as_deref());
-            finding.hint = clean::message_or(node.hint.as_deref(), finding.explanation.todo);
-            findings.push(finding);
+            let mut problem = visit(outcome.as_str(), explanation::outcome(outcome), node.message.as_deref());
+            problem.hint = clean::message_or(node.hint.as_deref(), problem.explanation.todo);
+            problems.push(problem);
         }
     }
 
@@ -99,23 +99,23 @@ pub(super) fn of(node: &NodeRow) -> Vec<Finding> {
         let more = count.saturating_sub(named.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let message = format!("the same {what} as {}{more}", named.join(", "));
-        findings.push(visit("same-machine", explanation::SAME_MACHINE, Some(&message)));
+        problems.push(visit("same-machine", explanation::SAME_MACHINE, Some(&message)));
     }
 
     let (code, explanation) = match node.clean_up.result {
-        CleanUpResult::NotNeeded | CleanUpResult::Removed => return findings,
+        CleanUpResult::NotNeeded | CleanUpResult::Removed => return problems,
         CleanUpResult::Failed => ("clean-up-failed", explanation::NOT_CLEANED),
         CleanUpResult::Unknown => ("clean-up-unknown", explanation::CLEANING_UNKNOWN),
     };
-    let mut finding =
+    let mut problem =
         found(Subject::CleanUp, ExitCode::Incomplete, code, explanation, node.clean_up.message.as_deref());
-    finding.particulars = node.clean_up.folder.iter().map(|folder| clean::name(folder)).collect();
-    findings.push(finding);
-    findings
+    problem.particulars = node.clean_up.folder.iter().map(|folder| clean::name(folder)).collect();
+    problems.push(problem);
+    problems
 }
 
-fn coverage(coverage: &Coverage) -> Vec<Finding> {
-    let mut findings = Vec::new();
+fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
+    let mut problems = Vec::new();
     let mut add = |severity, code, explanation: Explanation, particulars: Vec<String>, omitted: u64| {
         let all = omitted.saturating_add(particulars.len() as u64);
         let message = match particulars.as_slice() {
@@ -132,7 +132,7 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
             shown.push(format!("and {more} more; the node's report has all"));
         }
         let hint = explanation.todo.into();
-        findings.push(Finding {
+        problems.push(NodeProblem {
             subject: Subject::Coverage,
             severity,
             code,
@@ -172,7 +172,7 @@ fn coverage(coverage: &Coverage) -> Vec<Finding> {
             0,
         );
     }
-    findings
+    problems
 }
 
 fn particular(contradiction: &Contradiction) -> String {
@@ -203,15 +203,15 @@ mod tests {
                 node.clean_up.result = result;
                 let images = node.accepted().map_or(&[][..], |report| &report.images);
                 let worst_image = images.iter().map(|image| ExitCode::from(image.status)).max();
-                let found = of(&node);
-                let worst_finding = found.iter().map(|finding| finding.severity).max();
+                let found = find(&node);
+                let worst_problem = found.iter().map(|problem| problem.severity).max();
                 assert_eq!(
-                    worst_image.max(worst_finding).unwrap_or(ExitCode::Passed),
+                    worst_image.max(worst_problem).unwrap_or(ExitCode::Passed),
                     node.verdict(),
                     "{}",
                     node.name
                 );
-                seen.extend(found.iter().map(|finding| finding.code));
+                seen.extend(found.iter().map(|problem| problem.code));
             }
         }
         for code in [
@@ -236,7 +236,7 @@ mod tests {
         node.outcome = Outcome::BadReport;
         assert!(node.report.is_some());
         assert_eq!(node.verdict(), ExitCode::Incomplete);
-        assert_eq!(of(&node)[0].code, "bad-report");
+        assert_eq!(find(&node)[0].code, "bad-report");
     }
 
     #[test]
@@ -244,6 +244,6 @@ mod tests {
         let mut node = sample::site().nodes.remove(0);
         node.report = None;
         assert_eq!(node.verdict(), ExitCode::Incomplete);
-        assert_eq!(of(&node)[0].code, "bad-report");
+        assert_eq!(find(&node)[0].code, "bad-report");
     }
 }
