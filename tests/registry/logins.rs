@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use assay_fixtures::keys::{Form, Hash, Key};
-use assay_tests::certificates::certificates;
+use assay_tests::certificates::{certificates, self_signed};
 use assay_tests::http::{Answer, Request, Server};
 use assay_tests::packages::program;
 use assay_tests::program::finish;
@@ -16,7 +16,6 @@ use assay_tests::registry::{Registry, answer, oras};
 use assay_tests::served::Served;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -408,10 +407,9 @@ fn a_real_registry_with_tokens_of_a_server_of_its_own() {
     let Some(oras) = oras() else { return };
     let published = Served::new(AGENT, ASSAY);
     let here = published.path("").display().to_string();
-    let key = KeyPair::from_pem(Key::pem("p256-a")).unwrap();
-    let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
-    fs::write(published.path("tokens.pem"), certificate.pem()).unwrap();
-    let certificate = STANDARD.encode(certificate.der());
+    self_signed(&published.path(""), "tokens", "p256-a", &[], false);
+    let certificate = fs::read_to_string(published.path("tokens.pem")).unwrap();
+    let certificate: String = certificate.lines().filter(|line| !line.starts_with("-----")).collect();
     let tokens = Server::start(move |request| {
         let basic = STANDARD.encode(format!("{USER}:{PASSWORD}"));
         let is_user = request.headers.get("authorization") == Some(&format!("Basic {basic}"));

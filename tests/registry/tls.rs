@@ -51,8 +51,8 @@ fn a_certificate_that_is_given_itself_is_taken_though_it_is_one_of_an_authority(
     let Some(oras) = oras() else { return };
     let published = Served::new(AGENT, ASSAY);
     let folder = published.path("");
-    self_signed(&folder, "own", &["127.0.0.1"], false);
-    self_signed(&folder, "other", &["127.0.0.1"], false);
+    self_signed(&folder, "own", "p256-c", &["127.0.0.1"], false);
+    self_signed(&folder, "other", "p256-d", &["127.0.0.1"], false);
     let registry = registry(&folder, "own");
     let host = registry.host();
     let [own, other] = ["own.pem", "other.pem"].map(|name| published.path(name).display().to_string());
@@ -111,7 +111,7 @@ fn a_certificate_that_is_given_must_still_be_valid_for_the_name_and_the_time() {
         ("nobody", &[], false),
         ("expired", &["127.0.0.1"], true),
     ] {
-        self_signed(&folder, name, names, is_expired);
+        self_signed(&folder, name, "p256-c", names, is_expired);
         let registry = registry(&folder, name);
         let given = published.path(&format!("{name}.pem")).display().to_string();
         for more in [&[][..], &["--ca", &given]] {
@@ -126,8 +126,8 @@ fn a_certificate_that_is_given_must_still_be_valid_for_the_name_and_the_time() {
 fn a_certificate_without_its_key_is_nobody() {
     let published = Served::new(AGENT, ASSAY);
     let folder = published.path("");
-    self_signed(&folder, "own", &["127.0.0.1"], false);
-    self_signed(&folder, "thief", &["127.0.0.1"], false);
+    self_signed(&folder, "own", "p256-c", &["127.0.0.1"], false);
+    self_signed(&folder, "thief", "p256-d", &["127.0.0.1"], false);
     let registry = registry(&folder, "thief");
     let own = published.path("own.pem").display().to_string();
     is_refused(&published, create(&published, &registry.host(), &["--ca", &own]), &["--ca"]);

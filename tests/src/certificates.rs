@@ -1,50 +1,54 @@
-//! Certificates of servers, made for one test.
+//! Certificates of servers.
 
 use std::fs;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use assay_fixtures::certificate::{Credential, Extension, Name, Profile};
+use assay_fixtures::keys::Key;
+use assay_verifier::time::UnixTime;
 
-/// `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1.
+/// Writes `ca.pem`, and `server.pem` with `server.key` for 127.0.0.1.
 ///
 /// # Panics
-/// Where they cannot be made.
+/// If they cannot be written.
 pub fn certificates(folder: &Path) {
-    let mut authority = params(&[]);
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(authority, key()).expect("rcgen signs");
-    let server_key = key();
-    let certificate = params(&["127.0.0.1"]).signed_by(&server_key, &issuer).expect("rcgen signs");
-    write(folder, "ca.pem", &issuer.pem());
-    write(folder, "server.pem", &certificate.pem());
-    write(folder, "server.key", &server_key.serialize_pem());
+    let authority = Credential::self_signed(&authority("Servers", &[]), &Key::named("p256-a"));
+    let mut server = profile("Server");
+    server.extensions = vec![Extension::server_names(&["127.0.0.1"])];
+    let server = authority.issue(&server, &Key::named("p256-b"));
+    write(folder, "ca.pem", &authority.pem());
+    write(folder, "server.pem", &server.pem());
+    write(folder, "server.key", Key::pem("p256-b"));
 }
 
-/// A certificate of an authority that a server uses as its own, as the documentation of registries has it made with OpenSSL:
-/// `NAME.pem` with `NAME.key`.
+/// Writes `NAME.pem`, a certificate of an authority that a server uses as its own, as the documentation of registries has it
+/// made with OpenSSL, with `NAME.key`, which is `key` of the fixtures.
 ///
 /// # Panics
-/// Where it cannot be made.
-pub fn self_signed(folder: &Path, name: &str, names: &[&str], is_expired: bool) {
-    let mut params = params(names);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+/// If they cannot be written.
+pub fn self_signed(folder: &Path, name: &str, key: &str, names: &[&str], is_expired: bool) {
+    let mut profile = authority("Server", names);
     if is_expired {
-        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
-        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        profile.not_before = time("2000-01-01T00:00:00Z");
+        profile.not_after = time("2001-01-01T00:00:00Z");
     }
-    let key = key();
-    let certificate = params.self_signed(&key).expect("rcgen signs");
-    write(folder, &format!("{name}.pem"), &certificate.pem());
-    write(folder, &format!("{name}.key"), &key.serialize_pem());
+    write(folder, &format!("{name}.pem"), &Credential::self_signed(&profile, &Key::named(key)).pem());
+    write(folder, &format!("{name}.key"), Key::pem(key));
 }
 
-fn params(names: &[&str]) -> CertificateParams {
-    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    CertificateParams::new(names).expect("names of servers")
+/// A certificate of an authority, which is valid now and names servers as well.
+fn authority(common_name: &str, names: &[&str]) -> Profile {
+    let profile = profile(common_name);
+    if names.is_empty() { profile } else { profile.with(Extension::server_names(names)) }
 }
 
-fn key() -> KeyPair {
-    KeyPair::generate().expect("rcgen makes keys")
+fn profile(common_name: &str) -> Profile {
+    let name = Name::new("Example", common_name);
+    Profile::ca(name, 1, time("2020-01-01T00:00:00Z"), time("2049-01-01T00:00:00Z"))
+}
+
+fn time(text: &str) -> UnixTime {
+    UnixTime::parse(text).expect("a time")
 }
 
 fn write(folder: &Path, name: &str, text: &str) {

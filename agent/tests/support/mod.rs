@@ -1,20 +1,17 @@
 //! Layouts, signatures and trust directories made on the fly, and the agent run on them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use assay_fixtures::certificate::{Credential, Extension, Name, Profile, key_usage};
+use assay_fixtures::envelope::Signing;
+use assay_fixtures::keys::Key;
 use assay_report::{Image, NodeReport};
 use assay_verifier::oci::{Descriptor, Digest, media_type};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256,
-};
+use assay_verifier::time::UnixTime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,9 +21,10 @@ pub(crate) const AT: &str = "2026-06-01T00:00:00Z";
 /// A root, a signer, and folders to put things in.
 pub(crate) struct Site {
     folder: TempDir,
-    root: Vec<u8>,
-    signer: Vec<u8>,
-    key: EcdsaKeyPair,
+    root: Credential,
+    signer: Credential,
+    /// How many envelopes were made: each has a signing time of its own, so that no two are the same.
+    envelopes: Cell<u64>,
 }
 
 impl Site {
@@ -38,32 +36,16 @@ impl Site {
     }
 
     fn with_a_signer() -> Self {
-        let named = |name: &str| {
-            let mut params = CertificateParams::default();
-            for (kind, value) in [
-                (DnType::CountryName, "US"),
-                (DnType::StateOrProvinceName, "WA"),
-                (DnType::OrganizationName, "Acme"),
-                (DnType::CommonName, name),
-            ] {
-                params.distinguished_name.push(kind, value);
-            }
-            params
+        let profile = |name: &str| {
+            let name = [("CN", name), ("C", "US"), ("ST", "WA"), ("O", "Acme")];
+            let name = Name(name.map(|(kind, value)| (kind, value.to_owned())).into());
+            Profile::ca(name, 1, time("2020-01-01T00:00:00Z"), time("2049-01-01T00:00:00Z"))
         };
-        let mut root = named("Root");
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
-        let mut signer = named("Signer");
-        signer.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let signer = signer.signed_by(&key, &root).unwrap();
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            root: root.der().to_vec(),
-            signer: signer.der().to_vec(),
-            key: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.serialized_der()).unwrap(),
-        }
+        let root = Credential::self_signed(&profile("Root"), &Key::named("p256-a"));
+        let usage = vec![Extension::key_usage(&[key_usage::DIGITAL_SIGNATURE])];
+        let signer = Profile { serial: 2, extensions: usage, ..profile("Signer") };
+        let signer = root.issue(&signer, &Key::named("p256-b"));
+        Self { folder: tempfile::tempdir().unwrap(), root, signer, envelopes: Cell::default() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -74,7 +56,7 @@ impl Site {
     pub(crate) fn trust(&self, policy: &str) {
         let store = self.path("trust/truststore/x509/ca/acme");
         std::fs::create_dir_all(&store).unwrap();
-        std::fs::write(store.join("root.crt"), &self.root).unwrap();
+        std::fs::write(store.join("root.crt"), self.root.certificate()).unwrap();
         std::fs::write(self.path("trust/trustpolicy.json"), policy).unwrap();
     }
 
@@ -90,26 +72,9 @@ impl Site {
 
     /// A JWS envelope that signs `target`.
     pub(crate) fn envelope(&self, target: &Descriptor) -> Vec<u8> {
-        let Descriptor { media_type, digest, size, .. } = target;
-        let payload = json!({"targetArtifact": {"mediaType": media_type, "digest": digest, "size": size}});
-        let protected = json!({
-            "alg": "ES256",
-            "cty": media_type::NOTARY_PAYLOAD,
-            "crit": ["io.cncf.notary.signingScheme"],
-            "io.cncf.notary.signingScheme": "notary.x509",
-            "io.cncf.notary.signingTime": "2026-05-01T00:00:00Z",
-        });
-        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let (payload, protected) = (encode(&payload), encode(&protected));
-        let signed = format!("{protected}.{payload}");
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        let envelope = json!({
-            "payload": payload,
-            "protected": protected,
-            "header": {"x5c": [STANDARD.encode(&self.signer), STANDARD.encode(&self.root)]},
-            "signature": URL_SAFE_NO_PAD.encode(signature.as_ref()),
-        });
-        envelope.to_string().into_bytes()
+        let number = self.envelopes.replace(self.envelopes.get() + 1);
+        let signed = time("2026-05-01T00:00:00Z").later(Duration::from_secs(number)).unwrap();
+        Signing::new(&self.signer, target, signed).jws()
     }
 
     /// Signs `target` and lists the signature in `layout`.
@@ -128,6 +93,10 @@ impl Site {
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         Run::of(self.folder.path(), args)
     }
+}
+
+fn time(text: &str) -> UnixTime {
+    UnixTime::parse(text).unwrap()
 }
 
 /// A trust policy of statements by name, scope and level.
