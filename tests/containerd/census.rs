@@ -262,6 +262,31 @@ fn names_that_are_empty_and_entries_of_any_type() {
     assert_eq!(unlisted, [("blob", digests[3].as_str())]);
 }
 
+/// An entry of an unknown type whose blob cannot be read may be an image, for the agent and for `assay bundle`.
+#[test]
+fn an_unreadable_entry_of_an_unknown_type_is_an_image() {
+    let mut digest = None;
+    let published = store(|published| {
+        published.image("team/app", &[GOOD]);
+        let mut odd = image(&mut published.images, "odd");
+        odd.media_type = "application/vnd.example".into();
+        digest = Some(odd.digest.clone());
+        published.images.list(odd);
+    });
+    let digest = digest.unwrap();
+    let folder = published.path("folder");
+    published.images.write(&folder).unwrap();
+    let blob = folder.join("blobs/sha256").join(digest.hex());
+    fs::remove_file(&blob).unwrap();
+    fs::create_dir(&blob).unwrap();
+    let report = published.verify(&format!("layout:{}", folder.display()), &[]).expect_code(1).report();
+    assert_eq!(rows(&report)[digest.as_str()], "failed/no-signature");
+    assert!(listed(&contents(&folder)).contains(&(digest.to_string(), digest)));
+    let slim = published.path("slim.tar");
+    let _ = program::run(ASSAY, ["bundle", "slim", text(&folder), "--out", text(&slim)]).expect_code(2);
+    assert!(!slim.exists());
+}
+
 #[test]
 fn an_entry_without_a_name_that_is_not_there_leaves_the_report_incomplete() {
     let mut gone = None;

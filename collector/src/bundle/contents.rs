@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_report::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
 use assay_verifier::dsse::DsseEnvelope;
 use assay_verifier::limits;
-use assay_verifier::notary::manifest::SignatureManifest;
-use assay_verifier::oci::{Descriptor, Digest, Manifest};
+use assay_verifier::oci::Digest;
 use serde::Serialize;
 
-use super::listed::{Companion, Listed};
+use super::census::{Companion, LayoutCensus};
 use super::opened::{OpenError, OpenProblem, Opened};
+use super::signature_graph::SignatureGraph;
 
 /// The value of [`Contents::schema`].
 pub const LIST_SCHEMA: &str = "assay/bundle-list/v1";
@@ -78,23 +78,21 @@ impl Contents {
         let document = opened.document();
         let signature = opened.signature()?;
         let envelope = signature.and_then(|bytes| DsseEnvelope::parse(&bytes).ok());
-        let mut graph = Graph::default();
-        let found = Listed::of(opened, |descriptor, manifest| graph.add(descriptor, manifest))?;
-        let too_many =
-            || OpenError { path: opened.path().to_owned(), problem: OpenProblem::TooManyManifests };
+        let mut graph = SignatureGraph::default();
+        let census = LayoutCensus::take(opened, |descriptor, manifest| graph.add(descriptor, manifest))?;
         let mut signatures = BTreeMap::new();
         let mut listed = 0;
         let mut images = Vec::new();
         let locked = document.into_iter().flat_map(|document| &document.images);
         let locked = locked.map(|image| (image.reference.clone(), image.digest.clone()));
         for (reference, digest) in
-            locked.chain(found.images().map(|(name, image)| (name, image.digest.clone())))
+            locked.chain(census.images().map(|(name, image)| (name, image.digest.clone())))
         {
             // names may share an image, and each repeats its signatures
             let known = signatures.entry(digest.clone()).or_insert_with(|| graph.signatures_of(&digest));
             listed += known.len();
             if listed > limits::GRAPH_MANIFESTS {
-                return Err(too_many());
+                return Err(opened.error(OpenProblem::TooManySignatures));
             }
             let signatures = known.iter().map(|signature| (*signature).clone()).collect();
             images.push(CarriedImage { reference, digest, signatures });
@@ -102,10 +100,15 @@ impl Contents {
         images.sort();
         images.dedup();
         let of_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.signatures).collect();
-        let signs = graph.signatures.iter().filter(|(_, by)| by.iter().any(|one| !of_images.contains(one)));
+        let signs = graph.subjects().filter(|(_, by)| by.iter().any(|one| !of_images.contains(one)));
         let signs = signs
             .map(|(digest, by)| Signed { digest: digest.clone(), signatures: by.iter().cloned().collect() });
         let signs = signs.collect();
+        let mut evidence = Vec::new();
+        opened.each_undescribed(|path, bytes| -> Result<(), OpenError> {
+            evidence.push(CarriedFile { path, size: bytes.len() as u64, digest: Digest::sha256(&bytes) });
+            Ok(())
+        })?;
         Ok(Self {
             schema: LIST_SCHEMA,
             path: opened.path().display().to_string(),
@@ -115,12 +118,12 @@ impl Contents {
             damage: opened.check_files().err().map(|error| error.problem.to_string()),
             images,
             signs,
-            companions: found.companions(),
-            unknown: found.unknown(),
+            companions: census.companions(),
+            unknown: census.unknown(),
             crls: document.map(|document| document.crls.clone()).unwrap_or_default(),
-            evidence: evidence(opened)?,
+            evidence,
             gaps: document.map(|document| document.gaps.clone()).unwrap_or_default(),
-            size: opened.names()?.into_values().sum(),
+            size: opened.size()?,
         })
     }
 
@@ -128,50 +131,6 @@ impl Contents {
     pub fn is_usable(&self) -> bool {
         self.damage.is_none() && self.completeness != Some(Completeness::Partial)
     }
-}
-
-fn evidence(opened: &Opened) -> Result<Vec<CarriedFile>, OpenError> {
-    let mut evidence = Vec::new();
-    for path in opened.undescribed()? {
-        if let Some(bytes) = opened.crl(&path)? {
-            evidence.push(CarriedFile { path, size: bytes.len() as u64, digest: Digest::sha256(&bytes) });
-        }
-    }
-    Ok(evidence)
-}
-
-/// Who signs and who lists whom.
-#[derive(Debug, Default)]
-pub(super) struct Graph {
-    signatures: BTreeMap<Digest, BTreeSet<Digest>>,
-    children: BTreeMap<Digest, Vec<Digest>>,
-}
-
-impl Graph {
-    /// Adds what a manifest says.
-    pub(super) fn add(&mut self, descriptor: &Descriptor, manifest: &Manifest) {
-        if is_signature(descriptor, manifest)
-            && let Some(subject) = &manifest.subject
-        {
-            self.signatures.entry(subject.digest.clone()).or_default().insert(descriptor.digest.clone());
-        }
-        if !manifest.manifests.is_empty() {
-            let children = || manifest.manifests.iter().map(|child| child.digest.clone()).collect();
-            self.children.entry(descriptor.digest.clone()).or_insert_with(children);
-        }
-    }
-
-    /// The signatures of a target, and of the manifests that it lists.
-    pub(super) fn signatures_of(&self, target: &Digest) -> BTreeSet<&Digest> {
-        let children = self.children.get(target).into_iter().flatten();
-        let subjects = std::iter::once(target).chain(children);
-        subjects.filter_map(|subject| self.signatures.get(subject)).flatten().collect()
-    }
-}
-
-/// Whether a manifest claims to be a signature, a flawed one too.
-pub(super) fn is_signature(descriptor: &Descriptor, manifest: &Manifest) -> bool {
-    SignatureManifest::read(&descriptor.media_type, manifest) != Ok(None)
 }
 
 /// The value of [`Difference::schema`].

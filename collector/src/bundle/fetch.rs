@@ -15,10 +15,10 @@ use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
+use super::crls;
 use super::demand::{Demand, LeftOut, Trusting};
 use super::staging::{Content, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
-use super::{REF_NAME, crls};
 use crate::registry::{Fetched, HttpError, ListedBy, Listing, Registries, RegistryError};
 use crate::report::text::count;
 
@@ -597,3 +597,6 @@ const CONFIG_BYTES: u64 = 64 << 10;
 
 /// The config of every signature.
 const EMPTY: &[u8] = b"{}";
+
+/// The annotation that names an image in `index.json`.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -10,9 +10,9 @@ use assay_verifier::limits;
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
 
-use super::contents::{Graph, is_signature};
-use super::listed::Listed;
+use super::census::LayoutCensus;
 use super::opened::{OpenError, Opened};
+use super::signature_graph::{SignatureGraph, is_signature};
 use super::staging::{Content, Finished, Signer, Staging, StagingError};
 
 /// Layouts could not be made into a bundle.
@@ -45,14 +45,14 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     }
     let staging = Staging::open(out)?;
     let mut content = Content { gaps_accepted: true, ..Content::default() };
-    let mut graph = Graph::default();
+    let mut graph = SignatureGraph::default();
     let mut sparse = Vec::new();
     for layout in layouts {
-        let found = Listed::of(layout, |_, _| ())?;
+        let census = LayoutCensus::take(layout, |_, _| ())?;
         let mut kept = BTreeSet::new();
         layout.each_manifest(|descriptor, manifest| -> Result<(), RepackError> {
             // images, what lists them, and signatures; other things that refer to an image are left behind
-            if found.is_companion(&descriptor.digest, &manifest) && !is_signature(descriptor, &manifest) {
+            if census.is_companion(&descriptor.digest, &manifest) && !is_signature(descriptor, &manifest) {
                 return Ok(());
             }
             copy(layout, &staging, &mut content, &descriptor.digest, limits::MANIFEST_BYTES)?;
@@ -77,7 +77,7 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
         })?;
         // what may be an image for readers that know its type
         for (_, image) in
-            found.images().filter(|(_, image)| ManifestKind::from_media_type(&image.media_type).is_none())
+            census.images().filter(|(_, image)| ManifestKind::from_media_type(&image.media_type).is_none())
         {
             if image.size <= limits::MANIFEST_BYTES && layout.has(&image.digest) {
                 copy(layout, &staging, &mut content, &image.digest, limits::MANIFEST_BYTES)?;
@@ -91,11 +91,10 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
     content.images = images(&documents, &graph);
     content.crls = crls(layouts, &staging)?;
     for layout in layouts {
-        for path in layout.undescribed()? {
-            if let Some(bytes) = layout.crl(&path)? {
-                content.evidence.insert(staging.add_evidence(&bytes)?);
-            }
-        }
+        layout.each_undescribed(|_, bytes| -> Result<(), RepackError> {
+            content.evidence.insert(staging.add_evidence(&bytes)?);
+            Ok(())
+        })?;
     }
     let (complete, others): (Vec<_>, Vec<_>) =
         documents.iter().partition(|document| document.completeness == Completeness::Complete);
@@ -123,7 +122,7 @@ fn copy(
 }
 
 /// The locks of all bundles, with the signatures that are there now.
-fn images(documents: &[&BundleManifest], graph: &Graph) -> Vec<LockedImage> {
+fn images(documents: &[&BundleManifest], graph: &SignatureGraph) -> Vec<LockedImage> {
     let locked = documents.iter().flat_map(|document| &document.images);
     // names may share an image
     let mut counts = BTreeMap::new();

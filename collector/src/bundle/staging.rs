@@ -11,6 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use assay_judge::replacement::Replacement;
+use assay_judge::store::blob_path;
 use assay_report::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
     SIGNATURE, Tool,
@@ -18,7 +19,7 @@ use assay_report::bundle::{
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 
-use super::{OCI_LAYOUT, Packing, blob_path};
+use super::packing::Packing;
 use crate::archive::ArchiveError;
 use crate::report::text::count;
 
@@ -369,6 +370,9 @@ fn manifest(content: Content, completeness: Completeness, files: Vec<CarriedFile
         files,
     }
 }
+
+/// `oci-layout` as every tool writes it.
+const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 #[cfg(test)]
 mod tests {

@@ -23,9 +23,6 @@ use crate::{clock, config, console, inventories};
 /// # Errors
 /// [`CommandError`]
 pub fn bundle(options: &cli::Bundle) -> Result<ExitCode, CommandError> {
-    if !matches!(options.command, BundleCommand::Create(_) | BundleCommand::Check(_)) {
-        super::remove_scratch_on_signals()?;
-    }
     match &options.command {
         BundleCommand::Create(options) => create::create(options),
         BundleCommand::Check(options) => check(options),

@@ -4,13 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use assay_report::{Companion, ImageId, Unlisted, Unreadable};
-use assay_verifier::json;
 use assay_verifier::limits;
 use assay_verifier::oci::census::{self, Nature, Unnamed};
 use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
 
 use crate::signatures::{Signatures, reader};
-use crate::store::{BlobError, Manifests, Record, Store, fetch, read_unchecked};
+use crate::store::{Manifests, Record, Store, fetch, may_be_manifest};
 
 /// What a store lists beside the images that have a name.
 #[derive(Debug, Default)]
@@ -149,12 +148,7 @@ impl census::Layout for Layout<'_> {
     }
 
     fn may_be_manifest(&self, entry: &Descriptor) -> bool {
-        match read_unchecked(self.store, "", &entry.digest, limits::MANIFEST_BYTES) {
-            Ok(bytes) => json::is_object(&bytes),
-            // no manifest is so large
-            Err(BlobError::TooLarge { .. }) => false,
-            Err(_) => true,
-        }
+        may_be_manifest(self.store, "", &entry.digest)
     }
 
     fn is_bundle(&self) -> bool {

@@ -3,6 +3,8 @@
 use std::io::Read as _;
 
 use assay_report::words::count;
+use assay_verifier::json;
+use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::blob::{BlobContent, BlobError};
@@ -61,6 +63,16 @@ pub fn read_unchecked(
             let whole = u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= limit;
             if whole { Ok(bytes) } else { Err(BlobError::TooLarge { limit }) }
         }
+    }
+}
+
+/// Whether a blob of unknown type may be a manifest: it is a JSON object, or it cannot be read, so that nobody can tell.
+pub fn may_be_manifest(store: &dyn Store, namespace: &str, digest: &Digest) -> bool {
+    match read_unchecked(store, namespace, digest, limits::MANIFEST_BYTES) {
+        Ok(bytes) => json::is_object(&bytes),
+        // no manifest is so large
+        Err(BlobError::TooLarge { .. }) => false,
+        Err(_) => true,
     }
 }
 

@@ -19,7 +19,7 @@ mod paths;
 pub mod pulled;
 
 pub use blob::{Blob, BlobContent, BlobError, Hashed};
-pub use fetch::{fetch, read_unchecked, verify};
+pub use fetch::{fetch, may_be_manifest, read_unchecked, verify};
 pub use id_map::IdMap;
 pub use image_store::{ContentFiles, Manifests, Store, StoredBlob};
 pub use layout::members;

@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_verifier::json;
-use assay_verifier::limits;
 use assay_verifier::oci::census::{self, Census, Nature, Unnamed};
 use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
 use serde::Serialize;
 
-use super::contents::is_signature;
 use super::opened::{OpenError, Opened};
+use super::signature_graph::is_signature;
 
 /// A manifest of a layout that belongs to an image and is none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,7 +24,7 @@ pub struct Companion {
 }
 
 /// What a layout lists.
-pub(super) struct Listed<'o> {
+pub(super) struct LayoutCensus<'o> {
     opened: &'o Opened,
     census: Census,
     indexes: BTreeMap<Digest, Vec<Descriptor>>,
@@ -37,12 +35,12 @@ pub(super) struct Listed<'o> {
     companions: BTreeSet<&'o Digest>,
 }
 
-impl<'o> Listed<'o> {
+impl<'o> LayoutCensus<'o> {
     /// Looks at every manifest of a layout, and shows each to `look`.
     ///
     /// # Errors
     /// As [`Opened::each_manifest`].
-    pub(super) fn of(
+    pub(super) fn take(
         opened: &'o Opened,
         mut look: impl FnMut(&Descriptor, &Manifest),
     ) -> Result<Self, OpenError> {
@@ -136,7 +134,7 @@ impl<'o> Listed<'o> {
     }
 }
 
-impl census::Layout for Listed<'_> {
+impl census::Layout for LayoutCensus<'_> {
     fn is_named(&self, entry: &Descriptor) -> bool {
         self.named.contains(&target(entry))
     }
@@ -158,8 +156,7 @@ impl census::Layout for Listed<'_> {
     }
 
     fn may_be_manifest(&self, entry: &Descriptor) -> bool {
-        let bytes = self.opened.blob(&entry.digest, limits::MANIFEST_BYTES);
-        bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| json::is_object(&bytes)))
+        self.opened.may_be_manifest(&entry.digest)
     }
 
     fn is_bundle(&self) -> bool {
