@@ -10,6 +10,7 @@ use std::process::Command;
 use assay::bundle::{OpenProblem, Opened};
 use assay_fixtures::archive;
 use assay_judge::store::form::{StoreForm, Whole};
+use assay_judge::store::layout::LayoutProblem;
 use assay_judge::store::members::ArchiveError;
 use assay_tests::packages;
 use assay_tests::program::{self, Finished};
@@ -177,7 +178,7 @@ fn tar(from: &Path, out: &Path, flags: &[&str], what: &str) {
 /// Why the collector does not open a layout. The agent's one line is the same.
 #[track_caller]
 fn problem(published: &Published, path: &Path) -> OpenProblem {
-    let problem = Opened::open(path).unwrap_err().problem;
+    let problem = Opened::open(path).err().unwrap().problem;
     assert_eq!(refused(published, path), format!("{}: {problem}", path.display()));
     problem
 }
@@ -185,7 +186,10 @@ fn problem(published: &Published, path: &Path) -> OpenProblem {
 #[track_caller]
 fn is_form(published: &Published, path: &Path, form: &StoreForm) {
     let problem = problem(published, path);
-    assert!(matches!(&problem, OpenProblem::NoLayout(Some(found)) if found == form), "{problem:?}");
+    assert!(
+        matches!(&problem, OpenProblem::Layout(LayoutProblem::NoOciLayout(Some(found))) if found == form),
+        "{problem:?}"
+    );
 }
 
 /// What other tools save. Docker's own form is in no layout's, and in those of skopeo and Docker 25 there is one.
@@ -315,7 +319,10 @@ fn files_that_are_no_archive_are_called_by_their_name() {
         fs::write(&file, bytes).unwrap();
         let problem = problem(&published, &file);
         let is = |error: &ArchiveError| matches!(error, ArchiveError::NotAnArchive(found) if *found == form);
-        assert!(matches!(&problem, OpenProblem::Archive(error) if is(error)), "{problem:?}");
+        assert!(
+            matches!(&problem, OpenProblem::Layout(LayoutProblem::Archive(error)) if is(error)),
+            "{problem:?}"
+        );
     }
 }
 
@@ -335,7 +342,7 @@ fn sparse_members_are_refused() {
     ] {
         tar(&store, &out, &[flags, &["--sparse"]].concat(), ".");
         let problem = problem(&published, &out);
-        let is = matches!(&problem, OpenProblem::Archive(ArchiveError::Sparse { .. }));
+        let is = matches!(&problem, OpenProblem::Layout(LayoutProblem::Archive(ArchiveError::Sparse { .. })));
         assert!(is, "{flags:?} {problem:?}");
         tar(&store, &out, &flags[..1], ".");
         passed(&published, &out);
@@ -354,7 +361,8 @@ fn archives_that_are_cut_say_where() {
         for part in 1..10 {
             fs::write(&cut, &bytes[..bytes.len() * part / 12]).unwrap();
             let problem = problem(&published, &cut);
-            let is = matches!(&problem, OpenProblem::Archive(ArchiveError::CutShort(_)));
+            let is =
+                matches!(&problem, OpenProblem::Layout(LayoutProblem::Archive(ArchiveError::CutShort(_))));
             assert!(is, "{kind} {part} {problem:?}");
         }
     }
