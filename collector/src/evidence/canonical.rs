@@ -1,8 +1,8 @@
-//! Whether a file of evidence is, byte for byte, what packing its members gives.
+//! Checks that a file of evidence is, byte for byte, what packing its members gives.
 //!
-//! A tar has one form. Compressed, the same members give the same bytes for as long as the compressors stay the same
-//! ([`FORM`]). A file that says it was packed by others is held to what every packer wrote: one gzip member or Zstandard frames
-//! with its header, nothing between them and nothing behind them.
+//! A tar has one form. A compressed tar has the same bytes for as long as the compressors stay the same ([`FORM`]). A file that
+//! was compressed by other compressors must have what every packer wrote: one gzip member or Zstandard frames with its header,
+//! nothing between them and nothing after them.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -15,16 +15,16 @@ use super::error::UnpackError;
 use crate::bundle::{FORM, Packing};
 use crate::transport::Input;
 
-/// The header of every gzip member that a packer wrote: deflate, no name, no time, no system.
+/// The header of every gzip member that a packer wrote: deflate, without name, time or system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// The header of every Zstandard frame that a packer wrote: a window, no size, no checksum, no dictionary.
+/// The header of every Zstandard frame that a packer wrote: a window, without size, checksum or dictionary.
 const ZSTD_HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
 
-/// Checks the file at `path` against the tar of its members; `form` is what it says of what compressed it.
+/// Checks the file at `path` against the tar of its members. `form` is the form of the compressors that the file names.
 ///
 /// # Errors
-/// [`UnpackError::OtherBytes`] where a byte is another; other errors where one cannot be read.
+/// [`UnpackError::OtherBytes`] if a byte differs; other errors if one cannot be read.
 pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), UnpackError> {
     let mut file = File::open(path)?;
     let packed = Packed::of_file(&mut file)?;
@@ -34,7 +34,7 @@ pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), UnpackErr
         Packed::Zstd => Packing::Zstd,
     };
     if packing == Packing::Tar || form == FORM {
-        return same(packing, tar, BufReader::new(file));
+        return compare(packing, tar, BufReader::new(file));
     }
     let is_ours = match packed {
         Packed::Gzip => is_one_gzip_member(BufReader::new(File::open(path)?)),
@@ -43,25 +43,25 @@ pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), UnpackErr
     if !is_ours? {
         return Err(UnpackError::OtherBytes);
     }
-    same(Packing::Tar, tar, members::decompressed(file, packed))
+    compare(Packing::Tar, tar, members::decompressed(file, packed))
 }
 
-/// That `packing` the tar gives exactly the bytes of `file`.
-fn same(packing: Packing, tar: &Input, file: impl Read) -> Result<(), UnpackError> {
-    let mut compared = Compared { file, buffer: Vec::new(), differs: false };
-    packing.write_to(tar, &mut compared)?;
-    let Compared { mut file, differs, .. } = compared;
+/// Checks that packing the tar gives exactly the bytes of `file`.
+fn compare(packing: Packing, tar: &Input, file: impl Read) -> Result<(), UnpackError> {
+    let mut comparer = Comparer { file, buffer: Vec::new(), differs: false };
+    packing.write_to(tar, &mut comparer)?;
+    let Comparer { mut file, differs, .. } = comparer;
     if differs || file.read(&mut [0])? != 0 { Err(UnpackError::OtherBytes) } else { Ok(()) }
 }
 
-/// Compares what is written to it with what is in a file.
-struct Compared<R> {
+/// A writer that compares what is written to it with a file.
+struct Comparer<R> {
     file: R,
     buffer: Vec<u8>,
     differs: bool,
 }
 
-impl<R: Read> Write for Compared<R> {
+impl<R: Read> Write for Comparer<R> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.differs {
             self.buffer.resize(bytes.len(), 0);
@@ -101,7 +101,7 @@ fn are_zstd_frames(mut file: BufReader<File>) -> io::Result<bool> {
             file.read_exact(&mut block[..3])?;
             let block = u32::from_le_bytes(block);
             is_last = block & 1 == 1;
-            // a block of one repeated byte has that byte alone
+            // a block of one repeated byte stores that byte once
             let size = if block >> 1 & 3 == 1 { 1 } else { u64::from(block >> 3) };
             if io::copy(&mut (&mut file).take(size), &mut io::sink())? != size {
                 return Ok(false);

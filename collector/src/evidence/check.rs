@@ -1,4 +1,4 @@
-//! A file of evidence and public keys in; what it proves out, verdict by verdict.
+//! Checks a file of evidence against public keys: every verdict in it is given again from its raw inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,15 +11,15 @@ use assay_judge::trust::{self, Trust};
 use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
 use assay_report::{
-    CarriedBlob, Checks, CrlInput, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome,
-    Reason, Signature, SiteReport, SiteSummary, SiteWaivers, Status, TrustedCertificate, Via,
-    canonical_store,
+    CarriedBlob, CrlInput, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, SiteReport,
+    SiteSummary, SiteWaivers, Status, TrustedCertificate, Via, canonical_store,
 };
 use assay_verifier::dsse::{DsseEnvelope, VerifyingKey};
 use assay_verifier::limits::REPORT_TEXT_LETTERS;
 use assay_verifier::oci::{Descriptor, Digest};
 use serde::Serialize;
 
+use super::compare::{Comparison, compare};
 use super::discrepancy::{Discrepancy, DiscrepancyKind};
 use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
@@ -28,7 +28,7 @@ use crate::clean;
 use crate::report::machines::Machines;
 use crate::report::names::FileNames;
 use crate::report::rows;
-use crate::visit::gather;
+use crate::visit::{gather, with_sources};
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]
@@ -39,14 +39,13 @@ pub struct Checked {
     pub run: Option<String>,
     /// The keys that vouch for it, by id.
     pub signers: Vec<String>,
-    /// What the run's report says of the site; null where the evidence cannot be believed.
+    /// What the run's report says of the site; null if the evidence cannot be believed.
     pub reported: Option<ExitCode>,
     /// Every node of the report.
     pub nodes: Vec<NodeCheck>,
-    /// What is wrong; empty where everything was confirmed.
+    /// What is wrong; empty if everything was confirmed.
     pub findings: Vec<Discrepancy>,
-    /// Whether the evidence holds: passed, failed where something is contradicted, incomplete where something could not be
-    /// verified again.
+    /// Whether the evidence holds: failed if something is contradicted, incomplete if something could not be verified again.
     pub verdict: ExitCode,
 }
 
@@ -59,15 +58,15 @@ pub struct NodeCheck {
     pub outcome: Outcome,
     /// Its images.
     pub images: u64,
-    /// What was accepted in place of an image's own signature: as the site asked, else as the node's report says.
+    /// What was accepted in place of an image's own signature: as the site asked, otherwise as the node's report says.
     pub accept: BTreeSet<Via>,
-    /// Images whose verdict was given again from the raw inputs.
+    /// Images whose verdict follows from the raw inputs.
     pub confirmed: u64,
-    /// Images whose verdict rests on what only the agent saw, their content above all; none of them passed.
+    /// Images whose verdict rests on what only the agent saw, mostly their content. None of them passed.
     pub claimed: u64,
 }
 
-/// Checks a file of evidence against the site's public keys. It always gives an answer: whatever is wrong is a finding.
+/// Checks a file of evidence against the site's public keys. Whatever is wrong is a discrepancy, never an error.
 pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
     let mut checked = Checked {
         schema: "assay/evidence-check/v1".into(),
@@ -82,32 +81,37 @@ pub fn check(path: &Path, keys: &[VerifyingKey]) -> Checked {
         Ok(unpacked) => {
             checked.signers.clone_from(&unpacked.signers);
             checked.run = Some(unpacked.manifest.run.clone());
-            if let Err(finding) = look(&unpacked, keys, &mut checked) {
-                checked.findings.push(finding);
+            if let Err(discrepancy) = check_contents(&unpacked, keys, &mut checked) {
+                checked.findings.push(discrepancy);
             }
         }
-        Err(altered) => {
-            checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceAltered, altered.to_string()))
+        Err(error) => {
+            let why = with_sources(&error);
+            checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceAltered, why));
         }
     }
-    let worst = checked.findings.iter().map(|finding| finding.kind.verdict()).max();
+    let worst = checked.findings.iter().map(|discrepancy| discrepancy.kind.verdict()).max();
     checked.verdict = worst.unwrap_or(ExitCode::Passed);
     checked
 }
 
-/// Goes through everything in evidence that a key vouches for; the error is what keeps it from going on.
-fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Result<(), Discrepancy> {
+/// Checks everything in evidence that a key vouches for. The error is a discrepancy after which nothing more can be checked.
+fn check_contents(
+    unpacked: &Unpacked,
+    keys: &[VerifyingKey],
+    checked: &mut Checked,
+) -> Result<(), Discrepancy> {
     let inputs = |why: String| Discrepancy::of_site(DiscrepancyKind::EvidenceInputs, why);
-    let (folder, trust_sha256) = unpacked.trust(TRUST).map_err(|error| inputs(error.to_string()))?;
-    let mut trust = trust::read(&folder).map_err(|error| inputs(error.to_string()))?;
+    let (folder, trust_sha256) = unpacked.trust(TRUST).map_err(|error| inputs(with_sources(&error)))?;
+    let mut trust = trust::read(&folder).map_err(|error| inputs(with_sources(&error)))?;
     let paths: Vec<PathBuf> = unpacked.manifest.bundles.iter().map(|name| unpacked.path(name)).collect();
-    let bundles = Bundles::open(&paths, &mut trust).map_err(|error| inputs(error.to_string()))?;
+    let bundles = Bundles::open(&paths, &mut trust).map_err(|error| inputs(with_sources(&error)))?;
     let digests = paths
         .iter()
         .map(|path| archive::sha256(&archive::file(path)?).map_err(|source| archive_error(path, source)))
         .collect::<Result<Vec<_>, archive::ArchiveError>>()
-        .map_err(|error| inputs(error.to_string()))?;
-    let raw = Raw { trust, bundles, digests };
+        .map_err(|error| inputs(with_sources(&error)))?;
+    let raw = RawInputs { trust, bundles, digests };
 
     let (mut machines, mut names, mut told) = (Machines::default(), BTreeSet::new(), false);
     let mut repeated = None;
@@ -119,7 +123,7 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
         }
     })?;
     if let Some(name) = repeated {
-        let why = format!("the report has two rows of the name {name}");
+        let why = format!("the report has two rows named {name}");
         checked.findings.push(Discrepancy::of_site(DiscrepancyKind::EvidenceContradicted, why));
     }
     checked.reported = Some(rest.verdict);
@@ -129,7 +133,7 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
     if rest.inputs.trust.as_ref().is_some_and(|sent| sent.sha256 != trust_sha256) {
         checked.findings.push(inputs("the trust directory is not the one that was sent to the nodes".into()));
     }
-    let mut again = Again {
+    let mut recheck = Recheck {
         raw,
         unpacked,
         keys,
@@ -147,34 +151,34 @@ fn look(unpacked: &Unpacked, keys: &[VerifyingKey], checked: &mut Checked) -> Re
         verdict: None,
         checked,
     };
-    read_report(unpacked, &mut |row| again.node(row))?;
-    again.site(&rest);
+    read_report(unpacked, &mut |row| recheck.check_node(row))?;
+    recheck.check_site(&rest);
     Ok(())
 }
 
 /// The raw inputs of a run.
-struct Raw {
+struct RawInputs {
     trust: Trust,
     bundles: Bundles,
     /// Digests of the bundles' files.
     digests: Vec<String>,
 }
 
-/// A run judged again, node by node.
-struct Again<'c> {
-    raw: Raw,
+/// A run that is judged again, node by node.
+struct Recheck<'c> {
+    raw: RawInputs,
     unpacked: &'c Unpacked,
     keys: &'c [VerifyingKey],
-    /// The run's id; empty where the reports are of several.
+    /// The run's id; empty if the reports are of several runs.
     run: String,
-    /// What the site accepts, where it was said.
+    /// What the site accepts; none if its report does not say.
     accept: Option<BTreeSet<Via>>,
     /// The digests of the agents that were sent.
     agents: BTreeSet<String>,
-    /// The machines of all rows; none in reports of versions that did not compare them.
+    /// The machines of all rows; none if the report's version did not compare them.
     machines: Option<Machines>,
     collector: String,
-    /// Statements that were not met yet, by node.
+    /// Statements about nodes that have not come yet, by node.
     statements: BTreeMap<&'c str, &'c EvidenceNode>,
     names: FileNames,
     waivers: Option<SiteWaivers>,
@@ -183,8 +187,8 @@ struct Again<'c> {
     checked: &'c mut Checked,
 }
 
-impl Again<'_> {
-    fn node(&mut self, mut row: NodeRow) {
+impl Recheck<'_> {
+    fn check_node(&mut self, mut row: NodeRow) {
         let file = self.names.give(&row.name);
         let mut check = NodeCheck {
             name: row.name.clone(),
@@ -198,7 +202,7 @@ impl Again<'_> {
             && row.same_machine != same
         {
             let why = "other rows are of the same machine";
-            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, why);
+            self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, why);
             row.same_machine = same;
         }
         let waived = row.waived.clone();
@@ -207,25 +211,25 @@ impl Again<'_> {
             None => row.waived.clear(),
         }
         if row.waived != waived {
-            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, "other images are waived");
+            self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, "other images are waived");
         }
         self.summary.add(&row);
         self.verdict = self.verdict.max(Some(row.verdict()));
         if let Some(report) = row.accepted() {
-            self.inputs(&row.name, report);
-            self.asked(&row, report);
+            self.check_inputs(&row.name, report);
+            self.check_answer(&row, report);
             check.accept = accepted_by(self.accept.as_ref(), report);
-            self.images(&row, report, &mut check);
+            self.check_images(&row, report, &mut check);
         }
-        self.statement(&row, &file);
+        self.check_statement(&row, &file);
         self.checked.nodes.push(check);
     }
 
-    /// That the node's report is of this run, was given these inputs, and counts its own images.
-    fn inputs(&mut self, node: &str, report: &NodeReport) {
-        let Raw { trust, digests, .. } = &self.raw;
+    /// Checks that the node's report is of this run, used these inputs, and counts its own images.
+    fn check_inputs(&mut self, node: &str, report: &NodeReport) {
+        let RawInputs { trust, digests, .. } = &self.raw;
         let inputs = &report.inputs;
-        // as the node's report has them: cleaned, and cut where they are too many
+        // cleaned, and cut if there are too many, as in the node's report
         let mut given = Inputs {
             trust_store: TrustedCertificate::list(&trust.store),
             crls: CrlInput::list(&trust.evidence),
@@ -242,24 +246,24 @@ impl Again<'_> {
             && inputs.bundles.iter().map(|bundle| &bundle.sha256).eq(digests);
         if !same {
             let why = "the node was verified with another trust directory or other bundles";
-            self.find(DiscrepancyKind::EvidenceInputs, node, None, why);
+            self.add(DiscrepancyKind::EvidenceInputs, node, None, why);
         }
         if !self.run.is_empty() && report.run.id != self.run {
-            self.find(DiscrepancyKind::EvidenceInputs, node, None, "the node's report is of another run");
+            self.add(DiscrepancyKind::EvidenceInputs, node, None, "the node's report is of another run");
         }
         if let Err(error) = gather::consistent(report) {
-            self.find(DiscrepancyKind::EvidenceContradicted, node, None, &error.to_string());
+            self.add(DiscrepancyKind::EvidenceContradicted, node, None, &with_sources(&error));
         }
     }
 
-    /// That the node's report is the answer to what its agent was asked.
-    fn asked(&mut self, row: &NodeRow, report: &NodeReport) {
+    /// Checks that the node's report is the answer to what its agent was asked.
+    fn check_answer(&mut self, row: &NodeRow, report: &NodeReport) {
         if let Some(accept) = &self.accept
             && let Err(error) = gather::only_accepted(report, accept)
         {
-            self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, &error.to_string());
+            self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, &with_sources(&error));
         }
-        // a report that came another way is nobody's answer
+        // a report that came another way answers no question of this run
         let Some(asked) = &row.asked else { return };
         let own = report.asked.clone().unwrap_or_default();
         let store = canonical_store(row.store.as_deref(), report.node.os == "windows");
@@ -285,17 +289,17 @@ impl Again<'_> {
         ] {
             if !holds {
                 let why = format!("the node's report does not agree with {what}");
-                self.find(DiscrepancyKind::EvidenceContradicted, &row.name, None, &why);
+                self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, &why);
             }
         }
     }
 
-    /// Every image of a node, judged again at the time that the node judged it.
-    fn images(&mut self, row: &NodeRow, report: &NodeReport, check: &mut NodeCheck) {
+    /// Judges every image of a node again, at the time that the node judged it.
+    fn check_images(&mut self, row: &NodeRow, report: &NodeReport, check: &mut NodeCheck) {
         let node = row.name.as_str();
         let intact = report.carried.iter().all(|blob| blob.digest.matches(&blob.data));
         if !intact {
-            self.find(
+            self.add(
                 DiscrepancyKind::EvidenceContradicted,
                 node,
                 None,
@@ -315,30 +319,30 @@ impl Again<'_> {
         let partly = self.partly_there(report, &again, carried);
         for image in &report.images {
             check.images += 1;
-            // older agents gave one reason alone; where that is waived, it must have been all
+            // older agents gave a single reason; if that is waived, there must not be another
             let tells_all = report.asked.is_some() || row.waiver(image).is_some();
             let name = image.references.first().map_or(image.digest.as_str(), String::as_str);
             match compare(image, again.get(&image.id()).copied(), (tells_all, is_cut)) {
                 Comparison::Contradicted(why) if partly.contains(&image.id()) => {
                     let why = format!(
-                        "{why}; whether the node lacks the manifests that are not signed, its report alone says"
+                        "{why}; only the node's report says that the node does not have the manifests that are not signed"
                     );
-                    self.find(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
+                    self.add(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
                 }
                 Comparison::Confirmed => check.confirmed += 1,
                 Comparison::Claimed => check.claimed += 1,
                 Comparison::Unsupported(why) => {
-                    self.find(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
+                    self.add(DiscrepancyKind::EvidenceUnsupported, node, Some(name), &why);
                 }
                 Comparison::Contradicted(why) => {
-                    self.find(DiscrepancyKind::EvidenceContradicted, node, Some(name), &why);
+                    self.add(DiscrepancyKind::EvidenceContradicted, node, Some(name), &why);
                 }
             }
         }
     }
 
-    /// The images that pass by their platform manifests in the report and not here, since not all that they list are signed,
-    /// where the report says of those that are not that the node lacks them.
+    /// The images that pass by their platform manifests in the report but not here, because some of the manifests are not
+    /// signed, and the report says that the node does not have those.
     fn partly_there<'r>(
         &self,
         report: &'r NodeReport,
@@ -379,8 +383,8 @@ impl Again<'_> {
         images.into_iter().zip(&listed).filter(is_partly).map(|(image, _)| image.id()).collect()
     }
 
-    /// The statement about a node says what its report amounts to, and a key vouches for it.
-    fn statement(&mut self, row: &NodeRow, file: &str) {
+    /// Checks that the statement about a node says what its report says, and that a key vouches for it.
+    fn check_statement(&mut self, row: &NodeRow, file: &str) {
         let expected = row
             .accepted()
             .map(digest_of)
@@ -392,26 +396,26 @@ impl Again<'_> {
             (None, Some(_)) => "there is a statement about a node that was not verified".to_owned(),
             (Some((_, _, expected)), Some(listed)) => match self.payload(listed) {
                 Ok(payload) if payload == expected => return,
-                Ok(_) => "the statement says something else than the report".to_owned(),
+                Ok(_) => "the statement does not say what the report says".to_owned(),
                 Err(why) => why,
             },
         };
-        self.find(DiscrepancyKind::EvidenceStatement, &row.name, None, &why);
+        self.add(DiscrepancyKind::EvidenceStatement, &row.name, None, &why);
     }
 
     fn payload(&self, listed: &EvidenceNode) -> Result<Vec<u8>, String> {
         let bytes =
-            std::fs::read(self.unpacked.path(&listed.statement)).map_err(|error| error.to_string())?;
-        let envelope = DsseEnvelope::parse(&bytes).map_err(|error| error.to_string())?;
+            std::fs::read(self.unpacked.path(&listed.statement)).map_err(|error| with_sources(&error))?;
+        let envelope = DsseEnvelope::parse(&bytes).map_err(|error| with_sources(&error))?;
         let verified =
-            envelope.verify(statement::PAYLOAD_TYPE, self.keys).map_err(|error| error.to_string())?;
+            envelope.verify(statement::PAYLOAD_TYPE, self.keys).map_err(|error| with_sources(&error))?;
         Ok(verified.payload.to_vec())
     }
 
-    /// What the report says of the site as a whole.
-    fn site(mut self, rest: &SiteReport) {
+    /// Checks what the report says of the site as a whole.
+    fn check_site(mut self, rest: &SiteReport) {
         for name in std::mem::take(&mut self.statements).into_keys() {
-            self.find(DiscrepancyKind::EvidenceStatement, name, None, "the report has no such node");
+            self.add(DiscrepancyKind::EvidenceStatement, name, None, "the report has no such node");
         }
         let verdict = self.verdict.unwrap_or(ExitCode::Incomplete);
         if self.summary != rest.summary || verdict != rest.verdict || self.waivers != rest.waivers {
@@ -420,7 +424,7 @@ impl Again<'_> {
         }
     }
 
-    fn find(&mut self, kind: DiscrepancyKind, node: &str, image: Option<&str>, why: &str) {
+    fn add(&mut self, kind: DiscrepancyKind, node: &str, image: Option<&str>, why: &str) {
         self.checked.findings.push(Discrepancy {
             kind,
             node: Some(node.to_owned()),
@@ -430,142 +434,15 @@ impl Again<'_> {
     }
 }
 
-/// How a verdict and the one that the raw inputs give agree.
-enum Comparison {
-    Confirmed,
-    Claimed,
-    Unsupported(String),
-    Contradicted(String),
-}
-
-/// Compares two verdicts; `tells_all` where the report has all that is wrong, `is_cut` where it had no room for all that it was
-/// to carry.
-fn compare(reported: &Image, again: Option<&Image>, (tells_all, is_cut): (bool, bool)) -> Comparison {
-    // content takes a pass away and never gives one, and a container without a record is nobody's signature: what passed or
-    // was skipped is never the agent's word alone
-    let by_agent = matches!(
-        (reported.status, reported.reason),
-        (Status::Failed, Some(Reason::ContentMismatch | Reason::RootfsMismatch | Reason::InUseUnlisted))
-            | (Status::Inconclusive, Some(Reason::Unreadable | Reason::Limit))
-    );
-    let untold = again.filter(|_| tells_all).and_then(|again| untold(reported, again));
-    if by_agent && untold.is_none() {
-        return Comparison::Claimed;
-    }
-    let Some(again) = again else {
-        return Comparison::Contradicted("the report gives it no name that it could be judged by".into());
-    };
-    // a name that is left out may stand under another statement of the policy
-    if reported.omitted.count(List::References) > 0 {
-        return Comparison::Unsupported("not all of its names are in the report".into());
-    }
-    let same = |one: &Image, other: &Image| {
-        (one.status, one.reason, one.via, &one.policy)
-            == (other.status, other.reason, other.via, &other.policy)
-    };
-    if same(reported, again) && untold.is_none() {
-        return signatures(reported, again, is_cut);
-    }
-    let said = format!(
-        "reported as {}, and the raw inputs make it {}{}",
-        words(reported, None),
-        words(again, untold),
-        again.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
-    );
-    let from_store = reported.signatures.iter().any(|signature| signature.source == "store");
-    if from_store && is_cut {
-        return Comparison::Unsupported(format!(
-            "{said}; not all that its verdict rests on had room in the node's report"
-        ));
-    }
-    if from_store && again.reasons().contains(&Reason::NoSignature) {
-        return Comparison::Unsupported(format!(
-            "{said}; its signatures are in the node's store alone: run with --evidence to have them carried"
-        ));
-    }
-    Comparison::Contradicted(said)
-}
-
-/// What else is wrong with an image by its raw inputs that its report does not say. Where the agent could not read or judge
-/// everything, nothing is missed.
-fn untold(reported: &Image, again: &Image) -> Option<Reason> {
-    let is_open = |reason: &Reason| matches!(reason, Reason::Unreadable | Reason::Limit);
-    let told = reported.reasons();
-    let unjudged = matches!(reported.status, Status::Passed | Status::Skipped)
-        || told.iter().any(is_open)
-        || told.contains(&Reason::InUseUnlisted);
-    again.reasons().into_iter().find(|reason| !unjudged && !is_open(reason) && !told.contains(reason))
-}
-
-/// What a report says of each signature that it tried. Words may change from one version to the next, facts may not.
-fn signatures(reported: &Image, again: &Image, is_cut: bool) -> Comparison {
-    let is_tried = |signature: &&Signature| signature.policy.is_some();
-    let has_no_row = again.omitted.count(List::Signatures) > 0;
-    let again = &again.signatures;
-    for one in reported.signatures.iter().filter(is_tried) {
-        let mut tried = again.iter().filter(|other| other.digest == one.digest).filter(is_tried).peekable();
-        if tried.peek().is_none() && (has_no_row || again.iter().any(|other| other.digest == one.digest)) {
-            return Comparison::Unsupported(format!(
-                "the signature {} was not tried again, since another passes before it",
-                one.digest
-            ));
-        }
-        if is_cut && tried.peek().is_none() {
-            return Comparison::Unsupported(format!(
-                "the signature {} had no room in the node's report",
-                one.digest
-            ));
-        }
-        if !tried.any(|other| same_facts(one, other)) {
-            return Comparison::Contradicted(format!(
-                "the signature {} is not what the report says of it",
-                one.digest
-            ));
-        }
-    }
-    Comparison::Confirmed
-}
-
-/// Whether as much is known of a signature, whatever it was called where it was found. What is left out of its row cannot be
-/// compared.
-fn same_facts(reported: &Signature, again: &Signature) -> bool {
-    let facts = |signature: &Signature| {
-        let Signature { policy, status, reason, signer, signing_time, timestamp, checks, target, .. } =
-            signature.clone();
-        let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = checks;
-        let checks = [integrity, authenticity, authentic_timestamp, expiry, revocation]
-            .map(|check| (check.result, check.action));
-        ((policy, status, reason, signer), (signing_time, timestamp), (checks, target.result))
-    };
-    let whole = |signature: &Signature| {
-        let Signature { chain, user_metadata, omitted, .. } = signature;
-        (
-            omitted.count(List::Chain).saturating_add(chain.len() as u64),
-            omitted.count(List::UserMetadata).saturating_add(user_metadata.len() as u64),
-        )
-    };
-    facts(reported) == facts(again)
-        && again.chain.starts_with(&reported.chain)
-        && reported.user_metadata.iter().all(|(name, value)| again.user_metadata.get(name) == Some(value))
-        && whole(reported) == whole(again)
-}
-
-fn words(image: &Image, also: Option<Reason>) -> String {
-    let status = crate::report::words::status(image.status);
-    let also = also.filter(|also| Some(*also) != image.reason);
-    let codes: Vec<&str> = image.reason.into_iter().chain(also).map(Reason::as_str).collect();
-    if codes.is_empty() { status.to_owned() } else { format!("{status} ({})", codes.join(", ")) }
-}
-
-/// What is accepted in place of an image's own signature: what the site asked; where nobody said, what the node's report says
-/// that its agent was asked; and in reports of older agents what images pass by.
+/// What is accepted in place of an image's own signature: what the site asked, otherwise what the node's report says that its
+/// agent was asked. Reports of older agents say neither: what their images passed by counts.
 fn accepted_by(asked: Option<&BTreeSet<Via>>, report: &NodeReport) -> BTreeSet<Via> {
     let own = report.asked.as_ref().map(|own| &own.accept);
     let passed_by = || report.images.iter().filter_map(|image| image.via).collect();
     asked.or(own).cloned().unwrap_or_else(passed_by)
 }
 
-/// The images of a report by each of their names.
+/// A record for each name of each image of a report.
 fn listed(report: &NodeReport) -> Vec<Record> {
     report.images.iter().flat_map(|image| names_of(image, &target(image))).collect()
 }
@@ -574,7 +451,7 @@ fn target(image: &Image) -> Descriptor {
     Descriptor::new(&image.media_type, image.digest.clone(), image.size)
 }
 
-/// What is at `target`, under each name of the image.
+/// A record of `target` for each name of the image.
 fn names_of(image: &Image, target: &Descriptor) -> Vec<Record> {
     let listed = |name: &String| Record::new(&image.namespace, name, target.clone());
     image.references.iter().map(listed).collect()
@@ -584,8 +461,8 @@ fn read_report(unpacked: &Unpacked, take: &mut dyn FnMut(NodeRow)) -> Result<Sit
     let path = unpacked.path(REPORT);
     let damaged =
         |why: String| Discrepancy::of_site(DiscrepancyKind::EvidenceAltered, format!("{REPORT}: {why}"));
-    let file = File::open(path).map_err(|error| damaged(error.to_string()))?;
-    rows::each(BufReader::new(file), take).map_err(|error| damaged(error.to_string()))
+    let file = File::open(path).map_err(|error| damaged(with_sources(&error)))?;
+    rows::each(BufReader::new(file), take).map_err(|error| damaged(with_sources(&error)))
 }
 
 fn archive_error(path: &Path, source: std::io::Error) -> archive::ArchiveError {

@@ -1,4 +1,4 @@
-//! What may be wrong with a file of evidence.
+//! The kinds of what can be wrong with a file of evidence, each with its explanation.
 
 use assay_report::ExitCode;
 use serde::Serialize;
@@ -8,13 +8,13 @@ use crate::report::explanation::Explanation;
 /// Something that is wrong with the evidence.
 #[derive(Clone, Debug, Serialize)]
 pub struct Discrepancy {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: DiscrepancyKind,
-    /// The node that it is about.
+    /// The node that it is about, if it is about one.
     pub node: Option<String>,
-    /// The image that it is about.
+    /// The image that it is about, if it is about one.
     pub image: Option<String>,
-    /// The discrepancy, for people.
+    /// What is wrong, for people.
     pub message: String,
 }
 
@@ -25,15 +25,15 @@ impl Discrepancy {
     }
 }
 
-/// What a [`Discrepancy`] is.
+/// The kind of a [`Discrepancy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscrepancyKind {
-    /// The file is not what a trusted key signed: nothing in it was looked at further.
+    /// The file is not what a trusted key signed. Nothing more in it is checked.
     EvidenceAltered,
     /// The trust directory or the bundles are not those that the reports were made with.
     EvidenceInputs,
-    /// A statement is missing, or says something else than the report.
+    /// A statement is missing, or does not say what the report says.
     EvidenceStatement,
     /// The raw inputs give another verdict than the report.
     EvidenceContradicted,
@@ -69,7 +69,7 @@ impl DiscrepancyKind {
         }
     }
 
-    /// What is wrong with a file of evidence.
+    /// What happened, why it matters and what to do.
     pub fn explanation(self) -> Explanation {
         let (title, what, todo) = match self {
             Self::EvidenceAltered => (
@@ -79,29 +79,29 @@ impl DiscrepancyKind {
             ),
             Self::EvidenceInputs => (
                 "Other inputs",
-                "The trust directory or the bundles in the file are not those that the reports were made with, or cannot be used.",
-                "Pack the run again with the trust directory and the bundles that it was given.",
+                "The trust directory or the bundles in the file cannot be used, or are not those that the reports were made with.",
+                "Pack the run again with the trust directory and the bundles of the run.",
             ),
             Self::EvidenceStatement => (
                 "Statement missing or wrong",
-                "The statement about a node is missing, is not signed, or says something else than the node's report.",
+                "The statement about a node is missing, is not signed, or does not say what the node's report says.",
                 "Pack the run again, and find out who changed it.",
             ),
             Self::EvidenceContradicted => (
                 "Verdict contradicted",
                 "The signatures, the policy and the revocation lists in the file give another verdict than the report.",
-                "Do not accept the report; find out who changed it, and run again.",
+                "Do not accept the report. Find out who changed it, and run again.",
             ),
             Self::EvidenceUnsupported => (
                 "Verdict not supported",
-                "The signatures that a verdict rests on are not in the file: a node's store alone has them.",
-                "Run again with --evidence, which has them carried home, and pack that run.",
+                "The signatures that a verdict rests on are not in the file; only the node's store has them.",
+                "Run again with --evidence, so that the reports carry them, and pack that run.",
             ),
         };
         Explanation {
             title,
             what,
-            why: "Evidence is worth what can be verified again without believing whoever made it.",
+            why: "Evidence proves only what can be verified again without trusting the one who made it.",
             todo,
         }
     }

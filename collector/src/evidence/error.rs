@@ -1,4 +1,4 @@
-//! Why evidence cannot be packed, and why a file is not evidence.
+//! The errors of packing and unpacking evidence.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,19 +13,19 @@ use crate::archive::ArchiveError;
 use crate::site_key::SiteKeyError;
 use crate::visit::PayloadError;
 
-/// Evidence cannot be packed.
+/// Why evidence cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// There is no report.
-    #[error("{}: {source}; --report is the folder that assay run or assay report wrote to", path.display())]
+    #[error("cannot read {}; give --report the folder that assay run or assay report wrote to", path.display())]
     NoReport {
         /// Where it should be.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// The report is none.
-    #[error("{}: {source}", path.display())]
+    /// The file is not a site report.
+    #[error("{} is not a site report", path.display())]
     Report {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum PackError {
         /// The report.
         path: PathBuf,
     },
-    /// The trust directory has changed since.
+    /// The trust directory has changed since the run.
     #[error("the trust directory is not the one that was sent to the nodes; give that one, or run again")]
     OtherTrust,
     /// A node was verified with other bundles.
@@ -57,58 +57,50 @@ pub enum PackError {
     #[error(transparent)]
     Key(#[from] SiteKeyError),
     /// A file cannot be read.
-    #[error("{0}")]
+    #[error("cannot read what is to be packed")]
     Read(#[source] io::Error),
-    /// The file cannot be put in its place.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
-/// Why a file is not the evidence that a key vouches for.
+/// Why a file is not evidence that a key vouches for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnpackError {
-    /// It is damaged, or cannot be read.
-    #[error("{0}")]
-    Unreadable(io::Error),
-    /// It is no archive, or one that is damaged or past a limit.
-    #[error("it {0}")]
+    /// The file is damaged or cannot be read.
+    #[error("the file cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// The file is not an archive, or it is damaged or exceeds a limit.
+    #[error("the file cannot be unpacked")]
     Members(#[from] members::ArchiveError),
-    /// A member that no pack has, or that does not come where it should.
-    #[error("its member {name} is none that a pack of evidence has there")]
+    /// A member that evidence does not have, or that is not in its place.
+    #[error("evidence has no member {name} at this place")]
     Name {
         /// The member.
         name: String,
     },
-    /// A member that every pack has, at its beginning.
-    #[error("its member {name} is not where it should be")]
+    /// A member that all evidence begins with.
+    #[error("the member {name} is not where it should be")]
     Missing {
         /// The member.
         name: &'static str,
     },
-    /// The envelope is none.
-    #[error("{SIGNATURE}: {0}")]
+    /// The envelope is invalid.
+    #[error("{SIGNATURE} is not a valid DSSE envelope")]
     Envelope(#[from] DsseError),
-    /// No key vouches for it.
-    #[error("{SIGNATURE}: {0}")]
+    /// No key vouches for the list of members.
+    #[error("{SIGNATURE} does not verify")]
     Signature(#[from] VerifyError),
     /// The envelope is around another document.
-    #[error("{SIGNATURE} is of another {DOCUMENT}")]
+    #[error("{SIGNATURE} signs another {DOCUMENT}")]
     OtherDocument,
-    /// The document is none.
-    #[error("{DOCUMENT}: {0}")]
+    /// The list of members is invalid.
+    #[error("{DOCUMENT} is invalid")]
     Document(#[from] DocumentError),
     /// A member is not the one that was signed.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// Something between the members, or in the compression, was changed.
     #[error(
-        "every member is as it was signed, and the file is not what packing them gives: a header, padding, the compression or \
-         the end of the file was changed"
+        "every member is as it was signed, but packing them does not give this file: a header, padding, the compression or the \
+         end of the file was changed"
     )]
     OtherBytes,
     /// A member cannot be packed again.
@@ -117,7 +109,7 @@ pub(super) enum UnpackError {
 }
 
 impl From<io::Error> for UnpackError {
-    /// What is wrong with a member comes out of reading it.
+    /// Reading a member reports what is wrong with the archive.
     fn from(error: io::Error) -> Self {
         error.downcast::<members::ArchiveError>().map_or_else(Self::Unreadable, Self::Members)
     }

@@ -1,4 +1,4 @@
-//! A run's folder, its inputs and a site key in; a file of evidence out.
+//! Packs a run's folder and its inputs into a file of evidence, signed with a site key.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -32,10 +32,10 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Writes the file, and says how many bytes it has. Its name says whether and how it is compressed.
+    /// Writes the file and returns its size in bytes. The ending of its name chooses the compression.
     ///
     /// # Errors
-    /// [`PackError`]; then nothing stands at `out` that did not before.
+    /// [`PackError`]; `out` is then as it was before.
     pub fn write(&self, out: &Path) -> Result<u64, PackError> {
         let packing = match Packing::of(out) {
             Packing::Folder => Packing::Tar,
@@ -46,7 +46,7 @@ impl Packed {
     }
 }
 
-/// Packs the run in the folder `run`, as it is: whether it holds is for [`check`](super::check) to say.
+/// Packs the run in the folder `run` as it is. [`check`](super::check) says whether it holds.
 ///
 /// # Errors
 /// [`PackError`]
@@ -116,7 +116,7 @@ pub async fn pack(run: &Path, trust: &Path, bundles: &[PathBuf], key: &SiteKey) 
     Ok(Packed { nodes, images, tar })
 }
 
-/// The tar that members make, in this order: the same members always make the same.
+/// The tar of the members in this order. The same members always give the same bytes.
 pub(super) fn tar_of<'m>(
     members: impl IntoIterator<Item = &'m (String, Input)>,
 ) -> Result<Input, ArchiveError> {
@@ -130,7 +130,7 @@ pub(super) fn tar_of<'m>(
 /// The digest of a node report's file, as the run wrote it to `nodes/`.
 pub(super) fn digest_of(report: &assay_report::NodeReport) -> Digest {
     let mut bytes = Vec::new();
-    // memory takes every byte, and no value of these types is refused
+    // cannot fail: memory takes every byte, and JSON takes every value of these types
     let _ = json::node(&mut bytes, report);
     Digest::sha256(&bytes)
 }

@@ -1,7 +1,7 @@
-//! A file of evidence as its members, in a scratch folder: nothing in it is believed but what a key vouches for.
+//! Unpacks a file of evidence into a scratch folder. Nothing in it is believed unless a key vouches for it.
 //!
-//! The list of members and the signature over it come first in the file. Only they are read before a key is known to vouch for
-//! the list; then every member is unpacked in the list's order, and no byte more than the list says. Last, the file must be,
+//! The list of members and its signature come first in the file, and only they are read until a key is known to vouch for the
+//! list. Then every member is unpacked in the list's order, and not a byte more than the list says. At the end the file must be,
 //! byte for byte, what packing the members gives ([`canonical`]).
 
 use std::collections::VecDeque;
@@ -31,10 +31,10 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Unpacks a file, and checks every byte of it.
+    /// Unpacks a file and checks every byte of it.
     ///
     /// # Errors
-    /// [`UnpackError`] where it is not what one of `keys` signed.
+    /// [`UnpackError`] if it is not what one of `keys` signed.
     pub(super) fn open(path: &Path, keys: &[VerifyingKey]) -> Result<Self, UnpackError> {
         let mut stage = Stage::Document;
         members::each(File::open(path)?, Growth::Any, |member| stage.take(member, keys))?;
@@ -64,14 +64,14 @@ impl Unpacked {
         self.scratch.path().join(name)
     }
 
-    /// Unpacks the archive of the trust directory into a folder, which it gives with the archive's digest.
+    /// Unpacks the archive of the trust directory; returns the folder and the archive's digest.
     pub(super) fn trust(&self, name: &str) -> Result<(PathBuf, String), UnpackError> {
         let folder = self.scratch.path().join("trust");
         fs::create_dir(&folder)?;
         let mut members = tar::Archive::new(File::open(self.path(name))?);
         for member in members.entries()? {
             let mut member = member?;
-            // the same program made the archive, and a key vouches for it; `unpack_in` refuses what leads out of the folder
+            // this program made the archive, and a key vouches for it; `unpack_in` refuses what leads out of the folder
             if !member.unpack_in(&folder)? {
                 return Err(UnpackError::Name {
                     name: String::from_utf8_lossy(&member.path_bytes()).into_owned(),
@@ -82,13 +82,13 @@ impl Unpacked {
     }
 }
 
-/// How far a file has been read.
+/// How far the file has been read.
 enum Stage {
-    /// Nothing of it.
+    /// Nothing has been read.
     Document,
-    /// The list of its members, which nobody vouches for yet.
+    /// The list of its members, for which no key vouches yet.
     Signature { document: Vec<u8> },
-    /// The list and its signature, and all members but those that are missing.
+    /// The list, its signature, and all members except those in `missing`.
     Members { unpacked: Box<Unpacked>, missing: VecDeque<CarriedFile> },
 }
 
@@ -97,11 +97,11 @@ impl Stage {
         let size = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
         match self {
             Self::Document => {
-                named(member, DOCUMENT)?;
+                expect_file(member, DOCUMENT)?;
                 *self = Self::Signature { document: member.bytes(limits::BUNDLE_DOCUMENT_BYTES)? };
             }
             Self::Signature { document } => {
-                named(member, SIGNATURE)?;
+                expect_file(member, SIGNATURE)?;
                 let signature = member.bytes(size(limits::DSSE_ENVELOPE_BYTES))?;
                 let signers = {
                     let envelope = DsseEnvelope::parse(&signature)?;
@@ -118,7 +118,7 @@ impl Stage {
                 fs::write(unpacked.path(SIGNATURE), signature)?;
                 *self = Self::Members { unpacked: Box::new(unpacked), missing };
             }
-            // a folder that does not belong there is found at the end, and has no content
+            // a folder has no content; one that does not belong there is found at the end
             Self::Members { .. } if member.kind == Kind::Folder && member.size == 0 => {}
             Self::Members { unpacked, missing } => {
                 let Some(file) = missing.pop_front_if(|file| file.path == member.path) else {
@@ -135,12 +135,12 @@ impl Stage {
     }
 }
 
-/// That a member is the file of that name.
-fn named(member: &Member<'_>, name: &'static str) -> Result<(), UnpackError> {
+/// Checks that a member is the file of that name.
+fn expect_file(member: &Member<'_>, name: &'static str) -> Result<(), UnpackError> {
     if member.kind == Kind::File && member.path == name { Ok(()) } else { Err(UnpackError::Missing { name }) }
 }
 
-/// Writes a member to `target`, hashed as it is written.
+/// Writes a member to `target` and checks its digest.
 fn unpack(member: &mut Member<'_>, file: &CarriedFile, target: &Path) -> Result<(), UnpackError> {
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder)?;

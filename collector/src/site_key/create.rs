@@ -1,4 +1,4 @@
-//! A new key pair: the private key in PKCS#8, readable by its owner alone; the public key beside it as OpenSSH's line.
+//! Makes a key pair: the private key in PKCS#8, which only its owner can read, and beside it the public key as OpenSSH's line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,19 +16,19 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::SiteKeyError;
 
-/// A key pair that was written.
+/// A key pair that has been written.
 #[derive(Debug)]
 pub struct Created {
-    /// The file with the public key: the private key's, with `.pub` at its end.
+    /// The file of the public key: the private key's name and `.pub`.
     pub public_path: PathBuf,
     /// The public key.
     pub public: VerifyingKey,
 }
 
-/// Makes a key and writes it to `path`, and its public key to `path` with `.pub` at its end.
+/// Makes a key pair and writes the private key to `path` and the public key to `path` with `.pub`.
 ///
 /// # Errors
-/// [`SiteKeyError::Exists`] where either is there already; [`SiteKeyError::Write`].
+/// [`SiteKeyError::Exists`] if either file exists; [`SiteKeyError::Write`].
 pub fn create(path: &Path, kind: KeyKind, comment: &str) -> Result<Created, SiteKeyError> {
     let mut public_path = path.as_os_str().to_owned();
     public_path.push(".pub");
@@ -42,7 +42,7 @@ pub fn create(path: &Path, kind: KeyKind, comment: &str) -> Result<Created, Site
     write_new(path, pem("PRIVATE KEY", private.as_ref()).as_bytes(), true)?;
     let line = format!("{} {comment}", public.to_openssh());
     if let Err(error) = write_new(&public_path, format!("{}\n", line.trim_end()).as_bytes(), false) {
-        // half a pair is of no use
+        // a private key without its public key is of no use
         let _ = fs::remove_file(path);
         return Err(error);
     }
@@ -68,7 +68,7 @@ fn generate(kind: KeyKind) -> Result<(Document, Vec<u8>), Unspecified> {
     Ok((pair.to_pkcs8v1()?, public(&pair)?))
 }
 
-/// RFC 7468
+/// The PEM text of RFC 7468.
 fn pem(label: &str, der: &[u8]) -> String {
     let base64 = STANDARD.encode(der);
     let lines: Vec<&str> =
@@ -76,7 +76,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// Writes a file that must not be there yet; one that could not be written whole is removed.
+/// Writes a file that must not exist yet, and removes it if it cannot be written whole.
 fn write_new(path: &Path, bytes: &[u8], private: bool) -> Result<(), SiteKeyError> {
     let mut file = open_new(path, private).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => SiteKeyError::Exists { path: path.to_owned() },
@@ -95,7 +95,7 @@ fn open_new(path: &Path, private: bool) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
-/// On Windows a new file has its folder's access list: keep keys in a folder of one's own.
+/// On Windows a new file inherits its folder's access list: keep keys in a private folder.
 #[cfg(not(unix))]
 fn open_new(path: &Path, _: bool) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)

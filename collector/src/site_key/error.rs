@@ -1,4 +1,4 @@
-//! Why a site key cannot be made or used.
+//! The errors of making and using a site key.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,51 +8,51 @@ use assay_verifier::dsse::KeyError;
 use crate::transport::ssh::SigningError;
 use crate::transport::ssh::keys::KeyError as KeyFileError;
 
-/// A site key cannot be made or used.
+/// Why a site key cannot be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteKeyError {
-    /// It cannot be read.
-    #[error("{}: {source}", path.display())]
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// It is no private key, or its passphrase is not known.
+    /// The file is not a private key, or its passphrase is not known.
     #[error(transparent)]
     Private(#[from] KeyFileError),
-    /// It is a key of a kind that signs no envelopes.
-    #[error("{}: {source}", path.display())]
+    /// A key of this kind does not sign envelopes.
+    #[error("{} cannot be a site key", path.display())]
     Unsuitable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: KeyError,
     },
-    /// It did not sign.
-    #[error("{}: {source}", path.display())]
+    /// The key did not sign.
+    #[error("{} does not sign", path.display())]
     Signing {
         /// The file.
         path: PathBuf,
         /// Why.
         source: SigningError,
     },
-    /// A new key would be written over a file.
-    #[error("{}: there is a file already; keys are never overwritten, so give another name", path.display())]
+    /// A new key would overwrite a file.
+    #[error("{} exists already, and keys are never overwritten; give another name", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// A new key cannot be written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The crypto library made no key.
-    #[error("no key could be generated")]
+    /// The crypto library did not generate a key.
+    #[error("the crypto library did not generate a key")]
     Generate,
 }

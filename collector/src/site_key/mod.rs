@@ -1,7 +1,7 @@
-//! The site's own key: it vouches for bundles and evidence in DSSE envelopes ([`assay_verifier::dsse`]).
+//! Signs bundles and evidence with the site's own key, in DSSE envelopes ([`assay_verifier::dsse`]).
 //!
-//! The private key is a file (PKCS#8 or OpenSSH's form, encrypted or not), or stays in the SSH agent of this machine,
-//! whose public key is then given instead. Every signature is checked before it leaves here.
+//! The private key is a file in PKCS#8 or OpenSSH's form, encrypted or not. Or it stays in the SSH agent of this machine, and
+//! the public key is given instead. Every signature is checked before it is returned.
 
 mod create;
 mod error;
@@ -42,12 +42,12 @@ impl SiteKey {
         Ok(Self { path: path.to_owned(), signing, public })
     }
 
-    /// Its public part, which sites put into the folder `keys` of their trust directories.
+    /// The public key, which a site puts into the folder `keys` of its trust directory.
     pub fn public(&self) -> &VerifyingKey {
         &self.public
     }
 
-    /// An envelope around the payload, signed with this key.
+    /// Puts the payload into an envelope and signs it.
     ///
     /// # Errors
     /// [`SiteKeyError::Signing`]
@@ -55,7 +55,7 @@ impl SiteKey {
         let message = dsse::pre_authentication_encoding(payload_type, &payload);
         let bytes = self.signing.sign(&message).await.map_err(|error| failed(&self.path, error))?;
         if !self.public.verify(&message, &bytes) {
-            let wrong = SigningError::Refused("what it made is not its signature".to_owned());
+            let wrong = SigningError::Refused("the signature that it made does not verify".to_owned());
             return Err(failed(&self.path, wrong));
         }
         let signature = Signature { key_id: Some(self.public.id().to_owned()), bytes };
@@ -63,7 +63,7 @@ impl SiteKey {
     }
 }
 
-/// A public key of the site.
+/// Reads a public key of the site.
 ///
 /// # Errors
 /// [`SiteKeyError`]
@@ -72,7 +72,7 @@ pub fn public(path: &Path) -> Result<VerifyingKey, SiteKeyError> {
         .map_err(|source| SiteKeyError::Unsuitable { path: path.to_owned(), source })
 }
 
-/// The text of a key file.
+/// Reads the text of a key file.
 fn read(path: &Path) -> Result<String, SiteKeyError> {
     let unreadable = |source| SiteKeyError::Unreadable { path: path.to_owned(), source };
     let length = path.metadata().map_err(unreadable)?.len();

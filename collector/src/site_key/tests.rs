@@ -21,13 +21,13 @@ fn load(path: &Path) -> Result<SiteKey, SiteKeyError> {
 fn run(folder: &TempDir, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let output = Command::new(words[0]).args(&words[1..]).current_dir(folder.path()).output();
-    let output =
-        output.unwrap_or_else(|_| panic!("apt-get install {}: no {}", "openssl openssh-client", words[0]));
+    let output = output
+        .unwrap_or_else(|_| panic!("apt-get install {}: {} is missing", "openssl openssh-client", words[0]));
     assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Signs with the key, checks the envelope, and gives its only signature.
+/// Signs with the key, checks the envelope, and returns its only signature.
 async fn signature(key: &SiteKey) -> Vec<u8> {
     let envelope = key.sign(TYPE, PAYLOAD.to_vec()).await.unwrap();
     let keys = [key.public().clone()];
@@ -42,7 +42,7 @@ async fn signature(key: &SiteKey) -> Vec<u8> {
 
 #[tokio::test]
 #[cfg_attr(windows, ignore = "needs OpenSSL and ssh-keygen")]
-async fn openssl_and_ssh_keygen_agree_with_every_kind_of_key() {
+async fn every_kind_of_key_works_with_openssl_and_ssh_keygen() {
     for kind in [KeyKind::Ed25519, KeyKind::EcdsaP256, KeyKind::EcdsaP384] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
@@ -74,7 +74,7 @@ async fn openssl_and_ssh_keygen_agree_with_every_kind_of_key() {
 
 #[tokio::test]
 #[cfg_attr(windows, ignore = "needs OpenSSL and ssh-keygen")]
-async fn keys_that_ssh_keygen_and_openssl_made_sign_and_passphrases_are_asked_for() {
+async fn signs_with_keys_of_ssh_keygen_and_openssl_and_asks_for_passphrases() {
     let folder = tempfile::tempdir().unwrap();
     for (name, made) in [
         ("a", "ssh-keygen -q -t ed25519 -N secret -f a"),
@@ -98,7 +98,7 @@ async fn keys_that_ssh_keygen_and_openssl_made_sign_and_passphrases_are_asked_fo
 }
 
 #[test]
-fn nothing_is_overwritten_and_the_private_key_is_its_owners_alone() {
+fn overwrites_nothing_and_only_the_owner_reads_the_private_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     create(&path, KeyKind::Ed25519, "").unwrap();
@@ -108,7 +108,7 @@ fn nothing_is_overwritten_and_the_private_key_is_its_owners_alone() {
     fs::remove_file(folder.path().join("key.pub")).unwrap();
     assert!(matches!(again(), SiteKeyError::Exists { .. }));
     assert_eq!(fs::read(&path).unwrap(), before);
-    assert!(!folder.path().join("key.pub").exists(), "no public key without its private one");
+    assert!(!folder.path().join("key.pub").exists(), "a public key without its private key is left");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -117,6 +117,6 @@ fn nothing_is_overwritten_and_the_private_key_is_its_owners_alone() {
     let nowhere = create(&folder.path().join("no/key"), KeyKind::Ed25519, "").unwrap_err();
     assert!(matches!(nowhere, SiteKeyError::Write { .. }));
     assert!(matches!(load(&folder.path().join("absent")), Err(SiteKeyError::Unreadable { .. })));
-    fs::write(&path, "no key").unwrap();
+    fs::write(&path, "not a key").unwrap();
     assert!(matches!(load(&path), Err(SiteKeyError::Private(KeyFileError::NotAKey { .. }))));
 }
