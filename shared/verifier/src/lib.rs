@@ -23,7 +23,7 @@
 //! )?;
 //! let mut trust_store = TrustStore::default();
 //! let root = include_bytes!("../../../fixtures/fuzz/root.der").to_vec();
-//! trust_store.add(StoreType::Ca, "acme", [("root.der".into(), Entry::File(root))]);
+//! trust_store.add(StoreType::Ca, "acme", [("root.der".into(), StoreEntry::File(root))]);
 //! let mut evidence = RevocationEvidence::default();
 //! evidence.add_file("leaf.crl", include_bytes!("../../../fixtures/fuzz/leaf.crl"))?;
 //!
