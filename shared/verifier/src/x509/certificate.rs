@@ -11,57 +11,15 @@ use core::fmt;
 
 use der::{Reader as _, SliceReader};
 
-use super::extensions::Contents;
+use super::error::CertificateError;
+use super::extensions::{BasicConstraints, Contents, ExtendedKeyUsage, Extension, KeyUsage};
+use super::name::DistinguishedName;
 use super::second_reading;
+use super::signature::{PublicKey, SignatureAlgorithm};
 use super::structure::Structure;
-use super::{DistinguishedName, PublicKey, SignatureAlgorithm};
 use crate::limits;
 use crate::oci::Digest;
 use crate::time::UnixTime;
-
-/// Object identifiers of extensions and key purposes, dotted.
-pub mod oid {
-    /// keyUsage, RFC 5280 section 4.2.1.3
-    pub const KEY_USAGE: &str = "2.5.29.15";
-    /// basicConstraints, RFC 5280 section 4.2.1.9
-    pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";
-    /// subjectAltName, RFC 5280 section 4.2.1.6
-    pub const SUBJECT_ALTERNATIVE_NAME: &str = "2.5.29.17";
-    /// nameConstraints, RFC 5280 section 4.2.1.10
-    pub const NAME_CONSTRAINTS: &str = "2.5.29.30";
-    /// cRLDistributionPoints, RFC 5280 section 4.2.1.13
-    pub const CRL_DISTRIBUTION_POINTS: &str = "2.5.29.31";
-    /// certificatePolicies, RFC 5280 section 4.2.1.4
-    pub const CERTIFICATE_POLICIES: &str = "2.5.29.32";
-    /// policyMappings, RFC 5280 section 4.2.1.5
-    pub const POLICY_MAPPINGS: &str = "2.5.29.33";
-    /// policyConstraints, RFC 5280 section 4.2.1.11
-    pub const POLICY_CONSTRAINTS: &str = "2.5.29.36";
-    /// inhibitAnyPolicy, RFC 5280 section 4.2.1.14
-    pub const INHIBIT_ANY_POLICY: &str = "2.5.29.54";
-    /// extKeyUsage, RFC 5280 section 4.2.1.12
-    pub const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
-    /// freshestCRL, RFC 5280 section 4.2.1.15
-    pub const FRESHEST_CRL: &str = "2.5.29.46";
-    /// anyExtendedKeyUsage
-    pub const ANY_EXTENDED_KEY_USAGE: &str = "2.5.29.37.0";
-    /// id-kp-serverAuth
-    pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-    /// id-kp-clientAuth
-    pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
-    /// id-kp-codeSigning
-    pub const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
-    /// id-kp-emailProtection
-    pub const EMAIL_PROTECTION: &str = "1.3.6.1.5.5.7.3.4";
-    /// id-kp-timeStamping
-    pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
-    /// id-kp-OCSPSigning
-    pub const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
-    /// authorityInfoAccess, RFC 5280 section 4.2.2.1
-    pub const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
-    /// id-ad-ocsp
-    pub const AD_OCSP: &str = "1.3.6.1.5.5.7.48.1";
-}
 
 /// A certificate. Cheap to clone; equal when the DER is equal.
 #[derive(Clone)]
@@ -89,78 +47,6 @@ struct Parts {
     extended_key_usage: Option<ExtendedKeyUsage>,
     crl_urls: Vec<String>,
     ocsp_urls: Vec<String>,
-}
-
-/// An extension as it stands in the certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extension {
-    /// The type as a dotted object identifier.
-    pub oid: String,
-    /// Whether one that does not know it must refuse the certificate.
-    pub critical: bool,
-    /// The content of `extnValue`.
-    pub value: Vec<u8>,
-}
-
-/// basicConstraints, RFC 5280 section 4.2.1.9.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BasicConstraints {
-    /// Whether the subject is a CA.
-    pub ca: bool,
-    /// How many CA certificates may stand between this one and the leaf.
-    pub path_length: Option<u64>,
-}
-
-/// keyUsage, RFC 5280 section 4.2.1.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyUsage {
-    /// Whether the extension is critical.
-    pub critical: bool,
-    pub(super) bits: u16,
-}
-
-#[expect(missing_docs, reason = "each is the bit of RFC 5280 of that name")]
-impl KeyUsage {
-    pub fn digital_signature(self) -> bool {
-        self.bits & 1 != 0
-    }
-    pub fn key_encipherment(self) -> bool {
-        self.bits & (1 << 2) != 0
-    }
-    pub fn data_encipherment(self) -> bool {
-        self.bits & (1 << 3) != 0
-    }
-    pub fn key_agreement(self) -> bool {
-        self.bits & (1 << 4) != 0
-    }
-    pub fn key_cert_sign(self) -> bool {
-        self.bits & (1 << 5) != 0
-    }
-    pub fn crl_sign(self) -> bool {
-        self.bits & (1 << 6) != 0
-    }
-    pub fn encipher_only(self) -> bool {
-        self.bits & (1 << 7) != 0
-    }
-    pub fn decipher_only(self) -> bool {
-        self.bits & (1 << 8) != 0
-    }
-}
-
-impl KeyUsage {
-    /// Whether it rules out that the key signs certificates; one without any bit says nothing.
-    pub(crate) fn forbids_issuing(self) -> bool {
-        self.bits != 0 && !self.key_cert_sign()
-    }
-}
-
-/// extKeyUsage, RFC 5280 section 4.2.1.12.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtendedKeyUsage {
-    /// Whether the extension is critical.
-    pub critical: bool,
-    /// The purposes as dotted object identifiers, in the extension's order.
-    pub purposes: Vec<String>,
 }
 
 impl Certificate {
@@ -343,43 +229,4 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} {})", self.subject(), self.sha256())
     }
-}
-
-/// Why bytes are not a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// Longer than [`limits::CERTIFICATE_BYTES`].
-    #[error("certificate of {bytes} bytes is too large")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Not the DER of a certificate, or followed by other bytes.
-    #[error("not the DER of one certificate")]
-    Structure,
-    /// The serial number is negative or empty.
-    #[error("serial number is negative")]
-    Serial,
-    /// A name holds a malformed string.
-    #[error("malformed name")]
-    Name,
-    /// A time is out of range.
-    #[error("malformed validity")]
-    Validity,
-    /// The public key is malformed.
-    #[error("malformed public key")]
-    PublicKey,
-    /// An extension that matters is malformed.
-    #[error("malformed extension {oid}")]
-    Extension {
-        /// Its type.
-        oid: String,
-    },
-    /// An extension occurs twice.
-    #[error("extension {oid} occurs twice")]
-    DuplicateExtension {
-        /// Its type.
-        oid: String,
-    },
 }

@@ -9,8 +9,8 @@ use der::Decode as _;
 
 use super::extensions::PolicyConstraints;
 use super::general_name::GeneralName;
-use super::name_constraints::{self, NameConstraints};
-use super::{Certificate, Extension, oid};
+use super::name_constraints::NameConstraints;
+use super::{Certificate, Extension, constrained_names, oid};
 
 /// What a chain is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn check_constraints(path: &[Certificate], purpose: Purpose) -> Result<(), C
         }
     }
     let subject = |at: usize| path.get(at).map(|one| one.subject().to_string()).unwrap_or_default();
-    name_constraints::check(path, purpose == Purpose::Timestamping).map_err(|(below, above)| {
+    constrained_names::check(path, purpose == Purpose::Timestamping).map_err(|(below, above)| {
         ConstraintError::NameConstraints { subject: subject(below), issuer: subject(above) }
     })
 }

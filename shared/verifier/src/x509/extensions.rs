@@ -10,10 +10,83 @@ use alloc::vec::Vec;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode as _, DecodeValue, Sequence};
 
-use super::certificate::{BasicConstraints, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid};
+use super::error::CertificateError;
 use super::general_name::GeneralName;
 use super::name_constraints::NameConstraints;
+use super::oid;
 use crate::asn1::{self, Oid, SequenceOf, Tlv, oid};
+
+/// An extension as it stands in the certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The type as a dotted object identifier.
+    pub oid: String,
+    /// Whether one that does not know it must refuse the certificate.
+    pub critical: bool,
+    /// The content of `extnValue`.
+    pub value: Vec<u8>,
+}
+
+/// basicConstraints, RFC 5280 section 4.2.1.9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicConstraints {
+    /// Whether the subject is a CA.
+    pub ca: bool,
+    /// How many CA certificates may stand between this one and the leaf.
+    pub path_length: Option<u64>,
+}
+
+/// keyUsage, RFC 5280 section 4.2.1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Whether the extension is critical.
+    pub critical: bool,
+    bits: u16,
+}
+
+#[expect(missing_docs, reason = "each is the bit of RFC 5280 of that name")]
+impl KeyUsage {
+    pub fn digital_signature(self) -> bool {
+        self.bits & 1 != 0
+    }
+    pub fn key_encipherment(self) -> bool {
+        self.bits & (1 << 2) != 0
+    }
+    pub fn data_encipherment(self) -> bool {
+        self.bits & (1 << 3) != 0
+    }
+    pub fn key_agreement(self) -> bool {
+        self.bits & (1 << 4) != 0
+    }
+    pub fn key_cert_sign(self) -> bool {
+        self.bits & (1 << 5) != 0
+    }
+    pub fn crl_sign(self) -> bool {
+        self.bits & (1 << 6) != 0
+    }
+    pub fn encipher_only(self) -> bool {
+        self.bits & (1 << 7) != 0
+    }
+    pub fn decipher_only(self) -> bool {
+        self.bits & (1 << 8) != 0
+    }
+}
+
+impl KeyUsage {
+    /// Whether it rules out that the key signs certificates; one without any bit says nothing.
+    pub(crate) fn forbids_issuing(self) -> bool {
+        self.bits != 0 && !self.key_cert_sign()
+    }
+}
+
+/// extKeyUsage, RFC 5280 section 4.2.1.12.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendedKeyUsage {
+    /// Whether the extension is critical.
+    pub critical: bool,
+    /// The purposes as dotted object identifiers, in the extension's order.
+    pub purposes: Vec<String>,
+}
 
 /// What the extensions say, together.
 #[derive(Default)]

@@ -6,25 +6,28 @@
 
 mod certificate;
 mod chain;
+mod constrained_names;
 mod constraints;
+mod error;
 mod extensions;
 mod general_name;
 mod name;
 mod name_constraints;
+pub mod oid;
 mod requirements;
 mod second_reading;
 mod signature;
 mod structure;
 mod uri;
 
-pub use certificate::{
-    BasicConstraints, Certificate, CertificateError, ExtendedKeyUsage, Extension, KeyUsage, oid,
-};
+pub use certificate::Certificate;
 pub(crate) use chain::is_signed_by_itself;
 pub use chain::{
     ChainError, check_code_signing_chain, check_issued_by, check_timestamping_chain, is_self_signed,
 };
 pub use constraints::{ConstraintError, Purpose, check_constraints};
+pub use error::CertificateError;
+pub use extensions::{BasicConstraints, ExtendedKeyUsage, Extension, KeyUsage};
 pub(crate) use name::Escaped;
 pub use name::{Attribute, DistinguishedName};
 pub use requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};

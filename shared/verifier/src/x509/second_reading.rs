@@ -8,7 +8,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
-use super::CertificateError;
+use super::error::CertificateError;
 use super::structure::Structure;
 use crate::time::UnixTime;
 

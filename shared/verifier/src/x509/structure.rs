@@ -5,7 +5,7 @@
 use der::asn1::BitStringRef;
 use der::{Decode as _, DecodeValue, Sequence};
 
-use super::CertificateError;
+use super::error::CertificateError;
 use crate::asn1::{Extension, Integer, SequenceOf, Time, Tlv};
 
 /// The raw parts of a certificate, each a slice of it.
