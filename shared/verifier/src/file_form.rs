@@ -10,7 +10,6 @@ use der::asn1::{AnyRef, BitStringRef};
 use der::{DecodeValue, Sequence};
 
 use crate::asn1::{Integer, Oid, Tlv, oid};
-use crate::json;
 use crate::pem;
 use crate::x509::Certificate;
 
@@ -96,7 +95,7 @@ impl FileForm {
             form
         } else if begin.starts_with(b"<") {
             Self::WebPage
-        } else if json::is_object(bytes) {
+        } else if begin.starts_with(b"{") {
             Self::Json
         } else if let Some((_, packer, _)) = PACKED.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
             Self::Packed(*packer)

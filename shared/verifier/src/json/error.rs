@@ -2,10 +2,9 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use core::fmt;
 
-use super::shape::variant_of;
 use crate::file_form::FileForm;
 use crate::limits;
 
@@ -71,7 +70,7 @@ impl JsonProblem {
     }
 
     /// What bytes are that are no JSON from that place on; none where that is all that can be said of them.
-    fn of(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
         let is_json = bytes.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first));
         match FileForm::detect(bytes) {
             form if !is_json && !matches!(form, FileForm::Text | FileForm::Unknown) => {
@@ -83,26 +82,6 @@ impl JsonProblem {
         let rest = line.get(column.checked_sub(1)?..)?;
         let is_comment = rest.starts_with(b"//") || rest.starts_with(b"/*") || rest.starts_with(b"#");
         is_comment.then_some(Self::Comment)
-    }
-}
-
-impl JsonError {
-    /// What `error` says of `bytes`.
-    pub fn new(bytes: &[u8], error: &serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let said = error.to_string();
-        let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
-        let what = shortened(what);
-        let problem = if error.is_data() {
-            let missing = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-            if let Some(variant) = missing.and_then(|name| variant_of(bytes, name)) {
-                return variant;
-            }
-            JsonProblem::Members { what }
-        } else {
-            JsonProblem::of(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
-        };
-        Self { problem, line, column }
     }
 }
 
@@ -119,7 +98,7 @@ impl fmt::Display for JsonError {
 impl core::error::Error for JsonError {}
 
 /// Text of a document as an error repeats it.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LETTERS: usize = 200;
     let mut letters = text.chars();
     let short: String = letters.by_ref().take(LETTERS).collect();

@@ -2,13 +2,15 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::ToString as _;
 use core::cell::Cell;
 use core::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::error::{JsonError, JsonProblem};
+use super::error::{JsonError, JsonProblem, shortened};
 use crate::limits;
 
 /// The names that the readers of a document give a meaning.
@@ -36,8 +38,28 @@ pub(super) fn check(bytes: &[u8], shape: &Shape) -> Result<(), JsonError> {
     walk(bytes, shape, None)
 }
 
+impl JsonError {
+    /// What `error` says of `bytes`.
+    pub fn new(bytes: &[u8], error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let said = error.to_string();
+        let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
+        let what = shortened(what);
+        let problem = if error.is_data() {
+            let missing = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            if let Some(variant) = missing.and_then(|name| variant_of(bytes, name)) {
+                return variant;
+            }
+            JsonProblem::Members { what }
+        } else {
+            JsonProblem::of(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
+        };
+        Self { problem, line, column }
+    }
+}
+
 /// Where `bytes` have a member that is `name` in another letter case; none where they have not.
-pub(super) fn variant_of(bytes: &[u8], name: &str) -> Option<JsonError> {
+fn variant_of(bytes: &[u8], name: &str) -> Option<JsonError> {
     let refused = walk(bytes, &Shape::Any, Some(name)).err()?;
     matches!(refused.problem, JsonProblem::LetterCase { .. }).then_some(refused)
 }
