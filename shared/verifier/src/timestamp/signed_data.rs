@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode as _, DecodeValue, Sequence, Tag, TagNumber, Tagged as _};
 
-use super::TimestampError;
+use super::error::TimestampError;
 use crate::asn1::{AlgorithmIdentifier, Integer, Oid, SequenceOf, SetOf, Time, Tlv, oid};
 use crate::limits;
 use crate::time::UnixTime;

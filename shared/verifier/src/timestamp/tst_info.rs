@@ -6,7 +6,7 @@ use core::time::Duration;
 use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode as _, DecodeValue, FixedTag, Header, Reader, Sequence, Tag};
 
-use super::TimestampError;
+use super::error::TimestampError;
 use crate::asn1::{self, AlgorithmIdentifier, Integer, Oid, SequenceOf, oid};
 use crate::time::UnixTime;
 use crate::x509::Hash;

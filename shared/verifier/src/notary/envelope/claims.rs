@@ -4,7 +4,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{cose, jws};
 use crate::limits;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, CertificateError};
@@ -36,16 +35,6 @@ pub struct EnvelopeClaims {
     pub signature: Vec<u8>,
     /// The RFC 3161 token.
     pub timestamp_token: Option<Vec<u8>>,
-}
-
-impl EnvelopeClaims {
-    /// Reads what `bytes` claim; none where they have not the form of a JWS or a COSE_Sign1, or are longer than any envelope.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() > limits::ENVELOPE_BYTES {
-            return None;
-        }
-        if bytes.trim_ascii_start().starts_with(b"{") { jws::claims(bytes) } else { cose::claims(bytes) }
-    }
 }
 
 /// As many certificates as any chain may have.

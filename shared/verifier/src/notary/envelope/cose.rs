@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 
 use minicbor::Encoder;
 
+use super::algorithm::EnvelopeAlgorithm;
 use super::attributes::{AttributeError, RawAttributes, name};
 use super::cbor::{CborError, Item};
 use super::claims::{self, EnvelopeClaims};
-use super::{Envelope, EnvelopeAlgorithm, EnvelopeError, parse_chain};
+use super::error::EnvelopeError;
+use super::parsed::{Envelope, parse_chain};
 use crate::time::UnixTime;
 
 /// Header labels of the IANA registry "COSE Header Parameters".

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
+use super::algorithm::EnvelopeAlgorithm;
 use super::attributes::{AttributeError, RawAttributes, name};
 use super::claims::{self, EnvelopeClaims};
-use super::{Envelope, EnvelopeAlgorithm, EnvelopeError, parse_chain};
+use super::error::EnvelopeError;
+use super::parsed::{Envelope, parse_chain};
 use crate::json::{JsonError, Object, Value};
 use crate::time::UnixTime;
 

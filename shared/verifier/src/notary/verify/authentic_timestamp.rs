@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::Verifier;
+use super::verifier::Verifier;
 use crate::codes::Code;
 use crate::notary::envelope::{SigningScheme, VerifiedEnvelope};
 use crate::notary::trust_policy::{Statement, VerifyTimestamp};
