@@ -9,10 +9,11 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
-use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag, Tagged as _};
+use der::{Decode, DecodeValue, Reader as _, Sequence, SliceReader, Tag};
 
-use super::{EvidenceMismatch, RevocationReason};
-use crate::asn1::{self, Extension, GeneralizedTime, Integer, Oid, SequenceOf, Time, Tlv, oid};
+use super::error::EvidenceMismatch;
+use super::reason::{RevocationReason, invalidity_date, reason};
+use crate::asn1::{self, Extension, Integer, Oid, SequenceOf, Time, Tlv, oid};
 use crate::oci::Digest;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, DistinguishedName, SignatureAlgorithm, SignatureError, SignedMessage};
@@ -273,20 +274,6 @@ impl Entry {
         }
         Ok(read)
     }
-}
-
-/// Reads a `CRLReason`.
-pub(super) fn reason(der: &[u8]) -> der::Result<RevocationReason> {
-    let any = AnyRef::from_der(der)?;
-    match (any.tag(), any.value()) {
-        (Tag::Enumerated, [code]) => Ok(RevocationReason(*code)),
-        _ => Err(Tag::Enumerated.value_error().into()),
-    }
-}
-
-/// Reads an `InvalidityDate`, RFC 5280 section 5.3.2.
-pub(super) fn invalidity_date(der: &[u8]) -> Option<UnixTime> {
-    GeneralizedTime::from_der(der).ok().map(|time| time.0)
 }
 
 impl Number {

@@ -12,8 +12,12 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::crl::{Crl, Entry, Scope};
-use super::evidence::{EvidenceError, StagedCrl};
-use super::{EvidenceMismatch, Question, Revocation, RevocationReason, Says, Statement, Unknown};
+use super::error::{EvidenceError, EvidenceMismatch, Unknown};
+use super::evidence::StagedCrl;
+use super::published::is_http;
+use super::question::Question;
+use super::reason::RevocationReason;
+use super::status::{CertStatus, Revocation, StatusInfo, not_revoked};
 use crate::limits;
 use crate::oci::Digest;
 use crate::time::UnixTime;
@@ -22,11 +26,6 @@ use crate::x509::{Certificate, SignatureError, oid};
 /// Whether a certificate names places where CRLs are to be had.
 pub(super) fn has_points(certificate: &Certificate) -> bool {
     certificate.extension(oid::CRL_DISTRIBUTION_POINTS).is_some()
-}
-
-/// Whether a URL is one that the reference would fetch.
-pub(super) fn is_http(url: &str) -> bool {
-    url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
 }
 
 /// The staged lists of a certificate's issuer.
@@ -38,7 +37,7 @@ pub(super) struct Lists<'a> {
     /// Why the others do not count
     refused: Vec<Unknown>,
     /// What those that were signed say of the certificate
-    pub(super) statements: Vec<Statement<'a>>,
+    pub(super) statuses: Vec<StatusInfo<'a>>,
     /// Why nobody can tell what one of the issuer's own lists says of the certificate
     pub(super) spoiled: Option<Unknown>,
 }
@@ -50,17 +49,17 @@ impl<'a> Lists<'a> {
             at: question.at,
             signed: Vec::new(),
             refused: Vec::new(),
-            statements: Vec::new(),
+            statuses: Vec::new(),
             spoiled: None,
         };
         for (staged, signature) in question.evidence.lists_of(issuer) {
             let outcome = lists
                 .check_origin(staged, signature, issuer)
-                .and_then(|()| lists.says(question, staged).map(|says| lists.statement(staged, says)));
+                .and_then(|()| lists.status_in(question, staged).map(|status| lists.info(staged, status)));
             match outcome {
-                Ok(statement) => {
+                Ok(info) => {
                     lists.signed.push(staged);
-                    lists.statements.push(statement);
+                    lists.statuses.push(info);
                 }
                 Err(why) if is_spoiling(&why) => {
                     lists.spoiled.get_or_insert(why);
@@ -93,20 +92,20 @@ impl<'a> Lists<'a> {
         }
     }
 
-    fn statement(&self, staged: &'a StagedCrl, says: Says) -> Statement<'a> {
+    fn info(&self, staged: &'a StagedCrl, status: CertStatus) -> StatusInfo<'a> {
         let crl = &staged.crl;
-        Statement {
+        StatusInfo {
             list: Some(crl),
             issued: crl.this_update,
             counts_as_good: self.mismatch(crl).is_none() && crl.this_update <= self.at,
-            says,
+            status,
         }
     }
 
     /// What a list says of the certificate: certificate on hold or not, the latest entry decides, as in the reference. Any
     /// other entry is a revocation, for whatever reason. A serial number is its issuer's only one, so that scope does not
     /// matter here; only lists of other things than the issuer's certificates may have the same number for something else.
-    fn says(&self, question: &Question<'_>, staged: &StagedCrl) -> Result<Says, Unknown> {
+    fn status_in(&self, question: &Question<'_>, staged: &StagedCrl) -> Result<CertStatus, Unknown> {
         let StagedCrl { file, crl, .. } = staged;
         let entries = crl.entries(self.certificate).map_err(|_| unusable(file))?;
         let others = [
@@ -130,15 +129,15 @@ impl<'a> Lists<'a> {
                         latest = Some(entry);
                     }
                 }
-                _ => return Ok(Says::Revoked(entry.revocation())),
+                _ => return Ok(CertStatus::Revoked(entry.revocation())),
             }
         }
         Ok(match latest {
-            None => Says::Nothing,
+            None => CertStatus::NotRevoked,
             Some(entry) if entry.reason == Some(RevocationReason::CERTIFICATE_HOLD) => {
-                Says::OnHold(entry.revocation())
+                CertStatus::OnHold(entry.revocation())
             }
-            Some(entry) => Says::Released { at: entry.revoked_at },
+            Some(entry) => CertStatus::Released { at: entry.revoked_at },
         })
     }
 
@@ -184,7 +183,7 @@ impl<'a> Lists<'a> {
         }
         let mut why = Unknown::CrlMissing { url: url.to_string() };
         let mut note = |other: Unknown| {
-            if progress(&other) > progress(&why) {
+            if other.progress() > why.progress() {
                 why = other;
             }
         };
@@ -351,56 +350,11 @@ impl Entry {
     }
 }
 
-impl Crl {
-    /// Whether it is newer than another list of its issuer. Numbers of different scopes have nothing to do with each other.
-    fn is_newer_than(&self, other: &Self) -> bool {
-        match (&self.number, &other.number) {
-            (Some(number), Some(old)) if self.scope == other.scope => {
-                (number, self.this_update) > (old, other.this_update)
-            }
-            _ => self.this_update > other.this_update,
-        }
-    }
-}
-
-impl Statement<'_> {
-    /// Whether the certificate that `older` has on hold is on hold no more as of this statement.
-    pub(super) fn lifts(&self, older: &Self, held: &Revocation) -> bool {
-        let is_newer = match (self.list, older.list) {
-            (Some(list), Some(older)) => list.is_newer_than(older),
-            _ => self.issued > older.issued,
-        };
-        if !self.counts_as_good || !is_newer {
-            return false;
-        }
-        // A complete list says all that there is to say; a delta repeats what changed since its base, so that its silence means
-        // something to deltas that do not go back further.
-        let is_complete = match self.list.and_then(|list| Some((list, list.delta_of.as_ref()?))) {
-            None => true,
-            Some((delta, of)) => older.list.is_some_and(|older| {
-                older.scope == delta.scope && older.delta_of.as_ref().is_some_and(|older_of| of <= older_of)
-            }),
-        };
-        match self.says {
-            Says::Nothing => is_complete,
-            // of a base and its delta the reference goes by these times
-            Says::Released { at } => is_complete || held.at < at,
-            Says::Revoked(_) | Says::OnHold(_) | Says::NotKnown => false,
-        }
-    }
-}
-
-/// How far evidence got before it failed: of several that fail, the one that got farthest says most.
-pub(super) fn progress(why: &Unknown) -> u8 {
-    match why {
-        Unknown::CrlMissing { .. } | Unknown::OcspMissing => 0,
-        Unknown::NotForCertificate {
-            mismatch: EvidenceMismatch::Issuer | EvidenceMismatch::Delta, ..
-        } => 1,
-        Unknown::NotForCertificate { .. } => 2,
-        Unknown::Signature { .. } | Unknown::SignerNotAllowed { .. } => 3,
-        Unknown::CriticalExtension { .. } => 4,
-        Unknown::NoNextUpdate { .. } | Unknown::NotYetValid { .. } => 5,
-        _ => 6,
-    }
+/// Whether CRLs say that a certificate is good: it names places of CRLs, and they are there and do not list it.
+pub(super) fn lists_pass(question: &Question<'_>, certificate: &Certificate, issuer: &Certificate) -> bool {
+    let lists = Lists::of(question, certificate, issuer);
+    let statuses: Vec<&StatusInfo<'_>> = lists.statuses.iter().collect();
+    not_revoked(&statuses, lists.spoiled.as_ref()).is_ok()
+        && has_points(certificate)
+        && lists.current().is_ok()
 }

@@ -10,16 +10,22 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::crl::Crl;
+use super::error::EvidenceError;
 use super::memo::Memo;
 use super::ocsp::{Answer, Response};
-use crate::codes::Code;
-use crate::file_form::FileForm;
 use crate::json::{Object, Value};
 use crate::limits;
 use crate::pem;
 use crate::x509::{Certificate, SignatureError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+/// Whether a file's name is one of those that operating systems leave in folders unasked: such a file is no evidence, and
+/// nobody means it to be.
+pub fn is_litter(name: &str) -> bool {
+    let known = [".DS_Store", "Thumbs.db", "desktop.ini"];
+    name.starts_with("._") || known.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// CRLs and OCSP responses. Empty by default: then no certificate that can be revoked has a known status.
 #[derive(Default)]
@@ -72,7 +78,7 @@ impl RevocationEvidence {
             Err(EvidenceError::TooManyFiles)
         } else {
             self.files = self.files.saturating_add(1);
-            read(name, bytes).map_err(|error| error.of(bytes))
+            read(name, bytes).map_err(|error| error.in_file(bytes))
         };
         match outcome {
             Ok(items) => {
@@ -259,84 +265,10 @@ fn exceeds(bytes: &[u8], most: u64) -> bool {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most
 }
 
-/// Why a file is no evidence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvidenceError {
-    /// There are more files than [`limits::EVIDENCE_FILES`].
-    #[error("there are too many files of revocation evidence")]
-    TooManyFiles,
-    /// Longer than [`limits::EVIDENCE_FILE_BYTES`], or a CRL in it than [`limits::CRL_BYTES`], or an OCSP response than
-    /// [`limits::OCSP_RESPONSE_BYTES`].
-    #[error("larger than {limit} bytes")]
-    TooLarge {
-        /// The most that there may be.
-        limit: u64,
-    },
-    /// It could not be read.
-    #[error("{why}")]
-    Unreadable {
-        /// Why, in the system's words.
-        why: String,
-    },
-    /// There is nothing in it.
-    #[error("it is empty")]
-    Empty,
-    /// Not the DER of a CRL of version 2.
-    #[error("not a well-formed CRL")]
-    Crl,
-    /// Not the DER of a basic OCSP response.
-    #[error("not a well-formed OCSP response")]
-    OcspResponse,
-    /// An OCSP response in which the responder says that it does not answer.
-    #[error("the OCSP responder gave no answer but {status}")]
-    OcspRefused {
-        /// What it said, in RFC 6960's words.
-        status: &'static str,
-    },
-    /// PEM with a block that is cut off, indented or no base64.
-    #[error("malformed PEM")]
-    Pem,
-    /// A PEM block that is neither a CRL nor an OCSP response.
-    #[error("it holds a PEM block {label:?}, which is no CRL")]
-    OtherPemBlock {
-        /// The block's label.
-        label: String,
-    },
-    /// JSON that is not a file of the reference's CRL cache.
-    #[error("not a file of notation's CRL cache")]
-    CacheFile,
-    /// A file of another form.
-    #[error("it is {0}; it must be a CRL or an OCSP response, in PEM or DER")]
-    Form(FileForm),
-}
-
-impl EvidenceError {
-    /// The same of a whole file, whose form may say more.
-    fn of(self, file: &[u8]) -> Self {
-        match (&self, FileForm::detect(file)) {
-            (_, FileForm::Empty | FileForm::BrokenPem | FileForm::Unknown | FileForm::OtherDer) => self,
-            (_, FileForm::Crl | FileForm::OcspResponse | FileForm::Json) => self,
-            (Self::Crl | Self::Pem, form) => Self::Form(form),
-            _ => self,
-        }
-    }
-}
-
-impl EvidenceError {
-    /// The code that reports give to what rests on such a file.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Unreadable { .. } | Self::TooManyFiles => Code::RevocationUnreadable,
-            Self::OcspRefused { .. } => Code::RevocationOcspRefused,
-            _ => Code::RevocationMalformed,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_form::FileForm;
 
     #[test]
     fn files_of_other_forms() {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::NotGood;
+use super::status::NotGood;
 use crate::limits;
 use crate::oci::Digest;
 use crate::time::UnixTime;
@@ -19,7 +19,7 @@ pub(super) type Signatures = Arc<Vec<Result<(), SignatureError>>>;
 
 /// What a certificate's status depends on, beside the evidence.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Asked {
+pub(super) struct StatusKey {
     pub(super) certificate: Digest,
     pub(super) issuer: Digest,
     pub(super) at: UnixTime,
@@ -29,7 +29,7 @@ pub(super) struct Asked {
 #[derive(Default)]
 pub(super) struct Memo {
     signatures: Mutex<Bounded<Digest, Signatures>>,
-    statuses: Mutex<Bounded<Asked, Result<(), NotGood>>>,
+    statuses: Mutex<Bounded<StatusKey, Result<(), NotGood>>>,
 }
 
 /// A map that takes no more once it is full: whoever can make up issuers could fill the memory otherwise.
@@ -73,14 +73,14 @@ impl Memo {
     /// A certificate's status, found out now unless it was before.
     pub(super) fn status(
         &self,
-        asked: Asked,
+        key: StatusKey,
         find_out: impl FnOnce() -> Result<(), NotGood>,
     ) -> Result<(), NotGood> {
-        if let Some(known) = self.statuses.lock().map.get(&asked) {
+        if let Some(known) = self.statuses.lock().map.get(&key) {
             return known.clone();
         }
         let status = find_out();
-        self.statuses.lock().insert(asked, status.clone(), 1);
+        self.statuses.lock().insert(key, status.clone(), 1);
         status
     }
 }

@@ -12,28 +12,23 @@ use aws_lc_rs::digest;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
 use der::{Decode, DecodeValue, Sequence, SliceReader, Tag, TagNumber, Tagged as _};
 
-use super::crl::{invalidity_date, reason};
-use super::crl_check::{is_http, progress};
-use super::evidence::{EvidenceError, StagedResponse};
-use super::{Question, Revocation, RevocationReason, Says, Statement, Unknown};
+use super::error::EvidenceError;
+use super::reason::{RevocationReason, invalidity_date, reason};
 use crate::asn1::{self, AlgorithmIdentifier, GeneralizedTime, Integer, Oid, SequenceOf, Tlv, oid};
 use crate::limits;
 use crate::time::UnixTime;
-use crate::x509::{
-    Certificate, DistinguishedName, ExtendedKeyUsage, Hash, KeyUsage, SignatureAlgorithm, SignatureError,
-    SignedMessage, check_issued_by, oid,
-};
+use crate::x509::{Certificate, DistinguishedName, Hash, SignatureAlgorithm, SignedMessage};
 
 /// A successful OCSP response, nothing of it verified.
 #[derive(Clone)]
 pub(super) struct Response {
-    message: SignedMessage,
-    signature: Vec<u8>,
+    pub(super) message: SignedMessage,
+    pub(super) signature: Vec<u8>,
     pub(super) responder: ResponderId,
-    certificates: Vec<Certificate>,
+    pub(super) certificates: Vec<Certificate>,
     pub(super) answers: Vec<Answer>,
     /// A critical extension that is not known
-    critical_extension: Option<String>,
+    pub(super) critical_extension: Option<String>,
 }
 
 #[derive(Clone)]
@@ -49,11 +44,11 @@ pub(super) struct Answer {
     pub(super) issuer_name_hash: Vec<u8>,
     pub(super) issuer_key_hash: Vec<u8>,
     pub(super) serial: Vec<u8>,
-    status: Status,
+    pub(super) status: AnswerStatus,
     pub(super) this_update: UnixTime,
     pub(super) next_update: Option<UnixTime>,
-    invalid_since: Option<UnixTime>,
-    critical_extension: Option<String>,
+    pub(super) invalid_since: Option<UnixTime>,
+    pub(super) critical_extension: Option<String>,
 }
 
 /// The hash that names an issuer. SHA-1 is fine for that: the signature, not the name, says whose answer it is.
@@ -64,7 +59,7 @@ enum IdHash {
 }
 
 #[derive(Clone, Copy)]
-enum Status {
+pub(super) enum AnswerStatus {
     Good,
     Revoked { at: UnixTime, reason: Option<RevocationReason> },
     Unknown,
@@ -143,138 +138,6 @@ struct RevokedInfo<'a> {
 
 impl<'a> Sequence<'a> for RevokedInfo<'a> {}
 
-/// The staged answers about a certificate.
-pub(super) struct Answers<'a> {
-    certificate: &'a Certificate,
-    at: UnixTime,
-    /// The answers that count, each with the name of its file
-    signed: Vec<(&'a str, &'a Answer)>,
-    /// Why others do not count
-    refused: Vec<Unknown>,
-    /// What those that count say
-    pub(super) statements: Vec<Statement<'a>>,
-    /// Why nobody can tell what an answer says that may be a revocation
-    pub(super) spoiled: Option<Unknown>,
-}
-
-impl<'a> Answers<'a> {
-    pub(super) fn of(question: &Question<'a>, certificate: &'a Certificate, issuer: &Certificate) -> Self {
-        let mut answers = Self {
-            certificate,
-            at: question.at,
-            signed: Vec::new(),
-            refused: Vec::new(),
-            statements: Vec::new(),
-            spoiled: None,
-        };
-        for (staged, answer) in question.evidence.answers_by_serial(certificate.serial()) {
-            if !answer.is_about(certificate, issuer) {
-                continue;
-            }
-            match staged.check_origin(question, answer, issuer) {
-                Ok(()) => {
-                    answers.signed.push((&staged.file, answer));
-                    answers.statements.push(answer.statement(question));
-                }
-                Err(why) if answer.is_spoiled_by(&why) => {
-                    answers.spoiled.get_or_insert(why);
-                }
-                Err(why) => answers.refused.push(why),
-            }
-        }
-        answers
-    }
-
-    /// Checks that the newest answer is in force and says that the certificate is good. That none revokes it was seen before.
-    pub(super) fn current(&self) -> Result<(), Unknown> {
-        let urls = self.certificate.ocsp_urls();
-        if let Some(url) = urls.first()
-            && !urls.iter().any(|url| is_http(url))
-        {
-            return Err(Unknown::UnsupportedUrl { url: url.clone() });
-        }
-        let (future, issued): (Vec<_>, Vec<_>) =
-            self.signed.iter().partition(|(_, answer)| answer.this_update > self.at);
-        let newest = issued.into_iter().max_by_key(|(_, answer)| answer.order());
-        let Some((file, answer)) = newest else {
-            let future = future.into_iter().map(|(file, answer)| Unknown::NotYetValid {
-                file: file.to_string(),
-                this_update: answer.this_update,
-            });
-            let reasons = self.refused.iter().cloned().chain(future);
-            return Err(reasons.max_by_key(progress).unwrap_or(Unknown::OcspMissing));
-        };
-        answer.check_good(file, self.at)
-    }
-}
-
-impl StagedResponse {
-    /// Checks that an answer of this response was given by who may give it, and can be understood.
-    fn check_origin(
-        &self,
-        question: &Question<'_>,
-        answer: &Answer,
-        issuer: &Certificate,
-    ) -> Result<(), Unknown> {
-        let Self { file, response } = self;
-        let file = || file.clone();
-        let signer = self.signer(question, answer, issuer)?;
-        response
-            .message
-            .verify_signature(signer.public_key(), &response.signature)
-            .map_err(|error| Unknown::Signature { file: file(), error })?;
-        match response.critical_extension.as_ref().or(answer.critical_extension.as_ref()) {
-            Some(oid) => Err(Unknown::CriticalExtension { file: file(), oid: oid.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// The certificate that the response says signed it: the issuer's, or one that the issuer appointed.
-    fn signer<'a>(
-        &'a self,
-        question: &Question<'_>,
-        answer: &Answer,
-        issuer: &'a Certificate,
-    ) -> Result<&'a Certificate, Unknown> {
-        let Self { file, response } = self;
-        let file = || file.clone();
-        if response.responder.names(issuer) {
-            return Ok(issuer);
-        }
-        let mut certificates = response.certificates.iter();
-        let responder =
-            certificates.find(|certificate| response.responder.names(certificate)).ok_or_else(|| {
-                Unknown::ResponderMissing { file: file(), responder: response.responder.to_string() }
-            })?;
-        let not_allowed =
-            || Unknown::SignerNotAllowed { file: file(), signer: responder.subject().to_string() };
-        let signs_ocsp =
-            |usage: &ExtendedKeyUsage| usage.purposes.iter().any(|purpose| purpose == oid::OCSP_SIGNING);
-        let may_sign = responder.extended_key_usage().is_some_and(signs_ocsp)
-            && responder.key_usage().is_none_or(KeyUsage::digital_signature)
-            && check_issued_by(responder, issuer).is_ok();
-        if !may_sign {
-            return Err(not_allowed());
-        }
-        // A revocation stays what it was when it was signed; that a certificate is good, only who may say so now says.
-        let is_good = matches!(answer.status, Status::Good);
-        let was_valid = !is_good && responder.is_valid_at(answer.this_update);
-        if !was_valid && !responder.is_valid_at(question.at) {
-            return Err(Unknown::ResponderNotValid {
-                file: file(),
-                responder: responder.subject().to_string(),
-                not_before: responder.not_before(),
-                not_after: responder.not_after(),
-            });
-        }
-        // Whoever may say what is good may not be revoked: its issuer says that it need not be asked, or a CRL says so.
-        let is_trusted = !is_good
-            || responder.extension(OCSP_NO_CHECK).is_some()
-            || question.lists_pass(responder, issuer);
-        if is_trusted { Ok(responder) } else { Err(not_allowed()) }
-    }
-}
-
 impl Response {
     /// Whether DER is an `OCSPResponse`, good or not, rather than a CRL.
     pub(super) fn is_one(der: &[u8]) -> bool {
@@ -342,7 +205,7 @@ impl ResponderId {
         }
     }
 
-    fn names(&self, certificate: &Certificate) -> bool {
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
         match self {
             Self::Name(name) => certificate.subject_der() == name,
             Self::KeyHash(hash) => IdHash::Sha1.digest(certificate.public_key().bytes()) == *hash,
@@ -373,57 +236,7 @@ impl Answer {
 
     /// The order of answers by time. Of two of one time the one that says less comes last, so that it decides.
     pub(super) fn order(&self) -> (UnixTime, Reverse<Option<UnixTime>>, bool) {
-        (self.this_update, Reverse(self.next_update), !matches!(self.status, Status::Good))
-    }
-
-    /// Checks that the answer is in force and says that the certificate is good, or good when it was used: whether it is
-    /// revoked is another question.
-    pub(super) fn check_good(&self, file: &str, at: UnixTime) -> Result<(), Unknown> {
-        let file = || file.to_string();
-        if self.this_update > at {
-            return Err(Unknown::NotYetValid { file: file(), this_update: self.this_update });
-        }
-        let next_update = self.next_update.ok_or_else(|| Unknown::NoNextUpdate { file: file() })?;
-        if next_update < at {
-            return Err(Unknown::Stale { file: file(), next_update });
-        }
-        match self.status {
-            Status::Good => Ok(()),
-            Status::Unknown => Err(Unknown::OcspUnknown { file: file() }),
-            // where something newer has lifted a hold, that has to say that the certificate is good
-            Status::Revoked { reason: Some(RevocationReason::CERTIFICATE_HOLD), .. } => {
-                Err(Unknown::OcspMissing)
-            }
-            Status::Revoked { .. } => Ok(()),
-        }
-    }
-
-    /// What the answer says.
-    fn statement(&self, question: &Question<'_>) -> Statement<'static> {
-        let says = match self.status {
-            Status::Good => Says::Nothing,
-            Status::Unknown => Says::NotKnown,
-            Status::Revoked { .. } if self.invalid_since.is_some_and(|since| question.predates(since)) => {
-                Says::Nothing
-            }
-            Status::Revoked { at, reason: reason @ Some(RevocationReason::CERTIFICATE_HOLD) } => {
-                Says::OnHold(Revocation { at, reason })
-            }
-            Status::Revoked { at, reason } => Says::Revoked(Revocation { at, reason }),
-        };
-        let in_force =
-            self.this_update <= question.at && self.next_update.is_some_and(|next| question.at <= next);
-        Statement { list: None, issued: self.this_update, counts_as_good: in_force, says }
-    }
-
-    /// Whether the reason why the answer does not count leaves it open whether it revokes.
-    fn is_spoiled_by(&self, why: &Unknown) -> bool {
-        let is_open = match why {
-            Unknown::CriticalExtension { .. } => true,
-            Unknown::Signature { error, .. } => matches!(error, SignatureError::UnsupportedAlgorithm { .. }),
-            _ => false,
-        };
-        is_open && !matches!(self.status, Status::Good)
+        (self.this_update, Reverse(self.next_update), !matches!(self.status, AnswerStatus::Good))
     }
 
     fn read(answer: &SingleResponse<'_>) -> Option<Self> {
@@ -435,7 +248,7 @@ impl Answer {
             issuer_name_hash: answer.id.issuer_name_hash.as_bytes().to_vec(),
             issuer_key_hash: answer.id.issuer_key_hash.as_bytes().to_vec(),
             serial: answer.id.serial.0.to_vec(),
-            status: Status::read(answer.status)?,
+            status: AnswerStatus::read(answer.status)?,
             this_update: answer.this_update.0,
             next_update: answer.next_update.map(|next| next.0),
             invalid_since,
@@ -443,14 +256,14 @@ impl Answer {
         })
     }
 
-    fn is_about(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
+    pub(super) fn is_about(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
         self.serial == certificate.serial()
             && self.issuer_name_hash == self.hash.digest(certificate.issuer_der())
             && self.issuer_key_hash == self.hash.digest(issuer.public_key().bytes())
     }
 }
 
-impl Status {
+impl AnswerStatus {
     /// Reads a `CertStatus`; the tagging of all but `revoked` leaves nothing inside.
     fn read(status: AnyRef<'_>) -> Option<Self> {
         const REVOKED: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
@@ -510,8 +323,6 @@ const ENUMERATED: u8 = 0x0a;
 const SUCCESSFUL: [u8; 1] = [0];
 /// id-pkix-ocsp-basic, RFC 6960 section 4.2.1
 const OCSP_BASIC: Oid<'static> = oid!("1.3.6.1.5.5.7.48.1.1");
-/// id-pkix-ocsp-nocheck, RFC 6960 section 4.2.2.2.1
-const OCSP_NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 /// invalidityDate, RFC 5280 section 5.3.2
 const INVALIDITY_DATE: Oid<'static> = oid!("2.5.29.24");
 /// id-sha1, RFC 3279 section 2.2.1

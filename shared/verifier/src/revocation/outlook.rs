@@ -6,9 +6,9 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::Unknown;
 use super::crl::{Crl, Scope};
 use super::crl_check::{check_delta, check_end, newest};
+use super::error::Unknown;
 use super::evidence::{RevocationEvidence, StagedCrl, StagedResponse};
 use super::ocsp::Answer;
 use crate::time::UnixTime;

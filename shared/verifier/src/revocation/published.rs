@@ -4,8 +4,8 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::crl::Crl;
-use super::crl_check::is_http;
-use super::evidence::{EvidenceError, RevocationEvidence};
+use super::error::EvidenceError;
+use super::evidence::RevocationEvidence;
 use crate::time::UnixTime;
 use crate::x509::Certificate;
 
@@ -50,4 +50,9 @@ impl PublishedCrl {
 /// Where the CRLs of a certificate are published: the URLs of `http` alone, which verification reads.
 pub fn crl_urls(certificate: &Certificate) -> impl Iterator<Item = &str> {
     certificate.crl_urls().iter().map(String::as_str).filter(|url| is_http(url))
+}
+
+/// Whether a URL is one that the reference would fetch.
+pub(super) fn is_http(url: &str) -> bool {
+    url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
 }
