@@ -12,7 +12,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::bundle::BundleManifest;
-use crate::{Inventory, NodeReport, SiteReport};
+use crate::inventory::Inventory;
+use crate::node::NodeReport;
+use crate::site::SiteReport;
 
 /// The schema of a node report, as the file has it.
 pub fn node_report() -> String {

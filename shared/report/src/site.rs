@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::image::Image;
 use crate::node::NodeReport;
 use crate::verdict::{Status, Summary, Via};
-use crate::waiver::{SiteWaivers, WaivedImage};
+use crate::waiver::{self, SiteWaivers, WaivedImage};
 use assay_verifier::time::UnixTime;
 
 /// The value of [`SiteReport::schema`].
@@ -221,7 +221,19 @@ pub struct NodeRow {
     pub waived: Vec<WaivedImage>,
 }
 
+impl SiteWaivers {
+    /// Applies the waivers to a node's images, and counts.
+    pub fn apply(&mut self, row: &mut NodeRow) {
+        row.waived = row.accepted().map(|report| self.cover(&row.name, &report.images)).unwrap_or_default();
+    }
+}
+
 impl NodeRow {
+    /// The waiver that covers an image of this node.
+    pub fn waiver(&self, image: &Image) -> Option<&WaivedImage> {
+        waiver::covering(&self.waived, image)
+    }
+
     /// The node's report, where it was accepted: the only one that counts, and the only one to show.
     pub fn accepted(&self) -> Option<&NodeReport> {
         self.report.as_ref().filter(|_| self.outcome == Outcome::Verified)

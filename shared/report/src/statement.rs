@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExitCode, NodeReport, NodeRow};
+use crate::exit_code::ExitCode;
+use crate::node::NodeReport;
+use crate::site::NodeRow;
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
 

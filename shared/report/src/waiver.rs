@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use crate::document::HEX_SHA256;
 use crate::image::Image;
 use crate::omitted::List;
-use crate::site::{NodeRow, Outcome};
 use crate::verdict::{Reason, Status};
 use assay_verifier::oci::{Digest, Reference};
 use assay_verifier::time::UnixTime;
@@ -94,20 +93,16 @@ impl SiteWaivers {
         Self { sha256, judged_at, waivers }
     }
 
-    /// Applies the waivers to a node's images, and counts. Of several that cover an image the first counts. Rows of one digest
-    /// in one namespace are covered together or not at all: what runs is the same bytes.
-    pub fn apply(&mut self, row: &mut NodeRow) {
-        row.waived.clear();
-        let (Outcome::Verified, Some(report)) = (row.outcome, &row.report) else {
-            return;
-        };
+    /// The images of a node that the waivers cover, sorted, and counted here. Of several that cover an image the first counts.
+    /// Rows of one digest in one namespace are covered together or not at all: what runs is the same bytes.
+    pub(crate) fn cover(&mut self, node: &str, images: &[Image]) -> Vec<WaivedImage> {
+        let mut covered_images = Vec::new();
         let mut by_digest = BTreeMap::<(&String, &Digest), Vec<&Image>>::new();
-        for image in report.images.iter().filter(|image| is_wrong(image)) {
+        for image in images.iter().filter(|image| is_wrong(image)) {
             by_digest.entry((&image.namespace, &image.digest)).or_default().push(image);
         }
         for ((namespace, digest), images) in by_digest {
-            let covers_all =
-                |waiver: &&mut Waiver| images.iter().all(|image| waiver.covers(&row.name, image));
+            let covers_all = |waiver: &&mut Waiver| images.iter().all(|image| waiver.covers(node, image));
             let mut covered = false;
             for waiver in self.waivers.iter_mut().filter(covers_all) {
                 if waiver.state != WaiverState::Expired {
@@ -116,7 +111,7 @@ impl SiteWaivers {
                     }
                     covered = true;
                     waiver.state = WaiverState::Applied;
-                    row.waived.extend(images.iter().map(|_| WaivedImage {
+                    covered_images.extend(images.iter().map(|_| WaivedImage {
                         namespace: namespace.clone(),
                         digest: digest.clone(),
                         reason: waiver.reason.clone(),
@@ -128,6 +123,7 @@ impl SiteWaivers {
                 waiver.images = waiver.images.saturating_add(images);
             }
         }
+        covered_images
     }
 }
 
@@ -153,16 +149,14 @@ impl WaivedImage {
     }
 }
 
-impl NodeRow {
-    /// The waiver that covers an image of this node.
-    pub fn waiver(&self, image: &Image) -> Option<&WaivedImage> {
-        if !is_wrong(image) {
-            return None;
-        }
-        let key = (image.namespace.as_str(), &image.digest);
-        let found = self.waived.binary_search_by(|waived| waived.key().cmp(&key)).ok()?;
-        self.waived.get(found)
+/// Which of `waived`, sorted, covers an image.
+pub(crate) fn covering<'w>(waived: &'w [WaivedImage], image: &Image) -> Option<&'w WaivedImage> {
+    if !is_wrong(image) {
+        return None;
     }
+    let key = (image.namespace.as_str(), &image.digest);
+    let found = waived.binary_search_by(|waived| waived.key().cmp(&key)).ok()?;
+    waived.get(found)
 }
 
 /// Whether there is anything that a waiver could excuse.
@@ -212,8 +206,11 @@ fn own_names(image: &Image) -> impl Iterator<Item = &str> {
 mod tests {
     use alloc::{format, vec};
 
-    use super::super::{CleanUp, CleanUpResult, Content, ExitCode, Mismatch, Rootfs};
     use super::*;
+    use crate::exit_code::ExitCode;
+    use crate::image::{Content, Mismatch, Rootfs};
+    use crate::omitted::Omitted;
+    use crate::site::{CleanUp, CleanUpResult, NodeRow, Outcome};
 
     fn time(day: &str) -> UnixTime {
         UnixTime::parse(&format!("{day}T00:00:00Z")).unwrap()
@@ -238,7 +235,7 @@ mod tests {
             signatures: Vec::new(),
             content: Content::default(),
             rootfs: None,
-            omitted: super::super::Omitted::default(),
+            omitted: Omitted::default(),
         }
     }
 

@@ -18,13 +18,18 @@ use core::cmp::Reverse;
 
 use serde::Serialize;
 
+use crate::asked::Asked;
 use crate::clean;
-use crate::{
-    Agent, Asked, BundleInput, CarriedBlob, ChainCertificate, Check, Checks, Companion, ContainerUse,
-    Content, Contradiction, Coverage, CrlInput, CrossCheck, Enumerated, Image, Inputs, Inventory,
-    InventoryImage, List, Mismatch, Node, NodeReport, Omitted, Reason, Rootfs, Run, Signature, Status,
-    Summary, Target, Timestamp, TrustPolicyInput, TrustedCertificate, Unlisted, Unreadable,
+use crate::coverage::{Companion, Contradiction, Coverage, CrossCheck, Enumerated, Unlisted, Unreadable};
+use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs};
+use crate::inventory::{Inventory, InventoryImage};
+use crate::node::{
+    Agent, BundleInput, CarriedBlob, CrlInput, Inputs, Node, NodeReport, Run, TrustPolicyInput,
+    TrustedCertificate,
 };
+use crate::omitted::{List, Omitted};
+use crate::signature::{ChainCertificate, Check, Checks, Signature, Target, Timestamp};
+use crate::verdict::{Reason, Status, Summary};
 use assay_verifier::limits;
 
 /// Counts the values of a JSON text, whatever its strings hold, without reading it as JSON: each value but the first stands
