@@ -11,10 +11,10 @@ const FLAGS: &str = "-C force-unwind-tables=no";
 /// The same for what is written in C.
 const C_FLAGS: &str = "-fno-asynchronous-unwind-tables -fno-unwind-tables";
 
-/// And of a Linux program, the addresses that are corrected at its start take two bits each, and the tables that came with
-/// the standard library and libc are left out. The folder in the path is the workspace's, where cargo links programs.
+/// And of a Linux program, the addresses that are corrected at its start take two bits each, and what it never uses of the
+/// standard library, libc and AWS-LC is left out. The folder in the path is the workspace's, where cargo links programs.
 const LINUX_FLAGS: &str =
-    "-C link-arg=-Wl,-z,pack-relative-relocs,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/no-unwind-tables.ld";
+    "-C link-arg=-Wl,-z,pack-relative-relocs,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/left-out.ld";
 
 /// Builds the agent for that target and says where it is.
 ///
@@ -43,4 +43,22 @@ pub fn build(target: &str, flags: &str) -> Result<PathBuf, String> {
     run(&mut build)?;
     let name: &OsStr = if target.contains("-windows-") { "assay-agent.exe" } else { "assay-agent" }.as_ref();
     Ok(target::folder().join(target).join("agent").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    /// The names of what is left out bear the version of AWS-LC. Under another version nothing would be left out.
+    #[test]
+    fn what_is_left_out_is_of_the_version_that_is_linked() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (_, rest) = lock.split_once("name = \"aws-lc-sys\"\nversion = \"").unwrap();
+        let (version, _) = rest.split_once('"').unwrap();
+        let prefix = format!("aws_lc_{}_", version.replace('.', "_"));
+        let script = include_str!("../../../agent/left-out.ld");
+        let names: Vec<&str> = script.lines().filter(|line| line.ends_with("= abort;")).collect();
+        assert_eq!(names.len(), 10);
+        for name in names {
+            assert!(name.starts_with(&prefix), "{name} is not of {version}");
+        }
+    }
 }
