@@ -23,7 +23,8 @@ use crate::config::{InspectPlan, Inspected};
 use crate::error::Error;
 use crate::output::Sink;
 use assay_judge::confinement::explain;
-use assay_judge::signatures::{Signatures, Source};
+use assay_judge::signatures::Signatures;
+use assay_judge::sources::Sources;
 use assay_judge::store::fetch;
 use assay_judge::store::layout::{Layout, LayoutError, Reading};
 
@@ -159,7 +160,7 @@ fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
 
 fn of_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
     let layout = Layout::open(path, Reading::Manifests).map_err(InspectError::Layout)?;
-    let signatures = Signatures::collect(&[Source { store: &layout, name: "layout".to_owned() }]);
+    let signatures = Signatures::collect(Sources::without_bundles(&layout));
     let mut all: Vec<SignatureFacts> = signatures
         .all()
         .map(|candidate| {

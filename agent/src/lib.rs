@@ -13,7 +13,6 @@ mod error;
 mod image_verifier;
 mod inspect;
 mod inventory;
-mod listing;
 mod output;
 mod pipeline;
 mod priority;
@@ -76,10 +75,10 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         }
         Plan::Inventory(plan) => {
             priority::lower(plan.nice);
-            listing::run(&plan)
+            pipeline::inventory(&plan)
         }
         Plan::Inspect(plan) => inspect::run(&plan),
-        Plan::ImageVerifier(plan) => image_verifier::run(&plan),
+        Plan::ImageVerifier(plan) => pipeline::image_verifier(&plan),
         Plan::Version { format, agent } => version(format, &agent),
     }
 }

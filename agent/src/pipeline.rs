@@ -1,146 +1,203 @@
-//! Sources into images, images into judgements, content, and the report.
+//! Runs the steps of the commands that look at images: sources, images, verdicts, content, report.
+//!
+//! [`verify`] takes every step, and [`inventory`] leaves out the verdicts. [`image_verifier`] judges one image that no store has
+//! yet, in the way in which images are judged offline ([`assay_judge::offline`]).
 
 use std::collections::HashSet;
 
-use assay_judge::bundle::{Bundle, BundleFault, Bundles};
+use assay_judge::bundle::{BundleFault, Bundles};
 use assay_judge::ci_commands;
 use assay_judge::image::Image;
-use assay_judge::judge::{Judge, Judgement};
-use assay_judge::judged;
-use assay_judge::parallel;
+use assay_judge::judge::Judge;
+use assay_judge::judgement::{CheckedContent, Examined, Judged};
 use assay_judge::population::Population;
 use assay_judge::signatures::Signatures;
+use assay_judge::sources::{Origin, Sources};
 use assay_judge::store::layout::Reading;
+use assay_judge::store::pulled::Pulled;
 use assay_judge::store::{Listing, Store};
 use assay_judge::trust::{self, Trust};
-use assay_report::words::count;
-use assay_report::{
-    BundleInput, ContentMode, Coverage, ExitCode, List, NodeReport, Reason, Status, Unreadable,
-};
-use assay_verifier::notary::verify::Verifier;
+use assay_report::{BundleInput, ContentMode, Coverage, ExitCode, List, Node, NodeReport, Unreadable};
 use assay_verifier::oci::Digest;
 
-use crate::cli::VerifyFormat;
-use crate::config::VerifyPlan;
+use crate::cli::{TextOrJson, VerifyFormat};
+use crate::config::{ImageVerifierPlan, InventoryPlan, StorePlan, VerifyPlan};
 use crate::console::{json_line, say};
-use crate::content;
+use crate::content::ContentCheck;
 use crate::error::Error;
+use crate::image_verifier;
 use crate::inventory::Inventory;
 use crate::inventory::changes::Changes;
 use crate::inventory::coverage;
-use crate::inventory::running::Running;
+use crate::inventory::running::RunningImages;
 use crate::output::Sink;
-use crate::report::{self, carried, procedure};
+use crate::report::{self, carried, outcome, procedure, table};
 use crate::store;
 
+/// Judges the images of a store and writes a report.
 pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let sink = Sink::open(&plan.output)?;
     let mut trust = trust::read(&plan.trust)?;
     let bundles = Bundles::open(&plan.bundles, &mut trust)?;
-    let reading =
-        if plan.asked.content == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
+    let mode = plan.asked.content;
+    let reading = if mode == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
     let store = match store::open(&plan.store, reading) {
         Ok(store) => store,
         Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
     };
-
-    let sources = bundles.sources(&*store);
-    let signatures = Signatures::collect(&sources);
-    let running = if plan.asked.content == ContentMode::None {
-        Running::by_name(store.listing())
-    } else {
-        Running::of(&*store)
-    };
-    let population = Population::of(&*store, &signatures);
-    let mut inventory = Inventory::new(store.listing(), &population.unnamed, &running.runs, |record| {
-        signatures.is_companion(record)
-    });
-    inventory.select(&plan.images)?;
-
-    let verifier =
-        Verifier { trust_store: &trust.store, evidence: &trust.evidence, at: plan.clock.verified_at };
-    let judge = Judge {
-        policy: &trust.policy,
-        verifier,
-        sources: &sources,
-        signatures: &signatures,
-        lock: &bundles.lock,
-        accept: &plan.asked.accept,
-    };
-    let judgements = parallel::map(plan.jobs, &inventory.images, || (), |(), image| judge_one(&judge, image));
-    let (mut images, reached) = with_content(plan, &*store, &inventory, judgements);
-
     let listing = store.listing();
-    let mut coverage = coverage::of(&*store, &inventory, population, running, &signatures, reached.as_ref());
+    let sources = bundles.with_store(&*store);
+
+    let mut survey = Survey::new(sources, mode);
+    survey.inventory.select(&plan.images)?;
+    let images = std::mem::take(&mut survey.inventory.images);
+
+    let judge = Judge {
+        trust: &trust,
+        at: plan.clock.verified_at,
+        accept: &plan.asked.accept,
+        lock: &bundles.lock,
+        sources,
+        signatures: &survey.signatures,
+    };
+    let judged = judge.judge_all(images, plan.jobs);
+
+    let node = node_of(&plan.store, listing, &plan.node);
+    let check = ContentCheck { store: &*store, mode, node, jobs: plan.jobs };
+    let (read, unread): (Vec<Judged>, Vec<Judged>) = judged.into_iter().partition(Judged::depends_on_content);
+    let is_complete = mode != ContentMode::None && unread.is_empty() && plan.images.is_empty();
+    let mut checked = check.run(read);
+    let belonging = take_manifests(&mut checked);
+    let unread = unread.into_iter().map(|judged| (judged, check.unread()));
+    let examined = checked.into_iter().chain(unread).map(|(judged, content)| judged.with_content(content));
+    let mut images: Vec<Examined> = examined.collect();
+    images.sort_by(|one, other| one.image.id().cmp(&other.image.id()));
+
+    let mut coverage = survey.coverage(Some(belonging).filter(|_| is_complete));
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
     coverage.unreadable.sort();
-    let bundles = bundle_inputs(&bundles.each, &signatures)?;
-    let warnings = signatures.warnings.clone();
+
+    let Survey { signatures, .. } = survey;
+    let inputs = bundle_inputs(&bundles, &signatures)?;
     let (carried, omitted) =
-        if plan.asked.evidence { carried::of(&sources, &signatures, &images) } else { (Vec::new(), 0) };
+        if plan.asked.evidence { carried::collect(sources, &signatures, &images) } else { (Vec::new(), 0) };
+    let images = images.into_iter().map(Examined::into_report).collect();
+    let containerd = listing.containerd.clone();
     let mut report = NodeReport {
         carried,
-        ..report::node_report(plan, &trust, bundles, coverage, listing.containerd.clone(), warnings, images)
+        ..report::node_report(plan, &trust, inputs, coverage, containerd, signatures.warnings, images)
     };
     report.omitted.add(List::Carried, omitted);
     write(plan, sink, &mut report)?;
-    say_outcome(&report);
+    outcome::say_outcome(&report);
     Ok(report.verdict())
 }
 
-/// The judgement of one image, the signatures of one that no record accounts for not being asked.
-fn judge_one(judge: &Judge<'_>, image: &Image) -> Judgement {
-    if image.recorded {
-        return judge.judge(image);
+/// Lists the images of a store, unverified.
+pub(crate) fn inventory(plan: &InventoryPlan) -> Result<ExitCode, Error> {
+    let sink = Sink::open(&plan.output)?;
+    let store = store::open(&plan.store, Reading::Manifests).map_err(Error::Store)?;
+    let mode = ContentMode::Metadata;
+    let mut survey = Survey::new(Sources::without_bundles(&*store), mode);
+    let images = std::mem::take(&mut survey.inventory.images);
+
+    let node = node_of(&plan.store, store.listing(), &plan.node);
+    let mut checked = ContentCheck { store: &*store, mode, node, jobs: plan.jobs }.run(images);
+    let belonging = take_manifests(&mut checked);
+    let coverage = survey.coverage(Some(belonging));
+
+    let mut report = report::inventory(plan, store.listing().containerd.clone(), checked, coverage);
+    report.fit();
+    let bytes = match plan.format {
+        TextOrJson::Json => json_line(&report)?,
+        TextOrJson::Text => ci_commands::escape(&table::write(&report, plan.width)).into_owned().into_bytes(),
+    };
+    sink.write(&bytes)?;
+    outcome::say_unreadable(&report.coverage.unreadable);
+    let is_complete = !report.images.is_empty() && report.coverage.unreadable.is_empty();
+    Ok(if is_complete { ExitCode::Passed } else { ExitCode::Incomplete })
+}
+
+/// Judges the image that containerd is about to pull, and answers on standard output.
+///
+/// # Errors
+/// [`Error`] if nothing was judged. That does not admit the image either.
+pub(crate) fn image_verifier(plan: &ImageVerifierPlan) -> Result<ExitCode, Error> {
+    let target = image_verifier::read_target(plan, std::io::stdin().lock())?;
+    let mut trust = trust::read(&plan.trust)?;
+    let bundles = match &plan.bundles[..] {
+        [] => Bundles::open(&image_verifier::bundles_in(&plan.bundles_folder)?, &mut trust)?,
+        named => Bundles::open(named, &mut trust)?,
+    };
+    let pulled = Pulled::new(&plan.name, target);
+    let images = bundles.judge_listed(&pulled, &trust, plan.clock.verified_at, &plan.accept);
+    // containerd logs standard error at its debug level
+    trust.warnings.iter().for_each(|warning| say(&warning.to_string()));
+    images.iter().filter_map(|image| image.hint.as_ref()).for_each(|hint| say(hint));
+    let outcomes: Vec<String> = images.iter().map(outcome::line).collect();
+    Sink::Stdout.write(&image_verifier::reason(&outcomes.join("; ")))?;
+    Ok(ExitCode::from_statuses(images.iter().map(|image| image.status)))
+}
+
+/// What is known of a store before its images are judged.
+struct Survey<'s> {
+    store: &'s dyn Store,
+    signatures: Signatures,
+    running: RunningImages,
+    population: Population,
+    inventory: Inventory,
+}
+
+impl<'s> Survey<'s> {
+    /// Looks the store through. At [`ContentMode::None`] no image is read.
+    fn new(sources: Sources<'s>, mode: ContentMode) -> Self {
+        let store = sources.store;
+        let signatures = Signatures::collect(sources);
+        let running = match mode {
+            ContentMode::None => RunningImages::by_names(store.listing()),
+            _ => RunningImages::by_snapshots(store),
+        };
+        let population = Population::new(store, &signatures);
+        let inventory =
+            Inventory::new(store.listing(), &population.unnamed, &running.by_container, |record| {
+                signatures.is_companion(record)
+            });
+        Self { store, signatures, running, population, inventory }
     }
-    let mut judgement = Judgement::failed(
-        Reason::InUseUnlisted,
-        "a container runs this image, and the store has no record of it",
-    );
-    judgement.hint = Some("pull the image again by this digest, or replace the container".into());
-    judgement
+
+    /// What was looked at. `belonging` are the manifests that belong to images, if all are known.
+    fn coverage(&mut self, belonging: Option<HashSet<Digest>>) -> Coverage {
+        let population = std::mem::take(&mut self.population);
+        let running = std::mem::take(&mut self.running);
+        coverage::prove(
+            self.store,
+            &self.inventory,
+            population,
+            running,
+            &self.signatures,
+            belonging.as_ref(),
+        )
+    }
 }
 
-/// Hashes the content of the images that are judged, and joins the two. Also gives every manifest that belongs to an image.
-fn with_content(
-    plan: &VerifyPlan,
-    store: &dyn Store,
-    inventory: &Inventory,
-    judgements: Vec<Judgement>,
-) -> (Vec<assay_report::Image>, Option<HashSet<Digest>>) {
-    let is_read =
-        |image: &Image, judgement: &Judgement| image.recorded && judgement.status != Status::Skipped;
-    let pairs = || inventory.images.iter().zip(&judgements);
-    let read: Vec<&Image> =
-        pairs().filter(|(image, judgement)| is_read(image, judgement)).map(|(image, _)| image).collect();
-    let complete = plan.asked.content != ContentMode::None
-        && read.len() == inventory.images.len()
-        && plan.images.is_empty();
-    let here = plan.store.place.is_this_machine() && store.listing().is_for(&plan.node);
-    let node = here.then_some(&plan.node);
-    let mut checked = content::check_all(store, &read, plan.asked.content, node, plan.jobs).into_iter();
-    let mut reached = HashSet::new();
-    let images = inventory
-        .images
-        .iter()
-        .zip(judgements)
-        .map(|(image, judgement)| {
-            let checked = if is_read(image, &judgement) { checked.next() } else { None };
-            let checked = checked.unwrap_or_else(|| report::unread(plan));
-            reached.extend(checked.manifests.iter().cloned());
-            judged::image(image.clone(), judgement, checked)
-        })
-        .collect();
-    (images, complete.then_some(reached))
+/// The machine that runs the images of a store; none if the store is a copy or of another machine.
+fn node_of<'n>(store: &StorePlan, listing: &Listing, node: &'n Node) -> Option<&'n Node> {
+    (store.place.is_this_machine() && listing.is_for(node)).then_some(node)
 }
 
-/// Lists a store that is in use again, takes back the verdicts on images that changed, and gives what was not judged: images
-/// that appeared, or the store where it is gone.
-fn changed_meanwhile(
-    plan: &VerifyPlan,
-    before: &Listing,
-    images: &mut [assay_report::Image],
-) -> Vec<Unreadable> {
+/// Every manifest that belongs to an image.
+fn take_manifests<T: AsRef<Image>>(checked: &mut [(T, CheckedContent)]) -> HashSet<Digest> {
+    let mut manifests = HashSet::new();
+    for (image, content) in checked {
+        manifests.insert(image.as_ref().target.digest.clone());
+        manifests.extend(std::mem::take(&mut content.manifests));
+    }
+    manifests
+}
+
+/// Lists a store that is in use again and takes back the verdicts on images that changed. Gives what was not judged: images that
+/// appeared, or the whole store if it cannot be read any more.
+fn changed_meanwhile(plan: &VerifyPlan, before: &Listing, images: &mut [Examined]) -> Vec<Unreadable> {
     if !plan.store.place.is_this_machine() {
         return Vec::new();
     }
@@ -152,13 +209,13 @@ fn changed_meanwhile(
         Ok(again) => {
             let changes = Changes::between(before, again.listing());
             images.iter_mut().for_each(|image| changes.mark(image));
-            // what was not asked for is not missed
+            // images that were not asked for are not missed
             if plan.images.is_empty() { changes.appeared } else { Vec::new() }
         }
     }
 }
 
-/// The report of a run whose store could not be opened: no image, and the reason why.
+/// Writes the report of a run whose store could not be opened: no image, and the reason why.
 fn without_store(plan: &VerifyPlan, trust: &Trust, sink: Sink, why: &str) -> Result<ExitCode, Error> {
     say(&format!("assay-agent: {why}"));
     let unreadable = vec![Unreadable { what: plan.store.place.to_string(), why: why.to_owned() }];
@@ -168,11 +225,10 @@ fn without_store(plan: &VerifyPlan, trust: &Trust, sink: Sink, why: &str) -> Res
     Ok(report.verdict())
 }
 
-fn bundle_inputs(bundles: &[Bundle], signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
-    let inputs = bundles.iter().enumerate().map(|(number, bundle)| {
+fn bundle_inputs(bundles: &Bundles, signatures: &Signatures) -> Result<Vec<BundleInput>, Error> {
+    let inputs = bundles.each.iter().enumerate().map(|(at, bundle)| {
         let sha256 = bundle.layout.digest().map_err(BundleFault::from)?.hex().to_owned();
-        // the first source is the store
-        Ok(BundleInput { sha256, signatures: signatures.counts.get(number + 1).copied().unwrap_or(0) })
+        Ok(BundleInput { sha256, signatures: signatures.count(Origin::Bundle(at)) })
     });
     inputs.collect()
 }
@@ -186,57 +242,4 @@ fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), E
         VerifyFormat::Procedure => ci_commands::escape_json(&procedure::write(&report.images)?),
     };
     Ok(sink.write(&bytes)?)
-}
-
-/// The outcome for people: what did not pass, and the counts.
-fn say_outcome(report: &NodeReport) {
-    // a name that stands for several images does not tell which
-    let (mut names, mut shared) = (HashSet::new(), HashSet::new());
-    shared.extend(report.images.iter().map(name).filter(|name| !names.insert(*name)));
-    for image in report.images.iter().filter(|image| image.status != Status::Passed) {
-        let digest = if shared.contains(name(image)) { format!("{}: ", image.digest) } else { String::new() };
-        say(&format!("{digest}{}", outcome(image)));
-    }
-    match report.coverage.companions.len() {
-        0 => {}
-        many => say(&format!(
-            "{}, which belong to images and are none: coverage names each",
-            count(many, "companion")
-        )),
-    }
-    for unlisted in report.coverage.unlisted_containers() {
-        let name = unlisted.name.as_deref().unwrap_or("none");
-        say(&format!(
-            "unlisted: container {} in {} runs an image without a record: {name}",
-            unlisted.id, unlisted.namespace
-        ));
-    }
-    for unreadable in &report.coverage.unreadable {
-        say(&format!("unreadable: {}: {}", unreadable.what, unreadable.why));
-    }
-    for finding in &report.coverage.cross_check.findings {
-        say(&format!("{}: {} {}: {}", finding.code, finding.namespace, finding.id, finding.message));
-    }
-    if report.images.is_empty() {
-        say("assay-agent: there is no image in the store; nothing was verified");
-    }
-    let summary = report.summary;
-    say(&format!(
-        "{} passed, {} failed, {} skipped, {} inconclusive",
-        summary.passed, summary.failed, summary.skipped, summary.inconclusive
-    ));
-}
-
-/// What an image is called.
-fn name(image: &assay_report::Image) -> &str {
-    image.references.first().map_or(image.digest.as_str(), String::as_str)
-}
-
-/// The outcome of one image in a line.
-pub(crate) fn outcome(image: &assay_report::Image) -> String {
-    let name = name(image);
-    let status = format!("{:?}", image.status).to_lowercase();
-    let reason = image.reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
-    let message = image.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    format!("{status}{reason}: {name}{message}")
 }

@@ -11,91 +11,131 @@ use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
 
 use assay_judge::image::{Image, is_attestation};
-use assay_judge::judged::Checked;
+use assay_judge::judgement::CheckedContent;
 use assay_judge::parallel;
 use assay_judge::store::{BlobError, Store, fetch, verify};
 
-/// Hashes the content of `images`, results in their order. Nothing is read at [`ContentMode::None`]. `node` is the machine
-/// that would run them; none where the store is a copy, which may be of any machine's images.
-pub(crate) fn check_all(
-    store: &dyn Store,
-    images: &[&Image],
-    mode: ContentMode,
-    node: Option<&Node>,
-    jobs: usize,
-) -> Vec<Checked> {
-    if mode == ContentMode::None {
-        let nothing = || Checked { content: Content { mode, ..Content::default() }, ..Checked::default() };
-        return images.iter().map(|_| nothing()).collect();
-    }
-    let mut walks = Vec::with_capacity(images.len());
-    let mut budget = Budget::default();
-    // in few at a time, so that what is over the budget is never in memory, and the same images are over it every time
-    for part in images.chunks(jobs.max(1) * 2) {
-        if budget.is_spent() {
-            walks.extend(
-                part.iter()
-                    .map(|image| Walk { limit: Some(budget.words()), ..Walk::new(store, image, mode, node) }),
-            );
-            continue;
-        }
-        let walked = parallel::map(jobs, part, || (), |(), image| Walk::of(store, image, mode, node));
-        walks.extend(walked.into_iter().map(|walk| budget.spend(walk)));
-    }
-    let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = images
-        .iter()
-        .zip(&walks)
-        .flat_map(|(image, walk)| {
-            walk.layers.iter().map(|layer| ((image.namespace.as_str(), key(layer)), layer))
-        })
-        .collect();
-    // whether a namespace has a blob is asked for each namespace; the bytes are the same in all
-    let mut distinct: HashMap<Key<'_>, (&str, &Descriptor)> = HashMap::new();
-    let mut absent: HashSet<(&str, &Digest)> = HashSet::new();
-    for ((namespace, key), layer) in wanted {
-        if store.has(namespace, &layer.digest) {
-            distinct.entry(key).or_insert((namespace, layer));
-        } else {
-            absent.insert((namespace, &layer.digest));
-        }
-    }
-    // the largest first: a large one taken last would leave the other threads idle
-    let mut order: Vec<(&str, &Descriptor)> = distinct.into_values().collect();
-    order.sort_unstable_by_key(|(_, layer)| (std::cmp::Reverse(layer.size), &layer.digest));
-    let outcomes = parallel::map(
-        jobs,
-        &order,
-        || vec![0; BUFFER_BYTES],
-        |buffer, (namespace, layer)| verify(store, namespace, layer, buffer),
-    );
-    let hashed: HashMap<Key<'_>, Result<(), BlobError>> =
-        order.iter().map(|(_, layer)| key(layer)).zip(outcomes).collect();
-
-    let finish = |(image, walk): (&&Image, &Walk<'_>)| {
-        let mut checked = Checked {
-            content: walk.content.clone(),
-            platforms: walk.platforms.iter().cloned().collect(),
-            layer_bytes: walk.layer_bytes,
-            unjudged: walk.unjudged.clone(),
-            limit: walk.limit.clone(),
-            manifests: walk.manifests.clone(),
-        };
-        for layer in &walk.layers {
-            let outcome = if absent.contains(&(image.namespace.as_str(), &layer.digest)) {
-                Err(BlobError::Absent)
-            } else {
-                hashed.get(&key(layer)).cloned().unwrap_or(Err(BlobError::Absent))
-            };
-            note(&mut checked.content, &mut checked.unjudged, layer, outcome);
-        }
-        checked.content.mismatched.sort();
-        checked.content.mismatched.dedup();
-        checked
-    };
-    images.iter().zip(&walks).map(finish).collect()
+/// Which content of images is hashed, and for whom.
+pub(crate) struct ContentCheck<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) mode: ContentMode,
+    /// The machine that would run the images; none if the store is a copy, whose images may be for any machine.
+    pub(crate) node: Option<&'a Node>,
+    pub(crate) jobs: usize,
 }
 
-/// What the walks through all images may come to.
+impl ContentCheck<'_> {
+    /// What is known of an image of which nothing is read.
+    pub(crate) fn unread(&self) -> CheckedContent {
+        let content = Content { mode: self.mode, ..Content::default() };
+        CheckedContent { content, ..CheckedContent::default() }
+    }
+
+    /// Hashes the content of `images`, and gives each with what its content is, in the same order. Reads nothing at
+    /// [`ContentMode::None`].
+    pub(crate) fn run<T: AsRef<Image> + Send>(&self, images: Vec<T>) -> Vec<(T, CheckedContent)> {
+        if self.mode == ContentMode::None {
+            return images.into_iter().map(|image| (image, self.unread())).collect();
+        }
+        let mut walked = Vec::with_capacity(images.len());
+        let mut budget = Budget::default();
+        let mut images = images.into_iter();
+        // in few at a time, so that what is over the budget is never in memory, and the same images are over it every time
+        while !images.as_slice().is_empty() {
+            let part: Vec<T> = images.by_ref().take(self.jobs.max(1) * 2).collect();
+            if budget.is_spent() {
+                let limited = || Walked {
+                    content: CheckedContent { limit: Some(budget.words()), ..self.unread() },
+                    layers: Vec::new(),
+                };
+                walked.extend(part.into_iter().map(|image| (image, limited())));
+                continue;
+            }
+            let walks = parallel::map(
+                self.jobs,
+                part,
+                || (),
+                |(), image| {
+                    let (walked, blobs) = Walk::through(self, image.as_ref()).finish();
+                    (image, walked, blobs)
+                },
+            );
+            walked
+                .extend(walks.into_iter().map(|(image, walked, blobs)| (image, budget.spend(walked, blobs))));
+        }
+        let layers = self.layers(&walked);
+        walked
+            .into_iter()
+            .map(|(image, Walked { mut content, layers: own })| {
+                let namespace = &image.as_ref().namespace;
+                for layer in &own {
+                    let outcome = layers.outcome(namespace, layer);
+                    note(&mut content, layer, outcome);
+                }
+                content.content.mismatched.sort();
+                content.content.mismatched.dedup();
+                (image, content)
+            })
+            .collect()
+    }
+
+    /// Hashes each distinct layer once.
+    fn layers<T: AsRef<Image>>(&self, walked: &[(T, Walked)]) -> Layers {
+        let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = walked
+            .iter()
+            .flat_map(|(image, walked)| {
+                let namespace = image.as_ref().namespace.as_str();
+                walked.layers.iter().map(move |layer| ((namespace, key(layer)), layer))
+            })
+            .collect();
+        // whether a namespace has a blob is asked for each namespace; the bytes are the same in all
+        let mut distinct: HashMap<Key<'_>, (&str, &Descriptor)> = HashMap::new();
+        let mut absent: BTreeMap<String, HashSet<Digest>> = BTreeMap::new();
+        for ((namespace, key), layer) in wanted {
+            if self.store.has(namespace, &layer.digest) {
+                distinct.entry(key).or_insert((namespace, layer));
+            } else {
+                absent.entry(namespace.to_owned()).or_default().insert(layer.digest.clone());
+            }
+        }
+        // the largest first: a large one taken last would leave the other threads idle
+        let mut order: Vec<(&str, &Descriptor)> = distinct.into_values().collect();
+        order.sort_unstable_by_key(|(_, layer)| (std::cmp::Reverse(layer.size), &layer.digest));
+        let hashed = parallel::map(
+            self.jobs,
+            order,
+            || vec![0; BUFFER_BYTES],
+            |buffer, (namespace, layer)| {
+                ((layer.digest.clone(), layer.size), verify(self.store, namespace, layer, buffer))
+            },
+        );
+        Layers { absent, hashed: hashed.into_iter().collect() }
+    }
+}
+
+/// How the layers of all images came out.
+struct Layers {
+    /// By namespace.
+    absent: BTreeMap<String, HashSet<Digest>>,
+    hashed: HashMap<(Digest, u64), Result<(), BlobError>>,
+}
+
+impl Layers {
+    fn outcome(&self, namespace: &str, layer: &Descriptor) -> Result<(), BlobError> {
+        if self.absent.get(namespace).is_some_and(|absent| absent.contains(&layer.digest)) {
+            return Err(BlobError::Absent);
+        }
+        self.hashed.get(&(layer.digest.clone(), layer.size)).cloned().unwrap_or(Err(BlobError::Absent))
+    }
+}
+
+/// What the walk through an image came to. Its layers are not hashed yet.
+struct Walked {
+    content: CheckedContent,
+    layers: Vec<Descriptor>,
+}
+
+/// How much of all images was walked through.
 #[derive(Debug, Default)]
 struct Budget {
     blobs: usize,
@@ -103,17 +143,15 @@ struct Budget {
 }
 
 impl Budget {
-    /// The walk, of which nothing is kept but that a limit was met if it was too much.
-    fn spend<'a>(&mut self, mut walk: Walk<'a>) -> Walk<'a> {
-        self.blobs = self.blobs.saturating_add(walk.seen.len());
-        self.bytes = self.bytes.saturating_add(walk.content.bytes);
-        walk.seen = HashSet::new();
-        walk.visited = HashMap::new();
+    /// Counts a walk. If it was too much, nothing of it is kept but the limit.
+    fn spend(&mut self, mut walked: Walked, blobs: usize) -> Walked {
+        self.blobs = self.blobs.saturating_add(blobs);
+        self.bytes = self.bytes.saturating_add(walked.content.content.bytes);
         if self.is_spent() {
-            walk.limit = Some(self.words());
-            walk.layers = Vec::new();
+            walked.content.limit = Some(self.words());
+            walked.layers = Vec::new();
         }
-        walk
+        walked
     }
 
     fn is_spent(&self) -> bool {
@@ -140,12 +178,8 @@ fn key(descriptor: &Descriptor) -> Key<'_> {
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// Writes down how a blob came out.
-fn note(
-    content: &mut Content,
-    unjudged: &mut Vec<String>,
-    descriptor: &Descriptor,
-    outcome: Result<(), BlobError>,
-) {
+fn note(checked: &mut CheckedContent, descriptor: &Descriptor, outcome: Result<(), BlobError>) {
+    let content = &mut checked.content;
     match outcome {
         Ok(()) => {
             content.checked += 1;
@@ -157,23 +191,17 @@ fn note(
             media_type: descriptor.media_type.clone(),
             found,
         }),
-        Err(error) => unjudged.push(format!("{} {error}", descriptor.digest)),
+        Err(error) => checked.unjudged.push(format!("{} {error}", descriptor.digest)),
     }
 }
 
 /// The walk through one image's indexes, manifests and configs.
 struct Walk<'a> {
-    store: &'a dyn Store,
+    check: &'a ContentCheck<'a>,
     namespace: &'a str,
-    mode: ContentMode,
-    node: Option<&'a Node>,
-    content: Content,
+    content: CheckedContent,
     platforms: BTreeSet<String>,
     layers: Vec<Descriptor>,
-    layer_bytes: u64,
-    unjudged: Vec<String>,
-    limit: Option<String>,
-    manifests: Vec<Digest>,
     /// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
     seen: HashSet<(Digest, u64)>,
     /// What became of the manifests among them, for one that is listed again.
@@ -190,31 +218,30 @@ enum Reached {
 }
 
 impl<'a> Walk<'a> {
-    fn new(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
-        Self {
-            store,
+    fn through(check: &'a ContentCheck<'a>, image: &'a Image) -> Self {
+        let mut walk = Self {
+            check,
             namespace: &image.namespace,
-            mode,
-            node,
-            content: Content { mode, ..Content::default() },
+            content: check.unread(),
             platforms: BTreeSet::new(),
             layers: Vec::new(),
-            layer_bytes: 0,
-            unjudged: Vec::new(),
-            limit: None,
-            manifests: Vec::new(),
             seen: HashSet::new(),
             visited: HashMap::new(),
-        }
-    }
-
-    fn of(store: &'a dyn Store, image: &'a Image, mode: ContentMode, node: Option<&'a Node>) -> Self {
-        let mut walk = Self::new(store, image, mode, node);
+        };
         if walk.manifest(&image.target, None, true, 1) == Reached::Absent {
-            walk.unjudged
-                .push(format!("the image's own manifest {} is not in the store", image.target.digest));
+            walk.unjudged(format!("the image's own manifest {} is not in the store", image.target.digest));
         }
         walk
+    }
+
+    /// What the walk came to, and how many blobs it met.
+    fn finish(mut self) -> (Walked, usize) {
+        self.content.platforms = self.platforms.into_iter().collect();
+        (Walked { content: self.content, layers: self.layers }, self.seen.len())
+    }
+
+    fn unjudged(&mut self, why: String) {
+        self.content.unjudged.push(why);
     }
 
     /// Reads a manifest and what it names, once. `needed`: it is what would be run here, so its config must be there.
@@ -243,7 +270,8 @@ impl<'a> Walk<'a> {
         depth: usize,
     ) -> Reached {
         if depth > limits::INDEX_DEPTH || self.seen.len() > limits::INDEX_ENTRIES {
-            self.limit = Some(format!("{} is nested too deep or among too many blobs", descriptor.digest));
+            self.content.limit =
+                Some(format!("{} is nested too deep or among too many blobs", descriptor.digest));
             return Reached::Bad;
         }
         let bytes = match self.read(descriptor) {
@@ -253,11 +281,11 @@ impl<'a> Walk<'a> {
         let manifest = match Manifest::parse(&bytes) {
             Ok(manifest) => manifest,
             Err(error) => {
-                self.unjudged.push(format!("{} {error}", descriptor.digest));
+                self.unjudged(format!("{} {error}", descriptor.digest));
                 return Reached::Bad;
             }
         };
-        self.manifests.push(descriptor.digest.clone());
+        self.content.manifests.push(descriptor.digest.clone());
         if manifest.manifests.is_empty()
             || ManifestKind::from_media_type(&descriptor.media_type) != Some(ManifestKind::Index)
         {
@@ -272,14 +300,14 @@ impl<'a> Walk<'a> {
     /// where the index has none for it, or the node is not known, one of any.
     fn index(&mut self, descriptor: &Descriptor, index: &Manifest, needed: bool, depth: usize) {
         let own = |entry: &Descriptor| {
-            self.node.is_some_and(|node| entry.platform.as_ref().is_some_and(|of| runs_on(node, of)))
+            self.check.node.is_some_and(|node| entry.platform.as_ref().is_some_and(|of| runs_on(node, of)))
         };
         let has_own = index.manifests.iter().any(own);
         // by digest: one manifest may be listed for several platforms
         let candidates: HashSet<&Digest> = index
             .manifests
             .iter()
-            .filter(|entry| match self.node {
+            .filter(|entry| match self.check.node {
                 // an entry without a platform is for this node where no other is
                 Some(_) => own(entry) || !has_own && entry.platform.is_none(),
                 None => !is_attestation(entry),
@@ -302,13 +330,15 @@ impl<'a> Walk<'a> {
                 any_own |= is_candidate;
             }
         }
-        match self.node {
-            Some(Node { os, architecture, .. }) if needed && has_own && !any_own => self.unjudged.push(
-                format!("{}: the manifest for {os}/{architecture} is not in the store", descriptor.digest),
-            ),
-            _ if needed && !any => self
-                .unjudged
-                .push(format!("{}: none of the manifests that it lists is in the store", descriptor.digest)),
+        match self.check.node {
+            Some(Node { os, architecture, .. }) if needed && has_own && !any_own => self.unjudged(format!(
+                "{}: the manifest for {os}/{architecture} is not in the store",
+                descriptor.digest
+            )),
+            _ if needed && !any => self.unjudged(format!(
+                "{}: none of the manifests that it lists is in the store",
+                descriptor.digest
+            )),
             _ => {}
         }
     }
@@ -317,17 +347,17 @@ impl<'a> Walk<'a> {
     fn image(&mut self, manifest: &Manifest, platform: Option<&Platform>, needed: bool) {
         let mut platform = platform.map(Platform::to_string);
         if let Some(config) = &manifest.config {
-            self.layer_bytes = self.layer_bytes.saturating_add(config.size);
+            self.content.layer_bytes = self.content.layer_bytes.saturating_add(config.size);
             if self.seen.insert((config.digest.clone(), config.size)) {
                 match self.read(config) {
                     Ok(bytes) => match platform_of(config, &bytes) {
                         Ok(said) => platform = platform.or(said),
                         Err(error) => {
-                            self.unjudged.push(format!("the config {} is malformed: {error}", config.digest));
+                            self.unjudged(format!("the config {} is malformed: {error}", config.digest));
                         }
                     },
                     Err(Reached::Absent) if needed => {
-                        self.unjudged.push(format!("the config {} is not in the store", config.digest));
+                        self.unjudged(format!("the config {} is not in the store", config.digest));
                     }
                     Err(_) => {}
                 }
@@ -340,10 +370,10 @@ impl<'a> Walk<'a> {
     }
 
     fn layer(&mut self, layer: &Descriptor) {
-        self.layer_bytes = self.layer_bytes.saturating_add(layer.size);
-        if self.mode == ContentMode::Full && self.seen.insert((layer.digest.clone(), layer.size)) {
+        self.content.layer_bytes = self.content.layer_bytes.saturating_add(layer.size);
+        if self.check.mode == ContentMode::Full && self.seen.insert((layer.digest.clone(), layer.size)) {
             if self.seen.len() > limits::INDEX_ENTRIES {
-                self.limit = Some(format!("more than {} blobs", limits::INDEX_ENTRIES));
+                self.content.limit = Some(format!("more than {} blobs", limits::INDEX_ENTRIES));
             } else {
                 self.layers.push(Descriptor::new(&layer.media_type, layer.digest.clone(), layer.size));
             }
@@ -352,17 +382,17 @@ impl<'a> Walk<'a> {
 
     /// Reads and hashes a manifest or config, and writes down how that came out.
     fn read(&mut self, descriptor: &Descriptor) -> Result<Vec<u8>, Reached> {
-        let outcome = fetch(self.store, self.namespace, descriptor, limits::MANIFEST_BYTES);
+        let outcome = fetch(self.check.store, self.namespace, descriptor, limits::MANIFEST_BYTES);
         let (reached, result) = match outcome {
             Ok(bytes) => (Ok(bytes), Ok(())),
             Err(BlobError::Absent) => (Err(Reached::Absent), Err(BlobError::Absent)),
             Err(BlobError::TooLarge { limit }) => {
-                self.limit = Some(format!("{} is larger than {limit} bytes", descriptor.digest));
+                self.content.limit = Some(format!("{} is larger than {limit} bytes", descriptor.digest));
                 return Err(Reached::Bad);
             }
             Err(error) => (Err(Reached::Bad), Err(error)),
         };
-        note(&mut self.content, &mut self.unjudged, descriptor, result);
+        note(&mut self.content, descriptor, result);
         reached
     }
 }
@@ -446,7 +476,7 @@ mod tests {
         Image { namespace: String::new(), target, references: vec![], in_use: vec![], recorded: true }
     }
 
-    fn checked(store: &Memory, target: &Descriptor, mode: ContentMode) -> Checked {
+    fn checked(store: &Memory, target: &Descriptor, mode: ContentMode) -> CheckedContent {
         let node = Node {
             hostname: None,
             machine_id: None,
@@ -454,7 +484,7 @@ mod tests {
             architecture: "amd64".into(),
             containerd: None,
         };
-        check_all(store, &[&image(target)], mode, Some(&node), 2).remove(0)
+        ContentCheck { store, mode, node: Some(&node), jobs: 2 }.run(vec![image(target)]).remove(0).1
     }
 
     const OWN: Option<(&str, &str)> = Some(("linux", "amd64"));
@@ -532,8 +562,8 @@ mod tests {
                 Image { namespace: (number % 3).to_string(), ..image(&target) }
             })
             .collect();
-        let checked = check_all(&store, &images.iter().collect::<Vec<_>>(), ContentMode::Full, None, 3);
-        assert!(checked.iter().all(|one| one.content.checked == 3));
+        let check = ContentCheck { store: &store, mode: ContentMode::Full, node: None, jobs: 3 };
+        assert!(check.run(images).iter().all(|(_, one)| one.content.checked == 3));
         let opened = store.opened.into_inner().unwrap();
         assert_eq!(opened.iter().filter(|digest| **digest == layer.digest).count(), 1);
     }

@@ -1,9 +1,8 @@
-//! containerd's image verifier: the name and the descriptor of an image that is about to be pulled in, a reason on standard
-//! output and an exit code out.
+//! Speaks with containerd as its image verifier: reads which image is about to be pulled, and gives the reason of the answer.
 //!
 //! containerd, docs/image-verification.md: it runs each program of a folder, takes exit code 0 for a yes and shows what the program
-//! wrote to standard output. The image is judged as one of the node's own would be, without its content, which is not there
-//! yet: containerd itself compares that with the descriptor. Whatever cannot be judged is refused.
+//! wrote to standard output. The image is judged as one of the node's own would be, but without its content, which is not there
+//! yet: containerd itself compares the content with the descriptor. An image that cannot be judged is refused.
 
 mod arguments;
 
@@ -16,38 +15,13 @@ use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Reference, ReferenceError, shape};
 
 use crate::config::ImageVerifierPlan;
-use crate::console::{clean, say};
-use crate::error::Error;
+use crate::console::{clean, print_clap};
 use crate::output::Sink;
-use crate::pipeline::outcome;
-use assay_judge::bundle::Bundles;
 use assay_judge::ci_commands;
 use assay_judge::confinement::explain;
-use assay_judge::store::pulled::Pulled;
 use assay_judge::trust;
 
 pub(crate) use arguments::Arguments;
-
-/// Judges the image on standard input.
-///
-/// # Errors
-/// [`Error`] where nothing was judged, which is no yes either.
-pub(crate) fn run(plan: &ImageVerifierPlan) -> Result<ExitCode, Error> {
-    let target = target(plan, io::stdin().lock())?;
-    let mut trust = trust::read(&plan.trust)?;
-    let bundles = match &plan.bundles[..] {
-        [] => Bundles::open(&all_in(&plan.bundles_folder)?, &mut trust)?,
-        named => Bundles::open(named, &mut trust)?,
-    };
-    let pulled = Pulled::new(&plan.name, target);
-    let images = bundles.judge_all_of(&pulled, &trust, plan.clock.verified_at, &plan.accept);
-    // containerd logs this where it logs for debugging
-    trust.warnings.iter().for_each(|warning| say(&warning.to_string()));
-    images.iter().filter_map(|image| image.hint.as_ref()).for_each(|hint| say(hint));
-    let outcomes: Vec<String> = images.iter().map(outcome).collect();
-    Sink::Stdout.write(&reason(&outcomes.join("; ")))?;
-    Ok(ExitCode::from_statuses(images.iter().map(|image| image.status)))
-}
 
 /// Gives containerd the reason why nothing was judged.
 pub(crate) fn refuse(why: &str) {
@@ -57,7 +31,7 @@ pub(crate) fn refuse(why: &str) {
 
 /// Refuses what the command line is not made for. Help is refused too: for containerd the exit code 0 is a yes.
 pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    crate::print_clap(error);
+    print_clap(error);
     if error.use_stderr() {
         refuse(error.to_string().lines().next().unwrap_or_default());
     }
@@ -65,7 +39,7 @@ pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
 }
 
 /// What is about to be pulled, where everything that containerd says of it agrees.
-fn target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, PullError> {
+pub(crate) fn read_target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, PullError> {
     let mut bytes = Vec::new();
     stdin.take(limits::PULLED_DESCRIPTOR_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
     if plan.media_type != DESCRIPTOR {
@@ -90,7 +64,7 @@ fn target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, Pull
 }
 
 /// The bundles in a folder. Hidden ones are passed over: what is being copied there, and what Kubernetes keeps in its volumes.
-fn all_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
+pub(crate) fn bundles_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
     let mut bundles = Vec::new();
     for entry in trust::children(folder) {
         let entry = entry.map_err(PullError::Bundles)?;
@@ -102,7 +76,7 @@ fn all_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
 }
 
 /// One line that a terminal takes for nothing else.
-fn reason(text: &str) -> Vec<u8> {
+pub(crate) fn reason(text: &str) -> Vec<u8> {
     let mut line: String = ci_commands::escape(&clean(text)).chars().take(REASON_LETTERS).collect();
     line.push('\n');
     line.into_bytes()
@@ -156,7 +130,7 @@ mod tests {
     }
 
     fn refusal(name: &str, digest: &str, media_type: &str, stdin: &str) -> PullError {
-        target(&plan(name, digest, media_type), stdin.as_bytes()).unwrap_err()
+        read_target(&plan(name, digest, media_type), stdin.as_bytes()).unwrap_err()
     }
 
     fn descriptor(digest: &Digest) -> String {
@@ -171,10 +145,10 @@ mod tests {
         let stdin = descriptor(&digest);
         // Go's encoder ends with a line break
         let line = format!("{stdin}\n");
-        let good = target(&plan(NAME, digest.as_str(), DESCRIPTOR), line.as_bytes()).unwrap();
+        let good = read_target(&plan(NAME, digest.as_str(), DESCRIPTOR), line.as_bytes()).unwrap();
         assert_eq!(good, Descriptor::new("application/vnd.oci.image.index.v1+json", digest.clone(), 7));
         let by_digest = format!("r.example/app@{digest}");
-        assert!(target(&plan(&by_digest, digest.as_str(), DESCRIPTOR), line.as_bytes()).is_ok());
+        assert!(read_target(&plan(&by_digest, digest.as_str(), DESCRIPTOR), line.as_bytes()).is_ok());
 
         let given = |digest: &Digest, stdin: &str| refusal(NAME, digest.as_str(), DESCRIPTOR, stdin);
         assert!(matches!(given(&other, &stdin), PullError::OtherDigest { .. }));
@@ -207,22 +181,22 @@ mod tests {
         let plan = plan(NAME, digest.as_str(), DESCRIPTOR);
         let stdin = descriptor(&digest);
         let stdin = format!("{stdin}{}", " ".repeat(most - stdin.len()));
-        assert!(target(&plan, stdin.as_bytes()).is_ok());
-        assert!(matches!(target(&plan, format!("{stdin} ").as_bytes()), Err(PullError::TooLarge)));
-        assert!(matches!(target(&plan, io::repeat(b' ')), Err(PullError::TooLarge)));
+        assert!(read_target(&plan, stdin.as_bytes()).is_ok());
+        assert!(matches!(read_target(&plan, format!("{stdin} ").as_bytes()), Err(PullError::TooLarge)));
+        assert!(matches!(read_target(&plan, io::repeat(b' ')), Err(PullError::TooLarge)));
     }
 
     #[test]
     fn every_bundle_of_a_folder_is_taken_and_one_must_be_there() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("bundles");
-        assert!(matches!(all_in(&folder), Err(PullError::Bundles(_))));
+        assert!(matches!(bundles_in(&folder), Err(PullError::Bundles(_))));
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(".copying.tar"), "").unwrap();
-        assert!(matches!(all_in(&folder), Err(PullError::NoBundle { .. })));
+        assert!(matches!(bundles_in(&folder), Err(PullError::NoBundle { .. })));
         std::fs::write(folder.join("b.tar"), "").unwrap();
         std::fs::create_dir_all(folder.join("a/inner")).unwrap();
-        assert_eq!(all_in(&folder).unwrap(), [folder.join("a"), folder.join("b.tar")]);
+        assert_eq!(bundles_in(&folder).unwrap(), [folder.join("a"), folder.join("b.tar")]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! What became of the store while it was read: its listings from before and from after in, the images that changed out.
+//! Compares the listings of a store from before and after it was read, and takes back the verdicts on images that changed.
 //!
-//! A node that is in use pulls and removes images at any time. What was judged of an image that changed meanwhile may be
-//! true of neither state, and what appeared was not judged at all: both are said, and neither passes.
+//! A node that is in use pulls and removes images at any time. A verdict on an image that changed meanwhile may be true of neither
+//! state, and an image that appeared was not judged at all. Neither of them passes, and the report says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use assay_report::{Image, ImageId, Reason, Status, Unreadable};
+use assay_report::{ImageId, Reason, Status, Unreadable};
 use assay_verifier::oci::Digest;
 
+use assay_judge::judgement::Examined;
 use assay_judge::store::Listing;
 
 /// What changed between two listings.
@@ -31,23 +32,24 @@ impl<'l> Changes<'l> {
         Self { changed: changed.map(|(key, _)| *key).collect(), appeared: appeared.map(unreadable).collect() }
     }
 
-    /// Takes a verdict back that the change may have made: a pass, or that there is no signature. What was seen to be wrong
-    /// was wrong, and then the image stays as it is.
-    pub(crate) fn mark(&self, image: &mut Image) {
+    /// Takes back a verdict that may be due to the change: a pass, or a missing signature. Anything else that was found wrong
+    /// was wrong, and the verdict stays.
+    pub(crate) fn mark(&self, Examined { image, judgement, .. }: &mut Examined) {
         let is_open =
             |reason: &Reason| matches!(reason, Reason::NoSignature | Reason::Unreadable | Reason::Limit);
-        let may_be_due_to_it = image.status == Status::Passed
-            || image.reason == Some(Reason::NoSignature) && image.also.iter().all(is_open);
+        let may_be_due_to_it = judgement.status == Status::Passed
+            || judgement.reason == Some(Reason::NoSignature) && judgement.also.iter().all(is_open);
         if self.changed.contains(&image.id()) && may_be_due_to_it {
-            (image.status, image.reason, image.via) = (Status::Inconclusive, Some(Reason::Unreadable), None);
-            image.also.retain(|reason| *reason == Reason::Limit);
-            image.message = Some("the image's names changed while the store was read".to_owned());
-            image.hint = Some("run again when nothing pulls or removes images".to_owned());
+            judgement.status = Status::Inconclusive;
+            judgement.reason = Some(Reason::Unreadable);
+            judgement.also.retain(|reason| *reason == Reason::Limit);
+            judgement.message = Some("the image's names changed while the store was read".to_owned());
+            judgement.hint = Some("run again when nothing pulls or removes images".to_owned());
         }
     }
 }
 
-/// Images with their names. A bare id is no name: Kubernetes' service adds it some time after the image.
+/// Images with their names. A bare id does not count as a name, because Kubernetes' service adds it some time after the image.
 fn images(listing: &Listing) -> BTreeMap<ImageId<'_>, BTreeSet<&str>> {
     let mut images: BTreeMap<ImageId<'_>, BTreeSet<&str>> = BTreeMap::new();
     for record in &listing.records {

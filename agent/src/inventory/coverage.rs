@@ -1,5 +1,4 @@
-//! What was looked at: the store's listing, its images and what the search for signatures met in, the proof of coverage out,
-//! with the parts of the store held against each other.
+//! Proves what was looked at, and holds the parts of the store against each other.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +7,7 @@ use assay_verifier::codes::Code;
 use assay_verifier::oci::Digest;
 
 use super::Inventory;
-use super::running::Running;
+use super::running::RunningImages;
 use assay_judge::population::Population;
 use assay_judge::signatures::Signatures;
 use assay_judge::store::{ContentFiles, Store};
@@ -20,13 +19,13 @@ const RECORDS_FILES: &str = "content-records-files";
 const FILES_RECORDS: &str = "content-files-records";
 const MANIFESTS_IMAGES: &str = "manifests-images";
 
-/// What was looked at. `reached` are the manifests that belong to images; none where content was not looked at, and then
-/// nothing is known of manifests that belong to none.
-pub(crate) fn of(
+/// What was looked at. `reached` are the manifests that belong to images; none if content was not looked at, and then nothing is
+/// known of manifests that belong to no image.
+pub(crate) fn prove(
     store: &dyn Store,
     inventory: &Inventory,
     population: Population,
-    running: Running,
+    running: RunningImages,
     signatures: &Signatures,
     reached: Option<&HashSet<Digest>>,
 ) -> Coverage {
@@ -46,11 +45,11 @@ pub(crate) fn of(
         if files.stray.is_some() {
             cross_check.checked.push(FILES_RECORDS.to_owned());
         }
-        cross_check.findings.extend(of_files(files));
+        cross_check.findings.extend(contradictions(files));
     }
     if let Some(reached) = reached {
         cross_check.checked.push(MANIFESTS_IMAGES.to_owned());
-        unlisted.extend(loose(inventory, &population.companions, signatures, reached));
+        unlisted.extend(loose(&population.companions, signatures, reached));
     }
     unlisted.extend(population.blobs);
     cross_check.checked.sort();
@@ -79,31 +78,30 @@ pub(crate) fn of(
 
 /// Manifests that belong to no image, and refer to none.
 fn loose<'a>(
-    inventory: &'a Inventory,
     companions: &'a [Companion],
     signatures: &'a Signatures,
     reached: &'a HashSet<Digest>,
 ) -> impl Iterator<Item = Unlisted> + 'a {
-    let targets: HashSet<&Digest> = inventory.images.iter().map(|image| &image.target.digest).collect();
     let companions: HashSet<&Digest> = companions.iter().map(|one| &one.digest).collect();
-    let belongs = move |digest: &Digest| reached.contains(digest) || targets.contains(digest);
-    let loose = signatures.found.iter().filter(move |found| {
-        let of_an_image = match &found.subject {
-            Some(subject) => belongs(subject),
-            None => companions.contains(&found.digest),
+    let loose = signatures.in_store.iter().filter(move |manifest| {
+        let belongs_to_image = match &manifest.subject {
+            Some(subject) => reached.contains(subject),
+            None => companions.contains(&manifest.digest),
         };
-        !belongs(&found.digest) && !of_an_image && !signatures.lists_referrers(&found.digest)
+        !reached.contains(&manifest.digest)
+            && !belongs_to_image
+            && !signatures.lists_referrers(&manifest.digest)
     });
-    loose.map(|found| Unlisted {
-        namespace: found.namespace.clone(),
+    loose.map(|manifest| Unlisted {
+        namespace: manifest.namespace.clone(),
         kind: "manifest".to_owned(),
-        id: found.digest.to_string(),
-        name: Some(found.what.clone()),
+        id: manifest.digest.to_string(),
+        name: Some(manifest.kind.clone()),
     })
 }
 
 /// Records without a file, and files without a record.
-fn of_files(files: ContentFiles) -> impl Iterator<Item = Contradiction> {
+fn contradictions(files: ContentFiles) -> impl Iterator<Item = Contradiction> {
     let finding = |code: Code, effect, namespace, digest: &Digest, message: &str| Contradiction {
         code: code.as_str().to_owned(),
         effect,

@@ -1,4 +1,4 @@
-//! Image records and containers in, images out: one for each target in each namespace, with every name that points at it
+//! Groups image records and containers into images: one for each target in each namespace, with every name that points at it
 //! and every container that runs it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use assay_verifier::oci::{Descriptor, Digest, Reference};
 use assay_judge::image::{self, Image};
 use assay_judge::store::{Listing, Record};
 
-use super::running::Runs;
+use super::running::RunningImage;
 
 /// The images of a store.
 #[derive(Debug, Default)]
@@ -24,12 +24,12 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    /// Groups the records of `listing`, but for those of which `is_companion` says that they only belong to images, and `unnamed`
-    /// ones. `runs` is what each of its containers runs.
+    /// Groups the records of `listing` and the `unnamed` ones, except those that only belong to images according to
+    /// `is_companion`. `runs` says what each container of the listing runs, in the listing's order.
     pub(crate) fn new(
         listing: &Listing,
         unnamed: &[Record],
-        runs: &[Runs],
+        runs: &[RunningImage],
         is_companion: impl Fn(&Record) -> bool,
     ) -> Self {
         let containers = || listing.containers.iter().zip(runs);
@@ -42,8 +42,8 @@ impl Inventory {
         let used: BTreeSet<(&str, &str)> = containers()
             .filter_map(|(one, runs)| {
                 let what = match runs {
-                    Runs::Other(digest) => digest.as_str(),
-                    Runs::Named | Runs::Nothing => one.image.as_deref()?,
+                    RunningImage::Other(digest) => digest.as_str(),
+                    RunningImage::Named | RunningImage::Nothing => one.image.as_deref()?,
                 };
                 Some((one.namespace.as_str(), what))
             })
@@ -65,13 +65,13 @@ impl Inventory {
             let namespace = container.namespace.as_str();
             let by_name = |name: &String| by_name.get(&(namespace, name.as_str())).copied();
             let id = match runs {
-                Runs::Named => container
+                RunningImage::Named => container
                     .image
                     .as_ref()
                     .and_then(by_name)
-                    .or_else(|| of_digest(namespace, named.as_ref()?, &images)),
-                Runs::Other(digest) => of_digest(namespace, digest, &images),
-                Runs::Nothing => None,
+                    .or_else(|| find_digest(namespace, named.as_ref()?, &images)),
+                RunningImage::Other(digest) => find_digest(namespace, digest, &images),
+                RunningImage::Nothing => None,
             };
             match id.and_then(|id| images.get_mut(&id)) {
                 Some(image) => image.in_use.push(container.usage.clone()),
@@ -82,7 +82,7 @@ impl Inventory {
                         id: container.usage.id.clone(),
                         name: container.image.clone(),
                     });
-                    if let Some(digest) = named.as_ref().filter(|_| *runs == Runs::Named) {
+                    if let Some(digest) = named.as_ref().filter(|_| *runs == RunningImage::Named) {
                         let id = ImageId { namespace, digest, media_type: "", size: 0 };
                         let image = images.entry(id).or_insert_with(|| unrecorded(namespace, digest));
                         image.references.extend(container.image.clone());
@@ -97,10 +97,10 @@ impl Inventory {
         Self { total: count(images.len()), containers: count(listing.containers.len()), images, unlisted }
     }
 
-    /// Limits the inventory to the images that `wanted` names; all where it names none.
+    /// Limits the inventory to the images that `wanted` names, unless it names none.
     ///
     /// # Errors
-    /// [`UnknownImage`] where a name fits no image.
+    /// [`UnknownImage`] if a name fits no image.
     pub(crate) fn select(&mut self, wanted: &[String]) -> Result<(), UnknownImage> {
         if wanted.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ impl Inventory {
     }
 }
 
-fn of_digest<'a>(
+fn find_digest<'a>(
     namespace: &'a str,
     digest: &'a Digest,
     images: &BTreeMap<ImageId<'a>, Image>,
@@ -140,9 +140,9 @@ fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// No image of the store has that name.
+/// That no image of the store has a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no image {name} among the {images} in the store; assay-agent inventory lists them")]
+#[error("none of the {images} images in the store is called {name}; assay-agent inventory lists them")]
 pub(crate) struct UnknownImage {
     /// The name as given.
     pub name: String,
@@ -177,7 +177,7 @@ mod tests {
 
     /// What names alone say.
     fn inventory(listing: &Listing) -> Inventory {
-        Inventory::new(listing, &[], &vec![Runs::Named; listing.containers.len()], |_| false)
+        Inventory::new(listing, &[], &vec![RunningImage::Named; listing.containers.len()], |_| false)
     }
 
     fn names(inventory: &Inventory) -> Vec<Vec<&str>> {
@@ -226,7 +226,7 @@ mod tests {
             ],
             ..Listing::default()
         };
-        let runs = vec![Runs::Named; listing.containers.len()];
+        let runs = vec![RunningImage::Named; listing.containers.len()];
         let inventory = Inventory::new(&listing, &[], &runs, |record| record.name == "r.example/signature");
         let used: BTreeMap<&str, (bool, usize)> = inventory
             .images
@@ -257,7 +257,7 @@ mod tests {
             ],
             ..Listing::default()
         };
-        let runs = [Runs::Named, Runs::Other(old), Runs::Nothing];
+        let runs = [RunningImage::Named, RunningImage::Other(old), RunningImage::Nothing];
         let inventory = Inventory::new(&listing, &[], &runs, |_| true);
         let users: BTreeMap<&str, Vec<&str>> = inventory
             .images

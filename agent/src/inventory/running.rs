@@ -1,8 +1,8 @@
-//! What containers run: each container's snapshot in, the image out whose layers the snapshot was made of.
+//! Finds the image that each container runs: the one whose layers the container's snapshot was made of.
 //!
-//! A container names an image, and by now the name may point at another one. What it runs is its snapshot. Every snapshot below
-//! that bears the chain id of the layers up to it (OCI image specification, config.md, "Layer ChainID"), down to the lowest; only
-//! the copy for the container's own user namespace, or Docker's snapshot for the container, may lie between. If the
+//! A container names an image, and by now the name may point at another one. What the container runs is its snapshot. Every
+//! snapshot below that has the chain id of the layers up to it (OCI image specification, config.md, "Layer ChainID"), down to the
+//! lowest. Only the copy for the container's own user namespace, or Docker's snapshot for the container, may lie between. If the
 //! snapshots are not those of the named image, the other images are searched for them. If they belong to no image, the container
 //! runs something that was not judged. Whether an unpacked layer still has its content is not checked here.
 
@@ -19,9 +19,9 @@ use assay_judge::store::{Container, Listing, Record, Snapshot, Store, docker, fe
 
 /// What the containers of a store run.
 #[derive(Debug, Default)]
-pub(crate) struct Running {
+pub(crate) struct RunningImages {
     /// In the order of the listing's containers.
-    pub(crate) runs: Vec<Runs>,
+    pub(crate) by_container: Vec<RunningImage>,
     /// Where containers, snapshots and images contradict each other.
     pub(crate) findings: Vec<Contradiction>,
     /// Whether snapshots were looked at.
@@ -30,7 +30,7 @@ pub(crate) struct Running {
 
 /// What a container runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Runs {
+pub(crate) enum RunningImage {
     /// The image that it names, as far as can be told.
     #[default]
     Named,
@@ -40,36 +40,36 @@ pub(crate) enum Runs {
     Nothing,
 }
 
-impl Running {
-    /// What the names say, where images are not to be read.
-    pub(crate) fn by_name(listing: &Listing) -> Self {
-        Self { runs: vec![Runs::Named; listing.containers.len()], ..Self::default() }
+impl RunningImages {
+    /// What the names say. No image is read.
+    pub(crate) fn by_names(listing: &Listing) -> Self {
+        Self { by_container: vec![RunningImage::Named; listing.containers.len()], ..Self::default() }
     }
 
-    /// Compares the containers' snapshots with the layers of the images.
-    pub(crate) fn of(store: &dyn Store) -> Self {
+    /// Compares the snapshots of the containers with the layers of the images.
+    pub(crate) fn by_snapshots(store: &dyn Store) -> Self {
         let listing = store.listing();
         let mut chains = Chains { store, known: HashMap::new(), lower: HashMap::new() };
         let mut running = Self { checked: !listing.enumerated.is_empty(), ..Self::default() };
         for container in &listing.containers {
             let runs = running.one(listing, &mut chains, container);
-            running.runs.push(runs);
+            running.by_container.push(runs);
         }
         running
     }
 
-    fn one(&mut self, listing: &Listing, chains: &mut Chains<'_>, container: &Container) -> Runs {
+    fn one(&mut self, listing: &Listing, chains: &mut Chains<'_>, container: &Container) -> RunningImage {
         let listed = |namespace: &&assay_report::Enumerated| namespace.namespace == container.namespace;
         if listing.enumerated.iter().find(listed).is_none_or(|namespace| namespace.snapshots.is_none()) {
             self.checked = false;
-            return Runs::Named;
+            return RunningImage::Named;
         }
         let Some(snapshot) = &container.snapshot else {
             if let Some(name) = &container.image {
                 let message = format!("the container names {name} and has no snapshot");
                 self.find(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
             }
-            return Runs::Named;
+            return RunningImage::Named;
         };
         let below = match below(listing, &container.namespace, snapshot) {
             Ok(below) => below,
@@ -79,7 +79,7 @@ impl Running {
                     snapshot.key, snapshot.snapshotter
                 );
                 self.find(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
-                return Runs::Named;
+                return RunningImage::Named;
             }
         };
         let own: Vec<&Record> =
@@ -94,30 +94,30 @@ impl Running {
         let named = own.iter().find(|record| container.image.as_ref() == Some(&record.name)).copied();
         // a name that nothing bears is unlisted, whatever the snapshot is of; so is a container of no image and no layers
         if named.is_none() && (container.image.is_some() || layers.is_empty()) {
-            return Runs::Named;
+            return RunningImage::Named;
         }
-        if named.is_some_and(|named| chains.are_of(named, layers)) {
-            return Runs::Named;
+        if named.is_some_and(|named| chains.match_layers(named, layers)) {
+            return RunningImage::Named;
         }
         let repository = named.and_then(|named| repository(&named.name));
         let mut same = own.clone();
-        same.retain(|record| chains.are_of(record, layers));
+        same.retain(|record| chains.match_layers(record, layers));
         // of images with the same layers, first those that once may have had the name
         same.sort_by_key(|record| {
             (repository.is_none() || self::repository(&record.name) != repository, &record.target.digest)
         });
         if let Some(record) = same.first() {
-            return Runs::Other(record.target.digest.clone());
+            return RunningImage::Other(record.target.digest.clone());
         }
         // what names no image and has the layers of none is unlisted
-        let Some(named) = named else { return Runs::Named };
+        let Some(named) = named else { return RunningImage::Named };
         let top = layers.first().copied().unwrap_or("nothing");
         let name = &named.name;
-        let unknown = if chains.of(named).is_unknown {
+        let unknown = if chains.layers(named).is_unknown {
             Some(format!(
                 "the layers of {name} cannot be told, and the container's snapshot is made on {top}"
             ))
-        } else if is_copy.is_none() && chains.are_of(named, &below[1..]) {
+        } else if is_copy.is_none() && chains.match_layers(named, &below[1..]) {
             Some(format!(
                 "the container names {name}, and its specification, which cannot be read, would say whether {top} is a copy of \
                  its layers"
@@ -127,13 +127,13 @@ impl Running {
         };
         if let Some(message) = unknown {
             self.find(Code::ContainerSnapshotUnknown, Effect::Inconclusive, container, message);
-            return Runs::Named;
+            return RunningImage::Named;
         }
         let message = format!(
             "the container names {name}, and its snapshot is made on {top}, which is not of its layers"
         );
         self.find(Code::ContainerSnapshotDiffers, Effect::Failed, container, message);
-        Runs::Nothing
+        RunningImage::Nothing
     }
 
     fn find(&mut self, code: Code, effect: Effect, container: &Container, message: String) {
@@ -186,7 +186,7 @@ struct Layers {
 }
 
 impl Chains<'_> {
-    fn of(&mut self, record: &Record) -> &Layers {
+    fn layers(&mut self, record: &Record) -> &Layers {
         let place = (record.namespace.clone(), record.target.digest.clone());
         if !self.known.contains_key(&place) {
             let mut found = Layers::default();
@@ -203,13 +203,13 @@ impl Chains<'_> {
     }
 
     /// Whether snapshots, the uppermost first, are the unpacked layers of the image, all of them.
-    fn are_of(&mut self, record: &Record, snapshots: &[&str]) -> bool {
+    fn match_layers(&mut self, record: &Record, snapshots: &[&str]) -> bool {
         let top = match snapshots.first().map(|key| key.parse()) {
             None => None,
             Some(Ok(chain)) => Some(chain),
             Some(Err(_)) => return false,
         };
-        if !self.of(record).chains.contains(&top) {
+        if !self.layers(record).chains.contains(&top) {
             return false;
         }
         let mut expected = top.as_ref();
@@ -354,16 +354,16 @@ mod tests {
             (&[a], false),
             (&[], false),
         ] {
-            assert_eq!(chains.are_of(&record(), snapshots), expected, "{snapshots:?}");
+            assert_eq!(chains.match_layers(&record(), snapshots), expected, "{snapshots:?}");
         }
         chains.known.clear();
         let layers = Layers { chains: [None].into(), is_unknown: false };
         chains.known.insert(("n".into(), record().target.digest), layers);
-        assert!(chains.are_of(&record(), &[]) && !chains.are_of(&record(), &[a]));
+        assert!(chains.match_layers(&record(), &[]) && !chains.match_layers(&record(), &[a]));
     }
 
     /// One container of an image whose layer is `layer`, and what is found. Its snapshot stands on `parent`.
-    fn ran(config: &str, snapshot: Option<&str>, specification: Option<&str>) -> (Runs, Vec<String>) {
+    fn ran(config: &str, snapshot: Option<&str>, specification: Option<&str>) -> (RunningImage, Vec<String>) {
         let mut store = Memory::default();
         let config = store.put("config", config.as_bytes());
         let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
@@ -398,9 +398,9 @@ mod tests {
             ids: specification.and_then(|json| IdMap::of_specification(json.as_bytes()).ok()),
             usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
         });
-        let mut running = Running::of(&store);
+        let mut running = RunningImages::by_snapshots(&store);
         let codes = running.findings.into_iter().map(|finding| finding.code).collect();
-        (running.runs.remove(0), codes)
+        (running.by_container.remove(0), codes)
     }
 
     #[test]
@@ -411,19 +411,19 @@ mod tests {
         let mapping = r#"[{"containerID":0,"hostID":1000,"size":1}]"#;
         let mapped = format!(r#"{{"linux":{{"uidMappings":{mapping},"gidMappings":{mapping}}}}}"#);
         let none = Some("{}");
-        let differs = (Runs::Nothing, Some("container-snapshot-differs"));
-        let unknown = (Runs::Named, Some("container-snapshot-unknown"));
+        let differs = (RunningImage::Nothing, Some("container-snapshot-differs"));
+        let unknown = (RunningImage::Named, Some("container-snapshot-unknown"));
         for (why, config, snapshot, specification, (runs, code)) in [
-            ("its layers", sound.as_str(), Some("plain"), none, (Runs::Named, None)),
-            ("and nothing known of its users", &sound, Some("plain"), None, (Runs::Named, None)),
-            ("its own copy", &sound, Some("mapped"), Some(&mapped), (Runs::Named, None)),
+            ("its layers", sound.as_str(), Some("plain"), none, (RunningImage::Named, None)),
+            ("and nothing known of its users", &sound, Some("plain"), None, (RunningImage::Named, None)),
+            ("its own copy", &sound, Some("mapped"), Some(&mapped), (RunningImage::Named, None)),
             ("another's copy", &sound, Some("mapped"), none, differs.clone()),
             ("a copy of nobody knows whom", &sound, Some("mapped"), None, unknown.clone()),
             ("nothing", &sound, Some("bare"), none, differs.clone()),
-            ("no snapshot", &sound, None, none, (Runs::Named, Some("container-snapshot-missing"))),
+            ("no snapshot", &sound, None, none, (RunningImage::Named, Some("container-snapshot-missing"))),
             ("a config that readers read otherwise", &ambiguous, Some("plain"), none, unknown),
             ("an artifact", "{}", Some("plain"), none, differs.clone()),
-            ("no layers", r#"{"rootfs":{"diff_ids":null}}"#, Some("bare"), none, (Runs::Named, None)),
+            ("no layers", r#"{"rootfs":{"diff_ids":null}}"#, Some("bare"), none, (RunningImage::Named, None)),
             ("no layers, and one", r#"{"rootfs":{}}"#, Some("plain"), none, differs),
         ] {
             let found = ran(config, snapshot, specification);
@@ -459,25 +459,32 @@ mod tests {
                 ids: None,
                 usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
             });
-            let mut running = Running::of(&store);
+            let mut running = RunningImages::by_snapshots(&store);
             let findings = running.findings.len();
-            (running.runs.remove(0), findings, digest)
+            (running.by_container.remove(0), findings, digest)
         };
         let layer = layer.as_str();
         for (why, namespace, image, chain, runs, findings) in [
-            ("Docker's", "moby", Some("image"), &["id", "id-init", layer][..], Runs::Named, 0),
-            ("not Docker's", "k8s.io", Some("image"), &["id", "id-init", layer], Runs::Named, 1),
-            ("another's", "moby", Some("image"), &["id", "other-init", layer], Runs::Named, 1),
-            ("two", "moby", Some("image"), &["id", "id-init", "id-init-key", layer], Runs::Nothing, 1),
-            ("on no layer", "moby", Some("image"), &["id", "id-init"], Runs::Nothing, 1),
-            ("nothing named", "moby", None, &["id", "id-init"], Runs::Named, 0),
-            ("nothing known", "moby", None, &["id", "id-init", "golden", layer], Runs::Named, 0),
+            ("Docker's", "moby", Some("image"), &["id", "id-init", layer][..], RunningImage::Named, 0),
+            ("not Docker's", "k8s.io", Some("image"), &["id", "id-init", layer], RunningImage::Named, 1),
+            ("another's", "moby", Some("image"), &["id", "other-init", layer], RunningImage::Named, 1),
+            (
+                "two",
+                "moby",
+                Some("image"),
+                &["id", "id-init", "id-init-key", layer],
+                RunningImage::Nothing,
+                1,
+            ),
+            ("on no layer", "moby", Some("image"), &["id", "id-init"], RunningImage::Nothing, 1),
+            ("nothing named", "moby", None, &["id", "id-init"], RunningImage::Named, 0),
+            ("nothing known", "moby", None, &["id", "id-init", "golden", layer], RunningImage::Named, 0),
         ] {
             let (found, count, _) = run(namespace, image, chain);
             assert_eq!((found, count), (runs, findings), "{why}");
         }
         let (found, count, digest) = run("moby", None, &["id", "id-init", layer]);
-        assert_eq!((found, count), (Runs::Other(digest), 0));
+        assert_eq!((found, count), (RunningImage::Other(digest), 0));
     }
 
     #[test]

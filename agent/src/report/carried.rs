@@ -1,41 +1,40 @@
-//! What a report carries for those who verify again: the bytes of signature manifests, envelopes and indexes that the store
-//! has and no bundle does. Judged images in, blobs out.
+//! Collects what a report carries for those who verify again: the bytes of signature manifests, envelopes and indexes that the
+//! store has and no bundle does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use assay_report::{CarriedBlob, Image, Via};
+use assay_report::{CarriedBlob, Via};
 use assay_verifier::limits;
-use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::oci::Digest;
 
 use assay_judge::image::is_attestation;
-use assay_judge::signatures::{Candidate, STORE, Signatures, Source, sniff};
+use assay_judge::judgement::Examined;
+use assay_judge::signatures::{Candidate, Signatures, sniff};
+use assay_judge::sources::{Origin, Sources};
 use assay_judge::store::{Store, read_unchecked};
 
-/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many; the first of `sources` is the store.
-/// What cannot be read is left out: whoever verifies again finds it missing.
-pub(crate) fn of(
-    sources: &[Source<'_>],
+/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many. What cannot be read is left out: whoever
+/// verifies again finds it missing.
+pub(crate) fn collect(
+    Sources { store, bundles }: Sources<'_>,
     signatures: &Signatures,
-    images: &[Image],
+    images: &[Examined],
 ) -> (Vec<CarriedBlob>, usize) {
-    let Some((store, bundles)) = sources.split_first() else { return (Vec::new(), 0) };
     let in_store: HashMap<&Digest, &Candidate> =
-        signatures.all().filter(|one| one.source == 0).map(|one| (&one.digest, one)).collect();
-    // by digest: the namespace, and the media type of what is no manifest
+        signatures.all().filter(|one| one.origin == Origin::Store).map(|one| (&one.digest, one)).collect();
+    // by digest: the namespace, and the media type unless it is a manifest
     let mut wanted: BTreeMap<&Digest, (&str, Option<&str>)> = BTreeMap::new();
-    let targets: Vec<Descriptor> = images
-        .iter()
-        .map(|image| Descriptor::new(&image.media_type, image.digest.clone(), image.size))
-        .collect();
-    for (image, target) in images.iter().zip(&targets) {
-        for signature in image.signatures.iter().filter(|signature| signature.source == STORE) {
-            let Some(candidate) = in_store.get(&signature.digest) else { continue };
+    for examined in images {
+        let (image, target) = (&examined.image, &examined.image.target);
+        let rows = examined.judgement.signatures.kept.iter();
+        for row in rows.filter(|row| row.origin == Origin::Store) {
+            let Some(candidate) = in_store.get(&row.signature.digest) else { continue };
             wanted.insert(&candidate.digest, (&candidate.namespace, None));
             if let Ok(envelope) = &candidate.envelope {
                 wanted.insert(&envelope.digest, (&candidate.namespace, Some(&envelope.media_type)));
             }
         }
-        let manifests = match image.via {
+        let manifests = match examined.via() {
             None => Vec::new(),
             Some(Via::ParentIndex) => signatures.parents_of(target),
             Some(Via::PlatformManifest) => {
@@ -47,10 +46,10 @@ pub(crate) fn of(
             wanted.insert(&manifest.digest, (&image.namespace, None));
         }
     }
-    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.store.has("", digest)));
-    let omitted = drop_largest(store.store, &mut wanted);
+    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.layout.has("", digest)));
+    let omitted = drop_largest(store, &mut wanted);
     let read = |(digest, (namespace, media_type)): (&Digest, (&str, Option<&str>))| {
-        let data = read_unchecked(store.store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
+        let data = read_unchecked(store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
         let media_type = match media_type {
             Some(media_type) => media_type.to_owned(),
             None => sniff(&data).ok()??.0,

@@ -1,17 +1,20 @@
-//! Results into a report: verdict and content of each image joined, everything sorted, written in one piece.
+//! Makes reports of what a run found, sorted, for programs and for people.
 
 pub(crate) mod carried;
+pub(crate) mod outcome;
 pub(crate) mod procedure;
 pub(crate) mod table;
 
 use assay_report::{
-    BundleInput, Content, Coverage, CrlInput, Image as ImageReport, Inputs, NODE_REPORT_SCHEMA, Node,
-    NodeReport, Omitted, Run, Summary, TrustPolicyInput, TrustedCertificate, Unreadable,
+    BundleInput, Coverage, CrlInput, INVENTORY_SCHEMA, Image as ImageReport, Inputs, Inventory,
+    InventoryImage, NODE_REPORT_SCHEMA, Node, NodeReport, Omitted, Run, Summary, TrustPolicyInput,
+    TrustedCertificate, Unreadable,
 };
 use assay_verifier::revocation::RevocationEvidence;
 
-use crate::config::VerifyPlan;
-use assay_judge::judged::Checked;
+use crate::config::{InventoryPlan, VerifyPlan};
+use assay_judge::image::Image;
+use assay_judge::judgement::CheckedContent;
 use assay_judge::trust::Trust;
 
 /// The report of a run.
@@ -22,9 +25,8 @@ pub(crate) fn node_report(
     coverage: Coverage,
     containerd: Option<String>,
     mut warnings: Vec<String>,
-    mut images: Vec<ImageReport>,
+    images: Vec<ImageReport>,
 ) -> NodeReport {
-    images.sort_by(|one, other| one.id().cmp(&other.id()));
     warnings.extend(trust.warnings.iter().map(ToString::to_string));
     warnings.sort();
     NodeReport {
@@ -56,12 +58,34 @@ pub(crate) fn node_report(
     }
 }
 
+/// The inventory of a store.
+pub(crate) fn inventory(
+    plan: &InventoryPlan,
+    containerd: Option<String>,
+    images: Vec<(Image, CheckedContent)>,
+    coverage: Coverage,
+) -> Inventory {
+    let row = |(image, content): (Image, CheckedContent)| InventoryImage {
+        namespace: image.namespace,
+        references: image.references,
+        digest: image.target.digest,
+        media_type: image.target.media_type,
+        size: image.target.size,
+        platforms: content.platforms,
+        content_size: content.layer_bytes,
+        in_use: image.in_use,
+        omitted: Omitted::default(),
+    };
+    Inventory {
+        schema: INVENTORY_SCHEMA.into(),
+        node: Node { containerd, ..plan.node.clone() },
+        store: plan.store.place.to_string(),
+        images: images.into_iter().map(row).collect(),
+        coverage,
+    }
+}
+
 fn unusable_evidence(evidence: &RevocationEvidence) -> Vec<Unreadable> {
     let unusable = evidence.unusable().iter();
     unusable.map(|one| Unreadable { what: one.file.clone(), why: one.error.to_string() }).collect()
-}
-
-/// The content of an image of which nothing was read.
-pub(crate) fn unread(plan: &VerifyPlan) -> Checked {
-    Checked { content: Content { mode: plan.asked.content, ..Content::default() }, ..Checked::default() }
 }

@@ -13,7 +13,7 @@ use assay_verifier::dsse::{DsseEnvelope, DsseError, VerifyError, VerifyingKey};
 use assay_verifier::oci::Digest;
 use assay_verifier::revocation::RevocationEvidence;
 
-use crate::signatures::{STORE, Source};
+use crate::sources::Sources;
 use crate::store::Store;
 use crate::store::layout::{Beside, Layout, LayoutError, Reading};
 use crate::trust::{About, Trust, Warning};
@@ -123,13 +123,9 @@ impl Bundles {
         self.each.iter().map(|bundle| (bundle.path.as_path(), bundle.manifest.as_ref()))
     }
 
-    /// The sources of signatures: the store first, then the bundles.
-    pub fn sources<'s>(&'s self, store: &'s dyn Store) -> Vec<Source<'s>> {
-        let bundles = self
-            .each
-            .iter()
-            .map(|bundle| Source { store: &bundle.layout, name: bundle.path.display().to_string() });
-        std::iter::once(Source { store, name: STORE.to_owned() }).chain(bundles).collect()
+    /// A store that has images, with these bundles.
+    pub fn with_store<'s>(&'s self, store: &'s dyn Store) -> Sources<'s> {
+        Sources { store, bundles: &self.each }
     }
 }
 

@@ -36,7 +36,18 @@ pub fn group<'r>(records: impl IntoIterator<Item = &'r Record>) -> BTreeMap<Imag
     images
 }
 
+impl AsRef<Self> for Image {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Image {
+    /// What identifies the image.
+    pub fn id(&self) -> ImageId<'_> {
+        ImageId::new(&self.namespace, &self.target)
+    }
+
     /// Sorts what was collected in any order.
     pub fn sort(&mut self) {
         self.references.sort();

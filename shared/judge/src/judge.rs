@@ -13,12 +13,17 @@ use assay_verifier::notary::trust_policy::{PolicyError, Statement, TrustPolicy};
 use assay_verifier::notary::verify::{SignatureVerdict, Verifier};
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Reference, Repository};
 use assay_verifier::outcome::{Conclusion, Finding, Step};
+use assay_verifier::time::UnixTime;
 
 use crate::bundle::Lock;
 use crate::image::Image;
 use crate::image::is_attestation;
-use crate::signatures::{Candidate, OtherReferrer, Signatures, Source};
-use crate::store::{BlobError, Store, docker, fetch};
+use crate::judgement::{Judged, Judgement, SignatureRow, SignatureRows};
+use crate::parallel;
+use crate::signatures::{Candidate, OtherReferrer, Signatures};
+use crate::sources::Sources;
+use crate::store::{BlobError, docker, fetch};
+use crate::trust::Trust;
 
 /// Types of layers that are not compressed.
 const UNCOMPRESSED: [&str; 2] =
@@ -29,146 +34,32 @@ const NAMED: usize = 5;
 
 /// What images are judged by.
 pub struct Judge<'a> {
-    pub policy: &'a Result<TrustPolicy, PolicyError>,
-    pub verifier: Verifier<'a>,
-    pub sources: &'a [Source<'a>],
-    pub signatures: &'a Signatures,
-    pub lock: &'a Lock,
+    pub trust: &'a Trust,
+    pub at: UnixTime,
     pub accept: &'a BTreeSet<Via>,
-}
-
-/// The judgement of an image's signatures.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    pub status: Status,
-    pub reason: Option<Reason>,
-    /// What else is wrong, without the reason.
-    pub also: BTreeSet<Reason>,
-    pub message: Option<String>,
-    pub hint: Option<String>,
-    pub via: Option<Via>,
-    /// Names of the statements that were applied.
-    pub policy: Option<String>,
-    pub signatures: Rows,
-}
-
-/// Rows of signatures, in the order tried. There may be any number of signatures; the verdict rests on those that pass, so
-/// these come before others where not all have a row.
-#[derive(Clone, Debug, Default)]
-pub struct Rows {
-    pub kept: Vec<Signature>,
-    /// How many have none.
-    pub omitted: usize,
-}
-
-impl Rows {
-    fn has_room(&self) -> bool {
-        self.kept.len() < limits::REPORT_SIGNATURES
-    }
-
-    fn push(&mut self, signature: Signature) {
-        if !self.has_room() {
-            self.omitted += 1;
-            let last = self.kept.iter().rposition(|one| one.status != Status::Passed);
-            match last.filter(|_| signature.status == Status::Passed) {
-                Some(last) => self.kept.remove(last),
-                None => return,
-            };
-        }
-        self.kept.push(signature);
-    }
-
-    fn append(&mut self, other: Self) {
-        other.kept.into_iter().for_each(|signature| self.push(signature));
-        self.omitted += other.omitted;
-    }
-}
-
-impl Judgement {
-    fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
-        let also = BTreeSet::new();
-        Self {
-            status,
-            reason,
-            also,
-            message,
-            hint: None,
-            via: None,
-            policy: None,
-            signatures: Rows::default(),
-        }
-    }
-
-    pub fn failed(reason: Reason, message: impl Into<String>) -> Self {
-        Self::new(Status::Failed, Some(reason), Some(message.into()))
-    }
-
-    pub fn inconclusive(reason: Reason, message: impl Into<String>) -> Self {
-        Self::new(Status::Inconclusive, Some(reason), Some(message.into()))
-    }
-
-    /// Takes in what else was found. The worse of both gives status, reason and words, of two alike this one; the other's
-    /// reasons are not lost.
-    pub fn and(mut self, mut other: Self) -> Self {
-        if other.status > self.status {
-            std::mem::swap(&mut self.status, &mut other.status);
-            std::mem::swap(&mut self.reason, &mut other.reason);
-            std::mem::swap(&mut self.message, &mut other.message);
-            std::mem::swap(&mut self.hint, &mut other.hint);
-        }
-        if let Some(reason) = other.reason.filter(|reason| Some(*reason) != self.reason)
-            && self.also.insert(reason)
-        {
-            let words = [self.message.take(), other.message].into_iter().flatten().collect::<Vec<_>>();
-            self.message = Some(words.join(&format!("; also {}: ", reason.as_str())));
-        }
-        self.also.append(&mut other.also);
-        if let Some(reason) = &self.reason {
-            self.also.remove(reason);
-        }
-        self
-    }
-
-    /// The same, its message saying what it is of.
-    fn of(mut self, what: String) -> Self {
-        self.message = Some(match self.message {
-            Some(message) => format!("{what}: {message}"),
-            None => what,
-        });
-        self
-    }
-
-    /// Puts what else was found first, whichever is worse: its words are the judgement's, and these are added.
-    fn behind(mut self, mut other: Self) -> Self {
-        other.policy = self.policy.take();
-        other.signatures = std::mem::take(&mut self.signatures);
-        other.and(self)
-    }
-
-    /// The judgement of an image without a signature, where what was accepted in place of one does not pass either.
-    /// Whatever is wrong with that, what the image lacks is a signature; where it could not be judged, neither could the
-    /// image.
-    fn for_want_of(self, other: Self) -> Self {
-        let message = [self.message, other.message].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        let (status, reason, also) = match other.status {
-            Status::Inconclusive => {
-                let mut also: BTreeSet<Reason> =
-                    self.reason.into_iter().chain(self.also).chain(other.also).collect();
-                if let Some(reason) = &other.reason {
-                    also.remove(reason);
-                }
-                (other.status, other.reason, also)
-            }
-            _ => (self.status, self.reason, self.also),
-        };
-        Self { status, reason, also, message: Some(message), hint: other.hint.or(self.hint), ..self }
-    }
+    pub lock: &'a Lock,
+    pub sources: Sources<'a>,
+    pub signatures: &'a Signatures,
 }
 
 impl Judge<'_> {
-    /// Judges an image by its signatures; its content is another question.
-    pub fn judge(&self, image: &Image) -> Judgement {
-        let policy = match self.policy {
+    /// Judges images on so many threads, in their order.
+    pub fn judge_all(&self, images: Vec<Image>, jobs: usize) -> Vec<Judged> {
+        parallel::map(jobs, images, || (), |(), image| Judged { judgement: self.judge(&image), image })
+    }
+
+    /// Judges an image by its signatures; its content is another question. If only a container names it, its signatures do
+    /// not matter.
+    fn judge(&self, image: &Image) -> Judgement {
+        if !image.recorded {
+            let mut judgement = Judgement::failed(
+                Reason::InUseUnlisted,
+                "a container runs this image, and the store has no record of it",
+            );
+            judgement.hint = Some("pull the image again by this digest, or replace the container".into());
+            return judgement;
+        }
+        let policy = match &self.trust.policy {
             Ok(policy) => policy,
             Err(error) => {
                 let mut judgement =
@@ -190,11 +81,11 @@ impl Judge<'_> {
         let judged: Vec<&Statement> =
             statements.into_iter().filter(|statement| !statement.is_skip()).collect();
         let mut judgement = if judged.is_empty() {
-            Judgement::new(Status::Skipped, None, Some("the trust policy says level skip".into()))
+            Judgement::skipped("the trust policy says level skip")
         } else {
             let judgement = self.by_signatures(image, &judged);
             let judgement = match self.signatures.damage(&image.target) {
-                Some((reason, message)) => judgement.behind(Judgement::failed(reason, message)),
+                Some((reason, message)) => judgement.led_by(Judgement::failed(reason, message)),
                 None => judgement,
             };
             self.as_locked(image, judgement)
@@ -221,7 +112,7 @@ impl Judge<'_> {
                 Some(other) if other.status == Status::Passed => {
                     return Judgement { via: Some(*via), ..other };
                 }
-                Some(other) => own = own.for_want_of(other),
+                Some(other) => own = own.with_substitute(other),
                 None => {}
             }
         }
@@ -242,20 +133,20 @@ impl Judge<'_> {
         let mut wrong = Judgement::failed(Reason::WrongDigest, message);
         wrong.hint =
             Some("pull the image that the bundle was made for, or make a bundle for this one".into());
-        if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.behind(wrong) }
+        if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.led_by(wrong) }
     }
 
     /// The worst of the verdicts under each statement with what is wrong under the others, all signatures listed.
     fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
-        let candidates = self.signatures.of(target);
-        let mut signatures = Rows::default();
+        let candidates = self.signatures.candidates(target);
+        let mut signatures = SignatureRows::default();
         let mut reached = 0;
         let mut worst: Option<Judgement> = None;
         for statement in statements {
             let (mut judgement, tried) = self.under(target, candidates, statement, &mut signatures);
             // which of several is not met; a signature is wanting under all of them
             if statements.len() > 1 && !matches!(judgement.reason, None | Some(Reason::NoSignature)) {
-                judgement = judgement.of(format!("under the statement {}", statement.name));
+                judgement = judgement.about(format!("under the statement {}", statement.name));
             }
             reached = reached.max(tried);
             worst = Some(match worst {
@@ -284,7 +175,7 @@ impl Judge<'_> {
         target: &Descriptor,
         candidates: &[Candidate],
         statement: &Statement,
-        signatures: &mut Rows,
+        signatures: &mut SignatureRows,
     ) -> (Judgement, usize) {
         let mut tried: Vec<Tried<'_>> = Vec::new();
         for candidate in candidates.iter().take(limits::SIGNATURES_PER_IMAGE) {
@@ -297,7 +188,7 @@ impl Judge<'_> {
             });
             signatures.push(self.report(candidate, Some(&statement.name), verdict));
             if passed {
-                return (Judgement::new(Status::Passed, None, None), tried.len());
+                return (Judgement::passed(), tried.len());
             }
         }
         (self.without_a_pass(candidates, &tried), tried.len())
@@ -366,7 +257,7 @@ impl Judge<'_> {
             Err(flaw) => return SignatureVerdict::unfetched(statement, flaw.code, flaw.message.clone()),
         };
         let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
-        let bytes = match fetch(self.store_of(candidate), &candidate.namespace, envelope, limit) {
+        let bytes = match fetch(self.sources.get(candidate.origin), &candidate.namespace, envelope, limit) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let message = format!("the envelope {} {error}", envelope.digest);
@@ -379,7 +270,9 @@ impl Judge<'_> {
                 return SignatureVerdict::unfetched(statement, code, message);
             }
         };
-        self.verifier.verify(&envelope.media_type, &bytes, target, statement)
+        let Trust { store, evidence, .. } = self.trust;
+        let verifier = Verifier { trust_store: store, evidence, at: self.at };
+        verifier.verify(&envelope.media_type, &bytes, target, statement)
     }
 
     /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there
@@ -393,7 +286,9 @@ impl Judge<'_> {
                     Some(format!("the index {}, which lists the image, is signed", parent.digest));
                 return Some(judgement);
             }
-            first.get_or_insert(judgement.of(format!("the index {}, which lists the image", parent.digest)));
+            first.get_or_insert(
+                judgement.about(format!("the index {}, which lists the image", parent.digest)),
+            );
         }
         first
     }
@@ -401,10 +296,10 @@ impl Judge<'_> {
     /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one
     /// does not. None where there is none.
     fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
-        let store = self.sources.first()?.store;
+        let store = self.sources.store;
         let is_there =
             |entry: &&Descriptor| !is_attestation(entry) && store.has(&image.namespace, &entry.digest);
-        let mut signatures = Rows::default();
+        let mut signatures = SignatureRows::default();
         let mut worst: Option<Judgement> = None;
         let mut count = 0_usize;
         for manifest in self.signatures.listed_by(&image.target).iter().filter(is_there) {
@@ -412,7 +307,7 @@ impl Judge<'_> {
             signatures.append(std::mem::take(&mut judgement.signatures));
             count += 1;
             if worst.as_ref().is_none_or(|worst| judgement.status > worst.status) {
-                worst = Some(judgement.of(format!("the platform manifest {}", manifest.digest)));
+                worst = Some(judgement.about(format!("the platform manifest {}", manifest.digest)));
             }
         }
         let mut worst = worst?;
@@ -424,7 +319,7 @@ impl Judge<'_> {
     }
 
     fn is_signed(&self, descriptor: &Descriptor) -> bool {
-        !self.signatures.of(descriptor).is_empty()
+        !self.signatures.candidates(descriptor).is_empty()
     }
 
     /// What to do about an image without a signature.
@@ -491,26 +386,28 @@ impl Judge<'_> {
     /// containerd makes one when it imports the archive; Docker itself makes one for the newer format. Neither compresses layers,
     /// as all do that push to registries.
     fn is_made_anew(&self, image: &Image) -> bool {
-        let Some(Source { store, .. }) = self.sources.first() else { return false };
-        let bytes = fetch(*store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
+        let bytes = fetch(self.sources.store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
         let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
         manifest.is_some_and(|manifest| {
             manifest.layers.iter().any(|layer| UNCOMPRESSED.contains(&layer.media_type.as_str()))
         })
     }
 
-    fn store_of(&self, candidate: &Candidate) -> &dyn Store {
-        self.sources[candidate.source].store
-    }
-
-    fn unreached(&self, candidate: &Candidate, statement: &Statement) -> Signature {
+    fn unreached(&self, candidate: &Candidate, statement: &Statement) -> SignatureRow {
         self.report(candidate, None, SignatureVerdict::not_run(statement))
     }
 
-    fn report(&self, candidate: &Candidate, statement: Option<&str>, verdict: SignatureVerdict) -> Signature {
+    fn report(
+        &self,
+        candidate: &Candidate,
+        statement: Option<&str>,
+        verdict: SignatureVerdict,
+    ) -> SignatureRow {
         let media_type = candidate.envelope.as_ref().ok().map(|envelope| envelope.media_type.clone());
-        let source = self.sources[candidate.source].name.clone();
-        Signature::new(candidate.digest.clone(), source, media_type, statement.map(str::to_owned), verdict)
+        let source = self.sources.name(candidate.origin);
+        let policy = statement.map(str::to_owned);
+        let signature = Signature::new(candidate.digest.clone(), source, media_type, policy, verdict);
+        SignatureRow { origin: candidate.origin, signature }
     }
 }
 

@@ -10,11 +10,12 @@ pub mod graph;
 pub mod image;
 
 pub mod judge;
-pub mod judged;
+pub mod judgement;
 pub mod offline;
 pub mod parallel;
 pub mod population;
 pub mod replacement;
 pub mod signatures;
+pub mod sources;
 pub mod store;
 pub mod trust;

@@ -8,17 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_report::{self as report, CarriedBlob, Via};
-use assay_verifier::notary::verify::Verifier;
 use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::time::UnixTime;
 
 use crate::bundle::Bundles;
 use crate::image::{self, Image, is_attestation};
 use crate::judge::Judge;
-use crate::judged::{self, Checked};
-use crate::parallel;
+use crate::judgement::{CheckedContent, Judged};
 use crate::population::Population;
-use crate::signatures::{Signatures, Source};
+use crate::signatures::Signatures;
+use crate::sources::Sources;
 use crate::store::layout::Layout;
 use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Store};
 use crate::trust::Trust;
@@ -33,44 +32,36 @@ impl Bundles {
         images: Vec<Record>,
         carried: &[CarriedBlob],
     ) -> Vec<report::Image> {
-        self.judge_all_of(&Carried::new(images, carried), trust, at, accept)
+        self.judge_listed(&Carried::new(images, carried), trust, at, accept)
     }
 
     /// Judges whatever `store` lists, without reading it.
-    pub fn judge_all_of(
+    pub fn judge_listed(
         &self,
         store: &dyn Store,
         trust: &Trust,
         at: UnixTime,
         accept: &BTreeSet<Via>,
     ) -> Vec<report::Image> {
-        let sources = self.sources(store);
-        let signatures = Signatures::collect(&sources);
+        let sources = self.with_store(store);
+        let signatures = Signatures::collect(sources);
         // whoever listed them has told images from signatures already
         let mut images: Vec<Image> = image::group(&store.listing().records).into_values().collect();
         images.iter_mut().for_each(Image::sort);
-        let judge = Judge {
-            policy: &trust.policy,
-            verifier: Verifier { trust_store: &trust.store, evidence: &trust.evidence, at },
-            sources: &sources,
-            signatures: &signatures,
-            lock: &self.lock,
-            accept,
-        };
+        let judge = Judge { trust, at, accept, lock: &self.lock, sources, signatures: &signatures };
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let judgements = parallel::map(jobs, &images, || (), |(), image| judge.judge(image));
-        let join = |(image, judgement)| {
-            let mut image = judged::image(image, judgement, Checked::default());
+        let report = |judged: Judged| {
+            let mut image = judged.with_content(CheckedContent::default()).into_report();
             image.bound();
             image
         };
-        images.into_iter().zip(judgements).map(join).collect()
+        judge.judge_all(images, jobs).into_iter().map(report).collect()
     }
 
     /// What each of these indexes lists, attestations aside; nothing where its bytes are in no bundle and not carried.
     pub fn listed_by(&self, indexes: &[Descriptor], carried: &[CarriedBlob]) -> Vec<Vec<Descriptor>> {
         let store = Carried::new(Vec::new(), carried);
-        let signatures = Signatures::collect(&self.sources(&store));
+        let signatures = Signatures::collect(self.with_store(&store));
         let listed =
             |index| signatures.listed_by(index).iter().filter(|entry| !is_attestation(entry)).cloned();
         indexes.iter().map(|index| listed(index).collect()).collect()
@@ -79,7 +70,7 @@ impl Bundles {
     /// What cannot be read of the bundles: signatures may be missing for it.
     pub fn unreadable(&self) -> Vec<report::Unreadable> {
         let nothing = Carried::new(Vec::new(), &[]);
-        Signatures::collect(&self.sources(&nothing)).unreadable
+        Signatures::collect(self.with_store(&nothing)).unreadable
     }
 
     /// The images that the bundles know, by their locks and by the listings of their layouts.
@@ -95,8 +86,8 @@ impl Bundles {
 
 /// The images that a layout lists, with a name or without.
 fn images_of(layout: &Layout) -> Vec<Record> {
-    let signatures = Signatures::collect(&[Source { store: layout, name: String::new() }]);
-    let unnamed = Population::of(layout, &signatures).unnamed;
+    let signatures = Signatures::collect(Sources::without_bundles(layout));
+    let unnamed = Population::new(layout, &signatures).unnamed;
     let named = layout.listing().records.iter().filter(|record| !signatures.is_companion(record)).cloned();
     named.chain(unnamed).collect()
 }

@@ -1,35 +1,35 @@
-//! One function over many items on several threads, results in the items' order.
+//! Maps items on several threads and gives the results in the order of the items.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Applies `work` to every item on at most `jobs` threads; each thread has a state of its own from `state`, such as a
-/// buffer. Items are taken one by one, so that a large one holds up only its own thread.
-pub fn map<T: Sync, S, R: Send>(
+/// Applies `work` to every item on at most `jobs` threads. Each thread has its own state from `state`, such as a buffer. Items
+/// are taken one by one, so that a large one holds up only its own thread.
+pub fn map<T: Send, S, R: Send>(
     jobs: usize,
-    items: &[T],
+    items: Vec<T>,
     state: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, &T) -> R + Sync,
+    work: impl Fn(&mut S, T) -> R + Sync,
 ) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let count = items.len();
+    let items = Mutex::new(items.into_iter().enumerate());
+    let results = Mutex::new(Vec::with_capacity(count));
     let worker = || {
         let mut state = state();
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { break };
-            let result = work(&mut state, item);
             // a poisoned lock means that another worker panicked, and then the scope below panics too
-            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, result));
+            let next = items.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((at, item)) = next else { break };
+            let result = work(&mut state, item);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..jobs.min(items.len()) {
+        for _ in 1..jobs.min(count) {
             scope.spawn(worker);
         }
         worker();
     });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_unstable_by_key(|(at, _)| *at);
     results.into_iter().map(|(_, result)| result).collect()
 }
@@ -42,8 +42,8 @@ mod tests {
     fn keeps_the_order_and_takes_every_item_once() {
         let items: Vec<u32> = (0..1000).collect();
         for jobs in [1, 2, 7, 5000] {
-            assert_eq!(map(jobs, &items, || (), |(), item| *item), items);
+            assert_eq!(map(jobs, items.clone(), || (), |(), item| item), items);
         }
-        assert!(map(4, &[] as &[u32], || (), |(), item| *item).is_empty());
+        assert!(map(4, Vec::<u32>::new(), || (), |(), item| item).is_empty());
     }
 }

@@ -25,8 +25,8 @@ pub struct Population {
 }
 
 impl Population {
-    /// Looks at what `store` lists, which is the first source of `signatures`.
-    pub fn of(store: &dyn Store, signatures: &Signatures) -> Self {
+    /// Looks at what `store` lists. It is the store that `signatures` were collected from.
+    pub fn new(store: &dyn Store, signatures: &Signatures) -> Self {
         let listing = store.listing();
         let mut population = Self::default();
         let companions = listing.records.iter().filter(|record| signatures.is_companion(record));
@@ -67,7 +67,7 @@ impl Population {
         match what {
             Unnamed::Image => self.unnamed.push(image()),
             // what is signed under that very descriptor is an image, here or not
-            Unnamed::Missing if !layout.signatures.of(entry).is_empty() => self.unnamed.push(image()),
+            Unnamed::Missing if !layout.signatures.candidates(entry).is_empty() => self.unnamed.push(image()),
             // that it cannot be read is said already
             Unnamed::Missing if layout.signatures.is_unread(&entry.digest) => {}
             Unnamed::Missing => self.unreadable.push(Unreadable {
@@ -89,7 +89,7 @@ impl Population {
     fn add_referrers(&mut self, layout: &Layout<'_>) {
         let named: HashSet<(&str, &Digest)> =
             layout.named.iter().map(|target| (target.namespace, target.digest)).collect();
-        let referrers = layout.signatures.found.iter().filter(|found| {
+        let referrers = layout.signatures.in_store.iter().filter(|found| {
             found.subject.is_some()
                 && layout.signatures.nature(&found.digest) == Nature::Attached
                 && !layout.signed.contains(&found.digest)
@@ -99,7 +99,7 @@ impl Population {
             namespace: found.namespace.clone(),
             name: None,
             digest: found.digest.clone(),
-            kind: found.what.clone(),
+            kind: found.kind.clone(),
             subject: found.subject.clone(),
         }));
     }

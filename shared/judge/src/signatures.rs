@@ -16,23 +16,14 @@ use assay_verifier::oci::{
     CompanionTag, Descriptor, Digest, Manifest, ManifestError, ManifestKind, companion_tag, media_type,
 };
 
+use crate::graph::{GraphLimit, Walk};
+use crate::sources::{Origin, Sources};
 use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_unchecked};
-
-/// What reports call the store as a source.
-pub const STORE: &str = "store";
-
-/// Something that signatures are taken from.
-pub struct Source<'s> {
-    pub store: &'s dyn Store,
-    /// What reports call it: [`STORE`], or a bundle's path.
-    pub name: String,
-}
 
 /// A manifest that claims to be a signature of its subject.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Which source it is from.
-    pub source: usize,
+    pub origin: Origin,
     /// The namespace that its blobs are in.
     pub namespace: String,
     pub digest: Digest,
@@ -61,7 +52,7 @@ pub enum OtherReferrer {
 const KIND_LETTERS: usize = 100;
 
 impl OtherReferrer {
-    fn of(manifest: &Manifest, media_type: &str) -> Self {
+    fn new(manifest: &Manifest, media_type: &str) -> Self {
         let kind = shown(census::kind(media_type, manifest));
         if ["cosign", "sigstore", "signature"].iter().any(|word| kind.contains(word)) {
             Self::Signature(kind)
@@ -92,13 +83,13 @@ struct Index {
     listed: Vec<Descriptor>,
 }
 
-/// A manifest of a store that may belong to no image.
+/// A manifest in the store of the images. It may belong to no image.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct StoredManifest {
     pub namespace: String,
     pub digest: Digest,
-    /// What it is, in a word.
-    pub what: String,
+    /// The most telling of its types.
+    pub kind: String,
     /// What it refers to.
     pub subject: Option<Digest>,
 }
@@ -125,9 +116,9 @@ pub struct Signatures {
     /// Sorted by the digest of what is listed.
     parents: Vec<Parent>,
     /// Signature manifests in each source.
-    pub counts: Vec<u64>,
-    /// Manifests in the first source, which is the store.
-    pub found: Vec<Found>,
+    counts: HashMap<Origin, u64>,
+    /// Manifests in the store of the images.
+    pub in_store: Vec<StoredManifest>,
     /// What could not be read: a signature may be missing for it.
     pub unreadable: Vec<Unreadable>,
     /// What is listed as a manifest and is none.
@@ -149,24 +140,27 @@ pub struct Signatures {
 }
 
 impl Signatures {
-    /// Looks through all sources; the first is the image store itself.
-    pub fn collect(sources: &[Source<'_>]) -> Self {
+    /// Looks through all sources.
+    pub fn collect(sources: Sources<'_>) -> Self {
         let mut signatures = Self::default();
-        for (number, source) in sources.iter().enumerate() {
-            signatures.counts.push(0);
+        for (origin, store) in sources.each() {
             let mut search = Search {
                 signatures: &mut signatures,
-                source,
-                number,
-                seen: HashSet::new(),
+                store,
+                origin,
+                name: sources.name(origin),
+                graph: Walk::default(),
                 mismatched: HashSet::new(),
-                listed: 0,
             };
-            match source.store.manifests() {
-                Manifests::Roots(roots) => search.walk(roots),
+            match store.manifests() {
+                Manifests::Roots(roots) => {
+                    if let Err(limit) = search.walk(roots) {
+                        search.unreadable("", limit.to_string());
+                    }
+                }
                 Manifests::Blobs(blobs) => search.scan(&blobs),
             }
-            if number == 0 {
+            if origin == Origin::Store {
                 signatures.own_indexes = signatures.indexes.len();
             }
         }
@@ -174,7 +168,7 @@ impl Signatures {
             let listed = listed.iter().map(|entry| &entry.digest);
             signatures.census.add_listing(&descriptor.digest, listed);
         }
-        sources.iter().for_each(|source| signatures.add_tagged(&source.store.listing().records));
+        sources.each().for_each(|(_, store)| signatures.add_tagged(&store.listing().records));
         let mut parents = std::mem::take(&mut signatures.parents);
         let key = |parent: &Parent| {
             let Index { descriptor, listed } = signatures.indexes.get(parent.index)?;
@@ -190,7 +184,7 @@ impl Signatures {
     }
 
     /// What claims to sign exactly this target, in the order of the sources.
-    pub fn of(&self, target: &Descriptor) -> &[Candidate] {
+    pub fn candidates(&self, target: &Descriptor) -> &[Candidate] {
         self.by_subject.get(&subject(target)).map_or(&[], |claims| &claims.candidates)
     }
 
@@ -204,6 +198,11 @@ impl Signatures {
     /// Something else than a signature of the Notary Project that refers to this target, if there is any.
     pub fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
         self.others.get(&target.digest)
+    }
+
+    /// How many signature manifests a source has.
+    pub fn count(&self, origin: Origin) -> u64 {
+        self.counts.get(&origin).copied().unwrap_or(0)
     }
 
     /// Every candidate, in no order.
@@ -287,7 +286,10 @@ impl Signatures {
 
     /// Whether something claims to be a signature of the Notary Project and is one, or was one before it was altered.
     pub fn own_signatures(&self) -> HashSet<&Digest> {
-        let own = self.all().filter(|candidate| candidate.source == 0).map(|candidate| &candidate.digest);
+        let own = self
+            .all()
+            .filter(|candidate| candidate.origin == Origin::Store)
+            .map(|candidate| &candidate.digest);
         own.filter(|digest| self.damaged.contains_key(*digest) || self.nature(digest) != Nature::Image)
             .collect()
     }
@@ -326,81 +328,72 @@ enum Next {
 /// The search through one source.
 struct Search<'a, 's> {
     signatures: &'a mut Signatures,
-    source: &'a Source<'s>,
-    number: usize,
-    /// Digest, size and media type, since a wrong entry must not hide the right one.
-    seen: HashSet<(Digest, u64, &'static str)>,
+    store: &'s dyn Store,
+    origin: Origin,
+    /// What reports call the source.
+    name: String,
+    /// By digest, size and media type: a wrong entry must not hide the right one.
+    graph: Walk<Next, (Digest, u64, &'static str)>,
     /// What was looked at although it is not what an entry says.
     mismatched: HashSet<Digest>,
-    /// Entries of all indexes so far.
-    listed: usize,
 }
 
 impl Search<'_, '_> {
     /// Follows every index from `roots`.
-    fn walk(&mut self, roots: &[Descriptor]) {
+    fn walk(&mut self, roots: &[Descriptor]) -> Result<(), GraphLimit> {
         for root in roots {
-            // depth first, in the listing's order
-            let mut open = vec![(Next::Other(Box::new(root.clone())), 1)];
-            while let Some((next, depth)) = open.pop() {
+            self.graph.add_root(Next::Other(Box::new(root.clone())));
+            while let Some((next, depth)) = self.graph.take_next() {
                 let descriptor = match next {
                     Next::Listed(parent) => self.signatures.entry(parent).cloned(),
                     Next::Other(descriptor) => Some(*descriptor),
                 };
-                if let Some(descriptor) = descriptor
-                    && !self.visit(&descriptor, depth, &mut open)
-                {
-                    return;
+                if let Some(descriptor) = descriptor {
+                    self.visit(&descriptor, depth)?;
                 }
             }
         }
+        Ok(())
     }
 
-    /// Takes in one manifest, and puts what it leads to on the stack; false if a limit ends the search.
-    fn visit(&mut self, descriptor: &Descriptor, depth: usize, open: &mut Vec<(Next, usize)>) -> bool {
-        let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return true };
-        if !self.seen.insert((descriptor.digest.clone(), descriptor.size, media_type)) {
-            return true;
+    /// Takes in one manifest, and adds what it leads to.
+    ///
+    /// # Errors
+    /// The limit that ends the search.
+    fn visit(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), GraphLimit> {
+        let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return Ok(()) };
+        if !self.graph.visit((descriptor.digest.clone(), descriptor.size, media_type))? {
+            return Ok(());
         }
-        if self.seen.len() > limits::GRAPH_MANIFESTS {
-            self.unreadable("", format!("more than {} manifests", limits::GRAPH_MANIFESTS));
-            return false;
-        }
-        let Some(manifest) = self.manifest(descriptor) else { return true };
-        // counted before they are kept
-        self.listed = self.listed.saturating_add(manifest.manifests.len());
-        if self.listed > limits::GRAPH_MANIFESTS {
-            self.unreadable("", format!("its indexes have more than {} entries", limits::GRAPH_MANIFESTS));
-            return false;
-        }
+        let Some(manifest) = self.manifest(descriptor) else { return Ok(()) };
+        self.graph.count_entries(manifest.manifests.len())?;
         let index = self.take("", descriptor, &manifest, depth == 1);
         // what a manifest refers to is as reachable as what it holds
-        let is_manifest = |next: &&Descriptor| media_type::of_manifest(&next.media_type).is_some();
-        let mut next = manifest.successors(media_type).filter(is_manifest).peekable();
-        if depth < limits::INDEX_DEPTH {
-            let begin = open.len();
-            match index {
-                None => open.extend(next.map(|next| (Next::Other(Box::new(next.clone())), depth + 1))),
-                Some(index) => {
-                    let subject = manifest.subject.iter().filter(|_| !media_type::is_docker(media_type));
-                    let subject = subject.filter(is_manifest).cloned();
-                    open.extend(subject.map(|subject| (Next::Other(Box::new(subject)), depth + 1)));
-                    let entries = 0..manifest.manifests.len();
-                    open.extend(entries.map(|entry| (Next::Listed(Parent { index, entry }), depth + 1)));
-                }
+        let is_manifest = |next: &Descriptor| media_type::of_manifest(&next.media_type).is_some();
+        let other = |next: &Descriptor| Next::Other(Box::new(next.clone()));
+        let too_deep = match index {
+            None => {
+                let next = manifest.successors(media_type).filter(|next| is_manifest(next));
+                self.graph.follow(depth, next.map(other))
             }
-            open[begin..].reverse();
-        } else if next.peek().is_some() {
-            let digest = descriptor.digest.as_str();
-            self.unreadable(digest, format!("more than {} manifests deep", limits::INDEX_DEPTH));
+            Some(index) => {
+                let subject = manifest.subject.iter().filter(|_| !media_type::is_docker(media_type));
+                let subject = subject.filter(|subject| is_manifest(subject)).map(other);
+                let entries = manifest.manifests.iter().enumerate().filter(|(_, next)| is_manifest(next));
+                let entries = entries.map(|(entry, _)| Next::Listed(Parent { index, entry }));
+                self.graph.follow(depth, subject.chain(entries))
+            }
+        };
+        if let Err(limit) = too_deep {
+            self.unreadable(descriptor.digest.as_str(), limit.to_string());
         }
-        true
+        Ok(())
     }
 
     /// Reads a manifest of a layout; none where it is not to be had. A signature whose bytes are not what the listing says
     /// stays a candidate, to fail.
     fn manifest(&mut self, descriptor: &Descriptor) -> Option<Manifest> {
-        match fetch(self.source.store, "", descriptor, limits::MANIFEST_BYTES) {
+        match fetch(self.store, "", descriptor, limits::MANIFEST_BYTES) {
             Ok(bytes) => match Manifest::parse(&bytes) {
                 Ok(manifest) => Some(manifest),
                 Err(error) => {
@@ -417,7 +410,7 @@ impl Search<'_, '_> {
                 if !self.mismatched.insert(descriptor.digest.clone()) {
                     return None;
                 }
-                let bytes = read_unchecked(self.source.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
+                let bytes = read_unchecked(self.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
                 let manifest = Manifest::parse(&bytes.ok()?).ok()?;
                 if SignatureManifest::read(&descriptor.media_type, &manifest) != Ok(None) {
                     let message = format!(
@@ -434,7 +427,7 @@ impl Search<'_, '_> {
             }
             Err(error) => {
                 self.unreadable(descriptor.digest.as_str(), error.to_string());
-                if self.number == 0 {
+                if self.origin == Origin::Store {
                     self.signatures.unread.insert(descriptor.digest.clone());
                 }
                 None
@@ -449,11 +442,11 @@ impl Search<'_, '_> {
             if blob.size > limit {
                 continue;
             }
-            let bytes = match read_unchecked(self.source.store, blob.namespace, blob.digest, limit) {
+            let bytes = match read_unchecked(self.store, blob.namespace, blob.digest, limit) {
                 Ok(bytes) => bytes,
                 Err(BlobError::Absent) => continue,
                 // what belongs to no image is removed at any time; what does is missed where it is read
-                Err(_) if !self.source.store.still_has(blob.namespace, blob.digest) => continue,
+                Err(_) if !self.store.still_has(blob.namespace, blob.digest) => continue,
                 Err(error) => {
                     self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
                     continue;
@@ -491,15 +484,15 @@ impl Search<'_, '_> {
         listed: bool,
     ) -> Option<usize> {
         let digest = &descriptor.digest;
-        if self.number == 0 && listed {
-            self.signatures.found.push(Found {
+        if self.origin == Origin::Store && listed {
+            self.signatures.in_store.push(StoredManifest {
                 namespace: namespace.to_owned(),
                 digest: digest.clone(),
-                what: census::kind(&descriptor.media_type, manifest).to_owned(),
+                kind: census::kind(&descriptor.media_type, manifest).to_owned(),
                 subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
             });
         }
-        let read = &mut reader(self.source.store, namespace);
+        let read = &mut reader(self.store, namespace);
         let nature = self.signatures.census.add(digest, manifest, read);
         if ManifestKind::from_media_type(&descriptor.media_type) == Some(ManifestKind::Index) {
             return Some(self.index(descriptor, manifest));
@@ -511,7 +504,7 @@ impl Search<'_, '_> {
                     _ => census::subject(manifest, read),
                 };
                 if let Some(subject) = subject {
-                    let other = OtherReferrer::of(manifest, &descriptor.media_type);
+                    let other = OtherReferrer::new(manifest, &descriptor.media_type);
                     self.signatures.add_other(subject, other);
                 }
             }
@@ -552,9 +545,7 @@ impl Search<'_, '_> {
         subject: Descriptor,
         envelope: Result<Descriptor, Flaw>,
     ) {
-        if let Some(count) = self.signatures.counts.get_mut(self.number) {
-            *count += 1;
-        }
+        *self.signatures.counts.entry(self.origin).or_default() += 1;
         let Claims { candidates, places } =
             self.signatures.by_subject.entry(self::subject(&subject)).or_default();
         let place = *places.entry(digest.clone()).or_insert(candidates.len());
@@ -562,11 +553,11 @@ impl Search<'_, '_> {
         match candidates.get_mut(place) {
             Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
             Some(known) => {
-                (known.source, known.namespace, known.envelope) =
-                    (self.number, namespace.to_owned(), envelope);
+                (known.origin, known.namespace, known.envelope) =
+                    (self.origin, namespace.to_owned(), envelope);
             }
             None => candidates.push(Candidate {
-                source: self.number,
+                origin: self.origin,
                 namespace: namespace.to_owned(),
                 digest: digest.clone(),
                 subject,
@@ -582,18 +573,18 @@ impl Search<'_, '_> {
     }
 
     fn damaged(&mut self, descriptor: &Descriptor, reason: Reason, why: &str) {
-        if self.number == 0 {
+        if self.origin == Origin::Store {
             let message = format!("the manifest {} {why}", descriptor.digest);
             self.signatures.damaged.insert(descriptor.digest.clone(), (reason, message));
         }
     }
 
     fn odd(&mut self, digest: &Digest, why: &str) {
-        self.signatures.warnings.push(format!("{}: {digest}: {why}", self.source.name));
+        self.signatures.warnings.push(format!("{}: {digest}: {why}", self.name));
     }
 
     fn unreadable(&mut self, what: &str, why: String) {
-        let name = &self.source.name;
+        let name = &self.name;
         let what = if what.is_empty() { name.clone() } else { format!("{name}: {what}") };
         self.signatures.unreadable.push(Unreadable { what, why });
     }
