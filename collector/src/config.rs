@@ -14,6 +14,7 @@ use assay_verifier::time::{TimeError, UnixTime};
 
 use crate::cli;
 use crate::fleet::Pace;
+use crate::nodes::Platform;
 use crate::nodes::{Site, SiteFileError};
 use crate::registry::{self, AuthFile};
 use crate::report::difference::{Baseline, BaselineError};
@@ -21,7 +22,7 @@ use crate::report::terminal::Look;
 use crate::transport::Input;
 use crate::transport::ssh::host_keys::KnownHostsError;
 use crate::transport::ssh::keys::KeyError;
-use crate::visit::{self, AgentError, Payload, PayloadError, Plan, Platform};
+use crate::visit::{self, AgentError, Payload, PayloadError, StepLimits, VisitPlan};
 use crate::waivers::WaiversError;
 use crate::{clock, random, text, trust, waivers};
 
@@ -184,7 +185,7 @@ pub fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
+pub fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     let content = run.content.as_ref().map(|value| {
         let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
         let allowed = "full, metadata, none";
@@ -201,8 +202,8 @@ pub fn plan(run: &cli::Run) -> Result<Plan, ConfigError> {
     assay_judge::bundle::add_evidence(&run.bundle, &mut evidence)?;
     trust::usable(&evidence)?;
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
-    let limits = visit::Limits { run: Duration::from_secs(run.time_limit), ..visit::Limits::default() };
-    Ok(Plan { run_id: random::run_id(clock::now()), payload, asked, limits })
+    let limits = StepLimits { run: Duration::from_secs(run.time_limit), ..StepLimits::default() };
+    Ok(VisitPlan { run_id: random::run_id(clock::now()), payload, asked, limits })
 }
 
 /// What may pass in place of a signature of the image's own.

@@ -36,6 +36,17 @@ pub enum State {
     Left,
 }
 
+/// What the journal says of the one folder of a visit.
+#[derive(Debug)]
+pub struct FolderRecord<'a> {
+    journal: &'a Journal,
+    node: &'a str,
+    name: &'a str,
+    is_begun: bool,
+    /// The attempts that may have made the folder.
+    attempts: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Line {
     time: UnixTime,
@@ -91,6 +102,48 @@ impl Journal {
         text.push(b'\n');
         file.write_all(&text)?;
         file.sync_data()
+    }
+}
+
+impl<'a> FolderRecord<'a> {
+    /// The record of the folder `name`, which nothing has been done about yet.
+    pub fn new(journal: &'a Journal, node: &'a str, name: &'a str) -> Self {
+        Self { journal, node, name, is_begun: false, attempts: 0 }
+    }
+
+    /// The folder's name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// From here on the folder may exist, even if the node does not answer. Returns when the journal says so.
+    pub async fn begin(&mut self) {
+        self.journal.record(self.node, self.name, State::Started).await;
+        self.is_begun = true;
+        self.attempts += 1;
+    }
+
+    /// The attempt that was begun last has certainly not made the folder.
+    pub fn not_made(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
+    /// The folder is at `path`.
+    pub async fn made(&self, path: &str) {
+        self.journal.record(self.node, path, State::Made).await;
+    }
+
+    /// Whether the folder may exist.
+    pub fn may_exist(&self) -> bool {
+        self.attempts > 0
+    }
+
+    /// The visit is over, and whether its folder is gone is known or not.
+    pub async fn end(&self, is_gone: bool) {
+        if self.is_begun {
+            let state = if is_gone { State::Removed } else { State::Left };
+            self.journal.record(self.node, self.name, state).await;
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod bar;
 pub mod clean;
 mod clock;
 mod console;
+mod errors;
 mod lock;
 mod random;
 mod scratch;
@@ -74,7 +75,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Completions(options) => Ok(commands::completions(options)),
     };
     let code = result.unwrap_or_else(|error| {
-        console::say(&format!("assay: {}", visit::with_sources(&error)));
+        console::say(&format!("assay: {}", errors::with_sources(&error)));
         error.exit_code()
     });
     code.number().into()

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assay_report::{CleanUp, CleanUpResult, ExitCode};
+use assay_report::ExitCode;
 use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
 use crate::clean;
+use crate::errors::with_sources;
 use crate::journal::{self, Journal, State};
 use crate::lock::FolderLock;
 use crate::nodes::Node;
 use crate::output::OutputError;
 use crate::transport::ssh::Connector;
 use crate::transport::ssh::targets::{self, Purpose};
-use crate::transport::{Connect as _, Session as _, SessionError};
-use crate::visit::{self, ANY_FOLDER};
+use crate::transport::{CleanedUp, Connect as _, Folders, Host as _, SessionError};
+use crate::visit::{self, StepLimits};
 use crate::{cli, config, console};
 
 /// Runs `assay cleanup`.
@@ -31,21 +32,22 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
         }
         None => None,
     };
-    let (journal, mut left) = match &options.out {
+    let (journal, mut left): (_, BTreeMap<String, Vec<Folders>>) = match &options.out {
         Some(folder) => {
             let path = folder.join(journal::FILE_NAME);
             let left = journal::left(folder)
                 .map_err(|source| CommandError::Journal { path: path.clone(), source })?;
             let journal = Journal::open(folder)
                 .map_err(|source| CommandError::Folder(OutputError::Write { path, source }))?;
-            (journal, left)
+            let named = |names: Vec<String>| names.into_iter().map(Folders::OfVisit).collect();
+            (journal, left.into_iter().map(|(node, names)| (node, named(names))).collect())
         }
         None => {
-            let any = |node: &Node| (node.name.clone(), vec![ANY_FOLDER.to_owned()]);
+            let any = |node: &Node| (node.name.clone(), vec![Folders::OfAnyVisit]);
             (Journal::none(), site.nodes.iter().map(any).collect())
         }
     };
-    let mut jobs: Vec<(Node, Vec<String>)> = Vec::new();
+    let mut jobs: Vec<(Node, Vec<Folders>)> = Vec::new();
     for node in &site.nodes {
         if let Some(names) = left.remove(&node.name) {
             jobs.push((node.clone(), names));
@@ -68,16 +70,17 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
 }
 
 /// Names the nodes of the journal that the site file does not have; says whether there was none.
-fn report_unknown(left: &BTreeMap<String, Vec<String>>) -> bool {
+fn report_unknown(left: &BTreeMap<String, Vec<Folders>>) -> bool {
     for (node, names) in left {
         let node = clean::name(node);
+        let names: Vec<&str> = names.iter().filter_map(Folders::visit).collect();
         console::say(&format!("{node}: not in the site file; left there: {}", names.join(", ")));
     }
     left.is_empty()
 }
 
 async fn clean_all(
-    jobs: Vec<(Node, Vec<String>)>,
+    jobs: Vec<(Node, Vec<Folders>)>,
     connector: Connector,
     journal: Journal,
     concurrency: usize,
@@ -100,50 +103,47 @@ async fn clean_all(
     }
 }
 
-async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, names: &[String]) -> bool {
+async fn clean_node(connector: &Connector, journal: &Journal, node: &Node, left: &[Folders]) -> bool {
     let name = &node.name;
-    let mut session = match connector.connect(name).await {
-        Ok(session) => session,
+    let mut host = match connector.connect(node).await {
+        Ok(host) => host,
         Err(error) => {
-            console::say(&clean::message(&format!("{name}: {}", visit::with_sources(&error))));
+            console::say(&clean::message(&format!("{name}: {}", with_sources(&error))));
             return false;
         }
     };
     let mut clean = true;
-    for folder in names {
-        let limit = visit::Limits::default().step;
-        let result = visit::clean_up(&mut session, node, folder, None, limit).await;
-        let line = match result {
-            Ok(done) if done.result == CleanUpResult::Removed => {
-                journal.record(name, folder, State::Removed).await;
-                done.folder.map_or_else(|| "nothing is left".to_owned(), |folder| format!("removed {folder}"))
+    for folders in left {
+        let is_any = *folders == Folders::OfAnyVisit;
+        let line = match host.clean_up(folders, StepLimits::default().step).await {
+            Ok(CleanedUp::Clean { removed }) => {
+                if let Folders::OfVisit(folder) = folders {
+                    journal.record(name, folder, State::Removed).await;
+                }
+                removed.map_or_else(|| "nothing is left".to_owned(), |folder| format!("removed {folder}"))
             }
-            // Nothing is known to be there, and a login whose commands are not run has left nothing.
-            Ok(done) if done.result == CleanUpResult::NotNeeded && folder == ANY_FOLDER => {
-                format!("nothing of a visit runs there, so nothing is left; it says: {}", words_of(&done))
+            // Nothing is known to be there, and a login whose commands are not run cannot have left anything.
+            Ok(CleanedUp::NotRun { words }) if is_any => {
+                format!("it does not run anything of a visit, so nothing is left; it says: {words}")
             }
-            Err(error @ (SessionError::NoSession(_) | SessionError::Refused(_))) if folder == ANY_FOLDER => {
-                format!("nothing of a visit runs there, so nothing is left; {error}")
+            Err(error @ (SessionError::NoSession(_) | SessionError::Refused(_))) if is_any => {
+                format!("it does not run anything of a visit, so nothing is left; {error}")
             }
-            Ok(done) if done.result == CleanUpResult::NotNeeded => {
+            Ok(CleanedUp::NotRun { words }) => {
                 clean = false;
-                visit::not_said(&words_of(&done))
+                visit::not_confirmed(&words)
             }
-            Ok(done) => {
+            Ok(CleanedUp::Left { message, .. }) => {
                 clean = false;
-                done.message.unwrap_or_else(|| "the node could not be asked".to_owned())
+                message
             }
             Err(error) => {
                 clean = false;
-                visit::with_sources(&error)
+                with_sources(&error)
             }
         };
         console::say(&clean::message(&format!("{name}: {line}")));
     }
-    session.close().await;
+    host.close().await;
     clean
-}
-
-fn words_of(done: &CleanUp) -> String {
-    done.message.clone().unwrap_or_default()
 }

@@ -13,8 +13,8 @@ use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
 use crate::output::{Output, OutputError};
 use crate::scratch::Scratch;
-use crate::transport::Local;
-use crate::visit::{self, Payload, Plan};
+use crate::transport::ThisMachine;
+use crate::visit::{self, Payload, VisitPlan};
 use crate::{cli, clock, config, console, random};
 
 /// The recorded site: `site.toml`, `nodes/<name>/store/`, `trust/`, `bundle/`, `expected.json` and `at`.
@@ -31,11 +31,11 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let agents = config::agents(&options.agents)?;
     let payload = Payload::new(&agents, &scratch.path().join("trust"), &[scratch.path().join("bundle")])
         .map_err(config::ConfigError::from)?;
-    let plan = Plan {
+    let plan = VisitPlan {
         run_id: random::run_id(clock::now()),
         payload,
         asked: Asked { at: Some(site.at), ..Asked::default() },
-        limits: visit::Limits::default(),
+        limits: visit::StepLimits::default(),
     };
     let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
@@ -47,7 +47,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let job = Job::new(site.site.nodes.clone(), plan, None, None);
     let means =
         Means { kept, journal: Journal::none(), pace: Pace::default(), waivers: None, baseline: None };
-    let found = carry_out(job, Local::default(), means, progress, &output)?;
+    let found = carry_out(job, ThisMachine::default(), means, progress, &output)?;
 
     console::print(&crate::report::terminal::render(&found, config::look()));
     console::say(&format!("\nThe report to look at: {}", output.path("report.html").display()));
@@ -166,7 +166,7 @@ mod tests {
         let row = |name: &str, outcome| {
             let node =
                 Site::parse(&format!("[[node]]\nname = \"{name}\"\naddress = \"192.0.2.1\"\n")).unwrap();
-            let mut row = visit::row_of(&node.nodes[0]);
+            let mut row = visit::unvisited_row(&node.nodes[0]);
             row.outcome = outcome;
             row
         };

@@ -9,13 +9,13 @@ use crate::cli;
 use crate::nodes::{Node, Sudo};
 use crate::report::text::count;
 use crate::transport::ssh::Connector;
-use crate::visit::Plan;
+use crate::visit::VisitPlan;
 
 /// Nodes in a list, after which only their number is said.
 const NODES: usize = 1_000;
 
 /// The run as a list of steps and a table of nodes.
-pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, plan: &Plan) -> String {
+pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, plan: &VisitPlan) -> String {
     let mut text = String::new();
     let inputs = plan.payload.inputs();
     let limit = options.limit.map_or(nodes.len(), |limit| usize::try_from(limit).unwrap_or(nodes.len()));

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{CommandError, block_on};
 use crate::clean;
+use crate::errors::with_sources;
 use crate::nodes::host_key_list::{self, HostKeyListError};
 use crate::nodes::kubernetes::{self, Found, NODE_LIST_BYTES, NodeListError};
 use crate::nodes::write::{Defaults, site_file};
@@ -24,7 +25,6 @@ use crate::transport::ConnectError;
 use crate::transport::ssh::host_keys::Verdict;
 use crate::transport::ssh::targets::{self, Purpose};
 use crate::transport::ssh::{Connector, ShownKey};
-use crate::visit::with_sources;
 use crate::{cli, config, console, text};
 
 /// The nodes cannot be told, or what was accepted cannot be written.

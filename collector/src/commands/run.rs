@@ -23,7 +23,7 @@ use crate::stop::{self, Stop};
 use crate::transport::Connect;
 use crate::transport::ssh::Connector;
 use crate::transport::ssh::targets::{self, Purpose};
-use crate::visit::Plan;
+use crate::visit::VisitPlan;
 use crate::{cli, clock, config, console};
 
 /// Runs `assay run`.
@@ -151,7 +151,7 @@ pub(super) struct Job {
     run: RunOf,
     /// What the site is called.
     site: Option<String>,
-    plan: Plan,
+    plan: VisitPlan,
     /// The machines behind the results that are there already.
     machines: Machines,
     selection: Option<Selection>,
@@ -162,7 +162,7 @@ impl Job {
     /// interrupted run make this one its continuation, under its id.
     pub(super) fn new(
         nodes: Vec<Node>,
-        mut plan: Plan,
+        mut plan: VisitPlan,
         earlier: Option<&Earlier>,
         limit: Option<u32>,
     ) -> Self {
@@ -171,7 +171,7 @@ impl Job {
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut reported = Vec::new();
         for node in nodes {
-            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_of(&node).ok()?)) {
+            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_digest(&node).ok()?)) {
                 Some((of, row)) => {
                     run = of;
                     machines.add(&row);

@@ -15,7 +15,7 @@ use assay_verifier::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::nodes::Node;
-use crate::visit::row_of;
+use crate::visit::unvisited_row;
 
 /// The folder's name in a run's folder.
 const FOLDER: &str = "visits";
@@ -115,7 +115,7 @@ pub(super) fn lost(node: &Node, error: &io::Error) -> NodeRow {
         outcome: Outcome::Interrupted,
         message: Some(format!("what came of the visit could not be kept on this machine: {error}")),
         hint: Some("make room on this machine and run again with --resume".to_owned()),
-        ..row_of(node)
+        ..unvisited_row(node)
     }
 }
 

@@ -27,8 +27,8 @@ use crate::journal::Journal;
 use crate::nodes::Node;
 use crate::report::machines::Machines;
 use crate::stop::Stop;
-use crate::transport::{Connect, ConnectError};
-use crate::visit::{Failure, Plan, row_of, visit};
+use crate::transport::{Connect, ConnectError, Failure};
+use crate::visit::{VisitPlan, unvisited_row, visit};
 
 /// How a fleet is visited.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub struct Visits {
     /// The nodes.
     pub nodes: Vec<Node>,
     /// What each visit does.
-    pub plan: Plan,
+    pub plan: VisitPlan,
     /// The run.
     pub run: RunOf,
     /// Where it is recorded.
@@ -123,7 +123,7 @@ pub async fn run<C: Connect>(
 
 struct Fleet<C> {
     connector: C,
-    plan: Plan,
+    plan: VisitPlan,
     run: RunOf,
     journal: Journal,
     kept: Kept,
@@ -148,9 +148,7 @@ impl<C: Connect> Fleet<C> {
             }
             self.tell(Event::Started { node: node.name.clone(), attempt });
             let connecting = self.connect(node, &mut place);
-            let row =
-                visit(&self.connector, connecting, node, &self.plan, &self.journal, &self.stop, attempt)
-                    .await;
+            let row = visit(connecting, node, &self.plan, &self.journal, &self.stop, attempt).await;
             let may_pass = row.outcome == Outcome::Unreachable
                 && matches!(row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
             if !may_pass || attempt > self.pace.retries || self.stop.is_requested() {
@@ -177,8 +175,8 @@ impl<C: Connect> Fleet<C> {
         &'a self,
         node: &Node,
         place: &mut Option<SemaphorePermit<'a>>,
-    ) -> Result<C::Session, ConnectError> {
-        let connecting = self.connector.connect(&node.name);
+    ) -> Result<C::Host, ConnectError> {
+        let connecting = self.connector.connect(node);
         tokio::pin!(connecting);
         tokio::select! {
             connected = &mut connecting => return connected,
@@ -204,7 +202,7 @@ impl<C: Connect> Fleet<C> {
         }
         self.machines.lock().unwrap_or_else(PoisonError::into_inner).add(&row);
         let mut finished = Finished::from(&row);
-        let (kept, run, inputs) = (self.kept.clone(), self.run.clone(), self.plan.inputs_of(node));
+        let (kept, run, inputs) = (self.kept.clone(), self.run.clone(), self.plan.inputs_digest(node));
         // Waiting for the disk would hold up the other nodes.
         let written = tokio::task::spawn_blocking(move || kept.put(&run, &inputs?, &row)).await;
         let written = written.map_err(std::io::Error::other).and_then(|written| written);
@@ -231,7 +229,7 @@ fn jittered(wait: Duration) -> Duration {
 }
 
 fn unfinished(node: &Node, stopped: bool) -> NodeRow {
-    let mut row = row_of(node);
+    let mut row = unvisited_row(node);
     let failure = Failure::interrupted();
     row.outcome = failure.outcome;
     row.message = Some(if stopped { failure.message } else { "the visit broke off inside assay".to_owned() });

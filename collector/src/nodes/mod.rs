@@ -4,16 +4,17 @@
 
 pub mod host_key_list;
 pub mod kubernetes;
+mod platform;
 mod site_file;
 pub mod ssh_config;
 mod values;
 pub mod write;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use platform::{Architecture, Os, Platform};
 pub use site_file::{SiteFileError, SiteFileProblem};
 
 /// Every node of a site file, sorted by name.
@@ -103,31 +104,6 @@ pub enum Sudo {
     Yes,
     /// Through a `sudo` that asks for the login's password.
     Password,
-}
-
-/// A node's operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Os {
-    /// Any Linux.
-    Linux,
-    /// Windows.
-    Windows,
-}
-
-impl Os {
-    /// The name in site files and reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::Windows => "windows",
-        }
-    }
-}
-
-impl fmt::Display for Os {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// A host to go through.

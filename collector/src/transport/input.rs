@@ -14,7 +14,7 @@ pub struct Input {
 
 /// A part of what is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+enum Part {
     /// Bytes.
     Bytes(Arc<[u8]>),
     /// A line that nobody may see.

@@ -14,8 +14,8 @@ use assay_verifier::limits::REPORT_TEXT_LETTERS;
 use assay_verifier::time::UnixTime;
 use tokio::sync::Semaphore;
 
-use super::platform::Platform;
 use crate::clean;
+use crate::nodes::Platform;
 
 /// How far the clocks of a node and of this machine may differ where the node judges by its own.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
@@ -267,9 +267,8 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::platform::Architecture;
     use super::*;
-    use crate::nodes::Os;
+    use crate::nodes::{Architecture, Os};
     use crate::report::sample;
 
     fn time(seconds: i64) -> UnixTime {

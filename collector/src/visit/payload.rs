@@ -6,16 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use assay_judge::store::blob_digest;
 use assay_judge::store::directory::Directory;
 use assay_report::{PlacedFiles, SentFile, SiteInputs};
 use assay_verifier::dsse::{KeyError, VerifyingKey};
 
-use super::platform::Platform;
 use crate::archive::{self, Archive, ArchiveError};
-use crate::nodes::Os;
+use crate::nodes::{Os, Platform};
 use crate::transport::Input;
 
 /// All that is sent, for every platform there is an agent for.
@@ -308,27 +306,10 @@ fn sent(name: String, input: &Input) -> Result<SentFile, PayloadError> {
     Ok(SentFile { name, sha256: archive::sha256(input).map_err(PayloadError::Read)?, size: input.size() })
 }
 
-/// Base64 of an archive in lines, for shells whose input is text.
-pub(super) fn in_lines(archive: &Input) -> std::io::Result<Input> {
-    use base64::Engine as _;
-    /// Bytes of a line, whole groups of three.
-    const LINE: usize = 48 << 10;
-    let mut all = Vec::new();
-    archive.read(|bytes| all.extend_from_slice(bytes))?;
-    let mut text = String::new();
-    for chunk in all.chunks(LINE) {
-        base64::engine::general_purpose::STANDARD.encode_string(chunk, &mut text);
-        text.push_str("\r\n");
-    }
-    let mut input = Input::default();
-    input.bytes(Arc::<[u8]>::from(text.into_bytes()));
-    Ok(input)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::platform::Architecture;
     use super::*;
+    use crate::nodes::Architecture;
 
     #[test]
     fn private_keys_stay_here() {

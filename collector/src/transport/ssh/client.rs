@@ -17,15 +17,15 @@ use tokio::time::{sleep, timeout};
 
 use super::algorithms::{is_strong, option_of, preferred};
 use super::check::{HostKeyCheck, Judged};
+use super::command::Command;
 use super::dial::{Dialling, dial};
 use super::host_keys::{Known, Verdict};
 use super::login::Login;
 use crate::clean;
-use crate::transport::input::SendError;
-use crate::transport::{
-    Command, Connect, ConnectError, Exit, Input, Output, STDERR_BYTES, Secret, Session, SessionError,
-};
-use crate::visit::with_sources;
+use crate::errors::with_sources;
+use crate::transport::error::{ConnectError, SessionError};
+use crate::transport::input::{Input, Secret, SendError};
+use crate::transport::output::{Exit, Output, STDERR_BYTES};
 
 /// A host to log in to.
 #[derive(Clone)]
@@ -130,6 +130,19 @@ impl Connector {
             }),
             Err(Refusal { error, .. }) => Err(error),
         }
+    }
+
+    /// A session with a node.
+    pub(super) async fn client(&self, node: &str) -> Result<Client, ConnectError> {
+        let target = self.target(node)?;
+        let connection = self.opener.open(target).await?;
+        Ok(Client {
+            opener: Arc::clone(&self.opener),
+            target: Arc::clone(target),
+            connection,
+            had_channel: false,
+            running: None,
+        })
     }
 
     fn target(&self, node: &str) -> Result<&Arc<Target>, ConnectError> {
@@ -243,24 +256,8 @@ impl Opener {
     }
 }
 
-impl Connect for Connector {
-    type Session = Client;
-
-    async fn connect(&self, node: &str) -> Result<Client, ConnectError> {
-        let target = self.target(node)?;
-        let connection = self.opener.open(target).await?;
-        Ok(Client {
-            opener: Arc::clone(&self.opener),
-            target: Arc::clone(target),
-            connection,
-            had_channel: false,
-            running: None,
-        })
-    }
-}
-
-/// A session over SSH.
-pub struct Client {
+/// A session over SSH: it runs one command after the other.
+pub(super) struct Client {
     opener: Arc<Opener>,
     target: Arc<Target>,
     connection: Connection,
@@ -274,6 +271,41 @@ pub struct Client {
 const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(640)];
 
 impl Client {
+    /// Runs a command in the node's shell, feeds it its input, and waits for its end.
+    ///
+    /// Dropping the future abandons the command; the session can still run others.
+    pub(super) async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
+        match timeout(command.limit, self.execute(command)).await {
+            Ok(output) => {
+                self.running = None;
+                output
+            }
+            Err(_) => Err(SessionError::TimedOut(command.limit)),
+        }
+    }
+
+    /// The fingerprint of the host key that was verified.
+    pub(super) fn host_key(&self) -> &str {
+        &self.connection.host_key
+    }
+
+    /// The password that `sudo` wants on the node.
+    pub(super) fn sudo_password(&self) -> Option<&Secret> {
+        self.target.sudo_password.as_ref()
+    }
+
+    /// Reaches the node anew, whatever has become of this connection.
+    pub(super) async fn reconnect(&mut self) -> Result<(), ConnectError> {
+        self.connection = self.opener.open(&self.target).await?;
+        self.had_channel = false;
+        self.running = None;
+        Ok(())
+    }
+
+    pub(super) async fn close(&self) {
+        self.connection.close().await;
+    }
+
     /// A channel for a command.
     ///
     /// Where a server allows one session a connection (`MaxSessions 1`), it refuses a second one as long as it counts the first.
@@ -296,7 +328,9 @@ impl Client {
                     sleep(pause).await;
                     pause *= 2;
                 }
-                Err(russh::Error::ChannelOpenFailure(_)) if self.had_channel => self.reconnect().await?,
+                Err(russh::Error::ChannelOpenFailure(_)) if self.had_channel => {
+                    self.reconnect_to_same().await?
+                }
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     return Err(SessionError::NoSession(clean::line(reason.description(), 200)));
                 }
@@ -305,10 +339,10 @@ impl Client {
         }
     }
 
-    /// Another connection in place of this one, to the same machine.
-    async fn reconnect(&mut self) -> Result<(), SessionError> {
-        // Some hosts count logins too.
-        self.connection.close().await;
+    /// Replaces the connection with another one to the same machine.
+    async fn reconnect_to_same(&mut self) -> Result<(), SessionError> {
+        // Some hosts also count logins.
+        self.close().await;
         let again = self.opener.open(&self.target).await;
         let again = again.map_err(|error| SessionError::Lost(with_sources(&error)))?;
         if again.host_key != self.connection.host_key {
@@ -331,30 +365,6 @@ impl Client {
             }
             output => Ok(output),
         }
-    }
-}
-
-impl Session for Client {
-    async fn run(&mut self, command: Command<'_>) -> Result<Output, SessionError> {
-        match timeout(command.limit, self.execute(command)).await {
-            Ok(output) => {
-                self.running = None;
-                output
-            }
-            Err(_) => Err(SessionError::TimedOut(command.limit)),
-        }
-    }
-
-    fn host_key(&self) -> Option<&str> {
-        Some(&self.connection.host_key)
-    }
-
-    fn sudo_password(&self) -> Option<&Secret> {
-        self.target.sudo_password.as_ref()
-    }
-
-    async fn close(self) {
-        self.connection.close().await;
     }
 }
 

@@ -1,42 +1,108 @@
-//! The commands for nodes with a POSIX shell. Pure: values in, command text out.
+//! Writes the scripts for nodes with a POSIX shell, and reads what they print. Pure.
 //!
-//! Nothing that a node said is part of a command but the folder, which is matched against the exact form first. Each
-//! script says in its own words how far it came; an exit status alone is never taken for success.
+//! Nothing that a node said becomes part of a command except the folder, which is matched against the exact form first.
 
+use std::io;
 use std::time::Duration;
 
-use super::platform::Platform;
-use super::{Prepare, refusal};
-use crate::nodes::Sudo;
-use crate::transport::{Input, Output, Secret};
+use super::script::{
+    ANY_FOLDER, CANNOT_RUN, FOLDER_LEFT, MADE, NO_PLACE, NO_PROGRAMS, NOT_UNPACKED, OTHER_BYTES,
+    PROCESS_LEFT, Script, Shell, VISIT_RUNS, has_run,
+};
+use crate::clean;
+use crate::nodes::{Architecture, Os, Platform, Sudo};
+use crate::transport::host::{Folders, Preparation, Upload};
+use crate::transport::input::{Input, Secret};
+use crate::transport::output::Output;
 
-/// Where a folder is tried, in this order: memory first, and what survives a reboot last. `$HOME` is the last resort.
+/// A POSIX `sh`, however the login's own shell starts it.
+#[derive(Debug)]
+pub(crate) struct PosixShell {
+    /// How the scripts come to run as root.
+    pub(crate) sudo: Sudo,
+    /// The password that `sudo` asks for.
+    pub(crate) sudo_password: Option<Secret>,
+}
+
+impl Shell for PosixShell {
+    fn prepare(&self, request: &Preparation<'_>) -> Script {
+        self.script(prepare(self.sudo, request), None)
+    }
+
+    fn upload(&self, upload: &Upload<'_>) -> io::Result<Script> {
+        let text = unpack(self.sudo, upload.folder, upload.sums_sha256);
+        Ok(self.script(text, Some(upload.archive)))
+    }
+
+    fn run(&self, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> Script {
+        self.script(run(self.sudo, folder, mark, arguments, limit), None)
+    }
+
+    fn clean_up(&self, folders: &Folders) -> Script {
+        self.script(clean_up(self.sudo, folders), None)
+    }
+
+    fn platform<'a>(&self, line: &'a str) -> Option<Result<Platform, &'a str>> {
+        platform(line)
+    }
+
+    fn folder<'a>(&self, line: &'a str, name: &str) -> Option<&'a str> {
+        folder(line, name)
+    }
+
+    /// The script says where it tries before it does.
+    fn may_have_made(&self, output: &Output) -> bool {
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        if stdout.lines().any(|line| line.starts_with("assay-")) {
+            stdout.lines().any(|line| line.starts_with("assay-tries "))
+        } else {
+            has_run(output)
+        }
+    }
+
+    fn is_stopped_by_sudo(&self, stdout: &str) -> bool {
+        self.sudo != Sudo::No && !stdout.lines().any(|line| line == BEGINS)
+    }
+
+    fn forbidden_hint(&self, stdout: &str) -> String {
+        let named: Vec<String> = stdout
+            .lines()
+            .filter_map(|line| line.strip_prefix("assay-forbids "))
+            .map(|what| clean::line(what, 200))
+            .collect();
+        if named.is_empty() {
+            return "use the static release build; the node shows no security module".to_owned();
+        }
+        format!(
+            "let it run there, or use the static release build; it may be forbidden by {}; ausearch -m AVC -ts recent and journalctl -k say more",
+            named.join("; ")
+        )
+    }
+}
+
+impl PosixShell {
+    /// What a script reads has the password in front of it that `sudo` may ask for. If `sudo` does not ask after all, the script
+    /// finds the password in front of its own input, which therefore begins with a line that says so.
+    fn script(&self, text: String, input: Option<&Input>) -> Script {
+        let Some(password) = &self.sudo_password else { return Script { text, input: input.cloned() } };
+        let mut fed = Input::default();
+        fed.secret(password);
+        if let Some(input) = input {
+            fed.bytes(format!("{INPUT_BEGINS}\n").into_bytes());
+            fed.append(input);
+        }
+        Script { text, input: Some(fed) }
+    }
+}
+
+/// Where a folder is tried, in this order: memory first, what survives a reboot later, `$HOME` last.
 const PLACES: &str = r#"/run /var/tmp /tmp "$HOME""#;
 
-/// No place for the folder.
-pub(crate) const NO_PLACE: u32 = 41;
-/// Unpacking failed.
-pub(crate) const NOT_UNPACKED: u32 = 42;
-/// Other bytes arrived.
-pub(crate) const OTHER_BYTES: u32 = 43;
-/// The folder is still there.
-pub(crate) const FOLDER_LEFT: u32 = 44;
-/// A process still runs in the folder.
-pub(crate) const PROCESS_LEFT: u32 = 45;
-/// The agent cannot be run here.
-pub(crate) const CANNOT_RUN: u32 = 46;
-/// A visit runs in the folder.
-pub(crate) const VISIT_RUNS: u32 = 47;
-/// The folder was made. No other program ends so, which tells a shell that says nothing from one that runs nothing.
-pub(crate) const MADE: u32 = 48;
-/// The script may start no other program.
-pub(crate) const NO_PROGRAMS: u32 = 49;
-
-/// What each script says first, and a shell that runs none does not.
+/// The first line that each script prints. A shell that does not run scripts does not print it.
 const BEGINS: &str = "assay-begins";
 
-/// While a visit runs, its folder says so: the file `visit` names the process that ends when its connection does, which is the
-/// nearest of its ancestors that is an SSH server, by its number and its start. Where there is none, its parent has to do.
+/// While a visit runs, its folder says so. The file `visit` names the process that ends with the connection, by its number and
+/// its start: the nearest ancestor that is an SSH server, or the parent if there is none.
 const VISIT: &str = r#"
 visit() {
   p=$PPID v=
@@ -49,8 +115,8 @@ visit() {
   echo "$v" >"$f/visit"
 }"#;
 
-/// What a script needs to say why a program cannot be run: whether it is the file system's option, and what else forbids things
-/// here, a line each. Whoever it is that refuses, the shell is told the same.
+/// What a script needs to say why a program cannot be run: whether the file system is mounted `noexec`, and which security
+/// modules are active, one line each. The shell itself gets the same error from all of them.
 const FORBIDS: &str = r#"
 noexec() {
   m=$(df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ _ _ m; echo "$m"; })
@@ -68,26 +134,26 @@ forbids() {
   grep -qs fapolicyd /proc/[0-9]*/comm && echo 'assay-forbids fapolicyd'
 }"#;
 
-/// One word for a POSIX shell, whatever `text` holds.
-pub fn quote(text: &str) -> String {
+/// One word for a POSIX shell, whatever `text` contains.
+fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Says what the node is, finds a place for the folder and makes it there.
 ///
-/// The name is ours and unpredictable, and `mkdir` refuses one that exists. A place is passed over where others could
-/// exchange the folder, where nothing may be executed, and where there is too little room. A script that was given up because
-/// the node is slow has nobody to tell: it makes no folder then, and removes what it has made.
-pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
-    let unames: Vec<String> = prepare
+/// The name is unpredictable, and `mkdir` fails if the folder exists. A place is passed over if others could replace the folder
+/// there, if programs may not be run there, or if it has too little room. If the collector has given up a slow script, the script
+/// cannot print: then it makes no folder, and removes the one that it has made.
+fn prepare(sudo: Sudo, request: &Preparation<'_>) -> String {
+    let unames: Vec<String> = request
         .platforms
         .iter()
-        .filter_map(|platform| platform.uname())
+        .filter_map(|platform| uname(*platform))
         .flatten()
         .map(|name| quote(name))
         .collect();
     let unames = if unames.is_empty() { quote("none") } else { unames.join("|") };
-    let (name, needed) = (prepare.name, prepare.needed.div_ceil(1024));
+    let (name, needed) = (request.name, request.needed.div_ceil(1024));
     let script = format!(
         r#"
 case "$(uname -sm)" in {unames}) ;; '') exit {NO_PROGRAMS};; *) exit 0;; esac
@@ -129,11 +195,11 @@ exit {NO_PLACE}
 "#
     );
     let first = r#"echo; echo "assay-node $(uname -sm)"; echo "assay-clock $(date +%s)"; "#;
-    command(first, prepare.sudo, &script)
+    command(first, sudo, &script)
 }
 
-/// Unpacks what comes on standard input, compares every file with its digest, and sees whether the agent runs.
-pub(super) fn upload(sudo: Sudo, folder: &str, sums_sha256: &str) -> String {
+/// Unpacks standard input, compares every file with its digest, and checks that the agent runs.
+fn unpack(sudo: Sudo, folder: &str, sums_sha256: &str) -> String {
     let script = format!(
         r#"
 umask 077
@@ -156,8 +222,8 @@ echo assay-uploaded
     command("", sudo, &script)
 }
 
-/// Runs the agent in its folder. Its report follows the line `mark`; `timeout` ends it where this side cannot.
-pub(super) fn run(sudo: Sudo, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
+/// Runs the agent in its folder. Its report follows the line `mark`. `timeout` ends the agent if the collector cannot.
+fn run(sudo: Sudo, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
     let script = format!(
         r#"
@@ -169,7 +235,7 @@ visit
 echo {mark}
 t=
 timeout -k 5 5 true 2>/dev/null && t='timeout -k 5 {limit}'
-exec $t ./assay-agent {arguments}
+exec $t ./assay-agent {arguments} --output=-
 "#,
         folder = quote(folder),
         limit = limit.as_secs().max(1),
@@ -178,21 +244,25 @@ exec $t ./assay-agent {arguments}
     command("", sudo, &script)
 }
 
-/// Ends every process that is in the folders of that name, removes them, and looks whether they are gone. A `name` with `?` in it
-/// is any visit's: a folder whose visit still runs is left alone.
+/// Ends every process in the folders, removes them, and checks that they are gone. If the folders are those of any visit, one
+/// whose visit still runs is left alone.
 ///
-/// Folders and processes of other users are none of ours. A process is in a folder when its program or its working directory is,
-/// and both are names that anyone may choose: nothing is read out of them, and the working directory is compared as the file
-/// that it is. What a process was told counts for nothing, since whoever looks at the folder is told its name. The first look
-/// at all names together only spares a look at each.
+/// Only folders and processes of this login count. A process is in a folder if its program or its working directory is. Anyone may
+/// choose those names, so nothing is parsed out of them, and the working directory is compared as a file. A process's arguments
+/// do not count, because every program that looks at the folder has its name there. The first `case` looks at all names
+/// together, which only saves time.
 ///
-/// Another clean-up at the same time may find and remove what this one's `rm` was about to: what could not be removed is tried
+/// Another clean-up at the same time may remove what this one's `rm` is about to remove, so a removal that fails is tried
 /// again.
-pub(super) fn clean_up(sudo: Sudo, name: &str) -> String {
-    let passed_over = if name.contains('?') {
-        format!(r#"visited && {{ echo "assay-visited $f"; [ "$r" != 0 ] || r={VISIT_RUNS}; continue; }}"#)
-    } else {
-        String::new()
+fn clean_up(sudo: Sudo, folders: &Folders) -> String {
+    let (name, passed_over) = match folders {
+        Folders::OfVisit(name) => (name.as_str(), String::new()),
+        Folders::OfAnyVisit => (
+            ANY_FOLDER,
+            format!(
+                r#"visited && {{ echo "assay-visited $f"; [ "$r" != 0 ] || r={VISIT_RUNS}; continue; }}"#
+            ),
+        ),
     };
     let script = format!(
         r#"
@@ -244,14 +314,13 @@ exit "$r"
     command("", sudo, &script)
 }
 
-/// The script in a shell of its own, as root where `sudo` is wanted and the login is not root already. `first` is run before
-/// that: commands without single quotes on one line.
+/// The command that runs a script in a shell of its own, as root if `sudo` is wanted and the login is not root already. `first` is
+/// run before that: commands without single quotes, on one line.
 ///
-/// Whatever a login's shell is, csh and fish too, it starts `sh` with these words: they are one line, and none of their letters
-/// means anything to a shell between single quotes. `printf` makes the script of them. What a shell printed before it is on a
-/// line of its own. `assay-sudo` tells a login that runs commands, and may have left something when sudo let it, from one that runs
-/// none. A password comes first on standard input ([`fed`]); `-k` has sudo ask for it each time and leave no ticket
-/// behind.
+/// Every login shell, including csh and fish, can start `sh` with these words: they are on one line, and between single quotes none
+/// of their characters is special to any shell. `printf` turns them into the script. The leading `echo` ends a line that the
+/// login's shell may have begun. `assay-sudo` shows that the login runs commands, so that something may be left if `sudo` let
+/// the script run. A password comes first on standard input; `-k` makes `sudo` ask for it each time and keep no ticket.
 fn command(first: &str, sudo: Sudo, script: &str) -> String {
     let words = words(&format!(
         "PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C; export PATH LC_ALL; echo; echo {BEGINS}{script}"
@@ -268,11 +337,11 @@ fn command(first: &str, sudo: Sudo, script: &str) -> String {
     format!(r#"exec sh -c '{first}s=$(printf %b "$@"); {through}exec sh -c "$s"' sh {words}"#)
 }
 
-/// Letters of one word: csh takes 8,191.
+/// Characters of one word: csh accepts 8,191.
 const WORD: usize = 4_000;
 
-/// A text as words between single quotes, from which `printf %b` makes it again. csh looks for its history behind `!` and takes no
-/// line ends there, fish knows `\\` and `\'`.
+/// A text as words between single quotes, from which `printf %b` restores it. Between single quotes csh still expands `!` and
+/// does not allow line ends, and fish still reads `\\` and `\'`.
 fn words(text: &str) -> String {
     let mut words = String::from("'");
     let mut length = 0;
@@ -292,20 +361,7 @@ fn words(text: &str) -> String {
     words + "'"
 }
 
-/// What a script reads, with the password before it that `sudo` may ask for. Where `sudo` does not ask after all, the
-/// script finds the password in front of its own input, which therefore begins with a line that says so.
-pub(super) fn fed(password: Option<&Secret>, input: Option<&Input>) -> Option<Input> {
-    let Some(password) = password else { return input.cloned() };
-    let mut fed = Input::default();
-    fed.secret(password);
-    if let Some(input) = input {
-        fed.bytes(format!("{INPUT_BEGINS}\n").into_bytes());
-        fed.append(input);
-    }
-    Some(fed)
-}
-
-/// The shell's way to where its input begins.
+/// The shell commands that skip to where the script's own input begins.
 fn to_input(sudo: Sudo) -> String {
     match sudo {
         Sudo::No | Sudo::Yes => String::new(),
@@ -315,11 +371,11 @@ fn to_input(sudo: Sudo) -> String {
     }
 }
 
-/// The line before a script's input.
+/// The line before a script's own input.
 const INPUT_BEGINS: &str = "assay-input-begins";
 
-/// The folder of a line `assay-folder …`, where it has the exact form that [`prepare`] makes.
-pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+/// The folder of a line `assay-folder …`, if it has the exact form that [`prepare`] makes.
+fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let path = line.strip_prefix("assay-folder ")?;
     let place = path.strip_suffix(name)?.strip_suffix('/')?;
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
@@ -328,27 +384,29 @@ pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     (whole && plain).then_some(path)
 }
 
-/// Whether a script was begun, and not only what stands before it.
-pub(super) fn begins(stdout: &str) -> bool {
-    stdout.lines().any(|line| line == BEGINS)
+/// The platform that a line `assay-node …` names.
+fn platform(line: &str) -> Option<Result<Platform, &str>> {
+    let uname = line.strip_prefix("assay-node ")?;
+    // A POSIX shell on Windows does not make the node a POSIX one, and PowerShell prints the word without an answer.
+    let windows = ["MINGW", "MSYS", "CYGWIN"].iter().any(|kind| uname.starts_with(kind));
+    (!windows && !uname.trim().is_empty()).then(|| from_uname(uname).ok_or(uname))
 }
 
-/// Whether [`prepare`] may have made a folder: it says where before it does.
-pub(super) fn may_have_made(output: &Output) -> bool {
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if stdout.lines().any(|line| line.starts_with("assay-")) {
-        stdout.lines().any(|line| line.starts_with("assay-tries "))
-    } else {
-        refusal::has_run(output)
+/// What `uname -sm` prints on a platform.
+fn uname(platform: Platform) -> Option<&'static [&'static str]> {
+    match (platform.os, platform.architecture) {
+        (Os::Linux, Architecture::Amd64) => Some(&["Linux x86_64", "Linux amd64"]),
+        (Os::Linux, Architecture::Arm64) => Some(&["Linux aarch64", "Linux arm64"]),
+        (Os::Windows, _) => None,
     }
 }
 
-/// What the line `assay-node …` says.
-pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
-    let uname = line.strip_prefix("assay-node ")?;
-    // A POSIX shell on Windows does not make it a POSIX node, and PowerShell says the words without an answer.
-    let windows = ["MINGW", "MSYS", "CYGWIN"].iter().any(|kind| uname.starts_with(kind));
-    (!windows && !uname.trim().is_empty()).then(|| Platform::from_uname(uname).ok_or(uname))
+/// The platform that `uname -sm` names.
+fn from_uname(text: &str) -> Option<Platform> {
+    [Architecture::Amd64, Architecture::Arm64]
+        .into_iter()
+        .map(|architecture| Platform { os: Os::Linux, architecture })
+        .find(|platform| uname(*platform).is_some_and(|names| names.contains(&text)))
 }
 
 #[cfg(test)]
@@ -386,7 +444,7 @@ mod tests {
         }
     }
 
-    /// The shells that nodes have as `sh`, of those that are here.
+    /// The shells that nodes use as `sh`, as far as they are installed here.
     #[cfg(unix)]
     fn shells() -> Vec<Vec<&'static str>> {
         let shells =
@@ -420,7 +478,7 @@ mod tests {
         }
     }
 
-    /// A command that the shell runs as its `sh`, with these programs before the system's.
+    /// A command that runs with this shell as `sh`, and with these programs before the system's.
     #[cfg(unix)]
     fn in_shell(shell: &[&str], text: &str, programs: &std::path::Path) -> Command {
         let sh = programs.join("sh");
@@ -440,9 +498,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_script_that_nobody_hears_any_more_leaves_no_folder() {
-        let platforms = ["Linux x86_64", "Linux aarch64"].map(|uname| Platform::from_uname(uname).unwrap());
+        let platforms = ["Linux x86_64", "Linux aarch64"].map(|uname| from_uname(uname).unwrap());
         for shell in shells() {
-            // what it is slow at when it is given up: its first word, the last before the folder is made, and making it
+            // where it is slow when it is given up: at its first word, just before it makes the folder, and while it makes it
             for slow in ["uname", "df", "mkdir"] {
                 let scratch = tempfile::tempdir().unwrap();
                 let [program, waits, gate] = [slow, "waits", "gate"].map(|name| scratch.path().join(name));
@@ -455,8 +513,9 @@ mod tests {
                 make_executable(&program);
                 std::fs::write(&gate, "").unwrap();
                 let name = format!("assay-test-{}-{}", std::process::id(), crate::random::hex(4));
-                let request = Prepare { sudo: Sudo::No, name: &name, needed: 0, platforms: &platforms };
-                let mut command = in_shell(&shell, &prepare(&request), scratch.path());
+                let request =
+                    Preparation { name: &name, needed: 0, platforms: &platforms, limit: Duration::MAX };
+                let mut command = in_shell(&shell, &prepare(Sudo::No, &request), scratch.path());
                 let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
                 while !waits.exists() {
                     assert!(child.try_wait().unwrap().is_none(), "{shell:?} {slow}");
@@ -473,10 +532,10 @@ mod tests {
         }
     }
 
-    /// A folder of a visit, in `/tmp`, and its clean-up's answer.
+    /// What the clean-up of a visit's folder in `/tmp` prints.
     #[cfg(unix)]
     fn cleaned(shell: &[&str], name: &str, programs: &std::path::Path) -> std::process::Output {
-        in_shell(shell, &clean_up(Sudo::No, name), programs).output().unwrap()
+        in_shell(shell, &clean_up(Sudo::No, &Folders::OfVisit(name.to_owned())), programs).output().unwrap()
     }
 
     #[test]
@@ -519,7 +578,7 @@ mod tests {
             for program in ["assay-agent", "gone"] {
                 std::fs::copy("/bin/dash", format!("{folder}/{program}")).unwrap();
             }
-            // beside it, with names that end or go on as it does; links' targets show them as they are
+            // beside it, with names that end or continue like it; the targets of links show them as they are
             let besides = [" (deleted)", "\n", "x", "\n(deleted)", " "].map(|end| format!("{folder}{end}"));
             let forged = format!("{}/x\n{folder}", scratch.path().display());
             for beside in besides.iter().chain([&forged]) {
@@ -558,7 +617,7 @@ mod tests {
     #[test]
     #[cfg_attr(windows, ignore = "needs sh")]
     fn what_forbids_programs_is_asked_without_a_word_of_complaint() {
-        // whatever this machine has, these are no shell errors
+        // whatever this machine has, the shell reports no error
         let command = format!("{FORBIDS}\nnoexec /bin && echo noexec\nforbids\nnoexec /not-there\nexit 0");
         let output = Command::new("sh").arg("-c").arg(&command).output().unwrap();
         assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));

@@ -1,32 +1,13 @@
-//! What nodes run on, and which agent is for which: the program's own header says it, not its name.
+//! Finds the agents that are sent to nodes. Which platform an agent is for is read from the program's header, not from its name.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::embedded::{Damaged, EMBEDDED};
 use crate::archive::{self, ArchiveError};
-use crate::nodes::Os;
+use crate::nodes::{Architecture, Os, Platform};
 use crate::transport::Input;
-
-/// What a node runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Platform {
-    /// The operating system.
-    pub os: Os,
-    /// The architecture.
-    pub architecture: Architecture,
-}
-
-/// An architecture that agents are built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Architecture {
-    /// x86-64
-    Amd64,
-    /// AArch64
-    Arm64,
-}
 
 /// There is no agent, or none that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,51 +51,6 @@ const AGENT_FILES: [&str; 6] = [
     "assay-agent",
     "assay-agent.exe",
 ];
-
-impl Platform {
-    /// What `uname -sm` says there.
-    pub fn uname(self) -> Option<&'static [&'static str]> {
-        match (self.os, self.architecture) {
-            (Os::Linux, Architecture::Amd64) => Some(&["Linux x86_64", "Linux amd64"]),
-            (Os::Linux, Architecture::Arm64) => Some(&["Linux aarch64", "Linux arm64"]),
-            (Os::Windows, _) => None,
-        }
-    }
-
-    /// What `PROCESSOR_ARCHITECTURE` says on Windows.
-    pub fn from_windows(architecture: &str) -> Option<Self> {
-        let architecture = match architecture {
-            "AMD64" => Architecture::Amd64,
-            "ARM64" => Architecture::Arm64,
-            _ => return None,
-        };
-        Some(Self { os: Os::Windows, architecture })
-    }
-
-    /// The platform that `uname -sm` names.
-    pub fn from_uname(text: &str) -> Option<Self> {
-        [Architecture::Amd64, Architecture::Arm64]
-            .into_iter()
-            .map(|architecture| Self { os: Os::Linux, architecture })
-            .find(|platform| platform.uname().is_some_and(|names| names.contains(&text)))
-    }
-}
-
-impl Architecture {
-    /// The name in reports, which is Go's.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture.as_str())
-    }
-}
 
 /// Sorts agents by the platform that their own headers name.
 ///

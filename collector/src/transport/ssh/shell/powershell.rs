@@ -1,23 +1,63 @@
-//! The commands for Windows nodes. Pure: values in, command text out.
+//! Writes the scripts for Windows nodes, and reads what they print. Pure.
 //!
 //! Each is a script for Windows PowerShell 5.1, which every supported Windows has, as `-EncodedCommand`: Base64 needs no
 //! quoting, so the command is the same whether sshd's default shell is cmd.exe or PowerShell. A command line of cmd.exe
-//! has 8,191 characters at most, hence the short scripts. Input is Base64 in lines, since PowerShell reads text.
+//! has at most 8,191 characters, so the scripts are short. Input is Base64 in lines, because PowerShell reads text.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Prepare;
-use super::platform::Platform;
-use super::posix::{
-    CANNOT_RUN, FOLDER_LEFT, MADE, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT, VISIT_RUNS,
+use super::script::{
+    ANY_FOLDER, CANNOT_RUN, FOLDER_LEFT, MADE, NO_PLACE, NOT_UNPACKED, OTHER_BYTES, PROCESS_LEFT, Script,
+    Shell, VISIT_RUNS,
 };
+use crate::nodes::{Architecture, Os, Platform};
+use crate::transport::host::{Folders, Preparation, Upload};
+use crate::transport::input::Input;
 
-/// One literal of PowerShell, whatever `text` holds: between single quotes only the quotes themselves mean anything, and
+/// Windows PowerShell, which cmd.exe can start.
+#[derive(Debug)]
+pub(crate) struct PowerShell;
+
+impl Shell for PowerShell {
+    fn prepare(&self, request: &Preparation<'_>) -> Script {
+        Script { text: prepare(request.name), input: None }
+    }
+
+    fn upload(&self, upload: &Upload<'_>) -> io::Result<Script> {
+        let text = unpack(upload.folder, upload.sums_sha256);
+        Ok(Script { text, input: Some(in_lines(upload.archive)?) })
+    }
+
+    fn run(&self, folder: &str, mark: &str, arguments: &[String], limit: Duration) -> Script {
+        Script { text: run(folder, mark, arguments, limit), input: None }
+    }
+
+    fn clean_up(&self, folders: &Folders) -> Script {
+        Script { text: clean_up(folders), input: None }
+    }
+
+    fn platform<'a>(&self, line: &'a str) -> Option<Result<Platform, &'a str>> {
+        let architecture = line.strip_prefix("assay-node ")?;
+        Some(from_windows(architecture).ok_or(architecture))
+    }
+
+    fn folder<'a>(&self, line: &'a str, name: &str) -> Option<&'a str> {
+        folder(line, name)
+    }
+
+    fn forbidden_hint(&self, _stdout: &str) -> String {
+        "check whether AppLocker, App Control or a virus scanner forbids it".to_owned()
+    }
+}
+
+/// One literal of PowerShell, whatever `text` contains: between single quotes only the quotes themselves are special, and
 /// PowerShell takes the typographic ones for quotes too.
-pub(super) fn quote(text: &str) -> String {
+fn quote(text: &str) -> String {
     let mut quoted = String::from("'");
     for c in text.chars() {
         if matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}') {
@@ -29,8 +69,8 @@ pub(super) fn quote(text: &str) -> String {
     quoted
 }
 
-/// One argument as Windows programs take their command line apart (`CommandLineToArgvW`).
-pub(super) fn quote_argument(text: &str) -> String {
+/// One argument, quoted as Windows programs split their command line (`CommandLineToArgvW`).
+fn quote_argument(text: &str) -> String {
     let mut quoted = String::from("\"");
     let mut backslashes = 0;
     for c in text.chars() {
@@ -45,9 +85,9 @@ pub(super) fn quote_argument(text: &str) -> String {
     quoted
 }
 
-/// Says what the node is and makes the folder, which only SYSTEM and administrators can enter from its first moment.
-pub(super) fn prepare(prepare: &Prepare<'_>) -> String {
-    let name = quote(prepare.name);
+/// Says what the node is and makes the folder, which from its first moment only SYSTEM and administrators can enter.
+fn prepare(name: &str) -> String {
+    let name = quote(name);
     encoded(&format!(
         r"'assay-node ' + $env:PROCESSOR_ARCHITECTURE
 'assay-clock ' + [DateTimeOffset]::UtcNow.ToUnixTimeSeconds()
@@ -61,8 +101,8 @@ exit {MADE}"
     ))
 }
 
-/// Writes what comes on standard input, unpacks it, compares every file with its digest, and sees whether the agent runs.
-pub(super) fn upload(folder: &str, sums_sha256: &str) -> String {
+/// Writes standard input to a file, unpacks it, compares every file with its digest, and checks that the agent runs.
+fn unpack(folder: &str, sums_sha256: &str) -> String {
     encoded(&format!(
         r"Set-Location -LiteralPath {folder}
 $o = [IO.File]::Create((Join-Path {folder} 'upload.tar'))
@@ -82,11 +122,13 @@ if ($LASTEXITCODE -ne 0) {{ exit {CANNOT_RUN} }}
     ))
 }
 
-/// Runs the agent in its folder under a time limit. It writes its report to a file, whose bytes follow the line `mark`:
-/// PowerShell would re-encode what a program prints. The agent's `--nice` is this script's to carry out: the lowest priority class
-/// passes on to what is started.
-pub(super) fn run(folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
-    let arguments: Vec<String> = arguments.iter().map(|argument| quote_argument(argument)).collect();
+/// Runs the agent in its folder under a time limit. The agent writes its report to a file, whose bytes follow the line `mark`,
+/// because PowerShell would re-encode what a program prints. This script carries out the agent's `--nice`: a program inherits the
+/// lowest priority class from the one that starts it.
+fn run(folder: &str, mark: &str, arguments: &[String], limit: Duration) -> String {
+    let output = "--output=report.json".to_owned();
+    let arguments: Vec<String> =
+        arguments.iter().chain([&output]).map(|argument| quote_argument(argument)).collect();
     encoded(&format!(
         r"Set-Location -LiteralPath {folder}
 try {{ (Get-Process -Id $PID).PriorityClass = 'Idle' }} catch {{ }}
@@ -113,20 +155,22 @@ exit $p.ExitCode",
     ))
 }
 
-/// Ends every process in the folders of that name, removes them, and looks whether they are gone. A `name` with `?` in it is any
-/// visit's: a folder with a process in it is left alone, and so is one that was changed within the hour, which is more than an
-/// upload takes. Anyone may make folders beside ours: only those of administrators and of this login are ours.
+/// Ends every process in the folders, removes them, and checks that they are gone. If the folders are those of any visit, one with
+/// a process in it is left alone, and so is one that changed within the last hour, which is longer than an upload takes. Anyone
+/// may make folders beside these, so only folders of administrators and of this login count.
 ///
-/// A program's path is compared letter by letter: a culture's comparison passes over letters that cannot be seen. The system may
-/// keep a program's file for a moment after its end: what could not be removed is tried again.
-pub(super) fn clean_up(name: &str) -> String {
-    let passed_over = if name.contains('?') {
-        format!(
-            r"if ((inside) -or $d.LastWriteTimeUtc -gt [DateTime]::UtcNow.AddHours(-1)) {{
+/// A program's path is compared character by character, because a comparison by culture ignores invisible characters. Windows may
+/// keep a program's file for a moment after the program ends, so a removal that fails is tried again.
+fn clean_up(folders: &Folders) -> String {
+    let (name, passed_over) = match folders {
+        Folders::OfVisit(name) => (name.as_str(), String::new()),
+        Folders::OfAnyVisit => (
+            ANY_FOLDER,
+            format!(
+                r"if ((inside) -or $d.LastWriteTimeUtc -gt [DateTime]::UtcNow.AddHours(-1)) {{
 'assay-visited ' + $f; if (-not $r) {{ $r = {VISIT_RUNS} }}; continue }}"
-        )
-    } else {
-        String::new()
+            ),
+        ),
     };
     encoded(&format!(
         r#"$r = 0
@@ -153,8 +197,8 @@ exit $r"#,
     ))
 }
 
-/// The folder of a line `assay-folder …`, where it has the exact form that [`prepare`] makes.
-pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+/// The folder of a line `assay-folder …`, if it has the exact form that [`prepare`] makes.
+fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let path = line.strip_prefix("assay-folder ")?;
     let place = path.strip_suffix(name)?.strip_suffix('\\')?;
     let mut parts = place.split('\\');
@@ -165,10 +209,31 @@ pub(super) fn folder<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     (lettered && plain).then_some(path)
 }
 
-/// What the line `assay-node …` says.
-pub(super) fn platform(line: &str) -> Option<Result<Platform, &str>> {
-    let architecture = line.strip_prefix("assay-node ")?;
-    Some(Platform::from_windows(architecture).ok_or(architecture))
+/// The platform that `PROCESSOR_ARCHITECTURE` names.
+fn from_windows(architecture: &str) -> Option<Platform> {
+    let architecture = match architecture {
+        "AMD64" => Architecture::Amd64,
+        "ARM64" => Architecture::Arm64,
+        _ => return None,
+    };
+    Some(Platform { os: Os::Windows, architecture })
+}
+
+/// Bytes of a line of input: whole groups of three.
+const LINE: usize = 48 << 10;
+
+/// An archive in lines of Base64.
+fn in_lines(archive: &Input) -> io::Result<Input> {
+    let mut all = Vec::new();
+    archive.read(|bytes| all.extend_from_slice(bytes))?;
+    let mut text = String::new();
+    for chunk in all.chunks(LINE) {
+        STANDARD.encode_string(chunk, &mut text);
+        text.push_str("\r\n");
+    }
+    let mut input = Input::default();
+    input.bytes(Arc::<[u8]>::from(text.into_bytes()));
+    Ok(input)
 }
 
 fn encoded(script: &str) -> String {
@@ -214,11 +279,11 @@ mod tests {
             (0..12).map(|number| format!("--signatures=bundles/{number}-a-rather-long-name.tar")).collect();
         arguments.push(r#"--store=containerd:\\.\pipe\it's "so" $(e) `f`"#.to_owned());
         [
-            prepare(&Prepare { sudo: crate::nodes::Sudo::No, name, needed: 1 << 30, platforms: &[] }),
-            upload(&folder, &"0".repeat(64)),
+            prepare(name),
+            unpack(&folder, &"0".repeat(64)),
             run(&folder, "assay-report-0123456789abcdef", &arguments, Duration::from_secs(900)),
-            clean_up(name),
-            clean_up(super::super::ANY_FOLDER),
+            clean_up(&Folders::OfVisit(name.to_owned())),
+            clean_up(&Folders::OfAnyVisit),
         ]
     }
 
