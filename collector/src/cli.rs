@@ -1,6 +1,7 @@
 //! The command line as it is typed.
 
 mod bundle;
+mod common;
 mod evidence;
 mod trust;
 
@@ -13,8 +14,11 @@ pub use bundle::{
     Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
     BundleSlim,
 };
+pub use common::TextOrJson;
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidenceFormat, EvidencePack};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
+
+use common::{CONNECTION, NODES, OUTPUT, VERDICT};
 
 /// Verifies the container images of a site's nodes, offline, over SSH.
 #[derive(Debug, Parser)]
@@ -33,13 +37,6 @@ pub struct Cli {
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
-
-/// What options are about, in the help of commands that have many.
-const NODES: &str = "Nodes";
-const CONNECTION: &str = "Connection";
-const VERDICT: &str = "Verdict";
-const REGISTRIES: &str = "Registries";
-const OUTPUT: &str = "Output";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -318,15 +315,6 @@ pub struct Cleanup {
     pub pace: Pace,
     #[command(flatten)]
     pub access: Access,
-}
-
-/// How a command writes what it found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TextOrJson {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// `assay site-key`

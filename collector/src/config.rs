@@ -13,7 +13,7 @@ use assay_verifier::oci::Digest;
 use assay_verifier::time::{TimeError, UnixTime};
 
 use crate::cli;
-use crate::fleet::Pace;
+use crate::fleet::RetryPolicy;
 use crate::nodes::Platform;
 use crate::nodes::{Site, SiteFileError};
 use crate::registry::{self, AuthFile};
@@ -324,9 +324,9 @@ pub fn agents(named: &cli::Agents) -> Result<BTreeMap<Platform, Input>, ConfigEr
     Ok(agents)
 }
 
-/// How a fleet is visited.
-pub fn pace(pace: &cli::Pace) -> Pace {
-    Pace { concurrency: usize::from(pace.concurrency), retries: pace.retries, ..Pace::default() }
+/// When nodes that could not be reached are tried again.
+pub fn retry_policy(pace: &cli::Pace) -> RetryPolicy {
+    RetryPolicy { retries: pace.retries, ..RetryPolicy::default() }
 }
 
 /// How text may look on standard output.

@@ -39,6 +39,12 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     decode(&std::fs::read(path)?).map(Cow::into_owned)
 }
 
+/// The line of a byte offset, counted from 1.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

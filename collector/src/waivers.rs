@@ -10,8 +10,8 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use crate::nodes::line_of;
 use crate::suggestion;
+use crate::text::line_of;
 
 /// Bytes of a waivers file: some 10,000 waivers, each of which is compared with every failed image.
 const WAIVERS_BYTES: usize = 4 << 20;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{OUTPUT, REGISTRIES, TextOrJson, VERDICT};
+use super::common::{OUTPUT, REGISTRIES, TextOrJson, VERDICT};
 use crate::registry::NamedHost;
 
 /// `assay bundle`

@@ -138,8 +138,8 @@ pub struct TrustCheck {
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<String>,
     /// Text for people, or JSON
-    #[arg(long, value_enum, default_value_t = super::TextOrJson::Text)]
-    pub format: super::TextOrJson,
+    #[arg(long, value_enum, default_value_t = super::common::TextOrJson::Text)]
+    pub format: super::common::TextOrJson,
 }
 
 /// `assay trust import`

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use assay_report::ExitCode;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::output;
 use crate::visit::EMBEDDED;
 use crate::{cli, console};

@@ -2,15 +2,16 @@
 
 mod create;
 mod progress;
+mod sign;
 
 use std::path::{Path, PathBuf};
 
 use assay_judge::bundle::Bundles;
 use assay_judge::trust as agent_trust;
 use assay_report::ExitCode;
-use assay_report::bundle::{Completeness, PAYLOAD_TYPE};
+use assay_report::bundle::Completeness;
 
-use super::{CommandError, block_on};
+use super::error::CommandError;
 use crate::bundle::{self, Contents, Difference, OpenError, Opened};
 use crate::cli::{self, BundleCommand, TextOrJson};
 use crate::report::text::{count, size};
@@ -77,7 +78,7 @@ fn contents(path: &Path) -> Result<Contents, OpenError> {
 fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandError> {
     let layouts = paths.iter().map(|path| Opened::open(path)).collect::<Result<Vec<_>, _>>()?;
     let key = out.site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
-    let sign = key.as_ref().map(|key| |document: &[u8]| sign(key, document));
+    let sign = key.as_ref().map(|key| |document: &[u8]| sign::sign(key, document));
     let signer = sign.as_ref().map(|sign| sign as &bundle::Signer<'_>);
     let finished = bundle::repack(&layouts, &out.out, signer)?;
     console::say(&format!(
@@ -91,10 +92,4 @@ fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandEr
         console::say(&format!("{gaps} of what was asked for is not in it; assay bundle list names each"));
     }
     Ok(ExitCode::Passed)
-}
-
-/// The DSSE envelope of a bundle's document.
-fn sign(key: &SiteKey, document: &[u8]) -> Result<Vec<u8>, String> {
-    let signed = block_on(key.sign(PAYLOAD_TYPE, document.to_vec())).map_err(|error| error.to_string())?;
-    Ok(signed.map_err(|error| error.to_string())?.to_json().into_bytes())
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use assay_report::ExitCode;
 use tokio::task::JoinSet;
 
-use super::{CommandError, block_on};
+use super::error::CommandError;
+use super::runtime::block_on;
 use crate::clean;
 use crate::errors::with_sources;
 use crate::journal::{self, Journal, State};

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use assay_report::{Asked, ExitCode, Outcome, SiteReport};
 
-use super::CommandError;
-use super::run::{Job, Means, carry_out};
-use crate::fleet::{Kept, Log, Pace, Progress, Verbosity};
+use super::error::CommandError;
+use super::run::{RunContext, RunPlan, carry_out};
+use crate::fleet::{CONCURRENCY, Log, Progress, ResultStore, RetryPolicy, Verbosity};
 use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
 use crate::output::{Output, OutputError};
@@ -42,12 +42,18 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let log = Log::open(&log, false)
         .map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;
     let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log, false);
-    let kept = Kept::open(&options.out, false)
+    let results = ResultStore::open(&options.out, false)
         .map_err(|source| CommandError::Folder(OutputError::Write { path: options.out.clone(), source }))?;
-    let job = Job::new(site.site.nodes.clone(), plan, None, None);
-    let means =
-        Means { kept, journal: Journal::none(), pace: Pace::default(), waivers: None, baseline: None };
-    let found = carry_out(job, ThisMachine::default(), means, progress, &output)?;
+    let run_plan = RunPlan::new(site.site.nodes.clone(), plan, None, None);
+    let context = RunContext {
+        results,
+        journal: Journal::none(),
+        concurrency: CONCURRENCY,
+        retry: RetryPolicy::default(),
+        waivers: None,
+        baseline: None,
+    };
+    let found = carry_out(run_plan, ThisMachine::default(), context, progress, &output)?;
 
     console::print(&crate::report::terminal::render(&found, config::look()));
     console::say(&format!("\nThe report to look at: {}", output.path("report.html").display()));

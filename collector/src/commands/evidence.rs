@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use assay_report::ExitCode;
 
-use super::{CommandError, block_on};
+use super::error::CommandError;
+use super::runtime::block_on;
 use crate::clean;
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
 use crate::evidence::{self, Checked, Discrepancy, NodeCheck};
@@ -26,7 +27,7 @@ pub fn evidence(options: &cli::Evidence) -> Result<ExitCode, CommandError> {
 
 fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let key = SiteKey::load(&options.key, &mut config::passphrase)?;
-    super::remove_scratch_on_signals()?;
+    super::runtime::remove_scratch_on_signals()?;
     let packed = block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key))??;
     // what a check would refuse is not signed and handed out
     let system = |source| CommandError::System { what: "a scratch folder", source };
@@ -55,7 +56,7 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     // a file that is not there is a mistake of who asks, not of the evidence
     std::fs::File::open(&options.evidence)
         .map_err(|source| config::ConfigError::Unreadable { path: options.evidence.clone(), source })?;
-    super::remove_scratch_on_signals()?;
+    super::runtime::remove_scratch_on_signals()?;
     let checked = evidence::check(&options.evidence, &keys);
     match options.format {
         EvidenceFormat::Json => console::print_json_line(&checked),

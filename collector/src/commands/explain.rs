@@ -1,9 +1,9 @@
-//! `assay explain`: what a code of a report means, be it of an image, a visit, a node or a check.
+//! `assay explain`: what a code of a report context, be it of an image, a visit, a node or a check.
 
 use assay_report::ExitCode;
 use assay_verifier::codes::Code;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::evidence::DiscrepancyKind;
 use crate::report::explanation;
 use crate::{cli, console, suggestion};
@@ -56,11 +56,11 @@ fn entries() -> impl Iterator<Item = Entry> {
     coarse.chain(fine)
 }
 
-#[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
     reason = "the test reads the committed page, and writes it when it is asked to"
 )]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What the subcommands do, each as the few steps it is.
+//! Carries out the subcommands.
 
 mod agents;
 mod bundle;
@@ -6,11 +6,13 @@ mod cleanup;
 mod completions;
 mod demo;
 mod dry_run;
+mod error;
 mod evidence;
 mod explain;
 mod nodes;
 mod report;
 mod run;
+mod runtime;
 mod site_key;
 mod trust;
 
@@ -19,6 +21,7 @@ pub use bundle::bundle;
 pub use cleanup::cleanup;
 pub use completions::{Shell, completion_script, completions};
 pub use demo::demo;
+pub use error::CommandError;
 pub use evidence::evidence;
 pub use explain::explain;
 pub use nodes::nodes;
@@ -26,171 +29,3 @@ pub use report::report;
 pub use run::run;
 pub use site_key::site_key;
 pub use trust::trust;
-
-use assay_report::ExitCode;
-
-use crate::config::ConfigError;
-use crate::output::OutputError;
-
-/// A command ended before it could say anything about nodes.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// What was given cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Which nodes are meant; no node was visited.
-    #[error(transparent)]
-    Selection(#[from] crate::fleet::Unmatched),
-    /// The folder for what will be found cannot be used; no node was visited.
-    #[error(transparent)]
-    Folder(OutputError),
-    /// What was found cannot be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The journal cannot be used.
-    #[error("{}: {source}", path.display())]
-    Journal {
-        /// The journal.
-        path: std::path::PathBuf,
-        /// Why.
-        source: crate::journal::JournalError,
-    },
-    /// Two node reports have one name.
-    #[error("{}: another report is of node {node:?} too; name the files after their nodes", path.display())]
-    SameNode {
-        /// The second.
-        path: std::path::PathBuf,
-        /// The name.
-        node: String,
-    },
-    /// A layout cannot be looked into.
-    #[error(transparent)]
-    Layout(#[from] crate::bundle::OpenError),
-    /// A bundle cannot be made of layouts.
-    #[error(transparent)]
-    Repack(#[from] crate::bundle::RepackError),
-    /// The agent would refuse a bundle.
-    #[error("bundle: {0}")]
-    Refused(Box<assay_judge::bundle::BundleFault>),
-    /// An inventory cannot be used.
-    #[error(transparent)]
-    Inventory(#[from] crate::inventories::InventoryError),
-    /// What a bundle is to carry names no image.
-    #[error(transparent)]
-    Wanted(#[from] crate::bundle::WantError),
-    /// The lists of images for a bundle are empty.
-    #[error("there is no image in what was given, and so nothing to carry")]
-    NothingWanted,
-    /// A bundle cannot be written.
-    #[error(transparent)]
-    Staging(#[from] crate::bundle::StagingError),
-    /// A profile with more than its two roots.
-    #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
-    OneRootEach,
-    /// A trust directory.
-    #[error(transparent)]
-    Trust(Box<crate::trust::TrustEditError>),
-    /// Evidence of revocation cannot be used.
-    #[error(transparent)]
-    Unusable(#[from] crate::trust::UnusableEvidence),
-    /// A site key.
-    #[error(transparent)]
-    SiteKey(#[from] crate::site_key::SiteKeyError),
-    /// Evidence cannot be packed.
-    #[error(transparent)]
-    Evidence(#[from] crate::evidence::PackError),
-    /// The evidence would be refused by whoever checks it.
-    #[error(
-        "the run's folder does not hold as evidence, so nothing was written: run again, one run for each folder"
-    )]
-    EvidenceDoesNotHold,
-    /// The nodes of a cluster cannot be told.
-    #[error(transparent)]
-    Nodes(#[from] nodes::NodesError),
-    /// There is no such code.
-    #[error(
-        "there is no code {code:?}{}; assay explain lists all codes",
-        meant.map(|code| format!(" (did you mean {code}?)")).unwrap_or_default()
-    )]
-    UnknownCode {
-        /// What was given.
-        code: String,
-        /// What may have been meant.
-        meant: Option<&'static str>,
-    },
-    /// An agent within this program is damaged.
-    #[error(transparent)]
-    Damaged(#[from] crate::visit::Damaged),
-    /// The demo's own site is damaged.
-    #[error("the embedded site: {0}")]
-    DemoSite(String),
-    /// The system has no threads or no scratch folder to give.
-    #[error("{what}: {source}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
-
-impl From<assay_judge::bundle::BundleFault> for CommandError {
-    fn from(error: assay_judge::bundle::BundleFault) -> Self {
-        Self::Refused(Box::new(error))
-    }
-}
-
-impl From<crate::trust::TrustEditError> for CommandError {
-    fn from(error: crate::trust::TrustEditError) -> Self {
-        Self::Trust(Box::new(error))
-    }
-}
-
-impl CommandError {
-    /// What the process exits with. Where reports could not be written, nodes may have been judged and nobody can read it.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Output(_) | Self::System { .. } => ExitCode::Incomplete,
-            Self::Config(_)
-            | Self::Selection(_)
-            | Self::Folder(_)
-            | Self::Journal { .. }
-            | Self::SameNode { .. }
-            | Self::Layout(_)
-            | Self::Repack(_)
-            | Self::Refused(_)
-            | Self::Inventory(_)
-            | Self::Wanted(_)
-            | Self::NothingWanted
-            | Self::Staging(_)
-            | Self::OneRootEach
-            | Self::Trust(_)
-            | Self::Unusable(_)
-            | Self::SiteKey(_)
-            | Self::Evidence(_)
-            | Self::EvidenceDoesNotHold
-            | Self::Nodes(_)
-            | Self::UnknownCode { .. }
-            | Self::Damaged(_)
-            | Self::DemoSite(_) => ExitCode::Usage,
-        }
-    }
-}
-
-/// For commands that unpack what they look into, and have nothing else to clean up.
-fn remove_scratch_on_signals() -> Result<(), CommandError> {
-    crate::scratch::remove_on_signals()
-        .map_err(|source| CommandError::System { what: "watching for signals", source })
-}
-
-/// Runs asynchronous work to its end.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| CommandError::System { what: "starting threads", source })?;
-    let result = runtime.block_on(work);
-    // Lookups of names cannot be stopped; nobody waits for them.
-    runtime.shutdown_background();
-    Ok(result)
-}

@@ -13,13 +13,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinSet;
 
-use super::{CommandError, block_on};
+use super::error::{CommandError, NodesError};
+use super::runtime::block_on;
 use crate::clean;
 use crate::errors::with_sources;
-use crate::nodes::host_key_list::{self, HostKeyListError};
-use crate::nodes::kubernetes::{self, Found, NODE_LIST_BYTES, NodeListError};
+use crate::nodes::host_key_list;
+use crate::nodes::kubernetes::{self, ClusterNode, NODE_LIST_BYTES};
 use crate::nodes::write::{Defaults, site_file};
-use crate::nodes::{Node, Site, SiteFileError, Sudo};
+use crate::nodes::{Node, Site, Sudo};
 use crate::report::text::count;
 use crate::transport::ConnectError;
 use crate::transport::ssh::host_keys::Verdict;
@@ -27,55 +28,9 @@ use crate::transport::ssh::targets::{self, Purpose};
 use crate::transport::ssh::{Connector, ShownKey};
 use crate::{cli, config, console, text};
 
-/// The nodes cannot be told, or what was accepted cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum NodesError {
-    /// kubectl cannot be run.
-    #[error("kubectl cannot be run: {0}; save what it prints elsewhere and give it with --from")]
-    NoKubectl(io::Error),
-    /// kubectl failed; it said why itself.
-    #[error("kubectl get nodes failed ({0}); what it said is above")]
-    Kubectl(std::process::ExitStatus),
-    /// A file cannot be read.
-    #[error("{}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is no list of nodes.
-    #[error("{from}")]
-    List {
-        /// Where it came from.
-        from: String,
-        /// What is wrong.
-        source: NodeListError,
-    },
-    /// The list of accepted host keys.
-    #[error("{}", path.display())]
-    Accepted {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: HostKeyListError,
-    },
-    /// An option has a value that no site file can have.
-    #[error("the site file would not be one: {0}; see the options")]
-    Options(SiteFileError),
-    /// A file cannot be written.
-    #[error("{}", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
 /// What is known of nodes before their site file is written.
 struct Drawn {
-    found: Vec<Found>,
+    found: Vec<ClusterNode>,
     defaults: Defaults,
     site: Site,
     /// Where the site file is or goes.

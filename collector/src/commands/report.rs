@@ -9,7 +9,7 @@ use assay_report::{CleanUp, CleanUpResult, ExitCode, NodeRow, Outcome, SiteInput
 use assay_verifier::limits::REPORT_BYTES;
 use assay_verifier::time::UnixTime;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::clean;
 use crate::output::Output;
 use crate::report::ReportHeader;
@@ -40,7 +40,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         named.insert(node, path);
     }
     // Each is read twice, once for what the run was and once to be written: not all are in memory at once.
-    let (mut run, mut machines) = (RunOf::default(), Machines::default());
+    let (mut run, mut machines) = (RunId::default(), Machines::default());
     for (node, path) in &named {
         let row = row(node, path);
         if row.outcome != Outcome::Verified {
@@ -117,12 +117,12 @@ fn name_of(path: &Path) -> String {
 
 /// The run that reports are of: its id where all agree, and the time from the first to the last.
 #[derive(Default)]
-struct RunOf {
+struct RunId {
     ids: BTreeSet<String>,
     times: Option<(UnixTime, UnixTime)>,
 }
 
-impl RunOf {
+impl RunId {
     fn add(&mut self, row: &NodeRow) {
         let Some(run) = row.report.as_ref().map(|report| &report.run) else { return };
         self.ids.insert(run.id.clone());

@@ -2,7 +2,7 @@
 
 use assay_report::ExitCode;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::cli::{self, SiteKeyCommand};
 use crate::site_key::{self, SiteKey};
 use crate::{config, console};

@@ -5,7 +5,7 @@ use std::path::Path;
 use assay_report::ExitCode;
 use assay_verifier::notary::trust_store::StoreType;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::cli::{self, TextOrJson, TrustCommand};
 use crate::trust::{self, Additions, OwnCa, Severity, TrustEditError};
 use crate::{clock, config, console};

@@ -25,10 +25,11 @@ use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
 use crate::archive;
 use crate::clean;
+use crate::errors::with_sources;
 use crate::report::machines::Machines;
 use crate::report::names::FileNames;
 use crate::report::rows;
-use crate::visit::{gather, with_sources};
+use crate::visit::gather;
 
 /// What a check of evidence found.
 #[derive(Clone, Debug, Serialize)]

@@ -1,12 +1,13 @@
-//! Many visits at once, bounded. Every node ends with a row, whatever happened to it; none stops another.
+//! Visits many nodes, a bounded number of them at once. Every node ends with a row, whatever happens to it, and none stops
+//! another.
 //!
-//! A visit holds one of `concurrency` places. A node that does not answer gives its place up while it is waited for, and so
-//! does one that waits for its next try: the dead delay nobody. What came of a visit goes to disk (`kept`) and is forgotten.
+//! A visit holds one of `concurrency` slots. A node that does not answer, or that waits for its next try, gives its slot up:
+//! unreachable nodes do not hold a slot. The result of a visit goes to disk ([`ResultStore`]) and is dropped from memory.
 
 mod event;
 mod json_lines;
-mod kept;
 mod progress;
+mod results;
 mod selection;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,8 @@ use tokio::task::JoinSet;
 
 pub use event::{Event, Finished};
 pub(crate) use json_lines::{run_finished, run_started};
-pub use kept::{Kept, RunOf};
 pub use progress::{Log, Progress, Verbosity};
+pub use results::{ResultStore, RunId};
 pub use selection::{Unmatched, select};
 
 use crate::journal::Journal;
@@ -30,30 +31,31 @@ use crate::stop::Stop;
 use crate::transport::{Connect, ConnectError, Failure};
 use crate::visit::{VisitPlan, unvisited_row, visit};
 
-/// How a fleet is visited.
+/// When nodes that could not be reached are tried again.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// How many nodes at once.
-    pub concurrency: usize,
+pub struct RetryPolicy {
     /// How often a node that could not be reached is tried again.
     pub retries: u32,
     /// How long before the first retry; each further one waits three times as long.
     pub back_off: Duration,
 }
 
-impl Default for Pace {
+impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { concurrency: 32, retries: 2, back_off: Duration::from_secs(2) }
+        Self { retries: 2, back_off: Duration::from_secs(2) }
     }
 }
 
-/// How long a node may take to answer before it gives its place up. The others on one network answer in milliseconds.
+/// How many nodes are visited at once by default.
+pub const CONCURRENCY: usize = 32;
+
+/// How long a node may take to answer before it gives its slot up. Other nodes on the same network answer in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many times `concurrency` nodes are begun at most: with places, without an answer, and between two tries.
+/// How many times `concurrency` nodes are begun at most: those that hold a slot, do not answer yet, or wait for their next try.
 const BEGUN: usize = 2;
 
-/// What there is to do.
+/// The visits of a run.
 #[derive(Debug)]
 pub struct Visits {
     /// The nodes.
@@ -61,31 +63,34 @@ pub struct Visits {
     /// What each visit does.
     pub plan: VisitPlan,
     /// The run.
-    pub run: RunOf,
+    pub run: RunId,
     /// Where it is recorded.
     pub journal: Journal,
-    /// Where results are kept.
-    pub kept: Kept,
-    /// How the fleet is visited.
-    pub pace: Pace,
+    /// Where results go.
+    pub results: ResultStore,
+    /// How many nodes are visited at once.
+    pub concurrency: usize,
+    /// When nodes are tried again.
+    pub retry: RetryPolicy,
     /// The exceptions that the site granted, so that what they cover is not shown as bad.
     pub waivers: Option<SiteWaivers>,
-    /// The machines of the rows that there are already.
+    /// The machines of the rows that exist already.
     pub machines: Machines,
 }
 
-/// Visits every node, and keeps what comes of each. Rows that are not kept are returned, of nodes that were not visited to
-/// an end, and which machines all rows are of.
+/// Visits every node and stores its result. Returns the rows that could not be stored, those of nodes whose visit did not end
+/// among them, and the machines of all rows.
 pub async fn run<C: Connect>(
     connector: C,
     visits: Visits,
     stop: Stop,
     events: UnboundedSender<Event>,
 ) -> (Vec<NodeRow>, Machines) {
-    let Visits { nodes, plan, run, journal, kept, pace, waivers, machines } = visits;
-    let (concurrency, waivers) = (pace.concurrency.max(1), Mutex::new(waivers));
-    let (places, machines) = (Semaphore::new(concurrency), Mutex::new(machines));
-    let fleet = Fleet { connector, plan, run, journal, kept, stop, pace, places, waivers, machines, events };
+    let Visits { nodes, plan, run, journal, results, concurrency, retry, waivers, machines } = visits;
+    let (concurrency, waivers) = (concurrency.max(1), Mutex::new(waivers));
+    let (slots, machines) = (Semaphore::new(concurrency), Mutex::new(machines));
+    let fleet =
+        Fleet { connector, plan, run, journal, results, stop, retry, slots, waivers, machines, events };
     let fleet = Arc::new(fleet);
     let mut open: Vec<Option<Node>> = nodes.iter().cloned().map(Some).collect();
     let mut rows = Vec::new();
@@ -97,16 +102,16 @@ pub async fn run<C: Connect>(
             && let Some((number, node)) = waiting.next()
         {
             let fleet = Arc::clone(&fleet);
-            running.spawn(async move { (number, fleet.node(&node).await) });
+            running.spawn(async move { (number, fleet.visit_node(&node).await) });
         }
         match running.join_next().await {
-            Some(Ok((number, not_kept))) => {
-                rows.extend(not_kept);
-                if let Some(place) = open.get_mut(number) {
-                    *place = None;
+            Some(Ok((number, not_stored))) => {
+                rows.extend(not_stored);
+                if let Some(node) = open.get_mut(number) {
+                    *node = None;
                 }
             }
-            // A visit that broke off inside this program has its row below.
+            // The row of a visit that broke off inside this program is made below.
             Some(Err(_)) => {}
             None => break,
         }
@@ -124,45 +129,45 @@ pub async fn run<C: Connect>(
 struct Fleet<C> {
     connector: C,
     plan: VisitPlan,
-    run: RunOf,
+    run: RunId,
     journal: Journal,
-    kept: Kept,
+    results: ResultStore,
     stop: Stop,
-    pace: Pace,
-    places: Semaphore,
+    retry: RetryPolicy,
+    slots: Semaphore,
     waivers: Mutex<Option<SiteWaivers>>,
     machines: Mutex<Machines>,
     events: UnboundedSender<Event>,
 }
 
 impl<C: Connect> Fleet<C> {
-    /// Visits a node until something comes of it; its row where that could not be kept.
-    async fn node(&self, node: &Node) -> Option<NodeRow> {
+    /// Visits a node until there is a result. Returns the row if it could not be stored.
+    async fn visit_node(&self, node: &Node) -> Option<NodeRow> {
         let mut attempt = 1;
-        let mut back_off = self.pace.back_off;
-        let mut place = self.place().await;
+        let mut back_off = self.retry.back_off;
+        let mut slot = self.slot().await;
         let started = crate::clock::now();
         let mut row = loop {
             if self.stop.is_requested() {
                 break unfinished(node, true);
             }
             self.tell(Event::Started { node: node.name.clone(), attempt });
-            let connecting = self.connect(node, &mut place);
+            let connecting = self.connect(node, &mut slot);
             let row = visit(connecting, node, &self.plan, &self.journal, &self.stop, attempt).await;
             let may_pass = row.outcome == Outcome::Unreachable
                 && matches!(row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
-            if !may_pass || attempt > self.pace.retries || self.stop.is_requested() {
+            if !may_pass || attempt > self.retry.retries || self.stop.is_requested() {
                 break row;
             }
             let wait = jittered(back_off);
             let message = row.message.clone().unwrap_or_default();
             self.tell(Event::Retried { node: node.name.clone(), message, wait });
-            drop(place.take());
+            drop(slot.take());
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.stop.requested() => break row,
             }
-            place = self.place().await;
+            slot = self.slot().await;
             attempt += 1;
             back_off = back_off.saturating_mul(3);
         };
@@ -170,55 +175,55 @@ impl<C: Connect> Fleet<C> {
         self.finish(node, row).await
     }
 
-    /// Reaches a node; one that keeps silent loses its place to others until it answers.
+    /// Reaches a node. One that does not answer loses its slot to others until it does.
     async fn connect<'a>(
         &'a self,
         node: &Node,
-        place: &mut Option<SemaphorePermit<'a>>,
+        slot: &mut Option<SemaphorePermit<'a>>,
     ) -> Result<C::Host, ConnectError> {
         let connecting = self.connector.connect(node);
         tokio::pin!(connecting);
         tokio::select! {
             connected = &mut connecting => return connected,
-            () = tokio::time::sleep(PATIENCE) => *place = None,
+            () = tokio::time::sleep(PATIENCE) => *slot = None,
         }
         let connected = connecting.await;
         if connected.is_ok() {
-            *place = self.place().await;
+            *slot = self.slot().await;
         }
         connected
     }
 
-    /// A place among those that are visited at once; first come, first served.
-    async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed; without one a visit would be one too many, and still be made.
-        self.places.acquire().await.ok()
+    /// A slot among those that are visited at once; first come, first served.
+    async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed. If it were, the visit would still be made, as one too many.
+        self.slots.acquire().await.ok()
     }
 
-    /// Tells what came of a node, and keeps it.
+    /// Applies waivers to the row of a node, stores it and announces it.
     async fn finish(&self, node: &Node, mut row: NodeRow) -> Option<NodeRow> {
         if let Some(waivers) = self.waivers.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             waivers.apply(&mut row);
         }
         self.machines.lock().unwrap_or_else(PoisonError::into_inner).add(&row);
         let mut finished = Finished::from(&row);
-        let (kept, run, inputs) = (self.kept.clone(), self.run.clone(), self.plan.inputs_digest(node));
+        let (results, run, inputs) = (self.results.clone(), self.run.clone(), self.plan.inputs_digest(node));
         // Waiting for the disk would hold up the other nodes.
-        let written = tokio::task::spawn_blocking(move || kept.put(&run, &inputs?, &row)).await;
+        let written = tokio::task::spawn_blocking(move || results.put(&run, &inputs?, &row)).await;
         let written = written.map_err(std::io::Error::other).and_then(|written| written);
-        let not_kept = written.err().map(|error| kept::lost(node, &error));
-        if let Some(row) = &not_kept {
+        let not_stored = written.err().map(|error| results::lost_result(node, &error));
+        if let Some(row) = &not_stored {
             finished = Finished { clean_up: finished.clean_up, ..Finished::from(row) };
         }
-        let not_kept = not_kept.map(|row| NodeRow { clean_up: finished.clean_up.clone(), ..row });
+        let not_stored = not_stored.map(|row| NodeRow { clean_up: finished.clean_up.clone(), ..row });
         self.tell(Event::Finished(Box::new(finished)));
-        not_kept
+        not_stored
     }
 }
 
 impl<C> Fleet<C> {
-    /// Nobody listening is no reason to stop.
     fn tell(&self, event: Event) {
+        // The run goes on even if nothing listens any more.
         let _ = self.events.send(event);
     }
 }

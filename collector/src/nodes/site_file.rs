@@ -2,103 +2,43 @@
 //! key is one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::error::{SITE_FILE_BYTES, SiteFileError, SiteFileProblem};
+use super::node::{Hop, Node, Sudo};
+use super::platform::Os;
 use super::values::{self, OneOrMore};
-use super::{Hop, Node, Os, Site, Sudo, line_of};
 use crate::suggestion;
+use crate::text::line_of;
 
-/// Bytes of a site file: some 100,000 nodes.
-pub(super) const SITE_FILE_BYTES: usize = 32 << 20;
-
-/// The site file cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct SiteFileError {
-    /// Where, counted from 1.
-    pub line: usize,
-    /// What.
-    pub problem: SiteFileProblem,
+/// Every node of a site file, sorted by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// What the site is called, where it has a name.
+    pub name: Option<String>,
+    /// The nodes; at least one, each name once.
+    pub nodes: Vec<Node>,
 }
 
-/// What is wrong with a site file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SiteFileProblem {
-    /// It is not TOML, a key is unknown or given twice, or a value has the wrong type.
-    #[error("{0}")]
-    Toml(String),
-    /// It is larger than a site file is read.
-    #[error("the file is larger than {SITE_FILE_BYTES} bytes")]
-    TooLarge,
-    /// It names no node.
-    #[error("there is no [[node]]")]
-    NoNode,
-    /// A node lacks a key that has no default.
-    #[error("node without {0:?}, which every node needs")]
-    Missing(&'static str),
-    /// The name cannot be a file name.
-    #[error(
-        "name {0:?}: use letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 128"
-    )]
-    Name(String),
-    /// Two nodes have one name; letter case does not tell them apart.
-    #[error("name {name:?} is taken by the node on line {first}")]
-    Duplicate {
-        /// The name.
-        name: String,
-        /// The line of the first.
-        first: usize,
-    },
-    /// The address is neither a host name nor an IP address.
-    #[error("address {0:?} is neither a host name nor an IP address")]
-    Address(String),
-    /// The address is more than that: a login or a port, which have keys of their own, or brackets.
-    #[error("address {given:?} is more than a host name or an IP address: write {instead}")]
-    MoreThanAddress {
-        /// What it is.
-        given: String,
-        /// What says the same.
-        instead: String,
-    },
-    /// A table has the brackets of an array, or the other way round.
-    #[error("write {0}")]
-    Brackets(String),
-    /// The port is 0.
-    #[error("port 0 is no port")]
-    Port,
-    /// The login has characters that no login has.
-    #[error("user {0:?} is not a login name")]
-    User(String),
-    /// The fingerprint is malformed.
-    #[error("host_key {0:?} is not a fingerprint such as ssh-keygen -l prints: SHA256: and 43 characters")]
-    HostKey(String),
-    /// The jump host is malformed.
-    #[error("jump {0:?}: node names, user@host or user@host:port, separated by commas; or none")]
-    Jump(String),
-    /// The jump host names no node.
-    #[error("jump {0:?} names no node; write user@host:port for a host that is none")]
-    JumpUnknown(String),
-    /// Jump hosts lead back to the node.
-    #[error("jump {0:?} leads back to this node")]
-    JumpLoop(String),
-    /// There is no such group.
-    #[error("group {0:?} is not in the file; add [groups.{0}]")]
-    GroupUnknown(String),
-    /// A group is in a group.
-    #[error("a group cannot be in another")]
-    GroupInGroup,
-    /// A text is empty, or has control characters.
-    #[error("{key} is empty or has control characters")]
-    Text {
-        /// The key.
-        key: &'static str,
-    },
+impl Site {
+    /// Reads a site file's text.
+    ///
+    /// # Errors
+    /// [`SiteFileError`] with the line, if the text is not a site file.
+    pub fn parse(text: &str) -> Result<Self, SiteFileError> {
+        parse(text)
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
 }
 
-pub(super) fn parse(text: &str) -> Result<Site, SiteFileError> {
+fn parse(text: &str) -> Result<Site, SiteFileError> {
     if text.len() > SITE_FILE_BYTES {
         return Err(SiteFileError { line: 1, problem: SiteFileProblem::TooLarge });
     }
@@ -318,10 +258,18 @@ fn follow<'a>(
     Ok(())
 }
 
+/// A path of a site file: `~/` is the home folder, and a relative one starts at the site file's folder.
+pub fn resolve(path: &Path, site_folder: &Path, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => site_folder.join(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Host;
     use super::*;
+    use crate::nodes::SshAddress;
 
     const PIN: &str = "SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDWcGTa2eEqgxbNHRs";
 
@@ -393,8 +341,9 @@ mod tests {
         let control = site.node("control").unwrap();
         assert_eq!((control.port(), control.sudo, control.user()), (22, Sudo::Yes, "clouduser"));
         assert_eq!(control.known_hosts, [PathBuf::from("known_hosts")]);
-        let host =
-            |address: &str, port| Hop::Host(Host { user: Some("op".into()), address: address.into(), port });
+        let host = |address: &str, port| {
+            Hop::Host(SshAddress { user: Some("op".into()), address: address.into(), port })
+        };
         assert_eq!(control.jump, Some(vec![host("fd00::1", Some(2200)), host("gate-2", None)]));
         assert_eq!(site.node("worker-2").unwrap().jump, Some(Vec::new()));
     }
@@ -479,6 +428,19 @@ mod tests {
             let error = Site::parse(&text).unwrap_err();
             assert!(matches!(error.problem, SiteFileProblem::Toml(_)), "{text}: {error:?}");
             assert_eq!(error.line, line, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_start_at_home_or_at_the_site_file() {
+        let (site, home) = (Path::new("/sites/one"), Some(Path::new("/home/op")));
+        for (path, resolved) in [
+            ("~/.ssh/id", "/home/op/.ssh/id"),
+            ("known_hosts", "/sites/one/known_hosts"),
+            ("/etc/key", "/etc/key"),
+            ("~other/key", "/sites/one/~other/key"),
+        ] {
+            assert_eq!(resolve(Path::new(path), site, home), Path::new(resolved));
         }
     }
 }

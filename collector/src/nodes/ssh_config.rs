@@ -1,4 +1,4 @@
-//! What this machine's own `ssh` would do for a host: the output of `ssh -G` in, [`SshHost`] out. Pure.
+//! What this machine's own `ssh` would do for a host: the output of `ssh -G` in, [`SshConfig`] out. Pure.
 //!
 //! `ssh -G` does not tell what is configured from its own defaults. It is therefore given a configuration ([`asking`]) that
 //! includes the usual files and ends with values that nobody writes: where one of those comes back, nothing was said.
@@ -6,11 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Host, values};
+use super::node::SshAddress;
+use super::values;
 
 /// What `ssh` would do for a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SshHost {
+pub struct SshConfig {
     /// Where it connects to.
     pub host_name: Option<String>,
     /// The port.
@@ -58,12 +59,12 @@ pub enum Family {
     V6,
 }
 
-impl SshHost {
+impl SshConfig {
     /// The hosts to go through to the host that this is asked for, the first one first.
     ///
     /// # Errors
     /// [`SshConfigProblem`] where a program would make the connection, and where they are not understood.
-    pub fn jumps(&self, asked: &Host) -> Result<Vec<Host>, SshConfigProblem> {
+    pub fn jumps(&self, asked: &SshAddress) -> Result<Vec<SshAddress>, SshConfigProblem> {
         if self.proxy_command {
             return Err(SshConfigProblem::ProxyCommand);
         }
@@ -137,8 +138,8 @@ pub fn asking(files: &[PathBuf]) -> String {
 ///
 /// # Errors
 /// [`SshConfigProblem`]
-pub fn read(text: &str) -> Result<SshHost, SshConfigProblem> {
-    let mut host = SshHost::default();
+pub fn read(text: &str) -> Result<SshConfig, SshConfigProblem> {
+    let mut host = SshConfig::default();
     for line in text.lines() {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         let wrong = |key| SshConfigProblem::Value { key, value: value.to_owned() };
@@ -184,7 +185,7 @@ pub fn read(text: &str) -> Result<SshHost, SshConfigProblem> {
 }
 
 /// One of `ProxyJump`'s hosts, which may be a URI.
-fn jump(text: &str) -> Option<Host> {
+fn jump(text: &str) -> Option<SshAddress> {
     let place = text.strip_prefix("ssh://").map_or(text, |place| place.trim_end_matches('/'));
     values::login_at(place)
 }
@@ -235,11 +236,11 @@ mod tests {
              globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2\nidentitiesonly no\nproxyjump none\n"
         );
         let global = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from).to_vec();
-        let host = SshHost {
+        let host = SshConfig {
             host_name: Some("other".into()),
             port: Some(22),
             global_known_hosts: global.clone(),
-            ..SshHost::default()
+            ..SshConfig::default()
         };
         assert_eq!(read(&nothing), Ok(host));
         let all = format!(
@@ -248,7 +249,7 @@ mod tests {
              userknownhostsfile /a /b\nhostkeyalias theone\nproxyjump gate\naddressfamily inet6\nbindaddress fd00::2\n\
              bindinterface eth0\nproxycommand none\nknownhostscommand /bin/keys %H\nconnecttimeout 7\ncontrolpath /run/%C\n"
         );
-        let host = SshHost {
+        let host = SshConfig {
             host_name: Some("10.0.0.7".into()),
             port: Some(2222),
             user: Some("op".into()),
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn jump_hosts_are_read_with_their_tokens() {
-        let host = |user: Option<&str>, address: &str, port| Host {
+        let host = |user: Option<&str>, address: &str, port| SshAddress {
             user: user.map(str::to_owned),
             address: address.into(),
             port,

@@ -5,7 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-use super::{Hop, Host, SiteFileProblem, Sudo};
+use super::error::SiteFileProblem;
+use super::node::{Hop, SshAddress, Sudo};
 
 /// Letters of a node's or a group's name: with an ending a file name on every system.
 const NAME_LETTERS: usize = 128;
@@ -82,7 +83,7 @@ pub(super) fn jump(text: String) -> Result<Vec<Hop>, SiteFileProblem> {
 }
 
 /// `[user@]host[:port]`, as OpenSSH's `ProxyJump` has it too.
-pub(super) fn login_at(text: &str) -> Option<Host> {
+pub(super) fn login_at(text: &str) -> Option<SshAddress> {
     let (login, place) = match text.rsplit_once('@') {
         Some((login, place)) => (Some(user(login.to_owned()).ok()?), place),
         None => (None, text),
@@ -97,10 +98,18 @@ pub(super) fn login_at(text: &str) -> Option<Host> {
     match written {
         Some(None) => None,
         port if is_host(address) => {
-            Some(Host { user: login, address: address.to_owned(), port: port.flatten() })
+            Some(SshAddress { user: login, address: address.to_owned(), port: port.flatten() })
         }
         _ => None,
     }
+}
+
+/// A site's name, as a site file may have it.
+///
+/// # Errors
+/// [`SiteFileProblem::Text`]
+pub fn site_name(text: String) -> Result<String, SiteFileProblem> {
+    plain("name", text)
 }
 
 pub(super) fn plain(key: &'static str, text: String) -> Result<String, SiteFileProblem> {

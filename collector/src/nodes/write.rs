@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::kubernetes::Found;
+use super::kubernetes::ClusterNode;
 use super::{Os, Sudo};
 
 /// What all nodes of a new site file share.
@@ -30,7 +30,7 @@ const WINDOWS: &str = "windows";
 
 /// A site file's text. `pins` are host keys' fingerprints by the nodes' names in the file; what is not known stands there
 /// as a comment, for a person to fill in.
-pub fn site_file(nodes: &[Found], defaults: &Defaults, pins: &BTreeMap<String, String>) -> String {
+pub fn site_file(nodes: &[ClusterNode], defaults: &Defaults, pins: &BTreeMap<String, String>) -> String {
     let mut text = String::from("[defaults]\n");
     option(&mut text, "user", defaults.user.as_deref(), "clouduser", "the login; root when absent");
     let agent = "the private key; the SSH agent's keys when absent";
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let node = |name: &str, os, roles: &[&str]| Found {
+        let node = |name: &str, os, roles: &[&str]| ClusterNode {
             name: name.into(),
             address: "10.0.0.1".into(),
             os,

@@ -12,7 +12,8 @@ use super::progress::Progress;
 use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, Trusting, WantList, fetch};
 use crate::clean;
 use crate::cli::BundleOut;
-use crate::commands::{CommandError, block_on};
+use crate::commands::error::CommandError;
+use crate::commands::runtime::block_on;
 use crate::registry::Registries;
 use crate::report::text::count;
 use crate::site_key::SiteKey;
@@ -44,7 +45,7 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
     })??;
     let content = Content { gaps_accepted: options.allow_gaps, ..content };
     let gaps = content.gaps.clone();
-    let sign = key.as_ref().map(|key| |document: &[u8]| super::sign(key, document));
+    let sign = key.as_ref().map(|key| |document: &[u8]| super::sign::sign(key, document));
     let signer = sign.as_ref().map(|sign| sign as &Signer<'_>);
     match staging.finish(content, signer) {
         Ok(finished) => {

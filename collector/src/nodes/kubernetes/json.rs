@@ -7,8 +7,10 @@ use assay_verifier::json::JsonError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Found, NodeListError, NodeListProblem, Said};
-use crate::nodes::{Os, line_of};
+use super::error::{NodeListError, NodeListProblem};
+use super::node::{ClusterNode, ListedNode};
+use crate::nodes::platform::Os;
+use crate::text::line_of;
 
 /// The label that makes a role, `node-role.kubernetes.io/control-plane` for example, and the older one whose value is it.
 const ROLE: &str = "node-role.kubernetes.io/";
@@ -17,7 +19,7 @@ const OLD_ROLE: &str = "kubernetes.io/role";
 /// A node's addresses by their type, the best first.
 const ADDRESS_TYPES: [&str; 5] = ["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"];
 
-pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
+pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
     let mut nodes = Vec::new();
     let mut seen = BTreeSet::new();
     let mut lines = Lines { text, at: 0, line: 1 };
@@ -41,13 +43,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
     Ok(nodes)
 }
 
-fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<Found, NodeListError> {
+fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<ClusterNode, NodeListError> {
     let node: Node = parse(text, line)?;
     if let Some(kind) = node.kind.as_deref().filter(|kind| *kind != "Node") {
         let problem = NodeListProblem::Json(format!("{kind:?} is no Node; save kubectl get nodes -o json"));
         return Err(error(line, problem));
     }
-    node.said().check(seen).map_err(|problem| error(line, problem.into()))
+    node.listed().check(seen).map_err(|problem| error(line, problem.into()))
 }
 
 fn error(line: usize, problem: NodeListProblem) -> NodeListError {
@@ -142,7 +144,7 @@ struct Info {
 }
 
 impl Node {
-    fn said(&self) -> Said<'_> {
+    fn listed(&self) -> ListedNode<'_> {
         let labels = &self.metadata.labels;
         let status = &self.status;
         let of_type = |kind| status.addresses.iter().filter(move |one| one.kind == kind);
@@ -168,6 +170,6 @@ impl Node {
             }
             None => None,
         };
-        Said { name: &self.metadata.name, addresses, os, roles, remarks }
+        ListedNode { name: &self.metadata.name, addresses, os, roles, remarks }
     }
 }

@@ -1,12 +1,15 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::nodes::{Os, values};
 
 /// What kubectl 1.32 printed for the nodes of an AKS cluster on Azure Local.
 const JSON: &str = include_str!("../../../../fixtures/kubectl/nodes.json");
 const WIDE: &str = include_str!("../../../../fixtures/kubectl/nodes-wide.txt");
 
-fn found(name: &str, last: u8, os: Os, roles: &[&str], remarks: &[&str]) -> Found {
+fn found(name: &str, last: u8, os: Os, roles: &[&str], remarks: &[&str]) -> ClusterNode {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    Found {
+    ClusterNode {
         name: name.into(),
         address: format!("100.72.248.{last}"),
         os: Some(os),
@@ -151,7 +154,7 @@ fn json_errors_name_the_line_too() {
 
 #[test]
 fn odd_names_become_safe_ones() {
-    let node = |name: &str| Found {
+    let node = |name: &str| ClusterNode {
         name: name.into(),
         address: "10.0.0.1".into(),
         os: None,

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, NodeListError, NodeListProblem, Said};
-use crate::nodes::Os;
+use super::error::{NodeListError, NodeListProblem};
+use super::node::{ClusterNode, ListedNode};
+use crate::nodes::platform::Os;
 
-pub(super) fn read(text: &str) -> Result<Vec<Found>, NodeListError> {
+pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
     let mut header: Option<Header> = None;
     let mut nodes = Vec::new();
     let mut seen = BTreeSet::new();
@@ -93,7 +94,7 @@ impl Header {
         cells.iter().all(|(_, cell)| !cell.starts_with([' ', '\t'])).then_some(cells)
     }
 
-    fn node(&self, row: &str, seen: &mut BTreeSet<String>) -> Result<Found, NodeListProblem> {
+    fn node(&self, row: &str, seen: &mut BTreeSet<String>) -> Result<ClusterNode, NodeListProblem> {
         let cells = self.cells(row).ok_or(NodeListProblem::Columns)?;
         let cell = |name: &str| {
             let found = cells.iter().find(|(word, _)| *word == name).map(|(_, cell)| *cell);
@@ -105,7 +106,7 @@ impl Header {
         } else {
             Vec::new()
         };
-        let said = Said {
+        let said = ListedNode {
             // kubectl writes node/NAME where it lists several kinds of objects, or is asked to with --show-kind
             name: cell("NAME").map(|name| name.strip_prefix("node/").unwrap_or(name)).unwrap_or_default(),
             addresses: ["INTERNAL-IP", "EXTERNAL-IP"].into_iter().filter_map(cell).collect(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, ConfigError};
-use crate::nodes::ssh_config::{Agent, SshHost};
+use crate::nodes::ssh_config::{Agent, SshConfig};
 use crate::transport::ssh::keys::{self, KeyError, KeyFile};
 use crate::transport::ssh::{AgentKeys, AgentPlace, Login, PublicKey, held_by};
 
@@ -33,7 +33,7 @@ pub(super) struct Wanted<'a> {
     /// The site file's.
     pub(super) certificate: Option<PathBuf>,
     /// What `ssh` would do.
-    pub(super) ssh: &'a SshHost,
+    pub(super) ssh: &'a SshConfig,
     /// The files that `ssh` would use, and its certificates.
     pub(super) identities: Vec<PathBuf>,
     pub(super) certificates: Vec<PathBuf>,

@@ -17,8 +17,8 @@ use std::time::Duration;
 use crate::cli;
 use crate::config::{self, ConfigError};
 use crate::console;
-use crate::nodes::ssh_config::{self, SshConfigProblem, SshHost};
-use crate::nodes::{self, Hop, Host, Node, Site, Sudo};
+use crate::nodes::ssh_config::{self, SshConfig, SshConfigProblem};
+use crate::nodes::{self, Hop, Node, Site, SshAddress, Sudo};
 use crate::text;
 use crate::transport::Secret;
 use crate::transport::ssh;
@@ -112,11 +112,11 @@ struct Reader<'a> {
 /// Jump hosts of jump hosts that are followed. Nobody's way is that long; a name that grows with every hop has no end.
 const HOPS: usize = 16;
 
-fn question(node: &Node) -> Host {
-    Host { address: node.address.clone(), user: node.user.clone(), port: node.port }
+fn question(node: &Node) -> SshAddress {
+    SshAddress { address: node.address.clone(), user: node.user.clone(), port: node.port }
 }
 
-fn problem(asked: &Host, problem: &SshConfigProblem) -> ConfigError {
+fn problem(asked: &SshAddress, problem: &SshConfigProblem) -> ConfigError {
     ConfigError::SshConfig { host: asked.address.clone(), reason: problem.to_string() }
 }
 
@@ -162,7 +162,7 @@ impl Reader<'_> {
     fn found(
         &mut self,
         node: &Node,
-        asked: &Host,
+        asked: &SshAddress,
         pin: Option<&str>,
         jump: Option<Arc<Target>>,
     ) -> Result<Target, ConfigError> {
@@ -199,7 +199,7 @@ impl Reader<'_> {
             way = Some(match (hop, way) {
                 (Hop::Host(host), None) => {
                     // To the first one, as ssh goes; but a site file that says the way has answered for programs that make one.
-                    let ssh = SshHost { proxy_command: false, ..self.openssh.ask(host.clone())? };
+                    let ssh = SshConfig { proxy_command: false, ..self.openssh.ask(host.clone())? };
                     let way = self.way_of_ssh(node, host, &ssh, &mut Vec::new())?;
                     self.host(node, host, way)?
                 }
@@ -223,9 +223,9 @@ impl Reader<'_> {
     fn way_of_ssh(
         &mut self,
         node: &Node,
-        asked: &Host,
-        ssh: &SshHost,
-        trail: &mut Vec<Host>,
+        asked: &SshAddress,
+        ssh: &SshConfig,
+        trail: &mut Vec<SshAddress>,
     ) -> Result<Option<Arc<Target>>, ConfigError> {
         let circle = trail.contains(asked) || trail.len() > HOPS;
         trail.push(asked.clone());
@@ -249,7 +249,7 @@ impl Reader<'_> {
     fn host(
         &mut self,
         node: &Node,
-        host: &Host,
+        host: &SshAddress,
         jump: Option<Arc<Target>>,
     ) -> Result<Arc<Target>, ConfigError> {
         let ssh = self.openssh.ask(host.clone())?;
@@ -258,7 +258,7 @@ impl Reader<'_> {
         Ok(Arc::new(Target { login, ..place }))
     }
 
-    fn login(&mut self, node: &Node, ssh: &SshHost, place: &Target) -> Result<Login, ConfigError> {
+    fn login(&mut self, node: &Node, ssh: &SshConfig, place: &Target) -> Result<Login, ConfigError> {
         let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
         let local_user = config::variable("USER").unwrap_or_default();
         let expand = |path: &String| {
@@ -294,7 +294,7 @@ impl Reader<'_> {
         Ok(password)
     }
 
-    fn known_hosts(&mut self, node: &Node, ssh: &SshHost) -> Result<Arc<KnownHosts>, ConfigError> {
+    fn known_hosts(&mut self, node: &Node, ssh: &SshConfig) -> Result<Arc<KnownHosts>, ConfigError> {
         let written = !node.known_hosts.is_empty();
         let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
         let paths: Vec<PathBuf> = if written {

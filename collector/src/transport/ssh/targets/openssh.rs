@@ -9,15 +9,15 @@ use std::sync::Mutex;
 use tempfile::TempPath;
 
 use crate::config::ConfigError;
-use crate::nodes::Host;
-use crate::nodes::ssh_config::{self, SshHost};
+use crate::nodes::SshAddress;
+use crate::nodes::ssh_config::{self, SshConfig};
 
 /// The `ssh` of this machine; it says nothing where it is not there or not wanted.
 pub(super) struct OpenSsh {
     /// The configuration that it reads.
     config: Option<TempPath>,
     /// What it said, by the address, login and port that it was asked for.
-    answers: BTreeMap<Host, SshHost>,
+    answers: BTreeMap<SshAddress, SshConfig>,
 }
 
 /// How many are asked at once: each is a process of some milliseconds.
@@ -48,7 +48,7 @@ impl OpenSsh {
     }
 
     /// Asks many at once, for what is to be known later.
-    pub(super) fn ask_all(&mut self, questions: Vec<Host>) -> Result<(), ConfigError> {
+    pub(super) fn ask_all(&mut self, questions: Vec<SshAddress>) -> Result<(), ConfigError> {
         let Some(config) = &self.config else { return Ok(()) };
         let (waiting, answers) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -72,20 +72,20 @@ impl OpenSsh {
     }
 
     /// What it would do for one host.
-    pub(super) fn ask(&mut self, question: Host) -> Result<SshHost, ConfigError> {
+    pub(super) fn ask(&mut self, question: SshAddress) -> Result<SshConfig, ConfigError> {
         if let Some(answer) = self.answers.get(&question) {
             return Ok(answer.clone());
         }
         let answer = match &self.config {
             Some(config) => ask(config, &question)?,
-            None => SshHost::default(),
+            None => SshConfig::default(),
         };
         self.answers.insert(question, answer.clone());
         Ok(answer)
     }
 }
 
-fn ask(config: &Path, question: &Host) -> Result<SshHost, ConfigError> {
+fn ask(config: &Path, question: &SshAddress) -> Result<SshConfig, ConfigError> {
     let host = question.address.clone();
     let failed = |reason: String| ConfigError::SshConfig { host: host.clone(), reason };
     let mut ssh = Command::new("ssh");

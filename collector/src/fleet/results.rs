@@ -1,8 +1,8 @@
-//! What came of each visit, on disk as soon as it is known: memory holds no node's report for longer than it is read, a
-//! crash loses nothing that was found, and `--resume` goes on from there.
+//! Stores the result of each visit on disk as soon as it is known. So memory holds a node's report only while it is read, a crash
+//! loses no result, and `--resume` continues from there.
 //!
-//! One file a node, `visits/NAME.json` in the run's folder. They are this machine's own and are believed; what a node said
-//! was judged before it came here.
+//! There is one file for each node, `visits/NAME.json` in the run's folder. This machine has written the files, so they are
+//! trusted; a node's report was checked before it came here.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -22,30 +22,30 @@ const FOLDER: &str = "visits";
 
 /// The results of a run's visits.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct ResultStore {
     folder: PathBuf,
 }
 
-/// What came of a node, and of which run and inputs it is.
+/// The result of a visit, with its run and its inputs.
 #[derive(Serialize, Deserialize)]
 struct Entry<Row> {
-    run: RunOf,
-    /// The digest of everything that the verdicts rest on.
+    run: RunId,
+    /// The digest of everything that the verdicts depend on.
     inputs: String,
     row: Row,
 }
 
-/// The run that a result is of.
+/// The run that a result belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunOf {
+pub struct RunId {
     /// Its id.
     pub id: String,
     /// When it began.
     pub started: UnixTime,
 }
 
-impl Kept {
-    /// The results in a run's folder; those of earlier runs stay for `--resume`, else they are removed.
+impl ResultStore {
+    /// Opens the results in a run's folder. Those of earlier runs stay if `resume` is set, otherwise they are removed.
     ///
     /// # Errors
     /// [`io::Error`]
@@ -62,29 +62,29 @@ impl Kept {
         Ok(Self { folder })
     }
 
-    /// The results that an earlier run left in its folder; nothing is made or removed.
+    /// The results that an earlier run left in its folder. Nothing is created or removed.
     pub fn at(folder: &Path) -> Self {
         Self { folder: folder.join(FOLDER) }
     }
 
-    /// Keeps what came of a node.
+    /// Stores the result of a visit.
     ///
     /// # Errors
-    /// [`io::Error`]; nothing is there then.
-    pub fn put(&self, run: &RunOf, inputs: &str, row: &NodeRow) -> io::Result<()> {
+    /// [`io::Error`]; then there is no result of this node.
+    pub fn put(&self, run: &RunId, inputs: &str, row: &NodeRow) -> io::Result<()> {
         let mut file = Replacement::open(&self.path(&row.name))?;
         serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
         file.put()
     }
 
-    /// Whether a node needs no other visit: its report was accepted for the same inputs, in a visit that ended in `within`,
-    /// and it is as it was.
+    /// The result of a node that need not be visited again: its report was accepted for the same inputs, in a visit that ended
+    /// `within` these times, and nothing was left there.
     pub fn accepted(
         &self,
         node: &str,
         inputs: &str,
         within: &RangeInclusive<UnixTime>,
-    ) -> Option<(RunOf, NodeRow)> {
+    ) -> Option<(RunId, NodeRow)> {
         let entry = self.read(node).ok()?;
         let clean = matches!(entry.row.clean_up.result, CleanUpResult::Removed | CleanUpResult::NotNeeded);
         let recent = entry.row.finished.is_some_and(|finished| within.contains(&finished));
@@ -92,9 +92,9 @@ impl Kept {
         accepted.then_some((entry.run, entry.row))
     }
 
-    /// What came of a node, to be reported. What cannot be read any more is no result.
+    /// The row of a node for the report. A result that cannot be read any more becomes a failure.
     pub fn row(&self, node: &Node) -> NodeRow {
-        self.read(&node.name).map_or_else(|error| lost(node, &error), |entry| entry.row)
+        self.read(&node.name).map_or_else(|error| lost_result(node, &error), |entry| entry.row)
     }
 
     fn read(&self, node: &str) -> io::Result<Entry<NodeRow>> {
@@ -109,11 +109,11 @@ impl Kept {
     }
 }
 
-/// The row of a node whose result could not be kept.
-pub(super) fn lost(node: &Node, error: &io::Error) -> NodeRow {
+/// The row of a node whose result could not be stored.
+pub(super) fn lost_result(node: &Node, error: &io::Error) -> NodeRow {
     NodeRow {
         outcome: Outcome::Interrupted,
-        message: Some(format!("what came of the visit could not be kept on this machine: {error}")),
+        message: Some(format!("the result of the visit could not be stored on this machine: {error}")),
         hint: Some("make room on this machine and run again with --resume".to_owned()),
         ..unvisited_row(node)
     }
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn what_was_accepted_for_the_same_inputs_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunOf { id: "run".into(), started: UnixTime::from_seconds(1).unwrap() };
-        let kept = Kept::open(folder.path(), false).unwrap();
+        let run = RunId { id: "run".into(), started: UnixTime::from_seconds(1).unwrap() };
+        let kept = ResultStore::open(folder.path(), false).unwrap();
         let mut row = sample::site().nodes.remove(0);
         row.clean_up.result = CleanUpResult::Removed;
         let time = |seconds| UnixTime::from_seconds(seconds).unwrap();
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(kept.accepted(&row.name, "b", &any), None);
         assert_eq!(kept.accepted("other", "a", &any), None);
 
-        let again = Kept::open(folder.path(), true).unwrap();
+        let again = ResultStore::open(folder.path(), true).unwrap();
         assert_eq!(again.accepted(&row.name, "a", &any), Some((run.clone(), row.clone())));
         for spoil in [
             |row: &mut NodeRow| row.outcome = Outcome::BadReport,
@@ -157,7 +157,7 @@ mod tests {
             again.put(&run, "a", &other).unwrap();
             assert_eq!(again.accepted(&row.name, "a", &any), None);
         }
-        assert_eq!(Kept::open(folder.path(), false).unwrap().accepted(&row.name, "a", &any), None);
+        assert_eq!(ResultStore::open(folder.path(), false).unwrap().accepted(&row.name, "a", &any), None);
         assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 0);
     }
 }
