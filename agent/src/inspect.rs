@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use assay_report::ExitCode;
 use assay_report::words::count;
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::notary::envelope::{Envelope, EnvelopeClaims, EnvelopeError};
 use assay_verifier::notary::payload::Payload;
-use assay_verifier::oci::{Descriptor, Digest, media_type};
+use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
 use assay_verifier::x509::Certificate;
@@ -149,9 +150,9 @@ fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
     File::open(path).map_err(at)?.take(limit).read_to_end(&mut bytes).map_err(at)?;
     // a COSE envelope begins with its tag, or an array without one, and a JWS one with a brace
     let media_type = if matches!(bytes.first(), Some(0xd2 | 0x84)) {
-        media_type::COSE_ENVELOPE
+        notary::media_type::COSE_ENVELOPE
     } else {
-        media_type::JWS_ENVELOPE
+        notary::media_type::JWS_ENVELOPE
     };
     let envelope =
         facts(media_type, &bytes).map_err(|error| InspectError::Envelope { path: path.to_owned(), error })?;

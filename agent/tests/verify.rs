@@ -8,6 +8,7 @@ use std::fs::File;
 
 use assay_report::{List, Status, Via, check_size};
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 use support::{AT, Layout, Site, here, policy};
 
@@ -356,8 +357,13 @@ fn what_could_be_run_has_a_row_whatever_it_claims_to_be() {
         Descriptor::new(media_type, digest.clone(), size)
     };
     for (name, artifact_type, config_type, layer_type) in [
-        ("signature", media_type::NOTARY_SIGNATURE, media_type::NOTARY_SIGNATURE, media_type::JWS_ENVELOPE),
-        ("empty", media_type::NOTARY_SIGNATURE, media_type::OCI_EMPTY, media_type::COSE_ENVELOPE),
+        (
+            "signature",
+            notary::media_type::SIGNATURE,
+            notary::media_type::SIGNATURE,
+            notary::media_type::JWS_ENVELOPE,
+        ),
+        ("empty", notary::media_type::SIGNATURE, media_type::OCI_EMPTY, notary::media_type::COSE_ENVELOPE),
         ("artifact", "application/vnd.example", "application/vnd.example", "text/plain"),
     ] {
         let manifest = serde_json::json!({
@@ -660,7 +666,7 @@ fn what_one_image_holds_costs_no_other_its_row() {
     let many = layout.named("registry.example.test/team/many:v1");
     let envelope = layout.blob("application/jose+json\u{202e}", b"{}");
     let signatures = limits::REPORT_SIGNATURES + 7;
-    let config = layout.blob(media_type::NOTARY_SIGNATURE, b"{}");
+    let config = layout.blob(notary::media_type::SIGNATURE, b"{}");
     let listed = (0..signatures).map(|number| {
         let manifest = serde_json::json!({
             "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": [envelope],

@@ -17,6 +17,7 @@ use assay_tests::packages;
 use assay_tests::program::{self, Finished, finish, verdict};
 use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::registry::{Registry, oras};
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 use serde_json::{Value, json};
 
@@ -72,7 +73,7 @@ fn verify(published: &Published, code: i32) -> NodeReport {
         let _ = done.expect_code(0);
         let slim = self::contents(&slim);
         assert_eq!(listed(&slim), rows, "{name}, slim");
-        assert!(slim.companions.iter().all(|one| one.kind == media_type::NOTARY_SIGNATURE), "{name}");
+        assert!(slim.companions.iter().all(|one| one.kind == notary::media_type::SIGNATURE), "{name}");
         reports.push((report.images, report.coverage));
     }
     let report = reports.pop().unwrap();
@@ -492,7 +493,7 @@ fn signatures_with_a_name_are_companions_that_sign() {
     assert_eq!(rows(&report), expected(&[(&reference("team/app"), "passed")]));
     let [companion] = &report.coverage.companions[..] else { panic!("{:?}", report.coverage) };
     assert_eq!((&companion.digest, companion.subject.as_ref()), (&signature.digest, Some(&app.digest)));
-    assert_eq!(companion.kind, media_type::NOTARY_SIGNATURE);
+    assert_eq!(companion.kind, notary::media_type::SIGNATURE);
 }
 
 /// Whatever could be unpacked or run is an image under every name.

@@ -7,6 +7,7 @@ use assay_tests::program::verdict;
 use assay_tests::published::GOOD;
 use assay_tests::vector::{NAME, Vector};
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, media_type};
 use serde_json::Value;
 
@@ -272,7 +273,7 @@ fn manifest_list(signed: [bool; 3]) -> (Vector, [Descriptor; 3]) {
     let all = [list, linux, windows];
     for (descriptor, _) in all.iter().zip(signed).filter(|(_, signed)| *signed) {
         vector.sign_in(descriptor, |manifest| {
-            manifest["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+            manifest["artifactType"] = notary::media_type::SIGNATURE.into();
             manifest["config"]["mediaType"] = media_type::OCI_EMPTY.into();
         });
     }

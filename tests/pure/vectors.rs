@@ -15,6 +15,7 @@ use assay_tests::program::{self, verdict};
 use assay_tests::published::{AT, GOOD};
 use assay_tests::vector::{NAME, Vector, verify};
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Manifest, media_type};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::json;
@@ -25,7 +26,7 @@ use serde_json::json;
 fn signature_manifest_with_artifact_type() {
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
-        manifest["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+        manifest["artifactType"] = notary::media_type::SIGNATURE.into();
         manifest["config"]["mediaType"] = media_type::OCI_EMPTY.into();
     });
     vector.expect("passed");

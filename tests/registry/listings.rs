@@ -14,6 +14,7 @@ use assay_tests::published::AT;
 use assay_tests::registry::{Registry, answer, crane_old, oras};
 use assay_tests::served::Served;
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, media_type};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ const LIES: [Option<&str>; 6] = [
     Some(media_type::OCI_EMPTY),
     Some(media_type::OCI_CONFIG),
     Some("application/vnd.example.sbom"),
-    Some(media_type::JWS_ENVELOPE),
+    Some(notary::media_type::JWS_ENVELOPE),
     Some(""),
     None,
 ];
@@ -65,11 +66,11 @@ fn into_artifacts(layout: &mut Layout) {
     for digest in layout.digests() {
         let bytes = layout.blob(&digest).to_vec();
         let Ok(manifest) = Manifest::parse(&bytes) else { continue };
-        if manifest.config.is_none_or(|config| config.media_type != media_type::NOTARY_SIGNATURE) {
+        if manifest.config.is_none_or(|config| config.media_type != notary::media_type::SIGNATURE) {
             continue;
         }
         let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
-        manifest["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+        manifest["artifactType"] = notary::media_type::SIGNATURE.into();
         manifest["config"]["mediaType"] = media_type::OCI_EMPTY.into();
         layout.add(media_type::OCI_MANIFEST, manifest.to_string().into_bytes());
         layout.remove(&digest);
@@ -149,7 +150,7 @@ fn what_a_listing_calls_a_signature_is_none_for_that() {
         let mut entries = referrers(&layout, request);
         entries.retain(|entry| entry["artifactType"] == SBOM);
         for entry in &mut entries {
-            entry["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+            entry["artifactType"] = notary::media_type::SIGNATURE.into();
         }
         Some(listing(&entries))
     });
@@ -164,7 +165,7 @@ fn what_a_listing_calls_a_signature_is_none_for_that() {
 /// the filter by types of its own.
 #[test]
 fn the_fallback_tag_is_asked_where_the_api_lists_no_signature() {
-    for called in [SBOM, media_type::NOTARY_SIGNATURE] {
+    for called in [SBOM, notary::media_type::SIGNATURE] {
         let published = artifacts();
         let layout = Arc::clone(&published.layout);
         let server = published.serve(move |request, answer| {
@@ -290,7 +291,7 @@ fn a_listing_that_cannot_be_read_is_a_gap_and_never_unsigned() {
 #[test]
 fn a_listed_manifest_that_cannot_be_read_is_a_gap() {
     for status in [403, 404, 500] {
-        for artifact_type in [media_type::NOTARY_SIGNATURE, SBOM] {
+        for artifact_type in [notary::media_type::SIGNATURE, SBOM] {
             let published = Served::new(AGENT, ASSAY);
             let layout = Arc::clone(&published.layout);
             let gone: Vec<String> = referrers(
@@ -421,7 +422,7 @@ fn a_signature_that_is_no_manifest_is_named() {
     for bytes in [&b"{\"subject\":1}"[..], b"{\"config\":null,\"config\":null}", b"signature"] {
         let digest = Digest::sha256(bytes);
         let entry = json!({ "mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": bytes.len(),
-            "artifactType": media_type::NOTARY_SIGNATURE });
+            "artifactType": notary::media_type::SIGNATURE });
         let server = published.serve(move |request, answer| {
             let is_it = request.path.ends_with(digest.as_str());
             Some(match (is_api(request), is_it) {
@@ -469,7 +470,7 @@ fn the_agent_finds_a_signature_in_a_layout_whatever_it_is_listed_as() {
             let entries = referrers(&layout, &request).into_iter().map(|mut entry| {
                 let is_sbom = entry["artifactType"] == SBOM;
                 entry["artifactType"] =
-                    if is_sbom { media_type::NOTARY_SIGNATURE.into() } else { json!(lie) };
+                    if is_sbom { notary::media_type::SIGNATURE.into() } else { json!(lie) };
                 serde_json::from_value::<Descriptor>(entry).unwrap()
             });
             let entries: Vec<Descriptor> = entries.collect();
@@ -491,7 +492,7 @@ fn the_agent_finds_a_signature_in_a_layout_whatever_it_is_listed_as() {
     let request = Request { path: format!("/{}", published.index.digest), ..Request::default() };
     for mut entry in referrers(&layout, &request) {
         if entry["artifactType"] == SBOM {
-            entry["artifactType"] = media_type::NOTARY_SIGNATURE.into();
+            entry["artifactType"] = notary::media_type::SIGNATURE.into();
             layout.list(serde_json::from_value(entry).unwrap());
         }
     }
@@ -581,7 +582,7 @@ fn what_an_old_crane_copied_is_carried() {
         copy(":v1", "v1");
         for digest in published.layout.digests() {
             let manifest = Manifest::parse(published.layout.blob(&digest));
-            if manifest.is_ok_and(|one| one.artifact_type.as_deref() == Some(media_type::NOTARY_SIGNATURE)) {
+            if manifest.is_ok_and(|one| one.artifact_type.as_deref() == Some(notary::media_type::SIGNATURE)) {
                 copied += 1;
                 copy(&format!("@{digest}"), &format!("signature-{copied}"));
             }

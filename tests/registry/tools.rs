@@ -13,6 +13,7 @@ use assay_tests::packages::{go_program, program};
 use assay_tests::program::{finish, verdict};
 use assay_tests::published::{AT, GOOD, Published, reference, verify};
 use assay_tests::registry::{Registry, oras};
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, media_type};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
@@ -211,7 +212,7 @@ impl Site {
         let digest = bundle.digests().into_iter().find(is_signature).unwrap();
         let size = bundle.blob(&digest).len() as u64;
         let mut signature = Descriptor::new(media_type::OCI_MANIFEST, digest, size);
-        signature.artifact_type = Some(media_type::NOTARY_SIGNATURE.to_owned());
+        signature.artifact_type = Some(notary::media_type::SIGNATURE.to_owned());
         layout.copy(bundle, &signature, |_| true);
         let listing = layout.add_index(false, &[signature]);
         let fallback = format!("sha256-{}", self.images[0].digest.hex());

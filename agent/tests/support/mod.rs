@@ -10,6 +10,7 @@ use assay_fixtures::certificate::{Credential, Extension, Name, Profile, key_usag
 use assay_fixtures::envelope::Signing;
 use assay_fixtures::keys::Key;
 use assay_report::{Image, NodeReport};
+use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
 use assay_verifier::time::UnixTime;
 use serde_json::{Value, json};
@@ -168,8 +169,8 @@ impl Layout {
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": media_type::OCI_MANIFEST,
-            "config": self.blob(media_type::NOTARY_SIGNATURE, b"{}"),
-            "layers": [self.blob(media_type::JWS_ENVELOPE, envelope)],
+            "config": self.blob(notary::media_type::SIGNATURE, b"{}"),
+            "layers": [self.blob(notary::media_type::JWS_ENVELOPE, envelope)],
             "subject": subject,
         });
         let manifest = self.blob(media_type::OCI_MANIFEST, manifest.to_string().as_bytes());

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assay_report::bundle::{Gap, GapKind, LockedImage};
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository, media_type};
 use tokio::sync::mpsc::UnboundedSender;
@@ -329,7 +330,7 @@ impl Carrier {
     ) -> Result<(), StagingError> {
         // what the budget leaves unread is what is least likely to be one
         entries.sort_by_key(|entry| match entry.artifact_type.as_deref() {
-            Some(media_type::NOTARY_SIGNATURE) => 0,
+            Some(notary::media_type::SIGNATURE) => 0,
             None | Some("" | media_type::OCI_EMPTY) => 1,
             Some(_) => 2,
         });
@@ -582,7 +583,7 @@ impl From<StagingError> for Trouble {
 
 /// Whether a listing calls it a signature.
 fn says_signature(entry: &Descriptor) -> bool {
-    entry.artifact_type.as_deref() == Some(media_type::NOTARY_SIGNATURE)
+    entry.artifact_type.as_deref() == Some(notary::media_type::SIGNATURE)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

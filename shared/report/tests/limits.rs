@@ -8,10 +8,11 @@ use assay_report::bundle::BundleManifest;
 use assay_report::document::DocumentError;
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
+use assay_verifier::notary;
 use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_policy::{PolicyError, ShapeError, StatementError, TrustPolicy};
 use assay_verifier::notary::trust_store::{FileError, read_certificates};
-use assay_verifier::oci::{Manifest, ManifestError, media_type};
+use assay_verifier::oci::{Manifest, ManifestError};
 use assay_verifier::revocation::{EvidenceError, RevocationEvidence};
 use assay_verifier::x509::{Certificate, CertificateError, ChainError, check_code_signing_chain};
 
@@ -188,7 +189,7 @@ fn cbor_depth() {
             &[0x41, b'p', 0x41, b's'],
         ]
         .concat();
-        Envelope::parse(media_type::COSE_ENVELOPE, &bytes).unwrap_err().code()
+        Envelope::parse(notary::media_type::COSE_ENVELOPE, &bytes).unwrap_err().code()
     };
     assert_eq!(envelope(limits::CBOR_DEPTH), Code::AlgorithmNotAllowed);
     assert_eq!(envelope(limits::CBOR_DEPTH + 1), Code::EnvelopeMalformed);

@@ -10,9 +10,9 @@ use std::fmt::Debug;
 use std::io::{BufRead as _, stdin};
 use std::time::SystemTime;
 
+use assay_verifier::notary;
 use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
-use assay_verifier::oci::media_type;
 use assay_verifier::revocation::{self, Purpose, RevocationEvidence};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
@@ -65,8 +65,8 @@ fn answer(kind: &str, parts: &[Vec<u8>], now: UnixTime) -> Result<(), String> {
             }
             revocation::check_chain(&chain, Purpose::CodeSigning, &evidence, now, None).map_err(words)
         }
-        ("jws", [bytes]) => envelope(media_type::JWS_ENVELOPE, bytes),
-        ("cose", [bytes]) => envelope(media_type::COSE_ENVELOPE, bytes),
+        ("jws", [bytes]) => envelope(notary::media_type::JWS_ENVELOPE, bytes),
+        ("cose", [bytes]) => envelope(notary::media_type::COSE_ENVELOPE, bytes),
         _ => panic!("unknown question {kind} of {} parts", parts.len()),
     }
 }

@@ -6,6 +6,7 @@ use assay_report::evidence::EvidenceManifest;
 use assay_report::{self as report, NodeReport};
 use assay_verifier::dsse;
 use assay_verifier::json::Value;
+use assay_verifier::notary;
 use assay_verifier::notary::envelope::{Envelope, EnvelopeClaims};
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::notary::payload::Payload;
@@ -81,7 +82,7 @@ fn certificate(data: &[u8]) {
 
 /// COSE envelopes.
 fn cose(data: &[u8]) {
-    envelope(media_type::COSE_ENVELOPE, data);
+    envelope(notary::media_type::COSE_ENVELOPE, data);
 }
 
 /// What is an envelope claims what it says, and whatever else is read for its claims.
@@ -123,7 +124,7 @@ fn json(data: &[u8]) {
 
 /// JWS envelopes.
 fn jws(data: &[u8]) {
-    envelope(media_type::JWS_ENVELOPE, data);
+    envelope(notary::media_type::JWS_ENVELOPE, data);
 }
 
 /// Manifests and indexes, and which of them are signatures.
@@ -223,7 +224,7 @@ fn verify(data: &[u8]) {
         TrustPolicy::parse(policy).or_else(|_| TrustPolicy::parse(POLICY)).expect("the constant is valid");
     let at = UnixTime::from_seconds(AT).expect("in range");
     let target = Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256(b"image"), 5);
-    for media_type in [media_type::JWS_ENVELOPE, media_type::COSE_ENVELOPE] {
+    for media_type in [notary::media_type::JWS_ENVELOPE, notary::media_type::COSE_ENVELOPE] {
         let mut trust_store = TrustStore::default();
         let parsed = Envelope::parse(media_type, envelope);
         let root = parsed.iter().filter_map(|envelope| envelope.unverified_chain().last()).next();

@@ -10,6 +10,7 @@
 //! use assay_verifier::outcome::{CheckOutcome, Conclusion};
 //! use assay_verifier::revocation::RevocationEvidence;
 //! use assay_verifier::time::UnixTime;
+//! use assay_verifier::notary;
 //! use assay_verifier::notary::trust_policy::TrustPolicy;
 //! use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 //! use assay_verifier::notary::verify::Verifier;
@@ -35,13 +36,13 @@
 //! let repository: Repository = "registry.example.test/team/app".parse()?;
 //! let statement = policy.statement_for(Some(&repository))?;
 //! let verifier = Verifier { trust_store: &trust_store, evidence: &evidence, at };
-//! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
+//! let verdict = verifier.verify(notary::media_type::JWS_ENVELOPE, envelope, &target, statement);
 //! assert_eq!(verdict.conclusion, Conclusion::Passed);
 //! assert_eq!(verdict.checks.revocation.outcome, CheckOutcome::Passed);
 //!
 //! // Without the CRL the certificate's status is unknown, and that is no pass.
 //! let verifier = Verifier { evidence: &RevocationEvidence::default(), ..verifier };
-//! let verdict = verifier.verify(media_type::JWS_ENVELOPE, envelope, &target, statement);
+//! let verdict = verifier.verify(notary::media_type::JWS_ENVELOPE, envelope, &target, statement);
 //! assert_eq!(verdict.finding().map(|finding| finding.code), Some(Code::RevocationMissing));
 //! # Ok(())
 //! # }

@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use assay_verifier::codes::Code;
+use assay_verifier::notary;
 use assay_verifier::notary::envelope::Envelope;
 use assay_verifier::notary::trust_policy::TrustPolicy;
 use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore, read_certificates};
-use assay_verifier::oci::media_type;
 use assay_verifier::revocation::{Purpose, RevocationEvidence, check_chain};
 use assay_verifier::time::UnixTime;
 use assay_verifier::timestamp;
@@ -184,7 +184,7 @@ fn other_envelopes_are_refused() {
     let Some(folder) = folder() else { return };
     for name in ["cose/ms-uvm_0.2.10.cose", "scitt/1ts-statement.scitt", "scitt/2ts-statement.scitt"] {
         let bytes = fs::read(folder.join(name)).unwrap();
-        let error = Envelope::parse(media_type::COSE_ENVELOPE, &bytes).unwrap_err();
+        let error = Envelope::parse(notary::media_type::COSE_ENVELOPE, &bytes).unwrap_err();
         assert_eq!(error.code(), Code::ChainMissing, "{name}");
     }
 }

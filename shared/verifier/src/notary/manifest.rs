@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 
 use crate::codes::Code;
+use crate::notary;
 use crate::oci::{Descriptor, Manifest, ManifestKind, media_type};
 
 /// A manifest that is a signature.
@@ -31,13 +32,13 @@ impl SignatureManifest {
             Some(ManifestKind::Image) if media_type == media_type::OCI_MANIFEST => (
                 matches!(
                     (artifact_type, config_type),
-                    (None | Some(media_type::NOTARY_SIGNATURE), Some(media_type::NOTARY_SIGNATURE))
-                        | (Some(media_type::NOTARY_SIGNATURE), Some(media_type::OCI_EMPTY))
+                    (None | Some(notary::media_type::SIGNATURE), Some(notary::media_type::SIGNATURE))
+                        | (Some(notary::media_type::SIGNATURE), Some(media_type::OCI_EMPTY))
                 ),
                 &manifest.layers,
             ),
             Some(ManifestKind::Artifact) => {
-                (artifact_type == Some(media_type::NOTARY_SIGNATURE), &manifest.blobs)
+                (artifact_type == Some(notary::media_type::SIGNATURE), &manifest.blobs)
             }
             _ => (false, &manifest.layers),
         };

@@ -2,6 +2,7 @@
 
 pub mod envelope;
 pub mod manifest;
+pub mod media_type;
 pub mod payload;
 pub mod trust_policy;
 pub mod trust_store;

@@ -196,7 +196,7 @@ pub enum Unnamed {
     Image,
     /// What belongs to an image.
     Companion,
-    /// A signature of the Notary Project.
+    /// A signature, as the layout says.
     Signature,
     /// Nobody can tell: what it leads to is not there, or cannot be read.
     Missing,
@@ -215,7 +215,7 @@ pub trait Layout {
     /// What a manifest is by its content.
     fn nature(&self, digest: &Digest) -> Nature;
 
-    /// Whether it counts as a signature of the Notary Project, a broken one too.
+    /// Whether it counts as a signature, even a broken one.
     fn is_signature(&self, digest: &Digest) -> bool;
 
     /// Whether its blob is there and can be read.

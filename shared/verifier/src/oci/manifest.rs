@@ -33,14 +33,6 @@ pub mod media_type {
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     /// Docker manifest list, version 2
     pub const DOCKER_MANIFEST_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-    /// Type of a Notary Project signature artifact
-    pub const NOTARY_SIGNATURE: &str = "application/vnd.cncf.notary.signature";
-    /// Notary Project payload
-    pub const NOTARY_PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
-    /// JWS envelope
-    pub const JWS_ENVELOPE: &str = "application/jose+json";
-    /// COSE envelope
-    pub const COSE_ENVELOPE: &str = "application/cose";
 
     /// Whether a media type is one of Docker's manifests.
     pub fn is_docker(text: &str) -> bool {

@@ -72,7 +72,7 @@ pub(super) struct Critical {
 impl RawAttributes<'_> {
     /// Holds the attributes against the rules.
     pub(super) fn check(self) -> Result<SignedAttributes, AttributeError> {
-        if self.content_type != Some(crate::oci::media_type::NOTARY_PAYLOAD) {
+        if self.content_type != Some(crate::notary::media_type::PAYLOAD) {
             return Err(AttributeError::ContentType);
         }
         let scheme = match self.scheme {

@@ -24,7 +24,7 @@ pub use parsed::{Envelope, VerifiedEnvelope};
 use crate::file_form::FileForm;
 use crate::json;
 use crate::limits;
-use crate::oci::media_type;
+use crate::notary::media_type;
 
 impl Envelope {
     /// Reads the envelope of a media type.
