@@ -4,7 +4,7 @@
 
 use assay_report::{Image, Outcome, Reason};
 
-/// One code, explained.
+/// The explanation of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// A heading.
@@ -17,9 +17,9 @@ pub struct Explanation {
     pub todo: &'static str,
 }
 
-/// Everything here that has a code: reasons of images, outcomes of visits, findings about nodes.
+/// Every code of this module: reasons of images, outcomes of visits, problems of nodes.
 pub fn all() -> impl Iterator<Item = (&'static str, Explanation)> {
-    let findings = [
+    let problems = [
         ("no-images", EMPTY),
         ("same-machine", SAME_MACHINE),
         ("unreadable-store", COVERAGE),
@@ -29,7 +29,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, Explanation)> {
     ];
     let reasons = Reason::ALL.into_iter().map(|code| (code.as_str(), reason(code)));
     let outcomes = Outcome::ALL.into_iter().map(|code| (code.as_str(), outcome(code)));
-    reasons.chain(outcomes).chain(findings)
+    reasons.chain(outcomes).chain(problems)
 }
 
 /// The code and the explanation of why an image did not pass.
@@ -43,7 +43,7 @@ pub fn reason(reason: Reason) -> Explanation {
         Reason::NoSignature => Explanation {
             title: "No signature",
             what: "Neither the store nor a bundle holds a signature of the image.",
-            why: "Nothing says who made it: whoever can push to the registry or write to the node could have.",
+            why: "Nothing says who made it. Anyone who can push to the registry or write to the node could have.",
             todo: "If its publisher signs it, add its signatures to the bundle and run again; if not, remove the image \
                    or have it signed. An image that was imported from an archive of docker save has a digest that no \
                    registry knows: pull it, or import an OCI archive of it.",
@@ -51,7 +51,7 @@ pub fn reason(reason: Reason) -> Explanation {
         Reason::Policy => Explanation {
             title: "No trust policy applies",
             what: "The trust policy has no statement for the image's repository, or it is invalid.",
-            why: "Without a statement nobody has decided whom to trust for this repository.",
+            why: "Without a statement it is not decided whom to trust for this repository.",
             todo: "Add the repository to the registry scopes of a statement in trustpolicy.json, or remove the image.",
         },
         Reason::Integrity => Explanation {
@@ -65,8 +65,8 @@ pub fn reason(reason: Reason) -> Explanation {
             what: "The signature is intact, but its certificates do not lead to the trust store, or the signer is not \
                    one that the policy names.",
             why: "Anyone can sign with a certificate of their own.",
-            todo: "Compare the signer with whom you expect. Where it is the right one, add its root to the trust \
-                   store and its name to the trusted identities; else remove the image.",
+            todo: "Compare the signer with the one that you expect. If it is the right one, add its root to the trust \
+                   store and its name to the trusted identities; otherwise remove the image.",
         },
         Reason::AuthenticTimestamp => Explanation {
             title: "Time of signing not proven",
@@ -78,13 +78,13 @@ pub fn reason(reason: Reason) -> Explanation {
         Reason::Expiry => Explanation {
             title: "Signature expired",
             what: "The signature names a time until which it is good, and that time has passed.",
-            why: "Its publisher did not want the image to be used any longer.",
+            why: "Its publisher did not want the image to be used after that time.",
             todo: "Move to a newer image, or have this one signed again.",
         },
         Reason::Revocation => Explanation {
             title: "Certificate revoked, or its status unknown",
-            what: "A certificate of the signer is revoked, or no fresh revocation list is there to say that it is not.",
-            why: "A revoked certificate may have been stolen; without a list nobody knows.",
+            what: "A certificate of the signer is revoked, or there is no current revocation list that says it is not.",
+            why: "The key of a revoked certificate may be in other hands; without a list this is not known.",
             todo: "If it is revoked, remove the image. If its status is unknown, put the issuer's current CRL into the \
                    trust directory and run again.",
         },
@@ -102,7 +102,7 @@ pub fn reason(reason: Reason) -> Explanation {
         },
         Reason::WrongDigest => Explanation {
             title: "Another image under this name",
-            what: "The bundle says which digest belongs to this name, and the node has another.",
+            what: "The bundle says which digest belongs to this name, and the node has another one.",
             why: "The name was moved to an image that was not staged for this site.",
             todo: "Pull the staged digest on the node, or stage a new bundle.",
         },
@@ -120,79 +120,79 @@ pub fn reason(reason: Reason) -> Explanation {
         },
         Reason::Unreadable => Explanation {
             title: "Could not be read",
-            what: "Something that the verdict needs could not be read.",
+            what: "Something that the verdict depends on could not be read.",
             why: "What is not read is not verified.",
-            todo: "See the finding; repair the store or pull the image again, then run again.",
+            todo: "See the message. Repair the store or pull the image again, then run again.",
         },
         Reason::Limit => Explanation {
             title: "Beyond a limit",
-            what: "Something is larger, deeper or more than the verifier takes.",
-            why: "Real data is far below these limits; what is above them is mostly made to exhaust the reader.",
-            todo: "Find out where it comes from. See the finding for the limit.",
+            what: "Something is larger, deeper or more numerous than the verifier accepts.",
+            why: "Real data is far below these limits. Data above them is usually made to exhaust the reader.",
+            todo: "Find out where it comes from. The message names the limit.",
         },
     }
 }
 
-/// An image that did not pass, and whose report does not say why.
+/// An image did not pass, and the report does not say why.
 pub const UNEXPLAINED: Explanation = Explanation {
     title: "No reason given",
     what: "The node's report gives no reason for this verdict.",
-    why: "Nobody can act on a verdict without a reason.",
+    why: "A verdict without a reason cannot be acted on.",
     todo: "Use an agent and a collector of the same version, and run again.",
 };
 
-/// A node whose agent found no image at all.
+/// A node's agent found no image at all.
 pub const EMPTY: Explanation = Explanation {
     title: "No images found",
     what: "The agent ran and found no image.",
-    why: "An empty list proves nothing; it may be the wrong store or namespace.",
+    why: "An empty list proves nothing: it may come from the wrong store or namespace.",
     todo: "Check the node's store and namespaces, then run again.",
 };
 
-/// A node of whose store a part could not be read.
+/// A part of a node's store could not be read.
 pub const COVERAGE: Explanation = Explanation {
     title: "Not everything could be read",
     what: "The agent could not read a part of the store.",
     why: "What is not read is not verified.",
-    todo: "See the finding; repair the store or the agent's access to it, then run again.",
+    todo: "See the message. Repair the store or the agent's access to it, then run again.",
 };
 
-/// A node whose store contradicts itself.
+/// A node's store contradicts itself.
 pub const CONTRADICTION: Explanation = Explanation {
     title: "The store contradicts itself",
     what: "Containers, snapshots, image records and content of the store do not fit together.",
-    why: "Where two parts of a store cannot both be right, what was judged may not be what runs.",
-    todo: "See the finding; its code is explained by \"assay explain\".",
+    why: "If two parts of a store cannot both be right, the images that were judged may not be the ones that run.",
+    todo: "See the message; \"assay explain\" explains its code.",
 };
 
-/// A machine that two rows are about.
+/// Two rows are about one machine.
 pub const SAME_MACHINE: Explanation = Explanation {
     title: "One machine in two rows",
     what: "Another row has the same machine id or host key.",
-    why: "Where the site file names one machine twice, a node that was meant is not visited at all. Where machines are \
-          copies of each other, whoever has the host key of one can answer for the other.",
+    why: "If the site file names one machine twice, another node may never be visited. If machines are copies of each other, \
+          anyone with the host key of one can answer for the other.",
     todo: "Compare the addresses in the site file. If both are right, the machines were cloned: give each its own machine id \
-           (systemd-machine-id-setup) and its own host keys (ssh-keygen -A). Several stores of one machine are fine under one \
+           (systemd-machine-id-setup) and its own host keys (ssh-keygen -A). Several stores of one machine may share one \
            address.",
 };
 
-/// A node that still has what the visit put on it.
+/// A node still has what the visit put on it.
 pub const NOT_CLEANED: Explanation = Explanation {
     title: "Left behind on the node",
     what: "What the visit put on the node could not be removed.",
-    why: "Files of a run do not belong on a node for longer than the run.",
+    why: "A run must leave nothing on a node.",
     todo: "Run \"assay cleanup\" when the node answers again, or remove the folder by hand.",
 };
 
-/// A node that could not be asked whether the clean-up worked.
+/// A node could not be asked whether the clean-up worked.
 pub const CLEANING_UNKNOWN: Explanation = Explanation {
     title: "Clean-up not confirmed",
     what: "The node could not be asked whether what the visit put there is gone.",
-    why: "Files of a run do not belong on a node for longer than the run.",
+    why: "A run must leave nothing on a node.",
     todo: "Run \"assay cleanup\" when the node answers again.",
 };
 
-/// A site of no nodes.
+/// The site has no nodes.
 pub const NO_NODES: Explanation = Explanation {
     title: "No nodes",
     what: "The site has no node.",
@@ -206,18 +206,18 @@ pub fn outcome(outcome: Outcome) -> Explanation {
         Outcome::Verified => ("Verified", "The agent ran and its report was accepted.", "Nothing."),
         Outcome::Unreachable => (
             "Unreachable",
-            "There was no connection, or it was lost.",
+            "The node could not be connected to, or the connection was lost.",
             "Check the address, the port, the jump host and whether the node is up.",
         ),
         Outcome::HostKeyMismatch => (
             "Other host key",
-            "The node showed another host key than the one that is known; nothing was sent to it.",
-            "Find out why: a node set up anew, or someone in between. Only then put the new key into known_hosts or \
-             the site file.",
+            "The node's host key is not the known one. Nothing was sent to the node.",
+            "Find out why: the node may have been set up anew, or someone may be in between. Only then put the new key into \
+             known_hosts or the site file.",
         ),
         Outcome::HostKeyUnknown => (
             "Host key unknown",
-            "No host key is known for the node; nothing was sent to it.",
+            "No host key is known for the node. Nothing was sent to the node.",
             "Compare the key's fingerprint with the node's own, then put it into known_hosts or the site file.",
         ),
         Outcome::AuthRefused => (
@@ -228,37 +228,37 @@ pub fn outcome(outcome: Outcome) -> Explanation {
         Outcome::SudoRefused => (
             "sudo refused",
             "The login works, but sudo did not run the visit's commands.",
-            "Read its words; let the user run sh as root in sudoers, or log in as root.",
+            "Read sudo's message. Let the user run sh as root in sudoers, or log in as root.",
         ),
         Outcome::ShellRefused => (
-            "No commands run there",
-            "The login works, but runs no commands: its shell answers with words of its own, or not at all.",
-            "Read its words: they tell which login to use, or what is to be changed for this one.",
+            "Login runs no commands",
+            "The login works, but its shell does not run commands: it answers with a message of its own, or not at all.",
+            "Read the message: it may tell which login to use, or what to change for this one.",
         ),
         Outcome::TimedOut => (
             "Timed out",
-            "A step took longer than it may.",
-            "Look at the node's load; raise the time limit where its images are many and large.",
+            "A step took longer than its time limit.",
+            "Check the node's load. Raise the time limit if its images are many or large.",
         ),
         Outcome::Unsupported => (
-            "No agent for it",
+            "No agent for this platform",
             "There is no agent for the node's operating system and architecture.",
             "Put an agent for that platform beside the others.",
         ),
         Outcome::UploadFailed => (
             "Upload failed",
-            "The agent, the trust directory or a bundle did not arrive whole.",
+            "The agent, the trust directory or a bundle did not arrive complete.",
             "Check the node's free disk space and whether its folder for temporary files can be written.",
         ),
         Outcome::AgentFailed => (
             "Agent failed",
             "The agent could not be run, was killed, or judged nothing.",
-            "See the finding and run.log; often containerd is down or its socket is elsewhere.",
+            "See the message and run.log. Often containerd is down or its socket is elsewhere.",
         ),
         Outcome::BadReport => (
             "Report not accepted",
             "What came back is malformed, too large, or not of this run.",
-            "Treat the node as suspect: only a changed agent, a changed node or a broken disk does that.",
+            "Treat the node as suspect: only a changed agent, a changed node or a broken disk causes this.",
         ),
         Outcome::Interrupted => {
             ("Interrupted", "The run was stopped before the node was finished.", "Run again with --resume.")

@@ -12,7 +12,7 @@ pub fn status(status: Status) -> &'static str {
     }
 }
 
-/// What a status means to DISA's checklists, in their words (CKLB): what was not judged is never satisfied.
+/// A status in the terms of DISA's checklists (CKLB). What was not judged is never "not a finding".
 pub(super) fn checklist_status(status: Status) -> &'static str {
     match status {
         Status::Passed => NOT_A_FINDING,
@@ -21,12 +21,12 @@ pub(super) fn checklist_status(status: Status) -> &'static str {
     }
 }
 
-/// Words of DISA's checklists.
+// Terms of DISA's checklists.
 pub(super) const OPEN: &str = "open";
 pub(super) const NOT_A_FINDING: &str = "not_a_finding";
 pub(super) const NOT_REVIEWED: &str = "not_reviewed";
 
-/// How a check came out.
+/// The result of a check.
 pub fn check(result: CheckResult) -> &'static str {
     match result {
         CheckResult::Passed => "passed",
@@ -46,7 +46,7 @@ pub fn action(action: Action) -> &'static str {
     }
 }
 
-/// What made an image pass in place of a signature of its own.
+/// What an image passed by in place of its own signature.
 pub fn via(via: Via) -> &'static str {
     match via {
         Via::ParentIndex => "a signed index that lists it (parent-index)",
@@ -54,13 +54,13 @@ pub fn via(via: Via) -> &'static str {
     }
 }
 
-/// Everything that is wrong with an image, by its codes: the reason first, then what else there is.
+/// The codes of everything that is wrong with an image, its reason first.
 pub fn codes(image: &Image) -> Vec<&'static str> {
     let also = image.reasons().into_iter().filter(|reason| Some(*reason) != image.reason);
     image.reason.into_iter().chain(also).map(Reason::as_str).collect()
 }
 
-/// What became of a waiver.
+/// The state of a waiver.
 pub fn waiver(state: WaiverState) -> &'static str {
     match state {
         WaiverState::Applied => "applied",
@@ -69,7 +69,7 @@ pub fn waiver(state: WaiverState) -> &'static str {
     }
 }
 
-/// What became of what a visit left.
+/// The result of a clean-up.
 pub fn clean_up(result: CleanUpResult) -> &'static str {
     match result {
         CleanUpResult::NotNeeded => "not needed",
