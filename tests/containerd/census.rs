@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay::bundle::{Content, Contents, Opened, Staging};
+use assay::bundle::{BundleContent, Contents, Opened, Staging};
 use assay_fixtures::archive;
 use assay_fixtures::image::{Image, linux, linux_here};
 use assay_fixtures::layout::Layout;
@@ -336,7 +336,7 @@ fn a_bundle_has_the_images_that_it_was_made_for() {
         let staging = Staging::open(&published.path(name)).unwrap();
         let mut named = bare(&platforms[0]);
         named.annotations.insert(REF_NAME.into(), reference("team/app"));
-        let mut content = Content { entries: vec![named, bare(&index)], ..Content::default() };
+        let mut content = BundleContent { entries: vec![named, bare(&index)], ..BundleContent::default() };
         for blob in blobs {
             staging.add_blob(&blob.digest, published.images.blob(&blob.digest)).unwrap();
             content.blobs.insert(blob.digest.clone());

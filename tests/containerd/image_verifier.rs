@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use assay::bundle::{Content, Staging};
+use assay::bundle::{BundleContent, Staging};
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, linux_here};
 use assay_report::bundle::LockedImage;
@@ -87,7 +87,7 @@ impl Site {
             signatures: 1,
         };
         let staging = Staging::open(&self.path("etc/assay/bundles/lock.tar")).unwrap();
-        staging.finish(Content { images: vec![locked], ..Content::default() }, None).unwrap();
+        staging.finish(BundleContent { images: vec![locked], ..BundleContent::default() }, None).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assay::bundle::{Content, Finished, Signer, Staging};
+use assay::bundle::{BundleContent, FinishedBundle, Signer, Staging};
 use assay::site_key::{self, SiteKey};
 use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
@@ -57,7 +57,7 @@ impl Site {
     }
 
     /// What the bundle holds, its name locked to `digest`.
-    fn content(&self, digest: &Digest) -> Content {
+    fn content(&self, digest: &Digest) -> BundleContent {
         let locked = LockedImage {
             reference: NAME.to_owned(),
             digest: digest.clone(),
@@ -65,19 +65,24 @@ impl Site {
             size: self.index.size,
             signatures: 1,
         };
-        Content {
+        BundleContent {
             entries: self.entries.clone(),
             blobs: self.signatures.digests(),
             images: vec![locked],
-            ..Content::default()
+            ..BundleContent::default()
         }
     }
 
-    fn write(&self, name: &str, content: Content) -> Finished {
+    fn write(&self, name: &str, content: BundleContent) -> FinishedBundle {
         self.write_signed(name, content, None)
     }
 
-    fn write_signed(&self, name: &str, content: Content, signer: Option<&Signer<'_>>) -> Finished {
+    fn write_signed(
+        &self,
+        name: &str,
+        content: BundleContent,
+        signer: Option<&Signer<'_>>,
+    ) -> FinishedBundle {
         let staging = Staging::open(&self.path(name)).unwrap();
         for digest in &content.blobs {
             staging.add_blob(digest, self.signatures.blob(digest)).unwrap();
@@ -122,7 +127,7 @@ fn a_name_that_stands_for_what_was_carried_passes_in_every_packing() {
 #[test]
 fn an_unsigned_image_under_a_locked_name_is_both() {
     let site = Site::new();
-    let unsigned = Content { entries: Vec::new(), ..site.content(&Digest::sha256(b"another image")) };
+    let unsigned = BundleContent { entries: Vec::new(), ..site.content(&Digest::sha256(b"another image")) };
     site.write("a.tar", unsigned);
     let report = site.verify(&["a.tar"], &[]).report();
     let image = &report.images[0];
@@ -195,8 +200,8 @@ fn bundles_that_are_not_as_they_were_made_are_refused() {
 fn a_partial_bundle_is_refused_and_one_whose_gaps_were_accepted_says_so() {
     let site = Site::new();
     let gap = Gap { kind: GapKind::Image, what: "registry.example.test/gone:v1".into(), why: "404".into() };
-    let content = Content { gaps: vec![gap], ..site.content(&site.index.digest) };
-    site.write("accepted", Content { gaps_accepted: true, ..content });
+    let content = BundleContent { gaps: vec![gap], ..site.content(&site.index.digest) };
+    site.write("accepted", BundleContent { gaps_accepted: true, ..content });
     let done = site.verify(&["accepted"], &[]).expect_code(0);
     assert!(done.report().inputs.warnings.iter().any(|warning| warning.contains("gone:v1")));
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use assay::bundle::{BundleCheck, Content, Staging};
+use assay::bundle::{BundleCheck, BundleContent, Staging};
 use assay::inventories;
 use assay_fixtures::archive;
 use assay_fixtures::demo::publisher::{Algorithm, Publisher, Signature};
@@ -46,7 +46,7 @@ impl Site {
         let site = Self { folder: tempfile::tempdir().unwrap() };
         let publisher = Publisher::new();
         let (mut store, mut signatures) = (Layout::new(), Layout::new());
-        let mut content = Content { gaps_accepted: true, ..Content::default() };
+        let mut content = BundleContent { gaps_accepted: true, ..BundleContent::default() };
         for (image, signature) in [
             ("good", Some(GOOD)),
             ("tampered", Some(Signature::Tampered)),
@@ -232,11 +232,11 @@ fn a_merged_bundle_is_as_good_as_its_parts_and_diff_names_what_came() {
         let (mut store, mut signatures) = (Layout::new(), Layout::new());
         let target = Image::of_text(linux("amd64"), "app", image).add_to(&mut store);
         let signature = publisher.sign(&mut signatures, &target, GOOD);
-        let content = Content {
+        let content = BundleContent {
             entries: vec![signature],
             blobs: signatures.digests(),
             images: vec![locked(&name("not-carried"), &target, true)],
-            ..Content::default()
+            ..BundleContent::default()
         };
         let staging = Staging::open(&site.path(out)).unwrap();
         for digest in &content.blobs {

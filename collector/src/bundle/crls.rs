@@ -8,12 +8,12 @@ use assay_verifier::limits;
 use assay_verifier::revocation::PublishedCrl;
 use tokio::task::JoinSet;
 
-use super::fetch::{Carrier, Event};
+use super::carrier::{Carrier, FetchEvent};
 use super::staging::StagingError;
 use crate::report::text::count;
 
 /// Fetches everything under `urls`, each with the signature that demands it, and what they lead to.
-pub(super) async fn carry(
+pub(super) async fn fetch_crls(
     carrier: &Arc<Carrier>,
     urls: BTreeMap<String, String>,
     concurrency: usize,
@@ -28,7 +28,7 @@ pub(super) async fn carry(
     }
     let mut waiting: Vec<(String, String)> = urls.into_iter().take(limits::EVIDENCE_FILES).collect();
     let mut known: BTreeSet<String> = waiting.iter().map(|(url, _)| url.clone()).collect();
-    carrier.say(Event::Crls(known.len()));
+    carrier.say(FetchEvent::Crls(known.len()));
     let mut running = JoinSet::new();
     loop {
         while running.len() < concurrency.max(1)
@@ -36,7 +36,7 @@ pub(super) async fn carry(
         {
             let carrier = Arc::clone(carrier);
             running.spawn(async move {
-                let deltas = one(&carrier, url, &whose).await?;
+                let deltas = fetch_crl(&carrier, url, &whose).await?;
                 Ok::<_, StagingError>(deltas.into_iter().map(move |delta| (delta, whose.clone())))
             });
         }
@@ -62,7 +62,7 @@ pub(super) async fn carry(
 }
 
 /// Fetches one CRL, and gives the URLs of its deltas.
-async fn one(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>, StagingError> {
+async fn fetch_crl(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>, StagingError> {
     let fetched = carrier.registries.published(&url, limits::CRL_BYTES).await;
     let read = fetched.map_err(|error| error.to_string()).and_then(|bytes| {
         PublishedCrl::parse(&bytes).map(|crl| (bytes, crl)).map_err(|error| error.to_string())
@@ -90,6 +90,6 @@ async fn one(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>,
         this_update: crl.this_update,
         next_update: crl.next_update,
     });
-    carrier.say(Event::Crl { url });
+    carrier.say(FetchEvent::Crl { url });
     Ok(deltas)
 }

@@ -7,6 +7,7 @@
 //! looked into: hostile input, of which nothing is written outside a scratch folder. [`check`] foresees what nodes will
 //! make of bundles, [`Contents`] lists and compares them, [`repack`] makes one of several.
 
+mod carrier;
 mod census;
 mod check;
 mod contents;
@@ -17,19 +18,21 @@ mod opened;
 mod packing;
 mod repack;
 mod signature_graph;
+mod signatures;
 mod staging;
 mod text;
 mod wanted;
 
+pub use carrier::FetchEvent;
 pub use census::Companion;
 pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, check};
 pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA, Signed};
 pub use demand::Trusting;
-pub use fetch::{Event, Plan, fetch};
+pub use fetch::{FetchPlan, fetch};
 pub use opened::{OpenError, OpenProblem, Opened};
 pub(crate) use packing::FORM;
 pub use packing::Packing;
 pub use repack::{RepackError, repack};
-pub use staging::{Content, Finished, Signer, Staging, StagingError};
+pub use staging::{BundleContent, FinishedBundle, Signer, Staging, StagingError};
 pub use text::{check_text, contents_text, difference_text};
 pub use wanted::{WantError, WantList, Wanted, Which};

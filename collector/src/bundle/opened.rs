@@ -251,7 +251,7 @@ mod tests {
 
     use assay_judge::store::members::ArchiveError;
 
-    use super::super::{Content, Staging};
+    use super::super::{BundleContent, Staging};
     use super::*;
 
     fn tar_of(members: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
@@ -334,10 +334,10 @@ mod tests {
             let digest = Digest::sha256(b"{}");
             staging.add_blob(&digest, b"{}").unwrap();
             let entry = Descriptor::new(media_type::OCI_INDEX, digest.clone(), 2);
-            let content = Content {
+            let content = BundleContent {
                 entries: vec![entry.clone()],
                 blobs: [digest.clone()].into(),
-                ..Content::default()
+                ..BundleContent::default()
             };
             let finished = staging.finish(content, None).unwrap();
             let opened = Opened::open(&out).unwrap();

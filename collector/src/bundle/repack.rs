@@ -13,7 +13,7 @@ use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
 use super::census::LayoutCensus;
 use super::opened::{OpenError, Opened};
 use super::signature_graph::{SignatureGraph, is_signature};
-use super::staging::{Content, Finished, Signer, Staging, StagingError};
+use super::staging::{BundleContent, FinishedBundle, Signer, Staging, StagingError};
 
 /// Layouts could not be made into a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,11 @@ pub enum RepackError {
 ///
 /// # Errors
 /// [`RepackError`]; nothing is at `out` then that was not there before.
-pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Result<Finished, RepackError> {
+pub fn repack(
+    layouts: &[Opened],
+    out: &Path,
+    signer: Option<&Signer<'_>>,
+) -> Result<FinishedBundle, RepackError> {
     for layout in layouts {
         layout.check_files()?;
         if layout.document().is_some_and(|document| !document.is_usable()) {
@@ -44,7 +48,7 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
         }
     }
     let staging = Staging::open(out)?;
-    let mut content = Content { gaps_accepted: true, ..Content::default() };
+    let mut content = BundleContent { gaps_accepted: true, ..BundleContent::default() };
     let mut graph = SignatureGraph::default();
     let mut sparse = Vec::new();
     for layout in layouts {
@@ -111,7 +115,7 @@ pub fn repack(layouts: &[Opened], out: &Path, signer: Option<&Signer<'_>>) -> Re
 fn copy(
     layout: &Opened,
     staging: &Staging,
-    content: &mut Content,
+    content: &mut BundleContent,
     digest: &Digest,
     limit: u64,
 ) -> Result<bool, RepackError> {

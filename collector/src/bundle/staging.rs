@@ -32,7 +32,7 @@ pub struct Staging {
 
 /// What a finished bundle holds.
 #[derive(Clone, Debug, Default)]
-pub struct Content {
+pub struct BundleContent {
     /// The entries of `index.json`: images under their names, and signature manifests without.
     pub entries: Vec<Descriptor>,
     /// The digests of the blobs.
@@ -54,7 +54,7 @@ pub struct Content {
 
 /// A bundle that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedBundle {
     /// Its document.
     pub manifest: BundleManifest,
     /// Bytes of the file; of all files together where it is a folder.
@@ -155,7 +155,7 @@ impl Staging {
         for name in ["index.json", SIGNATURE] {
             staging.remove(name)?;
         }
-        let partial = manifest(Content::default(), Completeness::Partial, Vec::new());
+        let partial = manifest(BundleContent::default(), Completeness::Partial, Vec::new());
         staging.write(DOCUMENT, &partial.to_bytes()?)?;
         Ok(staging)
     }
@@ -209,7 +209,11 @@ impl Staging {
     /// # Errors
     /// [`StagingError`]; then nothing is at the output that was not there before, and what was added is kept for another
     /// run.
-    pub fn finish(&self, content: Content, signer: Option<&Signer<'_>>) -> Result<Finished, StagingError> {
+    pub fn finish(
+        &self,
+        content: BundleContent,
+        signer: Option<&Signer<'_>>,
+    ) -> Result<FinishedBundle, StagingError> {
         // one rule for every kind of gap
         let completeness = match (content.gaps.is_empty(), content.gaps_accepted) {
             (true, _) => Completeness::Complete,
@@ -236,7 +240,7 @@ impl Staging {
         self.write(DOCUMENT, &document)?;
         names.insert(0, DOCUMENT.to_owned());
         let size = self.put_in_place(&names)?;
-        Ok(Finished { manifest, size })
+        Ok(FinishedBundle { manifest, size })
     }
 
     fn put_in_place(&self, names: &[String]) -> Result<u64, StagingError> {
@@ -351,8 +355,8 @@ fn index(mut entries: Vec<Descriptor>) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests: entries })
 }
 
-fn manifest(content: Content, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
-    let Content { mut images, mut crls, mut gaps, left_out, .. } = content;
+fn manifest(content: BundleContent, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
+    let BundleContent { mut images, mut crls, mut gaps, left_out, .. } = content;
     gaps.extend(left_out);
     images.sort();
     images.dedup();
@@ -378,16 +382,16 @@ const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 mod tests {
     use super::*;
 
-    fn blob(staging: &Staging, content: &mut Content, bytes: &[u8]) -> Descriptor {
+    fn blob(staging: &Staging, content: &mut BundleContent, bytes: &[u8]) -> Descriptor {
         let digest = Digest::sha256(bytes);
         staging.add_blob(&digest, bytes).unwrap();
         content.blobs.insert(digest.clone());
         Descriptor::new(media_type::OCI_MANIFEST, digest, bytes.len() as u64)
     }
 
-    fn make(out: &Path) -> Finished {
+    fn make(out: &Path) -> FinishedBundle {
         let staging = Staging::open(out).unwrap();
-        let mut content = Content::default();
+        let mut content = BundleContent::default();
         for bytes in [b"one".as_slice(), b"two"] {
             let entry = blob(&staging, &mut content, bytes);
             content.entries.insert(0, entry);
@@ -422,7 +426,7 @@ mod tests {
         let size = usize::try_from(limits::ARCHIVE_KEPT_BYTES).unwrap() / blobs;
         for (name, fits) in [("a.tar.gz", false), ("a.tar.zst", false), ("a.tar", true), ("folder", true)] {
             let staging = Staging::open(&folder.path().join(name)).unwrap();
-            let mut content = Content::default();
+            let mut content = BundleContent::default();
             for number in 0..blobs {
                 blob(&staging, &mut content, &vec![u8::try_from(number).unwrap(); size]);
             }
@@ -437,7 +441,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("site.tar");
         let staging = Staging::open(&out).unwrap();
-        let mut content = Content::default();
+        let mut content = BundleContent::default();
         let kept = blob(&staging, &mut content, b"kept");
         let dropped = blob(&staging, &mut content, b"dropped");
         content.gaps.push(Gap {
@@ -455,8 +459,11 @@ mod tests {
         assert_eq!(staging.blob(&kept.digest).unwrap(), b"kept");
         fs::write(partial.join(blob_path(&dropped.digest)), "changed").unwrap();
         assert!(staging.blob(&dropped.digest).is_none());
-        let content =
-            Content { blobs: [kept.digest.clone()].into(), entries: vec![kept], ..Content::default() };
+        let content = BundleContent {
+            blobs: [kept.digest.clone()].into(),
+            entries: vec![kept],
+            ..BundleContent::default()
+        };
         let finished = staging.finish(content, None).unwrap();
         assert_eq!(finished.manifest.files.len(), 3);
         assert!(out.is_file() && !partial.exists());

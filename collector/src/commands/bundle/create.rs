@@ -9,7 +9,9 @@ use assay_report::bundle::{Gap, LockedImage};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::progress::Progress;
-use crate::bundle::{Content, Finished, Plan, Signer, Staging, StagingError, Trusting, WantList, fetch};
+use crate::bundle::{
+    BundleContent, FetchPlan, FinishedBundle, Signer, Staging, StagingError, Trusting, WantList, fetch,
+};
 use crate::clean;
 use crate::cli::BundleOut;
 use crate::commands::error::CommandError;
@@ -33,7 +35,7 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
     let staging = Arc::new(Staging::open(out)?);
     let progress = Progress::new(wanted.images().count(), options.quiet);
     let concurrency = usize::from(options.concurrency);
-    let plan = Plan { wanted, crls: !options.no_crls, trusting, concurrency };
+    let plan = FetchPlan { wanted, crls: !options.no_crls, trusting, concurrency };
 
     let fetching = Arc::clone(&staging);
     let content = block_on(async move {
@@ -43,7 +45,7 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
         let _ = showing.await;
         content
     })??;
-    let content = Content { gaps_accepted: options.allow_gaps, ..content };
+    let content = BundleContent { gaps_accepted: options.allow_gaps, ..content };
     let gaps = content.gaps.clone();
     let sign = key.as_ref().map(|key| |document: &[u8]| super::sign::sign(key, document));
     let signer = sign.as_ref().map(|sign| sign as &Signer<'_>);
@@ -87,8 +89,8 @@ fn wanted(options: &cli::BundleCreate) -> Result<WantList, CommandError> {
     Ok(wanted)
 }
 
-fn say_finished(finished: &Finished, out: &Path) {
-    let Finished { manifest, size } = finished;
+fn say_finished(finished: &FinishedBundle, out: &Path) {
+    let FinishedBundle { manifest, size } = finished;
     let missing = manifest.missing();
     let is_unsigned = |one: &&LockedImage| {
         let names = [one.reference.as_str(), one.digest.as_str()];

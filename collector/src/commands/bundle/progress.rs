@@ -3,7 +3,7 @@
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::bar::Bar;
-use crate::bundle::Event;
+use crate::bundle::FetchEvent;
 use crate::clean;
 use crate::report::text::count;
 
@@ -21,16 +21,16 @@ impl Progress {
     }
 
     /// Shows events until there are no more.
-    pub(super) async fn follow(self, mut events: UnboundedReceiver<Event>) {
+    pub(super) async fn follow(self, mut events: UnboundedReceiver<FetchEvent>) {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Image { name, signatures } => {
+                FetchEvent::Image { name, signatures } => {
                     self.step(&format!("{name}: {}", count(signatures, "signature")));
                 }
-                Event::Crl { url } => self.step(&url),
-                Event::Crls(count) => self.bar.lengthen(count),
-                Event::Note(text) => self.line(&text, false),
-                Event::Gap(gap) => self.line(&format!("missing: {}: {}", gap.what, gap.why), true),
+                FetchEvent::Crl { url } => self.step(&url),
+                FetchEvent::Crls(count) => self.bar.lengthen(count),
+                FetchEvent::Note(text) => self.line(&text, false),
+                FetchEvent::Gap(gap) => self.line(&format!("missing: {}: {}", gap.what, gap.why), true),
             }
         }
         self.bar.end();

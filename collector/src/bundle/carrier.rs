@@ -1,0 +1,87 @@
+//! What the tasks that fetch a bundle share: where they fetch from, what they keep, and what they report.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use assay_report::bundle::{Gap, GapKind};
+use assay_verifier::oci::Digest;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::demand::Trusting;
+use super::staging::{BundleContent, Staging, StagingError};
+use super::wanted::WantList;
+use crate::registry::Registries;
+
+/// What is said while a bundle is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchEvent {
+    /// An image is done, with so many signatures.
+    Image {
+        /// What it is called.
+        name: String,
+        /// How many.
+        signatures: usize,
+    },
+    /// A CRL is done.
+    Crl {
+        /// Where it was published.
+        url: String,
+    },
+    /// So many CRLs will be fetched.
+    Crls(usize),
+    /// Something cannot be had.
+    Gap(Gap),
+    /// Something that a person may want to know, and that is not missing.
+    Note(String),
+}
+
+/// What all tasks share.
+pub(super) struct Carrier {
+    pub(super) registries: Arc<Registries>,
+    pub(super) staging: Arc<Staging>,
+    pub(super) events: UnboundedSender<FetchEvent>,
+    pub(super) wanted: Arc<WantList>,
+    pub(super) crls: bool,
+    pub(super) trusting: Option<Trusting>,
+    pub(super) content: Mutex<BundleContent>,
+    /// Where CRLs are published that signatures will demand, and a signature that does.
+    pub(super) urls: Mutex<BTreeMap<String, String>>,
+}
+
+impl Carrier {
+    pub(super) fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StagingError> {
+        if self.content().blobs.insert(digest.clone()) {
+            self.staging.add_blob(digest, bytes)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn content(&self) -> MutexGuard<'_, BundleContent> {
+        lock(&self.content)
+    }
+
+    pub(super) fn gap(&self, kind: GapKind, what: &str, why: String) {
+        let gap = Gap { kind, what: what.to_owned(), why };
+        self.content().gaps.push(gap.clone());
+        self.say(FetchEvent::Gap(gap));
+    }
+
+    /// Names what nobody could have used: nothing is missing without it.
+    pub(super) fn leave_out(&self, kind: GapKind, what: &str, why: String) {
+        self.note(format!("{what}: {why}"));
+        self.content().left_out.push(Gap { kind, what: what.to_owned(), why });
+    }
+
+    pub(super) fn note(&self, text: String) {
+        self.say(FetchEvent::Note(text));
+    }
+
+    pub(super) fn say(&self, event: FetchEvent) {
+        // nobody listening is no reason to stop
+        let _ = self.events.send(event);
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
