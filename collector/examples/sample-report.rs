@@ -6,7 +6,7 @@ use std::env;
 use std::error::Error;
 use std::path::Path;
 
-use assay::output::Output;
+use assay::output::RunFolder;
 use assay::report::difference::Baseline;
 use assay::report::machines::Machines;
 use assay::report::{self, ReportHeader};
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
         }
     };
-    let output = Output::prepare(Path::new(folder))?;
+    let output = RunFolder::prepare(Path::new(folder))?;
     let SiteReport { run, collector, inputs, nodes, waivers, .. } = site;
     // the site of every waiver is compared with its week before
     let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;

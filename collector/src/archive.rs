@@ -196,17 +196,7 @@ pub fn digest(mut bytes: impl std::io::Read, algorithm: DigestAlgorithm) -> std:
 pub fn sha256(input: &Input) -> std::io::Result<String> {
     let mut context = Context::new(&SHA256);
     input.read(|bytes| context.update(bytes))?;
-    Ok(hex(context.finish().as_ref()))
-}
-
-/// Bytes in lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(hex::encode(context.finish()))
 }
 
 #[cfg(test)]
@@ -265,7 +255,7 @@ mod tests {
         let names: Vec<_> = files(folder.path()).unwrap().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b/z"]);
         assert_eq!(sha256(&file(&folder.path().join("a")).unwrap()).unwrap(), {
-            hex(aws_lc_rs::digest::digest(&SHA256, b"22").as_ref())
+            hex::encode(aws_lc_rs::digest::digest(&SHA256, b"22"))
         });
         #[cfg(unix)]
         {

@@ -36,6 +36,7 @@ pub mod clean;
 mod clock;
 mod console;
 mod errors;
+mod files;
 mod lock;
 mod random;
 mod scratch;

@@ -1,20 +1,21 @@
-//! The files of a run. Each appears whole or not at all: it is written beside its place and then moved there.
+//! The folder that a run writes its files to.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_judge::replacement::Replacement;
 use assay_report::NodeRow;
 
+use crate::files;
 use crate::lock::{FolderLock, LockError};
 use crate::report::{self, Folder, ReportError, ReportHeader, SiteModel};
 
 /// The folder that a run's files go to.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub struct RunFolder {
     folder: PathBuf,
     _lock: Arc<FolderLock>,
 }
@@ -22,7 +23,7 @@ pub struct Output {
 /// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The system says no.
+    /// The system refuses.
     #[error("{}: {source}", path.display())]
     Write {
         /// The file or folder.
@@ -30,7 +31,7 @@ pub enum OutputError {
         /// Why.
         source: io::Error,
     },
-    /// The folder is another run's.
+    /// Another run uses the folder.
     #[error(transparent)]
     Locked(#[from] LockError),
     /// A report cannot be made.
@@ -38,7 +39,7 @@ pub enum OutputError {
     Render(#[from] ReportError),
 }
 
-/// The folders in it, and the endings of the reports there; in the folder itself those that begin so are reports.
+/// The folders in it with the endings of the reports there, and the reports in the folder itself.
 const FOLDERS: [(&str, &str); 2] = [("nodes", "json"), ("junit", "xml")];
 const REPORTS: [&str; 7] = [
     "report.json",
@@ -50,8 +51,8 @@ const REPORTS: [&str; 7] = [
     "metrics.prom",
 ];
 
-impl Output {
-    /// Makes the folder ready, for this run alone: what an earlier run reported there is removed, so that nothing old passes for new.
+impl RunFolder {
+    /// Prepares the folder for this run alone. The reports of an earlier run are removed, so that they are not taken for new ones.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -59,7 +60,7 @@ impl Output {
         Self::prepare_keeping(folder, &[])
     }
 
-    /// [`Output::prepare`], but the files `kept` stay, since they are still to be read.
+    /// [`RunFolder::prepare`], but the files `kept` stay, because they are still to be read.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -82,7 +83,7 @@ impl Output {
         self.folder.join(name)
     }
 
-    /// Writes the site's reports, and gives what there is to say of it.
+    /// Writes the site's reports, and returns what they say.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -98,7 +99,7 @@ impl Output {
     }
 }
 
-impl Folder for Output {
+impl Folder for RunFolder {
     type File = Replacement;
 
     fn create(&self, name: &str) -> io::Result<Replacement> {
@@ -106,37 +107,18 @@ impl Folder for Output {
     }
 
     fn keep(&self, file: Replacement) -> io::Result<()> {
-        put(file)
+        files::put(file)
     }
 }
 
-/// Writes a file, over the one that is there, whole or not at all.
-///
-/// # Errors
-/// [`OutputError::Write`]
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    let write = || {
-        let mut file = Replacement::open(path)?;
-        file.write_all(bytes)?;
-        put(file)
-    };
-    write().map_err(|source| failed(path, source))
-}
-
-/// Puts a file in its place when it is on the disk.
-fn put(mut file: Replacement) -> io::Result<()> {
-    file.sync()?;
-    file.put()
-}
-
-/// Removes the files of a folder whose names are ours.
+/// Removes the files of a folder whose names are those of reports.
 fn remove(folder: &Path, kept: &BTreeSet<PathBuf>, ours: impl Fn(&str) -> bool) -> Result<(), OutputError> {
     for entry in fs::read_dir(folder).map_err(|source| failed(folder, source))? {
         let path = entry.map_err(|source| failed(folder, source))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let is_kept = || path.canonicalize().is_ok_and(|path| kept.contains(&path));
         if name.is_some_and(&ours) && path.is_file() && !is_kept() {
-            // a link stays, and so what is written next goes where it leads
+            // A link stays, so that what is written next goes where it leads.
             path.canonicalize().and_then(fs::remove_file).map_err(|source| failed(&path, source))?;
         }
     }
@@ -149,6 +131,8 @@ fn failed(path: &Path, source: io::Error) -> OutputError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -162,7 +146,7 @@ mod tests {
         for name in old.iter().chain(&kept) {
             fs::write(path(name), "x").unwrap();
         }
-        let output = Output::prepare(folder.path()).unwrap();
+        let output = RunFolder::prepare(folder.path()).unwrap();
         for name in old {
             assert!(!path(name).exists(), "{name}");
         }

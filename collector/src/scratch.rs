@@ -1,59 +1,58 @@
-//! A private folder for files that nobody else is to see, removed when it is dropped, and when the program is asked to end.
+//! A private folder for temporary files. It is removed when it is dropped, and when a signal ends the program.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{random, stop};
+use tempfile::TempDir;
 
-/// The folders that are there.
+use crate::stop;
+
+/// The folders that exist.
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// A private folder that goes when it is dropped.
+/// A private folder that is removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch(TempDir);
 
 impl Scratch {
-    /// Makes the folder where the system keeps such things.
+    /// Makes the folder among the system's temporary files.
     ///
     /// # Errors
     /// [`io::Error`]
     pub(crate) fn new() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("assay-{}", random::hex(8)));
-        let builder = &mut std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
-        builder.create(&path)?;
-        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
-        Ok(Self(path))
+        let folder = tempfile::Builder::new().prefix("assay-").tempdir()?;
+        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.path().to_owned());
+        Ok(Self(folder))
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It is in the folder for such things; what cannot be removed goes with them.
-        let _ = std::fs::remove_dir_all(&self.0);
-        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        // It is unlisted only when it is gone, so that a signal in between removes it. What cannot be removed stays among the
+        // system's temporary files.
+        let _ = std::fs::remove_dir_all(self.path());
+        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).remove(self.path());
     }
 }
 
-/// From now on a signal that asks the program to end removes every scratch folder first, for commands that have nothing else to
+/// From now on a signal that asks the program to end removes every scratch folder first. For commands that have nothing else to
 /// clean up.
 ///
 /// # Errors
 /// [`io::Error`] if signals cannot be watched for.
 pub(crate) fn remove_on_signals() -> io::Result<()> {
     stop::on_first_signal(|| {
-        // kept: no folder is made any more
+        // The lock is kept, so no further folder is made.
         let folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in &*folders {
-            // whoever writes there may add a file meanwhile
+            // Another thread may still write files there.
             let gone = || std::fs::remove_dir_all(folder).is_ok() || !folder.exists();
             (0..100).any(|_| gone());
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 use assay_report::ExitCode;
 
 use super::error::CommandError;
-use crate::output;
+use crate::files;
+use crate::output::OutputError;
 use crate::visit::EMBEDDED;
 use crate::{cli, console};
 
@@ -30,10 +31,10 @@ pub fn agents(options: &cli::WriteAgents) -> Result<ExitCode, CommandError> {
 
 /// Writes a program that its owner may run.
 fn write(folder: &Path, name: &str, program: &[u8]) -> Result<(), CommandError> {
-    let failed = |source| output::OutputError::Write { path: folder.to_owned(), source };
+    let failed = |source| OutputError::Write { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let path = folder.join(name);
-    output::write_file(&path, program)?;
+    files::write(&path, program).map_err(failed)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -11,7 +11,7 @@ use super::run::{RunContext, RunPlan, carry_out};
 use crate::fleet::{CONCURRENCY, Log, Progress, ResultStore, RetryPolicy, Verbosity};
 use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
-use crate::output::{Output, OutputError};
+use crate::output::{OutputError, RunFolder};
 use crate::scratch::Scratch;
 use crate::transport::ThisMachine;
 use crate::visit::{self, Payload, VisitPlan};
@@ -37,7 +37,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
         asked: Asked { at: Some(site.at), ..Asked::default() },
         limits: visit::StepLimits::default(),
     };
-    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
+    let output = RunFolder::prepare(&options.out).map_err(CommandError::Folder)?;
     let log = output.path("run.log");
     let log = Log::open(&log, false)
         .map_err(|source| CommandError::Folder(OutputError::Write { path: log, source }))?;

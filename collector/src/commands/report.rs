@@ -11,7 +11,7 @@ use assay_verifier::time::UnixTime;
 
 use super::error::CommandError;
 use crate::clean;
-use crate::output::Output;
+use crate::output::RunFolder;
 use crate::report::ReportHeader;
 use crate::report::machines::Machines;
 use crate::visit::gather;
@@ -51,7 +51,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         machines.add(&row);
     }
     // Only now, and not the reports themselves: they may be in the folder that is written to.
-    let output = Output::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
+    let output = RunFolder::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
     let head = ReportHeader {
         run: run.end(options.site_name.clone()),
         collector: env!("CARGO_PKG_VERSION").to_owned(),

@@ -17,7 +17,7 @@ use crate::fleet::{
 };
 use crate::journal::{self, Journal};
 use crate::nodes::Node;
-use crate::output::{Output, OutputError};
+use crate::output::{OutputError, RunFolder};
 use crate::report::difference::Baseline;
 use crate::report::machines::Machines;
 use crate::report::text::count;
@@ -66,7 +66,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
     });
     let mut run_plan = RunPlan::new(nodes, plan, earlier.as_ref(), options.limit);
     let connector = connector(&run_plan.to_visit)?;
-    let output = Output::prepare(&options.out).map_err(CommandError::Folder)?;
+    let output = RunFolder::prepare(&options.out).map_err(CommandError::Folder)?;
     let (log, journal) = (output.path("run.log"), output.path(journal::FILE_NAME));
     let verbosity = if options.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let progress = Progress::new(
@@ -101,7 +101,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
 }
 
 /// Says where the report is and what is left to do.
-fn say_what_is_next(site: &SiteModel, options: &cli::Run, output: &Output) {
+fn say_what_is_next(site: &SiteModel, options: &cli::Run, output: &RunFolder) {
     if !options.quiet || site.verdict != ExitCode::Passed {
         console::say(&format!("The report to look at: {}", output.path("report.html").display()));
     }
@@ -210,7 +210,7 @@ pub(super) fn carry_out<C: Connect>(
     connector: C,
     context: RunContext,
     progress: Progress,
-    output: &Output,
+    output: &RunFolder,
 ) -> Result<SiteModel, CommandError> {
     let RunPlan { nodes, to_visit, resumed, run, site, plan, machines, selection } = run_plan;
     let RunContext { results, journal, concurrency, retry, waivers, baseline } = context;

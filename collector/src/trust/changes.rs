@@ -7,7 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::TrustEditError;
-use crate::output::{OutputError, write_file};
+use crate::files;
+use crate::output::OutputError;
 
 /// Files by their place in the trust directory.
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ impl Changes {
                 fs::create_dir_all(folder)
                     .map_err(|source| OutputError::Write { path: folder.to_owned(), source })?;
             }
-            write_file(&path, &bytes)?;
+            files::write(&path, &bytes).map_err(|source| OutputError::Write { path, source })?;
         }
         Ok(())
     }

@@ -5,8 +5,6 @@ use std::io::Read as _;
 use aws_lc_rs::digest::{self, SHA256};
 use flate2::read::ZlibDecoder;
 
-use crate::archive;
-
 /// An agent, compressed.
 #[derive(Debug)]
 pub struct Embedded {
@@ -42,7 +40,7 @@ impl Embedded {
         let mut program = Vec::new();
         let mut packed = ZlibDecoder::new(self.packed).take(self.size + 1);
         packed.read_to_end(&mut program).map_err(|_| damaged)?;
-        let sha256 = archive::hex(digest::digest(&SHA256, &program).as_ref());
+        let sha256 = hex::encode(digest::digest(&SHA256, &program));
         if sha256 == self.sha256 { Ok(program) } else { Err(damaged) }
     }
 }

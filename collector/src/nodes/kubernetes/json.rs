@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
     let mut lines = Lines { text, at: 0, line: 1 };
     for document in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         let document = document.map_err(|error| malformed(text, 1, &error))?.get();
-        let line = lines.of(document);
+        let line = lines.line_of(document);
         let top: Top<'_> = parse(document, line)?;
         let items = match (top.kind.as_deref(), top.items) {
             (Some("List" | "NodeList"), Some(items)) => items,
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
             }
         };
         for item in items {
-            nodes.push(read_node(item, lines.of(item), &mut seen)?);
+            nodes.push(read_node(item, lines.line_of(item), &mut seen)?);
         }
     }
     Ok(nodes)
@@ -76,7 +76,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// The line that a part begins on.
-    fn of(&mut self, part: &str) -> usize {
+    fn line_of(&mut self, part: &str) -> usize {
         let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
         self.line +=
             line_of(self.text.get(self.at..).unwrap_or_default(), offset.saturating_sub(self.at)) - 1;

@@ -34,7 +34,7 @@ impl ClusterNode {
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
         let start: String = self.name.chars().take(80).map(safe).collect();
         let digest = digest::digest(&digest::SHA256, self.name.as_bytes());
-        let digest = digest.as_ref().first_chunk::<6>().map(|head| crate::archive::hex(head));
+        let digest = digest.as_ref().first_chunk::<6>().map(hex::encode);
         Cow::Owned(format!("node-{start}-{}", digest.unwrap_or_default()))
     }
 }

@@ -8,7 +8,7 @@ use russh::keys::agent::client::{AgentClient, AgentStream};
 
 /// Where an agent is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum AgentSocket {
     /// Where the system has it: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, else Pageant.
     Usual,
     /// At this socket, or on Windows this named pipe.
@@ -19,7 +19,7 @@ pub enum Place {
 pub(super) type Client = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
 
 /// The keys that an agent holds; none where it does not answer.
-pub fn held_by(place: &Place) -> Vec<PublicKey> {
+pub fn held_by(place: &AgentSocket) -> Vec<PublicKey> {
     /// How long an agent may take: it is on this machine, and nobody has to be asked for a list.
     const PATIENCE: Duration = Duration::from_secs(10);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
@@ -35,21 +35,21 @@ pub fn held_by(place: &Place) -> Vec<PublicKey> {
 
 /// Connects to the agent.
 #[cfg(unix)]
-pub(super) async fn connect(place: &Place) -> Result<Client, russh::keys::Error> {
+pub(super) async fn connect(place: &AgentSocket) -> Result<Client, russh::keys::Error> {
     Ok(match place {
-        Place::Usual => AgentClient::connect_env().await?.dynamic(),
-        Place::At(socket) => AgentClient::connect_uds(socket).await?.dynamic(),
+        AgentSocket::Usual => AgentClient::connect_env().await?.dynamic(),
+        AgentSocket::At(socket) => AgentClient::connect_uds(socket).await?.dynamic(),
     })
 }
 
 /// Connects to the agent.
 #[cfg(windows)]
-pub(super) async fn connect(place: &Place) -> Result<Client, russh::keys::Error> {
+pub(super) async fn connect(place: &AgentSocket) -> Result<Client, russh::keys::Error> {
     /// OpenSSH's own pipe on Windows.
     const PIPE: &str = r"\\.\pipe\openssh-ssh-agent";
     match place {
-        Place::At(pipe) => Ok(AgentClient::connect_named_pipe(pipe).await?.dynamic()),
-        Place::Usual => match AgentClient::connect_named_pipe(PIPE).await {
+        AgentSocket::At(pipe) => Ok(AgentClient::connect_named_pipe(pipe).await?.dynamic()),
+        AgentSocket::Usual => match AgentClient::connect_named_pipe(PIPE).await {
             Ok(agent) => Ok(agent.dynamic()),
             Err(_) => Ok(AgentClient::connect_pageant().await?.dynamic()),
         },

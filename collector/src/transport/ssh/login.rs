@@ -11,7 +11,7 @@ use russh::keys::ssh_key::Signature;
 use russh::keys::{self, Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, signature};
 use russh::{AgentAuthError, MethodKind, Signer};
 
-use super::agent::{self, Place};
+use super::agent::{self, AgentSocket};
 use super::check::HostKeyCheck;
 use super::keys::KeyFile;
 use crate::transport::ConnectError;
@@ -29,7 +29,7 @@ pub struct Login {
 #[derive(Clone)]
 pub struct AgentKeys {
     /// Where it is.
-    pub place: Place,
+    pub place: AgentSocket,
     /// The keys that come first.
     pub first: Vec<PublicKey>,
     /// Certificates for keys that it holds.
@@ -45,7 +45,7 @@ impl Login {
     /// Every key that the SSH agent of this machine holds.
     pub fn agent() -> Self {
         Self::from(AgentKeys {
-            place: Place::Usual,
+            place: AgentSocket::Usual,
             first: Vec::new(),
             certificates: Vec::new(),
             others: true,

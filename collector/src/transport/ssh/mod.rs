@@ -17,7 +17,7 @@ mod shell;
 mod signing;
 pub mod targets;
 
-pub use agent::{Place as AgentPlace, held_by};
+pub use agent::{AgentSocket, held_by};
 pub use client::{Connector, Limits, ShownKey, Target};
 pub use dial::Dialling;
 pub use host::SshHost;

@@ -8,13 +8,13 @@ use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::ssh_key::Signature;
 use russh::keys::{self, Algorithm, PrivateKey, PublicKey, signature};
 
-use super::agent::{self, Place};
+use super::agent::{self, AgentSocket};
 use super::keys::{KeyError, Passphrase, private_key};
 
 /// A key that signs.
-pub struct SigningKey(Kept);
+pub struct SigningKey(KeyHolder);
 
-enum Kept {
+enum KeyHolder {
     Here(Box<PrivateKey>),
     InAgent(Box<PublicKey>),
 }
@@ -41,7 +41,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`]
     pub fn from_private(path: &Path, text: &str, passphrase: Passphrase<'_>) -> Result<Self, KeyError> {
-        Ok(Self(Kept::Here(Box::new(private_key(path, text, passphrase)?))))
+        Ok(Self(KeyHolder::Here(Box::new(private_key(path, text, passphrase)?))))
     }
 
     /// The key of a line of OpenSSH's, to be found in the SSH agent when it is asked to sign.
@@ -50,7 +50,7 @@ impl SigningKey {
     /// [`SigningError::Refused`] where it is no such line.
     pub fn in_agent(line: &str) -> Result<Self, SigningError> {
         let key = PublicKey::from_openssh(line).map_err(|error| SigningError::Refused(error.to_string()))?;
-        Ok(Self(Kept::InAgent(Box::new(key))))
+        Ok(Self(KeyHolder::InAgent(Box::new(key))))
     }
 
     /// The public key as a line of OpenSSH's, without a comment.
@@ -69,10 +69,10 @@ impl SigningKey {
     /// [`SigningError`]
     pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let signature = match &self.0 {
-            Kept::Here(key) => signature::Signer::try_sign(key.as_ref(), message)
+            KeyHolder::Here(key) => signature::Signer::try_sign(key.as_ref(), message)
                 .map_err(|error| SigningError::Refused(error.to_string()))?,
-            Kept::InAgent(key) => {
-                let agent = agent::connect(&Place::Usual).await.map_err(|error| no_agent(&error))?;
+            KeyHolder::InAgent(key) => {
+                let agent = agent::connect(&AgentSocket::Usual).await.map_err(|error| no_agent(&error))?;
                 ask(agent, key, message).await?
             }
         };
@@ -82,8 +82,8 @@ impl SigningKey {
 
     fn public(&self) -> &PublicKey {
         match &self.0 {
-            Kept::Here(key) => key.public_key(),
-            Kept::InAgent(key) => key,
+            KeyHolder::Here(key) => key.public_key(),
+            KeyHolder::InAgent(key) => key,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn by_shell(node: &Node, words: &str) -> Failure {
             "give the login a new password on the node, or one that does not expire (see chage -l {user}), or name another user"
         )
     } else if has(&["sftp"]) {
-        "name a user that may run commands: ForceCommand or the shell of this one allows only copying files"
+        "name a user that may run commands: with its ForceCommand or its shell this one may copy files only"
             .to_owned()
     } else if has(&["not available", "nologin"]) {
         format!("give the login a shell on the node (usermod -s /bin/sh {user}), or name another user")
@@ -121,7 +121,7 @@ fn sudo_hint(node: &Node, words: &str) -> String {
     } else if has(&["sudo: not found", "sudo: command not found"]) {
         "sudo is not installed: install it, or log in as root".to_owned()
     } else if has(&["sh: command not found", "unable to execute"]) {
-        "sudo does not find sh: check secure_path and runchroot or CHROOT= in sudoers".to_owned()
+        "sudo finds no sh: check secure_path and runchroot or CHROOT= in sudoers".to_owned()
     } else if has(&["setuid", "effective uid", "no new privileges"]) {
         "sudo cannot become root there: check its owner, its mode 4755, and nosuid on its file system"
             .to_owned()

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, ConfigError};
 use crate::nodes::ssh_config::{Agent, SshConfig};
 use crate::transport::ssh::keys::{self, KeyError, KeyFile};
-use crate::transport::ssh::{AgentKeys, AgentPlace, Login, PublicKey, held_by};
+use crate::transport::ssh::{AgentKeys, AgentSocket, Login, PublicKey, held_by};
 
 /// What is read once for all nodes.
 #[derive(Default)]
 pub(super) struct Logins {
     read: BTreeMap<(PathBuf, Option<PathBuf>), Key>,
-    held: BTreeMap<AgentPlace, Vec<PublicKey>>,
+    held: BTreeMap<AgentSocket, Vec<PublicKey>>,
     has_agent: bool,
 }
 
@@ -50,7 +50,7 @@ impl Logins {
         let failed = |source| ConfigError::Login { node: wanted.node.to_owned(), source };
         let place = self.place(&wanted.ssh.agent);
         let mut agent = AgentKeys {
-            place: place.clone().unwrap_or(AgentPlace::Usual),
+            place: place.clone().unwrap_or(AgentSocket::Usual),
             first: Vec::new(),
             certificates: Vec::new(),
             others: false,
@@ -103,13 +103,13 @@ impl Logins {
     }
 
     /// Where the agent is; none where there is none.
-    fn place(&self, agent: &Agent) -> Option<AgentPlace> {
+    fn place(&self, agent: &Agent) -> Option<AgentSocket> {
         match agent {
             Agent::None => None,
-            Agent::Usual => self.has_agent.then_some(AgentPlace::Usual),
+            Agent::Usual => self.has_agent.then_some(AgentSocket::Usual),
             Agent::At(path) => match path.strip_prefix('$') {
-                Some(variable) => config::variable(variable).map(|path| AgentPlace::At(path.into())),
-                None => Some(AgentPlace::At(path.into())),
+                Some(variable) => config::variable(variable).map(|path| AgentSocket::At(path.into())),
+                None => Some(AgentSocket::At(path.into())),
             },
         }
     }
@@ -119,7 +119,7 @@ impl Logins {
         &mut self,
         path: &Path,
         certificate: Option<PathBuf>,
-        place: Option<&AgentPlace>,
+        place: Option<&AgentSocket>,
     ) -> Result<Key, KeyError> {
         let wanted = (path.to_owned(), certificate);
         if let Some(key) = self.read.get(&wanted) {
@@ -139,7 +139,7 @@ impl Logins {
     }
 
     /// Whether an agent has a key. One that does not answer has none.
-    fn holds(&mut self, place: &AgentPlace, key: &PublicKey) -> bool {
+    fn holds(&mut self, place: &AgentSocket, key: &PublicKey) -> bool {
         let held = self.held.entry(place.clone()).or_insert_with(|| held_by(place));
         held.iter().any(|one| one.key_data() == key.key_data())
     }
