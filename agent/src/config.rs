@@ -16,6 +16,7 @@ use crate::cli::{
     Command, ImageVerifierArgs, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson,
     VerifyArgs, VerifyFormat,
 };
+use crate::output::Output;
 
 /// What one run is to do.
 #[derive(Debug)]
@@ -116,13 +117,6 @@ impl std::fmt::Display for Place {
             Self::Layout { path } => write!(f, "layout:{}", path.display()),
         }
     }
-}
-
-/// Where data is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    Stdout,
-    File(PathBuf),
 }
 
 /// The times that a run is dated by.

@@ -1,4 +1,4 @@
-//! Everything that ends a run before it has judged anything, and what the process then exits with.
+//! Lists what ends a run before it has judged anything, with the exit code for each.
 
 use assay_report::ExitCode;
 
@@ -18,7 +18,7 @@ pub(crate) enum Error {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Trust(#[from] TrustError),
-    #[error("bundle: {0}")]
+    #[error(transparent)]
     Bundle(#[from] BundleFault),
     #[error(transparent)]
     UnknownImage(#[from] UnknownImage),
@@ -26,7 +26,7 @@ pub(crate) enum Error {
     Inspect(#[from] InspectError),
     #[error(transparent)]
     Pull(#[from] PullError),
-    #[error("store: {0}")]
+    #[error("store")]
     Store(#[source] StoreError),
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -41,7 +41,7 @@ impl Error {
                 ExitCode::Usage
             }
             Self::Output(_) | Self::Pull(_) => ExitCode::Usage,
-            // unreachable is not misused
+            // a store that cannot be reached is not a mistake of the command line
             Self::Store(_) | Self::Json(_) => ExitCode::Incomplete,
         }
     }

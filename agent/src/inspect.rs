@@ -1,5 +1,5 @@
-//! `inspect`: what a signature says of itself, for people or as JSON. Nothing here is a verdict. What cannot be verified is
-//! shown all the same, as far as it can be read, and marked as unverified.
+//! Shows what a signature says about itself, for people or as JSON. Nothing here is a verdict. What cannot be verified is shown
+//! as far as it can be read, and marked as unverified.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use assay_report::ExitCode;
 use assay_report::words::count;
 use assay_verifier::limits;
 use assay_verifier::notary;
@@ -19,10 +18,7 @@ use assay_verifier::timestamp;
 use assay_verifier::x509::Certificate;
 use serde::Serialize;
 
-use crate::cli::TextOrJson;
-use crate::config::{InspectPlan, Inspected};
-use crate::error::Error;
-use crate::output::Sink;
+use crate::config::Inspected;
 use assay_judge::confinement::explain;
 use assay_judge::signatures::Signatures;
 use assay_judge::sources::Sources;
@@ -32,30 +28,31 @@ use assay_judge::store::layout::{Layout, LayoutError, Reading};
 /// The value of `schema` in the JSON.
 const SCHEMA: &str = "assay/inspection/v1";
 
-/// Shows what a signature says, or every signature of a layout.
-pub(crate) fn run(plan: &InspectPlan) -> Result<ExitCode, Error> {
-    let sink = Sink::open(&plan.output)?;
-    let signatures = match &plan.what {
-        Inspected::Envelope(path) => vec![of_file(path)?],
-        Inspected::Layout(path) => of_layout(path)?,
-    };
-    let readable = !signatures.is_empty() && signatures.iter().all(|signature| signature.error.is_none());
-    let inspection = Inspection { schema: SCHEMA, signatures };
-    let bytes = match plan.format {
-        TextOrJson::Json => crate::console::json_line(&inspection)?,
-        TextOrJson::Text => assay_judge::ci_commands::escape(&text(&inspection)).into_owned().into_bytes(),
-    };
-    sink.write(&bytes)?;
-    if inspection.signatures.is_empty() {
-        crate::console::say("assay-agent: there is no signature in the layout");
-    }
-    Ok(if readable { ExitCode::Passed } else { ExitCode::Incomplete })
-}
-
+/// What signatures say.
 #[derive(Serialize)]
-struct Inspection {
+pub(crate) struct Inspection {
     schema: &'static str,
     signatures: Vec<SignatureFacts>,
+}
+
+impl Inspection {
+    /// Reads one envelope, or every signature of a layout.
+    pub(crate) fn new(what: &Inspected) -> Result<Self, InspectError> {
+        let signatures = match what {
+            Inspected::Envelope(path) => vec![read_file(path)?],
+            Inspected::Layout(path) => read_layout(path)?,
+        };
+        Ok(Self { schema: SCHEMA, signatures })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.signatures.is_empty()
+    }
+
+    /// Whether there are signatures and each of them can be read.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.is_empty() && self.signatures.iter().all(|signature| signature.error.is_none())
+    }
 }
 
 /// What is known of one signature.
@@ -143,7 +140,7 @@ struct CertificateFacts {
     tsa: Option<bool>,
 }
 
-fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
+fn read_file(path: &Path) -> Result<SignatureFacts, InspectError> {
     let at = |error| InspectError::Unreadable { path: path.to_owned(), error };
     let mut bytes = Vec::new();
     let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -154,13 +151,13 @@ fn of_file(path: &Path) -> Result<SignatureFacts, InspectError> {
     } else {
         notary::media_type::JWS_ENVELOPE
     };
-    let envelope =
-        facts(media_type, &bytes).map_err(|error| InspectError::Envelope { path: path.to_owned(), error })?;
+    let envelope = facts(media_type, &bytes)
+        .map_err(|source| InspectError::Envelope { path: path.to_owned(), source })?;
     Ok(SignatureFacts { envelope: Some(envelope), ..SignatureFacts::default() })
 }
 
-fn of_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
-    let layout = Layout::open(path, Reading::Manifests).map_err(InspectError::Layout)?;
+fn read_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
+    let layout = Layout::open(path, Reading::Manifests)?;
     let signatures = Signatures::collect(Sources::without_bundles(&layout));
     let mut all: Vec<SignatureFacts> = signatures
         .all()
@@ -267,7 +264,7 @@ impl TimestampFacts {
 }
 
 /// Each fact on a line, each signature a paragraph.
-fn text(inspection: &Inspection) -> String {
+pub(crate) fn text(inspection: &Inspection) -> String {
     let mut text = String::new();
     let mut line = |indent: usize, name: &str, value: &str| {
         let value = crate::console::clean(value);
@@ -369,21 +366,11 @@ fn certificate_lines(line: &mut Line<'_>, indent: usize, certificate: &Certifica
 pub(crate) enum InspectError {
     /// The file cannot be read.
     #[error("{}: {}", path.display(), explain(error))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The file is no envelope.
-    #[error("{} is no signature envelope: {error}", path.display())]
-    Envelope {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: EnvelopeError,
-    },
-    /// The path is no layout.
-    #[error("{0}")]
-    Layout(LayoutError),
+    Unreadable { path: PathBuf, error: io::Error },
+    /// The file is not an envelope.
+    #[error("{} is not a signature envelope", path.display())]
+    Envelope { path: PathBuf, source: EnvelopeError },
+    /// The path is not a layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
 }

@@ -1,8 +1,8 @@
-//! The agent: one node's images judged, offline, and one report written.
+//! The agent: it judges the images of one node, offline, and writes one report.
 //!
-//! What it does, in order: the command line becomes a plan; the trust directory, the bundles and the store are opened; the
-//! store's records become images; signatures are looked for in store and bundles; each image's signatures are judged and its
-//! content is hashed; the report is written. It opens no socket but containerd's and writes nothing but its report.
+//! In this order: it turns the command line into a plan; opens the trust directory, the bundles and the store; groups the store's
+//! records into images; looks for signatures in the store and the bundles; judges the signatures of each image and hashes its
+//! content; writes the report. It opens no socket but containerd's and writes nothing but its report.
 
 mod cli;
 mod config;
@@ -21,17 +21,20 @@ mod store;
 
 use std::ffi::OsString;
 
+use assay_judge::ci_commands;
+use assay_judge::errors::with_sources;
 use assay_report::{Agent, ExitCode};
 use clap::Parser as _;
 
 use cli::{Cli, TextOrJson};
-use config::Plan;
+use config::{InspectPlan, Plan};
 use console::{json_line, print_clap, say};
 use error::Error;
 use image_verifier::Arguments;
+use inspect::Inspection;
 use output::Sink;
 
-/// What fuzz targets feed, and no API.
+/// Entry points for fuzz targets. This is not an API.
 #[doc(hidden)]
 pub mod fuzzing {
     /// Lists containerd's metadata.
@@ -52,15 +55,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
         Ok(cli) => cli,
         Err(error) if for_containerd => return image_verifier::refuse_arguments(&error).number().into(),
         Err(error) => {
-            // help and version are no errors to clap's exit code
+            // clap's exit code for help and version is 0
             print_clap(&error);
             return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.number()).into();
         }
     };
     let code = run(cli).unwrap_or_else(|error| {
-        say(&format!("assay-agent: {error}"));
+        let why = with_sources(&error);
+        say(&format!("assay-agent: {why}"));
         if for_containerd {
-            image_verifier::refuse(&error.to_string());
+            image_verifier::refuse(&why);
         }
         error.exit_code()
     });
@@ -77,10 +81,24 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             priority::lower(plan.nice);
             pipeline::inventory(&plan)
         }
-        Plan::Inspect(plan) => inspect::run(&plan),
+        Plan::Inspect(plan) => inspect(&plan),
         Plan::ImageVerifier(plan) => pipeline::image_verifier(&plan),
         Plan::Version { format, agent } => version(format, &agent),
     }
+}
+
+fn inspect(plan: &InspectPlan) -> Result<ExitCode, Error> {
+    let sink = Sink::open(&plan.output)?;
+    let inspection = Inspection::new(&plan.what)?;
+    let bytes = match plan.format {
+        TextOrJson::Json => json_line(&inspection)?,
+        TextOrJson::Text => ci_commands::escape(&inspect::text(&inspection)).into_owned().into_bytes(),
+    };
+    sink.write(&bytes)?;
+    if inspection.is_empty() {
+        say("assay-agent: there is no signature in the layout");
+    }
+    Ok(if inspection.is_readable() { ExitCode::Passed } else { ExitCode::Incomplete })
 }
 
 fn version(format: TextOrJson, agent: &Agent) -> Result<ExitCode, Error> {

@@ -1,4 +1,4 @@
-//! Where output goes: standard output, or a file that is replaced whole.
+//! Writes output to standard output, or to a file that is replaced whole.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -6,19 +6,24 @@ use std::path::PathBuf;
 use assay_judge::confinement::explain;
 use assay_judge::replacement::Replacement;
 
-use crate::config::Output;
+/// Where output is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    File(PathBuf),
+}
 
-/// Where output goes.
+/// An output that is ready to be written.
 pub(crate) enum Sink {
     Stdout,
     File { file: Replacement, path: PathBuf },
 }
 
 impl Sink {
-    /// Makes ready to write, so that an output that cannot be is found before the work is done.
+    /// Prepares the output, so that one that cannot be written is found before the work is done.
     ///
     /// # Errors
-    /// [`OutputError`] where no file can be made there.
+    /// [`OutputError`] if no file can be made there.
     pub(crate) fn open(output: &Output) -> Result<Self, OutputError> {
         let Output::File(path) = output else { return Ok(Self::Stdout) };
         let file = Replacement::open(path).map_err(|error| OutputError { path: path.clone(), error })?;
@@ -28,7 +33,7 @@ impl Sink {
     /// Writes everything.
     ///
     /// # Errors
-    /// [`OutputError`] where it could not be written whole; then a file under the output's name is as it was.
+    /// [`OutputError`] if it could not be written whole. A file under the output's name is then as it was.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
         let (outcome, path) = match self {
             Self::Stdout => {
@@ -48,8 +53,6 @@ impl Sink {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {}", path.display(), explain(error))]
 pub(crate) struct OutputError {
-    /// Where to.
-    pub path: PathBuf,
-    /// Why not.
-    pub error: io::Error,
+    path: PathBuf,
+    error: io::Error,
 }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use assay_judge::bundle::{BundleFault, Bundles};
 use assay_judge::ci_commands;
+use assay_judge::errors::with_sources;
 use assay_judge::image::Image;
 use assay_judge::judge::Judge;
 use assay_judge::judgement::{CheckedContent, Examined, Judged};
@@ -43,10 +44,10 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let reading = if mode == ContentMode::Full { Reading::Everything } else { Reading::Manifests };
     let store = match store::open(&plan.store, reading) {
         Ok(store) => store,
-        Err(error) => return without_store(plan, &trust, sink, &error.to_string()),
+        Err(error) => return without_store(plan, &trust, sink, &with_sources(&error)),
     };
     let listing = store.listing();
-    let sources = bundles.with_store(&*store);
+    let sources = Sources::new(&*store, &bundles);
 
     let mut survey = Survey::new(sources, mode);
     survey.inventory.select(&plan.images)?;
@@ -203,7 +204,7 @@ fn changed_meanwhile(plan: &VerifyPlan, before: &Listing, images: &mut [Examined
     }
     match store::open(&plan.store, Reading::Manifests) {
         Err(error) => {
-            let why = format!("it could be read at first, and then not again: {error}");
+            let why = format!("it could be read at first, and then not again: {}", with_sources(&error));
             vec![Unreadable { what: plan.store.place.to_string(), why }]
         }
         Ok(again) => {

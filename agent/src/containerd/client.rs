@@ -342,7 +342,8 @@ impl ContainerdError {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
 
@@ -381,7 +382,8 @@ mod tests {
     }
 }
 
-#[cfg(all(test, windows))]
+#[cfg(windows)]
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

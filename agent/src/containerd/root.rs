@@ -123,12 +123,19 @@ impl Store for Root {
 
 /// Why a folder cannot be read as a containerd root.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
+#[error("{}", path.display())]
 pub(crate) struct RootError {
     /// The folder.
     pub path: PathBuf,
     /// What is wrong with it.
+    #[source]
     pub problem: RootProblem,
+}
+
+impl From<io::Error> for RootProblem {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 /// What is wrong with a containerd root.
@@ -137,10 +144,10 @@ pub(crate) struct RootError {
 pub(crate) enum RootProblem {
     /// It is absent or may not be read.
     #[error("{}", explain(.0))]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
     /// It is a file, such as a layout's archive.
     #[error(
-        "is a file, and a containerd root is a folder; an archive of a layout is layout:PATH, and an image of a disk is to be mounted"
+        "is a file, but a containerd root is a folder; give an archive of a layout as layout:PATH, and mount the image of a disk"
     )]
     NotAFolder,
     /// There is no metadata.
@@ -150,7 +157,7 @@ pub(crate) enum RootProblem {
     })]
     NoMetadata(Option<StoreForm>),
     /// The metadata is damaged, or nothing that this program reads.
-    #[error("its {METADATA} {0}")]
+    #[error("its {METADATA} cannot be used")]
     Metadata(#[from] Flaw),
     /// It is a sound database of something else.
     #[error("its {METADATA} is not containerd's: it has no schema v1")]

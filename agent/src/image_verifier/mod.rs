@@ -56,7 +56,8 @@ pub(crate) fn read_target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<
         });
     }
     let name = || plan.name.clone();
-    let reference: Reference = plan.name.parse().map_err(|error| PullError::Name { name: name(), error })?;
+    let reference: Reference =
+        plan.name.parse().map_err(|source| PullError::Name { name: name(), source })?;
     if reference.digest.is_some_and(|digest| digest != descriptor.digest) {
         return Err(PullError::OtherDigest { given: name(), found: descriptor.digest.to_string() });
     }
@@ -93,24 +94,24 @@ const REASON_LETTERS: usize = 1_000;
 pub(crate) enum PullError {
     #[error("standard input is said to hold {media_type}; this version reads {DESCRIPTOR}")]
     MediaType { media_type: String },
-    #[error("standard input cannot be read: {0}")]
+    #[error("standard input cannot be read")]
     Stdin(#[from] io::Error),
-    #[error("standard input has more than {} bytes, and is no descriptor", limits::PULLED_DESCRIPTOR_BYTES)]
+    #[error("standard input has more than {} bytes and is not a descriptor", limits::PULLED_DESCRIPTOR_BYTES)]
     TooLarge,
-    #[error("standard input is not a descriptor: {0}")]
+    #[error("standard input is not a descriptor")]
     Descriptor(#[from] JsonError),
-    #[error("{given} was asked for, and the descriptor on standard input is of {found}")]
+    #[error("{given} was asked for, but the descriptor on standard input is of {found}")]
     OtherDigest { given: String, found: String },
-    #[error("no policy can be chosen by the name {name}: it {error}")]
-    Name { name: String, error: ReferenceError },
+    #[error("no policy can be chosen by the name {name}")]
+    Name { name: String, source: ReferenceError },
     #[error("bundles: {}", explain(.0))]
     Bundles(io::Error),
-    #[error("no bundle is in {}", folder.display())]
+    #[error("there is no bundle in {}", folder.display())]
     NoBundle { folder: PathBuf },
 }
 
-#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+#[cfg(test)]
 mod tests {
     use assay_verifier::oci::Digest;
     use clap::Parser as _;

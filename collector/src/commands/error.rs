@@ -49,7 +49,7 @@ pub enum CommandError {
     #[error(transparent)]
     Repack(#[from] crate::bundle::RepackError),
     /// The agent would refuse a bundle.
-    #[error("bundle: {0}")]
+    #[error(transparent)]
     Refused(Box<assay_judge::bundle::BundleFault>),
     /// An inventory cannot be used.
     #[error(transparent)]

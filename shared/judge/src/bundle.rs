@@ -13,8 +13,6 @@ use assay_verifier::dsse::{DsseEnvelope, DsseError, VerifyError, VerifyingKey};
 use assay_verifier::oci::Digest;
 use assay_verifier::revocation::RevocationEvidence;
 
-use crate::sources::Sources;
-use crate::store::Store;
 use crate::store::layout::{Beside, Layout, LayoutError, Reading};
 use crate::trust::{About, Trust, Warning};
 
@@ -122,11 +120,6 @@ impl Bundles {
     pub fn documents(&self) -> impl Iterator<Item = (&Path, Option<&BundleManifest>)> {
         self.each.iter().map(|bundle| (bundle.path.as_path(), bundle.manifest.as_ref()))
     }
-
-    /// A store that has images, with these bundles.
-    pub fn with_store<'s>(&'s self, store: &'s dyn Store) -> Sources<'s> {
-        Sources { store, bundles: &self.each }
-    }
 }
 
 /// That a key of the site signed exactly this document.
@@ -177,11 +170,12 @@ impl Lock {
 
 /// Why a bundle must not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
+#[error("bundle {}", path.display())]
 pub struct BundleFault {
     /// The bundle.
     pub path: PathBuf,
     /// What is wrong with it.
+    #[source]
     pub problem: BundleProblem,
 }
 
@@ -189,34 +183,32 @@ pub struct BundleFault {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleProblem {
-    /// It is no layout that can be read.
-    #[error("{0}")]
+    /// It is not a layout that can be read.
+    #[error(transparent)]
     Layout(crate::store::layout::LayoutProblem),
-    /// Its `bundle.json` is none.
-    #[error("its bundle.json: {0}")]
-    Document(DocumentError),
+    /// Its `bundle.json` cannot be used.
+    #[error("its bundle.json cannot be used")]
+    Document(#[source] DocumentError),
     /// It was not finished.
-    #[error("is partial: what made it did not finish; run assay bundle create again")]
+    #[error("is partial, because the command that made it did not finish; run assay bundle create again")]
     Partial,
     /// Its files are not those that it lists.
-    #[error("{0}; have the bundle sent again")]
-    File(FileError),
-    /// Keys are named, and it has no document that could be signed.
-    #[error(
-        "the trust directory names keys, and the bundle has no bundle.json that one of them could have signed"
-    )]
+    #[error("its files are not those that it lists; have the bundle sent again")]
+    File(#[source] FileError),
+    /// The trust directory names keys, and it has no document that could be signed.
+    #[error("it has no bundle.json that one of the trust directory's keys could have signed")]
     NoDocument,
-    /// Keys are named, and it is not signed.
-    #[error("the trust directory names keys, and the bundle is not signed: bundle.json.dsse is missing")]
+    /// The trust directory names keys, and it is not signed.
+    #[error("it is not signed by one of the trust directory's keys: bundle.json.dsse is missing")]
     NoSignature,
     /// Its signature cannot be read.
-    #[error("its bundle.json.dsse: {0}")]
+    #[error("its signature in bundle.json.dsse cannot be read")]
     Envelope(#[from] DsseError),
-    /// Its signature is not good.
-    #[error("its bundle.json.dsse: {0}")]
+    /// Its signature is not valid.
+    #[error("its signature in bundle.json.dsse is not valid")]
     Signature(#[from] VerifyError),
     /// The signature is over another document.
-    #[error("its bundle.json.dsse is of another bundle.json")]
+    #[error("its bundle.json.dsse signs another bundle.json")]
     OtherDocument,
 }
 

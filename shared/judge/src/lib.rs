@@ -6,9 +6,9 @@
 pub mod bundle;
 pub mod ci_commands;
 pub mod confinement;
+pub mod errors;
 pub mod graph;
 pub mod image;
-
 pub mod judge;
 pub mod judgement;
 pub mod offline;

@@ -43,7 +43,7 @@ impl Bundles {
         at: UnixTime,
         accept: &BTreeSet<Via>,
     ) -> Vec<report::Image> {
-        let sources = self.with_store(store);
+        let sources = Sources::new(store, self);
         let signatures = Signatures::collect(sources);
         // whoever listed them has told images from signatures already
         let mut images: Vec<Image> = image::group(&store.listing().records).into_values().collect();
@@ -61,7 +61,7 @@ impl Bundles {
     /// What each of these indexes lists, attestations aside; nothing where its bytes are in no bundle and not carried.
     pub fn listed_by(&self, indexes: &[Descriptor], carried: &[CarriedBlob]) -> Vec<Vec<Descriptor>> {
         let store = Carried::new(Vec::new(), carried);
-        let signatures = Signatures::collect(self.with_store(&store));
+        let signatures = Signatures::collect(Sources::new(&store, self));
         let listed =
             |index| signatures.listed_by(index).iter().filter(|entry| !is_attestation(entry)).cloned();
         indexes.iter().map(|index| listed(index).collect()).collect()
@@ -70,7 +70,7 @@ impl Bundles {
     /// What cannot be read of the bundles: signatures may be missing for it.
     pub fn unreadable(&self) -> Vec<report::Unreadable> {
         let nothing = Carried::new(Vec::new(), &[]);
-        Signatures::collect(self.with_store(&nothing)).unreadable
+        Signatures::collect(Sources::new(&nothing, self)).unreadable
     }
 
     /// The images that the bundles know, by their locks and by the listings of their layouts.

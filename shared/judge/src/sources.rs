@@ -1,6 +1,6 @@
 //! Names the places that signatures are taken from: the store that has the images, and bundles.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Bundles};
 use crate::store::Store;
 
 /// The store that has the images, and the bundles that carry signatures for them.
@@ -22,6 +22,11 @@ pub enum Origin {
 }
 
 impl<'s> Sources<'s> {
+    /// A store and bundles for its images.
+    pub fn new(store: &'s dyn Store, bundles: &'s Bundles) -> Self {
+        Self { store, bundles: &bundles.each }
+    }
+
     /// A store without bundles.
     pub fn without_bundles(store: &'s dyn Store) -> Self {
         Self { store, bundles: &[] }

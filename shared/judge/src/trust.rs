@@ -300,12 +300,19 @@ const NOT_REGULAR: &str = "not a regular file";
 
 /// Why a trust directory cannot be used at all.
 #[derive(Debug, thiserror::Error)]
-#[error("trust directory: {}: {problem}", path.display())]
+#[error("trust directory: {}", path.display())]
 pub struct TrustError {
     /// The directory or file.
     pub path: PathBuf,
     /// What is wrong with it.
+    #[source]
     pub problem: TrustProblem,
+}
+
+impl From<io::Error> for TrustProblem {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 /// What is wrong with a trust directory.
@@ -314,7 +321,7 @@ pub struct TrustError {
 pub enum TrustProblem {
     /// It is absent or cannot be read.
     #[error("{}", explain(.0))]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
     /// The path is something else.
     #[error("is not a directory")]
     NotADirectory,

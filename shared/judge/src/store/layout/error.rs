@@ -27,7 +27,7 @@ pub struct LayoutError {
 pub enum LayoutProblem {
     /// It is absent or cannot be read.
     #[error("{}", explain(.0))]
-    Unreadable(#[from] io::Error),
+    Unreadable(io::Error),
     /// A device, a pipe or a socket.
     #[error("is neither a directory nor a file")]
     NeitherFileNorDirectory,
@@ -55,6 +55,12 @@ pub enum LayoutProblem {
     /// `index.json` is no index.
     #[error("its index.json is malformed: {0}")]
     IndexMalformed(JsonError),
+}
+
+impl From<io::Error> for LayoutProblem {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 /// Why a file is not the archive that it should be.
