@@ -175,11 +175,6 @@ impl BundleManifest {
         self.completeness != Completeness::Partial
     }
 
-    /// The digests that a name is locked to; none where the bundle does not know the name.
-    pub fn locked<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Digest> {
-        self.images.iter().filter(move |image| image.reference == reference).map(|image| &image.digest)
-    }
-
     /// What is missing of images, all but CRLs: by each image's name, by the digest that a name has behind its `@`, and by those
     /// that the name is locked to.
     pub fn missing(&self) -> BTreeMap<&str, &Gap> {
@@ -314,8 +309,6 @@ mod tests {
     fn reads_what_it_writes() {
         let manifest = manifest();
         assert_eq!(BundleManifest::parse(&manifest.to_bytes().unwrap()), Ok(manifest.clone()));
-        assert_eq!(manifest.locked("r.example/app:v1").count(), 1);
-        assert_eq!(manifest.locked("r.example/app").count(), 0);
     }
 
     #[test]

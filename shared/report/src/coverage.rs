@@ -41,7 +41,7 @@ pub struct Coverage {
 impl Coverage {
     /// What is left to say of the store beside its images: a running container that no image record accounts for
     /// fails, what could not be read is incomplete, and so is a contradiction that says so.
-    pub fn verdict(&self) -> ExitCode {
+    pub(crate) fn verdict(&self) -> ExitCode {
         let contradictions = self.cross_check.findings.iter().map(|finding| match finding.effect {
             Effect::Failed => ExitCode::Failed,
             Effect::Inconclusive => ExitCode::Incomplete,
@@ -145,7 +145,7 @@ pub struct Unlisted {
 
 impl Unlisted {
     /// Whether it is a container, which runs what nobody judged.
-    pub fn is_container(&self) -> bool {
+    pub(crate) fn is_container(&self) -> bool {
         self.kind == "container"
     }
 }

@@ -45,7 +45,7 @@ impl Omitted {
     }
 
     /// Whether every list is whole.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

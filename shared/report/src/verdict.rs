@@ -154,7 +154,7 @@ impl Summary {
     }
 
     /// Counts a status.
-    pub fn add(&mut self, status: Status) {
+    pub(crate) fn add(&mut self, status: Status) {
         let count = match status {
             Status::Passed => &mut self.passed,
             Status::Failed => &mut self.failed,

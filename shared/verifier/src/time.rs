@@ -30,7 +30,7 @@ impl UnixTime {
 
     /// The time `seconds` after 1970-01-01T00:00:00Z, with the fraction that a float can hold; none outside the years 0 to
     /// 9999, and none for what is not a number.
-    pub fn from_float_seconds(seconds: f64) -> Option<Self> {
+    pub(crate) fn from_float_seconds(seconds: f64) -> Option<Self> {
         let since = time::Duration::checked_seconds_f64(seconds)?;
         let time = OffsetDateTime::UNIX_EPOCH.checked_add(since)?;
         (0..=9999).contains(&time.year()).then_some(Self(time))
@@ -72,7 +72,7 @@ impl UnixTime {
     }
 
     /// Whether this is 0001-01-01T00:00:00Z, which the reference implementation takes for "no time given".
-    pub fn is_year_one(self) -> bool {
+    pub(crate) fn is_year_one(self) -> bool {
         self.0.unix_timestamp_nanos() == -62_135_596_800_000_000_000
     }
 

@@ -39,7 +39,7 @@ impl KeyKind {
     const ALL: [Self; 3] = [Self::Ed25519, Self::EcdsaP256, Self::EcdsaP384];
 
     /// The name in OpenSSH's keys and signatures.
-    pub fn ssh_name(self) -> &'static str {
+    pub(crate) fn ssh_name(self) -> &'static str {
         match self {
             Self::Ed25519 => "ssh-ed25519",
             Self::EcdsaP256 => "ecdsa-sha2-nistp256",

@@ -108,11 +108,6 @@ impl DsseEnvelope {
         serde_json::to_string(&wire).unwrap_or_default()
     }
 
-    /// What the payload is said to be.
-    pub fn payload_type(&self) -> &str {
-        &self.payload_type
-    }
-
     /// The key ids that the signatures name.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.signatures.iter().filter_map(|signature| signature.key_id.as_deref())

@@ -78,7 +78,7 @@ impl Value {
     }
 
     /// The text, if this is text.
-    pub fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -86,7 +86,7 @@ impl Value {
     }
 
     /// The members, if this is an object.
-    pub fn as_object(&self) -> Option<&Object> {
+    pub(crate) fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
             _ => None,
@@ -94,7 +94,7 @@ impl Value {
     }
 
     /// The items, if this is a list.
-    pub fn as_array(&self) -> Option<&[Value]> {
+    pub(crate) fn as_array(&self) -> Option<&[Value]> {
         match self {
             Self::Array(items) => Some(items),
             _ => None,
@@ -104,17 +104,17 @@ impl Value {
 
 impl Object {
     /// The member of that exact name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
     /// All members, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// A member whose name differs from one of `known` in letter case only: the reference would take it for that one.
-    pub fn case_variant_of(&self, known: &[&str]) -> Option<&str> {
+    pub(crate) fn case_variant_of(&self, known: &[&str]) -> Option<&str> {
         self.0
             .keys()
             .map(String::as_str)

@@ -56,7 +56,7 @@ impl Payload {
     }
 
     /// Whether the payload names `target`: equal media type, digest and size.
-    pub fn names(&self, target: &Descriptor) -> bool {
+    pub(crate) fn names(&self, target: &Descriptor) -> bool {
         self.media_type == target.media_type
             && self.digest == target.digest.as_str()
             && self.size == Some(target.size)

@@ -38,7 +38,7 @@ impl StoreType {
     }
 
     /// The type of that name.
-    pub fn from_folder(name: &str) -> Option<Self> {
+    pub(crate) fn from_folder(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|store_type| store_type.folder() == name)
     }
 }

@@ -65,7 +65,7 @@ impl DigestAlgorithm {
     }
 
     /// The number of hex digits.
-    pub fn hex_length(self) -> usize {
+    pub(crate) fn hex_length(self) -> usize {
         match self {
             Self::Sha256 => 64,
             Self::Sha384 => 96,

@@ -314,7 +314,7 @@ impl EvidenceError {
 
 impl EvidenceError {
     /// The code that reports give to what rests on such a file.
-    pub fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Unreadable { .. } | Self::TooManyFiles => Code::RevocationUnreadable,
             Self::OcspRefused { .. } => Code::RevocationOcspRefused,

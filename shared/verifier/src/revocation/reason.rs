@@ -14,9 +14,9 @@ pub struct RevocationReason(pub u8);
 
 impl RevocationReason {
     /// Revoked for the time being.
-    pub const CERTIFICATE_HOLD: Self = Self(6);
+    pub(crate) const CERTIFICATE_HOLD: Self = Self(6);
     /// Revoked no more.
-    pub const REMOVE_FROM_CRL: Self = Self(8);
+    pub(crate) const REMOVE_FROM_CRL: Self = Self(8);
 }
 
 impl fmt::Display for RevocationReason {

@@ -92,7 +92,7 @@ impl Certificate {
     ///
     /// # Errors
     /// [`CertificateError`] where anything in `der` is not a certificate.
-    pub fn parse_sequence(der: &[u8]) -> Result<Vec<Self>, CertificateError> {
+    pub(crate) fn parse_sequence(der: &[u8]) -> Result<Vec<Self>, CertificateError> {
         let mut reader = SliceReader::new(der).map_err(|_| CertificateError::Structure)?;
         let mut certificates = Vec::new();
         while !reader.is_finished() {
@@ -107,7 +107,7 @@ impl Certificate {
     }
 
     /// What the issuer signed, DER.
-    pub fn tbs(&self) -> &[u8] {
+    pub(crate) fn tbs(&self) -> &[u8] {
         &self.0.tbs
     }
 
@@ -152,42 +152,42 @@ impl Certificate {
     }
 
     /// Whether `at` is within its validity, both ends included.
-    pub fn is_valid_at(&self, at: UnixTime) -> bool {
+    pub(crate) fn is_valid_at(&self, at: UnixTime) -> bool {
         self.not_before() <= at && at <= self.not_after()
     }
 
     /// The subject's key.
-    pub fn public_key(&self) -> &PublicKey {
+    pub(crate) fn public_key(&self) -> &PublicKey {
         &self.0.public_key
     }
 
     /// `SubjectPublicKeyInfo`, DER.
-    pub fn public_key_info(&self) -> &[u8] {
+    pub(crate) fn public_key_info(&self) -> &[u8] {
         &self.0.public_key_info
     }
 
     /// The algorithm of the issuer's signature.
-    pub fn signature_algorithm(&self) -> &SignatureAlgorithm {
+    pub(crate) fn signature_algorithm(&self) -> &SignatureAlgorithm {
         &self.0.signature_algorithm
     }
 
     /// The issuer's signature.
-    pub fn signature(&self) -> &[u8] {
+    pub(crate) fn signature(&self) -> &[u8] {
         &self.0.signature
     }
 
     /// Whether it is of version 3.
-    pub fn is_v3(&self) -> bool {
+    pub(crate) fn is_v3(&self) -> bool {
         self.0.is_v3
     }
 
     /// basicConstraints.
-    pub fn basic_constraints(&self) -> Option<BasicConstraints> {
+    pub(crate) fn basic_constraints(&self) -> Option<BasicConstraints> {
         self.0.basic_constraints
     }
 
     /// keyUsage.
-    pub fn key_usage(&self) -> Option<KeyUsage> {
+    pub(crate) fn key_usage(&self) -> Option<KeyUsage> {
         self.0.key_usage
     }
 
@@ -207,12 +207,12 @@ impl Certificate {
     }
 
     /// All extensions, in order; no type occurs twice.
-    pub fn extensions(&self) -> &[Extension] {
+    pub(crate) fn extensions(&self) -> &[Extension] {
         &self.0.extensions
     }
 
     /// The extension of a type.
-    pub fn extension(&self, oid: &str) -> Option<&Extension> {
+    pub(crate) fn extension(&self, oid: &str) -> Option<&Extension> {
         self.0.extensions.iter().find(|extension| extension.oid == oid)
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Signature specification, "Certificate Chain Requirements". Trust is another question ([`crate::notary::trust_store`]).
 
-use super::{
-    Certificate, ConstraintError, Purpose, RequirementError, SignatureError, check_ca,
-    check_code_signing_leaf, check_constraints, check_timestamping_leaf, verify_signature,
-};
+use super::certificate::Certificate;
+use super::constraints::{ConstraintError, Purpose, check_constraints};
+use super::requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};
+use super::signature::{SignatureError, verify_signature};
 use crate::codes::Code;
 use crate::limits;
 

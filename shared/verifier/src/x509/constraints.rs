@@ -36,7 +36,7 @@ impl fmt::Display for Purpose {
 ///
 /// # Errors
 /// The first [`ConstraintError`] that is met.
-pub fn check_constraints(path: &[Certificate], purpose: Purpose) -> Result<(), ConstraintError> {
+pub(crate) fn check_constraints(path: &[Certificate], purpose: Purpose) -> Result<(), ConstraintError> {
     for (at, certificate) in path.iter().enumerate() {
         let subject = || certificate.subject().to_string();
         let mut critical = certificate.extensions().iter().filter(|extension| extension.critical);

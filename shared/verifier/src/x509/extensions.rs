@@ -44,30 +44,30 @@ pub struct KeyUsage {
     bits: u16,
 }
 
-#[expect(missing_docs, reason = "each is the bit of RFC 5280 of that name")]
+/// Each is the bit of RFC 5280 of that name.
 impl KeyUsage {
-    pub fn digital_signature(self) -> bool {
+    pub(crate) fn digital_signature(self) -> bool {
         self.bits & 1 != 0
     }
-    pub fn key_encipherment(self) -> bool {
+    pub(crate) fn key_encipherment(self) -> bool {
         self.bits & (1 << 2) != 0
     }
-    pub fn data_encipherment(self) -> bool {
+    pub(crate) fn data_encipherment(self) -> bool {
         self.bits & (1 << 3) != 0
     }
-    pub fn key_agreement(self) -> bool {
+    pub(crate) fn key_agreement(self) -> bool {
         self.bits & (1 << 4) != 0
     }
-    pub fn key_cert_sign(self) -> bool {
+    pub(crate) fn key_cert_sign(self) -> bool {
         self.bits & (1 << 5) != 0
     }
-    pub fn crl_sign(self) -> bool {
+    pub(crate) fn crl_sign(self) -> bool {
         self.bits & (1 << 6) != 0
     }
-    pub fn encipher_only(self) -> bool {
+    pub(crate) fn encipher_only(self) -> bool {
         self.bits & (1 << 7) != 0
     }
-    pub fn decipher_only(self) -> bool {
+    pub(crate) fn decipher_only(self) -> bool {
         self.bits & (1 << 8) != 0
     }
 }

@@ -25,19 +25,22 @@ pub(crate) use chain::is_signed_by_itself;
 pub use chain::{
     ChainError, check_code_signing_chain, check_issued_by, check_timestamping_chain, is_self_signed,
 };
-pub use constraints::{ConstraintError, Purpose, check_constraints};
+pub(crate) use constraints::check_constraints;
+pub use constraints::{ConstraintError, Purpose};
 pub use error::CertificateError;
 pub use extensions::{BasicConstraints, ExtendedKeyUsage, Extension, KeyUsage};
 pub(crate) use name::Escaped;
 pub use name::{Attribute, DistinguishedName};
-pub use requirements::{RequirementError, check_ca, check_code_signing_leaf, check_timestamping_leaf};
+pub use requirements::RequirementError;
 pub(crate) use signature::SignedMessage;
-pub use signature::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, SignatureError, verify_signature};
+pub(crate) use signature::verify_signature;
+pub use signature::{Hash, KeyAlgorithm, PublicKey, SignatureAlgorithm, SignatureError};
 
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
+    use super::requirements::check_ca;
     use super::*;
 
     extern crate std;

@@ -44,7 +44,7 @@ impl Attribute {
     ];
 
     /// The short name of the type, such as `CN`; none where RFC 4514 and Go know none.
-    pub fn short_name(&self) -> Option<&'static str> {
+    pub(crate) fn short_name(&self) -> Option<&'static str> {
         Self::SHORT_NAMES.into_iter().find(|(oid, _)| *oid == self.oid).map(|(_, name)| name)
     }
 
@@ -82,7 +82,7 @@ impl DistinguishedName {
     }
 
     /// The attributes in the order of the certificate.
-    pub fn attributes(&self) -> &[Attribute] {
+    pub(crate) fn attributes(&self) -> &[Attribute] {
         &self.attributes
     }
 

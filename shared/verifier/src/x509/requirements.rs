@@ -12,7 +12,7 @@ use super::{Certificate, KeyAlgorithm, oid};
 ///
 /// # Errors
 /// The first [`RequirementError`] that is met.
-pub fn check_ca(
+pub(crate) fn check_ca(
     certificate: &Certificate,
     below: usize,
     usage_must_be_critical: bool,
@@ -39,7 +39,7 @@ pub fn check_ca(
 ///
 /// # Errors
 /// The first [`RequirementError`] that is met.
-pub fn check_code_signing_leaf(certificate: &Certificate) -> Result<(), RequirementError> {
+pub(crate) fn check_code_signing_leaf(certificate: &Certificate) -> Result<(), RequirementError> {
     check_leaf(certificate)?;
     if certificate.key_usage().is_some_and(|usage| !usage.critical) {
         return Err(RequirementError::KeyUsageNotCritical);
@@ -64,7 +64,7 @@ pub fn check_code_signing_leaf(certificate: &Certificate) -> Result<(), Requirem
 ///
 /// # Errors
 /// The first [`RequirementError`] that is met.
-pub fn check_timestamping_leaf(certificate: &Certificate) -> Result<(), RequirementError> {
+pub(crate) fn check_timestamping_leaf(certificate: &Certificate) -> Result<(), RequirementError> {
     check_leaf(certificate)?;
     let usage = certificate.extended_key_usage().ok_or(RequirementError::TimeStamping)?;
     if usage.critical && usage.purposes == [oid::TIME_STAMPING] {

@@ -25,7 +25,7 @@ pub enum Hash {
 
 impl Hash {
     /// The hash that an object identifier names in dotted form; none for SHA-1 and all others.
-    pub fn from_oid(oid: &str) -> Option<Self> {
+    pub(crate) fn from_oid(oid: &str) -> Option<Self> {
         match oid {
             "2.16.840.1.101.3.4.2.1" => Some(Self::Sha256),
             "2.16.840.1.101.3.4.2.2" => Some(Self::Sha384),
@@ -35,7 +35,7 @@ impl Hash {
     }
 
     /// The length of the hash in bytes.
-    pub fn length(self) -> u32 {
+    pub(crate) fn length(self) -> u32 {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -74,7 +74,7 @@ pub enum SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// The algorithm that the DER of an `AlgorithmIdentifier` names; none where it is malformed.
-    pub fn parse(der: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
         let AlgorithmIdentifier { algorithm, parameters } = AlgorithmIdentifier::from_der(der).ok()?;
         // parameters of the others mean nothing, and the reference does not look at them
         Some(match algorithm {
@@ -159,7 +159,7 @@ impl core::fmt::Debug for PublicKey {
 
 impl PublicKey {
     /// What kind of key this is.
-    pub fn algorithm(&self) -> &KeyAlgorithm {
+    pub(crate) fn algorithm(&self) -> &KeyAlgorithm {
         &self.algorithm
     }
 
@@ -278,7 +278,7 @@ impl core::fmt::Display for KeyAlgorithm {
 ///
 /// # Errors
 /// [`SignatureError`]; whether it is the wrong signature, or one of a kind that is not accepted.
-pub fn verify_signature(
+pub(crate) fn verify_signature(
     key: &PublicKey,
     algorithm: &SignatureAlgorithm,
     message: &[u8],

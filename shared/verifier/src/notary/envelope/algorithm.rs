@@ -6,7 +6,7 @@ use crate::x509::{KeyAlgorithm, PublicKey};
 
 /// A signature algorithm of an envelope. Signature specification, "Signature Algorithm Requirements".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnvelopeAlgorithm {
+pub(super) enum EnvelopeAlgorithm {
     /// RSASSA-PSS with SHA-256, for RSA keys of 2048 bits
     Ps256,
     /// RSASSA-PSS with SHA-384, for RSA keys of 3072 bits
@@ -23,7 +23,7 @@ pub enum EnvelopeAlgorithm {
 
 impl EnvelopeAlgorithm {
     /// The only algorithm that a key may be used with; none for keys that may not sign.
-    pub fn for_key(key: &PublicKey) -> Option<Self> {
+    pub(super) fn for_key(key: &PublicKey) -> Option<Self> {
         Some(match key.algorithm() {
             KeyAlgorithm::Rsa { bits: 2048 } => Self::Ps256,
             KeyAlgorithm::Rsa { bits: 3072 } => Self::Ps384,
@@ -36,7 +36,7 @@ impl EnvelopeAlgorithm {
     }
 
     /// The name of RFC 7518.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ps256 => "PS256",
             Self::Ps384 => "PS384",

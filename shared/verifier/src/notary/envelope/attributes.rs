@@ -30,7 +30,7 @@ pub enum SigningScheme {
 
 impl SigningScheme {
     /// The name in envelopes.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X509 => "notary.x509",
             Self::SigningAuthority => "notary.x509.signingAuthority",
@@ -158,7 +158,7 @@ pub enum AttributeError {
 
 impl AttributeError {
     /// The code that reports give.
-    pub fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::ContentType => Code::ContentType,
             Self::Scheme => Code::SigningScheme,

@@ -66,10 +66,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
             Some(Item::Bytes(token)) => Some(token.to_vec()),
             _ => None,
         },
-        signing_agent: match unprotected.text(name::SIGNING_AGENT) {
-            Some(Item::Text(agent)) => Some((*agent).to_string()),
-            _ => None,
-        },
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     refuse_case_variants(protected, PROTECTED_MEMBERS)?;
     let header = document.get("header").and_then(Value::as_object).ok_or(malformed("header is missing"))?;
     refuse_case_variants(header, UNPROTECTED_MEMBERS)?;
-    Ok(Envelope {
+    let envelope = Envelope {
         algorithm: algorithm(protected)?,
         signed_bytes: [protected_text.as_bytes(), b".", payload_text.as_bytes()].concat(),
         signature,
@@ -65,8 +65,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
         attributes: attributes(protected)?.check()?,
         payload,
         timestamp_token: optional_text(header, name::TIMESTAMP)?.map(decode_standard).transpose()?,
-        signing_agent: optional_text(header, name::SIGNING_AGENT)?.map(ToString::to_string),
-    })
+    };
+    // Nobody uses the signing agent, but an envelope in which it is not text is malformed.
+    optional_text(header, name::SIGNING_AGENT)?;
+    Ok(envelope)
 }
 
 /// What an object of this form claims; none where it has neither a header that is protected nor one that is not.

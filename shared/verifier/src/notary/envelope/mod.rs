@@ -15,7 +15,6 @@ mod parsed;
 
 use alloc::string::ToString as _;
 
-pub use algorithm::EnvelopeAlgorithm;
 pub use attributes::{AttributeError, SignedAttributes, SigningScheme};
 pub use claims::EnvelopeClaims;
 pub use error::EnvelopeError;

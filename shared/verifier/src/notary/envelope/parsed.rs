@@ -1,6 +1,6 @@
 //! A parsed envelope, and its signature check: the only way to the facts that the signer vouches for.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use aws_lc_rs::signature::UnparsedPublicKey;
@@ -21,7 +21,6 @@ pub struct Envelope {
     pub(super) attributes: SignedAttributes,
     pub(super) payload: Vec<u8>,
     pub(super) timestamp_token: Option<Vec<u8>>,
-    pub(super) signing_agent: Option<String>,
 }
 
 impl Envelope {
@@ -63,16 +62,6 @@ impl Envelope {
         &self.payload
     }
 
-    /// The algorithm that the envelope names.
-    pub fn algorithm(&self) -> EnvelopeAlgorithm {
-        self.algorithm
-    }
-
-    /// The software that made the envelope, as it says itself; nothing protects this.
-    pub fn signing_agent(&self) -> Option<&str> {
-        self.signing_agent.as_deref()
-    }
-
     /// The signature's bytes, which a timestamp stamps. Nothing says that they are right before [`Envelope::verify`].
     pub fn unverified_signature(&self) -> &[u8] {
         &self.signature
@@ -95,7 +84,7 @@ impl VerifiedEnvelope {
     }
 
     /// The signing certificate.
-    pub fn leaf(&self) -> Option<&Certificate> {
+    pub(crate) fn leaf(&self) -> Option<&Certificate> {
         self.0.chain.first()
     }
 
@@ -105,17 +94,17 @@ impl VerifiedEnvelope {
     }
 
     /// The signed payload.
-    pub fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.0.payload
     }
 
     /// The signature's bytes, which a timestamp stamps.
-    pub fn signature(&self) -> &[u8] {
+    pub(crate) fn signature(&self) -> &[u8] {
         &self.0.signature
     }
 
     /// The RFC 3161 token over the signature; it protects itself.
-    pub fn timestamp_token(&self) -> Option<&[u8]> {
+    pub(crate) fn timestamp_token(&self) -> Option<&[u8]> {
         self.0.timestamp_token()
     }
 }
