@@ -200,7 +200,7 @@ pub fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     };
     let mut evidence = assay_judge::trust::evidence(&run.trust.join("crls"));
     assay_judge::bundle::add_evidence(&run.bundle, &mut evidence)?;
-    trust::usable(&evidence)?;
+    trust::require_usable(&evidence)?;
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = StepLimits { run: Duration::from_secs(run.time_limit), ..StepLimits::default() };
     Ok(VisitPlan { run_id: random::run_id(clock::now()), payload, asked, limits })

@@ -44,7 +44,7 @@ fn check(options: &cli::BundleCheck) -> Result<ExitCode, CommandError> {
         paths => Some(inventories::read(paths)?),
     };
     let bundles = Bundles::open(&options.bundles, &mut trust)?;
-    trust::usable(&trust.evidence)?;
+    trust::require_usable(&trust.evidence)?;
     let check = bundle::check(&bundles, &trust, wanted.as_ref(), &accept, now, at);
     match options.format {
         TextOrJson::Text => console::print(&bundle::check_text(&check, config::look())),

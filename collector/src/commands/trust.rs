@@ -107,7 +107,7 @@ fn show_now(directory: &Path) -> Result<ExitCode, CommandError> {
 
 fn show(check: &trust::TrustCheck, format: TextOrJson) -> ExitCode {
     match format {
-        TextOrJson::Text => console::print(&trust::text(check, config::look())),
+        TextOrJson::Text => console::print(&trust::check_text(check, config::look())),
         TextOrJson::Json => console::print_json(check),
     }
     check.verdict

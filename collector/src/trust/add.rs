@@ -9,7 +9,9 @@ use assay_verifier::notary::trust_policy::TrustStoreName;
 use assay_verifier::revocation::RevocationEvidence;
 
 use super::changes::Changes;
-use super::{TrustEditError, file_name, policy, read, read_anchor, store_file};
+use super::error::TrustEditError;
+use super::files::{file_name, read, read_anchor, store_file};
+use super::policy;
 
 /// What is to be added.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +50,7 @@ pub fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), T
         let mut document = read(&there.policy_path, limits::TRUST_POLICY_BYTES)?;
         for path in &additions.statements {
             let bytes = read(path, limits::TRUST_POLICY_BYTES)?;
-            let (name, statement) = policy::statement(&bytes)
+            let (name, statement) = policy::parse_statement(&bytes)
                 .map_err(|source| TrustEditError::NotAStatement { path: path.clone(), source })?;
             document = policy::with_statement(&document, &name, statement, force)?;
         }

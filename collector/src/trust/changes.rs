@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::TrustEditError;
+use super::error::TrustEditError;
 use crate::files;
 use crate::output::OutputError;
 
@@ -65,7 +65,7 @@ impl Changes {
 }
 
 /// Whether a trust directory can be made there: there is nothing, an empty folder, or `force`.
-pub(super) fn is_free(directory: &Path, force: bool) -> Result<(), TrustEditError> {
+pub(super) fn require_free(directory: &Path, force: bool) -> Result<(), TrustEditError> {
     let occupied = match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,

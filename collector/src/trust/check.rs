@@ -36,7 +36,7 @@ pub struct TrustCheck {
     /// The site's public keys.
     pub keys: Vec<Key>,
     /// What is not as it should be, the worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<TrustFinding>,
 }
 
 /// A trust policy.
@@ -47,12 +47,12 @@ pub struct Policy {
     /// Its SHA-256 in hex.
     pub sha256: String,
     /// Its statements; none where it is refused.
-    pub statements: Vec<Trusting>,
+    pub statements: Vec<CheckedStatement>,
 }
 
 /// A statement of a trust policy.
 #[derive(Clone, Debug, Serialize)]
-pub struct Trusting {
+pub struct CheckedStatement {
     /// Its name.
     pub name: String,
     /// `strict`, `permissive`, `audit` or `skip`.
@@ -145,7 +145,7 @@ pub enum State {
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct TrustFinding {
     /// How bad it is.
     pub severity: Severity,
     /// What it is about.
@@ -234,7 +234,7 @@ pub fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
     }
 }
 
-fn trusting(statement: &Statement) -> Trusting {
+fn trusting(statement: &Statement) -> CheckedStatement {
     let actions = &statement.actions;
     let checks = [
         ("integrity", if statement.is_skip() { Action::Skip } else { Action::Enforce }),
@@ -243,7 +243,7 @@ fn trusting(statement: &Statement) -> Trusting {
         ("expiry", actions.expiry),
         ("revocation", actions.revocation),
     ];
-    Trusting {
+    CheckedStatement {
         name: statement.name.clone(),
         level: statement.level.as_str(),
         enforced: checks
@@ -337,7 +337,7 @@ fn file_name(evidence: &Outlook) -> String {
 }
 
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Findings(Vec<TrustFinding>);
 
 impl Findings {
     fn add(
@@ -347,7 +347,7 @@ impl Findings {
         why: impl Into<String>,
         todo: &'static str,
     ) {
-        self.0.push(Finding { severity, what: what.into(), why: why.into(), todo });
+        self.0.push(TrustFinding { severity, what: what.into(), why: why.into(), todo });
     }
 
     /// What the agent could not use.

@@ -8,8 +8,10 @@ use assay_judge::trust;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_policy::TrustStoreName;
 
+use super::add;
 use super::changes::{self, Changes};
-use super::{TrustEditError, add, file_name, read, store_file};
+use super::error::TrustEditError;
+use super::files::{file_name, read, store_file};
 
 /// Copies what verification needs from `from`, which [`check`](super::check) found nothing malformed in, byte for byte.
 ///
@@ -38,7 +40,7 @@ pub fn import(
             files.add(Path::new("crls").join(&file), add::read_crl(&path, &file)?)?;
         }
     }
-    changes::is_free(directory, force)?;
+    changes::require_free(directory, force)?;
     files.write(directory, force)
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use assay_verifier::notary::trust_policy::{Level, TrustPolicy, TrustStoreName};
+use assay_verifier::notary::trust_policy::{Level, Statement, TrustPolicy, TrustStoreName};
 use assay_verifier::notary::trust_store::StoreType;
 
 use super::changes::{self, Changes};
-use super::policy::{self, SignatureVerification, Statement};
-use super::{TrustEditError, file_name, read_anchor, store_file};
+use super::error::TrustEditError;
+use super::files::{file_name, read_anchor, store_file};
+use super::policy::{self, NewStatement, SignatureVerification};
 
 /// Whom a new trust directory trusts.
 #[derive(Clone, Debug)]
@@ -46,31 +47,30 @@ pub fn init(directory: &Path, own: &OwnCa, force: bool) -> Result<(), TrustEditE
         files.add(store_file(&store, &file_name(path)?), read_anchor(path, &store)?)?;
         stores.insert(store);
     }
-    let statement = Statement {
+    let statement = NewStatement {
         name: own.name.clone(),
         registry_scopes: own.scopes.clone(),
         signature_verification: SignatureVerification::new(own.level),
         trust_stores: stores.iter().map(ToString::to_string).collect(),
         trusted_identities: own.identities.iter().map(identity).collect(),
     };
-    make(directory, files, &statement, force)
+    write_new(directory, files, &statement, force)
 }
 
 /// Writes a trust directory with that statement alone.
-pub(super) fn make(
+pub(super) fn write_new(
     directory: &Path,
     mut files: Changes,
-    statement: &Statement,
+    statement: &NewStatement,
     force: bool,
 ) -> Result<(), TrustEditError> {
     let document = policy::document(statement)?;
     let read = TrustPolicy::parse(&document)?;
-    let mut never =
-        read.statements().iter().flat_map(assay_verifier::notary::trust_policy::Statement::never_matching);
+    let mut never = read.statements().iter().flat_map(Statement::never_matching);
     if let Some((identity, why)) = never.next() {
         return Err(TrustEditError::NeverMatches { identity, why });
     }
     files.add(policy::FILE.into(), document)?;
-    changes::is_free(directory, force)?;
+    changes::require_free(directory, force)?;
     files.write(directory, force)
 }

@@ -10,8 +10,10 @@ use assay_verifier::notary::trust_policy::{Level, TrustStoreName};
 use assay_verifier::notary::trust_store::read_certificates;
 
 use super::changes::Changes;
-use super::policy::{SignatureVerification, Statement};
-use super::{TrustEditError, file_name, init, read_anchor, store_file};
+use super::error::TrustEditError;
+use super::files::{file_name, read_anchor, store_file};
+use super::init;
+use super::policy::{NewStatement, SignatureVerification};
 use crate::report::text::count;
 
 /// A root certificate of the profile.
@@ -98,14 +100,14 @@ pub fn init_microsoft(directory: &Path, ca: &Path, tsa: &Path, force: bool) -> R
         root.check(path, &bytes)?;
         files.add(store_file(&store, &file_name(path)?), bytes)?;
     }
-    let statement = Statement {
+    let statement = NewStatement {
         name: "supplychain".to_owned(),
         registry_scopes: vec!["*".to_owned()],
         signature_verification: SignatureVerification::new(Level::Strict),
         trust_stores: [SIGNING_ROOT, TIMESTAMPING_ROOT].map(|root| root.store.to_owned()).to_vec(),
         trusted_identities: vec![IDENTITY.to_owned()],
     };
-    init::make(directory, files, &statement, force)
+    init::write_new(directory, files, &statement, force)
 }
 
 impl Root {

@@ -4,7 +4,7 @@ use assay_verifier::json::{self, JsonError, Shape};
 use assay_verifier::notary::trust_policy::{Level, TrustPolicy};
 use serde::{Deserialize, Serialize};
 
-use super::TrustEditError;
+use super::error::TrustEditError;
 
 /// A policy's file where there is none yet.
 pub(super) const FILE: &str = "trustpolicy.json";
@@ -12,7 +12,7 @@ pub(super) const FILE: &str = "trustpolicy.json";
 /// A statement of a trust policy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Statement {
+pub(super) struct NewStatement {
     pub(super) name: String,
     pub(super) registry_scopes: Vec<String>,
     pub(super) signature_verification: SignatureVerification,
@@ -35,11 +35,11 @@ impl SignatureVerification {
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     version: &'static str,
-    trust_policies: [&'a Statement; 1],
+    trust_policies: [&'a NewStatement; 1],
 }
 
 /// A document of one statement.
-pub(super) fn document(statement: &Statement) -> Result<Vec<u8>, TrustEditError> {
+pub(super) fn document(statement: &NewStatement) -> Result<Vec<u8>, TrustEditError> {
     checked(&Document { version: "1.0", trust_policies: [statement] })
 }
 
@@ -66,7 +66,7 @@ pub(super) fn with_statement(
 ///
 /// # Errors
 /// [`JsonError`] where the bytes are not one JSON object with a name.
-pub(super) fn statement(bytes: &[u8]) -> Result<(String, serde_json::Value), JsonError> {
+pub(super) fn parse_statement(bytes: &[u8]) -> Result<(String, serde_json::Value), JsonError> {
     #[derive(Deserialize)]
     struct Named {
         name: String,

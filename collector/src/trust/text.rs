@@ -8,7 +8,7 @@ use crate::report::terminal::{Look, table, wrap};
 use crate::report::text as words;
 
 /// The check as text.
-pub fn text(check: &TrustCheck, look: Look) -> String {
+pub fn check_text(check: &TrustCheck, look: Look) -> String {
     let mut out = String::new();
     let verdict = match check.verdict {
         ExitCode::Passed => "in order",
