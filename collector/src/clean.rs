@@ -1,29 +1,29 @@
 //! Text that nodes, operators and signers wrote, made safe to show as [`assay_report::clean`] does it, in the lengths that
 //! reports have room for.
 
-pub use assay_report::clean::{block, line};
+pub(crate) use assay_report::clean::{block, line};
 
 /// Letters of a name: a full image reference has at most 512, a distinguished name or a path rarely more.
-pub const NAME: usize = 512;
+pub(crate) const NAME: usize = 512;
 
 /// Letters of a message or hint, some ten lines.
-pub const MESSAGE: usize = 1_000;
+pub(crate) const MESSAGE: usize = 1_000;
 
 /// Letters of a text of many lines; with the cases of one node it stays far below what CI systems read of one file.
-pub const BLOCK: usize = 16_000;
+pub(crate) const BLOCK: usize = 16_000;
 
 /// A name of any kind: a node's, an image's, a signer's.
-pub fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     line(text, NAME)
 }
 
 /// A message or hint.
-pub fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     line(text, MESSAGE)
 }
 
 /// A message or hint, or `otherwise` where there is none.
-pub fn message_or(text: Option<&str>, otherwise: &str) -> String {
+pub(crate) fn message_or(text: Option<&str>, otherwise: &str) -> String {
     match text.filter(|text| !text.trim().is_empty()) {
         Some(text) => message(text),
         None => otherwise.to_owned(),

@@ -142,7 +142,7 @@ pub enum ConfigError {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn site(path: &Path) -> Result<Site, ConfigError> {
+pub(crate) fn site(path: &Path) -> Result<Site, ConfigError> {
     let text =
         text::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     Site::parse(&text).map_err(|source| ConfigError::Site { path: path.to_owned(), source })
@@ -152,7 +152,10 @@ pub fn site(path: &Path) -> Result<Site, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn waivers(path: Option<&Path>, judged_at: Option<&str>) -> Result<Option<SiteWaivers>, ConfigError> {
+pub(crate) fn waivers(
+    path: Option<&Path>,
+    judged_at: Option<&str>,
+) -> Result<Option<SiteWaivers>, ConfigError> {
     let Some(path) = path else {
         return Ok(None);
     };
@@ -170,7 +173,7 @@ pub fn waivers(path: Option<&Path>, judged_at: Option<&str>) -> Result<Option<Si
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
+pub(crate) fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
     let Some(path) = path else {
         return Ok(None);
     };
@@ -185,7 +188,7 @@ pub fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
+pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     let content = run.content.as_ref().map(|value| {
         let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
         let allowed = "full, metadata, none";
@@ -210,7 +213,7 @@ pub fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::Value`]
-pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
+pub(crate) fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
     let of = |value: &String| {
         let via = Via::ALL.into_iter().find(|via| via.as_str() == value);
         let allowed = "parent-index, platform-manifest";
@@ -223,7 +226,7 @@ pub fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::Unreadable`]
-pub fn registries(options: &cli::BundleCreate) -> Result<registry::Options, ConfigError> {
+pub(crate) fn registries(options: &cli::BundleCreate) -> Result<registry::Options, ConfigError> {
     let mut authorities = Vec::new();
     for path in &options.ca {
         let read = registry::authorities(path);
@@ -287,7 +290,7 @@ fn proxies() -> BTreeSet<String> {
 ///
 /// # Errors
 /// [`ConfigError::Unreadable`]
-pub fn text(path: &Path) -> Result<String, ConfigError> {
+pub(crate) fn text(path: &Path) -> Result<String, ConfigError> {
     let text = if path == Path::new("-") {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut bytes);
@@ -302,7 +305,7 @@ pub fn text(path: &Path) -> Result<String, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::At`]
-pub fn at(text: &str) -> Result<UnixTime, ConfigError> {
+pub(crate) fn at(text: &str) -> Result<UnixTime, ConfigError> {
     UnixTime::parse(text).map_err(|source| ConfigError::At { text: text.to_owned(), source })
 }
 
@@ -311,7 +314,7 @@ pub fn at(text: &str) -> Result<UnixTime, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn agents(named: &cli::Agents) -> Result<BTreeMap<Platform, Input>, ConfigError> {
+pub(crate) fn agents(named: &cli::Agents) -> Result<BTreeMap<Platform, Input>, ConfigError> {
     let mut agents = visit::embedded_agents()?;
     agents.extend(match &named.agent_dir {
         Some(folder) => visit::agents_in(folder)?,
@@ -325,12 +328,12 @@ pub fn agents(named: &cli::Agents) -> Result<BTreeMap<Platform, Input>, ConfigEr
 }
 
 /// When nodes that could not be reached are tried again.
-pub fn retry_policy(pace: &cli::Pace) -> RetryPolicy {
+pub(crate) fn retry_policy(pace: &cli::Pace) -> RetryPolicy {
     RetryPolicy { retries: pace.retries, ..RetryPolicy::default() }
 }
 
 /// How text may look on standard output.
-pub fn look() -> Look {
+pub(crate) fn look() -> Look {
     let columns = terminal_size::terminal_size().map(|(width, _)| width.0);
     Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
@@ -339,17 +342,17 @@ pub fn look() -> Look {
 const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
 
 /// The passphrase of a key file: from the environment, else from a person, where there is one.
-pub fn passphrase(path: &Path) -> Option<String> {
+pub(crate) fn passphrase(path: &Path) -> Option<String> {
     variable(PASSPHRASE).or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
 }
 
 /// An environment variable that is not empty.
-pub fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Asks for what nobody may see, where there is a person to ask.
-pub fn ask(prompt: &str) -> Option<String> {
+pub(crate) fn ask(prompt: &str) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;
     }

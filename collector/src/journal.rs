@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 
 /// The journal's name in a run's folder.
-pub const FILE_NAME: &str = "journal.jsonl";
+pub(crate) const FILE_NAME: &str = "journal.jsonl";
 
 /// A journal that is being written.
 #[derive(Clone, Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     file: Arc<Mutex<Option<File>>>,
     problem: Arc<Mutex<Option<io::Error>>>,
 }
@@ -25,7 +25,7 @@ pub struct Journal {
 /// What became of a folder on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// It may be there from now on.
     Started,
     /// It is there.
@@ -38,7 +38,7 @@ pub enum State {
 
 /// What the journal says of the one folder of a visit.
 #[derive(Debug)]
-pub struct FolderRecord<'a> {
+pub(crate) struct FolderRecord<'a> {
     journal: &'a Journal,
     node: &'a str,
     name: &'a str,
@@ -60,7 +60,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`io::Error`]
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().create(true).read(true).append(true).open(folder.join(FILE_NAME))?;
         let mut text = Vec::new();
@@ -73,12 +73,12 @@ impl Journal {
     }
 
     /// A journal that is not kept, where the nodes are this machine.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { file: Arc::default(), problem: Arc::default() }
     }
 
     /// Records a step and returns when it is on disk.
-    pub async fn record(&self, node: &str, folder: &str, state: State) {
+    pub(crate) async fn record(&self, node: &str, folder: &str, state: State) {
         let journal = self.clone();
         let line = Line { time: clock::now(), node: node.to_owned(), folder: folder.to_owned(), state };
         // Waiting for the disk would hold up the other nodes.
@@ -89,7 +89,7 @@ impl Journal {
     }
 
     /// The first line that could not be written.
-    pub fn problem(&self) -> Option<io::Error> {
+    pub(crate) fn problem(&self) -> Option<io::Error> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -107,39 +107,39 @@ impl Journal {
 
 impl<'a> FolderRecord<'a> {
     /// The record of the folder `name`, which nothing has been done about yet.
-    pub fn new(journal: &'a Journal, node: &'a str, name: &'a str) -> Self {
+    pub(crate) fn new(journal: &'a Journal, node: &'a str, name: &'a str) -> Self {
         Self { journal, node, name, is_begun: false, attempts: 0 }
     }
 
     /// The folder's name.
-    pub fn name(&self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         self.name
     }
 
     /// From here on the folder may exist, even if the node does not answer. Returns when the journal says so.
-    pub async fn begin(&mut self) {
+    pub(crate) async fn begin(&mut self) {
         self.journal.record(self.node, self.name, State::Started).await;
         self.is_begun = true;
         self.attempts += 1;
     }
 
     /// The attempt that was begun last has certainly not made the folder.
-    pub fn not_made(&mut self) {
+    pub(crate) fn not_made(&mut self) {
         self.attempts = self.attempts.saturating_sub(1);
     }
 
     /// The folder is at `path`.
-    pub async fn made(&self, path: &str) {
+    pub(crate) async fn made(&self, path: &str) {
         self.journal.record(self.node, path, State::Made).await;
     }
 
     /// Whether the folder may exist.
-    pub fn may_exist(&self) -> bool {
+    pub(crate) fn may_exist(&self) -> bool {
         self.attempts > 0
     }
 
     /// The visit is over, and whether its folder is gone is known or not.
-    pub async fn end(&self, is_gone: bool) {
+    pub(crate) async fn end(&self, is_gone: bool) {
         if self.is_begun {
             let state = if is_gone { State::Removed } else { State::Left };
             self.journal.record(self.node, self.name, state).await;
@@ -165,7 +165,7 @@ pub enum JournalError {
 ///
 /// # Errors
 /// [`JournalError`]. A last line without its end was being written when the run crashed, and announces nothing.
-pub fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, JournalError> {
+pub(crate) fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, JournalError> {
     let text = std::fs::read_to_string(folder.join(FILE_NAME))?;
     let mut last = BTreeMap::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {

@@ -8,20 +8,20 @@
 
 pub mod cli;
 pub mod commands;
-pub mod config;
+mod config;
 
-pub mod nodes;
-pub mod waivers;
+mod nodes;
+mod waivers;
 
 pub mod bundle;
 pub mod inventories;
 pub mod registry;
 
-pub mod fleet;
-pub mod journal;
-pub mod stop;
+mod fleet;
+mod journal;
+mod stop;
 pub mod transport;
-pub mod visit;
+mod visit;
 
 pub mod evidence;
 pub mod site_key;
@@ -32,7 +32,7 @@ pub mod report;
 
 pub mod archive;
 mod bar;
-pub mod clean;
+mod clean;
 mod clock;
 mod console;
 mod errors;

@@ -6,30 +6,30 @@ use tokio::sync::watch;
 
 /// Says whether the run is to stop. Clones share one answer.
 #[derive(Clone, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     receiver: watch::Receiver<bool>,
 }
 
 /// Stops a run.
 #[derive(Debug)]
-pub struct Stopper {
+pub(crate) struct Stopper {
     sender: watch::Sender<bool>,
 }
 
 impl Stop {
     /// A stop, and what triggers it.
-    pub fn new() -> (Stopper, Self) {
+    pub(crate) fn new() -> (Stopper, Self) {
         let (sender, receiver) = watch::channel(false);
         (Stopper { sender }, Self { receiver })
     }
 
     /// Whether the run is to stop.
-    pub fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         *self.receiver.borrow()
     }
 
     /// Waits until the run is to stop.
-    pub async fn requested(&self) {
+    pub(crate) async fn requested(&self) {
         let mut receiver = self.receiver.clone();
         if receiver.wait_for(|stop| *stop).await.is_err() {
             // Nobody can stop the run any more.
@@ -40,14 +40,14 @@ impl Stop {
 
 impl Stopper {
     /// Stops the run.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.sender.send_replace(true);
     }
 }
 
 /// Waits for signals for as long as the run lasts: the first stops it, the second ends the process at once, which leaves
 /// the clean-up to `assay cleanup`.
-pub async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
+pub(crate) async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
     signal().await;
     say("stopping: cleaning up on the nodes that are being visited; once more to leave without");
     stopper.stop();
@@ -57,13 +57,13 @@ pub async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
 }
 
 /// What a program exits with that a signal ended: 128 and SIGINT's number, as shells have it.
-pub const EXIT_CODE: i32 = 130;
+pub(crate) const EXIT_CODE: i32 = 130;
 
 /// Does `work` on the first signal, on a thread of its own, while the program does something else.
 ///
 /// # Errors
 /// [`std::io::Error`] if signals cannot be watched for.
-pub fn on_first_signal(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub(crate) fn on_first_signal(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (ready, watched) = std::sync::mpsc::channel();
     std::thread::Builder::new().spawn(move || {

@@ -56,7 +56,7 @@ pub enum WaiversProblem {
 ///
 /// # Errors
 /// [`WaiversError`]
-pub fn parse(text: &str, sha256: String, judged_at: UnixTime) -> Result<SiteWaivers, WaiversError> {
+pub(crate) fn parse(text: &str, sha256: String, judged_at: UnixTime) -> Result<SiteWaivers, WaiversError> {
     if text.len() > WAIVERS_BYTES {
         return Err(WaiversError { line: 1, problem: WaiversProblem::TooLarge });
     }

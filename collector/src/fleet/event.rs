@@ -7,7 +7,7 @@ use assay_verifier::time::UnixTime;
 
 /// What happens as it happens.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A node is about to be visited.
     Started {
         /// The node.
@@ -30,7 +30,7 @@ pub enum Event {
 
 /// What became of a node, without its report: that is on disk by now.
 #[derive(Clone, Debug)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The node.
     pub node: String,
     /// What became of the visit.

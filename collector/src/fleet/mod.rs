@@ -18,11 +18,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
-pub use event::{Event, Finished};
+pub(crate) use event::{Event, Finished};
 pub(crate) use json_lines::{run_finished, run_started};
-pub use progress::{Log, Progress, Verbosity};
-pub use results::{ResultStore, RunId};
-pub use selection::{Unmatched, select};
+pub(crate) use progress::{Log, Progress, Verbosity};
+pub(crate) use results::{ResultStore, RunId};
+pub(crate) use selection::{Unmatched, select};
 
 use crate::journal::Journal;
 use crate::nodes::Node;
@@ -33,7 +33,7 @@ use crate::visit::{VisitPlan, unvisited_row, visit};
 
 /// When nodes that could not be reached are tried again.
 #[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     /// How often a node that could not be reached is tried again.
     pub retries: u32,
     /// How long before the first retry; each further one waits three times as long.
@@ -47,7 +47,7 @@ impl Default for RetryPolicy {
 }
 
 /// How many nodes are visited at once by default.
-pub const CONCURRENCY: usize = 32;
+pub(crate) const CONCURRENCY: usize = 32;
 
 /// How long a node may take to answer before it gives its slot up. Other nodes on the same network answer in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -57,7 +57,7 @@ const BEGUN: usize = 2;
 
 /// The visits of a run.
 #[derive(Debug)]
-pub struct Visits {
+pub(crate) struct Visits {
     /// The nodes.
     pub nodes: Vec<Node>,
     /// What each visit does.
@@ -80,7 +80,7 @@ pub struct Visits {
 
 /// Visits every node and stores its result. Returns the rows that could not be stored, those of nodes whose visit did not end
 /// among them, and the machines of all rows.
-pub async fn run<C: Connect>(
+pub(crate) async fn run<C: Connect>(
     connector: C,
     visits: Visits,
     stop: Stop,

@@ -17,7 +17,7 @@ use crate::{clock, console};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verbosity {
+pub(crate) enum Verbosity {
     /// Nothing; the log has it.
     Silent,
     /// Only what is wrong.
@@ -28,14 +28,14 @@ pub enum Verbosity {
 
 /// The log of a run.
 #[derive(Debug)]
-pub struct Log(Option<File>);
+pub(crate) struct Log(Option<File>);
 
 impl Log {
     /// The log at `path`, begun anew or gone on with.
     ///
     /// # Errors
     /// [`io::Error`]
-    pub fn open(path: &Path, go_on: bool) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, go_on: bool) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.create(true).write(true).append(go_on).truncate(!go_on).open(path)?;
         Ok(Self(Some(file)))
@@ -52,7 +52,7 @@ impl Log {
 }
 
 /// Shows events as they come.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Bar,
     verbosity: Verbosity,
     log: Log,
@@ -73,13 +73,13 @@ struct Counts {
 
 impl Progress {
     /// Progress over so many nodes, told to programs as well where `lines` says so.
-    pub fn new(nodes: usize, verbosity: Verbosity, log: Log, lines: bool) -> Self {
+    pub(crate) fn new(nodes: usize, verbosity: Verbosity, log: Log, lines: bool) -> Self {
         let bar = Bar::new("nodes", nodes, verbosity == Verbosity::Normal);
         Self { bar, verbosity, log, lines, said: false, counts: Counts::default() }
     }
 
     /// Shows events until there are no more.
-    pub async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
+    pub(crate) async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
             if self.lines {
                 json_lines::event(&event);

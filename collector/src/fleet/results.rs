@@ -22,7 +22,7 @@ const FOLDER: &str = "visits";
 
 /// The results of a run's visits.
 #[derive(Clone, Debug)]
-pub struct ResultStore {
+pub(crate) struct ResultStore {
     folder: PathBuf,
 }
 
@@ -37,7 +37,7 @@ struct Entry<Row> {
 
 /// The run that a result belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunId {
+pub(crate) struct RunId {
     /// Its id.
     pub id: String,
     /// When it began.
@@ -49,7 +49,7 @@ impl ResultStore {
     ///
     /// # Errors
     /// [`io::Error`]
-    pub fn open(folder: &Path, resume: bool) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, resume: bool) -> io::Result<Self> {
         let folder = folder.join(FOLDER);
         fs::create_dir_all(&folder)?;
         for entry in fs::read_dir(&folder)? {
@@ -63,7 +63,7 @@ impl ResultStore {
     }
 
     /// The results that an earlier run left in its folder. Nothing is created or removed.
-    pub fn at(folder: &Path) -> Self {
+    pub(crate) fn at(folder: &Path) -> Self {
         Self { folder: folder.join(FOLDER) }
     }
 
@@ -71,7 +71,7 @@ impl ResultStore {
     ///
     /// # Errors
     /// [`io::Error`]; then there is no result of this node.
-    pub fn put(&self, run: &RunId, inputs: &str, row: &NodeRow) -> io::Result<()> {
+    pub(crate) fn put(&self, run: &RunId, inputs: &str, row: &NodeRow) -> io::Result<()> {
         let mut file = Replacement::open(&self.path(&row.name))?;
         serde_json::to_writer(&mut file, &Entry { run: run.clone(), inputs: inputs.to_owned(), row })?;
         file.put()
@@ -79,7 +79,7 @@ impl ResultStore {
 
     /// The result of a node that need not be visited again: its report was accepted for the same inputs, in a visit that ended
     /// `within` these times, and nothing was left there.
-    pub fn accepted(
+    pub(crate) fn accepted(
         &self,
         node: &str,
         inputs: &str,
@@ -93,7 +93,7 @@ impl ResultStore {
     }
 
     /// The row of a node for the report. A result that cannot be read any more becomes a failure.
-    pub fn row(&self, node: &Node) -> NodeRow {
+    pub(crate) fn row(&self, node: &Node) -> NodeRow {
         self.read(&node.name).map_or_else(|error| lost_result(node, &error), |entry| entry.row)
     }
 

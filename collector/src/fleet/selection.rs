@@ -11,7 +11,7 @@ pub struct Unmatched(pub String);
 ///
 /// # Errors
 /// [`Unmatched`]: a slip of the pen must not leave nodes out in silence.
-pub fn select(nodes: Vec<Node>, only: &[String]) -> Result<Vec<Node>, Unmatched> {
+pub(crate) fn select(nodes: Vec<Node>, only: &[String]) -> Result<Vec<Node>, Unmatched> {
     if only.is_empty() {
         return Ok(nodes);
     }

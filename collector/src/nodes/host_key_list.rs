@@ -32,7 +32,7 @@ pub enum HostKeyListProblem {
 ///
 /// # Errors
 /// [`HostKeyListError`]
-pub fn parse(text: &str) -> Result<BTreeMap<String, String>, HostKeyListError> {
+pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, HostKeyListError> {
     let mut accepted: BTreeMap<String, String> = BTreeMap::new();
     for (line, text) in (1..).zip(text.lines()) {
         let mut words = text.split_whitespace();

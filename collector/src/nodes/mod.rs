@@ -3,17 +3,17 @@
 //! Everything that later becomes a file name, an address or an argument is checked here, once.
 
 mod error;
-pub mod host_key_list;
-pub mod kubernetes;
+pub(crate) mod host_key_list;
+pub(crate) mod kubernetes;
 mod node;
 mod platform;
 mod site_file;
-pub mod ssh_config;
+pub(crate) mod ssh_config;
 mod values;
-pub mod write;
+pub(crate) mod write;
 
-pub use error::{SiteFileError, SiteFileProblem};
-pub use node::{Hop, Node, SshAddress, Sudo};
-pub use platform::{Architecture, Os, Platform};
-pub use site_file::{Site, resolve};
-pub use values::site_name;
+pub(crate) use error::SiteFileError;
+pub(crate) use node::{Hop, Node, SshAddress, Sudo};
+pub(crate) use platform::{Architecture, Os, Platform};
+pub(crate) use site_file::{Site, resolve};
+pub(crate) use values::site_name;

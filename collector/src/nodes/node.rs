@@ -8,7 +8,7 @@ use super::platform::Os;
 
 /// One node, as the site file describes it: its own keys before its group's, and those before the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its name: safe as a file name.
     pub name: String,
     /// Host name or IP address.
@@ -41,19 +41,19 @@ pub struct Node {
 
 impl Node {
     /// The port of its SSH server: 22 by default.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port.unwrap_or(22)
     }
 
     /// The login: root by default.
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         self.user.as_deref().unwrap_or("root")
     }
 }
 
 /// How the agent comes to run as root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Sudo {
+pub(crate) enum Sudo {
     /// It runs as the login.
     #[default]
     No,
@@ -65,7 +65,7 @@ pub enum Sudo {
 
 /// A host to go through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Hop {
+pub(crate) enum Hop {
     /// Another node of the site.
     Node(String),
     /// A host that is not a node.
@@ -74,7 +74,7 @@ pub enum Hop {
 
 /// Where an SSH server is and who logs in: `[user@]host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct SshAddress {
+pub(crate) struct SshAddress {
     /// The login; the node's if absent.
     pub user: Option<String>,
     /// Host name or IP address.

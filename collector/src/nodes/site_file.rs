@@ -16,7 +16,7 @@ use crate::text::line_of;
 
 /// Every node of a site file, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
+pub(crate) struct Site {
     /// What the site is called, where it has a name.
     pub name: Option<String>,
     /// The nodes; at least one, each name once.
@@ -28,12 +28,12 @@ impl Site {
     ///
     /// # Errors
     /// [`SiteFileError`] with the line, if the text is not a site file.
-    pub fn parse(text: &str) -> Result<Self, SiteFileError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, SiteFileError> {
         parse(text)
     }
 
     /// The node of that name.
-    pub fn node(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
     }
 }
@@ -259,7 +259,7 @@ fn follow<'a>(
 }
 
 /// A path of a site file: `~/` is the home folder, and a relative one starts at the site file's folder.
-pub fn resolve(path: &Path, site_folder: &Path, home: Option<&Path>) -> PathBuf {
+pub(crate) fn resolve(path: &Path, site_folder: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => site_folder.join(path),

@@ -11,7 +11,7 @@ use super::values;
 
 /// What `ssh` would do for a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SshConfig {
+pub(crate) struct SshConfig {
     /// Where it connects to.
     pub host_name: Option<String>,
     /// The port.
@@ -52,7 +52,7 @@ pub struct SshConfig {
 
 /// A family of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     /// IPv4.
     V4,
     /// IPv6.
@@ -64,7 +64,7 @@ impl SshConfig {
     ///
     /// # Errors
     /// [`SshConfigProblem`] where a program would make the connection, and where they are not understood.
-    pub fn jumps(&self, asked: &SshAddress) -> Result<Vec<SshAddress>, SshConfigProblem> {
+    pub(crate) fn jumps(&self, asked: &SshAddress) -> Result<Vec<SshAddress>, SshConfigProblem> {
         if self.proxy_command {
             return Err(SshConfigProblem::ProxyCommand);
         }
@@ -84,7 +84,7 @@ impl SshConfig {
 
 /// The agent that is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Agent {
+pub(crate) enum Agent {
     /// The one in the environment.
     #[default]
     Usual,
@@ -96,7 +96,7 @@ pub enum Agent {
 
 /// What `ssh` would do cannot be done here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SshConfigProblem {
+pub(crate) enum SshConfigProblem {
     /// A program would make the connection.
     #[error("ProxyCommand is not run here; say jump in the site file (\"none\" is none), or ProxyJump")]
     ProxyCommand,
@@ -126,7 +126,7 @@ pub enum SshConfigProblem {
 const NOTHING: &str = "/assay/nothing-configured";
 
 /// A configuration that includes these files, and shows what they leave open.
-pub fn asking(files: &[PathBuf]) -> String {
+pub(crate) fn asking(files: &[PathBuf]) -> String {
     let mut text = String::new();
     for file in files {
         text += &format!("Include \"{}\"\n", file.display());
@@ -138,7 +138,7 @@ pub fn asking(files: &[PathBuf]) -> String {
 ///
 /// # Errors
 /// [`SshConfigProblem`]
-pub fn read(text: &str) -> Result<SshConfig, SshConfigProblem> {
+pub(crate) fn read(text: &str) -> Result<SshConfig, SshConfigProblem> {
     let mut host = SshConfig::default();
     for line in text.lines() {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -197,7 +197,13 @@ fn paths(value: &str) -> Vec<PathBuf> {
 
 /// A file name with ssh's tokens (ssh_config(5), "TOKENS") put in: `%%`, `%d` home, `%h` host, `%r` login, `%u` local login.
 /// None where there are others.
-pub fn expand(text: &str, home: Option<&Path>, host: &str, user: &str, local_user: &str) -> Option<PathBuf> {
+pub(crate) fn expand(
+    text: &str,
+    home: Option<&Path>,
+    host: &str,
+    user: &str,
+    local_user: &str,
+) -> Option<PathBuf> {
     let token = |token| match token {
         'd' => home?.to_str().map(str::to_owned),
         'h' => Some(host.to_owned()),

@@ -108,7 +108,7 @@ pub(super) fn login_at(text: &str) -> Option<SshAddress> {
 ///
 /// # Errors
 /// [`SiteFileProblem::Text`]
-pub fn site_name(text: String) -> Result<String, SiteFileProblem> {
+pub(crate) fn site_name(text: String) -> Result<String, SiteFileProblem> {
     plain("name", text)
 }
 

@@ -8,7 +8,7 @@ use super::{Os, Sudo};
 
 /// What all nodes of a new site file share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Defaults {
+pub(crate) struct Defaults {
     /// The port of the SSH servers.
     pub port: Option<u16>,
     /// The login.
@@ -30,7 +30,11 @@ const WINDOWS: &str = "windows";
 
 /// A site file's text. `pins` are host keys' fingerprints by the nodes' names in the file; what is not known stands there
 /// as a comment, for a person to fill in.
-pub fn site_file(nodes: &[ClusterNode], defaults: &Defaults, pins: &BTreeMap<String, String>) -> String {
+pub(crate) fn site_file(
+    nodes: &[ClusterNode],
+    defaults: &Defaults,
+    pins: &BTreeMap<String, String>,
+) -> String {
     let mut text = String::from("[defaults]\n");
     option(&mut text, "user", defaults.user.as_deref(), "clouduser", "the login; root when absent");
     let agent = "the private key; the SSH agent's keys when absent";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A command could not be run to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum SessionError {
+pub(crate) enum SessionError {
     /// The connection is gone.
     #[error("the connection was lost: {0}")]
     Lost(String),
@@ -27,7 +27,7 @@ pub enum SessionError {
 
 /// A node could not be reached, or must not be trusted.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// The address leads nowhere, or what answers there does not speak SSH.
     #[error("{address} port {port}: {reason}")]
     Unreachable {

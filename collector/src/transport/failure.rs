@@ -10,7 +10,7 @@ use crate::nodes::Platform;
 
 /// Why a visit did not bring a report.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What becomes of the row.
     pub outcome: Outcome,
     /// What happened, for people.

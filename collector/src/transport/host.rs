@@ -10,7 +10,7 @@ use crate::journal::FolderRecord;
 use crate::nodes::{Node, Platform};
 
 /// A way to reach nodes.
-pub trait Connect: Send + Sync + 'static {
+pub(crate) trait Connect: Send + Sync + 'static {
     /// A node that was reached.
     type Host: Host;
 
@@ -21,7 +21,7 @@ pub trait Connect: Send + Sync + 'static {
 /// A node that was reached.
 ///
 /// Dropping the future of a step abandons the step; the host can still carry out others.
-pub trait Host: Send {
+pub(crate) trait Host: Send {
     /// What is known of the node so far, also after a step that failed or was abandoned.
     fn facts(&self) -> &NodeFacts;
 
@@ -55,7 +55,7 @@ pub trait Host: Send {
 
 /// What is known of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeFacts {
+pub(crate) struct NodeFacts {
     /// The fingerprint of the host key that was verified, if the transport has host keys.
     pub host_key: Option<String>,
     /// What the node runs on.
@@ -66,7 +66,7 @@ pub struct NodeFacts {
 
 /// What [`Host::prepare`] needs to know to find a place on the node.
 #[derive(Clone, Copy, Debug)]
-pub struct Preparation<'a> {
+pub(crate) struct Preparation<'a> {
     /// The folder's name.
     pub name: &'a str,
     /// How many bytes it must have room for.
@@ -79,7 +79,7 @@ pub struct Preparation<'a> {
 
 /// A folder that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// Its path on the node.
     pub folder: String,
     /// What the node runs on.
@@ -88,7 +88,7 @@ pub struct Prepared {
 
 /// What goes into a folder.
 #[derive(Clone, Copy, Debug)]
-pub struct Upload<'a> {
+pub(crate) struct Upload<'a> {
     /// The folder's path.
     pub folder: &'a str,
     /// A tar archive with the agent and `SHA256SUMS`, which lists the digests of all its other files.
@@ -101,7 +101,7 @@ pub struct Upload<'a> {
 
 /// One run of the agent.
 #[derive(Clone, Copy, Debug)]
-pub struct AgentRun<'a> {
+pub(crate) struct AgentRun<'a> {
     /// The folder's path.
     pub folder: &'a str,
     /// The agent's arguments, without `--output`.
@@ -114,7 +114,7 @@ pub struct AgentRun<'a> {
 
 /// What a run of the agent left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// How it ended.
     pub end: RunEnd,
     /// The report, as far as one came.
@@ -125,7 +125,7 @@ pub struct Ran {
 
 /// How a run of the agent ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunEnd {
+pub(crate) enum RunEnd {
     /// It exited with this status.
     Exited(u32),
     /// A signal killed it.
@@ -138,7 +138,7 @@ pub enum RunEnd {
 
 /// Which folders a clean-up is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Folders {
+pub(crate) enum Folders {
     /// The folder of this name, which one visit has made.
     OfVisit(String),
     /// The folders of all visits that no longer run.
@@ -147,7 +147,7 @@ pub enum Folders {
 
 impl Folders {
     /// The name of the one visit's folder.
-    pub fn visit(&self) -> Option<&str> {
+    pub(crate) fn visit(&self) -> Option<&str> {
         match self {
             Self::OfVisit(name) => Some(name),
             Self::OfAnyVisit => None,
@@ -157,7 +157,7 @@ impl Folders {
 
 /// What a node says after a clean-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CleanedUp {
+pub(crate) enum CleanedUp {
     /// Nothing is left.
     Clean {
         /// The folder that was there.

@@ -11,10 +11,8 @@ mod output;
 pub mod ssh;
 mod this_machine;
 
-pub use error::{ConnectError, SessionError};
-pub use failure::Failure;
-pub use host::{
-    AgentRun, CleanedUp, Connect, Folders, Host, NodeFacts, Preparation, Prepared, Ran, RunEnd, Upload,
-};
-pub use input::{Input, Secret};
-pub use this_machine::ThisMachine;
+pub(crate) use error::{ConnectError, SessionError};
+pub(crate) use failure::Failure;
+pub(crate) use host::{AgentRun, CleanedUp, Connect, Folders, Host, Preparation, RunEnd, Upload};
+pub(crate) use input::{Input, Secret};
+pub(crate) use this_machine::ThisMachine;

@@ -25,7 +25,7 @@ use crate::nodes::{Node, Platform};
 
 /// This machine, which is every node.
 #[derive(Clone, Debug, Default)]
-pub struct ThisMachine {
+pub(crate) struct ThisMachine {
     facts: NodeFacts,
 }
 

@@ -56,7 +56,7 @@ const AGENT_FILES: [&str; 6] = [
 ///
 /// # Errors
 /// [`AgentError`] where a file is no program, or two are for one platform.
-pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, AgentError> {
+pub(crate) fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut found: BTreeMap<Platform, &PathBuf> = BTreeMap::new();
     let mut agents = BTreeMap::new();
     for path in paths {
@@ -73,7 +73,7 @@ pub fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, AgentError
 ///
 /// # Errors
 /// [`AgentError`] where there is none.
-pub fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, AgentError> {
+pub(crate) fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut agents = BTreeMap::new();
     for name in AGENT_FILES {
         let path = folder.join(name);
@@ -91,7 +91,7 @@ pub fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, AgentError>
 ///
 /// # Errors
 /// [`AgentError::Damaged`]
-pub fn embedded_agents() -> Result<BTreeMap<Platform, Input>, AgentError> {
+pub(crate) fn embedded_agents() -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut agents = BTreeMap::new();
     for agent in EMBEDDED {
         let program = agent.unpack()?;

@@ -65,6 +65,6 @@ fn row(cleaned: CleanedUp, made: Option<&str>) -> CleanUp {
 }
 
 /// The message of a clean-up that the node does not answer as expected.
-pub fn not_confirmed(words: &str) -> String {
+pub(crate) fn not_confirmed(words: &str) -> String {
     clean::block(&format!("the node did not say that the folder is gone: {words}"), clean::MESSAGE)
 }

@@ -7,7 +7,7 @@ use flate2::read::ZlibDecoder;
 
 /// An agent, compressed.
 #[derive(Debug)]
-pub struct Embedded {
+pub(crate) struct Embedded {
     /// Its usual name as a file.
     pub name: &'static str,
     /// How many bytes the program has.
@@ -28,14 +28,14 @@ pub struct Damaged {
 }
 
 /// The agents of this program.
-pub static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+pub(crate) static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 impl Embedded {
     /// The program's bytes.
     ///
     /// # Errors
     /// [`Damaged`] where they have another digest.
-    pub fn unpack(&self) -> Result<Vec<u8>, Damaged> {
+    pub(crate) fn unpack(&self) -> Result<Vec<u8>, Damaged> {
         let damaged = Damaged { name: self.name };
         let mut program = Vec::new();
         let mut packed = ZlibDecoder::new(self.packed).take(self.size + 1);

@@ -18,14 +18,14 @@ use crate::clean;
 use crate::nodes::Platform;
 
 /// How far the clocks of a node and of this machine may differ where the node judges by its own.
-pub const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
 
 /// How many reports are read at once: each takes some times its size in memory while it is.
 pub(super) static READERS: Semaphore = Semaphore::const_new(2);
 
 /// What a report must say to be the one that was asked for.
 #[derive(Clone, Debug)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// The run's id.
     pub run_id: String,
     /// The digest of the agent that was sent.
@@ -47,7 +47,7 @@ pub struct Expected {
 
 /// The report is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum BadReport {
+pub(crate) enum BadReport {
     /// It is no node report.
     #[error("not a node report: {0}")]
     Malformed(String),
@@ -138,7 +138,7 @@ pub enum BadReport {
 ///
 /// # Errors
 /// [`BadReport`]
-pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport, BadReport> {
+pub(crate) fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport, BadReport> {
     let report = read(bytes)?;
     if report.run.id != expected.run_id {
         return Err(BadReport::Run { found: report.run.id, expected: expected.run_id.clone() });
@@ -183,7 +183,7 @@ pub fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<NodeReport
 ///
 /// # Errors
 /// [`BadReport`]
-pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
+pub(crate) fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
     check_size(bytes)?;
     let mut report: NodeReport =
         json::read(bytes, &Shape::Any).map_err(|error| BadReport::Malformed(error.to_string()))?;
@@ -203,7 +203,7 @@ pub fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
 ///
 /// # Errors
 /// [`BadReport`]
-pub fn consistent(report: &NodeReport) -> Result<(), BadReport> {
+pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
     if report.summary != Summary::count(report.images.iter().map(|image| image.status)) {
         return Err(BadReport::Summary);
     }
@@ -239,7 +239,7 @@ pub fn consistent(report: &NodeReport) -> Result<(), BadReport> {
 ///
 /// # Errors
 /// [`BadReport::NotAccepted`]
-pub fn only_accepted(report: &NodeReport, accept: &BTreeSet<Via>) -> Result<(), BadReport> {
+pub(crate) fn only_accepted(report: &NodeReport, accept: &BTreeSet<Via>) -> Result<(), BadReport> {
     let by = |image: &Image| Some((image.digest.to_string(), image.via?));
     match report.images.iter().filter_map(by).find(|(_, via)| !accept.contains(via)) {
         Some((image, via)) => Err(BadReport::NotAccepted { image, via }),
@@ -248,7 +248,7 @@ pub fn only_accepted(report: &NodeReport, accept: &BTreeSet<Via>) -> Result<(), 
 }
 
 /// The exit statuses with which an agent has judged.
-pub fn has_judged(exit: u32) -> bool {
+pub(crate) fn has_judged(exit: u32) -> bool {
     [ExitCode::Passed, ExitCode::Failed, ExitCode::Incomplete]
         .into_iter()
         .any(|code| u32::from(code.number()) == exit)

@@ -3,16 +3,16 @@
 mod agents;
 mod clean_up;
 mod embedded;
-pub mod gather;
+pub(crate) mod gather;
 mod payload;
 mod plan;
 mod row;
 mod steps;
 
-pub use agents::{AgentError, agents, agents_in, embedded_agents};
-pub use clean_up::not_confirmed;
-pub use embedded::{Damaged, EMBEDDED, Embedded};
-pub use payload::{Payload, PayloadError, bundle_files, trust_archive};
-pub use plan::{StepLimits, VisitPlan};
-pub use row::unvisited_row;
-pub use steps::visit;
+pub(crate) use agents::{AgentError, agents, agents_in, embedded_agents};
+pub(crate) use clean_up::not_confirmed;
+pub(crate) use embedded::{Damaged, EMBEDDED};
+pub(crate) use payload::{Payload, PayloadError, bundle_files, trust_archive};
+pub(crate) use plan::{StepLimits, VisitPlan};
+pub(crate) use row::unvisited_row;
+pub(crate) use steps::visit;

@@ -18,7 +18,7 @@ use crate::transport::Input;
 
 /// All that is sent, for every platform there is an agent for.
 #[derive(Debug)]
-pub struct Payload {
+pub(crate) struct Payload {
     shipments: BTreeMap<Platform, Shipment>,
     bundles: Vec<SentFile>,
     trust: SentFile,
@@ -27,11 +27,9 @@ pub struct Payload {
 
 /// What a node of one platform gets.
 #[derive(Clone, Debug)]
-pub struct Shipment {
+pub(crate) struct Shipment {
     /// The archive.
     pub archive: Input,
-    /// The agent's name in it.
-    pub agent: &'static str,
     /// The agent's digest.
     pub agent_sha256: String,
     /// The digest of its `SHA256SUMS`, which names all the other files' digests.
@@ -87,7 +85,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`PayloadError`]
-    pub fn new(
+    pub(crate) fn new(
         agents: &BTreeMap<Platform, Input>,
         trust: &Path,
         bundles: &[PathBuf],
@@ -119,32 +117,32 @@ impl Payload {
     }
 
     /// What a node of that platform gets; none where there is no agent for it.
-    pub fn shipment(&self, platform: Platform) -> Option<&Shipment> {
+    pub(crate) fn shipment(&self, platform: Platform) -> Option<&Shipment> {
         self.shipments.get(&platform)
     }
 
     /// The platforms there are agents for.
-    pub fn platforms(&self) -> impl Iterator<Item = Platform> {
+    pub(crate) fn platforms(&self) -> impl Iterator<Item = Platform> {
         self.shipments.keys().copied()
     }
 
     /// The bundles' paths on a node, in the order given.
-    pub fn bundle_paths(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn bundle_paths(&self) -> impl Iterator<Item = String> {
         self.bundles.iter().map(|bundle| format!("bundles/{}", bundle.name))
     }
 
     /// The bundles' digests, in the order given.
-    pub fn bundle_digests(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn bundle_digests(&self) -> impl Iterator<Item = &str> {
         self.bundles.iter().map(|bundle| bundle.sha256.as_str())
     }
 
     /// The digests of the trust policy documents; the agent reads one of them.
-    pub fn policy_digests(&self) -> &[String] {
+    pub(crate) fn policy_digests(&self) -> &[String] {
         &self.policies
     }
 
     /// What was sent, for the site report.
-    pub fn inputs(&self) -> SiteInputs {
+    pub(crate) fn inputs(&self) -> SiteInputs {
         let agent = |(platform, shipment): (&Platform, &Shipment)| SentFile {
             name: platform.to_string(),
             sha256: shipment.agent_sha256.clone(),
@@ -187,7 +185,6 @@ impl Shipment {
         placed.push(sums.clone());
         Ok(Self {
             archive: packed.finish(),
-            agent: name,
             agent_sha256: agent.sha256,
             sums_sha256: sums.sha256,
             agent_size: agent.size,
@@ -200,7 +197,7 @@ impl Shipment {
 ///
 /// # Errors
 /// [`PayloadError`]
-pub fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
+pub(crate) fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
     packed(&read_trust(trust)?)
 }
 
@@ -208,7 +205,7 @@ pub fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
 ///
 /// # Errors
 /// [`PayloadError`]
-pub fn bundle_files(paths: &[PathBuf]) -> Result<Vec<(SentFile, Input)>, PayloadError> {
+pub(crate) fn bundle_files(paths: &[PathBuf]) -> Result<Vec<(SentFile, Input)>, PayloadError> {
     let files = read_bundles(paths)?.into_iter();
     files.map(|(name, input)| Ok((sent(name, &input)?, input))).collect()
 }

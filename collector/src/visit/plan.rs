@@ -10,7 +10,7 @@ use crate::nodes::Node;
 
 /// What every visit of a run does.
 #[derive(Debug)]
-pub struct VisitPlan {
+pub(crate) struct VisitPlan {
     /// The run's id.
     pub run_id: String,
     /// What is sent.
@@ -27,7 +27,7 @@ impl VisitPlan {
     ///
     /// # Errors
     /// If one of them cannot be written as JSON, such as a path that is not text.
-    pub fn inputs_digest(&self, node: &Node) -> serde_json::Result<String> {
+    pub(crate) fn inputs_digest(&self, node: &Node) -> serde_json::Result<String> {
         let text = serde_json::to_vec(&(self.payload.inputs(), &self.asked, node))?;
         Ok(Digest::sha256(&text).hex().to_owned())
     }
@@ -35,7 +35,7 @@ impl VisitPlan {
 
 /// How long the steps of a visit may take.
 #[derive(Clone, Copy, Debug)]
-pub struct StepLimits {
+pub(crate) struct StepLimits {
     /// Preparing and cleaning up, each.
     pub step: Duration,
     /// Uploading: for a slow link and a large bundle.

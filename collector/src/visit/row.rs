@@ -5,7 +5,7 @@ use assay_report::{CleanUp, CleanUpResult, NodeRow, Outcome};
 use crate::nodes::Node;
 
 /// The row of a node that was not visited yet.
-pub fn unvisited_row(node: &Node) -> NodeRow {
+pub(crate) fn unvisited_row(node: &Node) -> NodeRow {
     NodeRow {
         name: node.name.clone(),
         address: Some(match node.port() {

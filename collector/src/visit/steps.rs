@@ -33,7 +33,7 @@ struct VisitState<'a> {
 }
 
 /// Visits one node over the connection that `connecting` brings. It always returns a row, whatever happens.
-pub async fn visit<H: Host>(
+pub(crate) async fn visit<H: Host>(
     connecting: impl Future<Output = Result<H, ConnectError>>,
     node: &Node,
     plan: &VisitPlan,

@@ -38,12 +38,12 @@ pub enum NodeListProblem {
     NoNode,
     /// A node is wrong.
     #[error(transparent)]
-    Node(#[from] NodeProblem),
+    Node(#[from] ClusterNodeProblem),
 }
 
 /// What is wrong with one node of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NodeProblem {
+pub enum ClusterNodeProblem {
     /// The name is empty, too long, or has blanks or control characters.
     #[error("{0:?} is not the name of a node")]
     Name(String),
@@ -69,4 +69,4 @@ pub enum NodeProblem {
 }
 
 /// Bytes of a list of nodes. One node with its fifty images takes some 20 KiB of JSON, and 5,000 nodes are Kubernetes' limit.
-pub const NODE_LIST_BYTES: usize = 256 << 20;
+pub(crate) const NODE_LIST_BYTES: usize = 256 << 20;

@@ -9,8 +9,8 @@ mod json;
 mod node;
 mod wide;
 
-pub use error::{NODE_LIST_BYTES, NodeListError, NodeListProblem, NodeProblem};
-pub use node::ClusterNode;
+pub(crate) use error::{NODE_LIST_BYTES, NodeListError, NodeListProblem};
+pub(crate) use node::ClusterNode;
 
 use crate::text;
 
@@ -18,7 +18,7 @@ use crate::text;
 ///
 /// # Errors
 /// [`NodeListError`]
-pub fn read(bytes: &[u8]) -> Result<Vec<ClusterNode>, NodeListError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<ClusterNode>, NodeListError> {
     let at_start = |problem| NodeListError { line: 1, problem, quoted: None };
     if bytes.len() > NODE_LIST_BYTES {
         return Err(at_start(NodeListProblem::TooLarge));

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 
-use super::error::NodeProblem;
+use super::error::ClusterNodeProblem;
 use crate::nodes::platform::Os;
 use crate::nodes::values;
 
 /// A node of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterNode {
+pub(crate) struct ClusterNode {
     /// Its name in the cluster.
     pub name: String,
     /// Host name or IP address.
@@ -27,7 +27,7 @@ pub struct ClusterNode {
 impl ClusterNode {
     /// Its name in a site file: its own, unless that is no safe file name. Then what is safe of it, with a part of its
     /// digest, so that no two are alike.
-    pub fn site_name(&self) -> Cow<'_, str> {
+    pub(crate) fn site_name(&self) -> Cow<'_, str> {
         if values::is_name(&self.name) {
             return Cow::Borrowed(&self.name);
         }
@@ -51,13 +51,13 @@ pub(super) struct ListedNode<'a> {
 
 impl ListedNode<'_> {
     /// Checks everything that becomes part of a site file. `seen` are the names so far.
-    pub(super) fn check(mut self, seen: &mut BTreeSet<String>) -> Result<ClusterNode, NodeProblem> {
+    pub(super) fn check(mut self, seen: &mut BTreeSet<String>) -> Result<ClusterNode, ClusterNodeProblem> {
         let name = self.name.to_owned();
         if !is_word(&name) || name.len() > 253 {
-            return Err(NodeProblem::Name(name));
+            return Err(ClusterNodeProblem::Name(name));
         }
         if !seen.insert(name.to_lowercase()) {
-            return Err(NodeProblem::Twice(name));
+            return Err(ClusterNodeProblem::Twice(name));
         }
         let address = match self.addresses.first() {
             Some(address) => *address,
@@ -67,10 +67,10 @@ impl ListedNode<'_> {
             }
         };
         if !values::is_host(address) {
-            return Err(NodeProblem::Address { node: name, address: address.to_owned() });
+            return Err(ClusterNodeProblem::Address { node: name, address: address.to_owned() });
         }
         if let Some(role) = self.roles.iter().find(|role| !is_word(role)) {
-            return Err(NodeProblem::Role { node: name, role: (*role).to_owned() });
+            return Err(ClusterNodeProblem::Role { node: name, role: (*role).to_owned() });
         }
         let roles: BTreeSet<String> = self.roles.iter().map(|role| (*role).to_owned()).collect();
         let roles = roles.into_iter().collect();

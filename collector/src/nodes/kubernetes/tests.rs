@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::error::ClusterNodeProblem;
 use super::*;
 use crate::nodes::{Os, values};
 
@@ -68,7 +69,7 @@ fn lists_of_several_clusters_may_stand_in_one_file() {
     let other = JSON.replace("moc-", "other-");
     assert_eq!(read(format!("{JSON}\n{other}").as_bytes()).unwrap().len(), 8);
     let error = read(format!("{JSON}{JSON}").as_bytes()).unwrap_err();
-    assert!(matches!(error.problem, NodeListProblem::Node(NodeProblem::Twice(_))));
+    assert!(matches!(error.problem, NodeListProblem::Node(ClusterNodeProblem::Twice(_))));
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn errors_name_the_line() {
         |name: &str, address: &str| format!("{name:<6}Ready   <none>  1d   v1       {address:<15}  Linux\n");
     let header = "NAME  STATUS  ROLES   AGE  VERSION  INTERNAL-IP      OS-IMAGE\n";
     let good = row("a", "10.0.0.1");
-    let node = |problem: NodeProblem| P::Node(problem);
+    let node = |problem: ClusterNodeProblem| P::Node(problem);
     for (text, line, problem) in [
         (String::new(), 1, P::NoHeader),
         ("No resources found\n".to_owned(), 1, P::NoHeader),
@@ -100,13 +101,17 @@ fn errors_name_the_line() {
         ("NAME   STATUS   ROLES   AGE   VERSION\n".to_owned(), 1, P::NoColumn("INTERNAL-IP")),
         (header.to_owned(), 1, P::NoNode),
         (format!("{header}{good}b Ready <none> 1d v1 10.0.0.2 Linux\n"), 3, P::Columns),
-        (format!("{header}{good}{good}"), 3, node(NodeProblem::Twice("a".into()))),
-        (format!("{header}{}", row("", "10.0.0.1")), 2, node(NodeProblem::Name(String::new()))),
-        (format!("{header}{}", row("a\u{1b}", "10.0.0.1")), 2, node(NodeProblem::Name("a\u{1b}".into()))),
+        (format!("{header}{good}{good}"), 3, node(ClusterNodeProblem::Twice("a".into()))),
+        (format!("{header}{}", row("", "10.0.0.1")), 2, node(ClusterNodeProblem::Name(String::new()))),
+        (
+            format!("{header}{}", row("a\u{1b}", "10.0.0.1")),
+            2,
+            node(ClusterNodeProblem::Name("a\u{1b}".into())),
+        ),
         (
             format!("{header}{}", row("a", "-oProxy=x")),
             2,
-            node(NodeProblem::Address { node: "a".into(), address: "-oProxy=x".into() }),
+            node(ClusterNodeProblem::Address { node: "a".into(), address: "-oProxy=x".into() }),
         ),
     ] {
         let error = read(text.as_bytes()).unwrap_err();

@@ -8,7 +8,7 @@ use russh::keys::agent::client::{AgentClient, AgentStream};
 
 /// Where an agent is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AgentSocket {
+pub(crate) enum AgentSocket {
     /// Where the system has it: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, else Pageant.
     Usual,
     /// At this socket, or on Windows this named pipe.
@@ -19,7 +19,7 @@ pub enum AgentSocket {
 pub(super) type Client = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
 
 /// The keys that an agent holds; none where it does not answer.
-pub fn held_by(place: &AgentSocket) -> Vec<PublicKey> {
+pub(crate) fn held_by(place: &AgentSocket) -> Vec<PublicKey> {
     /// How long an agent may take: it is on this machine, and nobody has to be asked for a list.
     const PATIENCE: Duration = Duration::from_secs(10);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {

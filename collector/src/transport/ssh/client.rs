@@ -29,7 +29,7 @@ use crate::transport::output::{Exit, Output, STDERR_BYTES};
 
 /// A host to log in to.
 #[derive(Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// Host name or IP address.
     pub address: String,
     /// The port.
@@ -67,7 +67,7 @@ impl Target {
 
 /// The host key that a node shows. The node has proven that it holds the key; whose key it is, it cannot prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownKey {
+pub(crate) struct ShownKey {
     /// The public key, as RFC 4253 section 6.6 encodes it.
     pub key: Vec<u8>,
     /// Its fingerprint, `SHA256:…`.
@@ -78,7 +78,7 @@ pub struct ShownKey {
 
 /// How long the steps of a connection may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// To reach the port, to agree on keys, and to log in: each.
     pub connect: Duration,
     /// How long the other side may be silent before it is asked whether it is there; it is given up after three such.
@@ -92,7 +92,7 @@ impl Default for Limits {
 }
 
 /// Reaches the nodes of a site.
-pub struct Connector {
+pub(crate) struct Connector {
     targets: BTreeMap<String, Arc<Target>>,
     opener: Arc<Opener>,
 }
@@ -107,7 +107,7 @@ type JumpHost = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
 impl Connector {
     /// A connector for these nodes, by name.
-    pub fn new(targets: BTreeMap<String, Arc<Target>>, limits: Limits) -> Self {
+    pub(crate) fn new(targets: BTreeMap<String, Arc<Target>>, limits: Limits) -> Self {
         Self { targets, opener: Arc::new(Opener { limits, jumps: Mutex::default() }) }
     }
 
@@ -116,7 +116,7 @@ impl Connector {
     ///
     /// # Errors
     /// [`ConnectError`] where it cannot be reached.
-    pub async fn shown_key(&self, node: &str) -> Result<ShownKey, ConnectError> {
+    pub(crate) async fn shown_key(&self, node: &str) -> Result<ShownKey, ConnectError> {
         let target = self.target(node)?;
         let (check, judged) = HostKeyCheck::looking(target.known.clone());
         let preferred =
@@ -154,7 +154,7 @@ impl Connector {
     }
 
     /// How a node would be reached: `user@address:port`, and through which hosts.
-    pub fn login_of(&self, node: &str) -> Option<String> {
+    pub(crate) fn login_of(&self, node: &str) -> Option<String> {
         let mut target = self.targets.get(node)?.as_ref();
         let mut login = format!("{}@{}", target.user, target.known.name);
         while let Some(jump) = &target.jump {
@@ -165,7 +165,7 @@ impl Connector {
     }
 
     /// Why a node's host key would be accepted; none where it would not.
-    pub fn host_key_of(&self, node: &str) -> Option<&'static str> {
+    pub(crate) fn host_key_of(&self, node: &str) -> Option<&'static str> {
         let known = &self.targets.get(node)?.known;
         if known.is_pinned() {
             Some("pinned")
@@ -178,7 +178,7 @@ impl Connector {
 
     /// Whether a node may show the host key of this fingerprint, as far as that can be said without its key. Behind an
     /// authority's certificate a node may have any.
-    pub fn may_show(&self, node: &str, fingerprint: &str) -> bool {
+    pub(crate) fn may_show(&self, node: &str, fingerprint: &str) -> bool {
         self.targets.get(node).is_some_and(|target| {
             target.known.has_authorities()
                 || target.known.fingerprints().iter().any(|known| known == fingerprint)

@@ -16,7 +16,7 @@ use crate::nodes::ssh_config::Family;
 
 /// How a host is dialled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dialling {
+pub(crate) struct Dialling {
     /// The only family of addresses that is used.
     pub family: Option<Family>,
     /// The address of this machine that connections come from.

@@ -24,7 +24,7 @@ use crate::{clean, clock, random};
 const OUTPUT_BYTES: usize = 64 << 10;
 
 /// A node that was reached over SSH.
-pub struct SshHost {
+pub(crate) struct SshHost {
     client: Client,
     node: Node,
     /// The shell that the scripts are written for, once one of them was sent.

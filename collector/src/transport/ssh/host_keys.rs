@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// A `known_hosts` file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownHosts {
+pub(crate) struct KnownHosts {
     lines: Vec<Line>,
     /// By name, which lines are about it, in order: those that were looked for beforehand.
     found: HashMap<String, Vec<usize>>,
@@ -33,7 +33,7 @@ pub enum KnownHostsError {
 
 /// What is known of one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// The name that was looked for: the address, as `[address]:port` where the port is not 22.
     pub name: String,
     /// The address alone, which host certificates name.
@@ -46,7 +46,7 @@ pub struct Known {
 
 /// Whether a key is a host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is.
     Known,
     /// Nothing is known.
@@ -58,21 +58,11 @@ pub enum Verdict {
 }
 
 impl KnownHosts {
-    /// Reads a file's text.
+    /// Adds a file's text.
     ///
     /// # Errors
-    /// [`KnownHostsError`] where a marked line cannot be read.
-    pub fn parse(text: &str) -> Result<Self, KnownHostsError> {
-        let mut known = Self::default();
-        known.add(text)?;
-        Ok(known)
-    }
-
-    /// Adds another file's text.
-    ///
-    /// # Errors
-    /// [`KnownHostsError`] as for the first.
-    pub fn add(&mut self, text: &str) -> Result<(), KnownHostsError> {
+    /// [`KnownHostsError`] if a marked line cannot be read.
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), KnownHostsError> {
         self.found.clear();
         for (number, text) in text.split('\n').enumerate() {
             let text = text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r'));
@@ -92,7 +82,7 @@ impl KnownHosts {
 
     /// What is known of a host. A `pin` stands in place of the keys and authorities that the file has; revocations
     /// hold against it too.
-    pub fn host(&self, address: &str, port: u16, pin: Option<&str>) -> Known {
+    pub(crate) fn host(&self, address: &str, port: u16, pin: Option<&str>) -> Known {
         let [name, address] = names(address, port);
         let mut known = self.lookup(&name);
         if port != 22 {
@@ -108,14 +98,14 @@ impl KnownHosts {
     }
 
     /// What is known under a name that stands for a host, whatever its address and port (`HostKeyAlias`).
-    pub fn alias(&self, name: &str, pin: Option<&str>) -> Known {
+    pub(crate) fn alias(&self, name: &str, pin: Option<&str>) -> Known {
         let name = name.to_ascii_lowercase();
         Known { address: name.clone(), pin: pin.map(str::to_owned), name: name.clone(), ..self.lookup(&name) }
     }
 
     /// Looks for many names at once, for those who ask for one after the other later. A hashed name of the file has to be
     /// compared with each of them, which for hundreds of nodes and tens of thousands of lines takes every processor.
-    pub fn look_for(&mut self, names: &BTreeSet<String>) {
+    pub(crate) fn look_for(&mut self, names: &BTreeSet<String>) {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = self.lines.len().div_ceil(threads).max(1);
         let found: Vec<Vec<(&String, usize)>> = thread::scope(|scope| {
@@ -153,7 +143,7 @@ impl KnownHosts {
 
 impl Known {
     /// Whether the key is this host's.
-    pub fn judge(&self, key: &[u8]) -> Verdict {
+    pub(crate) fn judge(&self, key: &[u8]) -> Verdict {
         if self.is_revoked(key) {
             return Verdict::Revoked;
         }
@@ -170,32 +160,32 @@ impl Known {
     }
 
     /// Whether the key, of a host or an authority, is revoked here.
-    pub fn is_revoked(&self, key: &[u8]) -> bool {
+    pub(crate) fn is_revoked(&self, key: &[u8]) -> bool {
         self.revoked.iter().any(|revoked| revoked == key)
     }
 
     /// Whether the key may sign this host's certificates. A pin names the host's own key, so none may.
-    pub fn is_authority(&self, key: &[u8]) -> bool {
+    pub(crate) fn is_authority(&self, key: &[u8]) -> bool {
         self.pin.is_none() && self.authorities.iter().any(|authority| authority == key)
     }
 
     /// Whether any key of the host itself is known.
-    pub fn has_keys(&self) -> bool {
+    pub(crate) fn has_keys(&self) -> bool {
         !self.keys.is_empty()
     }
 
     /// Whether certificates can be judged at all.
-    pub fn has_authorities(&self) -> bool {
+    pub(crate) fn has_authorities(&self) -> bool {
         self.pin.is_none() && !self.authorities.is_empty()
     }
 
     /// Whether a fingerprint is pinned.
-    pub fn is_pinned(&self) -> bool {
+    pub(crate) fn is_pinned(&self) -> bool {
         self.pin.is_some()
     }
 
     /// The types of the known keys, such as `ssh-ed25519`: offered first, so that the host shows a key that is known.
-    pub fn key_types(&self) -> Vec<&str> {
+    pub(crate) fn key_types(&self) -> Vec<&str> {
         let mut types = Vec::new();
         for key in &self.keys {
             let shown = self.pin.as_ref().is_none_or(|pin| fingerprint(key) == *pin);
@@ -207,7 +197,7 @@ impl Known {
     }
 
     /// The fingerprints that the host may show, for people.
-    pub fn fingerprints(&self) -> Vec<String> {
+    pub(crate) fn fingerprints(&self) -> Vec<String> {
         match &self.pin {
             Some(pin) => vec![pin.clone()],
             None => {
@@ -219,13 +209,13 @@ impl Known {
 }
 
 /// The names that a host may be known by: with its port unless that is 22, and without.
-pub fn names(address: &str, port: u16) -> [String; 2] {
+pub(crate) fn names(address: &str, port: u16) -> [String; 2] {
     let address = address.to_ascii_lowercase();
     [if port == 22 { address.clone() } else { format!("[{address}]:{port}") }, address]
 }
 
 /// The fingerprint of a public key as `ssh-keygen -l` prints it, `SHA256:…`.
-pub fn fingerprint(key: &[u8]) -> String {
+pub(crate) fn fingerprint(key: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, key)))
 }
 
@@ -326,7 +316,7 @@ fn is_hashed(key: &hmac::Key, hash: &[u8], name: &str) -> bool {
 }
 
 /// The type at the head of a public key (RFC 4253, 6.6), where the rest is not empty.
-pub fn key_type(key: &[u8]) -> Option<&str> {
+pub(crate) fn key_type(key: &[u8]) -> Option<&str> {
     let (length, rest) = key.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (name, rest) = rest.split_at_checked(length)?;
@@ -364,6 +354,12 @@ fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<KnownHosts, KnownHostsError> {
+        let mut known = KnownHosts::default();
+        known.add(text)?;
+        Ok(known)
+    }
+
     fn key(kind: &str, seed: u8) -> Vec<u8> {
         let mut key = (u32::try_from(kind.len()).unwrap()).to_be_bytes().to_vec();
         key.extend(kind.bytes());
@@ -381,7 +377,7 @@ mod tests {
     }
 
     fn judge(text: &str, address: &str, port: u16, seed: u8) -> Verdict {
-        KnownHosts::parse(text).unwrap().host(address, port, None).judge(&ed25519(seed))
+        parse(text).unwrap().host(address, port, None).judge(&ed25519(seed))
     }
 
     #[test]
@@ -428,7 +424,7 @@ mod tests {
                 format!("{mark} {hosts} {}\n", entry(1)).trim_start().to_owned()
             })
             .concat();
-        let one_by_one = KnownHosts::parse(&text).unwrap();
+        let one_by_one = parse(&text).unwrap();
         let mut at_once = one_by_one.clone();
         at_once.look_for(&["n1", "n2", "[n2]:2222", "absent"].map(str::to_owned).into());
         for (address, port) in
@@ -458,7 +454,7 @@ mod tests {
         let text = format!("node1 {}\n@revoked * {}", entry(1), entry(1));
         assert_eq!(judge(&text, "node1", 22, 1), Verdict::Revoked);
         assert_eq!(judge(&text, "node1", 2222, 1), Verdict::Revoked);
-        let known = KnownHosts::parse(&text).unwrap();
+        let known = parse(&text).unwrap();
         let pin = fingerprint(&ed25519(1));
         assert_eq!(known.host("node1", 22, Some(&pin)).judge(&ed25519(1)), Verdict::Revoked);
         let other = format!("node1 {}\n@revoked node2 {}", entry(1), entry(1));
@@ -475,7 +471,7 @@ mod tests {
             ("@Revoked * ssh-ed25519 AAAA", 1),
             ("#\n#\n  @cert-authority * ssh-ed25519 AAA=", 3),
         ] {
-            assert_eq!(KnownHosts::parse(text), Err(KnownHostsError::MarkedLine { line }), "{text}");
+            assert_eq!(parse(text), Err(KnownHostsError::MarkedLine { line }), "{text}");
         }
     }
 
@@ -497,7 +493,7 @@ mod tests {
     #[test]
     fn an_authority_is_no_key_and_a_pin_stands_in_place_of_both() {
         let text = format!("@cert-authority *.example.test {}", entry(1));
-        let known = KnownHosts::parse(&text).unwrap();
+        let known = parse(&text).unwrap();
         let host = known.host("a.example.test", 22, None);
         assert!(host.has_authorities() && host.is_authority(&ed25519(1)) && !host.is_authority(&ed25519(2)));
         assert_eq!(host.judge(&ed25519(1)), Verdict::Unknown);
@@ -513,7 +509,7 @@ mod tests {
     #[test]
     fn known_types_come_first() {
         let rsa = STANDARD.encode(key("ssh-rsa", 1));
-        let known = KnownHosts::parse(&format!("node1 ssh-rsa {rsa}\nnode2 {}", entry(1))).unwrap();
+        let known = parse(&format!("node1 ssh-rsa {rsa}\nnode2 {}", entry(1))).unwrap();
         assert_eq!(known.host("node1", 22, None).key_types(), ["ssh-rsa"]);
         assert_eq!(known.host("node3", 22, None).key_types(), [""; 0]);
     }

@@ -18,7 +18,7 @@ use crate::transport::ConnectError;
 
 /// A way to log in: the agent's keys that are named, then the files', then the agent's others.
 #[derive(Clone, Default)]
-pub struct Login {
+pub(crate) struct Login {
     /// Keys of files.
     pub files: Vec<KeyFile>,
     /// The SSH agent of this machine.
@@ -27,7 +27,7 @@ pub struct Login {
 
 /// What is used of an SSH agent.
 #[derive(Clone)]
-pub struct AgentKeys {
+pub(crate) struct AgentKeys {
     /// Where it is.
     pub place: AgentSocket,
     /// The keys that come first.
@@ -42,16 +42,6 @@ pub struct AgentKeys {
 const KEYS: usize = 6;
 
 impl Login {
-    /// Every key that the SSH agent of this machine holds.
-    pub fn agent() -> Self {
-        Self::from(AgentKeys {
-            place: AgentSocket::Usual,
-            first: Vec::new(),
-            certificates: Vec::new(),
-            others: true,
-        })
-    }
-
     /// Logs in on a connection whose host key has been verified.
     pub(super) async fn authenticate(
         &self,

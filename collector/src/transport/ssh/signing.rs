@@ -12,7 +12,7 @@ use super::agent::{self, AgentSocket};
 use super::keys::{KeyError, Passphrase, private_key};
 
 /// A key that signs.
-pub struct SigningKey(KeyHolder);
+pub(crate) struct SigningKey(KeyHolder);
 
 enum KeyHolder {
     Here(Box<PrivateKey>),
@@ -40,7 +40,11 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`KeyError`]
-    pub fn from_private(path: &Path, text: &str, passphrase: Passphrase<'_>) -> Result<Self, KeyError> {
+    pub(crate) fn from_private(
+        path: &Path,
+        text: &str,
+        passphrase: Passphrase<'_>,
+    ) -> Result<Self, KeyError> {
         Ok(Self(KeyHolder::Here(Box::new(private_key(path, text, passphrase)?))))
     }
 
@@ -48,7 +52,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`SigningError::Refused`] where it is no such line.
-    pub fn in_agent(line: &str) -> Result<Self, SigningError> {
+    pub(crate) fn in_agent(line: &str) -> Result<Self, SigningError> {
         let key = PublicKey::from_openssh(line).map_err(|error| SigningError::Refused(error.to_string()))?;
         Ok(Self(KeyHolder::InAgent(Box::new(key))))
     }
@@ -57,7 +61,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`SigningError::Refused`] where the key has no such form.
-    pub fn public_line(&self) -> Result<String, SigningError> {
+    pub(crate) fn public_line(&self) -> Result<String, SigningError> {
         let mut key = self.public().clone();
         key.set_comment("");
         Ok(key.to_openssh().map_err(|error| SigningError::Refused(error.to_string()))?.trim().to_owned())
@@ -67,7 +71,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`SigningError`]
-    pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+    pub(crate) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let signature = match &self.0 {
             KeyHolder::Here(key) => signature::Signer::try_sign(key.as_ref(), message)
                 .map_err(|error| SigningError::Refused(error.to_string()))?,

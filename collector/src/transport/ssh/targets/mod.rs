@@ -33,7 +33,7 @@ const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh
 
 /// What the nodes are reached for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// To log in.
     Visit,
     /// To look at their host keys. Only what is needed to get to them is read: the jump hosts' logins.
@@ -44,7 +44,7 @@ pub enum Purpose {
 ///
 /// # Errors
 /// [`ConfigError`]
-pub fn connector<'a>(
+pub(crate) fn connector<'a>(
     site: &Site,
     site_path: &Path,
     pace: &cli::Pace,
