@@ -90,26 +90,26 @@ pub(crate) enum Inspected {
 /// Where images are looked for.
 #[derive(Debug)]
 pub(crate) struct StorePlan {
-    pub(crate) place: Place,
+    pub(crate) place: StoreAddress,
     /// The namespaces to limit the run to; empty: all.
     pub(crate) namespaces: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum StoreAddress {
     Containerd { address: String },
     Root { path: PathBuf },
     Layout { path: PathBuf },
 }
 
-impl Place {
+impl StoreAddress {
     /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
     pub(crate) fn is_this_machine(&self) -> bool {
         matches!(self, Self::Containerd { .. } | Self::Root { .. })
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Containerd { address } => write!(f, "containerd:{address}"),
@@ -219,11 +219,11 @@ fn store_plan(args: StoreArgs) -> Result<StorePlan, ConfigError> {
         StoreSpec::Containerd(address) => {
             let address = address.unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
             let address = address.strip_prefix("unix://").map(str::to_owned).unwrap_or(address);
-            Place::Containerd { address }
+            StoreAddress::Containerd { address }
         }
-        StoreSpec::Root(path) => Place::Root { path },
+        StoreSpec::Root(path) => StoreAddress::Root { path },
         StoreSpec::Layout(_) if !args.namespace.is_empty() => return Err(ConfigError::NamespaceOfLayout),
-        StoreSpec::Layout(path) => Place::Layout { path },
+        StoreSpec::Layout(path) => StoreAddress::Layout { path },
     };
     Ok(StorePlan { place, namespaces: args.namespace })
 }
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn defaults_are_filled_in() {
         let Ok(Plan::Verify(plan)) = plan(&["verify", "--trust", "t"]) else { panic!("no plan") };
-        assert_eq!(plan.store.place, Place::Containerd { address: DEFAULT_ADDRESS.to_owned() });
+        assert_eq!(plan.store.place, StoreAddress::Containerd { address: DEFAULT_ADDRESS.to_owned() });
         assert_eq!((plan.output, plan.asked), (Output::Stdout, Asked::default()));
         assert!(plan.jobs >= 1 && plan.images.is_empty());
         assert_eq!(plan.agent.sha256.map(|hex| hex.len()), Some(64));
@@ -381,7 +381,7 @@ mod tests {
         else {
             panic!("no plan")
         };
-        assert_eq!(inventory.store.place, Place::Containerd { address: "/run/c.sock".into() });
+        assert_eq!(inventory.store.place, StoreAddress::Containerd { address: "/run/c.sock".into() });
         let contradiction = plan(&["inventory", "--store", "layout:x", "--namespace", "n"]);
         assert!(matches!(contradiction, Err(ConfigError::NamespaceOfLayout)));
     }

@@ -200,7 +200,7 @@ fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError>
             (Some(TargetFacts { media_type, digest, size }), annotations)
         }
     };
-    let certificates = chain.iter().flatten().map(CertificateFacts::of).collect::<Vec<_>>();
+    let certificates = chain.iter().flatten().map(CertificateFacts::new).collect::<Vec<_>>();
     let unreadable = chain.iter().enumerate().filter_map(|(at, one)| Some((at, one.as_ref().err()?)));
     let first = chain.first().and_then(|first| first.as_ref().ok());
     Ok(EnvelopeFacts {
@@ -217,7 +217,7 @@ fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError>
         plugin: (plugin.is_some() || plugin_min_version.is_some())
             .then_some(PluginFacts { name: plugin, min_version: plugin_min_version }),
         timestamp_token: timestamp_token.as_ref().map(Vec::len),
-        timestamp: timestamp_token.map(|token| TimestampFacts::of(&token, &signature)),
+        timestamp: timestamp_token.map(|token| TimestampFacts::new(&token, &signature)),
         target,
         user_metadata,
         signer: first.map(|signer| signer.subject().to_string()),
@@ -227,7 +227,7 @@ fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError>
 }
 
 impl CertificateFacts {
-    fn of(certificate: &Certificate) -> Self {
+    fn new(certificate: &Certificate) -> Self {
         Self {
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
@@ -242,14 +242,14 @@ impl CertificateFacts {
 }
 
 impl TimestampFacts {
-    fn of(token: &[u8], signature: &[u8]) -> Self {
+    fn new(token: &[u8], signature: &[u8]) -> Self {
         match timestamp::claims(token, signature) {
             Ok(claims) => Self {
                 certificates: (0..)
                     .zip(&claims.certificates)
                     .map(|(at, one)| CertificateFacts {
                         tsa: Some(claims.signers.contains(&at)),
-                        ..CertificateFacts::of(one)
+                        ..CertificateFacts::new(one)
                     })
                     .collect(),
                 error: claims.unreadable.map(|error| error.to_string()),

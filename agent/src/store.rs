@@ -3,7 +3,7 @@
 use assay_judge::store::Store;
 use assay_judge::store::layout::{Layout, LayoutError, Reading};
 
-use crate::config::{Place, StorePlan};
+use crate::config::{StoreAddress, StorePlan};
 use crate::containerd::{Containerd, ContainerdError, Root, RootError};
 
 /// Opens the store that the plan names.
@@ -12,9 +12,9 @@ use crate::containerd::{Containerd, ContainerdError, Root, RootError};
 /// [`StoreError`] where nothing at all can be learned from it; parts that cannot be read are in the [`Listing`].
 pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
     Ok(match &plan.place {
-        Place::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
-        Place::Root { path } => Box::new(Root::open(path, &plan.namespaces)?),
-        Place::Layout { path } => Box::new(Layout::open(path, reading)?),
+        StoreAddress::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
+        StoreAddress::Root { path } => Box::new(Root::open(path, &plan.namespaces)?),
+        StoreAddress::Layout { path } => Box::new(Layout::open(path, reading)?),
     })
 }
 

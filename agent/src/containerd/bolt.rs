@@ -2,7 +2,7 @@
 //!
 //! In: anything that gives bytes at an offset. Out: [`Bucket`]s, walked once in the order of their keys. Nothing is locked,
 //! mapped or written, and no byte is believed: a page outside the file, of another kind or number, met twice, nested too deep
-//! or too large, elements past their page's end and keys out of order are [`Flaw`]s.
+//! or too large, elements past their page's end and keys out of order are [`BoltError`]s.
 //!
 //! A file that a daemon writes to is read soundly all the same ([`read`]). bbolt never overwrites what a committed
 //! transaction consists of until a second one after it commits: the first frees its pages, the second reuses them. So where
@@ -59,11 +59,11 @@ impl Pages for [u8] {
 /// transaction was committed before it was done, so that what it makes must be made anew each time.
 ///
 /// # Errors
-/// [`Flaw`]; [`Flaw::Busy`] where every one of [`limits::BOLT_ATTEMPTS`] was overtaken.
+/// [`BoltError`]; [`BoltError::Busy`] where every one of [`limits::BOLT_ATTEMPTS`] was overtaken.
 pub(super) fn read<P: Pages + ?Sized, T>(
     pages: &P,
-    mut take: impl FnMut(Bucket<'_, P>) -> Result<T, Flaw>,
-) -> Result<T, Flaw> {
+    mut take: impl FnMut(Bucket<'_, P>) -> Result<T, BoltError>,
+) -> Result<T, BoltError> {
     for _ in 0..limits::BOLT_ATTEMPTS {
         let meta = Meta::newest(pages)?;
         let file = Bolt { pages, meta, seen: RefCell::default() };
@@ -72,7 +72,7 @@ pub(super) fn read<P: Pages + ?Sized, T>(
             return taken;
         }
     }
-    Err(Flaw::Busy)
+    Err(BoltError::Busy)
 }
 
 /// One transaction's view of a file.
@@ -100,7 +100,7 @@ impl Meta {
     const BYTES: usize = HEADER + 64;
 
     /// The meta page of the newest transaction. There are two, written in turn, so that one is whole at any time.
-    fn newest<P: Pages + ?Sized>(pages: &P) -> Result<Self, Flaw> {
+    fn newest<P: Pages + ?Sized>(pages: &P) -> Result<Self, BoltError> {
         let first = Self::at(pages, 0)?;
         // the second is one page on, and only the first tells how long a page is; where that is damaged, all lengths are tried
         let second = match first {
@@ -119,16 +119,16 @@ impl Meta {
             .into_iter()
             .chain(second.filter(same_length))
             .max_by_key(|meta| meta.transaction)
-            .ok_or(Flaw::NoMeta)
+            .ok_or(BoltError::NoMeta)
     }
 
     /// The meta page at that offset; none where it is not a valid one.
-    fn at<P: Pages + ?Sized>(pages: &P, offset: usize) -> Result<Option<Self>, Flaw> {
+    fn at<P: Pages + ?Sized>(pages: &P, offset: usize) -> Result<Option<Self>, BoltError> {
         let mut bytes = [0; Self::BYTES];
         match pages.fill(&mut bytes, wide(offset)) {
             Ok(()) => Ok(Self::parse(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(Flaw::Unreadable { why: error.to_string() }),
+            Err(error) => Err(BoltError::Unreadable { why: error.to_string() }),
         }
     }
 
@@ -184,22 +184,22 @@ pub(super) enum Item<'a, P: ?Sized> {
     Bucket(Bucket<'a, P>),
 }
 
-type Take<'t, P> = &'t mut dyn FnMut(&[u8], Item<'_, P>) -> Result<(), Flaw>;
+type Take<'t, P> = &'t mut dyn FnMut(&[u8], Item<'_, P>) -> Result<(), BoltError>;
 
 impl<P: Pages + ?Sized> Bucket<'_, P> {
     /// Gives every key with what is under it to `take`. A bucket can be walked once in a [`read`].
     ///
     /// # Errors
-    /// The first [`Flaw`], also of `take`.
+    /// The first [`BoltError`], also of `take`.
     pub(super) fn each(
         &self,
-        mut take: impl FnMut(&[u8], Item<'_, P>) -> Result<(), Flaw>,
-    ) -> Result<(), Flaw> {
+        mut take: impl FnMut(&[u8], Item<'_, P>) -> Result<(), BoltError>,
+    ) -> Result<(), BoltError> {
         match self.at {
             At::Page(number) => self.page(number, 1, &mut None, &mut take),
             At::Inline(bytes) => match Page::parse(bytes, 0)? {
                 page if page.kind == LEAF => self.leaf(&page, &mut None, &mut take),
-                _ => Err(Flaw::Kind { page: 0 }),
+                _ => Err(BoltError::RecordKind { page: 0 }),
             },
         }
     }
@@ -211,9 +211,9 @@ impl<P: Pages + ?Sized> Bucket<'_, P> {
         depth: usize,
         last: &mut Option<Vec<u8>>,
         take: Take<'_, P>,
-    ) -> Result<(), Flaw> {
+    ) -> Result<(), BoltError> {
         if depth > limits::BOLT_DEPTH {
-            return Err(Flaw::TooDeep);
+            return Err(BoltError::TooDeep);
         }
         let bytes = self.file.page(number)?;
         let page = Page::parse(&bytes, number)?;
@@ -225,16 +225,16 @@ impl<P: Pages + ?Sized> Bucket<'_, P> {
                 }
                 Ok(())
             }
-            _ => Err(Flaw::Kind { page: number }),
+            _ => Err(BoltError::RecordKind { page: number }),
         }
     }
 
-    fn leaf(&self, page: &Page<'_>, last: &mut Option<Vec<u8>>, take: Take<'_, P>) -> Result<(), Flaw> {
+    fn leaf(&self, page: &Page<'_>, last: &mut Option<Vec<u8>>, take: Take<'_, P>) -> Result<(), BoltError> {
         let mut before = last.as_deref();
         for index in 0..page.count {
             let (is_bucket, key, value) = page.leaf(index)?;
             if before.is_some_and(|before| before >= key) {
-                return Err(Flaw::Order { page: page.number });
+                return Err(BoltError::Order { page: page.number });
             }
             before = Some(key);
             take(
@@ -247,8 +247,8 @@ impl<P: Pages + ?Sized> Bucket<'_, P> {
     }
 
     /// The bucket that a value is.
-    fn inner<'v>(&'v self, value: &'v [u8], page: u64) -> Result<Bucket<'v, P>, Flaw> {
-        let root = u64_at(value, 0).filter(|_| value.len() >= BUCKET).ok_or(Flaw::Element { page })?;
+    fn inner<'v>(&'v self, value: &'v [u8], page: u64) -> Result<Bucket<'v, P>, BoltError> {
+        let root = u64_at(value, 0).filter(|_| value.len() >= BUCKET).ok_or(BoltError::Element { page })?;
         let at = if root == 0 { At::Inline(&value[BUCKET..]) } else { At::Page(root) };
         Ok(Bucket { file: self.file, at })
     }
@@ -256,20 +256,20 @@ impl<P: Pages + ?Sized> Bucket<'_, P> {
 
 impl<P: Pages + ?Sized> Bolt<'_, P> {
     /// The bytes of a page with those that it overflows into.
-    fn page(&self, number: u64) -> Result<Vec<u8>, Flaw> {
+    fn page(&self, number: u64) -> Result<Vec<u8>, BoltError> {
         let Meta { page_bytes, end, .. } = self.meta;
         // the first two are the meta pages
         if number < 2 || number >= end {
-            return Err(Flaw::Outside { page: number });
+            return Err(BoltError::Outside { page: number });
         }
         if !self.seen.borrow_mut().insert(number) {
-            return Err(Flaw::Twice { page: number });
+            return Err(BoltError::Twice { page: number });
         }
-        let start = number.checked_mul(wide(page_bytes)).ok_or(Flaw::Outside { page: number })?;
+        let start = number.checked_mul(wide(page_bytes)).ok_or(BoltError::Outside { page: number })?;
         let mut bytes = vec![0; page_bytes];
         self.fill(&mut bytes, start, number)?;
         if u64_at(&bytes, 0) != Some(number) {
-            return Err(Flaw::Number { page: number });
+            return Err(BoltError::Number { page: number });
         }
         let overflow = u32_at(&bytes, 12).unwrap_or_default();
         if overflow > 0 {
@@ -277,9 +277,9 @@ impl<P: Pages + ?Sized> Bolt<'_, P> {
                 .ok()
                 .and_then(|overflow| overflow.checked_add(1)?.checked_mul(page_bytes))
                 .filter(|whole| *whole <= limits::BOLT_PAGE_BYTES)
-                .ok_or(Flaw::TooLarge { page: number })?;
+                .ok_or(BoltError::TooLarge { page: number })?;
             if u64::from(overflow) >= end - number {
-                return Err(Flaw::Outside { page: number });
+                return Err(BoltError::Outside { page: number });
             }
             bytes.resize(whole, 0);
             self.fill(&mut bytes[page_bytes..], start.saturating_add(wide(page_bytes)), number)?;
@@ -287,10 +287,10 @@ impl<P: Pages + ?Sized> Bolt<'_, P> {
         Ok(bytes)
     }
 
-    fn fill(&self, buffer: &mut [u8], offset: u64, page: u64) -> Result<(), Flaw> {
+    fn fill(&self, buffer: &mut [u8], offset: u64, page: u64) -> Result<(), BoltError> {
         self.pages.fill(buffer, offset).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Flaw::Outside { page },
-            _ => Flaw::Unreadable { why: error.to_string() },
+            io::ErrorKind::UnexpectedEof => BoltError::Outside { page },
+            _ => BoltError::Unreadable { why: error.to_string() },
         })
     }
 }
@@ -304,19 +304,19 @@ struct Page<'b> {
 }
 
 impl<'b> Page<'b> {
-    fn parse(bytes: &'b [u8], number: u64) -> Result<Self, Flaw> {
+    fn parse(bytes: &'b [u8], number: u64) -> Result<Self, BoltError> {
         let header = || Some((u16_at(bytes, 8)?, usize::from(u16_at(bytes, 10)?)));
-        let (kind, count) = header().ok_or(Flaw::Element { page: number })?;
+        let (kind, count) = header().ok_or(BoltError::Element { page: number })?;
         Ok(Self { number, kind, count, bytes })
     }
 
     /// The page that an element of a branch points at.
-    fn child(&self, index: usize) -> Result<u64, Flaw> {
-        u64_at(self.bytes, HEADER + index * ELEMENT + 8).ok_or(Flaw::Element { page: self.number })
+    fn child(&self, index: usize) -> Result<u64, BoltError> {
+        u64_at(self.bytes, HEADER + index * ELEMENT + 8).ok_or(BoltError::Element { page: self.number })
     }
 
     /// Whether an element of a leaf is a bucket, its key and its value.
-    fn leaf(&self, index: usize) -> Result<(bool, &'b [u8], &'b [u8]), Flaw> {
+    fn leaf(&self, index: usize) -> Result<(bool, &'b [u8], &'b [u8]), BoltError> {
         let parts = || {
             let at = HEADER + index * ELEMENT;
             let field = |number: usize| u32_at(self.bytes, at + 4 * number);
@@ -326,7 +326,7 @@ impl<'b> Page<'b> {
             let end = value.checked_add(length(3)?)?;
             Some((field(0)? & IS_BUCKET != 0, self.bytes.get(key..value)?, self.bytes.get(value..end)?))
         };
-        parts().ok_or(Flaw::Element { page: self.number })
+        parts().ok_or(BoltError::Element { page: self.number })
     }
 }
 
@@ -355,7 +355,7 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// Why a file cannot be read as bbolt's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Flaw {
+pub(crate) enum BoltError {
     /// Neither meta page has the right magic number, version and checksum.
     #[error("is no bbolt file of version 2, or both of its meta pages are damaged")]
     NoMeta,
@@ -379,7 +379,7 @@ pub(crate) enum Flaw {
     },
     /// A page is neither branch nor leaf, or a branch without elements.
     #[error("is damaged: its page {page} is of another kind than it should be")]
-    Kind {
+    RecordKind {
         /// The page; 0 within another.
         page: u64,
     },

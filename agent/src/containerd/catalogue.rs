@@ -21,12 +21,12 @@ pub(super) struct Catalogue {
     /// Blobs by namespace; a namespace whose content could not be listed is absent.
     content: BTreeMap<String, BTreeMap<Digest, Stored>>,
     /// What was listed to its end.
-    complete: BTreeSet<(String, Kind)>,
+    complete: BTreeSet<(String, RecordKind)>,
 }
 
 /// What a namespace has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     Records,
     Containers,
     Snapshots,
@@ -171,7 +171,7 @@ impl Catalogue {
     }
 
     /// Notes that a kind of thing of `namespace` was listed to its end, which is what makes its count one.
-    pub(super) fn enumerated(&mut self, namespace: &str, kind: Kind) {
+    pub(super) fn enumerated(&mut self, namespace: &str, kind: RecordKind) {
         self.complete.insert((namespace.to_owned(), kind));
     }
 
@@ -220,12 +220,15 @@ impl Catalogue {
         let content = self.content.get(namespace).map(BTreeMap::len);
         Enumerated {
             namespace: namespace.to_owned(),
-            records: known(Kind::Records, records.iter().filter(|one| is_own(&one.namespace)).count()),
+            records: known(RecordKind::Records, records.iter().filter(|one| is_own(&one.namespace)).count()),
             containers: known(
-                Kind::Containers,
+                RecordKind::Containers,
                 containers.iter().filter(|one| is_own(&one.namespace)).count(),
             ),
-            snapshots: known(Kind::Snapshots, snapshots.keys().filter(|(other, _)| is_own(other)).count()),
+            snapshots: known(
+                RecordKind::Snapshots,
+                snapshots.keys().filter(|(other, _)| is_own(other)).count(),
+            ),
             content: content.and_then(|count| u64::try_from(count).ok()),
         }
     }

@@ -77,7 +77,7 @@ impl Client {
                 };
                 let Some(cause) = io_cause(&error) else { return Err(other(chain(&error))) };
                 if !is_busy(cause) {
-                    return Err(ContainerdError::of(address, cause));
+                    return Err(ContainerdError::from_io(address, cause));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -272,7 +272,7 @@ fn chain(error: &tonic::transport::Error) -> String {
 }
 
 /// What containerd listens at.
-const DOOR: &str = if cfg!(windows) { "named pipe" } else { "socket" };
+const ENDPOINT: &str = if cfg!(windows) { "named pipe" } else { "socket" };
 
 /// Why there is no talking to containerd.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -280,7 +280,7 @@ const DOOR: &str = if cfg!(windows) { "named pipe" } else { "socket" };
 pub(crate) enum ContainerdError {
     /// There is no such socket or pipe.
     #[error(
-        "no containerd at {address}: there is no such {DOOR}; name another with --store containerd:ADDRESS"
+        "no containerd at {address}: there is no such {ENDPOINT}; name another with --store containerd:ADDRESS"
     )]
     Absent {
         /// Where it was looked for.
@@ -331,7 +331,7 @@ pub(crate) enum ContainerdError {
 }
 
 impl ContainerdError {
-    fn of(address: &str, cause: &io::Error) -> Self {
+    fn from_io(address: &str, cause: &io::Error) -> Self {
         let address = address.to_owned();
         match cause.kind() {
             io::ErrorKind::NotFound => Self::Absent { address },

@@ -12,7 +12,7 @@ use containerd_client::services::v1::snapshots::Info as SnapshotInfo;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
 
 use super::catalogue::{
-    Catalogue, ContainerRecord, ContentRecord, ImageRecord, Kind, SnapshotRecord, is_reference,
+    Catalogue, ContainerRecord, ContentRecord, ImageRecord, RecordKind, SnapshotRecord, is_reference,
 };
 use super::client::{Client, ContainerdError, Failure};
 use assay_judge::store::directory::Directory;
@@ -87,12 +87,12 @@ fn list(client: &Client, catalogue: &mut Catalogue, namespace: &str) {
     match client.images(namespace) {
         Ok(images) => {
             images.into_iter().for_each(|image| catalogue.image(namespace, image.into()));
-            catalogue.enumerated(namespace, Kind::Records);
+            catalogue.enumerated(namespace, RecordKind::Records);
         }
         Err(failure) => catalogue.unreadable(namespace, "images", &failure.to_string()),
     }
     match client.containers(namespace, |one| catalogue.container(namespace, one.into())) {
-        Ok(()) => catalogue.enumerated(namespace, Kind::Containers),
+        Ok(()) => catalogue.enumerated(namespace, RecordKind::Containers),
         Err(failure) => catalogue.unreadable(namespace, "containers", &failure.to_string()),
     }
     let mut complete = true;
@@ -110,7 +110,7 @@ fn list(client: &Client, catalogue: &mut Catalogue, namespace: &str) {
         }
     }
     if complete {
-        catalogue.enumerated(namespace, Kind::Snapshots);
+        catalogue.enumerated(namespace, RecordKind::Snapshots);
     }
     let mut content = Vec::new();
     match client.content(namespace, |info| content.push(info.into())) {

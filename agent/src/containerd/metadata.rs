@@ -4,19 +4,19 @@
 //! `containers/<id>/…`, `snapshots/<snapshotter>/<key>/…`, `content/blob/<digest>/…`. What is of another kind than it should be is named, and the rest goes on.
 
 use super::catalogue::{
-    Catalogue, ContainerRecord, ContentRecord, ImageRecord, Kind, SnapshotRecord, is_reference,
+    Catalogue, ContainerRecord, ContentRecord, ImageRecord, RecordKind, SnapshotRecord, is_reference,
 };
 
-use super::bolt::{Bucket, Flaw, Item, Pages};
+use super::bolt::{BoltError, Bucket, Item, Pages};
 
 /// Lists the `wanted` namespaces, all where none is given; none where the file is not containerd's.
 ///
 /// # Errors
-/// [`Flaw`] where the file is damaged or cannot be read.
+/// [`BoltError`] where the file is damaged or cannot be read.
 pub(super) fn read<P: Pages + ?Sized>(
     file: &Bucket<'_, P>,
     wanted: &[String],
-) -> Result<Option<Catalogue>, Flaw> {
+) -> Result<Option<Catalogue>, BoltError> {
     let mut catalogue = None;
     file.each(|key, item| {
         if let (b"v1", Item::Bucket(version)) = (key, item) {
@@ -36,7 +36,7 @@ fn namespace<P: Pages + ?Sized>(
     catalogue: &mut Catalogue,
     namespace: &str,
     bucket: &Bucket<'_, P>,
-) -> Result<(), Flaw> {
+) -> Result<(), BoltError> {
     if !catalogue.namespace(namespace) {
         return Ok(());
     }
@@ -80,7 +80,7 @@ fn namespace<P: Pages + ?Sized>(
         })
     })?;
     catalogue.content(namespace, content);
-    for kind in [Kind::Records, Kind::Containers, Kind::Snapshots] {
+    for kind in [RecordKind::Records, RecordKind::Containers, RecordKind::Snapshots] {
         catalogue.enumerated(namespace, kind);
     }
     Ok(())
@@ -92,7 +92,7 @@ fn snapshots<P: Pages + ?Sized>(
     namespace: &str,
     snapshotter: &str,
     bucket: &Bucket<'_, P>,
-) -> Result<(), Flaw> {
+) -> Result<(), BoltError> {
     bucket.each(|key, item| {
         let key = text(key);
         let Item::Bucket(record) = item else {
@@ -118,7 +118,7 @@ fn blobs<P: Pages + ?Sized>(
     namespace: &str,
     bucket: &Bucket<'_, P>,
     content: &mut Vec<ContentRecord>,
-) -> Result<(), Flaw> {
+) -> Result<(), BoltError> {
     bucket.each(|key, item| {
         let (b"blob", Item::Bucket(blobs)) = (key, item) else { return Ok(()) };
         blobs.each(|key, item| {
@@ -141,7 +141,10 @@ struct Odd(&'static str);
 const NO_BUCKET: &str = "the record is a value and no bucket";
 const NO_SIZE: &str = "the record's size is no number";
 
-fn image<P: Pages + ?Sized>(name: String, bucket: &Bucket<'_, P>) -> Result<Result<ImageRecord, Odd>, Flaw> {
+fn image<P: Pages + ?Sized>(
+    name: String,
+    bucket: &Bucket<'_, P>,
+) -> Result<Result<ImageRecord, Odd>, BoltError> {
     let mut record = ImageRecord { name, ..ImageRecord::default() };
     let mut odd = Ok(());
     bucket.each(|key, item| {
@@ -162,7 +165,7 @@ fn image<P: Pages + ?Sized>(name: String, bucket: &Bucket<'_, P>) -> Result<Resu
     Ok(odd.map(|()| record))
 }
 
-fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<ContainerRecord, Flaw> {
+fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<ContainerRecord, BoltError> {
     let mut record = ContainerRecord { id, ..ContainerRecord::default() };
     bucket.each(|key, item| {
         match (key, item) {
@@ -190,7 +193,7 @@ fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<Co
 fn blob<P: Pages + ?Sized>(
     digest: String,
     bucket: &Bucket<'_, P>,
-) -> Result<Result<ContentRecord, Odd>, Flaw> {
+) -> Result<Result<ContentRecord, Odd>, BoltError> {
     let mut record = ContentRecord { digest, ..ContentRecord::default() };
     let mut odd = Ok(());
     bucket.each(|key, item| {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use assay_report::Unreadable;
 use assay_verifier::oci::Digest;
 
-use super::bolt::{self, Flaw, Pages};
+use super::bolt::{self, BoltError, Pages};
 use super::catalogue::Catalogue;
 use super::metadata;
 use assay_judge::confinement::explain;
@@ -158,7 +158,7 @@ pub(crate) enum RootProblem {
     NoMetadata(Option<StoreForm>),
     /// The metadata is damaged, or nothing that this program reads.
     #[error("its {METADATA} cannot be used")]
-    Metadata(#[from] Flaw),
+    Metadata(#[from] BoltError),
     /// It is a sound database of something else.
     #[error("its {METADATA} is not containerd's: it has no schema v1")]
     NotContainerds,

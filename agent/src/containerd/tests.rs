@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::bolt::{self, Flaw, Item};
+use super::bolt::{self, BoltError, Item};
 use super::catalogue::Catalogue;
 use super::metadata;
 use super::root::{METADATA, Root, RootProblem};
@@ -92,8 +92,8 @@ fn elements(entries: &[(&str, Put<'_>)]) -> Vec<u8> {
 }
 
 /// Every key, its bucket's keys below it, as `a/b=value`.
-fn keys(file: &[u8]) -> Result<Vec<String>, Flaw> {
-    fn walk(bucket: &bolt::Bucket<'_, [u8]>, path: &str, keys: &mut Vec<String>) -> Result<(), Flaw> {
+fn keys(file: &[u8]) -> Result<Vec<String>, BoltError> {
+    fn walk(bucket: &bolt::Bucket<'_, [u8]>, path: &str, keys: &mut Vec<String>) -> Result<(), BoltError> {
         bucket.each(|key, item| {
             let path = format!("{path}{}", String::from_utf8_lossy(key));
             match item {
@@ -135,8 +135,8 @@ fn the_newest_whole_transaction_counts() {
     assert_eq!(with(meta(0, 3, 4, 8), meta(1, 2, 4, 7)).unwrap(), ["new="]);
     assert_eq!(with(meta(0, 2, 4, 6), torn(meta(1, 3, 4, 7))).unwrap(), ["old="]);
     assert_eq!(with(torn(meta(0, 2, 4, 8)), meta(1, 3, 4, 7)).unwrap(), ["new="]);
-    assert_eq!(with(torn(meta(0, 2, 4, 6)), torn(meta(1, 3, 4, 7))), Err(Flaw::NoMeta));
-    assert_eq!(keys(b""), Err(Flaw::NoMeta));
+    assert_eq!(with(torn(meta(0, 2, 4, 6)), torn(meta(1, 3, 4, 7))), Err(BoltError::NoMeta));
+    assert_eq!(keys(b""), Err(BoltError::NoMeta));
 }
 
 /// A file into which a transaction is committed after so many reads.
@@ -184,7 +184,7 @@ fn what_was_overtaken_is_read_anew() {
     for commits in 0..20 {
         assert_eq!(read(&live(commits)).unwrap(), ["after"], "{commits}");
     }
-    assert_eq!(read(&live(usize::MAX)), Err(Flaw::Busy));
+    assert_eq!(read(&live(usize::MAX)), Err(BoltError::Busy));
 }
 
 #[test]
@@ -198,36 +198,40 @@ fn damage_is_named() {
     };
     let deep: Vec<Vec<u8>> = (2..40).map(|number| branch(number, &[number + 1])).collect();
     for (why, bytes, flaw) in [
-        ("a page past the end", file(&[branch(2, &[9])]), Flaw::Outside { page: 9 }),
-        ("a meta page as a leaf", file(&[branch(2, &[1])]), Flaw::Outside { page: 1 }),
-        ("a page that is cut off", file(&[ordinary()])[..2 * PAGE + 100].to_vec(), Flaw::Outside { page: 2 }),
-        ("a cycle", file(&[branch(2, &[2])]), Flaw::Twice { page: 2 }),
-        ("one page in two places", file(&[branch(2, &[3, 3]), leaf(3, &[])]), Flaw::Twice { page: 3 }),
-        ("a bucket in itself", file(&[leaf(2, &[("a", Put::Bucket(2))])]), Flaw::Twice { page: 2 }),
-        ("pages too deep", file(&deep), Flaw::TooDeep),
-        ("another number", set(0, &[9]), Flaw::Number { page: 2 }),
-        ("a free list", set(8, &[0x10]), Flaw::Kind { page: 2 }),
-        ("an empty branch", file(&[branch(2, &[])]), Flaw::Kind { page: 2 }),
-        ("overflow past the end", set(12, &[1]), Flaw::Outside { page: 2 }),
-        ("overflow past all bounds", set(12, &[0xff; 4]), Flaw::TooLarge { page: 2 }),
-        ("more elements than a page has room for", set(10, &[0xff, 0xff]), Flaw::Element { page: 2 }),
-        ("a key among the elements", set(20, &[0]), Flaw::Element { page: 2 }),
-        ("a key outside the page", set(20, &[0xff; 4]), Flaw::Element { page: 2 }),
-        ("an endless key", set(24, &[0xff; 4]), Flaw::Element { page: 2 }),
-        ("an endless value", set(28, &[0xff; 4]), Flaw::Element { page: 2 }),
-        ("a bucket without a header", set(16, &[1]), Flaw::Element { page: 2 }),
-        ("a key twice", file(&[leaf(2, &[("a", value()), ("a", value())])]), Flaw::Order { page: 2 }),
+        ("a page past the end", file(&[branch(2, &[9])]), BoltError::Outside { page: 9 }),
+        ("a meta page as a leaf", file(&[branch(2, &[1])]), BoltError::Outside { page: 1 }),
+        (
+            "a page that is cut off",
+            file(&[ordinary()])[..2 * PAGE + 100].to_vec(),
+            BoltError::Outside { page: 2 },
+        ),
+        ("a cycle", file(&[branch(2, &[2])]), BoltError::Twice { page: 2 }),
+        ("one page in two places", file(&[branch(2, &[3, 3]), leaf(3, &[])]), BoltError::Twice { page: 3 }),
+        ("a bucket in itself", file(&[leaf(2, &[("a", Put::Bucket(2))])]), BoltError::Twice { page: 2 }),
+        ("pages too deep", file(&deep), BoltError::TooDeep),
+        ("another number", set(0, &[9]), BoltError::Number { page: 2 }),
+        ("a free list", set(8, &[0x10]), BoltError::RecordKind { page: 2 }),
+        ("an empty branch", file(&[branch(2, &[])]), BoltError::RecordKind { page: 2 }),
+        ("overflow past the end", set(12, &[1]), BoltError::Outside { page: 2 }),
+        ("overflow past all bounds", set(12, &[0xff; 4]), BoltError::TooLarge { page: 2 }),
+        ("more elements than a page has room for", set(10, &[0xff, 0xff]), BoltError::Element { page: 2 }),
+        ("a key among the elements", set(20, &[0]), BoltError::Element { page: 2 }),
+        ("a key outside the page", set(20, &[0xff; 4]), BoltError::Element { page: 2 }),
+        ("an endless key", set(24, &[0xff; 4]), BoltError::Element { page: 2 }),
+        ("an endless value", set(28, &[0xff; 4]), BoltError::Element { page: 2 }),
+        ("a bucket without a header", set(16, &[1]), BoltError::Element { page: 2 }),
+        ("a key twice", file(&[leaf(2, &[("a", value()), ("a", value())])]), BoltError::Order { page: 2 }),
         (
             "keys out of order from page to page",
             file(&[branch(2, &[3, 4]), leaf(3, &[("b", value())]), leaf(4, &[("a", value())])]),
-            Flaw::Order { page: 4 },
+            BoltError::Order { page: 4 },
         ),
     ] {
         assert_eq!(keys(&bytes), Err(flaw), "{why}");
     }
 }
 
-fn list(file: &[u8], wanted: &[&str]) -> Result<Option<Catalogue>, Flaw> {
+fn list(file: &[u8], wanted: &[&str]) -> Result<Option<Catalogue>, BoltError> {
     let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
     bolt::read(file, |root| metadata::read(&root, &wanted))
 }

@@ -56,7 +56,7 @@ impl ContentCheck<'_> {
                 part,
                 || (),
                 |(), image| {
-                    let (walked, blobs) = Walk::through(self, image.as_ref()).finish();
+                    let (walked, blobs) = ContentWalk::through(self, image.as_ref()).finish();
                     (image, walked, blobs)
                 },
             );
@@ -80,7 +80,7 @@ impl ContentCheck<'_> {
     }
 
     /// Hashes each distinct layer once.
-    fn layers<T: AsRef<Image>>(&self, walked: &[(T, Walked)]) -> Layers {
+    fn layers<T: AsRef<Image>>(&self, walked: &[(T, Walked)]) -> HashedLayers {
         let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = walked
             .iter()
             .flat_map(|(image, walked)| {
@@ -109,18 +109,18 @@ impl ContentCheck<'_> {
                 ((layer.digest.clone(), layer.size), verify(self.store, namespace, layer, buffer))
             },
         );
-        Layers { absent, hashed: hashed.into_iter().collect() }
+        HashedLayers { absent, hashed: hashed.into_iter().collect() }
     }
 }
 
 /// How the layers of all images came out.
-struct Layers {
+struct HashedLayers {
     /// By namespace.
     absent: BTreeMap<String, HashSet<Digest>>,
     hashed: HashMap<(Digest, u64), Result<(), BlobError>>,
 }
 
-impl Layers {
+impl HashedLayers {
     fn outcome(&self, namespace: &str, layer: &Descriptor) -> Result<(), BlobError> {
         if self.absent.get(namespace).is_some_and(|absent| absent.contains(&layer.digest)) {
             return Err(BlobError::Absent);
@@ -196,7 +196,7 @@ fn note(checked: &mut CheckedContent, descriptor: &Descriptor, outcome: Result<(
 }
 
 /// The walk through one image's indexes, manifests and configs.
-struct Walk<'a> {
+struct ContentWalk<'a> {
     check: &'a ContentCheck<'a>,
     namespace: &'a str,
     content: CheckedContent,
@@ -217,7 +217,7 @@ enum Reached {
     Bad,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ContentWalk<'a> {
     fn through(check: &'a ContentCheck<'a>, image: &'a Image) -> Self {
         let mut walk = Self {
             check,

@@ -31,7 +31,7 @@ pub(crate) struct RunningImages {
 /// What a container runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RunningImage {
-    /// The image that it names, as far as can be told.
+    /// The image that it names, as far as can be available.
     #[default]
     Named,
     /// Another image of its namespace: the name has been given to a new one since.
@@ -52,13 +52,18 @@ impl RunningImages {
         let mut chains = Chains { store, known: HashMap::new(), lower: HashMap::new() };
         let mut running = Self { checked: !listing.enumerated.is_empty(), ..Self::default() };
         for container in &listing.containers {
-            let runs = running.one(listing, &mut chains, container);
+            let runs = running.find_image(listing, &mut chains, container);
             running.by_container.push(runs);
         }
         running
     }
 
-    fn one(&mut self, listing: &Listing, chains: &mut Chains<'_>, container: &Container) -> RunningImage {
+    fn find_image(
+        &mut self,
+        listing: &Listing,
+        chains: &mut Chains<'_>,
+        container: &Container,
+    ) -> RunningImage {
         let listed = |namespace: &&assay_report::Enumerated| namespace.namespace == container.namespace;
         if listing.enumerated.iter().find(listed).is_none_or(|namespace| namespace.snapshots.is_none()) {
             self.checked = false;
@@ -67,7 +72,7 @@ impl RunningImages {
         let Some(snapshot) = &container.snapshot else {
             if let Some(name) = &container.image {
                 let message = format!("the container names {name} and has no snapshot");
-                self.find(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
+                self.add_finding(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
             }
             return RunningImage::Named;
         };
@@ -78,13 +83,13 @@ impl RunningImages {
                     "the container's snapshot {} of {} has nothing to stand on: {missing} is not in the store",
                     snapshot.key, snapshot.snapshotter
                 );
-                self.find(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
+                self.add_finding(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
                 return RunningImage::Named;
             }
         };
         let own: Vec<&Record> =
             listing.records.iter().filter(|record| record.namespace == container.namespace).collect();
-        // without the container's own mappings it cannot be told whether the first is a copy; Docker's is told by its name
+        // without the container's own mappings it cannot be available whether the first is a copy; Docker's is available by its name
         let is_copy = match &below[..] {
             [init, ..] if docker::is_init(container, init) => Some(true),
             [copy, of, ..] => container.ids.as_ref().map(|ids| ids.names_copy(copy, of)),
@@ -115,7 +120,7 @@ impl RunningImages {
         let name = &named.name;
         let unknown = if chains.layers(named).is_unknown {
             Some(format!(
-                "the layers of {name} cannot be told, and the container's snapshot is made on {top}"
+                "the layers of {name} cannot be available, and the container's snapshot is made on {top}"
             ))
         } else if is_copy.is_none() && chains.match_layers(named, &below[1..]) {
             Some(format!(
@@ -126,17 +131,17 @@ impl RunningImages {
             None
         };
         if let Some(message) = unknown {
-            self.find(Code::ContainerSnapshotUnknown, Effect::Inconclusive, container, message);
+            self.add_finding(Code::ContainerSnapshotUnknown, Effect::Inconclusive, container, message);
             return RunningImage::Named;
         }
         let message = format!(
             "the container names {name}, and its snapshot is made on {top}, which is not of its layers"
         );
-        self.find(Code::ContainerSnapshotDiffers, Effect::Failed, container, message);
+        self.add_finding(Code::ContainerSnapshotDiffers, Effect::Failed, container, message);
         RunningImage::Nothing
     }
 
-    fn find(&mut self, code: Code, effect: Effect, container: &Container, message: String) {
+    fn add_finding(&mut self, code: Code, effect: Effect, container: &Container, message: String) {
         self.findings.push(Contradiction {
             code: code.as_str().to_owned(),
             effect,
@@ -171,14 +176,14 @@ fn below<'l>(listing: &'l Listing, namespace: &str, own: &Snapshot) -> Result<Ve
 /// The chain ids of images, each found out once.
 struct Chains<'s> {
     store: &'s dyn Store,
-    known: HashMap<(String, Digest), Layers>,
+    known: HashMap<(String, Digest), ImageLayers>,
     /// Every chain id with that of the layers below its topmost one; none below the lowest.
     lower: HashMap<Digest, Option<Digest>>,
 }
 
 /// The layers of an image.
 #[derive(Default)]
-struct Layers {
+struct ImageLayers {
     /// The chain ids of all layers together, one for each platform that is there; none for an image without layers.
     chains: BTreeSet<Option<Digest>>,
     /// Whether there may be more, since something cannot be read.
@@ -186,16 +191,17 @@ struct Layers {
 }
 
 impl Chains<'_> {
-    fn layers(&mut self, record: &Record) -> &Layers {
+    fn layers(&mut self, record: &Record) -> &ImageLayers {
         let place = (record.namespace.clone(), record.target.digest.clone());
         if !self.known.contains_key(&place) {
-            let mut found = Layers::default();
+            let mut found = ImageLayers::default();
             let mut budget = limits::INDEX_ENTRIES;
-            let told = self.manifest(&record.namespace, &record.target, 1, &mut budget, &mut found.chains);
-            found.is_unknown = match told {
+            let available =
+                self.add_chains(&record.namespace, &record.target, 1, &mut budget, &mut found.chains);
+            found.is_unknown = match available {
                 None => true,
-                Some(Told::Absent) => found.chains.is_empty(),
-                Some(Told::All) => false,
+                Some(Availability::Absent) => found.chains.is_empty(),
+                Some(Availability::Complete) => false,
             };
             self.known.insert(place.clone(), found);
         }
@@ -220,37 +226,37 @@ impl Chains<'_> {
         expected.is_none()
     }
 
-    /// Adds the chain ids of a manifest; none is told where something cannot be read.
-    fn manifest(
+    /// Adds the chain ids of a manifest; none is available where something cannot be read.
+    fn add_chains(
         &mut self,
         namespace: &str,
         target: &Descriptor,
         depth: usize,
         budget: &mut usize,
         found: &mut BTreeSet<Option<Digest>>,
-    ) -> Option<Told> {
+    ) -> Option<Availability> {
         *budget = budget.checked_sub(1)?;
         let is_index = match ManifestKind::from_media_type(&target.media_type)? {
             ManifestKind::Index if depth > limits::INDEX_DEPTH => return None,
             kind => kind == ManifestKind::Index,
         };
         if !self.store.has(namespace, &target.digest) {
-            return Some(Told::Absent);
+            return Some(Availability::Absent);
         }
         let bytes = fetch(self.store, namespace, target, limits::MANIFEST_BYTES).ok()?;
         let manifest = Manifest::parse(&bytes).ok()?;
         if is_index {
-            let mut told = Told::All;
+            let mut available = Availability::Complete;
             for child in &manifest.manifests {
                 if ManifestKind::from_media_type(&child.media_type).is_some() {
-                    told = told.max(self.manifest(namespace, child, depth + 1, budget, found)?);
+                    available = available.max(self.add_chains(namespace, child, depth + 1, budget, found)?);
                 }
             }
-            return Some(told);
+            return Some(available);
         }
-        let Some(config) = manifest.config else { return Some(Told::All) };
+        let Some(config) = manifest.config else { return Some(Availability::Complete) };
         if !self.store.has(namespace, &config.digest) {
-            return Some(Told::Absent);
+            return Some(Availability::Absent);
         }
         let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
         match json::read::<Config>(&bytes, &shape::CONFIG) {
@@ -262,7 +268,7 @@ impl Chains<'_> {
             Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => {}
             Err(_) => return None,
         }
-        Some(Told::All)
+        Some(Availability::Complete)
     }
 
     /// The chain id of layers applied one after another, the lowest first.
@@ -282,8 +288,8 @@ impl Chains<'_> {
 
 /// How much was there to tell the layers by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
-    All,
+enum Availability {
+    Complete,
     /// A manifest or config is not in the store, as those of other platforms are not.
     Absent,
 }
@@ -337,7 +343,7 @@ mod tests {
         let store = Memory::default();
         let mut chains = chains(&store);
         let two = chains.chain(&[a.clone(), b.clone()]);
-        let layers = Layers { chains: [two.clone()].into(), is_unknown: false };
+        let layers = ImageLayers { chains: [two.clone()].into(), is_unknown: false };
         chains.known.insert(("n".into(), record().target.digest), layers);
         let two = two.unwrap();
         let (two, a, b) = (two.as_str(), a.as_str(), b.as_str());
@@ -357,7 +363,7 @@ mod tests {
             assert_eq!(chains.match_layers(&record(), snapshots), expected, "{snapshots:?}");
         }
         chains.known.clear();
-        let layers = Layers { chains: [None].into(), is_unknown: false };
+        let layers = ImageLayers { chains: [None].into(), is_unknown: false };
         chains.known.insert(("n".into(), record().target.digest), layers);
         assert!(chains.match_layers(&record(), &[]) && !chains.match_layers(&record(), &[a]));
     }

@@ -22,8 +22,8 @@ struct Lists {
 /// # Errors
 /// Never in practice: text can always be written as JSON.
 pub(crate) fn write(images: &[Image]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut listed: Vec<(Listed, bool)> =
-        images.iter().map(|image| (Listed::of(image), image.status == Status::Passed)).collect();
+    let mut listed: Vec<(CriImage, bool)> =
+        images.iter().map(|image| (CriImage::new(image), image.status == Status::Passed)).collect();
     listed.sort_by(|(one, _), (other, _)| one.order(other));
     let mut seen = HashSet::new();
     // the same name in two namespaces must pass in both
@@ -43,16 +43,16 @@ pub(crate) fn write(images: &[Image]) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 /// An image as CRI lists it.
-struct Listed {
+struct CriImage {
     digests: Vec<String>,
     tags: Vec<String>,
     id: String,
 }
 
-impl Listed {
+impl CriImage {
     /// Sorts an image's names into digests and tags as containerd's CRI plugin does: names with tag and digest before those
     /// with a digest alone, then by the alphabet. A bare digest is an id.
-    fn of(image: &Image) -> Self {
+    fn new(image: &Image) -> Self {
         let mut digests = Vec::new();
         let mut tags = Vec::new();
         let mut id = None;

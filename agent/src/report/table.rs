@@ -32,7 +32,7 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     if !inventory.coverage.unlisted.is_empty() {
         text.push_str("\nWITHOUT AN IMAGE RECORD\n");
         for unlisted in &inventory.coverage.unlisted {
-            text.push_str(&of_unlisted(unlisted));
+            text.push_str(&describe_unlisted(unlisted));
         }
     }
     text.push_str(&totals(inventory));
@@ -59,7 +59,7 @@ fn rows(text: &mut String, image: &InventoryImage, columns: &Columns) {
         columns.row(text, name, [""; 4]);
     }
     for user in image.in_use.iter().take(USERS) {
-        text.push_str(&format!("    {}\n", crate::console::clean(&of_user(user))));
+        text.push_str(&format!("    {}\n", crate::console::clean(&describe_user(user))));
     }
     match image.in_use.len().saturating_sub(USERS) {
         0 => {}
@@ -72,7 +72,7 @@ fn rows(text: &mut String, image: &InventoryImage, columns: &Columns) {
 fn names(image: &InventoryImage) -> Vec<String> {
     let references = &image.references;
     if references.as_slice() == [image.digest.as_str()] {
-        return vec![at(image.digest.as_str(), "")];
+        return vec![short_reference(image.digest.as_str(), "")];
     }
     let parsed = |name: &String| name.parse::<Reference>().ok();
     let tagged: Vec<Reference> =
@@ -84,18 +84,18 @@ fn names(image: &InventoryImage) -> Vec<String> {
         _ => name.parse::<Digest>().is_err(),
     };
     let compact = |name: &String| match name.split_once('@') {
-        Some((repository, digest)) => at(digest, &format!("{repository}@")),
+        Some((repository, digest)) => short_reference(digest, &format!("{repository}@")),
         None => name.clone(),
     };
     references.iter().filter(is_shown).map(compact).map(|name| crate::console::clean(&name)).collect()
 }
 
 /// The beginning of a digest, behind `what` is known by it.
-fn at(digest: &str, what: &str) -> String {
+fn short_reference(digest: &str, what: &str) -> String {
     format!("{what}{}…", digest.chars().take("sha256:".len() + SHORT).collect::<String>())
 }
 
-fn of_user(user: &ContainerUse) -> String {
+fn describe_user(user: &ContainerUse) -> String {
     let ContainerUse { pod, pod_namespace, container, id, .. } = user;
     match (pod, container) {
         (Some(pod), container) => {
@@ -108,7 +108,7 @@ fn of_user(user: &ContainerUse) -> String {
     }
 }
 
-fn of_unlisted(unlisted: &Unlisted) -> String {
+fn describe_unlisted(unlisted: &Unlisted) -> String {
     let name = unlisted.name.as_deref().unwrap_or("-");
     let id = unlisted.id.parse().map_or_else(|_| unlisted.id.clone(), |digest| short(&digest));
     crate::console::clean(&format!("{}  {}  {id}  {name}", unlisted.namespace, unlisted.kind))

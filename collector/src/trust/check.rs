@@ -1,7 +1,7 @@
 //! What a trust directory would trust, what expires when, and what is wrong with it: the agent's own reading of it and a
 //! time in, a [`TrustCheck`] out. Pure.
 
-use assay_judge::trust::{About, Trust};
+use assay_judge::trust::{Trust, WarningSubject};
 use assay_report::ExitCode;
 use assay_verifier::notary::trust_policy::{
     Identities, NeverMatches, Statement, SubjectPattern, VerifyTimestamp,
@@ -363,14 +363,14 @@ impl Findings {
         }
         for warning in &trust.warnings {
             let (severity, todo) = match warning.about {
-                About::Policy => (Severity::Note, "correct the name, or remove the member"),
-                About::Store => (
+                WarningSubject::Policy => (Severity::Note, "correct the name, or remove the member"),
+                WarningSubject::Store => (
                     Severity::Failed,
                     "remove what does not belong there; as it is, nothing in this store is trusted",
                 ),
                 // the check of a bundle names them by their kinds
-                About::Gap => continue,
-                About::Key => (Severity::Failed, "put one public key there, or remove the file"),
+                WarningSubject::Gap => continue,
+                WarningSubject::Key => (Severity::Failed, "put one public key there, or remove the file"),
             };
             self.add(severity, warning.what.clone(), warning.why.clone(), todo);
         }

@@ -14,7 +14,7 @@ use assay_verifier::oci::Digest;
 use assay_verifier::revocation::RevocationEvidence;
 
 use crate::store::layout::{Beside, Layout, LayoutError, Reading};
-use crate::trust::{About, Trust, Warning};
+use crate::trust::{Trust, TrustWarning, WarningSubject};
 
 /// A bundle that may be used.
 pub struct Bundle {
@@ -52,7 +52,7 @@ impl Bundle {
     }
 
     /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
-    pub fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<Warning>) {
+    pub fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<TrustWarning>) {
         for (file, bytes) in &self.crls {
             let name = self.name_of(file);
             match bytes {
@@ -63,7 +63,7 @@ impl Bundle {
         }
         for gap in self.manifest.iter().flat_map(|manifest| &manifest.gaps) {
             let what = format_args!("{}: {}", self.path.display(), gap.what);
-            About::Gap.warn(warnings, what, format_args!("was not carried: {}", gap.why));
+            WarningSubject::Gap.warn(warnings, what, format_args!("was not carried: {}", gap.why));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Population {
             population.companions.push(companion);
         }
         let named = listing.records.iter().map(|one| ImageId::new(&one.namespace, &one.target)).collect();
-        let layout = Layout { store, signatures, named, signed: signatures.own_signatures() };
+        let layout = LayoutFacts { store, signatures, named, signed: signatures.own_signatures() };
         match store.manifests() {
             Manifests::Roots(roots) => {
                 for (entry, what) in census::unnamed(roots, &layout) {
@@ -57,7 +57,7 @@ impl Population {
         population
     }
 
-    fn add(&mut self, layout: &Layout<'_>, entry: &Descriptor, what: Unnamed) {
+    fn add(&mut self, layout: &LayoutFacts<'_>, entry: &Descriptor, what: Unnamed) {
         let image = || Record {
             namespace: String::new(),
             name: entry.digest.to_string(),
@@ -86,7 +86,7 @@ impl Population {
     }
 
     /// Adds what a content store holds under no name and that refers to an image.
-    fn add_referrers(&mut self, layout: &Layout<'_>) {
+    fn add_referrers(&mut self, layout: &LayoutFacts<'_>) {
         let named: HashSet<(&str, &Digest)> =
             layout.named.iter().map(|target| (target.namespace, target.digest)).collect();
         let referrers = layout.signatures.in_store.iter().filter(|found| {
@@ -119,14 +119,14 @@ fn described(store: &dyn Store, namespace: &str, name: Option<&str>, target: &De
 }
 
 /// What is known of a store that is a layout.
-struct Layout<'s> {
+struct LayoutFacts<'s> {
     store: &'s dyn Store,
     signatures: &'s Signatures,
     named: HashSet<ImageId<'s>>,
     signed: HashSet<&'s Digest>,
 }
 
-impl census::Layout for Layout<'_> {
+impl census::Layout for LayoutFacts<'_> {
     fn is_named(&self, entry: &Descriptor) -> bool {
         self.named.contains(&ImageId::new("", entry))
     }

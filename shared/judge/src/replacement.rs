@@ -19,7 +19,7 @@ enum To {
 }
 
 /// What a path leads to.
-enum Place {
+enum Destination {
     /// A file, or nothing yet.
     File(PathBuf, Option<Permissions>),
     /// Anything else that can be written to.
@@ -39,13 +39,13 @@ impl Replacement {
         if let Some(open) = open_already(path) {
             return Ok(Self(To::Into(BufWriter::new(open))));
         }
-        match place(path)? {
-            Place::Other(path) => {
+        match destination(path)? {
+            Destination::Other(path) => {
                 let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
                 let open = OpenOptions::new().write(true).truncate(is_file).open(path)?;
                 Ok(Self(To::Into(BufWriter::new(open))))
             }
-            Place::File(place, before) => {
+            Destination::File(place, before) => {
                 let mut name = tempfile::Builder::new();
                 name.prefix(".assay-").suffix(".part");
                 let file = name.make_in(folder_of(&place), |path| create(path, before.is_some()))?;
@@ -100,30 +100,32 @@ impl Write for Replacement {
     }
 }
 
-fn place(path: &Path) -> io::Result<Place> {
+fn destination(path: &Path) -> io::Result<Destination> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         if is_device_of_windows(&path) {
-            return Ok(Place::Other(path));
+            return Ok(Destination::Other(path));
         }
         if path.file_name().is_none() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let found = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File(path, None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Destination::File(path, None));
+            }
             found => found?,
         };
         if found.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         if found.is_file() {
-            return Ok(Place::File(path, Some(found.permissions())));
+            return Ok(Destination::File(path, Some(found.permissions())));
         }
         let folder = folder_of(&path);
         // the kernel's links to open files are not followed by their names
         let is_kernels = || folder.canonicalize().is_ok_and(|folder| folder.starts_with("/proc"));
         if !found.is_symlink() || is_kernels() {
-            return Ok(Place::Other(path));
+            return Ok(Destination::Other(path));
         }
         // a link that the system does not follow, such as a stranger's in `/tmp`, is not followed here either
         match path.metadata() {

@@ -29,12 +29,12 @@ pub struct Candidate {
     pub digest: Digest,
     pub subject: Descriptor,
     /// The envelope, or why there is none to be had.
-    pub envelope: Result<Descriptor, Flaw>,
+    pub envelope: Result<Descriptor, ManifestFlaw>,
 }
 
 /// What is wrong with a signature manifest.
 #[derive(Clone, Debug)]
-pub struct Flaw {
+pub struct ManifestFlaw {
     pub code: Code,
     pub message: String,
 }
@@ -78,7 +78,7 @@ struct Parent {
 
 /// An index, its bytes checked.
 #[derive(Debug)]
-struct Index {
+struct ReadIndex {
     descriptor: Descriptor,
     listed: Vec<Descriptor>,
 }
@@ -103,7 +103,7 @@ fn subject(descriptor: &Descriptor) -> Subject {
 
 /// What claims to sign one target, in the order found.
 #[derive(Debug, Default)]
-struct Claims {
+struct Candidates {
     candidates: Vec<Candidate>,
     /// Where each is among them.
     places: HashMap<Digest, usize>,
@@ -112,7 +112,7 @@ struct Claims {
 /// Every signature of every source.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    by_subject: BTreeMap<Subject, Claims>,
+    by_subject: BTreeMap<Subject, Candidates>,
     /// Sorted by the digest of what is listed.
     parents: Vec<Parent>,
     /// Signature manifests in each source.
@@ -132,7 +132,7 @@ pub struct Signatures {
     census: Census,
     /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
     others: HashMap<Digest, OtherReferrer>,
-    indexes: Vec<Index>,
+    indexes: Vec<ReadIndex>,
     /// By digest, the first index that has it.
     index_of: HashMap<Digest, usize>,
     /// How many of them the first source has, which come first.
@@ -164,14 +164,14 @@ impl Signatures {
                 signatures.own_indexes = signatures.indexes.len();
             }
         }
-        for Index { descriptor, listed } in &signatures.indexes {
+        for ReadIndex { descriptor, listed } in &signatures.indexes {
             let listed = listed.iter().map(|entry| &entry.digest);
             signatures.census.add_listing(&descriptor.digest, listed);
         }
         sources.each().for_each(|(_, store)| signatures.add_tagged(&store.listing().records));
         let mut parents = std::mem::take(&mut signatures.parents);
         let key = |parent: &Parent| {
-            let Index { descriptor, listed } = signatures.indexes.get(parent.index)?;
+            let ReadIndex { descriptor, listed } = signatures.indexes.get(parent.index)?;
             Some((&listed.get(parent.entry)?.digest, &descriptor.digest, &descriptor.media_type))
         };
         parents.sort_by(|one, other| key(one).cmp(&key(other)));
@@ -243,7 +243,7 @@ impl Signatures {
         self.indexes.get(parent.index)?.listed.get(parent.entry)
     }
 
-    fn index(&self, digest: &Digest) -> Option<&Index> {
+    fn index(&self, digest: &Digest) -> Option<&ReadIndex> {
         self.indexes.get(*self.index_of.get(digest)?)
     }
 
@@ -512,7 +512,7 @@ impl Search<'_, '_> {
                 self.candidate(namespace, digest, subject, Ok(envelope));
             }
             Err(error) => {
-                let flaw = Flaw { code: error.code(), message: error.to_string() };
+                let flaw = ManifestFlaw { code: error.code(), message: error.to_string() };
                 self.candidate(namespace, digest, *error.subject, Err(flaw));
             }
         }
@@ -530,12 +530,17 @@ impl Search<'_, '_> {
         parents.extend((0..listed.len()).map(|entry| Parent { index, entry }));
         let descriptor = Descriptor::new(&descriptor.media_type, descriptor.digest.clone(), descriptor.size);
         index_of.entry(descriptor.digest.clone()).or_insert(index);
-        indexes.push(Index { descriptor, listed });
+        indexes.push(ReadIndex { descriptor, listed });
         index
     }
 
     fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {
-        self.candidate(namespace, digest, subject, Err(Flaw { code: Code::SignatureManifest, message }));
+        self.candidate(
+            namespace,
+            digest,
+            subject,
+            Err(ManifestFlaw { code: Code::SignatureManifest, message }),
+        );
     }
 
     fn candidate(
@@ -543,10 +548,10 @@ impl Search<'_, '_> {
         namespace: &str,
         digest: &Digest,
         subject: Descriptor,
-        envelope: Result<Descriptor, Flaw>,
+        envelope: Result<Descriptor, ManifestFlaw>,
     ) {
         *self.signatures.counts.entry(self.origin).or_default() += 1;
-        let Claims { candidates, places } =
+        let Candidates { candidates, places } =
             self.signatures.by_subject.entry(self::subject(&subject)).or_default();
         let place = *places.entry(digest.clone()).or_insert(candidates.len());
         // the same signature in two sources or namespaces is one; a sound listing of it outdoes a flawed one

@@ -37,23 +37,23 @@ pub struct Trust {
     /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
     pub names_keys: bool,
     /// Findings that change no verdict by themselves.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<TrustWarning>,
 }
 
 /// Something in a trust directory that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
+pub struct TrustWarning {
     /// What it is about.
-    pub about: About,
+    pub about: WarningSubject,
     /// The file, trust store or member.
     pub what: String,
     /// What is wrong with it.
     pub why: String,
 }
 
-/// What a [`Warning`] is about.
+/// What a [`TrustWarning`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum WarningSubject {
     /// A member of the policy that nobody knows, and that has no effect.
     Policy,
     /// A trust store that cannot be used.
@@ -64,15 +64,15 @@ pub enum About {
     Key,
 }
 
-impl fmt::Display for Warning {
+impl fmt::Display for TrustWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.why)
     }
 }
 
-impl About {
-    pub fn warn(self, warnings: &mut Vec<Warning>, what: impl fmt::Display, why: impl fmt::Display) {
-        warnings.push(Warning { about: self, what: what.to_string(), why: why.to_string() });
+impl WarningSubject {
+    pub fn warn(self, warnings: &mut Vec<TrustWarning>, what: impl fmt::Display, why: impl fmt::Display) {
+        warnings.push(TrustWarning { about: self, what: what.to_string(), why: why.to_string() });
     }
 }
 
@@ -91,7 +91,7 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     let policy = TrustPolicy::parse(&document);
     if let Ok(policy) = &policy {
         for member in policy.unknown_members() {
-            About::Policy.warn(
+            WarningSubject::Policy.warn(
                 &mut warnings,
                 "trust policy",
                 format_args!("unknown member {member} is ignored"),
@@ -101,13 +101,13 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     let store = trust_store(&directory.join("truststore").join("x509"), &mut warnings);
     for (store_type, name, error) in store.unusable() {
         let what = format_args!("trust store {}:{name}", store_type.folder());
-        About::Store.warn(&mut warnings, what, error);
+        WarningSubject::Store.warn(&mut warnings, what, error);
     }
     let evidence = evidence(&directory.join("crls"));
     let keys_folder = directory.join("keys");
     let keys = keys(&keys_folder, &mut warnings);
     let names_keys = keys_folder.exists() && children(&keys_folder).next().is_some();
-    warnings.sort_by_cached_key(Warning::to_string);
+    warnings.sort_by_cached_key(TrustWarning::to_string);
     let policy_sha256 = Digest::sha256(&document).hex().to_owned();
     Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, names_keys, warnings })
 }
@@ -143,14 +143,14 @@ fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
 
 /// Every store of every type; what is not as it must be makes that store unusable, and the verifier says so where a
 /// statement uses it.
-fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
+fn trust_store(x509: &Path, warnings: &mut Vec<TrustWarning>) -> TrustStore {
     let mut store = TrustStore::default();
     for store_type in StoreType::ALL {
         let folder = x509.join(store_type.folder());
         match folder.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                About::Store.warn(warnings, folder.display(), explain(&error));
+                WarningSubject::Store.warn(warnings, folder.display(), explain(&error));
                 continue;
             }
             Ok(_) => {}
@@ -159,12 +159,12 @@ fn trust_store(x509: &Path, warnings: &mut Vec<Warning>) -> TrustStore {
             let named = match named {
                 Ok(named) => named,
                 Err(error) => {
-                    About::Store.warn(warnings, folder.display(), explain(&error));
+                    WarningSubject::Store.warn(warnings, folder.display(), explain(&error));
                     continue;
                 }
             };
             let Some(name) = named.file_name().to_str() else {
-                About::Store.warn(warnings, named.path().display(), "the name is not UTF-8");
+                WarningSubject::Store.warn(warnings, named.path().display(), "the name is not UTF-8");
                 continue;
             };
             if named.file_type().is_dir() {
@@ -246,7 +246,7 @@ pub fn evidence(folder: &Path) -> RevocationEvidence {
 
 /// The public keys in `keys/`: regular files that end in `.pub` or `.pem`, one key each. A file that is no key gives no trust,
 /// and harms no other.
-fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
+fn keys(folder: &Path, warnings: &mut Vec<TrustWarning>) -> Vec<VerifyingKey> {
     let mut keys = Vec::new();
     if folder.symlink_metadata().is_err() {
         return keys;
@@ -255,13 +255,13 @@ fn keys(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<VerifyingKey> {
         let file = match file {
             Ok(file) => file,
             Err(error) => {
-                About::Key.warn(warnings, "keys", explain(&error));
+                WarningSubject::Key.warn(warnings, "keys", explain(&error));
                 continue;
             }
         };
         let mut refuse = |why: String| {
             let what = format_args!("keys/{}", file.file_name().to_string_lossy());
-            About::Key.warn(warnings, what, format_args!("{why}; it is ignored"));
+            WarningSubject::Key.warn(warnings, what, format_args!("{why}; it is ignored"));
         };
         if !file.path().extension().is_some_and(|ending| ending == "pub" || ending == "pem") {
             refuse("the name ends neither in .pub nor in .pem".to_owned());
