@@ -245,7 +245,10 @@ pub(crate) fn registries(options: &cli::BundleCreate) -> Result<registry::Option
         crl_from: options.crl_from.clone(),
         proxies: proxies(),
         auth_files: auth_files(),
-        patience: registry::Patience { retries: options.retries, ..registry::Patience::default() },
+        request_policy: registry::RequestPolicy {
+            retries: options.retries,
+            ..registry::RequestPolicy::default()
+        },
     })
 }
 

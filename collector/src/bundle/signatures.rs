@@ -54,7 +54,7 @@ impl Carrier {
         if let Some(error) = fault {
             let is_out_of_reach = matches!(error, RegistryError::Http(HttpError::Unreachable { .. }));
             faults.push(error);
-            let error = RegistryError::of_places(faults);
+            let error = RegistryError::all_failed(faults);
             let mut why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
             if has_mirrors && is_out_of_reach {
                 why += "; if only mirrors can be reached from here, name one as server in hosts.toml, and its listing counts";

@@ -49,7 +49,10 @@ impl Credentials {
     ///
     /// # Errors
     /// A file that cannot be read or a helper that fails, and what to do about it.
-    pub(super) async fn of(&self, repository: &str) -> Result<Option<Arc<StoredCredential>>, String> {
+    pub(super) async fn for_repository(
+        &self,
+        repository: &str,
+    ) -> Result<Option<Arc<StoredCredential>>, String> {
         let mut asked = self.asked.lock().await;
         for file in &self.files {
             let Some(entry) = Entry::find(file, &self.registry, repository)? else { continue };
@@ -301,7 +304,8 @@ mod tests {
         let file = |name: &str, is_named| AuthFile { path: folder.path().join(name), is_named };
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let of = async |files: &[AuthFile], registry: &str| {
-            let found = Credentials::new(registry.to_owned(), files.to_vec()).of("team/app").await;
+            let found =
+                Credentials::new(registry.to_owned(), files.to_vec()).for_repository("team/app").await;
             found.map(|found| found.map(|found| format!("{:?}", found.credential))).map_err(drop)
         };
         let both = [file("first", false), file("second", false)];

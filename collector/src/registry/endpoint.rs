@@ -7,34 +7,59 @@ use assay_verifier::{json, limits};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Url};
 
-use super::hosts::Place;
-use super::http::{self, HttpError, Network, Redirects, Reply, shown};
+use super::error::RegistryError;
+use super::hosts::RegistryHost;
+use super::http::{self, HttpError, Network, Redirects, Reply};
 use super::login::Login;
-use super::{ListedBy, Listing, MANIFESTS, Options, PAGES, RegistryError, paging};
+use super::options::Options;
+use super::paging;
+use super::urls::without_query;
 
 /// A place, and what is needed to ask it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) place: Place,
+    pub(super) host: RegistryHost,
     client: Client,
     login: Login,
     network: Network,
 }
 
+/// How a place lists what refers to a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedBy {
+    /// By the referrers API.
+    Api,
+    /// Under the tag that is made of the digest.
+    FallbackTag,
+}
+
+/// What a place lists as referring to a manifest: signatures and anything else.
+#[derive(Debug)]
+pub struct Listing {
+    /// What was read of it.
+    pub entries: Vec<Descriptor>,
+    /// Why there may be more.
+    pub fault: Option<RegistryError>,
+}
+
 /// A manifest or blob as it was given out.
-pub(super) struct Found {
+pub(super) struct Download {
     pub(super) url: String,
     pub(super) content_type: String,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Endpoint {
-    pub(super) fn new(place: Place, options: &Options, network: &Network) -> Result<Self, RegistryError> {
+    pub(super) fn new(
+        host: RegistryHost,
+        options: &Options,
+        network: &Network,
+    ) -> Result<Self, RegistryError> {
         let mut authorities = options.authorities.clone();
-        authorities.extend(place.authorities.iter().cloned());
-        let client = http::client(&authorities, place.connect, Redirects::No)?;
-        let login = Login::new(&place, &authorities, options, network)?;
-        Ok(Self { place, client, login, network: network.clone() })
+        authorities.extend(host.authorities.iter().cloned());
+        let client = http::client(&authorities, host.connect, Redirects::No)?;
+        let login = Login::new(&host, &authorities, options, network)?;
+        Ok(Self { host, client, login, network: network.clone() })
     }
 
     /// The manifest or index under a tag or digest.
@@ -42,9 +67,9 @@ impl Endpoint {
         &self,
         repository: &Repository,
         reference: &str,
-    ) -> Result<Found, RegistryError> {
-        let url = self.place.url(repository, "manifests", reference);
-        found(self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?)
+    ) -> Result<Download, RegistryError> {
+        let url = self.host.url(repository, "manifests", reference);
+        download(self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?)
     }
 
     /// What a listing names as a manifest of that digest and size, not checked yet.
@@ -52,12 +77,12 @@ impl Endpoint {
         &self,
         repository: &Repository,
         entry: &Descriptor,
-    ) -> Result<Found, RegistryError> {
-        let url = self.place.url(repository, "manifests", entry.digest.as_str());
+    ) -> Result<Download, RegistryError> {
+        let url = self.host.url(repository, "manifests", entry.digest.as_str());
         // it may be of a type that nobody here knows, and is none of ours then
         let accept = format!("{}, */*;q=0.1", MANIFESTS.join(", "));
         let reply = self.get(repository, url, &accept, entry.size.min(limits::MANIFEST_BYTES)).await?;
-        found(reply)
+        download(reply)
     }
 
     /// A blob, not checked yet.
@@ -66,9 +91,9 @@ impl Endpoint {
         repository: &Repository,
         digest: &Digest,
         limit: u64,
-    ) -> Result<Found, RegistryError> {
-        let url = self.place.url(repository, "blobs", digest.as_str());
-        found(self.get(repository, url, "*/*", limit).await?)
+    ) -> Result<Download, RegistryError> {
+        let url = self.host.url(repository, "blobs", digest.as_str());
+        download(self.get(repository, url, "*/*", limit).await?)
     }
 
     /// What is listed as referring to `subject`. No artifact type is asked for, and none of an entry decides anything: copies
@@ -94,10 +119,10 @@ impl Endpoint {
         subject: &Digest,
         listed: &mut Vec<Descriptor>,
     ) -> Result<(), RegistryError> {
-        let mut url = self.place.url(repository, "referrers", subject.as_str());
+        let mut url = self.host.url(repository, "referrers", subject.as_str());
         let mut seen = BTreeSet::new();
         loop {
-            let pages = |why| RegistryError::Pages { url: shown(&url), why };
+            let pages = |why| RegistryError::Pages { url: without_query(&url), why };
             if !seen.insert(url.to_string()) {
                 return Err(pages("lead in circles"));
             }
@@ -129,7 +154,7 @@ impl Endpoint {
         listed: &mut Vec<Descriptor>,
     ) -> Result<(), RegistryError> {
         let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
-        let url = self.place.url(repository, "manifests", &tag);
+        let url = self.host.url(repository, "manifests", &tag);
         let reply = self.get(repository, url, media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
         match reply.status.as_u16() {
             200 => listed.extend(entries(&reply)?),
@@ -153,11 +178,11 @@ impl Endpoint {
             let reply = self.follow(&url, accept, limit, authorization.as_ref()).await?;
             let status = reply.status.as_u16();
             match status {
-                401 | 403 if !self.place.is(&reply.url) => {
+                401 | 403 if !self.host.is(&reply.url) => {
                     let hint =
                         "the registry leads to this server, and credentials are sent to the registry alone";
                     return Err(RegistryError::Unauthorized {
-                        url: shown(&reply.url),
+                        url: without_query(&reply.url),
                         status,
                         hint: hint.to_owned(),
                     });
@@ -169,7 +194,7 @@ impl Endpoint {
                 }
                 401 | 403 => {
                     let hint = self.login.hint(repository).await;
-                    return Err(RegistryError::Unauthorized { url: shown(&reply.url), status, hint });
+                    return Err(RegistryError::Unauthorized { url: without_query(&reply.url), status, hint });
                 }
                 _ => return Ok(reply),
             }
@@ -186,8 +211,8 @@ impl Endpoint {
     ) -> Result<Reply, HttpError> {
         let mut url = url.clone();
         for _ in 0..=http::REDIRECTS {
-            let is_own = self.place.is(&url);
-            let mut headers = if is_own { self.place.headers.clone() } else { HeaderMap::new() };
+            let is_own = self.host.is(&url);
+            let mut headers = if is_own { self.host.headers.clone() } else { HeaderMap::new() };
             if let Some(authorization) = authorization.filter(|_| is_own) {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
@@ -198,14 +223,18 @@ impl Endpoint {
                 None => return Ok(reply),
             }
         }
-        Err(HttpError::Refused { url: shown(&url), why: http::TOO_MANY_REDIRECTS.to_owned() })
+        Err(HttpError::Refused { url: without_query(&url), why: http::TOO_MANY_REDIRECTS.to_owned() })
     }
 }
 
-fn found(reply: Reply) -> Result<Found, RegistryError> {
+fn download(reply: Reply) -> Result<Download, RegistryError> {
     match reply.status.as_u16() {
-        200 => Ok(Found { url: shown(&reply.url), content_type: content_type(&reply), bytes: reply.body }),
-        404 => Err(RegistryError::NotFound { url: shown(&reply.url) }),
+        200 => Ok(Download {
+            url: without_query(&reply.url),
+            content_type: content_type(&reply),
+            bytes: reply.body,
+        }),
+        404 => Err(RegistryError::NotFound { url: without_query(&reply.url) }),
         _ => Err(unexpected(&reply)),
     }
 }
@@ -214,11 +243,11 @@ fn unexpected(reply: &Reply) -> RegistryError {
     if reply.status.as_u16() == 407 {
         let why =
             "the proxy demands a login: give user and password in the URL that names the proxy".to_owned();
-        return HttpError::Refused { url: shown(&reply.url), why }.into();
+        return HttpError::Refused { url: without_query(&reply.url), why }.into();
     }
     let text: String = String::from_utf8_lossy(&reply.body).chars().take(200).collect();
     let message = if text.is_empty() { text } else { format!(": {text}") };
-    RegistryError::Status { url: shown(&reply.url), status: reply.status.as_u16(), message }
+    RegistryError::Status { url: without_query(&reply.url), status: reply.status.as_u16(), message }
 }
 
 fn content_type(reply: &Reply) -> String {
@@ -240,7 +269,20 @@ fn is_listing(reply: &Reply) -> bool {
 }
 
 fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {
-    Manifest::parse(&reply.body)
-        .map(|index| index.manifests)
-        .map_err(|error| RegistryError::NoManifest { url: shown(&reply.url), why: error.to_string() })
+    Manifest::parse(&reply.body).map(|index| index.manifests).map_err(|error| RegistryError::NotAManifest {
+        url: without_query(&reply.url),
+        why: error.to_string(),
+    })
 }
+
+/// The media types that are asked for.
+const MANIFESTS: [&str; 5] = [
+    media_type::OCI_INDEX,
+    media_type::OCI_MANIFEST,
+    media_type::DOCKER_MANIFEST_LIST,
+    media_type::DOCKER_MANIFEST,
+    media_type::OCI_ARTIFACT_MANIFEST,
+];
+
+/// Pages of one listing: as many referrers as are read of an image, in pages of one.
+const PAGES: usize = limits::REFERRERS_PER_IMAGE;

@@ -15,12 +15,13 @@ use reqwest::Url;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use toml::{Table, Value};
 
+use super::options::Options;
 use super::tls::{self, Authority};
-use super::{Options, split};
+use super::urls::{authority, is_named};
 
 /// A place to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RegistryHost {
     /// Everything before the repository's name.
     base: Url,
     /// What stands before the name there.
@@ -77,7 +78,7 @@ pub enum HostsError {
     },
 }
 
-impl Place {
+impl RegistryHost {
     /// Every place that answers for `registry`, in order.
     pub(super) fn all(registry: &str, options: &Options) -> Result<Vec<Self>, HostsError> {
         if let Some(from) = &options.from {
@@ -98,7 +99,7 @@ impl Place {
             let path = folder.join("hosts.toml");
             return match std::fs::read_to_string(&path) {
                 Ok(text) => {
-                    HostsFile { path: &path, registry, own, plain_http: &options.plain_http }.places(&text)
+                    HostsFile { path: &path, registry, own, plain_http: &options.plain_http }.hosts(&text)
                 }
                 Err(error) if is_absent(&error) => {
                     Ok(vec![Self { authorities: authorities_of_folder(&folder)?, ..own }])
@@ -172,18 +173,10 @@ impl Place {
     }
 }
 
-/// Host and port of a URL as `--plain-http` names them: without the port if it is the scheme's own.
-pub(super) fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-/// Whether a URL's host is among these names, with its port or, if that is the scheme's own, without.
-pub(super) fn is_named(url: &Url, names: &BTreeSet<String>) -> bool {
-    let full =
-        format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-    let own = [authority(url), full];
-    names.iter().any(|name| own.iter().any(|own| own.eq_ignore_ascii_case(name)))
+/// The registry of a repository, and the rest of its name.
+pub(super) fn split(repository: &Repository) -> (&str, &str) {
+    // every repository has both
+    repository.as_str().split_once('/').unwrap_or((repository.as_str(), ""))
 }
 
 /// The names that the folder of a registry may have, in containerd's order.
@@ -219,40 +212,39 @@ struct HostsFile<'a> {
     path: &'a Path,
     registry: &'a str,
     /// Where the registry is if the file does not say it.
-    own: Place,
+    own: RegistryHost,
     plain_http: &'a BTreeSet<String>,
 }
 
 impl HostsFile<'_> {
-    /// The places that it names, in order.
-    fn places(&self, text: &str) -> Result<Vec<Place>, HostsError> {
-        let table: Table = toml::from_str(text)
+    /// The hosts that it names, in order.
+    fn hosts(&self, text: &str) -> Result<Vec<RegistryHost>, HostsError> {
+        let mut rest: Table = toml::from_str(text)
             .map_err(|source| HostsError::Toml { path: self.path.to_owned(), source: Box::new(source) })?;
-        let mut places = Vec::new();
+        let mut hosts = Vec::new();
         let mut server = self.own.clone();
-        let mut rest = table;
         match rest.remove("host") {
             None => {}
-            Some(Value::Table(hosts)) => {
-                for (url, host) in hosts {
-                    let Value::Table(host) = host else {
+            Some(Value::Table(tables)) => {
+                for (url, keys) in tables {
+                    let Value::Table(keys) = keys else {
                         return Err(self.unsupported(format!("host {url:?} is not a table")));
                     };
-                    places.push(self.place(&url, &host)?);
+                    hosts.push(self.host(&url, &keys)?);
                 }
             }
             Some(_) => return Err(self.unsupported("host is not a table".to_owned())),
         }
         match rest.remove("server") {
             None => self.set(&mut server, &rest)?,
-            Some(Value::String(url)) => server = self.place(&url, &rest)?,
+            Some(Value::String(url)) => server = self.host(&url, &rest)?,
             Some(_) => return Err(self.unsupported("server is not a text".to_owned())),
         }
-        places.push(server);
-        Ok(places)
+        hosts.push(server);
+        Ok(hosts)
     }
 
-    fn place(&self, url: &str, table: &Table) -> Result<Place, HostsError> {
+    fn host(&self, url: &str, table: &Table) -> Result<RegistryHost, HostsError> {
         let full = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
         let is_plain = |base: &Url| {
             matches!(base.scheme(), "https" | "http")
@@ -267,21 +259,21 @@ impl HostsFile<'_> {
         let folder = base.path().trim_end_matches('/').to_owned();
         let is_whole = folder.ends_with("/v2") || table.get("override_path") == Some(&Value::Boolean(true));
         base.set_path(&if is_whole { format!("{folder}/") } else { format!("{folder}/v2/") });
-        let mut place = Place {
+        let mut host = RegistryHost {
             takes_credentials: base.scheme() == "https" || is_named(&base, self.plain_http),
             stands_for: (authority(&base) != authority(&self.own.base)).then(|| self.registry.to_owned()),
             base,
             ..self.own.clone()
         };
-        self.set(&mut place, table)?;
-        Ok(place)
+        self.set(&mut host, table)?;
+        Ok(host)
     }
 
     /// Sets what the keys of one host say.
-    fn set(&self, place: &mut Place, table: &Table) -> Result<(), HostsError> {
-        let host = place.registry();
+    fn set(&self, host: &mut RegistryHost, table: &Table) -> Result<(), HostsError> {
+        let name = host.registry();
         for (key, value) in table {
-            let refused = |what: &str| self.unsupported(format!("{host}: {key}: {what}"));
+            let refused = |what: &str| self.unsupported(format!("{name}: {key}: {what}"));
             match (key.as_str(), value) {
                 ("override_path" | "skip_verify", Value::Boolean(false))
                 | ("override_path", Value::Boolean(true)) => {}
@@ -300,22 +292,22 @@ impl HostsFile<'_> {
                         named.ok_or_else(|| refused("write a list of \"pull\", \"resolve\" and \"push\""))?;
                     // as containerd has it, no list and an empty one are the same
                     let has = |one: &str| named.is_empty() || named.contains(one);
-                    (place.resolves, place.pulls) = (has("resolve"), has("pull"));
+                    (host.resolves, host.pulls) = (has("resolve"), has("pull"));
                 }
-                ("ca", Value::String(file)) => place.authorities = self.authorities(file)?,
+                ("ca", Value::String(file)) => host.authorities = self.authorities(file)?,
                 ("ca", Value::Array(files)) => {
                     let files: Option<Vec<&str>> = files.iter().map(Value::as_str).collect();
                     let files = files.ok_or_else(|| refused("write a file or a list of files"))?;
                     for file in files {
-                        place.authorities.extend(self.authorities(file)?);
+                        host.authorities.extend(self.authorities(file)?);
                     }
                 }
                 ("header", Value::Table(headers)) => {
-                    place.headers = fields(headers).map_err(|what| refused(&what))?;
-                    if !place.takes_credentials && !place.headers.is_empty() {
+                    host.headers = fields(headers).map_err(|what| refused(&what))?;
+                    if !host.takes_credentials && !host.headers.is_empty() {
                         let what = format!(
                             "headers, which may be secrets, do not go without TLS: write https, or allow it with \
-                             --plain-http {host}"
+                             --plain-http {name}"
                         );
                         return Err(refused(&what));
                     }
@@ -323,7 +315,7 @@ impl HostsFile<'_> {
                 ("dial_timeout", Value::String(text)) => {
                     let timeout = duration(text)
                         .ok_or_else(|| refused("write a duration such as \"5s\" or \"1m30s\""))?;
-                    place.connect = Some(timeout).filter(|timeout| !timeout.is_zero());
+                    host.connect = Some(timeout).filter(|timeout| !timeout.is_zero());
                 }
                 ("override_path" | "skip_verify" | "capabilities" | "ca" | "header" | "dial_timeout", _) => {
                     return Err(refused("not a value that containerd reads there"));
@@ -419,8 +411,8 @@ mod tests {
 
     fn urls(options: &Options, image: &str) -> Vec<String> {
         let repository: Repository = image.parse().unwrap();
-        let places = Place::all(split(&repository).0, options).unwrap();
-        places.iter().map(|place| place.url(&repository, "manifests", "v1").to_string()).collect()
+        let hosts = RegistryHost::all(split(&repository).0, options).unwrap();
+        hosts.iter().map(|host| host.url(&repository, "manifests", "v1").to_string()).collect()
     }
 
     #[test]
@@ -442,7 +434,7 @@ mod tests {
         let there = "https://mirror.example:8443/v2/cache/team/app/manifests/v1";
         assert_eq!(urls(&from, "r.example/team/app"), [there]);
         let wrong = Options { from: Some("user@host".to_owned()), ..Options::default() };
-        assert!(Place::all("r.example", &wrong).is_err());
+        assert!(RegistryHost::all("r.example", &wrong).is_err());
     }
 
     #[test]
@@ -472,8 +464,8 @@ mod tests {
                 "https://r.example/v2/app/manifests/v1",
             ]
         );
-        let places = Place::all("r.example", &options).unwrap();
-        assert_eq!(places.iter().map(|place| place.resolves).collect::<Vec<_>>(), [false, true, true]);
+        let hosts = RegistryHost::all("r.example", &options).unwrap();
+        assert_eq!(hosts.iter().map(|host| host.resolves).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(urls(&options, "other.example/app").len(), 1);
         for bad in [
             "[host.\"https://x\"]\nskip_verify = true",
@@ -499,13 +491,13 @@ mod tests {
             "[header]\n\"x token\" = \"y\"",
         ] {
             write("bad.example", bad);
-            assert!(Place::all("bad.example", &options).is_err(), "{bad}");
+            assert!(RegistryHost::all("bad.example", &options).is_err(), "{bad}");
         }
         write(
             "good.example",
             "server = \"good.example/v2/\"\ncapabilities = []\nskip_verify = false\ndial_timeout = \"1m1.5s\"\n[header]\nx-token = [\"a\", \"b\"]",
         );
-        let good = Place::all("good.example", &options).unwrap();
+        let good = RegistryHost::all("good.example", &options).unwrap();
         assert_eq!(urls(&options, "good.example/app"), ["https://good.example/v2/app/manifests/v1"]);
         assert!(good[0].resolves && good[0].pulls);
         assert_eq!(good[0].connect, Some(Duration::from_millis(61_500)));
@@ -522,8 +514,8 @@ mod tests {
         let options = Options { hosts: Some(folder.path().to_owned()), ..Options::default() };
         write("_default", "hosts.toml", "server = \"https://default.example\"");
         let url = |registry: &str| {
-            let places = Place::all(registry, &options).unwrap();
-            places.iter().map(Place::registry).collect::<Vec<_>>()
+            let hosts = RegistryHost::all(registry, &options).unwrap();
+            hosts.iter().map(RegistryHost::registry).collect::<Vec<_>>()
         };
         assert_eq!(url("r.example:5000"), ["default.example"]);
         let [_, plain, _] = folder_names("r.example:5000");
@@ -535,7 +527,7 @@ mod tests {
         assert_eq!(url("s.example"), ["s.example"]);
         for (registry, file) in [("t.example", "client.cert"), ("u.example", "ca.crt")] {
             write(registry, file, "not a certificate");
-            assert!(Place::all(registry, &options).is_err(), "{file}");
+            assert!(RegistryHost::all(registry, &options).is_err(), "{file}");
         }
     }
 }

@@ -8,10 +8,10 @@ use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request, RequestBuilder, StatusCode, Url};
 
-use super::Patience;
-use super::hosts::authority;
-use super::published::NotAsked;
+use super::addresses::ForbiddenAddress;
+use super::options::RequestPolicy;
 use super::tls::{self, Authority};
+use super::urls::{authority, without_query};
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Reply {
 impl Reply {
     /// Where a redirect leads; none if this is not one. From HTTPS to HTTP none leads.
     pub(super) fn leads_to(&self) -> Result<Option<Url>, HttpError> {
-        let refused = |why: &str| HttpError::Refused { url: shown(&self.url), why: why.to_owned() };
+        let refused = |why: &str| HttpError::Refused { url: without_query(&self.url), why: why.to_owned() };
         if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
@@ -40,14 +40,14 @@ impl Reply {
 /// How this run asks servers, and what it has learnt of them.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
-    patience: Patience,
+    policy: RequestPolicy,
     /// By origin: none once a server has answered, else why it could not be reached.
     servers: Arc<Mutex<BTreeMap<String, Option<String>>>>,
 }
 
 impl Network {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self { patience, servers: Arc::default() }
+    pub(super) fn new(policy: RequestPolicy) -> Self {
+        Self { policy, servers: Arc::default() }
     }
 
     /// Why a server is not asked again, which never answered in this run.
@@ -138,17 +138,17 @@ pub(super) async fn get(
     limit: u64,
     network: &Network,
 ) -> Result<Reply, HttpError> {
-    let patience = &network.patience;
+    let policy = &network.policy;
     let mut attempt = 0;
     loop {
         let (client, request) = request().build_split();
-        let request = request.map_err(|error| HttpError::of(&error))?;
+        let request = request.map_err(|error| HttpError::from_reqwest(&error))?;
         let server = request.url().clone();
-        let url = shown(&server);
+        let url = without_query(&server);
         if let Some(why) = network.unreachable(&server) {
             return Err(HttpError::Unreachable { url, why });
         }
-        let once = tokio::time::timeout(patience.request, once(&client, request, limit)).await;
+        let once = tokio::time::timeout(policy.request, send_once(&client, request, limit)).await;
         let once = once.unwrap_or(Err(HttpError::TimedOut { url }));
         if once.is_ok() {
             network.answered(&server);
@@ -156,20 +156,20 @@ pub(super) async fn get(
         let (error, asked) = match once {
             Ok(reply) if is_of_tls(&reply) => {
                 return Err(HttpError::Refused {
-                    url: shown(&reply.url),
+                    url: without_query(&reply.url),
                     why: speaks_tls(&authority(&reply.url)),
                 });
             }
             Ok(reply) if !is_passing(reply.status) => return Ok(reply),
             Ok(reply) => {
                 let status = reply.status.as_u16();
-                (HttpError::Busy { url: shown(&reply.url), status }, retry_after(&reply.headers))
+                (HttpError::Busy { url: without_query(&reply.url), status }, retry_after(&reply.headers))
             }
             Err(error) if error.may_pass() => (error, None),
             Err(error) => return Err(error),
         };
-        let wait = asked.unwrap_or_else(|| patience.pause(attempt));
-        if attempt >= patience.retries || wait > patience.longest {
+        let wait = asked.unwrap_or_else(|| policy.pause(attempt));
+        if attempt >= policy.retries || wait > policy.longest {
             network.gave_up(&server, &error);
             return Err(error);
         }
@@ -178,28 +178,21 @@ pub(super) async fn get(
     }
 }
 
-async fn once(client: &Client, request: Request, limit: u64) -> Result<Reply, HttpError> {
-    let mut response = client.execute(request).await.map_err(|error| HttpError::of(&error))?;
+async fn send_once(client: &Client, request: Request, limit: u64) -> Result<Reply, HttpError> {
+    let mut response = client.execute(request).await.map_err(|error| HttpError::from_reqwest(&error))?;
     let url = response.url().clone();
-    let too_large = || HttpError::TooLarge { url: shown(&url), limit };
+    let too_large = || HttpError::TooLarge { url: without_query(&url), limit };
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::from_reqwest(&error))? {
         if body.len() as u64 + chunk.len() as u64 > limit {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), url, body })
-}
-
-/// A URL without its query, which may be a signature.
-pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
 }
 
 /// Whether an answer is a TLS server's to a request without TLS, in the words of those that give one.
@@ -234,9 +227,9 @@ fn cause(error: &reqwest::Error) -> String {
 }
 
 /// Whether the address was found and is not asked, which another attempt would not change.
-fn is_not_asked(error: &reqwest::Error) -> bool {
+fn is_forbidden(error: &reqwest::Error) -> bool {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.any(|cause| cause.downcast_ref::<NotAsked>().is_some())
+    causes.any(|cause| cause.downcast_ref::<ForbiddenAddress>().is_some())
 }
 
 /// A request has no answer, or none that may be read.
@@ -298,15 +291,15 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    pub(super) fn of(error: &reqwest::Error) -> Self {
-        let url = error.url().map(shown).unwrap_or_default();
+    pub(super) fn from_reqwest(error: &reqwest::Error) -> Self {
+        let url = error.url().map(without_query).unwrap_or_default();
         let host = error.url().map(authority).unwrap_or_default();
         if let Some(why) = tls::fault(error, &host) {
             return Self::Refused { url, why };
         }
         let why = cause(error);
         let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
-        if error.is_builder() || error.is_redirect() || is_not_asked(error) {
+        if error.is_builder() || error.is_redirect() || is_forbidden(error) {
             Self::Refused { url, why }
         } else if is_plain && why.starts_with("invalid HTTP") {
             Self::Refused { url, why: speaks_tls(&host) }
@@ -350,7 +343,7 @@ mod tests {
 
     #[test]
     fn only_a_server_that_never_answered_is_given_up() {
-        let network = Network::new(Patience::default());
+        let network = Network::new(RequestPolicy::default());
         let url = |text: &str| Url::parse(text).unwrap();
         let unreachable = HttpError::Unreachable { url: String::new(), why: "refused".to_owned() };
         let broken = HttpError::Broken { url: String::new(), why: "reset".to_owned() };

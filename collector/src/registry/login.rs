@@ -20,15 +20,16 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::Options;
 use super::credentials::{Credentials, StoredCredential};
-use super::hosts::{Place, authority, is_named};
+use super::hosts::RegistryHost;
 use super::http::{self, HttpError, Network, Redirects, Reply};
+use super::options::Options;
 use super::tls::Authority;
+use super::urls::{authority, is_named, without_query};
 
 /// The logins of one registry.
 pub(super) struct Login {
-    place: Place,
+    host: RegistryHost,
     plain_http: BTreeSet<String>,
     client: Client,
     network: Network,
@@ -45,7 +46,7 @@ struct Accepted {
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Login").field("host", &self.host).finish_non_exhaustive()
     }
 }
 
@@ -86,17 +87,17 @@ pub enum LoginFault {
 
 impl Login {
     pub(super) fn new(
-        place: &Place,
+        host: &RegistryHost,
         authorities: &[Authority],
         options: &Options,
         network: &Network,
     ) -> Result<Self, HttpError> {
         Ok(Self {
-            place: place.clone(),
+            host: host.clone(),
             plain_http: options.plain_http.clone(),
-            client: http::client(authorities, place.connect, Redirects::SameServer)?,
+            client: http::client(authorities, host.connect, Redirects::SameServer)?,
             network: network.clone(),
-            credentials: Credentials::new(place.registry(), options.auth_files.clone()),
+            credentials: Credentials::new(host.registry(), options.auth_files.clone()),
             known: Mutex::default(),
         })
     }
@@ -115,7 +116,7 @@ impl Login {
         refused: Option<&HeaderValue>,
         reply: &Reply,
     ) -> Result<Option<HeaderValue>, LoginFault> {
-        let challenge = Challenge::of(reply);
+        let challenge = Challenge::from_reply(reply);
         // one login at a time: whoever waited finds what the first one got
         let mut known = self.known.lock().await;
         let newer = known.get(repository.as_str()).filter(|newer| newer.challenge == challenge);
@@ -127,7 +128,7 @@ impl Login {
         let found = found.as_deref();
         // the token that a credential is good for is as secret as the credential
         if found.is_some()
-            && let Some(registry) = self.place.in_clear()
+            && let Some(registry) = self.host.in_clear()
         {
             return Err(self.in_clear(registry));
         }
@@ -145,7 +146,7 @@ impl Login {
         match self.found(repository).await {
             Ok(Some(found)) => format!(
                 "the credentials for {} in {} do not suffice: log in as a user who may pull this",
-                self.place.registry(),
+                self.host.registry(),
                 found.file.display()
             ),
             Ok(None) => self.credentials.hint(),
@@ -181,21 +182,21 @@ impl Login {
     async fn token(
         &self,
         repository: &Repository,
-        demand: &Demand,
+        demand: &TokenDemand,
         found: Option<&StoredCredential>,
     ) -> Result<String, LoginFault> {
-        let Demand { realm, service, scopes } = demand;
+        let TokenDemand { realm, service, scopes } = demand;
         if found.is_some() && realm.scheme() == "http" && !is_named(realm, &self.plain_http) {
             return Err(self.in_clear(realm));
         }
-        let assumed = format!("repository:{}:pull", self.place.repository(repository));
+        let assumed = format!("repository:{}:pull", self.host.repository(repository));
         let scopes: Vec<&str> = match &scopes[..] {
             [] => vec![&assumed],
             named => named.iter().map(String::as_str).collect(),
         };
         let service = service.as_deref().map(|service| ("service", service));
         // what this very server is always sent, but for what the credential stands in place of
-        let mut own = if self.place.is(realm) { self.place.headers.clone() } else { HeaderMap::new() };
+        let mut own = if self.host.is(realm) { self.host.headers.clone() } else { HeaderMap::new() };
         if found.is_some() {
             own.remove(AUTHORIZATION);
         }
@@ -221,7 +222,7 @@ impl Login {
                 }
             }
         };
-        let fault = |why: String| LoginFault::Token { registry: self.place.registry(), why };
+        let fault = |why: String| LoginFault::Token { registry: self.host.registry(), why };
         let reply = http::get(request, TOKEN_BYTES, &self.network).await;
         let reply = reply.map_err(|error| fault(error.to_string()))?;
         let answer: Option<TokenAnswer> = serde_json::from_slice(&reply.body).ok();
@@ -236,7 +237,7 @@ impl Login {
                     None => self.credentials.hint(),
                 };
                 let status = reply.status.as_u16();
-                let realm = http::shown(&reply.url);
+                let realm = without_query(&reply.url);
                 Err(fault(format!(
                     "{realm}, which gives out its tokens, answers {status} and no token: {hint}"
                 )))
@@ -245,12 +246,12 @@ impl Login {
     }
 
     async fn found(&self, repository: &Repository) -> Result<Option<Arc<StoredCredential>>, LoginFault> {
-        let found = self.credentials.of(&self.place.full_name(repository)).await;
-        found.map_err(|why| LoginFault::Credential { registry: self.place.registry(), why })
+        let found = self.credentials.for_repository(&self.host.full_name(repository)).await;
+        found.map_err(|why| LoginFault::Credential { registry: self.host.registry(), why })
     }
 
     fn in_clear(&self, to: &Url) -> LoginFault {
-        LoginFault::InClear { registry: self.place.registry(), realm: http::shown(to), host: authority(to) }
+        LoginFault::InClear { registry: self.host.registry(), realm: without_query(to), host: authority(to) }
     }
 }
 
@@ -258,28 +259,29 @@ impl Login {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Challenge {
     /// Places that give out tokens for it, in its own order.
-    tokens: Vec<Demand>,
+    tokens: Vec<TokenDemand>,
     /// Whether it takes user and password itself.
     basic: bool,
 }
 
 /// A token that a registry demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Demand {
+struct TokenDemand {
     realm: Url,
     service: Option<String>,
     scopes: Vec<String>,
 }
 
 impl Challenge {
-    fn of(reply: &Reply) -> Self {
+    fn from_reply(reply: &Reply) -> Self {
         let mut challenge = Self::default();
         let headers = reply.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         for one in headers.flat_map(ChallengeParser::new).filter_map(Result::ok) {
             challenge.basic |= one.scheme.eq_ignore_ascii_case("basic");
-            let Some(demand) = Demand::of(&one, &reply.url) else { continue };
+            let Some(demand) = TokenDemand::from_challenge(&one, &reply.url) else { continue };
             // scopes of one server may be given one by one
-            let same = |other: &&mut Demand| other.realm == demand.realm && other.service == demand.service;
+            let same =
+                |other: &&mut TokenDemand| other.realm == demand.realm && other.service == demand.service;
             match challenge.tokens.iter_mut().find(same) {
                 Some(other) => other.scopes.extend(demand.scopes),
                 None => challenge.tokens.push(demand),
@@ -294,9 +296,9 @@ impl Challenge {
     }
 }
 
-impl Demand {
+impl TokenDemand {
     /// The demand for a token, if the challenge is one. A realm may be a path of the server that was asked for `url`.
-    fn of(challenge: &ChallengeRef<'_>, url: &Url) -> Option<Self> {
+    fn from_challenge(challenge: &ChallengeRef<'_>, url: &Url) -> Option<Self> {
         if !challenge.scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
@@ -337,7 +339,7 @@ mod tests {
             headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
         }
         let url = url.parse().unwrap();
-        Challenge::of(&Reply { url, status: StatusCode::UNAUTHORIZED, headers, body: Vec::new() })
+        Challenge::from_reply(&Reply { url, status: StatusCode::UNAUTHORIZED, headers, body: Vec::new() })
     }
 
     #[test]
