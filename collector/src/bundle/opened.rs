@@ -140,13 +140,13 @@ impl Opened {
         mut take: impl FnMut(&Descriptor, Manifest) -> Result<(), E>,
     ) -> Result<(), E> {
         let over = |limit: GraphLimit| self.error(limit.into());
-        let is_manifest = |entry: &&Descriptor| media_type::of_manifest(&entry.media_type).is_some();
+        let is_manifest = |entry: &&Descriptor| media_type::known_manifest(&entry.media_type).is_some();
         let mut walk = Walk::default();
         for root in self.entries().iter().filter(is_manifest) {
             walk.add_root(root.clone());
             while let Some((descriptor, depth)) = walk.take_next() {
                 // a wrong entry must not hide the right one
-                let key = (descriptor.digest.clone(), media_type::of_manifest(&descriptor.media_type));
+                let key = (descriptor.digest.clone(), media_type::known_manifest(&descriptor.media_type));
                 if !walk.visit(key).map_err(over)? {
                     continue;
                 }

@@ -211,7 +211,7 @@ impl Carrier {
         };
         let own = manifest.media_type.as_deref().filter(|own| !own.is_empty());
         let types = own.map_or_else(|| vec![&*entry.media_type, &*content_type], |own| vec![own]);
-        let known = types.iter().find_map(|one| media_type::of_manifest(one));
+        let known = types.iter().find_map(|one| media_type::known_manifest(one));
         let Some(known) = known else {
             return Ok(Err(format!("it is of the type {:?}", types.join(" or "))));
         };

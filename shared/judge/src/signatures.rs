@@ -361,7 +361,7 @@ impl Search<'_, '_> {
     /// # Errors
     /// The limit that ends the search.
     fn visit(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), GraphLimit> {
-        let Some(media_type) = media_type::of_manifest(&descriptor.media_type) else { return Ok(()) };
+        let Some(media_type) = media_type::known_manifest(&descriptor.media_type) else { return Ok(()) };
         if !self.graph.visit((descriptor.digest.clone(), descriptor.size, media_type))? {
             return Ok(());
         }
@@ -369,7 +369,7 @@ impl Search<'_, '_> {
         self.graph.count_entries(manifest.manifests.len())?;
         let index = self.take("", descriptor, &manifest, depth == 1);
         // what a manifest refers to is as reachable as what it holds
-        let is_manifest = |next: &Descriptor| media_type::of_manifest(&next.media_type).is_some();
+        let is_manifest = |next: &Descriptor| media_type::known_manifest(&next.media_type).is_some();
         let other = |next: &Descriptor| Next::Other(Box::new(next.clone()));
         let too_deep = match index {
             None => {

@@ -29,9 +29,9 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> R
         schema: String,
     }
     const NAMED: Shape = Shape::Object(&[("schema", &Shape::Any)]);
-    let Named { schema: said } = json::read(bytes, &NAMED)?;
-    if said != schema {
-        return Err(DocumentError::Schema { said, schema });
+    let Named { schema: found } = json::read(bytes, &NAMED)?;
+    if found != schema {
+        return Err(DocumentError::Schema { found, schema });
     }
     Ok(serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))?)
 }
@@ -69,10 +69,10 @@ pub enum DocumentError {
     #[error("malformed: {0}")]
     Malformed(#[from] JsonError),
     /// Another document, or one of a later version.
-    #[error("its schema is {said:?} and not {schema}")]
+    #[error("its schema is {found:?} and not {schema}")]
     Schema {
         /// What it says.
-        said: String,
+        found: String,
         /// What it should say.
         schema: &'static str,
     },

@@ -91,7 +91,7 @@ impl FileForm {
             Self::Empty
         } else if begins_with_mark(bytes) {
             Self::Marked
-        } else if let Some(form) = Self::of_pem(bytes) {
+        } else if let Some(form) = Self::detect_pem(bytes) {
             form
         } else if begin.starts_with(b"<") {
             Self::WebPage
@@ -106,7 +106,7 @@ impl FileForm {
         } else if OPENSSH.iter().any(|name| begin.starts_with(name)) {
             Self::OpenSsh
         } else if bytes.first() == Some(&0x30) {
-            Self::of_der(bytes)
+            Self::detect_der(bytes)
         } else if is_base64_of_der(bytes) {
             Self::Base64
         } else if bytes.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace()) {
@@ -117,7 +117,7 @@ impl FileForm {
     }
 
     /// What is wrong with PEM; none where there is no sign of PEM.
-    fn of_pem(bytes: &[u8]) -> Option<Self> {
+    fn detect_pem(bytes: &[u8]) -> Option<Self> {
         let count = pem::begins(bytes);
         if count == 0 {
             return None;
@@ -149,11 +149,11 @@ impl FileForm {
             Self::BrokenPem
         } else {
             let contents = blocks.first().map_or(&[][..], |block| block.contents.as_slice());
-            Self::of_der(contents)
+            Self::detect_der(contents)
         })
     }
 
-    fn of_der(bytes: &[u8]) -> Self {
+    fn detect_der(bytes: &[u8]) -> Self {
         let Ok(any) = AnyRef::from_der(bytes) else {
             return if is_cut_off(bytes) { Self::CutOff } else { Self::Unknown };
         };

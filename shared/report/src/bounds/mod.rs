@@ -42,7 +42,7 @@ struct Values {
 }
 
 impl Values {
-    fn of(bytes: &[u8]) -> usize {
+    fn count(bytes: &[u8]) -> usize {
         let mut values = Self { count: 1, ..Self::default() };
         for byte in bytes {
             match (values.in_string, *byte) {
@@ -64,7 +64,7 @@ impl Values {
 pub fn check_size(bytes: &[u8]) -> Result<(), TooLarge> {
     if bytes.len() > limits::REPORT_BYTES {
         Err(TooLarge::Bytes)
-    } else if Values::of(bytes) > limits::REPORT_VALUES {
+    } else if Values::count(bytes) > limits::REPORT_VALUES {
         Err(TooLarge::Values)
     } else {
         Ok(())
@@ -231,8 +231,8 @@ impl NodeReport {
         let Self { schema, run, agent, node, asked, inputs, coverage, images, summary, carried: _, omitted } =
             self;
         [
-            Size::of(&(schema, run, agent, node, asked)),
-            Size::of(&(inputs, coverage, summary, omitted)),
+            Size::measure(&(schema, run, agent, node, asked)),
+            Size::measure(&(inputs, coverage, summary, omitted)),
             sizes(images),
             self.carried_size(),
             NAMES,
@@ -245,7 +245,7 @@ impl NodeReport {
         let size = |blob: &CarriedBlob| {
             let CarriedBlob { digest, media_type, data } = blob;
             let base64 = data.len().div_ceil(3).saturating_mul(4);
-            Size::of(&(digest, media_type)).plus(Size { bytes: base64, values: 1 }).plus(NAMES)
+            Size::measure(&(digest, media_type)).plus(Size { bytes: base64, values: 1 }).plus(NAMES)
         };
         self.carried.iter().map(size).fold(Size::default(), Size::plus)
     }
@@ -283,7 +283,7 @@ impl Inventory {
 
     fn size(&self) -> Size {
         let Self { schema, node, store, coverage, images } = self;
-        Size::of(&(schema, node, store, coverage)).plus(sizes(images)).plus(NAMES)
+        Size::measure(&(schema, node, store, coverage)).plus(sizes(images)).plus(NAMES)
     }
 }
 
@@ -366,7 +366,7 @@ struct Size {
 }
 
 impl Size {
-    fn of(part: &impl Serialize) -> Self {
+    fn measure(part: &impl Serialize) -> Self {
         // reports are structs of text, numbers and lists, which can always be written
         let Ok(json) = serde_json::to_vec(part) else {
             return Self { bytes: usize::MAX, values: usize::MAX };
@@ -374,7 +374,7 @@ impl Size {
         // two of these in a row are written with an escape, lest a CI system take them for a command
         let pairs = json.windows(2).filter(|pair| matches!(*pair, [b'#', b'#'] | [b':', b':'])).count();
         let bytes = json.len().saturating_add(pairs.saturating_mul(br"\u0023".len()));
-        Self { bytes, values: Values::of(&json) }
+        Self { bytes, values: Values::count(&json) }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -395,7 +395,7 @@ impl Size {
 /// The size of a list of parts, commas included.
 fn sizes(parts: &[impl Serialize]) -> Size {
     let comma = Size { bytes: 1, values: 1 };
-    parts.iter().map(|part| Size::of(part).plus(comma)).fold(Size::default(), Size::plus)
+    parts.iter().map(|part| Size::measure(part).plus(comma)).fold(Size::default(), Size::plus)
 }
 
 /// Keeps the entries at these places.
@@ -453,7 +453,7 @@ trait Bound {
         Self: Serialize + Sized,
     {
         for detail in SHORTER {
-            if Size::of(self).bytes <= most {
+            if Size::measure(self).bytes <= most {
                 break;
             }
             self.bound(detail);

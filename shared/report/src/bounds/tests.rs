@@ -91,7 +91,7 @@ fn report(images: Vec<Image>) -> NodeReport {
 }
 
 fn size(report: &NodeReport) -> Size {
-    Size::of(report)
+    Size::measure(report)
 }
 
 fn unreadable(number: usize) -> Unreadable {
@@ -100,9 +100,9 @@ fn unreadable(number: usize) -> Unreadable {
 
 #[test]
 fn escapes_that_are_written_are_counted() {
-    let plain = Size::of(&"abcd").bytes;
+    let plain = Size::measure(&"abcd").bytes;
     for text in ["####", "::::"] {
-        assert_eq!(Size::of(&text).bytes, plain.saturating_add(3 * 6));
+        assert_eq!(Size::measure(&text).bytes, plain.saturating_add(3 * 6));
     }
 }
 
@@ -290,7 +290,7 @@ fn values_are_counted_whatever_strings_hold() {
         (r#"{"a":[1,2],"b":{"c":null}}"#, 6),
         ("[]", 2),
     ] {
-        assert_eq!(Values::of(text.as_bytes()), values, "{text}");
+        assert_eq!(Values::count(text.as_bytes()), values, "{text}");
     }
 }
 

@@ -97,7 +97,7 @@ impl VerifyingKey {
         if file.len() > limits::SITE_KEY_BYTES {
             return Err(KeyError::TooLarge);
         }
-        let text = core::str::from_utf8(file).map_err(|_| KeyError::of(file))?;
+        let text = core::str::from_utf8(file).map_err(|_| KeyError::describe(file))?;
         if text.contains("PRIVATE KEY-----") {
             return Err(KeyError::Private);
         }
@@ -105,7 +105,7 @@ impl VerifyingKey {
             return Self::from_pem(file);
         }
         Self::from_openssh(text).map_err(|error| match error {
-            KeyError::NotAKey => KeyError::of(file),
+            KeyError::NotAKey => KeyError::describe(file),
             other => other,
         })
     }
@@ -133,7 +133,9 @@ impl VerifyingKey {
 
     fn from_pem(file: &[u8]) -> Result<Self, KeyError> {
         let mut blocks = pem::blocks(file).into_iter();
-        let (Some(block), None) = (blocks.next(), blocks.next()) else { return Err(KeyError::of(file)) };
+        let (Some(block), None) = (blocks.next(), blocks.next()) else {
+            return Err(KeyError::describe(file));
+        };
         if block.label != "PUBLIC KEY" {
             return Err(KeyError::OtherPemBlock { label: block.label });
         }
@@ -224,7 +226,7 @@ pub enum KeyError {
 
 impl KeyError {
     /// Why this file is no key.
-    fn of(file: &[u8]) -> Self {
+    fn describe(file: &[u8]) -> Self {
         match FileForm::detect(file) {
             FileForm::OpenSsh | FileForm::PublicKey | FileForm::Text | FileForm::Unknown => Self::NotAKey,
             form => Self::Form(form),

@@ -70,7 +70,7 @@ impl JsonProblem {
     }
 
     /// What bytes are that are no JSON from that place on; none where that is all that can be said of them.
-    pub(super) fn of(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
+    pub(super) fn in_bytes(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
         let is_json = bytes.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first));
         match FileForm::detect(bytes) {
             form if !is_json && !matches!(form, FileForm::Text | FileForm::Unknown) => {

@@ -63,14 +63,14 @@ impl Value {
     /// # Errors
     /// As [`read`].
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        Self::of(bytes, &Shape::Any)
+        Self::parse_as(bytes, &Shape::Any)
     }
 
     /// Reads `bytes` as one JSON value of that shape.
     ///
     /// # Errors
     /// As [`read`].
-    pub(crate) fn of(bytes: &[u8], shape: &Shape) -> Result<Self, JsonError> {
+    pub(crate) fn parse_as(bytes: &[u8], shape: &Shape) -> Result<Self, JsonError> {
         shape::check(bytes, shape)?;
         ValueVisitor
             .deserialize(&mut serde_json::Deserializer::from_slice(bytes))
@@ -243,7 +243,7 @@ mod tests {
     fn names_that_other_readers_fold_are_refused_where_they_are_known() {
         const SHAPE: Shape =
             Shape::Object(&[("tasks", &Shape::List(&Shape::Object(&[("id", &Shape::Any)])))]);
-        let refusal = |text: &str| Value::of(text.as_bytes(), &SHAPE).map_err(|error| error.problem);
+        let refusal = |text: &str| Value::parse_as(text.as_bytes(), &SHAPE).map_err(|error| error.problem);
         for (text, name, known) in [
             (r#"{"Tasks":[]}"#, "Tasks", "tasks"),
             (r#"{"tasks":[],"TA\u017fks":[]}"#, "TA\u{17f}ks", "tasks"),

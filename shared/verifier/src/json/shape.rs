@@ -42,8 +42,8 @@ impl JsonError {
     /// What `error` says of `bytes`.
     pub fn new(bytes: &[u8], error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
-        let said = error.to_string();
-        let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
+        let text = error.to_string();
+        let what = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
         let what = shortened(what);
         let problem = if error.is_data() {
             let missing = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
@@ -52,7 +52,7 @@ impl JsonError {
             }
             JsonProblem::Members { what }
         } else {
-            JsonProblem::of(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
+            JsonProblem::in_bytes(bytes, line, column).unwrap_or(JsonProblem::Syntax { what })
         };
         Self { problem, line, column }
     }

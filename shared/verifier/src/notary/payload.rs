@@ -30,7 +30,7 @@ impl Payload {
     /// # Errors
     /// [`PayloadError`] where it is not one JSON object without repeated members, or a member is of the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
-        let payload = Value::of(bytes, &PAYLOAD).map_err(|_| PayloadError)?;
+        let payload = Value::parse_as(bytes, &PAYLOAD).map_err(|_| PayloadError)?;
         let target = member(payload.as_object().ok_or(PayloadError)?, "targetArtifact");
         let target = match target {
             None => return Ok(Self::default()),

@@ -142,7 +142,7 @@ pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     }
     let blocks = pem::blocks(bytes);
     let certificates = if blocks.is_empty() {
-        Certificate::parse_sequence(bytes).map_err(|error| FileError::of(bytes, error))?
+        Certificate::parse_sequence(bytes).map_err(|error| FileError::describe(bytes, error))?
     } else {
         let parse = |block: &pem::Block| {
             Certificate::parse(&block.contents).map_err(|error| match FileForm::detect(&block.contents) {
@@ -249,7 +249,7 @@ pub enum FileError {
 
 impl FileError {
     /// Why these bytes, in which there is no PEM, are not a file of certificates.
-    fn of(bytes: &[u8], error: CertificateError) -> Self {
+    fn describe(bytes: &[u8], error: CertificateError) -> Self {
         match FileForm::detect(bytes) {
             // what looks like a certificate, or a list of them, is told by what is wrong with it
             FileForm::Certificate | FileForm::OtherDer | FileForm::Unknown => Self::Certificate(error),

@@ -47,7 +47,7 @@ pub enum Nature {
     #[default]
     Image,
     /// Nothing in it can be run; whether it belongs to an image, its name tells.
-    Inert,
+    NotRunnable,
     /// The same, and its types are those of SBOMs, or it lists what belongs to images.
     Document,
     /// The same, and it says itself that it belongs to an image: by its `subject`, or by the types of signatures and attestations.
@@ -57,11 +57,11 @@ pub enum Nature {
 impl Nature {
     /// Whether a manifest of that name belongs to an image and is none. `marked`: what lists it says so.
     pub fn is_companion(self, name: Option<&str>, marked: bool) -> bool {
-        let is_said = || marked || name.is_some_and(|name| companion_tag(name).is_some());
+        let is_marked_or_tagged = || marked || name.is_some_and(|name| companion_tag(name).is_some());
         match self {
             Self::Image => false,
-            Self::Inert => is_said(),
-            Self::Document => name.is_none() || is_said(),
+            Self::NotRunnable => is_marked_or_tagged(),
+            Self::Document => name.is_none() || is_marked_or_tagged(),
             Self::Attached => true,
         }
     }
@@ -95,7 +95,7 @@ impl Census {
     pub fn add_listing<'d>(&mut self, index: &Digest, listed: impl Iterator<Item = &'d Digest>) {
         let nature = match listed.map(|digest| self.natures.get(digest).copied().unwrap_or_default()).min() {
             None | Some(Nature::Image) => return,
-            Some(Nature::Inert | Nature::Document) => Nature::Inert,
+            Some(Nature::NotRunnable | Nature::Document) => Nature::NotRunnable,
             Some(Nature::Attached) => Nature::Document,
         };
         self.listings.insert(index.clone(), nature);
@@ -128,7 +128,7 @@ impl Census {
         } else if is_of(manifest, &DOCUMENTS) {
             Nature::Document
         } else {
-            Nature::Inert
+            Nature::NotRunnable
         }
     }
 
@@ -400,21 +400,21 @@ mod tests {
     fn what_is_looked_into_is_bounded() {
         let (mut blobs, mut census) = (Blobs::default(), Census::default());
         let most = usize::try_from(limits::SCANNED_BLOB_BYTES).unwrap();
-        for (bytes, nature) in [(most, Nature::Inert), (most + 1, Nature::Image)] {
+        for (bytes, nature) in [(most, Nature::NotRunnable), (most + 1, Nature::Image)] {
             assert_eq!(blobs.nature(&mut census, &[], bytes), nature);
         }
         let largest = usize::try_from(limits::MANIFEST_BYTES).unwrap();
-        for (bytes, nature) in [(largest, Nature::Inert), (largest + 1, Nature::Image)] {
+        for (bytes, nature) in [(largest, Nature::NotRunnable), (largest + 1, Nature::Image)] {
             let layer = blobs.put("text/plain", &alloc::vec![b'x'; bytes]);
             assert_eq!(blobs.nature(&mut census, &[layer], 0), nature);
         }
         let before = census.unpacked.len();
         for number in before..limits::COMPANION_LAYERS {
             let layer = blobs.put("text/plain", number.to_string().as_bytes());
-            assert_eq!(blobs.nature(&mut census, &[layer], 0), Nature::Inert);
+            assert_eq!(blobs.nature(&mut census, &[layer], 0), Nature::NotRunnable);
         }
         let known = blobs.put("text/plain", before.to_string().as_bytes());
-        assert_eq!(blobs.nature(&mut census, &[known], 0), Nature::Inert);
+        assert_eq!(blobs.nature(&mut census, &[known], 0), Nature::NotRunnable);
         let another = blobs.put("text/plain", b"another");
         assert_eq!(blobs.nature(&mut census, &[another], 0), Nature::Image);
         assert_eq!(census.unpacked.len(), limits::COMPANION_LAYERS);

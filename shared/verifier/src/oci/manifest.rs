@@ -40,7 +40,7 @@ pub mod media_type {
     }
 
     /// The media type of manifests that `text` is; none where it is no manifest's.
-    pub fn of_manifest(text: &str) -> Option<&'static str> {
+    pub fn known_manifest(text: &str) -> Option<&'static str> {
         [OCI_MANIFEST, OCI_INDEX, OCI_ARTIFACT_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST]
             .into_iter()
             .find(|known| *known == text)

@@ -43,7 +43,11 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    pub(super) fn of(question: &Question<'a>, certificate: &'a Certificate, issuer: &'a Certificate) -> Self {
+    pub(super) fn gather(
+        question: &Question<'a>,
+        certificate: &'a Certificate,
+        issuer: &'a Certificate,
+    ) -> Self {
         let mut lists = Self {
             certificate,
             at: question.at,
@@ -352,7 +356,7 @@ impl Entry {
 
 /// Whether CRLs say that a certificate is good: it names places of CRLs, and they are there and do not list it.
 pub(super) fn lists_pass(question: &Question<'_>, certificate: &Certificate, issuer: &Certificate) -> bool {
-    let lists = Lists::of(question, certificate, issuer);
+    let lists = Lists::gather(question, certificate, issuer);
     let statuses: Vec<&StatusInfo<'_>> = lists.statuses.iter().collect();
     not_revoked(&statuses, lists.spoiled.as_ref()).is_ok()
         && has_points(certificate)

@@ -98,8 +98,8 @@ impl Question<'_> {
 
     /// Revoked, if anything says so. Else OCSP if the certificate names a responder; CRLs if it names none or that gave no answer.
     fn weigh(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), NotGood> {
-        let lists = Lists::of(self, certificate, issuer);
-        let answers = Answers::of(self, certificate, issuer);
+        let lists = Lists::gather(self, certificate, issuer);
+        let answers = Answers::gather(self, certificate, issuer);
         let statuses: Vec<&StatusInfo<'_>> = lists.statuses.iter().chain(&answers.statuses).collect();
         not_revoked(&statuses, lists.spoiled.as_ref().or(answers.spoiled.as_ref()))?;
         let (has_points, has_responders) = (has_points(certificate), !certificate.ocsp_urls().is_empty());

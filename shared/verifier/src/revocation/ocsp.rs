@@ -244,7 +244,7 @@ impl Answer {
         let invalid_since = extensions.iter().find(|extension| extension.oid == INVALIDITY_DATE);
         let invalid_since = invalid_since.and_then(|date| invalidity_date(date.value.as_bytes()));
         Some(Self {
-            hash: IdHash::of(answer.id.hash_algorithm.algorithm)?,
+            hash: IdHash::from_oid(answer.id.hash_algorithm.algorithm)?,
             issuer_name_hash: answer.id.issuer_name_hash.as_bytes().to_vec(),
             issuer_key_hash: answer.id.issuer_key_hash.as_bytes().to_vec(),
             serial: answer.id.serial.0.to_vec(),
@@ -289,7 +289,7 @@ impl AnswerStatus {
 }
 
 impl IdHash {
-    fn of(oid: Oid<'_>) -> Option<Self> {
+    fn from_oid(oid: Oid<'_>) -> Option<Self> {
         if oid == SHA_1 { Some(Self::Sha1) } else { Hash::from_oid(&oid.to_string()).map(Self::Sha2) }
     }
 

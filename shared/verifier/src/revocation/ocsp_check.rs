@@ -32,7 +32,11 @@ pub(super) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    pub(super) fn of(question: &Question<'a>, certificate: &'a Certificate, issuer: &Certificate) -> Self {
+    pub(super) fn gather(
+        question: &Question<'a>,
+        certificate: &'a Certificate,
+        issuer: &Certificate,
+    ) -> Self {
         let mut answers = Self {
             certificate,
             at: question.at,

@@ -33,10 +33,10 @@ impl PublishedCrl {
         let mut evidence = RevocationEvidence::default();
         evidence.add_file("published", bytes)?;
         let [staged] = evidence.staged_crls() else { return Err(EvidenceError::Crl) };
-        Ok(Self::of(&staged.crl))
+        Ok(Self::describe(&staged.crl))
     }
 
-    pub(super) fn of(crl: &Crl) -> Self {
+    fn describe(crl: &Crl) -> Self {
         Self {
             issuer: crl.issuer.to_string(),
             this_update: crl.this_update,

@@ -180,7 +180,7 @@ impl<'a> SignerInfo<'a> {
             .iter()
             .find(|certificate| self.names(certificate))
             .ok_or(TimestampError::SignerCertificateMissing)?;
-        SigningCertificate::of(self.attribute(SIGNING_CERTIFICATE_V2, "signingCertificateV2")?)?
+        SigningCertificate::read(self.attribute(SIGNING_CERTIFICATE_V2, "signingCertificateV2")?)?
             .check(certificate)?;
         Ok(certificate)
     }
@@ -313,7 +313,7 @@ impl<'a> Sequence<'a> for IssuerSerial<'a> {}
 
 impl<'a> SigningCertificate<'a> {
     /// Reads the first certificate that a `SigningCertificateV2` lists.
-    fn of(attribute: Tlv<'a>) -> Result<Self, TimestampError> {
+    fn read(attribute: Tlv<'a>) -> Result<Self, TimestampError> {
         let wrong = TimestampError::Attribute { name: "signingCertificateV2" };
         let Ok(list) = SigningCertificateV2::from_der(attribute.0) else { return Err(wrong) };
         list.certificates.iter().next().and_then(Result::ok).ok_or(wrong)

@@ -56,8 +56,9 @@ pub(super) fn check(path: &[Certificate], all: bool) -> Result<(), (usize, usize
     for (at, ca) in path.iter().enumerate() {
         let Some(extension) = ca.extension(oid::NAME_CONSTRAINTS) else { continue };
         // It has no effect on the certificate that carries it; what is not evaluated is not met all the same.
-        let subtrees =
-            NameConstraints::read(&extension.value).and_then(|read| Subtrees::of(&read)).ok_or((at, at))?;
+        let subtrees = NameConstraints::read(&extension.value)
+            .and_then(|read| Subtrees::comparable(&read))
+            .ok_or((at, at))?;
         for (below, names) in names.iter().take(at).enumerate() {
             if !names.iter().all(|name| subtrees.allow(name, all, &mut comparisons)) {
                 return Err((below, at));
@@ -72,7 +73,7 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<Name<'_>> {
     let subject = certificate.subject();
     let alternative = certificate.extension(oid::SUBJECT_ALTERNATIVE_NAME);
     let alternative = alternative.and_then(|extension| GeneralName::alternative_names(&extension.value));
-    let mut names: Vec<Name<'_>> = alternative.into_iter().flatten().filter_map(Name::of).collect();
+    let mut names: Vec<Name<'_>> = alternative.into_iter().flatten().filter_map(Name::comparable).collect();
     // RFC 5280: addresses in the subject count where there are none among the alternative names
     if !names.iter().any(|name| matches!(name, Name::Mail(_))) {
         let addresses = subject.attributes().iter().filter(|attribute| attribute.oid == EMAIL_ADDRESS);
@@ -88,7 +89,7 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<Name<'_>> {
 
 impl<'a> Name<'a> {
     /// An alternative name; none of a kind that nothing is compared with.
-    fn of(name: GeneralName<'a>) -> Option<Self> {
+    fn comparable(name: GeneralName<'a>) -> Option<Self> {
         Some(match name {
             GeneralName::Host(text) => Self::Host(Some(text).filter(|text| is_domain(text))),
             GeneralName::Mail(text) => Self::Mail(mailbox(text)),
@@ -147,11 +148,12 @@ struct Subtrees<'a> {
 
 impl<'a> Subtrees<'a> {
     /// None where not all of the constraints can be evaluated.
-    fn of(constraints: &NameConstraints<'a>) -> Option<Self> {
+    fn comparable(constraints: &NameConstraints<'a>) -> Option<Self> {
         if constraints.has_distances {
             return None;
         }
-        let bases = |list: &[GeneralName<'a>]| list.iter().map(|name| Base::of(*name)).collect::<Option<_>>();
+        let bases =
+            |list: &[GeneralName<'a>]| list.iter().map(|name| Base::comparable(*name)).collect::<Option<_>>();
         Some(Self { permitted: bases(&constraints.permitted)?, excluded: bases(&constraints.excluded)? })
     }
 
@@ -171,7 +173,7 @@ impl<'a> Subtrees<'a> {
 
 impl<'a> Base<'a> {
     /// The base of a subtree; none of a kind that is not compared.
-    fn of(name: GeneralName<'a>) -> Option<Self> {
+    fn comparable(name: GeneralName<'a>) -> Option<Self> {
         Some(match name {
             GeneralName::Host(text) => Self::Host(text),
             GeneralName::Mail(text) if text.contains('@') => {
@@ -274,12 +276,12 @@ mod tests {
             (Address(&[1; 16]), Address(&[0; 8]), false, false),
         ] {
             for (is_permitted, want) in [(true, permitted), (false, !excluded)] {
-                let subtrees = || Vec::from([Base::of(base).unwrap()]);
+                let subtrees = || Vec::from([Base::comparable(base).unwrap()]);
                 let subtrees = Subtrees {
                     permitted: if is_permitted { subtrees() } else { Vec::new() },
                     excluded: if is_permitted { Vec::new() } else { subtrees() },
                 };
-                let allowed = subtrees.allow(&Name::of(name).unwrap(), false, &mut 1);
+                let allowed = subtrees.allow(&Name::comparable(name).unwrap(), false, &mut 1);
                 assert_eq!(allowed, want, "{name:?} within {base:?}");
             }
         }
@@ -288,7 +290,7 @@ mod tests {
     #[test]
     fn kinds_that_are_not_constrained_are_free() {
         let subtrees = Subtrees { permitted: Vec::from([Base::Host("example.test")]), excluded: Vec::new() };
-        let allow = |name, all| subtrees.allow(&Name::of(name).unwrap(), all, &mut 1);
+        let allow = |name, all| subtrees.allow(&Name::comparable(name).unwrap(), all, &mut 1);
         assert!(allow(GeneralName::Mail("a@example.org"), false));
         assert!(allow(GeneralName::Uri("urn:x"), false));
         assert!(!allow(GeneralName::Uri("urn:x"), true));
