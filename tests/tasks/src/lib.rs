@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod demo;
 pub mod target;
+pub mod test;
 
 use std::process::Command;
 

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use assay_tasks::{USAGE, agent, demo, target};
+use assay_tasks::{USAGE, agent, demo, target, test};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
@@ -16,8 +16,11 @@ fn main() -> ExitCode {
         (Some("cross"), [target, rest @ ..]) if !rest.is_empty() => {
             target::cross(&target.to_string_lossy(), rest)
         }
+        (Some("test"), []) => test::test(),
         _ => {
-            eprintln!("cargo demo [--out DIR]\ncargo agent [TARGET]\ncargo cross TARGET CARGO-ARGUMENT…");
+            eprintln!(
+                "cargo demo [--out DIR]\ncargo agent [TARGET]\ncargo cross TARGET CARGO-ARGUMENT…\ntests/run"
+            );
             return USAGE.into();
         }
     };
