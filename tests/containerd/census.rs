@@ -82,7 +82,7 @@ fn verify(published: &Published, code: i32) -> NodeReport {
 }
 
 fn contents(path: &Path) -> Contents {
-    Contents::of(&Opened::open(path).unwrap()).unwrap()
+    Contents::read(&Opened::open(path).unwrap()).unwrap()
 }
 
 fn listed(contents: &Contents) -> BTreeSet<(String, Digest)> {

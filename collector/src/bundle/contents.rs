@@ -74,7 +74,7 @@ impl Contents {
     ///
     /// # Errors
     /// [`OpenError`] where something in it cannot be read.
-    pub fn of(opened: &Opened) -> Result<Self, OpenError> {
+    pub fn read(opened: &Opened) -> Result<Self, OpenError> {
         let document = opened.document();
         let signature = opened.signature()?;
         let envelope = signature.and_then(|bytes| DsseEnvelope::parse(&bytes).ok());

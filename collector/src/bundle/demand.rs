@@ -56,7 +56,7 @@ pub(super) enum LeftOut {
 
 impl Demand {
     /// What the bytes of an envelope demand as a signature of `target` in `repository`.
-    pub(super) fn of(
+    pub(super) fn of_envelope(
         trusting: Option<&Trusting>,
         repository: &Repository,
         target: &Descriptor,

@@ -30,7 +30,7 @@ pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST
 pub use demand::Trusting;
 pub use fetch::{FetchPlan, fetch};
 pub use opened::{OpenError, OpenProblem, Opened};
-pub(crate) use packing::FORM;
+pub(crate) use packing::COMPRESSOR_VERSION;
 pub use packing::Packing;
 pub use repack::{RepackError, repack};
 pub use staging::{BundleContent, FinishedBundle, Signer, Staging, StagingError};

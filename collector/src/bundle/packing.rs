@@ -25,7 +25,7 @@ pub enum Packing {
 
 impl Packing {
     /// What a path's name asks for.
-    pub fn of(path: &Path) -> Self {
+    pub fn from_name(path: &Path) -> Self {
         let name =
             path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
@@ -80,7 +80,7 @@ impl Packing {
 }
 
 /// The version of the compressors: another number where the same tar would become other bytes.
-pub(crate) const FORM: u32 = 1;
+pub(crate) const COMPRESSOR_VERSION: u32 = 1;
 
 /// Where a tar goes, in pieces of [`PIECE`] bytes: what a compressor makes of the same bytes depends on how they come.
 struct Sink<'w> {
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// Files of evidence that were packed with this [`FORM`] are compared with what is written here. Other bytes need another
+    /// Files of evidence that were packed with this [`COMPRESSOR_VERSION`] are compared with what is written here. Other bytes need another
     /// number, and theirs is then held to the form alone.
     #[test]
     fn the_same_tar_is_compressed_to_the_same_bytes_for_ever() {
@@ -173,7 +173,7 @@ mod tests {
                 Digest::sha256(&packed)
             });
             assert_eq!(at_once, in_parts, "{packing:?}");
-            assert_eq!(at_once.hex(), golden, "{packing:?}: raise FORM");
+            assert_eq!(at_once.hex(), golden, "{packing:?}: raise COMPRESSOR_VERSION");
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             ("site", Packing::Folder),
             ("tar", Packing::Folder),
         ] {
-            assert_eq!(Packing::of(Path::new(name)), packing, "{name}");
+            assert_eq!(Packing::from_name(Path::new(name)), packing, "{name}");
         }
     }
 }

@@ -183,8 +183,13 @@ impl Carrier {
             self.keep(&envelope.digest, &bytes)?;
             state.has_whole = true;
             if self.crls {
-                let demand =
-                    Demand::of(self.trusting.as_ref(), repository, subject, &envelope.media_type, &bytes);
+                let demand = Demand::of_envelope(
+                    self.trusting.as_ref(),
+                    repository,
+                    subject,
+                    &envelope.media_type,
+                    &bytes,
+                );
                 self.demand(wanted, &entry.digest, demand);
             }
         }

@@ -130,8 +130,8 @@ impl Staging {
         match fs::metadata(out) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(StagingError::Write { path: out.to_owned(), source }),
-            Ok(metadata) if metadata.is_file() && Packing::of(out) != Packing::Folder => {}
-            Ok(metadata) if metadata.is_dir() && Packing::of(out) == Packing::Folder => {
+            Ok(metadata) if metadata.is_file() && Packing::from_name(out) != Packing::Folder => {}
+            Ok(metadata) if metadata.is_dir() && Packing::from_name(out) == Packing::Folder => {
                 let mut entries = fs::read_dir(out)
                     .map_err(|source| StagingError::Write { path: out.to_owned(), source })?;
                 if entries.next().is_some() {
@@ -245,7 +245,7 @@ impl Staging {
 
     fn put_in_place(&self, names: &[String]) -> Result<u64, StagingError> {
         let failed = |source| StagingError::Write { path: self.out.clone(), source };
-        let packing = Packing::of(&self.out);
+        let packing = Packing::from_name(&self.out);
         if packing == Packing::Folder {
             // a folder that is there is empty, or it is not replaced
             fs::rename(&self.folder, &self.out).map_err(failed)?;

@@ -148,7 +148,7 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
     }
     for (problem, title, todo) in PROBLEMS {
         let images: Vec<&CheckedImage> =
-            check.images.iter().filter(|image| Problem::of(image) == Some(problem)).collect();
+            check.images.iter().filter(|image| Problem::of_image(image) == Some(problem)).collect();
         if images.is_empty() {
             continue;
         }
@@ -158,7 +158,7 @@ pub fn check_text(check: &BundleCheck, look: Look) -> String {
             count(images.len(), "image")
         ));
         for image in images.iter().take(IMAGES) {
-            one_image(&mut out, image, look);
+            write_image(&mut out, image, look);
         }
         if images.len() > IMAGES {
             wrap(&mut out, 2, &format!("and {} more", images.len() - IMAGES), look);
@@ -273,7 +273,7 @@ enum Problem {
 
 impl Problem {
     /// What is wrong with an image; none where it passes or is skipped.
-    fn of(image: &CheckedImage) -> Option<Self> {
+    fn of_image(image: &CheckedImage) -> Option<Self> {
         match (image.status, image.unsigned, image.status_now) {
             (Status::Passed | Status::Skipped, ..) => None,
             (_, Some(why), _) => Some(Self::Unsigned(why)),
@@ -283,7 +283,7 @@ impl Problem {
     }
 }
 
-fn one_image(out: &mut String, image: &CheckedImage, look: Look) {
+fn write_image(out: &mut String, image: &CheckedImage, look: Look) {
     let name = clean::name(names::preferred(&image.references));
     let on = match image.nodes.len() {
         0 => String::new(),

@@ -72,7 +72,7 @@ fn diff(options: &cli::BundleDiff) -> Result<ExitCode, CommandError> {
 }
 
 fn contents(path: &Path) -> Result<Contents, OpenError> {
-    Contents::of(&Opened::open(path)?)
+    Contents::read(&Opened::open(path)?)
 }
 
 fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandError> {

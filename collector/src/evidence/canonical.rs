@@ -1,6 +1,6 @@
 //! Checks that a file of evidence is, byte for byte, what packing its members gives.
 //!
-//! A tar has one form. A compressed tar has the same bytes for as long as the compressors stay the same ([`FORM`]). A file that
+//! A tar has one form. A compressed tar has the same bytes for as long as the compressors stay the same ([`COMPRESSOR_VERSION`]). A file that
 //! was compressed by other compressors must have what every packer wrote: one gzip member or Zstandard frames with its header,
 //! nothing between them and nothing after them.
 
@@ -8,11 +8,11 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::Path;
 
-use assay_judge::store::members::{self, Packing as Packed};
+use assay_judge::store::members::{self, Compression};
 use flate2::bufread::GzDecoder;
 
 use super::error::UnpackError;
-use crate::bundle::{FORM, Packing};
+use crate::bundle::{COMPRESSOR_VERSION, Packing};
 use crate::transport::Input;
 
 /// The header of every gzip member that a packer wrote: deflate, without name, time or system.
@@ -27,23 +27,23 @@ const ZSTD_HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
 /// [`UnpackError::OtherBytes`] if a byte differs; other errors if one cannot be read.
 pub(super) fn check(path: &Path, tar: &Input, form: u32) -> Result<(), UnpackError> {
     let mut file = File::open(path)?;
-    let packed = Packed::of_file(&mut file)?;
-    let packing = match packed {
-        Packed::Tar => Packing::Tar,
-        Packed::Gzip => Packing::Gzip,
-        Packed::Zstd => Packing::Zstd,
+    let compression = Compression::detect_in(&mut file)?;
+    let packing = match compression {
+        Compression::None => Packing::Tar,
+        Compression::Gzip => Packing::Gzip,
+        Compression::Zstd => Packing::Zstd,
     };
-    if packing == Packing::Tar || form == FORM {
+    if packing == Packing::Tar || form == COMPRESSOR_VERSION {
         return compare(packing, tar, BufReader::new(file));
     }
-    let is_ours = match packed {
-        Packed::Gzip => is_one_gzip_member(BufReader::new(File::open(path)?)),
+    let is_ours = match compression {
+        Compression::Gzip => is_one_gzip_member(BufReader::new(File::open(path)?)),
         _ => are_zstd_frames(BufReader::new(File::open(path)?)),
     };
     if !is_ours? {
         return Err(UnpackError::OtherBytes);
     }
-    compare(Packing::Tar, tar, members::decompressed(file, packed))
+    compare(Packing::Tar, tar, members::decompressed(file, compression))
 }
 
 /// Checks that packing the tar gives exactly the bytes of `file`.

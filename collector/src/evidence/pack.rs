@@ -14,7 +14,7 @@ use assay_verifier::oci::Digest;
 
 use super::error::PackError;
 use crate::archive::{self, Archive, ArchiveError};
-use crate::bundle::{FORM, Packing};
+use crate::bundle::{COMPRESSOR_VERSION, Packing};
 use crate::report::names::FileNames;
 use crate::report::{json, rows};
 use crate::site_key::SiteKey;
@@ -37,7 +37,7 @@ impl Packed {
     /// # Errors
     /// [`PackError`]; `out` is then as it was before.
     pub fn write(&self, out: &Path) -> Result<u64, PackError> {
-        let packing = match Packing::of(out) {
+        let packing = match Packing::from_name(out) {
             Packing::Folder => Packing::Tar,
             packing => packing,
         };
@@ -99,7 +99,7 @@ pub async fn pack(run: &Path, trust: &Path, bundles: &[PathBuf], key: &SiteKey) 
     let manifest = EvidenceManifest {
         schema: EVIDENCE_SCHEMA.into(),
         tool: Tool { name: "assay".into(), version: env!("CARGO_PKG_VERSION").into() },
-        packing: FORM,
+        packing: COMPRESSOR_VERSION,
         run: report.run.id,
         bundles,
         nodes,

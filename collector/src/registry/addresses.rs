@@ -37,7 +37,7 @@ impl FromStr for NamedHost {
 }
 
 impl NamedHost {
-    pub(super) fn is_of(&self, url: &Url) -> bool {
+    pub(super) fn names(&self, url: &Url) -> bool {
         let same_port = self.port.is_none() || self.port == url.port_or_known_default();
         host_of(url).eq_ignore_ascii_case(&self.host) && same_port
     }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_host_is_named_with_its_port_or_with_all() {
         let is_of =
-            |name: &str, url: &str| name.parse::<NamedHost>().unwrap().is_of(&Url::parse(url).unwrap());
+            |name: &str, url: &str| name.parse::<NamedHost>().unwrap().names(&Url::parse(url).unwrap());
         for (name, url) in [
             ("127.0.0.1", "http://127.0.0.1:8080/a.crl"),
             ("crl.example", "http://CRL.example./a.crl"),

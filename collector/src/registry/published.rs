@@ -58,7 +58,7 @@ impl Publishers {
             .map_err(|error| HttpError::Refused { url: url.to_owned(), why: error.to_string() })?;
         let first = host_of(&url).to_owned();
         for _ in 0..=http::REDIRECTS {
-            let reach = if is_own(&url) || self.named.iter().any(|named| named.is_of(&url)) {
+            let reach = if is_own(&url) || self.named.iter().any(|named| named.names(&url)) {
                 AddressPolicy::Anywhere
             } else if host_of(&url) == first {
                 AddressPolicy::Site

@@ -169,7 +169,7 @@ pub enum Severity {
 }
 
 impl State {
-    fn of(from: UnixTime, until: Option<UnixTime>, at: UnixTime) -> Self {
+    fn at_time(from: UnixTime, until: Option<UnixTime>, at: UnixTime) -> Self {
         if at < from {
             Self::NotYetValid
         } else if until.is_some_and(|until| at <= until) {
@@ -277,7 +277,7 @@ fn anchors(trust: &Trust, statements: &[Statement], at: UnixTime) -> Vec<Anchor>
             sha256: certificate.sha256().hex().to_owned(),
             not_before: certificate.not_before(),
             not_after: certificate.not_after(),
-            state: State::of(certificate.not_before(), Some(certificate.not_after()), at),
+            state: State::at_time(certificate.not_before(), Some(certificate.not_after()), at),
             used_by: used_by.clone(),
         }));
     }
@@ -297,7 +297,7 @@ fn crls(evidence: &[Outlook], at: UnixTime) -> Vec<Crl> {
             delta: one.kind == EvidenceKind::DeltaCrl,
             this_update: one.this_update,
             next_update: one.next_update,
-            state: State::of(one.this_update, one.next_update, at),
+            state: State::at_time(one.this_update, one.next_update, at),
         })
         .collect();
     crls.sort_by(|one, other| (one.next_update, &one.file).cmp(&(other.next_update, &other.file)));
@@ -323,7 +323,7 @@ fn ocsp_answers(evidence: &[Outlook], at: UnixTime) -> Vec<OcspAnswer> {
                 serial: serial.clone(),
                 this_update: one.this_update,
                 next_update: one.next_update,
-                state: State::of(one.this_update, one.next_update, at),
+                state: State::at_time(one.this_update, one.next_update, at),
             })
         })
         .collect();

@@ -28,7 +28,7 @@ pub struct Hashed {
 
 impl Hashed {
     /// The digest and size of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn sha256(bytes: &[u8]) -> Self {
         Self { digest: Digest::sha256(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) }
     }
 }

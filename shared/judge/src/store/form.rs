@@ -82,7 +82,7 @@ const MARKS: [(&[&str], StoreForm); 14] = [
 const FOLDERS: usize = 1_000;
 
 impl StoreForm {
-    fn of(has: impl Fn(&str) -> bool) -> Option<Self> {
+    fn from_marks(has: impl Fn(&str) -> bool) -> Option<Self> {
         let (_, form) = MARKS.iter().find(|(marks, _)| marks.iter().all(|mark| has(mark)))?;
         Some(form.clone())
     }
@@ -97,7 +97,7 @@ impl StoreForm {
             let folder = names.clone().find_map(|name| name.strip_suffix("/oci-layout"))?;
             Some(Self::Within { folder: folder.to_owned() })
         };
-        let form = Self::of(has).filter(|form| *form != Self::Whole(Whole::Layout)).or_else(within);
+        let form = Self::from_marks(has).filter(|form| *form != Self::Whole(Whole::Layout)).or_else(within);
         if form.is_some() {
             return form;
         }
@@ -109,17 +109,18 @@ impl StoreForm {
 
     /// The form of what is at `path`, as its names tell; none if it is not known.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let whole = |folder: &Path| match Self::of(|mark| folder.join(mark).symlink_metadata().is_ok()) {
-            Some(Self::Whole(whole)) => Some(whole),
-            _ => None,
-        };
+        let whole =
+            |folder: &Path| match Self::from_marks(|mark| folder.join(mark).symlink_metadata().is_ok()) {
+                Some(Self::Whole(whole)) => Some(whole),
+                _ => None,
+            };
         let above = |folder: PathBuf| Some(Self::Above { whole: whole(&folder)?, folder });
         let part_of = |folder: &Path| {
             // the folder that a relative path is in has no name
             let folder = std::path::absolute(folder).unwrap_or_default();
             Some(Self::PartOf { whole: whole(&folder)?, folder })
         };
-        let form = Self::of(|mark| path.join(mark).symlink_metadata().is_ok());
+        let form = Self::from_marks(|mark| path.join(mark).symlink_metadata().is_ok());
         if form.is_some() {
             return form;
         }

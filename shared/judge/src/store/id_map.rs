@@ -93,7 +93,7 @@ const MAPPING: Shape =
 mod tests {
     use super::*;
 
-    fn of(uids: &str, gids: &str) -> Result<IdMap, JsonError> {
+    fn id_map(uids: &str, gids: &str) -> Result<IdMap, JsonError> {
         let linux = format!(r#"{{"uidMappings":{uids},"gidMappings":{gids},"resources":{{"devices":[]}}}}"#);
         IdMap::of_specification(
             format!(r#"{{"ociVersion":"1.0.2","root":{{"path":"rootfs"}},"linux":{linux}}}"#).as_bytes(),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn copies_are_named_by_what_they_are_of_and_for() {
-        let map = of(USERS, GROUPS).unwrap();
+        let map = id_map(USERS, GROUPS).unwrap();
         assert!(map.names_copy("sha256:a-1000-2000", "sha256:a"));
         // sha256 of {"Parent":"sha256:a","IDMap":{"UidMap":[{"containerID":0,"hostID":1000,"size":65536}],"GidMap":[{"containerID":0,"hostID":2000,"size":65536}]}}
         let text = format!(r#"{{"Parent":"sha256:a","IDMap":{{"UidMap":{USERS},"GidMap":{GROUPS}}}}}"#);
@@ -121,7 +121,7 @@ mod tests {
             assert!(!map.names_copy(key, parent), "{key}");
         }
         for (uids, gids) in [("null", "null"), ("[]", "[]"), (USERS, "[]"), ("null", GROUPS)] {
-            assert!(!of(uids, gids).unwrap().names_copy("sha256:a-1000-2000", "sha256:a"));
+            assert!(!id_map(uids, gids).unwrap().names_copy("sha256:a-1000-2000", "sha256:a"));
         }
     }
 
@@ -130,14 +130,14 @@ mod tests {
         let [low, high] =
             [r#"{"containerID":0,"hostID":9,"size":1}"#, r#"{"containerID":1,"hostID":7,"size":1}"#];
         let [one, other] = [format!("[{low},{high}]"), format!("[{high},{low}]")];
-        assert_eq!(of(&one, &other).unwrap().digest("p"), of(&other, &one).unwrap().digest("p"));
+        assert_eq!(id_map(&one, &other).unwrap().digest("p"), id_map(&other, &one).unwrap().digest("p"));
     }
 
     #[test]
     fn a_specification_that_runc_reads_otherwise_is_none() {
         for uids in ["{}", r#"[{"containerID":0}]"#, r#"[{"containerID":0,"hostID":1,"HostID":2,"size":1}]"#]
         {
-            assert!(of(uids, "[]").is_err(), "{uids}");
+            assert!(id_map(uids, "[]").is_err(), "{uids}");
         }
         for json in ["", "[]", "{}{}", r#"{"Linux":{}}"#, r#"{"linux":{"UIDMappings":[]}}"#] {
             assert!(IdMap::of_specification(json.as_bytes()).is_err(), "{json}");

@@ -134,7 +134,7 @@ struct Scan {
 
 impl Scan {
     fn take(&mut self, member: &mut Member<'_>) -> Result<(), ArchiveError> {
-        let Some(name) = Name::of(&member.path) else {
+        let Some(name) = Name::from_path(&member.path) else {
             if member.kind != Kind::Folder && !is_unasked(&member.path) {
                 self.keep(member.path.len())?;
                 self.others.push((std::mem::take(&mut member.path), member.size));
@@ -233,7 +233,7 @@ enum Name {
 
 impl Name {
     /// The member that a path names. Any other path, such as one with `..`, names nothing and is passed over.
-    fn of(path: &str) -> Option<Self> {
+    fn from_path(path: &str) -> Option<Self> {
         match path {
             "oci-layout" => Some(Self::OciLayout),
             "index.json" => Some(Self::Index),

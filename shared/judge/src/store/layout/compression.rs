@@ -15,34 +15,34 @@ use super::error::ArchiveError;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum Compression {
     /// A plain tar.
-    Tar,
+    None,
     /// gzip, RFC 1952.
     Gzip,
     /// Zstandard, RFC 8878.
     Zstd,
 }
 
-impl Packing {
+impl Compression {
     /// How the tar in `file` is packed. The file is at its beginning again afterwards.
     ///
     /// # Errors
     /// [`ArchiveError::NotAnArchive`]; [`ArchiveError::Damaged`] if the file cannot be read.
-    pub fn of_file(file: &mut File) -> Result<Self, ArchiveError> {
+    pub fn detect_in(file: &mut File) -> Result<Self, ArchiveError> {
         let mut head = Vec::new();
         Read::by_ref(file).take(FORM).read_to_end(&mut head)?;
         file.rewind()?;
-        Self::of(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::detect(&head)))
+        Self::detect(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::detect(&head)))
     }
 
     /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.
-    pub fn of(head: &[u8]) -> Option<Self> {
+    pub fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // a frame, or a frame to be skipped, as parallel compressors write first
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
-            _ if is_tar(head) => Some(Self::Tar),
+            _ if is_tar(head) => Some(Self::None),
             _ => None,
         }
     }
@@ -73,12 +73,12 @@ pub enum Growth {
 }
 
 /// The content of a file that is packed that way.
-pub fn decompressed(file: File, packing: Packing) -> Box<dyn Read + Send> {
+pub fn decompressed(file: File, compression: Compression) -> Box<dyn Read + Send> {
     let file = BufReader::new(file);
-    match packing {
-        Packing::Tar => Box::new(file),
-        Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
-        Packing::Zstd => Box::new(Zstd::new(file)),
+    match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Compression::Zstd => Box::new(Zstd::new(file)),
     }
 }
 
@@ -204,12 +204,12 @@ mod tests {
     fn packings_are_told_by_magic() {
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
-        assert_eq!(Packing::of(&tar), Some(Packing::Tar));
-        assert_eq!(Packing::of(&[0x1f, 0x8b, 8]), Some(Packing::Gzip));
-        assert_eq!(Packing::of(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Some(Packing::Zstd));
-        assert_eq!(Packing::of(&[0x5e, 0x2a, 0x4d, 0x18]), Some(Packing::Zstd));
-        assert_eq!(Packing::of(b"PK\x03\x04"), None);
-        assert_eq!(Packing::of(b""), None);
+        assert_eq!(Compression::detect(&tar), Some(Compression::None));
+        assert_eq!(Compression::detect(&[0x1f, 0x8b, 8]), Some(Compression::Gzip));
+        assert_eq!(Compression::detect(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Some(Compression::Zstd));
+        assert_eq!(Compression::detect(&[0x5e, 0x2a, 0x4d, 0x18]), Some(Compression::Zstd));
+        assert_eq!(Compression::detect(b"PK\x03\x04"), None);
+        assert_eq!(Compression::detect(b""), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use assay_verifier::limits;
 use super::compression::{Bounded, HEAD};
 use super::error::Position;
 
-pub use super::compression::{Growth, Packing, decompressed};
+pub use super::compression::{Compression, Growth, decompressed};
 pub use super::error::ArchiveError;
 
 /// A member of a tar. Reading it gives its content.
@@ -72,15 +72,15 @@ pub fn each<E: From<ArchiveError>>(
     mut take: impl FnMut(&mut Member<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let damaged = |error: io::Error| E::from(ArchiveError::from(error));
-    let packing = Packing::of_file(&mut file)?;
+    let compression = Compression::detect_in(&mut file)?;
     let length = file.metadata().map_err(damaged)?.len();
-    if packing == Packing::Tar {
+    if compression == Compression::None {
         let metered = Metered::new(file);
         let meter = metered.meter();
         let mut archive = tar::Archive::new(metered);
         walk(archive.entries_with_seek().map_err(damaged)?, &meter, Some(length), &mut take)
     } else {
-        let content = decompressed(file, packing);
+        let content = decompressed(file, compression);
         let mut content: Box<dyn Read> = match growth {
             Growth::Plausible => Box::new(Bounded::new(content, length)),
             Growth::Any => content,
@@ -89,7 +89,7 @@ pub fn each<E: From<ArchiveError>>(
         let read = content.by_ref().take(HEAD).read_to_end(&mut head);
         let at = u64::try_from(head.len()).unwrap_or(u64::MAX);
         read.map_err(|error| Position { at, member: None, is_within: false }.explain(error))?;
-        if !head.is_empty() && Packing::of(&head) != Some(Packing::Tar) {
+        if !head.is_empty() && Compression::detect(&head) != Some(Compression::None) {
             return Err(ArchiveError::NotATar(FileForm::detect(&head)).into());
         }
         let metered = Metered::new(io::Cursor::new(head).chain(content));

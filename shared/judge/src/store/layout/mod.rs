@@ -71,7 +71,7 @@ impl Layout {
         let count = u64::try_from(records.len()).ok();
         let enumerated = vec![Enumerated { records: count, ..Enumerated::default() }];
         let listing = Listing { records, enumerated, unreadable, ..Listing::default() };
-        let (oci_layout, index) = (Hashed::of(&oci_layout), Hashed::of(&index));
+        let (oci_layout, index) = (Hashed::sha256(&oci_layout), Hashed::sha256(&index));
         Ok(Self { path: path.to_owned(), files, oci_layout, index, entries, listing })
     }
 
@@ -159,7 +159,7 @@ impl Layout {
             let size = size.map_err(|error| unreadable(&path, error.to_string()))?;
             match verify(self, "", &Descriptor::new("", digest.clone(), size), &mut buffer) {
                 Ok(()) => Ok(CarriedFile { path, size, digest: digest.clone() }),
-                Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::of(b""))),
+                Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::sha256(b""))),
                 Err(error) => Err(unreadable(&path, error.to_string())),
             }
         };
@@ -168,8 +168,9 @@ impl Layout {
                 for digest in archive.digests() {
                     files.push(blob(digest)?);
                 }
-                files.extend(archive.beside.iter().map(|(path, bytes)| carried(path, &Hashed::of(bytes))));
-                files.extend(archive.others.iter().map(|(path, _)| carried(path, &Hashed::of(b""))));
+                files
+                    .extend(archive.beside.iter().map(|(path, bytes)| carried(path, &Hashed::sha256(bytes))));
+                files.extend(archive.others.iter().map(|(path, _)| carried(path, &Hashed::sha256(b""))));
             }
             Files::Directory(directory) => {
                 let paths = directory.files().map_err(|error| self.at(error.into()))?;
@@ -179,9 +180,9 @@ impl Layout {
                         Some(digest) => files.push(blob(&digest)?),
                         None if is_beside(&path) => {
                             let bytes = contents(directory, &path).map_err(|problem| self.at(problem))?;
-                            files.push(carried(&path, &Hashed::of(&bytes)));
+                            files.push(carried(&path, &Hashed::sha256(&bytes)));
                         }
-                        None => files.push(carried(&path, &Hashed::of(b""))),
+                        None => files.push(carried(&path, &Hashed::sha256(b""))),
                     }
                 }
             }
