@@ -29,11 +29,11 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> R
         schema: String,
     }
     const NAMED: Shape = Shape::Object(&[("schema", &Shape::Any)]);
-    let Named { schema: found } = json::read(bytes, &NAMED)?;
+    let Named { schema: found } = json::read(bytes, &NAMED).map_err(DocumentError::Malformed)?;
     if found != schema {
         return Err(DocumentError::Schema { found, schema });
     }
-    Ok(serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))?)
+    serde_json::from_slice(bytes).map_err(|error| DocumentError::Malformed(JsonError::new(bytes, &error)))
 }
 
 /// Checks that a document lists no more files than any real one, and only paths that `is_path` takes.
@@ -67,7 +67,7 @@ pub enum DocumentError {
     },
     /// Not the JSON of such a document, or a member comes twice.
     #[error("malformed: {0}")]
-    Malformed(#[from] JsonError),
+    Malformed(JsonError),
     /// Another document, or one of a later version.
     #[error("its schema is {found:?} and not {schema}")]
     Schema {

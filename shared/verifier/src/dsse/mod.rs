@@ -72,7 +72,7 @@ impl DsseEnvelope {
         if json.len() > limits::DSSE_ENVELOPE_BYTES {
             return Err(DsseError::TooLarge);
         }
-        let document = Value::parse(json)?;
+        let document = Value::parse(json).map_err(DsseError::Json)?;
         let envelope = object(&document, &["payloadType", "payload", "signatures"])?;
         let list = envelope
             .get("signatures")
@@ -200,7 +200,7 @@ pub enum DsseError {
     TooLarge,
     /// Not one JSON value, or a member is named twice.
     #[error("malformed: {0}")]
-    Json(#[from] JsonError),
+    Json(JsonError),
     /// The envelope or a signature in it is no JSON object.
     #[error("the envelope or a signature in it is not a JSON object")]
     NotAnObject,

@@ -112,7 +112,7 @@ impl Manifest {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
             return Err(ManifestError::TooLarge);
         }
-        let manifest: Self = json::read(bytes, &shape::MANIFEST)?;
+        let manifest: Self = json::read(bytes, &shape::MANIFEST).map_err(ManifestError::Malformed)?;
         let longest = manifest.layers.len().max(manifest.blobs.len()).max(manifest.manifests.len());
         if longest > limits::INDEX_ENTRIES {
             Err(ManifestError::TooManyEntries { entries: longest })
@@ -150,7 +150,7 @@ pub enum ManifestError {
     TooLarge,
     /// Not the JSON of a manifest.
     #[error("is malformed: {0}")]
-    Malformed(#[from] JsonError),
+    Malformed(JsonError),
     /// More entries than [`limits::INDEX_ENTRIES`].
     #[error("has too many entries: {entries}")]
     TooManyEntries {

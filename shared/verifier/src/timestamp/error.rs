@@ -112,7 +112,7 @@ pub enum TimestampError {
     },
     /// No path from the signer to a trusted root holds.
     #[error("timestamp token: {0}")]
-    Path(#[from] PathError),
+    Path(PathError),
     /// A certificate of the signing chain was not valid throughout the time that the timestamp allows.
     #[error("{subject} is valid from {not_before} to {not_after}, and the timestamp is of {time} ± {} s", accuracy.as_secs_f64())]
     OutsideValidity {

@@ -130,7 +130,7 @@ fn verify_signer(
     let certificate = signer.certificate(&data.certificates)?;
     signer.check_signature(data.content, certificate)?;
     let times: Vec<UnixTime> = [Some(time), signer.signing_time()?].into_iter().flatten().collect();
-    Ok(path::find(certificate, &data.certificates, anchors, &times)?)
+    path::find(certificate, &data.certificates, anchors, &times).map_err(TimestampError::Path)
 }
 
 impl Timestamp {

@@ -15,7 +15,7 @@ use crate::limits;
 /// The first [`ChainError`] that is met.
 pub fn check_code_signing_chain(chain: &[Certificate]) -> Result<(), ChainError> {
     check_chain(chain, true, check_code_signing_leaf)?;
-    Ok(check_constraints(chain, Purpose::CodeSigning)?)
+    check_constraints(chain, Purpose::CodeSigning).map_err(ChainError::Constraint)
 }
 
 /// Checks the chain of a timestamping authority by the same rules; key usages need not be critical. What its certificates
@@ -138,7 +138,7 @@ pub enum ChainError {
     },
     /// A certificate does not allow what stands below it, or cannot be evaluated.
     #[error("the chain is not allowed: {0}")]
-    Constraint(#[from] ConstraintError),
+    Constraint(ConstraintError),
 }
 
 impl ChainError {

@@ -97,7 +97,7 @@ impl TrustPolicy {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_POLICY_BYTES {
             return Err(PolicyError::TooLarge);
         }
-        let document = Value::parse(bytes)?;
+        let document = Value::parse(bytes).map_err(PolicyError::Json)?;
         let document = document.as_object().ok_or(ShapeError::Type { member: "the document" })?;
         let mut unknown_members = unknown_members(document, &["version", "trustPolicies"], "")?;
         match text(document, "version", "version")? {
@@ -375,7 +375,7 @@ pub enum PolicyError {
     TooLarge,
     /// Not one JSON value, or a member is named twice.
     #[error("malformed: {0}")]
-    Json(#[from] JsonError),
+    Json(JsonError),
     /// A member is not of the form that it must have.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -443,7 +443,7 @@ pub enum ShapeError {
 pub enum StatementError {
     /// A member is not of the form that it must have.
     #[error("is malformed: {0}")]
-    Shape(#[from] ShapeError),
+    Shape(ShapeError),
     /// No registry scope.
     #[error("has no registry scope")]
     NoScopes,
@@ -518,4 +518,10 @@ pub enum StatementError {
         /// The later of the two.
         identity: String,
     },
+}
+
+impl From<ShapeError> for StatementError {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(error)
+    }
 }
