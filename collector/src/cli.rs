@@ -1,4 +1,4 @@
-//! The command line as it is typed.
+//! Declares the command line.
 
 mod bundle;
 mod common;
@@ -41,29 +41,29 @@ pub fn command() -> clap::Command {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The main job on a small site that is part of this program: nothing to install, no network
+    /// Verify a small built-in site: needs no installation and no network
     Demo(Demo),
-    /// Write a site file from the nodes of a cluster, and look at their host keys
+    /// Write a site file from the nodes of a cluster, and show their host keys
     Nodes(Nodes),
-    /// Visit every node of a site: deploy the agent, run it, bring its report home, clean up
+    /// Visit every node of a site: deploy the agent, run it, fetch its report, clean up
     Run(Run),
-    /// Make the same reports from node reports that were gathered another way
+    /// Write the same reports from node reports that were gathered in another way
     Report(Report),
     /// Remove what an interrupted run left on the nodes
     Cleanup(Cleanup),
-    /// Make, check, list, compare and merge bundles: what crosses the air gap
+    /// Make, check, list, compare and merge bundles, which carry signatures across the air gap
     Bundle(Bundle),
-    /// Make, change and check a trust directory: whom the site believes
+    /// Make, change and check a trust directory, which says whom the site trusts
     Trust(Trust),
-    /// Pack a run as evidence that an auditor can verify again, and verify it
+    /// Pack a run as evidence that an auditor can verify again, or verify such evidence
     Evidence(Evidence),
-    /// Make or show the key that vouches for the site's bundles and evidence
+    /// Make or show the key that signs the site's bundles and evidence
     SiteKey(SiteKey),
     /// Explain a code of a report: what happened, why it matters, what to do
     Explain(Explain),
-    /// Say which agents are part of this program, or write them to a folder, to be carried to nodes by other means
+    /// List the agents that are part of this program, or write them to a folder to carry them to nodes by other means
     Agents(WriteAgents),
-    /// Write what has a shell complete this program's command lines
+    /// Write a script that lets a shell complete command lines of this program
     Completions(Completions),
 }
 
@@ -84,7 +84,7 @@ pub struct Demo {
     after_help = "Example:\n  assay nodes --user clouduser --identity ~/.ssh/id_rsa --scan-host-keys --out site.toml"
 )]
 pub struct Nodes {
-    /// What kubectl get nodes printed, with -o json or -o wide; - is standard input [default: kubectl is run]
+    /// The output of kubectl get nodes with -o json or -o wide; - is standard input [default: kubectl is run]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
     pub from: Option<PathBuf>,
     /// kubectl's --kubeconfig
@@ -93,10 +93,10 @@ pub struct Nodes {
     /// kubectl's --context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// A site file that is there already: only its nodes' host keys are looked at
+    /// An existing site file: only the host keys of its nodes are shown
     #[arg(long, value_name = "FILE", requires = "scan_host_keys", conflicts_with_all = ["from", "kubeconfig", "context", "out"])]
     pub site: Option<PathBuf>,
-    /// Where the site file goes; one that is there is not written over [default: standard output]
+    /// Where the site file goes; an existing file is not overwritten [default: standard output]
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub out: Option<PathBuf>,
     /// The port of the nodes' SSH servers
@@ -117,13 +117,13 @@ pub struct Nodes {
     /// The hosts to go through: user@host or user@host:port, separated by commas
     #[arg(long, value_name = "HOSTS", help_heading = CONNECTION)]
     pub jump: Option<String>,
-    /// The known_hosts file of the nodes; host keys that are accepted are added to it [default: they become host_key]
+    /// The known_hosts file of the nodes; accepted host keys are added to it [default: they become host_key]
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub known_hosts: Option<PathBuf>,
-    /// Look at each node's host key, without logging in, and show its fingerprint for a person to accept
+    /// Show the fingerprint of each node's host key, without logging in, for a person to accept
     #[arg(long)]
     pub scan_host_keys: bool,
-    /// The host keys that are accepted: lines of a node's name and its fingerprint, as --scan-host-keys shows them
+    /// A list of accepted host keys: a node's name and its fingerprint in each line, as --scan-host-keys shows them
     #[arg(long, value_name = "FILE", requires = "scan_host_keys")]
     pub accept_host_keys: Option<PathBuf>,
     #[command(flatten)]
@@ -150,7 +150,7 @@ pub struct Run {
     /// Where the reports go
     #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
-    /// What the site is called, in the reports and where SARIF results of several sites meet [default: name in the site file]
+    /// The name of the site, in the reports and to tell SARIF results of several sites apart [default: name in the site file]
     #[arg(long, value_name = "NAME", value_parser = site_name, help_heading = OUTPUT)]
     pub site_name: Option<String>,
     #[command(flatten)]
@@ -161,16 +161,16 @@ pub struct Run {
     /// How much of the images' content is hashed: full, metadata or none
     #[arg(long, value_name = "HOW", help_heading = VERDICT)]
     pub content: Option<String>,
-    /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
+    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
     #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
-    /// Have signatures that only a node's store has carried home, for assay evidence pack
+    /// Fetch signatures that only a node's store has, for assay evidence pack
     #[arg(long, help_heading = OUTPUT)]
     pub evidence: bool,
-    /// The exceptions that the site granted: images that may fail, why, who says so, and until when
+    /// The exceptions that the site granted: which images may fail, why, on whose authority, and until when
     #[arg(long, value_name = "FILE", help_heading = VERDICT)]
     pub waivers: Option<PathBuf>,
-    /// The report.json of an earlier run, to say what changed since
+    /// The report.json of an earlier run, to report what changed since then
     #[arg(long, value_name = "REPORT", help_heading = VERDICT)]
     pub baseline: Option<PathBuf>,
     #[command(flatten)]
@@ -180,30 +180,30 @@ pub struct Run {
     /// Only the nodes with this name, role or group; repeatable
     #[arg(long, value_name = "NAME", help_heading = NODES)]
     pub only: Vec<String>,
-    /// Visit at most so many nodes
+    /// Visit at most this many nodes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = NODES)]
     pub limit: Option<u32>,
-    /// Go on with the run in --out: visit the nodes that it has no accepted result of for the same inputs
+    /// Continue the run in --out: visit only nodes without an accepted result for the same inputs
     #[arg(long, help_heading = NODES)]
     pub resume: bool,
-    /// How old results may be that --resume takes, such as 90m, 24h or 7d
+    /// How old a result may be for --resume to keep it, such as 90m, 24h or 7d
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration, help_heading = NODES)]
     pub resume_within: Duration,
-    /// Say what would be done on which node; no connection is made and nothing is written
+    /// Show what would be done on which node, without connecting or writing anything
     #[arg(long, help_heading = NODES)]
     pub dry_run: bool,
     /// Seconds that the agent may run on a node
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = CONNECTION)]
     pub time_limit: u64,
-    /// Tell programs what happens, one JSON object a line on standard output, in place of the summary
+    /// Print events for programs instead of the summary, as one JSON object per line on standard output
     #[arg(long, help_heading = OUTPUT)]
     pub json_lines: bool,
-    /// Say only what is wrong
+    /// Print only problems
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }
 
-/// How a fleet is visited.
+/// How fast nodes are visited.
 #[derive(Debug, Args)]
 pub struct Pace {
     /// How many nodes are visited at once
@@ -220,10 +220,10 @@ pub struct Pace {
 /// How nodes are logged in to.
 #[derive(Debug, Args)]
 pub struct Access {
-    /// Do not ask this machine's ssh what ~/.ssh/config says of the nodes
+    /// Ignore ~/.ssh/config and the rest of this machine's ssh configuration
     #[arg(long, help_heading = CONNECTION)]
     pub no_ssh_config: bool,
-    /// The password for sudo on nodes whose sudo = "password"; without it, it is asked for once
+    /// A file with the password for sudo on nodes with sudo = "password" [default: it is asked for once]
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub sudo_password_file: Option<PathBuf>,
 }
@@ -231,10 +231,10 @@ pub struct Access {
 /// Where agents are.
 #[derive(Debug, Args)]
 pub struct Agents {
-    /// An agent; repeatable, one a platform, which the file itself says
+    /// An agent program; repeatable, one for each platform. The file's header says which platform it is for
     #[arg(long, value_name = "PATH", conflicts_with = "agent_dir")]
     pub agent: Vec<PathBuf>,
-    /// A folder of agents under their usual names [default: those in this program, or else beside it]
+    /// A folder of agents under their usual names [default: those in this program, otherwise those beside it]
     #[arg(long, value_name = "DIR")]
     pub agent_dir: Option<PathBuf>,
 }
@@ -245,29 +245,29 @@ pub struct Agents {
     after_help = "Example:\n  assay report gathered/worker-1.json gathered/worker-2.json --out reports"
 )]
 pub struct Report {
-    /// Node reports; each node is named by its file
+    /// Node reports; the name of a file is the name of its node
     #[arg(required = true, value_name = "NODE-REPORT")]
     pub reports: Vec<PathBuf>,
     /// Where the reports go
     #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
-    /// What the site is called, in the reports and where SARIF results of several sites meet
+    /// The name of the site, in the reports and to tell SARIF results of several sites apart
     #[arg(long, value_name = "NAME", value_parser = site_name, help_heading = OUTPUT)]
     pub site_name: Option<String>,
-    /// The exceptions that the site granted: images that may fail, why, who says so, and until when
+    /// The exceptions that the site granted: which images may fail, why, on whose authority, and until when
     #[arg(long, value_name = "FILE", help_heading = VERDICT)]
     pub waivers: Option<PathBuf>,
-    /// The report.json of an earlier run, to say what changed since
+    /// The report.json of an earlier run, to report what changed since then
     #[arg(long, value_name = "REPORT", help_heading = VERDICT)]
     pub baseline: Option<PathBuf>,
     /// Judge the waivers' expiry at this time instead of now
     #[arg(long, value_name = "RFC3339", requires = "waivers", help_heading = VERDICT)]
     pub at: Option<String>,
     /// What the agents were told to accept: parent-index, platform-manifest or none; repeatable. A report in which an image
-    /// passes by anything else is not believed [default: each report's own word]
+    /// passes in any other way is rejected [default: what each report says]
     #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
-    /// Say only what is wrong
+    /// Print only problems
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }
@@ -277,7 +277,7 @@ fn site_name(text: &str) -> Result<String, String> {
     crate::nodes::site_name(text.to_owned()).map_err(|problem| problem.to_string())
 }
 
-/// A length of time: numbers with their units, `1d12h` for example; a number alone is in seconds.
+/// Reads a length of time: numbers with units, such as `1d12h`. A number alone is in seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a length of time such as 90m, 24h or 7d");
     let (mut seconds, mut rest) = (0_u64, text);
@@ -307,8 +307,8 @@ pub struct Cleanup {
     /// The site file
     #[arg(long, value_name = "FILE")]
     pub site: PathBuf,
-    /// The interrupted run's folder: only what its journal names is removed. Without it, what any run left is,
-    /// and a visit that still runs is left alone
+    /// The interrupted run's folder: only what its journal names is removed. Without --out, everything that any run has left is
+    /// removed, except the folder of a visit that still runs
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -329,16 +329,16 @@ pub struct SiteKey {
 #[derive(Debug, Subcommand)]
 pub enum SiteKeyCommand {
     #[command(after_help = "Example:\n  assay site-key create site.key --comment 'store 42'")]
-    /// Make a key: FILE is the private one, unencrypted and readable by its owner alone, FILE.pub the public one. A key that
-    /// ssh-keygen made, encrypted or held by the SSH agent, serves as well
+    /// Make a key. FILE is the private key, unencrypted and readable only by its owner; FILE.pub is the public key. A key that
+    /// ssh-keygen made works as well, also encrypted or held by the SSH agent
     Create {
-        /// The private key's file; nothing is overwritten
+        /// The file for the private key; an existing file is not overwritten
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The kind of key
         #[arg(long, value_enum, default_value_t = KeyKind::Ed25519)]
         kind: KeyKind,
-        /// Words at the end of the public key's line
+        /// The comment at the end of the public key's line
         #[arg(long, value_name = "TEXT", default_value = "")]
         comment: String,
     },
@@ -376,7 +376,7 @@ impl From<KeyKind> for assay_verifier::dsse::KeyKind {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  assay explain no-signature")]
 pub struct Explain {
-    /// The code; without one, all codes are listed
+    /// The code [default: all codes are listed]
     pub code: Option<String>,
 }
 
@@ -384,7 +384,7 @@ pub struct Explain {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  assay agents --out agents")]
 pub struct WriteAgents {
-    /// Where they go; without it, they are listed
+    /// Where the agents go [default: they are only listed]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What was typed becomes what is meant: files, environment and terminal are read here, before any node is visited.
+//! Turns the command line into what it means. Files, environment and terminal are read here, before any node is visited.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 
@@ -26,7 +26,7 @@ use crate::visit::{self, AgentError, Payload, PayloadError, StepLimits, VisitPla
 use crate::waivers::WaiversError;
 use crate::{clock, random, text, trust, waivers};
 
-/// Something that was given cannot be used; no node was visited.
+/// An option, a file or the environment cannot be used; no node was visited.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
@@ -37,7 +37,7 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// The site file.
+    /// The site file cannot be used.
     #[error("{}", path.display())]
     Site {
         /// The file.
@@ -45,29 +45,29 @@ pub enum ConfigError {
         /// What is wrong.
         source: SiteFileError,
     },
-    /// The waivers file.
-    #[error("{}: {source}", path.display())]
+    /// The waivers file cannot be used.
+    #[error("{}", path.display())]
     Waivers {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         source: WaiversError,
     },
-    /// The report of the run to compare with.
-    #[error("{}: {source}", path.display())]
+    /// The report of the run to compare with cannot be used.
+    #[error("{}", path.display())]
     Baseline {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         source: BaselineError,
     },
-    /// Evidence of revocation that was to be sent cannot be used.
+    /// Evidence of revocation that is to be sent cannot be used.
     #[error(transparent)]
     Evidence(#[from] trust::UnusableEvidence),
-    /// A bundle that was to be sent is not a layout.
+    /// A bundle that is to be sent is not a layout.
     #[error(transparent)]
     Bundle(#[from] assay_judge::bundle::BundleFault),
-    /// A `known_hosts` file.
+    /// A `known_hosts` file cannot be used.
     #[error("{}", path.display())]
     KnownHosts {
         /// The file.
@@ -75,7 +75,7 @@ pub enum ConfigError {
         /// What is wrong.
         source: KnownHostsError,
     },
-    /// How to log in.
+    /// A key for a login cannot be used.
     #[error("node {node}")]
     Login {
         /// The node.
@@ -83,39 +83,39 @@ pub enum ConfigError {
         /// What is wrong.
         source: KeyError,
     },
-    /// No key is named and no agent is there.
-    #[error("node {node}: no identity is given and SSH_AUTH_SOCK names no SSH agent")]
+    /// No key is named and there is no agent.
+    #[error("node {node}: it has no identity, and SSH_AUTH_SOCK does not name an SSH agent")]
     NoAgent {
         /// The node.
         node: String,
     },
-    /// What this machine's `ssh` would do cannot be found out, or not be done here.
-    #[error("ssh's configuration for {host}: {reason}; --no-ssh-config passes it over")]
+    /// What this machine's `ssh` would do cannot be found out, or assay cannot do the same.
+    #[error("ssh's configuration for {host}: {reason}; --no-ssh-config ignores it")]
     SshConfig {
         /// The host.
         host: String,
         /// Why.
         reason: String,
     },
-    /// A jump host is no node of the site.
+    /// A jump host is not a node of the site.
     #[error("jump host {node} is not in the site file")]
     NoSuchNode {
         /// The jump host.
         node: String,
     },
-    /// `sudo` wants a password and nobody can be asked.
-    #[error("sudo = \"password\" and nobody to ask; give --sudo-password-file, or run on a terminal")]
+    /// `sudo` wants a password and there is no terminal to ask on.
+    #[error("sudo = \"password\" needs a password; give --sudo-password-file, or run on a terminal")]
     NoSudoPassword,
-    /// The password is none.
+    /// The password for `sudo` is not one line.
     #[error("the password for sudo is empty or has more than one line")]
     BadSudoPassword,
-    /// Which agents are sent.
+    /// An agent cannot be used.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// What is to be sent.
+    /// What is to be sent cannot be read.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// The verification time.
+    /// The verification time is not valid.
     #[error("--at {text:?}")]
     At {
         /// What was given.
@@ -123,19 +123,19 @@ pub enum ConfigError {
         /// What is wrong.
         source: TimeError,
     },
-    /// A value that the agent does not take.
-    #[error("--{option} {value:?}: one of {allowed}")]
+    /// A value that the agent does not accept.
+    #[error("--{option} {value:?} is not one of {allowed}")]
     Value {
         /// The option.
         option: &'static str,
         /// What was given.
         value: String,
-        /// What there is.
+        /// The values that it accepts.
         allowed: &'static str,
     },
-    /// This program's own place is unknown, and so is where the agents are.
-    #[error("where this program is cannot be found out ({0}); name an agent with --agent")]
-    OwnPath(io::Error),
+    /// The path of this program is unknown, and the agents are beside it.
+    #[error("the path of this program is unknown; name an agent with --agent")]
+    OwnPath(#[source] io::Error),
 }
 
 /// Reads a site file.
@@ -148,7 +148,7 @@ pub(crate) fn site(path: &Path) -> Result<Site, ConfigError> {
     Site::parse(&text).map_err(|source| ConfigError::Site { path: path.to_owned(), source })
 }
 
-/// The waivers that were given, judged at a time that was given or now.
+/// Reads the waivers. Their expiry is judged at the given time, or now.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -169,7 +169,7 @@ pub(crate) fn waivers(
         .map_err(|source| ConfigError::Waivers { path: path.to_owned(), source })
 }
 
-/// The earlier run to compare with, where one was given.
+/// Reads the report of the earlier run to compare with.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -184,7 +184,7 @@ pub(crate) fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigEr
         .map_err(|source| ConfigError::Baseline { path: path.to_owned(), source })
 }
 
-/// What every visit does.
+/// Reads and packs what every visit needs.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -209,20 +209,20 @@ pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     Ok(VisitPlan { run_id: random::run_id(clock::now()), payload, asked, limits })
 }
 
-/// What may pass in place of a signature of the image's own.
+/// Reads the values of `--accept`: how an image may pass without a signature of its own.
 ///
 /// # Errors
 /// [`ConfigError::Value`]
 pub(crate) fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
-    let of = |value: &String| {
+    let read = |value: &String| {
         let via = Via::ALL.into_iter().find(|via| via.as_str() == value);
         let allowed = "parent-index, platform-manifest";
         via.ok_or_else(|| ConfigError::Value { option: "accept", value: value.clone(), allowed })
     };
-    values.iter().map(of).collect()
+    values.iter().map(read).collect()
 }
 
-/// How registries are reached for a bundle.
+/// Reads how registries are reached for a bundle.
 ///
 /// # Errors
 /// [`ConfigError::Unreadable`]
@@ -233,7 +233,7 @@ pub(crate) fn registries(options: &cli::BundleCreate) -> Result<registry::Option
         authorities.extend(read.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?);
     }
     if let Some(folder) = &options.hosts_dir {
-        // a name that is mistyped would leave every mirror out
+        // A mistyped name would silently leave out every mirror.
         let readable = std::fs::read_dir(folder);
         readable.map_err(|source| ConfigError::Unreadable { path: folder.clone(), source })?;
     }
@@ -252,7 +252,7 @@ pub(crate) fn registries(options: &cli::BundleCreate) -> Result<registry::Option
     })
 }
 
-/// The files that logins are kept in, in the order of containers-auth.json(5), Docker's own last.
+/// The files with logins, in the order of containers-auth.json(5), Docker's own last.
 fn auth_files() -> Vec<AuthFile> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = |inner: &str| std::env::home_dir().map(|home| home.join(inner));
@@ -270,11 +270,11 @@ fn auth_files() -> Vec<AuthFile> {
     podman.into_iter().chain([docker]).flatten().map(may_be).collect()
 }
 
-/// Where podman keeps logins if nothing names a folder for the user's run-time files, as for root.
+/// Where podman keeps logins if the environment does not name a folder for run-time files, as for root.
 fn runtime_auth_file() -> Option<PathBuf> {
     #[cfg(target_os = "linux")]
     {
-        // the folder of a process belongs to its user
+        // `/proc/self` belongs to this process's user.
         let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?);
         Some(PathBuf::from(format!("/run/containers/{user}/auth.json")))
     }
@@ -282,7 +282,7 @@ fn runtime_auth_file() -> Option<PathBuf> {
     None
 }
 
-/// The hosts of the proxies that the environment names, as the HTTP library reads it.
+/// The hosts of the proxies that the environment names, read as the HTTP library reads it.
 fn proxies() -> BTreeSet<String> {
     let names = ["http_proxy", "https_proxy", "all_proxy"];
     let values = names.iter().flat_map(|name| [variable(name), variable(&name.to_ascii_uppercase())]);
@@ -312,8 +312,8 @@ pub(crate) fn at(text: &str) -> Result<UnixTime, ConfigError> {
     UnixTime::parse(text).map_err(|source| ConfigError::At { text: text.to_owned(), source })
 }
 
-/// The agents that were named, in place of those of their platforms that are part of this program; where there are neither,
-/// those beside it.
+/// The agents to send. A named agent replaces the embedded one of its platform. Without named and embedded agents, those beside
+/// this program are taken.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -335,7 +335,7 @@ pub(crate) fn retry_policy(pace: &cli::Pace) -> RetryPolicy {
     RetryPolicy { retries: pace.retries, ..RetryPolicy::default() }
 }
 
-/// How text may look on standard output.
+/// How wide text may be on standard output, and whether it may have colours.
 pub(crate) fn look() -> Look {
     let columns = terminal_size::terminal_size().map(|(width, _)| width.0);
     Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
@@ -344,17 +344,17 @@ pub(crate) fn look() -> Look {
 /// The name of the environment variable for the passphrase of encrypted keys.
 const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
 
-/// The passphrase of a key file: from the environment, else from a person, where there is one.
+/// The passphrase of a key file: from the environment, otherwise asked for if there is a terminal.
 pub(crate) fn passphrase(path: &Path) -> Option<String> {
     variable(PASSPHRASE).or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
 }
 
-/// An environment variable that is not empty.
+/// The value of an environment variable, unless it is empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Asks for what nobody may see, where there is a person to ask.
+/// Asks for a secret if there is a terminal.
 pub(crate) fn ask(prompt: &str) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;

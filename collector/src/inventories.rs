@@ -1,5 +1,5 @@
-//! What nodes have, by their inventories or reports: files in, every image of every node once out. They are hostile input as
-//! a node's report is.
+//! Reads which images nodes have from their inventories or reports. Each image is listed once. The files are hostile input, like a
+//! node's report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -12,6 +12,7 @@ use assay_verifier::oci::{Descriptor, Digest};
 use serde::Deserialize;
 
 use crate::clean;
+use crate::errors::with_sources;
 use crate::text;
 use crate::visit::gather;
 
@@ -39,7 +40,7 @@ pub struct NodeImages {
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
     /// It cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -135,7 +136,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
             (inventory.node.hostname, inventory.coverage, images.collect())
         }
         NODE_REPORT_SCHEMA => {
-            let report: NodeReport = gather::read(&bytes).map_err(|error| malformed(error.to_string()))?;
+            let report: NodeReport = gather::read(&bytes).map_err(|error| malformed(with_sources(&error)))?;
             let images = report.images.into_iter().map(|image| OneImage {
                 references: image.references,
                 digest: image.digest,

@@ -31,7 +31,7 @@ pub enum LockError {
         holder: String,
     },
     /// The system says no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     System {
         /// The folder or file.
         path: PathBuf,

@@ -24,7 +24,7 @@ pub struct RunFolder {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The system refuses.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,

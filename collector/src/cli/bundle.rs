@@ -1,4 +1,4 @@
-//! `assay bundle` as it is typed.
+//! Declares the command line of `assay bundle`.
 
 use std::path::PathBuf;
 
@@ -20,15 +20,15 @@ pub struct Bundle {
 pub enum BundleCommand {
     /// Fetch signatures, parents and CRLs of images from their registries into one file or folder
     Create(BundleCreate),
-    /// Name gaps before anyone travels: images without a signature, signatures that will not verify, what expires
+    /// Find gaps before anyone travels: images without a signature, signatures that will not verify, what expires
     Check(BundleCheck),
-    /// List what bundles hold: images, signatures, CRLs, gaps
+    /// List what bundles contain: images, signatures, CRLs, gaps
     List(BundleList),
-    /// Make one bundle of several
+    /// Merge several bundles into one
     Merge(BundleMerge),
-    /// Say what changed from one bundle to another
+    /// Show what changed from one bundle to another
     Diff(BundleDiff),
-    /// Make a bundle of another tool's layout: its signatures and manifests, without layers
+    /// Make a bundle of the signatures and manifests in another tool's layout, without its layers
     Slim(BundleSlim),
 }
 
@@ -45,14 +45,14 @@ pub struct BundleCheck {
     /// The trust directory that the nodes will verify under
     #[arg(long, value_name = "DIR")]
     pub trust: PathBuf,
-    /// What nodes have: assay-agent's inventory as JSON, or a node report; repeatable [default: the images that the
+    /// What a node has: assay-agent's inventory as JSON, or a node report; repeatable [default: the images that the
     /// bundles name]
     #[arg(long, value_name = "INVENTORY", num_args = 1..)]
     pub against: Vec<PathBuf>,
     /// When the nodes will verify [default: now]
     #[arg(long, value_name = "RFC3339", help_heading = VERDICT)]
     pub at: Option<String>,
-    /// Accept what is not signed itself: parent-index or platform-manifest; repeatable
+    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
     #[arg(long, value_name = "VIA", help_heading = VERDICT)]
     pub accept: Vec<String>,
     /// Text for people, or JSON
@@ -129,21 +129,21 @@ By reference:\n  assay bundle create --image registry.example/team/app:v1 --out 
 What the nodes hold, exactly:\n  assay-agent inventory --format json > node1.json   (on each node)\n  \
 assay bundle create --inventory node*.json --out site.tar.zst\n\n\
 Credentials are those of podman login (REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR) and docker login (DOCKER_CONFIG), proxies \
-those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Run again after a failure, it goes on where it stopped.\n\n\
-Exit codes: 0 everything is in the bundle; 2 nothing can be asked for; 3 something could not be had, whatever it is, and the \
-bundle was not written, or written with its gaps under --allow-gaps.")]
+those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. After a failure, run it again: it continues where it stopped.\n\n\
+Exit codes: 0 everything is in the bundle; 2 the command line or a file cannot be used; 3 an item could not be fetched, and the \
+bundle was not written, or was written with gaps under --allow-gaps.")]
 #[group(id = "what", required = true, multiple = true, args = ["image", "images_from", "inventory"])]
 pub struct BundleCreate {
     /// An image by tag or digest, with its registry; repeatable
     #[arg(long, value_name = "REF", num_args = 1..)]
     pub image: Vec<String>,
-    /// A file of images, one a line; - is standard input
+    /// A file of images, one per line; - is standard input
     #[arg(long, value_name = "FILE")]
     pub images_from: Vec<PathBuf>,
-    /// What a node holds, as assay-agent inventory --format json or a node report says; repeatable
+    /// What a node has: assay-agent's inventory as JSON, or a node report; repeatable
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub inventory: Vec<PathBuf>,
-    /// Fetch everything from this registry, or from below a path in it, instead of where the names say
+    /// Fetch everything from this registry, or from below a path in it, instead of the registries that the names say
     #[arg(long, value_name = "REGISTRY", help_heading = REGISTRIES)]
     pub from: Option<String>,
     #[command(flatten)]
@@ -151,33 +151,33 @@ pub struct BundleCreate {
     /// containerd's folder of hosts.toml files, such as /etc/containerd/certs.d: mirrors and their CAs
     #[arg(long, value_name = "DIR", conflicts_with = "from", help_heading = REGISTRIES)]
     pub hosts_dir: Option<PathBuf>,
-    /// A registry, host or host:port, that is spoken to without TLS; a server of logins without TLS is named so as well;
+    /// A registry, as host or host:port, to contact without TLS. A login server without TLS must be named as well;
     /// repeatable
     #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
     pub plain_http: Vec<String>,
-    /// Certificates in PEM or DER that are trusted beside the system's: of authorities, or a registry's own; repeatable
+    /// Certificates in PEM or DER to trust in addition to the system's: of CAs or of a registry itself; repeatable
     #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
     pub ca: Vec<PathBuf>,
-    /// Carry no CRLs: they are staged in the trust directory
+    /// Do not carry CRLs, because they are staged in the trust directory
     #[arg(long)]
     pub no_crls: bool,
-    /// Fetch CRLs of those signatures alone that are trusted under this trust directory [default: a few of every signature]
+    /// Fetch only the CRLs of signatures that this trust directory trusts [default: a few for every signature]
     #[arg(long, value_name = "DIR")]
     pub trust: Option<PathBuf>,
-    /// Fetch CRLs from this host, or host:port, although it is this machine or its link, or a redirect leads to it in a private
-    /// network; repeatable
+    /// Fetch CRLs from this host, as host or host:port, even if it is this machine or on its link, or if a redirect leads to it
+    /// in a private network; repeatable
     #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
     pub crl_from: Vec<NamedHost>,
-    /// Write the bundle although images, signatures, their listings or CRLs could not be had; it names what is missing
+    /// Write the bundle even if images, signatures, their listings or CRLs could not be fetched; the bundle names what is missing
     #[arg(long, help_heading = OUTPUT)]
     pub allow_gaps: bool,
     /// How many images are fetched at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = REGISTRIES)]
     pub concurrency: u16,
-    /// How often a request is made again that a busy or failing server did not answer
+    /// How often a request is repeated if a server is busy or fails
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20), help_heading = REGISTRIES)]
     pub retries: u32,
-    /// Say only what is missing
+    /// Print only what is missing
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
 }

@@ -1,4 +1,4 @@
-//! `assay evidence` as it is typed.
+//! Declares the command line of `assay evidence`.
 
 use std::path::PathBuf;
 
@@ -15,9 +15,9 @@ pub struct Evidence {
 /// What to do with evidence.
 #[derive(Debug, Subcommand)]
 pub enum EvidenceCommand {
-    /// Put a run, its trust directory and its bundles into one file that a site key signs
+    /// Put a run, its trust directory and its bundles into one file, signed with a site key
     Pack(EvidencePack),
-    /// Verify a file of evidence again from its raw inputs, offline, believing none of its verdicts
+    /// Verify a file of evidence again from its raw inputs, offline, without trusting its verdicts
     Check(EvidenceCheck),
 }
 
@@ -51,7 +51,7 @@ pub struct EvidenceCheck {
     /// The file of evidence
     #[arg(value_name = "FILE")]
     pub evidence: PathBuf,
-    /// A public key of the site that is believed; repeatable, one of them must have signed
+    /// A trusted public key of the site; repeatable, one of them must have signed
     #[arg(long, value_name = "FILE", required = true)]
     pub key: Vec<PathBuf>,
     /// How the outcome is shown

@@ -1,4 +1,4 @@
-//! `assay trust` as it is typed.
+//! Declares the command line of `assay trust`.
 
 use std::path::PathBuf;
 
@@ -21,9 +21,9 @@ pub enum TrustCommand {
     Init(TrustInit),
     /// Add certificates, CRLs, public keys or statements to a trust directory
     Add(TrustAdd),
-    /// Say what would be trusted, what expires when, and what is malformed
+    /// Show what would be trusted, what expires when, and what is malformed
     Check(TrustCheck),
-    /// Make a trust directory of a notation configuration: its policy, its trust stores, its cached CRLs
+    /// Make a trust directory from a notation configuration: its policy, its trust stores and its cached CRLs
     Import(TrustImport),
 }
 
@@ -33,13 +33,13 @@ pub enum TrustCommand {
 A publisher whose roots are known:\n  assay trust init --profile microsoft --ca ca.crt --tsa tsa.crt trust\n\
 One's own CA:\n  assay trust init --name acme --ca acme-root.crt --identity 'C=US,ST=WA,O=Acme' --scope registry.acme.example/app trust")]
 pub struct TrustInit {
-    /// The trust directory; it must not exist or be empty
+    /// The trust directory; it must be empty or not exist
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
     /// A publisher whose policy and root certificates are known; the certificates are checked against their SHA-256
     #[arg(long, value_enum, requires = "tsa", conflicts_with_all = ["name", "scope", "level", "identity", "signing_authority"])]
     pub profile: Option<Profile>,
-    /// Certificates of CAs that signers' certificates lead to; repeatable
+    /// CA certificates that signers' certificates chain to; repeatable
     #[arg(long, value_name = "FILE", required_unless_present = "signing_authority")]
     pub ca: Vec<PathBuf>,
     /// Roots of timestamping authorities; repeatable
@@ -54,13 +54,13 @@ pub struct TrustInit {
     /// A repository that the statement is for, such as registry.example/app, or * for all; repeatable
     #[arg(long, value_name = "REPOSITORY", default_value = "*")]
     pub scope: Vec<String>,
-    /// What is made of failed checks
+    /// What failed checks lead to
     #[arg(long, value_enum, default_value_t = Level::Strict)]
     pub level: Level,
-    /// The subject of certificates that may sign, with C, ST and O at least, or * for all of the CA; repeatable
+    /// The subject of certificates that may sign, with at least C, ST and O, or * for all that the CA issued; repeatable
     #[arg(long, value_name = "SUBJECT", required_unless_present = "profile")]
     pub identity: Vec<String>,
-    /// Write over what is there; other files stay
+    /// Overwrite existing files; other files stay
     #[arg(long)]
     pub force: bool,
 }
@@ -79,7 +79,7 @@ pub enum Level {
     Strict,
     /// Failed timestamps, expiry and revocation are logged
     Permissive,
-    /// Everything but integrity is logged
+    /// Everything except integrity is logged
     Audit,
 }
 
@@ -113,13 +113,13 @@ pub struct TrustAdd {
     /// A CRL, in DER, PEM or as notation caches it; keep the name that it was published under; repeatable
     #[arg(long, value_name = "FILE")]
     pub crl: Vec<PathBuf>,
-    /// A public key that vouches for the site's bundles and evidence; repeatable
+    /// A public key whose private key signs the site's bundles and evidence; repeatable
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
     /// A statement for the policy, as a JSON object; repeatable
     #[arg(long, value_name = "FILE")]
     pub statement: Vec<PathBuf>,
-    /// Write over files and statements of the same name
+    /// Overwrite files and statements of the same name
     #[arg(long)]
     pub force: bool,
 }
@@ -129,12 +129,12 @@ pub struct TrustAdd {
 #[command(after_help = "\
 Example:\n  assay trust check trust --at 2027-01-31T00:00:00Z\n\n\
 Exit codes: 0 in order; 1 something is malformed or lets nothing pass; 2 there is no trust directory; \
-3 something is not valid at the time.")]
+3 something is not valid at that time.")]
 pub struct TrustCheck {
     /// The trust directory
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The time that it is to be used at [default: now]
+    /// The time at which it will be used [default: now]
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<String>,
     /// Text for people, or JSON
@@ -146,28 +146,29 @@ pub struct TrustCheck {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  assay trust import ~/.config/notation trust")]
 pub struct TrustImport {
-    /// The configuration that notation uses, ~/.config/notation for example
+    /// notation's configuration folder, such as ~/.config/notation
     #[arg(value_name = "FROM")]
     pub from: PathBuf,
-    /// The trust directory; it must not exist or be empty
+    /// The trust directory; it must be empty or not exist
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// notation's cache of CRLs, ~/.cache/notation/crl for example
+    /// notation's CRL cache, such as ~/.cache/notation/crl
     #[arg(long, value_name = "DIR")]
     pub crl_cache: Option<PathBuf>,
-    /// Write over what is there; other files stay
+    /// Overwrite existing files; other files stay
     #[arg(long)]
     pub force: bool,
 }
 
-/// A trust store of a type, and a file for it.
+/// Reads the name of a trust store of this type, and a file for it.
 fn stored(
     store_type: StoreType,
 ) -> impl Fn(&str) -> Result<(TrustStoreName, PathBuf), String> + Clone + Send + Sync {
     move |text| {
         let (name, path) =
             text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or("not NAME=FILE")?;
-        let form = "NAME has letters, digits, dots, underscores and hyphens alone, and is not . or ..";
+        let form =
+            "NAME may contain only letters, digits, dots, underscores and hyphens, and must not be . or ..";
         let store: TrustStoreName = format!("{}:{name}", store_type.folder()).parse().map_err(|_| form)?;
         Ok((store, path.into()))
     }

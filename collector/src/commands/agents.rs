@@ -1,4 +1,4 @@
-//! `assay agents`: the agents within this program, for nodes that no SSH leads to and for containerd's image verifier.
+//! `assay agents`: lists or writes the agents within this program, for nodes without SSH and for containerd's image verifier.
 
 use std::path::Path;
 
@@ -16,7 +16,9 @@ use crate::{cli, console};
 /// [`CommandError`]
 pub fn agents(options: &cli::WriteAgents) -> Result<ExitCode, CommandError> {
     if EMBEDDED.is_empty() {
-        console::say("assay: this build has no agents within it; cargo agent builds one, a release has all");
+        console::say(
+            "assay: this build contains no agents; cargo agent builds one, and a release contains all of them",
+        );
         return Ok(ExitCode::Usage);
     }
     for agent in EMBEDDED {
@@ -29,7 +31,7 @@ pub fn agents(options: &cli::WriteAgents) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::Passed)
 }
 
-/// Writes a program that its owner may run.
+/// Writes a program that everyone may run and only its owner may change.
 fn write(folder: &Path, name: &str, program: &[u8]) -> Result<(), CommandError> {
     let failed = |source| OutputError::Write { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;

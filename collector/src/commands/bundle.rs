@@ -1,4 +1,4 @@
-//! `assay bundle`: bundles made, looked over, listed, compared, merged and slimmed.
+//! `assay bundle`: makes, checks, lists, compares, merges and slims bundles.
 
 mod create;
 mod progress;
@@ -89,7 +89,9 @@ fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandEr
     ));
     if finished.manifest.completeness == Completeness::GapsAccepted {
         let gaps = count(finished.manifest.gaps.len(), "item");
-        console::say(&format!("{gaps} of what was asked for is not in it; assay bundle list names each"));
+        console::say(&format!(
+            "{gaps} that should be in it could not be fetched; assay bundle list names each"
+        ));
     }
     Ok(ExitCode::Passed)
 }

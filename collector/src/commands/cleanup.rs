@@ -26,7 +26,7 @@ use crate::{cli, config, console};
 /// [`CommandError`]
 pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
     let site = config::site(&options.site)?;
-    // a run that still goes on needs its folders
+    // A run that still goes on needs its folders.
     let _lock = match options.out.as_ref().filter(|folder| folder.is_dir()) {
         Some(folder) => {
             Some(FolderLock::take(folder).map_err(|error| CommandError::Folder(OutputError::Locked(error)))?)
@@ -70,12 +70,15 @@ pub fn cleanup(options: &cli::Cleanup) -> Result<ExitCode, CommandError> {
     Ok(if clean { ExitCode::Passed } else { ExitCode::Incomplete })
 }
 
-/// Names the nodes of the journal that the site file does not have; says whether there was none.
+/// Names the nodes of the journal that the site file does not have. Returns whether there are none.
 fn report_unknown(left: &BTreeMap<String, Vec<Folders>>) -> bool {
     for (node, names) in left {
         let node = clean::name(node);
         let names: Vec<&str> = names.iter().filter_map(Folders::visit).collect();
-        console::say(&format!("{node}: not in the site file; left there: {}", names.join(", ")));
+        console::say(&format!(
+            "{node}: not in the site file; these folders may be left there: {}",
+            names.join(", ")
+        ));
     }
     left.is_empty()
 }

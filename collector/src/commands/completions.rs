@@ -1,4 +1,4 @@
-//! `assay completions`: what a shell completes command lines by.
+//! `assay completions`: writes a script that lets a shell complete command lines.
 
 use assay_report::ExitCode;
 
@@ -12,7 +12,7 @@ pub fn completions(options: &cli::Completions) -> ExitCode {
     ExitCode::Passed
 }
 
-/// What that shell completes command lines by.
+/// The script for a shell.
 pub fn completion_script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "assay", &mut script);

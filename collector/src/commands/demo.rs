@@ -1,5 +1,5 @@
-//! `assay demo`: the main job on the site that is part of this program. Its nodes are folders, and local processes stand in
-//! place of SSH; the agent, the visits and the reports are the real ones.
+//! `assay demo`: verifies the site that is part of this program. Its nodes are folders of this machine, visited without SSH; the
+//! agent, the visits and the reports are the real ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,6 +8,7 @@ use assay_report::{Asked, ExitCode, Outcome, SiteReport};
 
 use super::error::CommandError;
 use super::run::{RunContext, RunPlan, carry_out};
+use crate::errors::with_sources;
 use crate::fleet::{CONCURRENCY, Log, Progress, ResultStore, RetryPolicy, Verbosity};
 use crate::journal::Journal;
 use crate::nodes::{Site, Sudo};
@@ -57,11 +58,11 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
 
     console::print(&crate::report::terminal::render(&found, config::look()));
     console::say(&format!("\nThe report to look at: {}", output.path("report.html").display()));
-    // what was written is what counts
+    // The written report is compared, as a user would read it.
     let report = written(&output.path("report.json"))?;
     let differences = differences(&report, &site.expected);
     if differences.is_empty() {
-        console::say("every verdict is the expected one, the failures too: they are what the site shows");
+        console::say("every verdict is the expected one; the site is meant to show the failures");
         return Ok(ExitCode::Passed);
     }
     for difference in &differences {
@@ -86,8 +87,9 @@ struct DemoSite {
 
 impl DemoSite {
     fn unpack(archive: &[u8], folder: &Path) -> Result<Self, CommandError> {
-        let damaged =
-            |what: &str, error: &dyn std::fmt::Display| CommandError::DemoSite(format!("{what}: {error}"));
+        let damaged = |what: &str, error: &dyn std::error::Error| {
+            CommandError::DemoSite(format!("{what}: {}", with_sources(error)))
+        };
         let mut archive = tar::Archive::new(archive);
         archive.set_preserve_mtime(false);
         archive
@@ -97,7 +99,7 @@ impl DemoSite {
             |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| damaged(name, &error));
         let mut site = Site::parse(&read("site.toml")?).map_err(|error| damaged("site.toml", &error))?;
         for node in &mut site.nodes {
-            // The nodes are here, and whoever tries the demo need not be root.
+            // The nodes are on this machine, and the demo does not need root.
             node.store =
                 Some(format!("layout:{}", folder.join("nodes").join(&node.name).join("store").display()));
             node.sudo = Sudo::No;
@@ -109,7 +111,7 @@ impl DemoSite {
     }
 }
 
-/// Every difference between what was found and what was expected, in one line each.
+/// Every difference between the report and what is expected, in one line each.
 fn differences(report: &SiteReport, expected: &Expected) -> Vec<String> {
     let mut found = Expected::new();
     let mut differences = Vec::new();
@@ -134,10 +136,10 @@ fn differences(report: &SiteReport, expected: &Expected) -> Vec<String> {
     for node in expected.keys().chain(found.keys().filter(|node| !expected.contains_key(*node))) {
         let (want, have) = (expected.get(node).unwrap_or(&none), found.get(node).unwrap_or(&none));
         for reference in want.keys().chain(have.keys().filter(|reference| !want.contains_key(*reference))) {
-            let of = |verdicts: &BTreeMap<String, String>| {
+            let verdict = |verdicts: &BTreeMap<String, String>| {
                 verdicts.get(reference).cloned().unwrap_or_else(|| "not there".to_owned())
             };
-            let (want, have) = (of(want), of(have));
+            let (want, have) = (verdict(want), verdict(have));
             if want != have {
                 differences.push(format!("{node}: {reference}: {have} instead of {want}"));
             }

@@ -1,4 +1,4 @@
-//! `assay run --dry-run`: what a run would do on which node. No connection is made and nothing is written.
+//! `assay run --dry-run`: shows what a run would do on which node, without connecting or writing anything.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::report::text::count;
 use crate::transport::ssh::Connector;
 use crate::visit::VisitPlan;
 
-/// Nodes in a list, after which only their number is said.
+/// How many nodes are listed; of further ones only the number is shown.
 const NODES: usize = 1_000;
 
 /// The run as a list of steps and a table of nodes.
@@ -20,7 +20,7 @@ pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, pl
     let inputs = plan.payload.inputs();
     let limit = options.limit.map_or(nodes.len(), |limit| usize::try_from(limit).unwrap_or(nodes.len()));
     let many = nodes.len().min(limit);
-    // writing to a String cannot fail
+    // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "Would visit {many} of {}, {} at once:\n",
@@ -38,7 +38,7 @@ pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, pl
             connector.host_key_of(&node.name).unwrap_or("unknown: would be refused").to_owned(),
             node.os.map_or("found out there", crate::nodes::Os::as_str).to_owned(),
             root_by(node).to_owned(),
-            clean::line(node.store.as_deref().unwrap_or("containerd's usual place"), 80),
+            clean::line(node.store.as_deref().unwrap_or("containerd's default"), 80),
         ]);
     }
     let _ = writeln!(text, "{}", table.trim_fmt());
@@ -51,7 +51,7 @@ pub(super) fn text(options: &cli::Run, nodes: &[Node], connector: &Connector, pl
     );
     let _ = writeln!(
         text,
-        "SHA-256, run the agent for at most {} s, take its report, remove the folder.\n",
+        "SHA-256, run the agent for at most {} s, fetch its report, remove the folder.\n",
         options.time_limit
     );
     for (what, files) in [("agent", &inputs.agents), ("bundle", &inputs.bundles)] {

@@ -14,20 +14,20 @@ use crate::output::OutputError;
 /// A command ended before it could say anything about nodes.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// What was given cannot be used.
+    /// An option or a file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Which nodes are meant; no node was visited.
+    /// --only names nodes that do not exist; no node was visited.
     #[error(transparent)]
     Selection(#[from] crate::fleet::Unmatched),
-    /// The folder for what will be found cannot be used; no node was visited.
+    /// The folder for the reports cannot be used; no node was visited.
     #[error(transparent)]
     Folder(OutputError),
-    /// What was found cannot be written.
+    /// The reports cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The journal cannot be used.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Journal {
         /// The journal.
         path: PathBuf,
@@ -35,14 +35,14 @@ pub enum CommandError {
         source: crate::journal::JournalError,
     },
     /// Two node reports have one name.
-    #[error("{}: another report is of node {node:?} too; name the files after their nodes", path.display())]
+    #[error("{}: there is another report of node {node:?}; name each file after its node", path.display())]
     SameNode {
         /// The second.
         path: PathBuf,
         /// The name.
         node: String,
     },
-    /// A layout cannot be looked into.
+    /// A layout cannot be read.
     #[error(transparent)]
     Layout(#[from] crate::bundle::OpenError),
     /// A bundle cannot be made of layouts.
@@ -54,36 +54,36 @@ pub enum CommandError {
     /// An inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] crate::inventories::InventoryError),
-    /// What a bundle is to carry names no image.
+    /// What a bundle is to carry does not name an image.
     #[error(transparent)]
     Wanted(#[from] crate::bundle::WantError),
     /// The lists of images for a bundle are empty.
-    #[error("there is no image in what was given, and so nothing to carry")]
+    #[error("the given lists contain no image, so there is nothing to carry")]
     NothingWanted,
     /// A bundle cannot be written.
     #[error(transparent)]
     Staging(#[from] crate::bundle::StagingError),
-    /// A profile with more than its two roots.
+    /// A profile has exactly two roots.
     #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
     OneRootEach,
-    /// A trust directory.
+    /// A trust directory cannot be used.
     #[error(transparent)]
     Trust(Box<crate::trust::TrustEditError>),
     /// Evidence of revocation cannot be used.
     #[error(transparent)]
     Unusable(#[from] crate::trust::UnusableEvidence),
-    /// A site key.
+    /// A site key cannot be used.
     #[error(transparent)]
     SiteKey(#[from] crate::site_key::SiteKeyError),
     /// Evidence cannot be packed.
     #[error(transparent)]
     Evidence(#[from] crate::evidence::PackError),
-    /// The evidence would be refused by whoever checks it.
+    /// A check would reject the evidence.
     #[error(
-        "the run's folder does not hold as evidence, so nothing was written: run again, one run for each folder"
+        "the run's folder is not valid as evidence, so nothing was written: run again, with one folder for each run"
     )]
     EvidenceDoesNotHold,
-    /// The nodes of a cluster cannot be told.
+    /// The nodes of a cluster cannot be found out.
     #[error(transparent)]
     Nodes(#[from] NodesError),
     /// There is no such code.
@@ -100,11 +100,11 @@ pub enum CommandError {
     /// An agent within this program is damaged.
     #[error(transparent)]
     Damaged(#[from] crate::visit::Damaged),
-    /// The demo's own site is damaged.
-    #[error("the embedded site: {0}")]
+    /// The site of the demo is damaged.
+    #[error("the embedded site is damaged: {0}")]
     DemoSite(String),
-    /// The system has no threads or no scratch folder to give.
-    #[error("{what}: {source}")]
+    /// The system refuses threads or a scratch folder.
+    #[error("{what}")]
     System {
         /// What was asked for.
         what: &'static str,
@@ -126,7 +126,7 @@ impl From<crate::trust::TrustEditError> for CommandError {
 }
 
 impl CommandError {
-    /// What the process exits with. Where reports could not be written, nodes may have been judged and nobody can read it.
+    /// The exit code of the process. If reports could not be written, nodes may have been judged without anyone learning of it.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Output(_) | Self::System { .. } => ExitCode::Incomplete,
@@ -156,14 +156,14 @@ impl CommandError {
     }
 }
 
-/// The nodes cannot be told, or what was accepted cannot be written.
+/// The nodes of a cluster cannot be found out, or host keys cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum NodesError {
     /// kubectl cannot be run.
-    #[error("kubectl cannot be run: {0}; save what it prints elsewhere and give it with --from")]
-    NoKubectl(io::Error),
-    /// kubectl failed; it said why itself.
-    #[error("kubectl get nodes failed ({0}); what it said is above")]
+    #[error("kubectl cannot be run; run it elsewhere and give its output with --from")]
+    NoKubectl(#[source] io::Error),
+    /// kubectl failed, and has printed why.
+    #[error("kubectl get nodes failed ({0}); its own message is above")]
     Kubectl(std::process::ExitStatus),
     /// A file cannot be read.
     #[error("{}", path.display())]
@@ -173,7 +173,7 @@ pub enum NodesError {
         /// Why.
         source: io::Error,
     },
-    /// It is no list of nodes.
+    /// The text is not a list of nodes.
     #[error("{from}")]
     List {
         /// Where it came from.
@@ -181,7 +181,7 @@ pub enum NodesError {
         /// What is wrong.
         source: NodeListError,
     },
-    /// The list of accepted host keys.
+    /// The list of accepted host keys cannot be used.
     #[error("{}", path.display())]
     Accepted {
         /// The file.
@@ -189,9 +189,9 @@ pub enum NodesError {
         /// What is wrong.
         source: HostKeyListError,
     },
-    /// An option has a value that no site file can have.
-    #[error("the site file would not be one: {0}; see the options")]
-    Options(SiteFileError),
+    /// An option has a value that is not valid in a site file.
+    #[error("the options do not make a valid site file")]
+    Options(#[source] SiteFileError),
     /// A file cannot be written.
     #[error("{}", path.display())]
     Unwritable {

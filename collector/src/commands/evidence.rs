@@ -1,4 +1,4 @@
-//! `assay evidence`: a run in one signed file, and the file verified again.
+//! `assay evidence`: packs a run into one signed file, and verifies such a file again.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let key = SiteKey::load(&options.key, &mut config::passphrase)?;
     super::runtime::remove_scratch_on_signals()?;
     let packed = block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key))??;
-    // what a check would refuse is not signed and handed out
+    // What a check would reject is not signed.
     let system = |source| CommandError::System { what: "a scratch folder", source };
     let scratch = Scratch::new().map_err(system)?;
     let draft = scratch.path().join("evidence.tar");
@@ -53,7 +53,7 @@ fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
 
 fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     let keys = options.key.iter().map(|path| site_key::public(path)).collect::<Result<Vec<_>, _>>()?;
-    // a file that is not there is a mistake of who asks, not of the evidence
+    // A missing file is a mistake of the command line, not of the evidence.
     std::fs::File::open(&options.evidence)
         .map_err(|source| config::ConfigError::Unreadable { path: options.evidence.clone(), source })?;
     super::runtime::remove_scratch_on_signals()?;
@@ -76,7 +76,7 @@ fn text(checked: &Checked) -> String {
     for finding in &checked.findings {
         text += &format!("{}\n", line(finding));
     }
-    let sum = |of: fn(&NodeCheck) -> u64| checked.nodes.iter().map(of).sum::<u64>();
+    let sum = |number: fn(&NodeCheck) -> u64| checked.nodes.iter().map(number).sum::<u64>();
     text += &match checked.verdict {
         ExitCode::Passed => "The evidence holds.\n".to_owned(),
         ExitCode::Incomplete => "Not everything could be verified again.\n".to_owned(),
@@ -84,8 +84,8 @@ fn text(checked: &Checked) -> String {
     };
     if let Some(run) = &checked.run {
         text += &format!(
-            "  run {}, signed with {}\n  {}, {}: {} given again from signatures, policy and revocation \
-             lists; {} that did not pass rest on what the agent saw\n",
+            "  run {}, signed with {}\n  {}, {}: {} confirmed from signatures, policy and revocation \
+             lists; {} that did not pass depend on what the agent saw\n",
             clean::name(run),
             checked.signers.join(", "),
             count(checked.nodes.len(), "node"),
@@ -98,7 +98,7 @@ fn text(checked: &Checked) -> String {
         checked.nodes.iter().flat_map(|node| &node.accept).map(|via| via.as_str()).collect();
     if !accept.is_empty() {
         let accept: Vec<&str> = accept.into_iter().collect();
-        text += &format!("  accepted in place of an image's own signature: {}\n", accept.join(", "));
+        text += &format!("  accepted instead of an image's own signature: {}\n", accept.join(", "));
     }
     if let Some(reported) = checked.reported {
         let says = match reported {
@@ -106,7 +106,7 @@ fn text(checked: &Checked) -> String {
             ExitCode::Failed => "something failed",
             ExitCode::Incomplete | ExitCode::Usage => "nothing failed, but something is not verified",
         };
-        text += &format!("  the report says of the site: {says}\n");
+        text += &format!("  the report says about the site: {says}\n");
     }
     text
 }

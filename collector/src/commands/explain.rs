@@ -1,4 +1,4 @@
-//! `assay explain`: what a code of a report context, be it of an image, a visit, a node or a check.
+//! `assay explain`: what a code of a report means, whether of an image, a visit, a node or a check.
 
 use assay_report::ExitCode;
 use assay_verifier::codes::Code;
@@ -38,7 +38,7 @@ pub fn explain(options: &cli::Explain) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::Passed)
 }
 
-/// Every code: what images, visits and nodes may come to, then the finer ones of checks.
+/// Every code: first those of images, visits and nodes, then those of checks.
 fn entries() -> impl Iterator<Item = Entry> {
     let of_evidence = DiscrepancyKind::ALL.into_iter().map(|kind| (kind.as_str(), kind.explanation()));
     let coarse = explanation::all().chain(of_evidence).map(|(code, explanation)| Entry {

@@ -1,6 +1,6 @@
-//! `assay nodes`: what the cluster says of its nodes becomes a site file; their host keys are shown for a person to accept.
+//! `assay nodes`: writes a site file from the nodes of a cluster, and shows their host keys for a person to accept.
 //!
-//! A host key is written down only where a person said yes to its fingerprint, on the terminal or in a list.
+//! A host key is written only if a person has accepted its fingerprint, on the terminal or in a list.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -33,7 +33,7 @@ struct Drawn {
     found: Vec<ClusterNode>,
     defaults: Defaults,
     site: Site,
-    /// Where the site file is or goes.
+    /// Where the site file is or will be.
     path: PathBuf,
 }
 
@@ -42,9 +42,9 @@ struct Drawn {
 /// # Errors
 /// [`CommandError`]
 pub fn nodes(options: &cli::Nodes) -> Result<ExitCode, CommandError> {
-    // A file that is there may have been corrected by hand, so it is found out before anybody is asked anything.
+    // An existing file may have been corrected by hand. It is found before anybody is asked anything.
     if let Some(path) = options.out.as_ref().filter(|path| path.exists()) {
-        let source = io::Error::new(io::ErrorKind::AlreadyExists, "it is there already; move it away first");
+        let source = io::Error::new(io::ErrorKind::AlreadyExists, "it exists already; move it away first");
         return Err(NodesError::Unwritable { path: path.clone(), source }.into());
     }
     let drawn = match &options.site {
@@ -85,7 +85,7 @@ pub fn nodes(options: &cli::Nodes) -> Result<ExitCode, CommandError> {
     Ok(exit)
 }
 
-/// Reads the cluster's nodes, and what the site file would say of them.
+/// Reads the cluster's nodes, and makes the site file of them.
 fn draw(options: &cli::Nodes) -> Result<Drawn, CommandError> {
     let (from, bytes) = match &options.from {
         None => ("kubectl get nodes".to_owned(), run_kubectl(options)?),
@@ -120,7 +120,7 @@ fn draw(options: &cli::Nodes) -> Result<Drawn, CommandError> {
     Ok(Drawn { found, defaults, site, path })
 }
 
-/// What kubectl prints. It may have to ask a person to log in, so it has the terminal.
+/// Runs kubectl and returns its output. It keeps the terminal, because it may ask a person to log in.
 fn run_kubectl(options: &cli::Nodes) -> Result<Vec<u8>, NodesError> {
     let mut kubectl = Command::new("kubectl");
     kubectl.args(["get", "nodes", "-o", "json", "--request-timeout=60s"]);
@@ -135,7 +135,7 @@ fn run_kubectl(options: &cli::Nodes) -> Result<Vec<u8>, NodesError> {
     let mut child = kubectl.stdout(Stdio::piped()).spawn().map_err(NodesError::NoKubectl)?;
     let mut bytes = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        // More than it may print is found out by whoever reads it.
+        // The reader finds out if it is too much.
         let read = stdout.take(NODE_LIST_BYTES as u64 + 1).read_to_end(&mut bytes);
         read.map_err(NodesError::NoKubectl)?;
     }
@@ -156,11 +156,11 @@ fn read_bounded(path: &Path, file: impl io::Read) -> Result<Vec<u8>, NodesError>
 /// Host keys that a person accepted, by node.
 struct Accepted {
     keys: BTreeMap<String, ShownKey>,
-    /// Whether every node's key is accepted or known already.
+    /// Whether the key of every node is accepted or was known already.
     complete: bool,
 }
 
-/// Looks at all host keys, shows them, and asks which are accepted.
+/// Gets all host keys, shows them, and asks which are accepted.
 fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError> {
     let list = match &options.accept_host_keys {
         None => None,
@@ -175,7 +175,7 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
     if let Some(path) = &options.known_hosts
         && !path.exists()
     {
-        // It is made when something is accepted.
+        // It is created when a key is accepted.
         site.nodes.iter_mut().for_each(|node| node.known_hosts.clear());
     }
     let connector = targets::connector(
@@ -191,7 +191,7 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
         block_on(look_at_all(connector, site.nodes.iter().map(|node| node.name.clone()), concurrency))?;
 
     console::say(
-        "# Each node shows this host key. Compare it with what its console says (ssh-keygen -lf KEY.pub).",
+        "# Each node shows this host key. Compare it with the one on the node's console (ssh-keygen -lf KEY.pub).",
     );
     let mut keys = BTreeMap::new();
     let mut complete = true;
@@ -214,7 +214,7 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
         }
     }
     let wanted = keys.len();
-    // What is revoked or another than the known one is never taken on by a mere yes to all.
+    // A key that is revoked or differs from the known one is never accepted by a general yes.
     let sound = |key: &ShownKey| key.verdict == Verdict::Unknown;
     match list {
         Some(list) => keys
@@ -227,7 +227,7 @@ fn accept(options: &cli::Nodes, drawn: &Drawn) -> Result<Accepted, CommandError>
     if keys.len() < wanted {
         complete = false;
         console::say(&format!(
-            "# not accepted: {}; --accept-host-keys takes a list of those that are",
+            "# not accepted: {}; give a list of accepted keys with --accept-host-keys",
             count(wanted - keys.len(), "host key")
         ));
     }
@@ -274,14 +274,14 @@ async fn look_at_all(
         }
         match running.join_next().await {
             Some(Ok((name, key))) => drop(shown.insert(name, key)),
-            // A look that broke down is a node without a key.
+            // If the task broke off, the node has no key.
             Some(Err(_)) => {}
             None => return shown,
         }
     }
 }
 
-/// Asks whether the keys are accepted, where there is a person to ask.
+/// Asks whether the keys are accepted, if there is a terminal.
 fn ask_yes(keys: usize) -> bool {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return false;

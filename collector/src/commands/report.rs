@@ -1,5 +1,5 @@
-//! `assay report`: the same reports from node reports that came another way. Equal files, equal reports: no clock is read,
-//! but for the expiry of waivers, and there neither where the time is given.
+//! `assay report`: writes the same reports from node reports that were gathered in another way. Equal files give equal reports: a
+//! clock is read only for the expiry of waivers, and not if a time is given.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -11,6 +11,7 @@ use assay_verifier::time::UnixTime;
 
 use super::error::CommandError;
 use crate::clean;
+use crate::errors::with_sources;
 use crate::output::RunFolder;
 use crate::report::ReportHeader;
 use crate::report::machines::Machines;
@@ -39,8 +40,8 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         }
         named.insert(node, path);
     }
-    // Each is read twice, once for what the run was and once to be written: not all are in memory at once.
-    let (mut run, mut machines) = (RunId::default(), Machines::default());
+    // Each is read twice, once to describe the run and once to be written, so that they are not all in memory at once.
+    let (mut run, mut machines) = (RunSpan::default(), Machines::default());
     for (node, path) in &named {
         let row = row(node, path);
         if row.outcome != Outcome::Verified {
@@ -50,7 +51,7 @@ pub fn report(options: &cli::Report) -> Result<ExitCode, CommandError> {
         run.add(&row);
         machines.add(&row);
     }
-    // Only now, and not the reports themselves: they may be in the folder that is written to.
+    // The folder is cleared only now, and the node reports stay, because they may be in it.
     let output = RunFolder::prepare_keeping(&options.out, &options.reports).map_err(CommandError::Folder)?;
     let head = ReportHeader {
         run: run.end(options.site_name.clone()),
@@ -79,7 +80,7 @@ fn row(name: String, path: &Path, accept: Option<&BTreeSet<Via>>) -> NodeRow {
             accept.map_or(Ok(()), |accept| gather::only_accepted(&report, accept)).map(|()| report)
         }) {
             Ok(report) => (Some(report), None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(with_sources(&error))),
         },
         Err(error) => (None, Some(error.to_string())),
     };
@@ -107,7 +108,7 @@ fn row(name: String, path: &Path, accept: Option<&BTreeSet<Via>>) -> NodeRow {
     }
 }
 
-/// The node's name: the file's, without its ending, in characters that a file name may have.
+/// The node's name: that of the file without its ending, in characters that are safe in file names.
 fn name_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
@@ -115,14 +116,14 @@ fn name_of(path: &Path) -> String {
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// The run that reports are of: its id where all agree, and the time from the first to the last.
+/// The run that the reports belong to: its id if all agree, and the time from the first to the last.
 #[derive(Default)]
-struct RunId {
+struct RunSpan {
     ids: BTreeSet<String>,
     times: Option<(UnixTime, UnixTime)>,
 }
 
-impl RunId {
+impl RunSpan {
     fn add(&mut self, row: &NodeRow) {
         let Some(run) = row.report.as_ref().map(|report| &report.run) else { return };
         self.ids.insert(run.id.clone());

@@ -1,4 +1,4 @@
-//! `assay site-key`: the key that vouches for the site's bundles and evidence.
+//! `assay site-key`: makes and shows the key that signs the site's bundles and evidence.
 
 use assay_report::ExitCode;
 

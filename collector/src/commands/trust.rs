@@ -1,4 +1,4 @@
-//! `assay trust`: a trust directory made, changed, looked over.
+//! `assay trust`: makes, changes and checks a trust directory.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::{clock, config, console};
 /// Runs `assay trust`.
 ///
 /// # Errors
-/// [`CommandError::Trust`], or [`CommandError::Config`] for a time that is none.
+/// [`CommandError::Trust`], or [`CommandError::Config`] for a time that is not valid.
 pub fn trust(options: &cli::Trust) -> Result<ExitCode, CommandError> {
     match &options.command {
         TrustCommand::Init(options) => init(options),
@@ -86,7 +86,7 @@ fn import(options: &cli::TrustImport) -> Result<ExitCode, CommandError> {
     let there = look_over(&options.from, clock::now())?;
     if there.findings.iter().any(|finding| finding.severity == Severity::Failed) {
         let code = show(&there, TextOrJson::Text);
-        console::say(&format!("assay: {}: not imported: correct it there first", options.from.display()));
+        console::say(&format!("assay: {}: not imported; correct it there first", options.from.display()));
         return Ok(code);
     }
     trust::import(&options.from, options.crl_cache.as_deref(), &options.directory, options.force)?;
@@ -100,7 +100,7 @@ fn look_over(
     Ok(trust::check(&assay_judge::trust::read(directory)?, at))
 }
 
-/// Shows what a directory that was just written would trust today.
+/// Shows what the directory that was just written trusts today.
 fn show_now(directory: &Path) -> Result<ExitCode, CommandError> {
     Ok(show(&look_over(directory, clock::now())?, TextOrJson::Text))
 }

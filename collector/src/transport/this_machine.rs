@@ -20,6 +20,7 @@ use super::host::{
 use super::input::Input;
 use super::output::{Exit, Output, STDERR_BYTES};
 use crate::archive;
+use crate::errors::with_sources;
 use crate::journal::FolderRecord;
 use crate::nodes::{Node, Platform};
 
@@ -204,7 +205,7 @@ fn unpack(archive: &Input, folder: &Path, sums_sha256: &str) -> Result<(), Failu
     match differing(folder, sums_sha256) {
         Ok(None) => Ok(()),
         Ok(Some(name)) => Err(other_bytes(&name)),
-        Err(error) => Err(other_bytes(&error.to_string())),
+        Err(error) => Err(other_bytes(&with_sources(&error))),
     }
 }
 

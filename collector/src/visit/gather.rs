@@ -52,7 +52,7 @@ pub(crate) enum BadReport {
     #[error("not a node report: {0}")]
     Malformed(String),
     /// It is larger than a report may be.
-    #[error("not a node report: {0}")]
+    #[error("not a node report")]
     TooLarge(#[from] TooLarge),
     /// It has another schema.
     #[error("the report's schema is {0:?}, not {NODE_REPORT_SCHEMA:?}")]

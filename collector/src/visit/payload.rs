@@ -1,7 +1,7 @@
-//! What goes to the nodes: for each platform one archive of the agent, the trust directory and the signature bundles.
+//! Packs what is sent to nodes: for each platform one archive of the agent, the trust directory and the signature bundles.
 //!
-//! Everything is read and hashed before the first node is visited. Of the trust directory only what the agent reads is
-//! taken: a notation configuration folder, which serves as one, also holds private keys.
+//! Everything is read and hashed before the first node is visited. Only what the agent reads is taken from the trust directory,
+//! because it may be a notation configuration folder, which also contains private keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -16,7 +16,7 @@ use crate::archive::{self, Archive, ArchiveError};
 use crate::nodes::{Os, Platform};
 use crate::transport::Input;
 
-/// All that is sent, for every platform there is an agent for.
+/// All that is sent, for every platform that has an agent.
 #[derive(Debug)]
 pub(crate) struct Payload {
     shipments: BTreeMap<Platform, Shipment>,
@@ -39,23 +39,23 @@ pub(crate) struct Shipment {
     files: Vec<SentFile>,
 }
 
-/// The payload cannot be made.
+/// The payload cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// A file or folder cannot be packed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// A file cannot be read.
-    #[error("{0}")]
+    #[error("a file cannot be read")]
     Read(#[source] std::io::Error),
     /// The trust directory has no trust policy.
-    #[error("{}: neither trustpolicy.json nor trustpolicy.oci.json is there", path.display())]
+    #[error("{}: it contains neither trustpolicy.json nor trustpolicy.oci.json", path.display())]
     NoTrustPolicy {
         /// The trust directory.
         path: PathBuf,
     },
-    /// A file among the public keys is none.
-    #[error("{}: {source}; only public keys belong there, and nothing was sent", path.display())]
+    /// A file among the public keys is not a public key.
+    #[error("{}: only public keys belong there, and nothing was sent", path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -63,21 +63,21 @@ pub enum PayloadError {
         source: KeyError,
     },
     /// The trust directory is larger than any real one.
-    #[error("{}: a trust directory of more than {TRUST_BYTES} bytes", path.display())]
+    #[error("{}: the trust directory has more than {TRUST_BYTES} bytes", path.display())]
     TrustTooLarge {
         /// The trust directory.
         path: PathBuf,
     },
 }
 
-/// Bytes of a trust directory, kept in memory: the largest public CRLs have 8 MiB, and this is thirty of them.
+/// Bytes of a trust directory, which is kept in memory. The largest public CRLs have 8 MiB; this is room for thirty.
 const TRUST_BYTES: u64 = 256 << 20;
 
 /// What the agent reads of a trust directory.
 const TRUST_FILES: [&str; 2] = ["trustpolicy.json", "trustpolicy.oci.json"];
 const TRUST_FOLDERS: [&str; 3] = ["truststore", "crls", KEYS];
 
-/// The site's public keys, which vouch for its bundles.
+/// The site's public keys, whose private keys sign its bundles.
 const KEYS: &str = "keys";
 
 impl Payload {
@@ -116,12 +116,12 @@ impl Payload {
         Ok(Self { shipments, bundles: bundles_sent, trust: trust_sent, policies })
     }
 
-    /// What a node of that platform gets; none where there is no agent for it.
+    /// What a node of that platform gets; `None` if it has no agent.
     pub(crate) fn shipment(&self, platform: Platform) -> Option<&Shipment> {
         self.shipments.get(&platform)
     }
 
-    /// The platforms there are agents for.
+    /// The platforms that have agents.
     pub(crate) fn platforms(&self) -> impl Iterator<Item = Platform> {
         self.shipments.keys().copied()
     }
@@ -201,7 +201,7 @@ pub(crate) fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
     packed(&read_trust(trust)?)
 }
 
-/// The bundles as they are sent, each as one file under a name of its own; a folder becomes an archive.
+/// The bundles as they are sent, each as one file with its own name. A folder becomes an archive.
 ///
 /// # Errors
 /// [`PayloadError`]
@@ -224,7 +224,7 @@ fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
     let mut found = Vec::new();
     for name in TRUST_FILES {
         let path = trust.join(name);
-        // As for the agent a link is no policy: what it leads to may change under a reader's hands.
+        // The agent does not accept a link as a policy either: what it leads to may change while it is read.
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_file() => found.push((name.to_owned(), path)),
             Ok(_) => return Err(ArchiveError::NotAFile { path }.into()),
@@ -273,7 +273,7 @@ fn read_bundles(paths: &[PathBuf]) -> Result<Vec<(String, Input)>, PayloadError>
             let unreadable = |source| ArchiveError::Unreadable { path: path.clone(), source };
             let folder = Directory::new(path).map_err(unreadable)?;
             for (name, path) in archive::files_of(&folder)? {
-                // nothing else leaves this machine because a link leads there
+                // Only a blob may be outside the folder: no other file is sent because a link leads to it.
                 if let Some(digest) = blob_digest(&name).filter(|_| folder.leads_outside(&path)) {
                     let (bytes, _) = folder.blob(&digest).map_err(unreadable)?;
                     if archive::digest(bytes, digest.algorithm()).map_err(unreadable)? != digest {
@@ -323,7 +323,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();
         }
-        // what is no public key may be a private one
+        // What is not a public key may be a private one.
         assert!(matches!(read_trust(trust.path()), Err(PayloadError::Key { .. })));
         let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPuVMm+qc+jemYFCkmuCFgLfxIR+AwxCOTGnf8tIccjD\n";
         std::fs::write(trust.path().join("keys/site.pub"), public).unwrap();
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(names, ["site.tar", "1-site.tar", "we_ird__x_.tar", "a.tar"]);
     }
 
-    /// Blobs are sent from wherever links lead, and nothing else is.
+    /// Only blobs are sent from outside the folder.
     #[test]
     #[cfg(unix)]
     fn only_blobs_are_sent_from_outside() {

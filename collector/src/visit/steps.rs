@@ -15,6 +15,7 @@ use super::gather;
 use super::payload::Shipment;
 use super::plan::VisitPlan;
 use super::row::unvisited_row;
+use crate::errors::with_sources;
 use crate::journal::{FolderRecord, Journal};
 use crate::nodes::{Node, Os, Platform};
 use crate::stop::Stop;
@@ -140,7 +141,7 @@ async fn steps(
     let hint = "the report is not used; check whether the node can be trusted";
     match read.await {
         Ok(Ok(report)) => Ok(report),
-        Ok(Err(error)) => Err(Failure::new(Outcome::BadReport, error.to_string(), hint)),
+        Ok(Err(error)) => Err(Failure::new(Outcome::BadReport, with_sources(&error), hint)),
         Err(error) => Err(Failure::new(Outcome::BadReport, format!("reading the report: {error}"), hint)),
     }
 }

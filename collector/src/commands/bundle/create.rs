@@ -1,4 +1,4 @@
-//! `assay bundle create`: signatures, parents and CRLs of images from their registries into one bundle.
+//! `assay bundle create`: fetches signatures, parents and CRLs of images from their registries into one bundle.
 
 use std::path::Path;
 use std::sync::Arc;

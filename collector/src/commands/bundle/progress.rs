@@ -1,4 +1,5 @@
-//! Progress of a bundle on standard error: a bar on a terminal, a line an image elsewhere, what is missing in any case.
+//! Shows the progress of a bundle on standard error: a bar on a terminal, otherwise a line for each image. What is missing is
+//! always shown.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -14,7 +15,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Progress over so many images.
+    /// Shows progress over this many images.
     pub(super) fn new(images: usize, quiet: bool) -> Self {
         let bar = Bar::new("images", images, !quiet);
         Self { bar, quiet }

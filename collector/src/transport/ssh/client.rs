@@ -329,7 +329,7 @@ impl Client {
                     pause *= 2;
                 }
                 Err(russh::Error::ChannelOpenFailure(_)) if self.had_channel => {
-                    self.reconnect_to_same().await?
+                    self.reconnect_to_same().await?;
                 }
                 Err(russh::Error::ChannelOpenFailure(reason)) => {
                     return Err(SessionError::NoSession(clean::line(reason.description(), 200)));
