@@ -18,9 +18,9 @@ use crate::trust::{Trust, TrustWarning, WarningSubject};
 
 /// A bundle that may be used.
 pub struct Bundle {
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     pub layout: Layout,
-    pub manifest: Option<BundleManifest>,
+    pub(crate) manifest: Option<BundleManifest>,
     crls: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
@@ -29,7 +29,7 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleFault`] where it must not be used.
-    pub fn open(path: &Path, keys: Option<&[VerifyingKey]>) -> Result<Self, BundleFault> {
+    pub(crate) fn open(path: &Path, keys: Option<&[VerifyingKey]>) -> Result<Self, BundleFault> {
         let at = |problem| BundleFault { path: path.to_owned(), problem };
         let layout = Layout::open(path, Reading::Everything)?;
         let Beside { document, signature, crls } = layout.beside()?;
@@ -52,7 +52,7 @@ impl Bundle {
     }
 
     /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
-    pub fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<TrustWarning>) {
+    pub(crate) fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<TrustWarning>) {
         for (file, bytes) in &self.crls {
             let name = self.name_of(file);
             match bytes {
@@ -144,7 +144,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub fn new(bundles: &[Bundle]) -> Self {
+    pub(crate) fn new(bundles: &[Bundle]) -> Self {
         let mut lock = Self::default();
         for image in bundles.iter().filter_map(|bundle| bundle.manifest.as_ref()).flat_map(|one| &one.images)
         {
@@ -155,7 +155,7 @@ impl Lock {
 
     /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that
     /// several bundles or nodes knew for different images may stand for each of them.
-    pub fn broken<'a>(
+    pub(crate) fn broken<'a>(
         &'a self,
         references: &'a [String],
         is_right: impl Fn(&Digest) -> bool,
@@ -173,16 +173,16 @@ impl Lock {
 #[error("bundle {}", path.display())]
 pub struct BundleFault {
     /// The bundle.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What is wrong with it.
     #[source]
-    pub problem: BundleProblem,
+    pub(crate) problem: BundleProblem,
 }
 
 /// What is wrong with a bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BundleProblem {
+pub(crate) enum BundleProblem {
     /// It is not a layout that can be read.
     #[error(transparent)]
     Layout(crate::store::layout::LayoutProblem),

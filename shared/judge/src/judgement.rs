@@ -18,9 +18,9 @@ pub struct Judgement {
     pub also: BTreeSet<Reason>,
     pub message: Option<String>,
     pub hint: Option<String>,
-    pub via: Option<Via>,
+    pub(crate) via: Option<Via>,
     /// Names of the statements that were applied.
-    pub policy: Option<String>,
+    pub(crate) policy: Option<String>,
     pub signatures: SignatureRows,
 }
 
@@ -30,7 +30,7 @@ pub struct Judgement {
 pub struct SignatureRows {
     pub kept: Vec<SignatureRow>,
     /// How many signatures have no row.
-    pub omitted: usize,
+    pub(crate) omitted: usize,
 }
 
 /// A signature as a report has it.
@@ -156,8 +156,8 @@ impl Judgement {
 /// An image with the judgement of its signatures.
 #[derive(Debug)]
 pub struct Judged {
-    pub image: Image,
-    pub judgement: Judgement,
+    pub(crate) image: Image,
+    pub(crate) judgement: Judgement,
 }
 
 /// An image with its verdict: its content has its part in the judgement.
@@ -165,7 +165,7 @@ pub struct Judged {
 pub struct Examined {
     pub image: Image,
     pub judgement: Judgement,
-    pub content: CheckedContent,
+    pub(crate) content: CheckedContent,
 }
 
 /// What the content of an image is.

@@ -35,13 +35,13 @@ pub struct Candidate {
 /// What is wrong with a signature manifest.
 #[derive(Clone, Debug)]
 pub struct ManifestFlaw {
-    pub code: Code,
+    pub(crate) code: Code,
     pub message: String,
 }
 
 /// What refers to an image and is not a signature of the Notary Project. The first in this order speaks for all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OtherReferrer {
+pub(crate) enum OtherReferrer {
     /// A signature of another kind, by its type or tag.
     Signature(String),
     /// Something else, by its type.
@@ -184,19 +184,19 @@ impl Signatures {
     }
 
     /// What claims to sign exactly this target, in the order of the sources.
-    pub fn candidates(&self, target: &Descriptor) -> &[Candidate] {
+    pub(crate) fn candidates(&self, target: &Descriptor) -> &[Candidate] {
         self.by_subject.get(&subject(target)).map_or(&[], |claims| &claims.candidates)
     }
 
     /// Whether a signature names this target's digest, with another media type or size.
-    pub fn misses(&self, target: &Descriptor) -> bool {
+    pub(crate) fn misses(&self, target: &Descriptor) -> bool {
         let target = subject(target);
         let of_digest = self.by_subject.range((target.0.clone(), String::new(), 0)..);
         of_digest.take_while(|(other, _)| other.0 == target.0).any(|(other, _)| *other != target)
     }
 
     /// Something else than a signature of the Notary Project that refers to this target, if there is any.
-    pub fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
+    pub(crate) fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
         self.others.get(&target.digest)
     }
 
@@ -248,7 +248,7 @@ impl Signatures {
     }
 
     /// What is wrong with the image's own manifest, where its bytes were met and are not what the store says of them.
-    pub fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
+    pub(crate) fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
         self.damaged.get(&target.digest).map(|(reason, why)| (*reason, why.as_str()))
     }
 
@@ -269,23 +269,23 @@ impl Signatures {
     }
 
     /// What a manifest is by its content.
-    pub fn nature(&self, digest: &Digest) -> Nature {
+    pub(crate) fn nature(&self, digest: &Digest) -> Nature {
         self.census.nature(digest)
     }
 
     /// Whether the first source has a manifest that cannot be read.
-    pub fn is_unread(&self, digest: &Digest) -> bool {
+    pub(crate) fn is_unread(&self, digest: &Digest) -> bool {
         self.unread.contains(digest)
     }
 
     /// What an index of the first source lists, whatever its descriptor says.
-    pub fn own_listed_by(&self, digest: &Digest) -> &[Descriptor] {
+    pub(crate) fn own_listed_by(&self, digest: &Digest) -> &[Descriptor] {
         let own = self.index_of.get(digest).filter(|index| **index < self.own_indexes);
         own.and_then(|index| self.indexes.get(*index)).map_or(&[], |index| &index.listed)
     }
 
     /// Whether something claims to be a signature of the Notary Project and is one, or was one before it was altered.
-    pub fn own_signatures(&self) -> HashSet<&Digest> {
+    pub(crate) fn own_signatures(&self) -> HashSet<&Digest> {
         let own = self
             .all()
             .filter(|candidate| candidate.origin == Origin::Store)
@@ -617,7 +617,7 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> 
 }
 
 /// Reads blobs of a namespace of a store whole, as a census wants them.
-pub fn reader<'s>(
+pub(crate) fn reader<'s>(
     store: &'s dyn Store,
     namespace: &'s str,
 ) -> impl FnMut(&Descriptor, u64) -> Option<Vec<u8>> + 's {

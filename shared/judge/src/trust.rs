@@ -35,7 +35,7 @@ pub struct Trust {
     /// The keys that vouch for the site's bundles and evidence, by file name.
     pub keys: Vec<VerifyingKey>,
     /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
-    pub names_keys: bool,
+    pub(crate) names_keys: bool,
     /// Findings that change no verdict by themselves.
     pub warnings: Vec<TrustWarning>,
 }
@@ -71,7 +71,12 @@ impl fmt::Display for TrustWarning {
 }
 
 impl WarningSubject {
-    pub fn warn(self, warnings: &mut Vec<TrustWarning>, what: impl fmt::Display, why: impl fmt::Display) {
+    pub(crate) fn warn(
+        self,
+        warnings: &mut Vec<TrustWarning>,
+        what: impl fmt::Display,
+        why: impl fmt::Display,
+    ) {
         warnings.push(TrustWarning { about: self, what: what.to_string(), why: why.to_string() });
     }
 }
@@ -303,10 +308,10 @@ const NOT_REGULAR: &str = "not a regular file";
 #[error("trust directory: {}", path.display())]
 pub struct TrustError {
     /// The directory or file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What is wrong with it.
     #[source]
-    pub problem: TrustProblem,
+    pub(crate) problem: TrustProblem,
 }
 
 impl From<io::Error> for TrustProblem {
@@ -318,7 +323,7 @@ impl From<io::Error> for TrustProblem {
 /// What is wrong with a trust directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TrustProblem {
+pub(crate) enum TrustProblem {
     /// It is absent or cannot be read.
     #[error("{}", explain(.0))]
     Unreadable(io::Error),

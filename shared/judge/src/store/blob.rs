@@ -22,13 +22,13 @@ pub enum BlobContent<'s> {
 /// The true digest and size of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hashed {
-    pub digest: Digest,
-    pub size: u64,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
 }
 
 impl Hashed {
     /// The digest and size of `bytes`.
-    pub fn sha256(bytes: &[u8]) -> Self {
+    pub(crate) fn sha256(bytes: &[u8]) -> Self {
         Self { digest: Digest::sha256(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) }
     }
 }

@@ -30,13 +30,13 @@ pub struct Directory {
     target.display(),
     if *is_there { "outside; copy the whole folder with" } else { "not there; copy the whole folder anew with" },
 )]
-pub struct StrayLink {
+pub(crate) struct StrayLink {
     /// The link, by its path in the folder.
-    pub link: PathBuf,
+    pub(crate) link: PathBuf,
     /// What it leads to.
-    pub target: PathBuf,
+    pub(crate) target: PathBuf,
     /// Whether there is anything.
-    pub is_there: bool,
+    pub(crate) is_there: bool,
 }
 
 impl Directory {
@@ -92,7 +92,7 @@ impl Directory {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if there is none, [`io::ErrorKind::Unsupported`] if it is not a regular file; a
     /// [`StrayLink`] in another error if it is behind a link that leads outside or nowhere.
-    pub fn open(&self, relative: &Path) -> io::Result<(File, u64)> {
+    pub(crate) fn open(&self, relative: &Path) -> io::Result<(File, u64)> {
         // The path may change before the file is opened. Somebody who can change it could write the file just as well.
         let path = self.inside(relative)?;
         let size = regular(&path)?;
@@ -195,7 +195,7 @@ impl Directory {
     ///
     /// # Errors
     /// What `take` refuses; [`io::Error`] if there are more than any real layout has.
-    pub fn each_below(
+    pub(crate) fn each_below(
         &self,
         folder: &Path,
         mut take: impl FnMut(PathBuf, io::Result<()>) -> io::Result<()>,
@@ -262,7 +262,7 @@ fn blob_path(digest: &Digest) -> PathBuf {
 }
 
 /// A path in a folder as layouts have it. Letters that are not Unicode are replaced.
-pub fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 

@@ -88,7 +88,7 @@ impl StoreForm {
     }
 
     /// The form of an archive that has members of these paths; none if it is not known.
-    pub fn of_archive<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<Self> {
+    pub(crate) fn of_archive<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<Self> {
         let has = |mark: &str| {
             let is_below = |name: &str| name.strip_prefix(mark).is_some_and(|rest| rest.starts_with('/'));
             names.clone().any(|name| name == mark || is_below(name))
@@ -146,7 +146,7 @@ impl StoreForm {
 }
 
 /// Why something without an `oci-layout` is not a layout.
-pub fn why(form: Option<&StoreForm>) -> String {
+pub(crate) fn why(form: Option<&StoreForm>) -> String {
     form.map_or("it has no oci-layout".to_owned(), |form| format!("it {form}"))
 }
 

@@ -34,12 +34,12 @@ pub enum Reading {
 /// The members of a tar that make a layout.
 pub(super) struct Archive {
     file: File,
-    pub oci_layout: Option<Vec<u8>>,
-    pub index: Option<Vec<u8>>,
+    pub(crate) oci_layout: Option<Vec<u8>>,
+    pub(crate) index: Option<Vec<u8>>,
     /// What a bundle has beside its layout, by path.
-    pub beside: BTreeMap<String, Vec<u8>>,
+    pub(crate) beside: BTreeMap<String, Vec<u8>>,
     /// Paths and sizes of members that are not part of a bundle.
-    pub others: Vec<(String, u64)>,
+    pub(crate) others: Vec<(String, u64)>,
     blobs: HashMap<Digest, Known>,
 }
 

@@ -16,13 +16,13 @@ pub(super) type FoundCrl = (String, Result<Vec<u8>, String>);
 
 /// What a bundle has beside its layout. All of it is absent from the layouts of other tools.
 #[derive(Debug, Default)]
-pub struct Beside {
+pub(crate) struct Beside {
     /// `bundle.json`
-    pub document: Option<Vec<u8>>,
+    pub(crate) document: Option<Vec<u8>>,
     /// The DSSE envelope over it.
-    pub signature: Option<Vec<u8>>,
+    pub(crate) signature: Option<Vec<u8>>,
     /// CRLs, sorted.
-    pub crls: Vec<FoundCrl>,
+    pub(crate) crls: Vec<FoundCrl>,
 }
 
 /// The CRLs of a directory, and what of them cannot be read.

@@ -37,7 +37,7 @@ impl Compression {
     }
 
     /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.
-    pub fn detect(head: &[u8]) -> Option<Self> {
+    pub(crate) fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // a frame, or a frame to be skipped, as parallel compressors write first

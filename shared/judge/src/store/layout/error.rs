@@ -147,11 +147,11 @@ impl From<io::Error> for ArchiveError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Bytes of the tar, unpacked.
-    pub at: u64,
+    pub(crate) at: u64,
     /// The last member; none before the first.
-    pub member: Option<String>,
+    pub(crate) member: Option<String>,
     /// Whether that is within its content, and not behind it.
-    pub is_within: bool,
+    pub(crate) is_within: bool,
 }
 
 impl Position {

@@ -26,7 +26,7 @@ pub struct Member<'a> {
     /// Bytes of its content.
     pub size: u64,
     /// Where its content begins in the file; none in a compressed one.
-    pub offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     content: &'a mut dyn Read,
 }
 

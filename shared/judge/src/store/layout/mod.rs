@@ -22,7 +22,7 @@ use assay_verifier::oci::census;
 use assay_verifier::oci::{Descriptor, Digest};
 
 pub use archive::Reading;
-pub use beside::Beside;
+pub(crate) use beside::Beside;
 pub use error::{LayoutError, LayoutProblem};
 
 use super::directory::{Directory, name};
@@ -95,7 +95,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutError`] if a file that is there cannot be read or is larger than any real one.
-    pub fn beside(&self) -> Result<Beside, LayoutError> {
+    pub(crate) fn beside(&self) -> Result<Beside, LayoutError> {
         let crls = match &self.files {
             Files::Archive(archive) => {
                 let crls = archive.beside.iter().filter(|(path, _)| is_evidence(path));
