@@ -70,7 +70,7 @@ impl DiscrepancyKind {
     }
 
     /// What happened, why it matters and what to do.
-    pub fn explanation(self) -> Explanation {
+    pub(crate) fn explanation(self) -> Explanation {
         let (title, what, todo) = match self {
             Self::EvidenceAltered => (
                 "Evidence altered",

@@ -51,7 +51,7 @@ impl Baseline {
 
 /// The changes since an earlier run.
 #[derive(Debug)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// That run.
     pub(super) since: SiteRun,
     /// Images, by kind and name.
@@ -216,7 +216,7 @@ impl NodeChange {
 }
 
 /// A comparison that goes on node by node.
-pub struct Comparison {
+pub(crate) struct Comparison {
     baseline: Baseline,
     place: usize,
     images: BTreeMap<Key, Vec<usize>>,
@@ -230,7 +230,7 @@ type Key = (ChangeKind, Digest, Option<Standing>, Option<Standing>);
 
 impl Comparison {
     /// Begins a comparison with an earlier run.
-    pub fn new(baseline: Baseline) -> Self {
+    pub(super) fn new(baseline: Baseline) -> Self {
         let wrong_before = baseline
             .nodes
             .values()
@@ -250,7 +250,7 @@ impl Comparison {
     }
 
     /// Compares the next node of the report.
-    pub fn add(&mut self, row: &NodeRow) {
+    pub(super) fn add(&mut self, row: &NodeRow) {
         let place = self.place;
         self.place += 1;
         match (self.baseline.nodes.remove(&row.name), row.accepted()) {
@@ -304,7 +304,7 @@ impl Comparison {
     }
 
     /// Ends the comparison: nodes that did not come up are gone.
-    pub fn end(mut self) -> Difference {
+    pub(super) fn end(mut self) -> Difference {
         let gone = self.baseline.nodes.keys().map(|name| NodeChange::Gone(clean::name(name)));
         self.nodes.extend(gone);
         self.nodes.sort();

@@ -6,19 +6,19 @@ use assay_report::{Image, Outcome, Reason};
 
 /// The explanation of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// A heading.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// What happened.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Why it matters.
-    pub why: &'static str,
+    pub(crate) why: &'static str,
     /// What to do.
-    pub todo: &'static str,
+    pub(crate) todo: &'static str,
 }
 
 /// Every code of this module: reasons of images, outcomes of visits, problems of nodes.
-pub fn all() -> impl Iterator<Item = (&'static str, Explanation)> {
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, Explanation)> {
     let problems = [
         ("no-images", EMPTY),
         ("same-machine", SAME_MACHINE),
@@ -38,7 +38,7 @@ pub(super) fn image_reason(image: &Image) -> (&'static str, Explanation) {
 }
 
 /// Why an image did not pass.
-pub fn reason(reason: Reason) -> Explanation {
+pub(crate) fn reason(reason: Reason) -> Explanation {
     match reason {
         Reason::NoSignature => Explanation {
             title: "No signature",
@@ -134,7 +134,7 @@ pub fn reason(reason: Reason) -> Explanation {
 }
 
 /// An image did not pass, and the report does not say why.
-pub const UNEXPLAINED: Explanation = Explanation {
+pub(crate) const UNEXPLAINED: Explanation = Explanation {
     title: "No reason given",
     what: "The node's report gives no reason for this verdict.",
     why: "A verdict without a reason cannot be acted on.",
@@ -142,7 +142,7 @@ pub const UNEXPLAINED: Explanation = Explanation {
 };
 
 /// A node's agent found no image at all.
-pub const EMPTY: Explanation = Explanation {
+pub(crate) const EMPTY: Explanation = Explanation {
     title: "No images found",
     what: "The agent ran and found no image.",
     why: "An empty list proves nothing: it may come from the wrong store or namespace.",
@@ -150,7 +150,7 @@ pub const EMPTY: Explanation = Explanation {
 };
 
 /// A part of a node's store could not be read.
-pub const COVERAGE: Explanation = Explanation {
+pub(crate) const COVERAGE: Explanation = Explanation {
     title: "Not everything could be read",
     what: "The agent could not read a part of the store.",
     why: "What is not read is not verified.",
@@ -158,7 +158,7 @@ pub const COVERAGE: Explanation = Explanation {
 };
 
 /// A node's store contradicts itself.
-pub const CONTRADICTION: Explanation = Explanation {
+pub(crate) const CONTRADICTION: Explanation = Explanation {
     title: "The store contradicts itself",
     what: "Containers, snapshots, image records and content of the store do not fit together.",
     why: "If two parts of a store cannot both be right, the images that were judged may not be the ones that run.",
@@ -166,7 +166,7 @@ pub const CONTRADICTION: Explanation = Explanation {
 };
 
 /// Two rows are about one machine.
-pub const SAME_MACHINE: Explanation = Explanation {
+pub(crate) const SAME_MACHINE: Explanation = Explanation {
     title: "One machine in two rows",
     what: "Another row has the same machine id or host key.",
     why: "If the site file names one machine twice, another node may never be visited. If machines are copies of each other, \
@@ -177,7 +177,7 @@ pub const SAME_MACHINE: Explanation = Explanation {
 };
 
 /// A node still has what the visit put on it.
-pub const NOT_CLEANED: Explanation = Explanation {
+pub(crate) const NOT_CLEANED: Explanation = Explanation {
     title: "Left behind on the node",
     what: "What the visit put on the node could not be removed.",
     why: "A run must leave nothing on a node.",
@@ -185,7 +185,7 @@ pub const NOT_CLEANED: Explanation = Explanation {
 };
 
 /// A node could not be asked whether the clean-up worked.
-pub const CLEANING_UNKNOWN: Explanation = Explanation {
+pub(crate) const CLEANING_UNKNOWN: Explanation = Explanation {
     title: "Clean-up not confirmed",
     what: "The node could not be asked whether what the visit put there is gone.",
     why: "A run must leave nothing on a node.",
@@ -193,7 +193,7 @@ pub const CLEANING_UNKNOWN: Explanation = Explanation {
 };
 
 /// The site has no nodes.
-pub const NO_NODES: Explanation = Explanation {
+pub(crate) const NO_NODES: Explanation = Explanation {
     title: "No nodes",
     what: "The site has no node.",
     why: "Nothing was verified.",
@@ -201,7 +201,7 @@ pub const NO_NODES: Explanation = Explanation {
 };
 
 /// What became of a visit.
-pub fn outcome(outcome: Outcome) -> Explanation {
+pub(crate) fn outcome(outcome: Outcome) -> Explanation {
     let (title, what, todo) = match outcome {
         Outcome::Verified => ("Verified", "The agent ran and its report was accepted.", "Nothing."),
         Outcome::Unreachable => (

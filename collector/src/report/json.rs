@@ -15,7 +15,7 @@ use serde_json::ser::{Formatter, Serializer};
 const ONE_LINE: usize = 6;
 
 /// Writes a site report, its nodes one after the other, so that not all of them need be in memory at once.
-pub struct SiteWriter<W> {
+pub(super) struct SiteWriter<W> {
     out: JsonEscaper<W>,
     filled: bool,
 }
@@ -25,7 +25,7 @@ impl<W: io::Write> SiteWriter<W> {
     ///
     /// # Errors
     /// Where `out` does not take it.
-    pub fn begin(out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
+    pub(super) fn begin(out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
         let mut out = JsonEscaper::new(out);
         let text = laid_out(head)?;
         let (before, _) = text.split_at(nodes_at(&text));
@@ -37,7 +37,7 @@ impl<W: io::Write> SiteWriter<W> {
     ///
     /// # Errors
     /// As for [`SiteWriter::begin`].
-    pub fn add(&mut self, row: &NodeRow) -> Result<(), serde_json::Error> {
+    pub(super) fn add(&mut self, row: &NodeRow) -> Result<(), serde_json::Error> {
         let between: &[u8] = if self.filled { b",\n    " } else { b"\n    " };
         self.filled = true;
         self.out.write_all(between).map_err(serde_json::Error::io)?;
@@ -49,7 +49,7 @@ impl<W: io::Write> SiteWriter<W> {
     ///
     /// # Errors
     /// As for [`SiteWriter::begin`].
-    pub fn end(mut self, tail: &SiteReport) -> Result<W, serde_json::Error> {
+    pub(super) fn end(mut self, tail: &SiteReport) -> Result<W, serde_json::Error> {
         let text = laid_out(tail)?;
         let (_, after) = text.split_at(nodes_at(&text));
         let closing: &[u8] = if self.filled { b"\n  " } else { b"" };
@@ -77,7 +77,7 @@ fn nodes_at(text: &[u8]) -> usize {
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn node(out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
+pub(crate) fn node(out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
     let mut out = JsonEscaper::new(out);
     serde_json::to_writer(&mut out, report)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)

@@ -6,14 +6,14 @@
 //! report from a node whose visit did not end well is not shown at all.
 
 pub mod difference;
-pub mod explanation;
-pub mod exports;
+pub(crate) mod explanation;
+mod exports;
 mod folder;
-pub mod html;
-pub mod json;
-pub mod junit;
+mod html;
+pub(crate) mod json;
+mod junit;
 pub mod terminal;
-pub mod words;
+pub(crate) mod words;
 
 mod expiry;
 pub mod machines;
@@ -21,7 +21,7 @@ mod model;
 pub(crate) mod names;
 mod node_problems;
 mod problems;
-pub mod rows;
+pub(crate) mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod text;

@@ -18,23 +18,23 @@ use super::node_problems::{self, NodeProblem};
 /// A site.
 pub struct SiteModel {
     /// The run.
-    pub run: SiteRun,
+    pub(crate) run: SiteRun,
     /// The collector's version.
-    pub collector: String,
+    pub(crate) collector: String,
     /// What was sent to the nodes.
-    pub inputs: SiteInputs,
+    pub(crate) inputs: SiteInputs,
     /// What is accepted in place of an image's own signature, where it was said.
-    pub accept: Option<BTreeSet<Via>>,
+    pub(crate) accept: Option<BTreeSet<Via>>,
     /// Which nodes the run was about, where not all of them.
-    pub selection: Option<Selection>,
+    pub(crate) selection: Option<Selection>,
     /// The waivers that were given, and what has become of them so far.
-    pub waivers: Option<SiteWaivers>,
+    pub(crate) waivers: Option<SiteWaivers>,
     /// Nodes and images, counted.
-    pub summary: SiteSummary,
+    pub(crate) summary: SiteSummary,
     /// The worst of all nodes; incomplete where there is none.
-    pub verdict: ExitCode,
+    pub(crate) verdict: ExitCode,
     /// What changed since an earlier run, where one was given.
-    pub difference: Option<Difference>,
+    pub(crate) difference: Option<Difference>,
     /// Every node, in the order of the report.
     pub(super) nodes: Vec<SiteNode>,
     /// Every distinct result of every image, in the order of first sight.
@@ -78,7 +78,12 @@ pub(super) struct ImageResult {
 
 impl SiteModel {
     /// A site of no nodes yet.
-    pub fn new(run: SiteRun, collector: String, inputs: SiteInputs, waivers: Option<SiteWaivers>) -> Self {
+    pub(super) fn new(
+        run: SiteRun,
+        collector: String,
+        inputs: SiteInputs,
+        waivers: Option<SiteWaivers>,
+    ) -> Self {
         Self {
             run,
             collector,

@@ -14,7 +14,10 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// Where it is no site report of this version; what was taken before stands.
-pub fn each(report: impl io::Read, take: &mut dyn FnMut(NodeRow)) -> Result<SiteReport, serde_json::Error> {
+pub(crate) fn each(
+    report: impl io::Read,
+    take: &mut dyn FnMut(NodeRow),
+) -> Result<SiteReport, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_reader(report);
     let site = SiteVisitor { take }.deserialize(&mut reader)?;
     reader.end()?;

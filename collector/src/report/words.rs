@@ -3,7 +3,7 @@
 use assay_report::{Action, CheckResult, CleanUpResult, Image, Reason, Status, Via, WaiverState};
 
 /// A status in one word.
-pub fn status(status: Status) -> &'static str {
+pub(crate) fn status(status: Status) -> &'static str {
     match status {
         Status::Passed => "passed",
         Status::Failed => "failed",
@@ -27,7 +27,7 @@ pub(super) const NOT_A_FINDING: &str = "not_a_finding";
 pub(super) const NOT_REVIEWED: &str = "not_reviewed";
 
 /// The result of a check.
-pub fn check(result: CheckResult) -> &'static str {
+pub(crate) fn check(result: CheckResult) -> &'static str {
     match result {
         CheckResult::Passed => "passed",
         CheckResult::Failed => "failed",
@@ -38,7 +38,7 @@ pub fn check(result: CheckResult) -> &'static str {
 }
 
 /// What the trust policy makes of a failed check.
-pub fn action(action: Action) -> &'static str {
+pub(crate) fn action(action: Action) -> &'static str {
     match action {
         Action::Enforce => "enforced",
         Action::Log => "logged",
@@ -47,7 +47,7 @@ pub fn action(action: Action) -> &'static str {
 }
 
 /// What an image passed by in place of its own signature.
-pub fn via(via: Via) -> &'static str {
+pub(crate) fn via(via: Via) -> &'static str {
     match via {
         Via::ParentIndex => "a signed index that lists it (parent-index)",
         Via::PlatformManifest => "the signed manifests that it lists (platform-manifest)",
@@ -55,13 +55,13 @@ pub fn via(via: Via) -> &'static str {
 }
 
 /// The codes of everything that is wrong with an image, its reason first.
-pub fn codes(image: &Image) -> Vec<&'static str> {
+pub(crate) fn codes(image: &Image) -> Vec<&'static str> {
     let also = image.reasons().into_iter().filter(|reason| Some(*reason) != image.reason);
     image.reason.into_iter().chain(also).map(Reason::as_str).collect()
 }
 
 /// The state of a waiver.
-pub fn waiver(state: WaiverState) -> &'static str {
+pub(crate) fn waiver(state: WaiverState) -> &'static str {
     match state {
         WaiverState::Applied => "applied",
         WaiverState::Unused => "unused",
@@ -70,7 +70,7 @@ pub fn waiver(state: WaiverState) -> &'static str {
 }
 
 /// The result of a clean-up.
-pub fn clean_up(result: CleanUpResult) -> &'static str {
+pub(crate) fn clean_up(result: CleanUpResult) -> &'static str {
     match result {
         CleanUpResult::NotNeeded => "not needed",
         CleanUpResult::Removed => "removed",

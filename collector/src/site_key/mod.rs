@@ -67,7 +67,7 @@ impl SiteKey {
 ///
 /// # Errors
 /// [`SiteKeyError`]
-pub fn public(path: &Path) -> Result<VerifyingKey, SiteKeyError> {
+pub(crate) fn public(path: &Path) -> Result<VerifyingKey, SiteKeyError> {
     VerifyingKey::read(read(path)?.as_bytes())
         .map_err(|source| SiteKeyError::Unsuitable { path: path.to_owned(), source })
 }

@@ -13,7 +13,7 @@ use crate::report::model::{SiteModel, SiteNode};
 use crate::report::{expiry, problems, words};
 
 /// The site.
-pub fn render(site: &SiteModel) -> String {
+pub(crate) fn render(site: &SiteModel) -> String {
     let mut out = Metrics::default();
     out.family("assay_run_info", "The run that these metrics are of; always 1.");
     out.gauge(&[("run", &clean::name(&site.run.id)), ("version", &clean::name(&site.collector))], 1);

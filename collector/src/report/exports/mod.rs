@@ -1,6 +1,6 @@
 //! The report in the forms of others: tables, code scanning, assessment results, metrics.
 
-pub mod csv;
-pub mod metrics;
-pub mod oscal;
-pub mod sarif;
+pub(super) mod csv;
+pub(super) mod metrics;
+pub(super) mod oscal;
+pub(super) mod sarif;

@@ -16,8 +16,10 @@ use std::io::{self, Write as _};
 
 use assay_judge::ci_commands::JsonEscaper;
 use assay_report::{ExitCode, Image, Reason, Status, WaivedImage};
+use assay_verifier::time::UnixTime;
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::clean;
 use crate::report::explanation::{self, image_reason};
@@ -125,7 +127,7 @@ impl Control {
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
+pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let ids = Ids::new(site);
     let nodes: Vec<Value> =
         site.nodes.iter().enumerate().map(|(at, node)| inventory_item(&ids, at, node)).collect();
@@ -421,30 +423,21 @@ fn markup(text: &str) -> String {
     escaped
 }
 
-/// Identifiers after RFC 9562 section 5.5, in a namespace made from the run.
+/// Identifiers in a namespace made from the run.
 struct Ids {
-    namespace: [u8; 16],
-    started: assay_verifier::time::UnixTime,
+    namespace: Uuid,
+    started: UnixTime,
 }
-
-/// RFC 9562's namespace for URLs.
-const URLS: [u8; 16] =
-    [0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
 
 impl Ids {
     fn new(site: &SiteModel) -> Self {
         let run = &site.run;
-        let namespace = named(URLS, &format!("urn:assay:run:{}:{}", run.started, run.id));
+        let namespace = uuid_v5(Uuid::NAMESPACE_URL, &format!("urn:assay:run:{}:{}", run.started, run.id));
         Self { namespace, started: run.started }
     }
 
     fn uuid(&self, kind: &str, name: &str) -> String {
-        let hex: String = named(self.namespace, &format!("{kind}:{name}"))
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+        uuid_v5(self.namespace, &format!("{kind}:{name}")).to_string()
     }
 
     fn node(&self, at: usize) -> String {
@@ -460,15 +453,14 @@ impl Ids {
     }
 }
 
-fn named(namespace: [u8; 16], name: &str) -> [u8; 16] {
-    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(&namespace);
-    hash.update(name.as_bytes());
-    let mut id = [0; 16];
-    id.iter_mut().zip(hash.finish().as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
-    id[6] = id[6] & 0x0f | 0x50;
-    id[8] = id[8] & 0x3f | 0x80;
-    id
+/// RFC 9562, section 5.5.
+fn uuid_v5(namespace: Uuid, name: &str) -> Uuid {
+    let mut sha1 = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    sha1.update(namespace.as_bytes());
+    sha1.update(name.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(sha1.finish().as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid()
 }
 
 #[cfg(test)]
@@ -542,12 +534,8 @@ mod tests {
     #[test]
     fn identifiers_are_version_5_and_the_same_for_the_same_run() {
         // RFC 9562, appendix A.4
-        let dns = {
-            let mut dns = URLS;
-            dns[3] = 0x10;
-            dns
-        };
-        assert_eq!(named(dns, "www.example.com")[..4], [0x2e, 0xd6, 0x65, 0x7d]);
+        let id = uuid_v5(Uuid::NAMESPACE_DNS, "www.example.com");
+        assert_eq!(id.to_string(), "2ed6657d-e927-568b-95e1-2665a8aea6a2");
         assert_eq!(results(&sample::site()), results(&sample::site()));
     }
 }

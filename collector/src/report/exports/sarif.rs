@@ -39,7 +39,7 @@ const LOCATIONS: usize = 1_000;
 ///
 /// # Errors
 /// Where `out` does not take it.
-pub fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
+pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let mut rules = Rules::default();
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
     let mut results: Vec<Value> =

@@ -27,7 +27,7 @@ mod waivers;
 use std::collections::BTreeSet;
 
 use askama::Template;
-use assay_verifier::oci::Digest;
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -84,7 +84,7 @@ struct Page {
 ///
 /// # Errors
 /// Where the template engine fails to write; writing to memory does not fail.
-pub fn render(report: &SiteModel) -> Result<String, askama::Error> {
+pub(super) fn render(report: &SiteModel) -> Result<String, askama::Error> {
     let nodes = NodeNames::new(&report.nodes);
     let entries = images::entries(report);
     let linked = ImageLinks::new(&entries);
@@ -150,15 +150,7 @@ fn policy() -> String {
 
 /// `text` as a source that a content security policy names.
 fn source(text: &str) -> String {
-    let hex = Digest::sha256(text.as_bytes());
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
-    let bytes: Vec<u8> = hex
-        .hex()
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| pair.iter().fold(0, |byte, hex| byte << 4 | digit(*hex)))
-        .collect();
-    format!("sha256-{}", STANDARD.encode(bytes))
+    format!("sha256-{}", STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes())))
 }
 
 #[cfg(test)]

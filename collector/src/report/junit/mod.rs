@@ -42,10 +42,10 @@ use crate::clean;
 use crate::report::folder::{Folder, ReportError, create, keep};
 
 /// Bytes of one file that GitLab reads: 30 MB; other systems take more.
-pub const FILE_BYTES: usize = 30_000_000;
+pub(super) const FILE_BYTES: usize = 30_000_000;
 
 /// Makes suites of nodes, one after the other.
-pub struct Suites<'a> {
+pub(super) struct Suites<'a> {
     run: &'a SiteRun,
     collector: &'a str,
     most: usize,
@@ -54,7 +54,7 @@ pub struct Suites<'a> {
 
 impl<'a> Suites<'a> {
     /// Suites of a run, in parts that fit into files of `most` bytes.
-    pub fn new(run: &'a SiteRun, collector: &'a str, most: usize) -> Self {
+    pub(super) fn new(run: &'a SiteRun, collector: &'a str, most: usize) -> Self {
         Self { run, collector, most, names: HashSet::new() }
     }
 
@@ -62,7 +62,7 @@ impl<'a> Suites<'a> {
     ///
     /// # Errors
     /// Where quick-junit refuses text; cleaned text is never refused.
-    pub fn node_suite(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
+    pub(super) fn node_suite(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
         let id = self.names.len();
         let name = self.name(node);
         let suite = suite::node_suite(self.run, self.collector, node, &name, id);
@@ -84,7 +84,7 @@ impl<'a> Suites<'a> {
 
 /// Writes suites into as many files as they need, mostly one: the first is called `stem`.xml, further ones `stem`~2.xml
 /// and so on.
-pub struct Files<'a, F: Folder> {
+pub(super) struct Files<'a, F: Folder> {
     folder: &'a F,
     stem: String,
     most: usize,
@@ -106,7 +106,7 @@ impl<'a, F: Folder> Files<'a, F> {
     ///
     /// # Errors
     /// [`ReportError::Write`]
-    pub fn begin(folder: &'a F, stem: String, most: usize) -> Result<Self, ReportError> {
+    pub(super) fn begin(folder: &'a F, stem: String, most: usize) -> Result<Self, ReportError> {
         let first = Open::begin(folder, format!("{stem}.xml"))?;
         Ok(Self { folder, stem, most, first, last: None, count: 1 })
     }
@@ -115,7 +115,7 @@ impl<'a, F: Folder> Files<'a, F> {
     ///
     /// # Errors
     /// [`ReportError::Write`]
-    pub fn add(&mut self, suite: &str) -> Result<(), ReportError> {
+    pub(super) fn add(&mut self, suite: &str) -> Result<(), ReportError> {
         let most = self.most.saturating_sub(VERDICT + FOOT.len());
         let open = self.last.as_mut().unwrap_or(&mut self.first);
         if open.bytes == HEAD.len() || open.bytes + suite.len() <= most {
@@ -135,7 +135,7 @@ impl<'a, F: Folder> Files<'a, F> {
     ///
     /// # Errors
     /// [`ReportError`]
-    pub fn end(mut self, run: &SiteRun, verdict: ExitCode, nodes: usize) -> Result<(), ReportError> {
+    pub(super) fn end(mut self, run: &SiteRun, verdict: ExitCode, nodes: usize) -> Result<(), ReportError> {
         if self.last.is_some() || nodes == 0 {
             let text = text(&mut suite::verdict_suite(run, verdict, nodes)).map_err(ReportError::Junit)?;
             self.first.write(&text)?;
