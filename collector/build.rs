@@ -1,5 +1,5 @@
-//! Puts the agents of the folder that `ASSAY_AGENTS` names into the program, compressed and each with its digest; without
-//! it none. A release sets it, so that one file on the jump box is all.
+//! Embeds the agents of the folder in `ASSAY_AGENTS`, compressed and with their digests. Without the variable it embeds none. A
+//! release sets it, so that the jump box needs only one file.
 
 #![expect(
     clippy::disallowed_methods,
@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect::<Result<Vec<_>, _>>()?;
         agents.sort();
         for path in agents {
-            let name = path.file_name().and_then(|name| name.to_str()).ok_or("a name that is no text")?;
+            let name =
+                path.file_name().and_then(|name| name.to_str()).ok_or("a file name that is not UTF-8")?;
             let program = fs::read(&path)?;
             let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
             packed.write_all(&program)?;

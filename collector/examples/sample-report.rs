@@ -1,4 +1,4 @@
-//! Writes the reports of a made-up site, to look at and to test readers with.
+//! Writes the reports of a sample site, for people to look at and for tests of readers.
 //!
 //! `sample-report DIR site|waived|outcomes|passed|hostile`, or `sample-report DIR large|apart NODES IMAGES`
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let output = RunFolder::prepare(Path::new(folder))?;
     let SiteReport { run, collector, inputs, nodes, waivers, .. } = site;
-    // the site of every waiver is compared with its week before
+    // the site with waivers is compared with a week earlier
     let baseline = waivers.as_ref().map(|_| serde_json::to_vec(&sample::earlier())).transpose()?;
     let baseline = baseline.map(|earlier| Baseline::read(earlier.as_slice())).transpose()?;
     let (accept, machines) = (None, Machines::default());

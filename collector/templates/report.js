@@ -1,9 +1,9 @@
 "use strict";
-// The page is whole without this: it filters, sorts and opens what is there, and writes no markup.
+// The page is complete without this script, which filters, sorts and opens elements and writes no markup.
 (() => {
   const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
 
-  // "0-479,481" -> whether a place is among them
+  // whether a place is in ranges such as "0-479,481"
   const among = (places, place) =>
     places.split(",").some((range) => {
       const [first, last] = range.split("-").map(Number);
@@ -64,7 +64,7 @@
   };
   const forms = Object.fromEntries(all("form[data-filters]").map((form) => [form.dataset.filters, setUp(form)]));
 
-  // a node's name leads to its images
+  // the name of a node links to its images
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-place]");
     if (!link || !forms.images) return;
@@ -72,7 +72,7 @@
     forms.images.filter();
   });
 
-  // a link to an image opens it, whatever the filter says
+  // a link to an image opens it, even if the filter hides it
   const arrive = () => {
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (!(target instanceof HTMLDetailsElement)) return;
@@ -83,7 +83,7 @@
   addEventListener("hashchange", arrive);
   arrive();
 
-  // columns sort
+  // columns can be sorted
   all("th[data-sort]").forEach((head) => {
     const table = head.closest("table");
     const column = Array.from(head.parentElement.children).indexOf(head);

@@ -230,7 +230,7 @@ const checks = async () => {
       const known = new Map();
       for (const element of document.querySelectorAll("main *, header *, footer *")) {
         const own = Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.textContent.trim());
-        if (!own || element.closest("svg, .said, [hidden]")) continue;
+        if (!own || element.closest("svg, .sr-only, [hidden]")) continue;
         const style = getComputedStyle(element);
         const key = `${style.color} on ${behind(element)}`;
         if (known.has(key) || style.opacity !== "1") continue;

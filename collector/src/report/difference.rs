@@ -1,8 +1,8 @@
-//! What changed since an earlier run: that run's site report and this run's rows go in, node by node; changes come out.
+//! Compares a run, node by node, with the site report of an earlier run.
 //!
-//! An image is told by its namespace and digest. It is *wrong* where it failed or is inconclusive and no waiver covers it.
-//! Images are compared on nodes that both runs verified; of the others the node itself is the change. Of the earlier report
-//! only what is compared is kept, so that it may be a large one.
+//! Images are identified by namespace and digest. An image is *wrong* if it failed or is inconclusive and no waiver covers it.
+//! Images are compared on nodes that both runs verified; otherwise the node itself is the change. Only what is compared is kept
+//! of the earlier report, so it may be large.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,19 +15,19 @@ use super::text::number;
 use super::{names, text, words};
 use crate::clean;
 
-/// An earlier run, as far as it is compared.
+/// What is compared of an earlier run.
 pub struct Baseline {
     run: SiteRun,
     nodes: BTreeMap<String, EarlierNode>,
 }
 
-/// The earlier run cannot be used.
+/// Why an earlier run cannot be compared with.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
-    /// It is no site report.
-    #[error("not a site report: {0}")]
+    /// The file is not a site report.
+    #[error("not a site report")]
     Malformed(#[from] serde_json::Error),
-    /// It has another schema.
+    /// The report has another schema.
     #[error("the schema is {0:?}, not {SITE_REPORT_SCHEMA:?}")]
     Schema(String),
 }
@@ -58,21 +58,21 @@ pub(crate) struct Difference {
     pub(super) images: Vec<Change>,
     /// Nodes, by kind and name.
     pub(super) nodes: Vec<NodeChange>,
-    /// Images that were wrong and still are, counted on each node.
+    /// Images that were wrong and still are, counted on every node.
     pub(super) still_wrong: u64,
     wrong_before: BTreeSet<(Digest, Option<String>)>,
 }
 
-/// What became of an image.
+/// The kind of change of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ChangeKind {
-    /// It was in order and is not now.
+    /// It was in order and is wrong now.
     NewlyFailing,
     /// It was wrong and is in order now.
     Fixed,
-    /// It was not there.
+    /// It was not there before.
     New,
-    /// It is not there any more.
+    /// It is no longer there.
     Gone,
 }
 
@@ -91,23 +91,23 @@ impl ChangeKind {
     }
 }
 
-/// One image that came to the same change on some nodes.
+/// One image with the same change on some nodes.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) kind: ChangeKind,
     /// Its name, cleaned.
     pub(super) name: String,
     pub(super) digest: Digest,
-    /// How it stood; not where it is new.
+    /// Its standing before; none if it is new.
     pub(super) before: Option<Standing>,
-    /// How it stands; not where it is gone.
+    /// Its standing now; none if it is gone.
     pub(super) after: Option<Standing>,
     /// The nodes, by their place in the report, ascending.
     pub(super) nodes: Vec<usize>,
 }
 
 impl Change {
-    /// How it stood and how it stands, as far as it was and is there.
+    /// Its standing before and now, if it was and is there.
     pub(super) fn standing(&self) -> String {
         let both = [&self.before, &self.after].into_iter().flatten().map(ToString::to_string);
         both.collect::<Vec<_>>().join(" → ")
@@ -120,7 +120,7 @@ impl Change {
     }
 }
 
-/// How an image stands.
+/// The standing of an image in one run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Standing {
     pub(super) status: Status,
@@ -130,7 +130,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Whether something is wrong that no waiver covers.
+    /// Whether it is wrong and no waiver covers it.
     pub(super) fn is_wrong(&self) -> bool {
         matches!(self.status, Status::Failed | Status::Inconclusive) && !self.waived
     }
@@ -146,21 +146,21 @@ impl std::fmt::Display for Standing {
     }
 }
 
-/// What became of a node.
+/// The change of a node.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NodeChange {
-    /// It was verified and is not now: its place.
+    /// It was verified and is not now. Its place in the report.
     Lost(usize),
     /// It was not verified and is now.
     Verified(usize),
     /// It was not part of the site.
     New(usize),
-    /// It is not part of the site any more: its name, cleaned.
+    /// It is no longer part of the site. Its name, cleaned.
     Gone(String),
 }
 
 impl Difference {
-    /// How many images came to `kind`, counted on each node, and how many of these are wrong now.
+    /// The number of images with this kind of change, counted on every node, and how many of them are wrong now.
     pub(super) fn count(&self, kind: ChangeKind) -> (u64, u64) {
         let mut counts = (0_u64, 0_u64);
         for change in self.images.iter().filter(|change| change.kind == kind) {
@@ -173,7 +173,7 @@ impl Difference {
         counts
     }
 
-    /// What changed, in a sentence.
+    /// The changes in one sentence.
     pub(super) fn sentence(&self) -> String {
         let mut parts = Vec::new();
         for kind in ChangeKind::ALL {
@@ -192,7 +192,7 @@ impl Difference {
         )
     }
 
-    /// Whether the image was wrong for the same reasons on any node before; none where it was not wrong at all.
+    /// Whether the image was wrong for the same reasons on any node before; none if it was not wrong at all.
     pub(super) fn was_wrong(&self, image: &Image) -> Option<bool> {
         let digest = &image.digest;
         if self.wrong_before.contains(&(digest.clone(), codes(image))) {
@@ -207,7 +207,7 @@ impl NodeChange {
     /// The change in words.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Lost(_) => "not verified any more",
+            Self::Lost(_) => "no longer verified",
             Self::Verified(_) => "verified again",
             Self::New(_) => "new",
             Self::Gone(_) => "gone",
@@ -215,7 +215,7 @@ impl NodeChange {
     }
 }
 
-/// A comparison that goes on node by node.
+/// A comparison in progress, node by node.
 pub(crate) struct Comparison {
     baseline: Baseline,
     place: usize,
@@ -303,7 +303,7 @@ impl Comparison {
         }
     }
 
-    /// Ends the comparison: nodes that did not come up are gone.
+    /// Ends the comparison. Nodes that did not come are gone.
     pub(super) fn end(mut self) -> Difference {
         let gone = self.baseline.nodes.keys().map(|name| NodeChange::Gone(clean::name(name)));
         self.nodes.extend(gone);
@@ -321,7 +321,7 @@ impl Comparison {
                 nodes,
             })
             .collect();
-        // within a kind what is wrong comes first
+        // within a kind, wrong images come first
         images.sort_by_cached_key(|change| {
             let wrong = change.after.as_ref().is_some_and(Standing::is_wrong);
             (change.kind, !wrong, change.name.clone(), change.digest.clone())
@@ -358,7 +358,7 @@ struct EarlierJson {
 struct EarlierNode {
     name: String,
     verified: bool,
-    /// By namespace and digest: how it stood, and its name.
+    /// By namespace and digest: its standing and its name.
     images: BTreeMap<(String, Digest), (Standing, String)>,
 }
 
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_does_not_differ_from_itself() {
+    fn finds_no_difference_between_a_run_and_itself() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
             let difference = compared(&report, &report);
             assert!(difference.images.is_empty() && difference.nodes.is_empty());
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_change() {
+    fn finds_every_kind_of_change() {
         let before = sample::site();
         let mut after = before.clone();
         let own = after.nodes[0].report.as_mut().unwrap();
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_not_verified_has_no_images_to_compare() {
+    fn compares_no_images_of_a_node_that_was_not_verified() {
         let before = sample::site();
         let mut after = before.clone();
         after.nodes[0].outcome = Outcome::Unreachable;
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_site_report_is_refused() {
+    fn rejects_what_is_not_a_site_report() {
         for text in ["", "{}", "[]"] {
             assert!(matches!(Baseline::read(text.as_bytes()), Err(BaselineError::Malformed(_))));
         }

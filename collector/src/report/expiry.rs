@@ -1,4 +1,4 @@
-//! What ends when: signers' certificates, trust anchors, revocation lists. Nodes mostly agree; each is there once.
+//! Collects what expires when: signing certificates, trust anchors and revocation lists, each once for all nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,22 +7,22 @@ use assay_verifier::time::UnixTime;
 
 use super::model::SiteModel;
 
-/// Something that ends.
+/// Something that expires.
 #[derive(Debug)]
 pub(super) struct Ending<'a> {
-    /// When.
+    /// When it expires.
     pub(super) end: UnixTime,
-    /// What kind of thing.
+    /// Its kind.
     pub(super) kind: &'static str,
     /// Its digest in hex, as the node wrote it.
     pub(super) sha256: &'a str,
     /// Its name, or its issuer's, as the node wrote it.
     pub(super) subject: &'a str,
-    /// Images with a signature that rests on it.
+    /// Images with a signature that depends on it.
     pub(super) images: BTreeSet<&'a Digest>,
 }
 
-/// Everything that ends, the earliest first.
+/// Everything that expires, the earliest first.
 pub(super) fn endings(site: &SiteModel) -> Vec<Ending<'_>> {
     type Key<'a> = (UnixTime, &'static str, &'a str, &'a str);
     let mut anchors = BTreeSet::new();

@@ -1,22 +1,22 @@
-//! The folder that the files of a report are written to, and why one cannot be written.
+//! The folder that the files of a report are written to, and the errors of writing them.
 
 use std::io;
 
-/// Where the files of a report go.
+/// A folder for the files of a report.
 pub trait Folder {
     /// A file that is being written.
     type File: io::Write;
 
-    /// Begins the file of a path below the folder, with `/`. It is not there before it is kept.
+    /// Begins the file at a path below the folder, written with `/`. It appears only once it is kept.
     ///
     /// # Errors
-    /// Where the system says no.
+    /// If the system refuses.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Puts a file that is whole in its place.
+    /// Puts a complete file in its place.
     ///
     /// # Errors
-    /// Where the system says no.
+    /// If the system refuses.
     fn keep(&self, file: Self::File) -> io::Result<()>;
 }
 
@@ -41,18 +41,18 @@ pub(super) fn keep<F: Folder>(folder: &F, name: &str, file: F::File) -> Result<(
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The system says no.
-    #[error("{name}: {source}")]
+    /// A file cannot be written.
+    #[error("cannot write {name}")]
     Write {
         /// The file.
         name: String,
         /// Why.
         source: io::Error,
     },
-    /// A value that JSON cannot hold. Not known to happen.
+    /// JSON cannot hold a value. Not known to happen.
     #[error("the report cannot be written as JSON")]
     Json(#[source] serde_json::Error),
-    /// Text that XML cannot hold. Not known to happen.
+    /// XML cannot hold a text. Not known to happen.
     #[error("the report cannot be written as JUnit XML")]
     Junit(#[source] quick_junit::SerializeError),
     /// The template did not render. Not known to happen.

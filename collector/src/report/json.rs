@@ -1,8 +1,8 @@
-//! Reports as JSON: `assay/site-report/v1` for the site, `assay/node-report/v1` for a node.
+//! Writes reports as JSON: `assay/site-report/v1` for the site, `assay/node-report/v1` for a node.
 //!
-//! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report is laid out for people
-//! who compare two runs line by line: everything of the run, the inputs and the nodes on lines of its own, each image on one
-//! line. A node report is one line, as the agent writes it. What a CI system would obey is written with escapes ([`ci_commands`](assay_judge::ci_commands)).
+//! Both are UTF-8, end with a line end, and are the same bytes for the same report. The site report can be compared line by
+//! line: every member of the run, the inputs and the nodes has its own line, and so has each image. A node report is one line,
+//! as the agent writes it. What a CI system would obey is written with escapes ([`ci_commands`](assay_judge::ci_commands)).
 
 use std::io::{self, Write as _};
 
@@ -11,20 +11,20 @@ use assay_report::{NodeReport, NodeRow, SiteReport};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Depth from which on values stay on one line: the site, its nodes, a node, its report, the images, *an image*.
+/// The depth from which values stay on one line: the site, its nodes, a node, its report, the images, *an image*.
 const ONE_LINE: usize = 6;
 
-/// Writes a site report, its nodes one after the other, so that not all of them need be in memory at once.
+/// Writes a site report node by node, so that not all nodes are in memory at once.
 pub(super) struct SiteWriter<W> {
     out: JsonEscaper<W>,
     filled: bool,
 }
 
 impl<W: io::Write> SiteWriter<W> {
-    /// Begins with everything that stands before the nodes of `head`, which has none.
+    /// Begins with everything that comes before the nodes. `head` has no nodes.
     ///
     /// # Errors
-    /// Where `out` does not take it.
+    /// If `out` cannot be written to.
     pub(super) fn begin(out: W, head: &SiteReport) -> Result<Self, serde_json::Error> {
         let mut out = JsonEscaper::new(out);
         let text = laid_out(head)?;
@@ -45,7 +45,7 @@ impl<W: io::Write> SiteWriter<W> {
         row.serialize(&mut Serializer::with_formatter(&mut self.out, lines))
     }
 
-    /// Ends with everything that stands after the nodes of `tail`, which has none.
+    /// Ends with everything that comes after the nodes. `tail` has no nodes.
     ///
     /// # Errors
     /// As for [`SiteWriter::begin`].
@@ -66,7 +66,7 @@ fn laid_out(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
-/// Where the nodes belong in a report that has none. In a text the quotes would be escaped, so this is found once.
+/// Where the nodes belong in a report without nodes. Quotes in texts are escaped, so the pattern occurs once.
 fn nodes_at(text: &[u8]) -> usize {
     let empty = b"\"nodes\": []";
     let found = text.windows(empty.len()).position(|part| part == empty);
@@ -76,19 +76,19 @@ fn nodes_at(text: &[u8]) -> usize {
 /// Writes a node report.
 ///
 /// # Errors
-/// Where `out` does not take it.
+/// If `out` cannot be written to.
 pub(crate) fn node(out: impl io::Write, report: &NodeReport) -> Result<(), serde_json::Error> {
     let mut out = JsonEscaper::new(out);
     serde_json::to_writer(&mut out, report)?;
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
-/// Indents down to [`ONE_LINE`], and writes what lies deeper on one line.
+/// Indents values above [`ONE_LINE`], and writes deeper ones on one line.
 #[derive(Default)]
 struct Lines {
-    /// Arrays and objects that are open.
+    /// The number of open arrays and objects.
     depth: usize,
-    /// Whether anything is in the innermost one yet.
+    /// Whether the innermost one has a value yet.
     filled: bool,
 }
 
@@ -197,7 +197,7 @@ mod tests {
         Ok(bytes)
     }
 
-    /// Node by node it is laid out as in one piece, also where a text looks like what the pieces are told by.
+    /// Also if a text looks like the pattern at which the pieces meet.
     #[test]
     fn the_pieces_are_the_whole() {
         for mut report in samples() {
@@ -240,7 +240,7 @@ mod tests {
         assert!(text.lines().any(|line| line.trim_start() == "\"outcome\": \"verified\","));
     }
 
-    /// The committed files are what the types say. `ASSAY_REGENERATE=1` writes them.
+    /// `ASSAY_REGENERATE=1` writes the committed files.
     #[test]
     fn the_committed_schemas_are_those_of_the_types() {
         for (name, made) in [
@@ -281,7 +281,7 @@ mod tests {
 
     /// Each of these is one edit of a valid report.
     #[test]
-    fn the_schema_refuses_what_is_no_report() {
+    fn the_schema_rejects_what_is_not_a_report() {
         let of_site = compiled(&schema::site_report());
         let whole = serde_json::to_value(sample::all_passed()).unwrap();
         assert!(of_site.is_valid(&whole));
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    /// A reader of today takes a report of tomorrow: members that it does not know, anywhere, change nothing.
+    /// Today's reader accepts a report of tomorrow: unknown members change nothing, wherever they are.
     #[test]
     fn unknown_members_are_accepted_at_every_level() {
         fn add_members(value: &mut Value, added: &mut usize) {
@@ -329,7 +329,7 @@ mod tests {
             }
         }
         let mut report = sample::site();
-        // where names are free, a new one is data
+        // user metadata may have any names, so a new one is data
         for image in
             report.nodes.iter_mut().filter_map(|row| row.report.as_mut()).flat_map(|own| &mut own.images)
         {
@@ -354,12 +354,12 @@ mod tests {
         assert_eq!(serde_json::from_value::<SiteReport>(value).unwrap(), report);
     }
 
-    /// A file of the recorded first version: reports of the demo's site, and the schemas of that day.
+    /// A file of the recorded first version: reports of the demo's site, and the schemas of that version.
     fn recorded(name: &str) -> String {
         fs::read_to_string(format!("{}/../fixtures/reports/v1/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
     }
 
-    /// A reader of today takes a report of yesterday, and says the same of it.
+    /// Today's reader accepts a report of the first version and understands the same.
     #[test]
     fn reports_from_before_are_still_reports() {
         let whole: Value = serde_json::from_str(&recorded("site-report.json")).unwrap();
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!((counted.verdict, counted.summary), (ExitCode::Failed, report.summary));
         let images = counted.summary.images;
         assert_eq!((images.passed, images.failed, images.inconclusive, images.skipped), (10, 10, 1, 1));
-        // what it says is written again as it was
+        // it is written again as it was
         let mut again = serde_json::to_value(&counted.nodes[0].report).unwrap();
         let was = &whole["nodes"][0]["report"];
         for (member, value) in was.as_object().unwrap() {
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(alone.verdict(), ExitCode::Failed);
     }
 
-    /// A reader of yesterday takes a report of today: whatever its schema promised is still so, but for the outcomes that came later.
+    /// A reader of the first version accepts today's reports: its schema still holds, except for outcomes that came later.
     #[test]
     fn reports_of_today_keep_what_the_first_version_promised() {
         let of_site = compiled(&recorded("site-report.schema.json"));

@@ -1,16 +1,16 @@
-//! Which rows of a run one machine answered for.
+//! Finds rows of a run that the same machine answered for.
 //!
-//! A typing error in a site file has one node visited twice and another never, and both rows look well. So no two rows may
-//! have a machine id or a host key in common, unless the site file names one address with several stores on purpose.
+//! A typing error in a site file can make one node visited twice and another never, and both rows look well. Therefore no two
+//! rows may share a machine id or a host key, unless the site file names one address with several stores on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_report::{NodeRow, SameMachine, canonical_store};
 
-/// Rows of the same machine that are named; the others are counted.
+/// Rows of the same machine that are named; further ones are only counted.
 const NAMED: usize = 8;
 
-/// The machines behind the rows of a run, told apart before any row is written.
+/// The machines behind the rows of a run. They are known before any row is written.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
     rows: BTreeMap<String, Machine>,
@@ -19,7 +19,7 @@ pub struct Machines {
 /// What is known of the machine behind a row.
 #[derive(Clone, Debug)]
 struct Machine {
-    /// Its address without the port; none where nobody connected to it, as for reports that came another way.
+    /// Its address without the port; none if there was no connection, as for reports that came another way.
     host: Option<String>,
     store: String,
     machine_id: Option<String>,
@@ -27,12 +27,12 @@ struct Machine {
 }
 
 impl Machines {
-    /// Notes which machine a row is of.
+    /// Records which machine a row is from.
     pub fn add(&mut self, row: &NodeRow) {
         let own = row.accepted();
         let windows = row.os.as_deref() == Some("windows");
         let store = own.map(|own| own.inputs.store.clone());
-        // what systemd writes where a machine has no id yet
+        // systemd writes this if a machine has no id yet
         let is_id = |id: &&String| !id.is_empty() && *id != "uninitialized";
         let machine = Machine {
             host: row.host_key.as_ref().and(row.address.as_deref()).map(host),
@@ -43,7 +43,7 @@ impl Machines {
         self.rows.insert(row.name.clone(), machine);
     }
 
-    /// The other rows of the machine of the row of that name.
+    /// The other rows of the machine behind the row of this name.
     pub fn others(&self, name: &str) -> Option<SameMachine> {
         let own = self.rows.get(name)?;
         let (mut same, mut names) = (SameMachine::default(), BTreeSet::new());
@@ -64,8 +64,8 @@ impl Machines {
 }
 
 impl Machine {
-    /// Whether both rows are meant, although one machine answered: they are of several stores at one address. A layout may
-    /// be a copy of any machine's images, so that the machine which judged it says nothing.
+    /// Whether both rows are intended although one machine answered: they name different stores at one address. A layout may
+    /// be a copy of any machine's images, so the machine that judged it says nothing.
     fn is_apart_from(&self, other: &Self) -> bool {
         match (&self.host, &other.host) {
             (Some(own), Some(others)) => own == others && self.store != other.store,
@@ -74,7 +74,7 @@ impl Machine {
     }
 }
 
-/// The address without its port, as rows write it: `a`, `a:22`, `[::1]:22`, `::1`.
+/// The address without its port. Rows write it as `a`, `a:22`, `[::1]:22` or `::1`.
 fn host(address: &str) -> String {
     let host = match address.rsplit_once(':') {
         Some((host, _)) if host.ends_with(']') || !host.contains(':') => host,
@@ -121,10 +121,10 @@ mod tests {
             // several stores of one machine, on purpose
             ((Some("a"), C, "1", "k"), (Some("a:22"), "root:/x", "1", "k"), None),
             ((Some("[::1]:22"), C, "1", "k"), (Some("::1"), "root:/x", "1", "k"), None),
-            // no id is none in common
+            // rows without an id share none
             ((Some("a"), C, "", "k"), (Some("b"), C, "", "l"), None),
             ((Some("a"), C, "uninitialized", ""), (Some("b"), C, "uninitialized", ""), None),
-            // nobody connected to the addresses
+            // there was no connection to the addresses
             ((Some("a"), "layout:x", "1", ""), (Some("b"), "layout:y", "1", ""), None),
             // reports that came another way
             ((None, C, "1", ""), (None, C, "1", ""), Some((true, false))),

@@ -1,9 +1,9 @@
-//! What a run found, as files and text: JSON, JUnit, HTML, SARIF, OSCAL, Prometheus metrics, a table for the terminal.
+//! Renders what a run found: JSON, JUnit, HTML, SARIF, OSCAL, CSV, Prometheus metrics, and text for the terminal.
 //!
-//! Pure: nodes go in one after the other, bytes come out, and the same report gives the same bytes. A node is forgotten once
-//! it is written; a [`SiteModel`] keeps what differs. Whatever a node, a registry or an operator wrote is taken for hostile and goes
-//! through [`clean`] before it is shown; JSON alone holds it as it is. Nothing is shown as passed that was not verified: a
-//! report from a node whose visit did not end well is not shown at all.
+//! Rendering is pure: nodes are added one after the other, and the same report always gives the same bytes. A node is forgotten
+//! once it is written; a [`SiteModel`] keeps what differs between nodes. Everything that a node, a registry or an operator wrote
+//! is treated as hostile and goes through [`clean`](crate::clean) before it is shown; only JSON holds it unchanged. Nothing is
+//! shown as passed unless it was verified: the report of a node whose visit failed is not shown at all.
 
 pub mod difference;
 pub(crate) mod explanation;
@@ -39,7 +39,7 @@ use self::folder::{create, keep, write};
 use self::machines::Machines;
 pub use self::model::SiteModel;
 
-/// What a report begins with.
+/// Everything of a report that is known before its nodes.
 pub struct ReportHeader {
     /// The run.
     pub run: SiteRun,
@@ -47,7 +47,7 @@ pub struct ReportHeader {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
-    /// What is accepted in place of an image's own signature, where it was said.
+    /// What is accepted in place of an image's own signature; none if the run did not say.
     pub accept: Option<BTreeSet<Via>>,
     /// The machines of all rows.
     pub machines: Machines,
@@ -55,26 +55,26 @@ pub struct ReportHeader {
     pub waivers: Option<SiteWaivers>,
     /// An earlier run to compare with.
     pub baseline: Option<Baseline>,
-    /// Which nodes the run was about, where not all of them.
+    /// The nodes that the run was about, if not all of the site.
     pub selection: Option<Selection>,
 }
 
-/// Writes every file of the report of a run, and gives what there is to say of the site. `rows` are in the order of their
-/// names; one is taken when the one before it is written.
+/// Writes every file of a run's report, and returns the model of the site. `rows` are sorted by name; each is taken after the
+/// one before it has been written.
 ///
-/// | path | what |
+/// | path | content |
 /// |---|---|
 /// | `report.json` | the site, for programs and for comparing two runs |
 /// | `report.html` | the site, for people |
-/// | `junit.xml` | the site, for CI; where it is too large for one file, `junit~2.xml` and so on beside it |
-/// | `junit/NODE.xml` | one node, for CI that shows nodes apart |
+/// | `junit.xml` | the site, for CI; if it is too large for one file, `junit~2.xml` and so on follow |
+/// | `junit/NODE.xml` | one node, for CI that shows each node separately |
 /// | `nodes/NODE.json` | a node's own report |
-/// | `report.sarif` | what is not in order, for those who import SARIF 2.1.0 |
-/// | `oscal-assessment-results.json` | what it says about controls of NIST SP 800-53, for those who import OSCAL |
+/// | `report.sarif` | the problems, for tools that import SARIF 2.1.0 |
+/// | `oscal-assessment-results.json` | the results for controls of NIST SP 800-53, for tools that import OSCAL |
 /// | `report.csv` | a row for each image on each node, for spreadsheets and checklists |
-/// | `metrics.prom` | counts and ends, for Prometheus |
+/// | `metrics.prom` | counts and expiry times, for Prometheus |
 ///
-/// NODE is the node's name, with everything that is not a letter, a digit, `-`, `_` or an inner point written as `%` and hex.
+/// NODE is the node's name. Everything except letters, digits, `-`, `_` and inner points is written as `%` and hex.
 ///
 /// # Errors
 /// [`ReportError`]
@@ -84,7 +84,7 @@ pub fn write_all<F: Folder>(
     rows: impl IntoIterator<Item = NodeRow>,
 ) -> Result<SiteModel, ReportError> {
     let ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection } = head;
-    // counted anew, whatever was counted on the way here
+    // counts of earlier stages do not count
     let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
     let mut site = SiteModel::new(run.clone(), collector.clone(), inputs, waivers.clone());
     site.selection = selection;

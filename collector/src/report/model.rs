@@ -1,8 +1,8 @@
-//! A site as people and auditors look at it: rows go in one after the other, what differs stays, the rest is forgotten.
+//! Models a site for its reports. Rows are added one after the other; only what differs between them is kept.
 //!
-//! Five hundred nodes mostly hold the same images with the same verdicts. A [`SiteModel`] keeps each distinct result of an image
-//! once and knows which nodes agree on it, so that its size follows what differs and not what there is. All reports but
-//! JSON and JUnit, which repeat everything, are made from it.
+//! Five hundred nodes usually hold the same images with the same verdicts. A [`SiteModel`] keeps each distinct result of an image
+//! once and knows which nodes agree on it, so its size grows with the differences and not with the nodes. All reports are made
+//! from it, except JSON, JUnit and CSV, which have everything of every node.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,7 +15,7 @@ use assay_verifier::oci::Digest;
 use super::difference::Difference;
 use super::node_problems::{self, NodeProblem};
 
-/// A site.
+/// The site of a report.
 pub struct SiteModel {
     /// The run.
     pub(crate) run: SiteRun,
@@ -23,61 +23,61 @@ pub struct SiteModel {
     pub(crate) collector: String,
     /// What was sent to the nodes.
     pub(crate) inputs: SiteInputs,
-    /// What is accepted in place of an image's own signature, where it was said.
+    /// What is accepted in place of an image's own signature; none if the run did not say.
     pub(crate) accept: Option<BTreeSet<Via>>,
-    /// Which nodes the run was about, where not all of them.
+    /// The nodes that the run was about, if not all of the site.
     pub(crate) selection: Option<Selection>,
-    /// The waivers that were given, and what has become of them so far.
+    /// The waivers that were given, and their state so far.
     pub(crate) waivers: Option<SiteWaivers>,
     /// Nodes and images, counted.
     pub(crate) summary: SiteSummary,
-    /// The worst of all nodes; incomplete where there is none.
+    /// The worst verdict of all nodes; incomplete if there are none.
     pub(crate) verdict: ExitCode,
-    /// What changed since an earlier run, where one was given.
+    /// What changed since an earlier run, if one was given.
     pub(crate) difference: Option<Difference>,
     /// Every node, in the order of the report.
     pub(super) nodes: Vec<SiteNode>,
-    /// Every distinct result of every image, in the order of first sight.
+    /// Every distinct result of every image, in the order in which it first came.
     pub(super) results: Vec<ImageResult>,
     known: HashMap<Digest, Vec<usize>>,
 }
 
 /// A node of the site.
 pub(super) struct SiteNode {
-    /// Its row. The images of its report have been taken out: they are among [`SiteModel::results`].
+    /// Its row. The images of its report are in [`SiteModel::results`] instead.
     pub(super) row: NodeRow,
     /// What it contributes to the verdict.
     pub(super) verdict: ExitCode,
-    /// Its images by status, where its report was accepted.
+    /// Its images by status, if its report was accepted.
     pub(super) images: Option<Summary>,
     /// Images that waivers cover.
     pub(super) waived: u64,
     /// The name of its files, without their endings.
     pub(super) file: String,
-    /// What is to say of it beside its images.
+    /// What is wrong with it apart from its images.
     pub(super) problems: Vec<NodeProblem>,
 }
 
 /// One result of an image, and the nodes that agree on it.
 pub(super) struct ImageResult {
-    /// The image as the first of the nodes has it.
+    /// The image as the first of the nodes reports it.
     pub(super) image: Image,
-    /// The waiver that covers it there.
+    /// The waiver that covers it on these nodes.
     pub(super) waiver: Option<WaivedImage>,
     /// The nodes, by their place in the report, ascending.
     pub(super) nodes: Vec<usize>,
-    /// The least and the most that any of them hashed.
+    /// The least and the most content that any of them hashed.
     pub(super) content: (Content, Content),
     /// Every reference on any of the nodes.
     pub(super) references: BTreeSet<String>,
-    /// How many images that is: two namespaces of a node may hold it.
+    /// The number of images: two namespaces of a node may hold the same one.
     pub(super) images: u64,
     /// Containers that run it, on all of the nodes.
     pub(super) containers: u64,
 }
 
 impl SiteModel {
-    /// A site of no nodes yet.
+    /// A site without nodes.
     pub(super) fn new(
         run: SiteRun,
         collector: String,
@@ -100,7 +100,7 @@ impl SiteModel {
         }
     }
 
-    /// How many nodes may still have what was put there.
+    /// The number of nodes that may still have files of the visit.
     pub(crate) fn left_behind(&self) -> u64 {
         let left = |node: &&SiteNode| {
             matches!(node.row.clean_up.result, CleanUpResult::Failed | CleanUpResult::Unknown)
@@ -108,7 +108,7 @@ impl SiteModel {
         self.nodes.iter().filter(left).count() as u64
     }
 
-    /// Adds a node, to which waivers were applied before, and whose files are called `file`.
+    /// Adds a node, to which waivers have been applied. `file` is the name of its files.
     pub(super) fn add(&mut self, mut row: NodeRow, file: String) {
         let place = self.nodes.len();
         let verdict = row.verdict();
@@ -120,7 +120,7 @@ impl SiteModel {
             Some(report) => std::mem::take(&mut report.images),
             None => Vec::new(),
         };
-        // what a node sends that was not accepted is not shown
+        // images of a report that was not accepted are not shown
         for image in own.into_iter().filter(|_| images.is_some()) {
             let waiver = row.waiver(&image).cloned();
             self.result(place, image, waiver);
@@ -157,7 +157,7 @@ impl SiteModel {
         }
     }
 
-    /// Images with something wrong of that severity that no waiver covers, and the nodes that have them.
+    /// The number of images with this severity that no waiver covers, and the number of nodes that have them.
     pub(super) fn wrong(&self, severity: ExitCode) -> (u64, usize) {
         let wrong = self.results.iter().filter(|judged| judged.severity() == Some(severity));
         let (mut images, mut nodes) = (0_u64, BTreeSet::<usize>::new());
@@ -168,7 +168,7 @@ impl SiteModel {
         (images, nodes.len())
     }
 
-    /// A site report that has everything but the nodes.
+    /// The site report without its nodes.
     pub(super) fn without_nodes(&self) -> SiteReport {
         let mut report =
             SiteReport::new(self.run.clone(), self.collector.clone(), self.inputs.clone(), Vec::new());
@@ -199,14 +199,14 @@ impl From<&SiteReport> for SiteModel {
 }
 
 impl SiteNode {
-    /// Its report without the images, where that counts.
+    /// Its report without the images, if the report was accepted.
     pub(super) fn accepted(&self) -> Option<&NodeReport> {
         self.row.accepted()
     }
 }
 
 impl ImageResult {
-    /// What it does to the verdict, where something is wrong that no waiver covers.
+    /// What it does to the verdict, unless it is in order or waived.
     pub(super) fn severity(&self) -> Option<ExitCode> {
         match self.image.status {
             Status::Failed if self.waiver.is_none() => Some(ExitCode::Failed),
@@ -235,16 +235,15 @@ fn containers(image: &Image) -> u64 {
     image.omitted.count(List::InUse).saturating_add(image.in_use.len() as u64)
 }
 
-/// Results of one digest that later ones are compared with: real sites have a handful, a hostile node may have one in each of
+/// Results of one digest that later ones are compared with. Real sites have a handful; a hostile node may have one in each of
 /// thousands of namespaces.
 const KNOWN: usize = 100;
 
-/// References of one image that are kept of all nodes: real images have a handful.
+/// References of one image that are kept from all nodes. Real images have a handful.
 const REFERENCES: usize = 200;
 
-/// Whether two nodes say the same of an image. What differs from node to node without meaning anything does not count:
-/// how it is called, who runs it, which layers were discarded, where the bundle lay. The patterns name every field, so
-/// that a new one has to be decided on here.
+/// Whether two nodes report the same result of an image. Differences without meaning do not count: references, containers,
+/// discarded layers, the bundle's path. The patterns name every field, so that each new field needs a decision here.
 fn same_result(one: &Image, other: &Image) -> bool {
     let Image {
         namespace: _,
@@ -319,7 +318,7 @@ fn same_signature(one: &Signature, other: &Signature) -> bool {
         && *omitted == other.omitted
 }
 
-/// Whether two images of one digest are covered by the same waiver, in whatever namespace they are.
+/// Whether the same waiver covers two images of one digest, whatever their namespaces.
 fn same_waiver(one: Option<&WaivedImage>, other: Option<&WaivedImage>) -> bool {
     match (one, other) {
         (None, None) => true,

@@ -1,4 +1,4 @@
-//! What an image is called in reports: it may have many references, some of them hostile, or none.
+//! Chooses the name of an image in reports. An image may have many references, some of them hostile, or none.
 
 use std::collections::HashSet;
 
@@ -7,18 +7,18 @@ use assay_verifier::oci::{Digest, Reference};
 
 use crate::clean;
 
-/// What stands where something has no name.
+/// Stands in for a missing name.
 pub(super) const NAMELESS: &str = "(no name)";
 
-/// containerd's namespace on every Kubernetes node, which therefore goes without saying.
+/// containerd's namespace on every Kubernetes node. It is not shown.
 const USUAL_NAMESPACE: &str = "k8s.io";
 
-/// The reference that people know the image by: the first with a tag, else the first in a registry, else the first.
+/// The reference that people know the image by: the first with a tag, otherwise the first valid one, otherwise the first.
 pub(super) fn reference(image: &Image) -> &str {
     preferred(&image.references)
 }
 
-/// [`reference`] of the references alone.
+/// [`reference`] for a list of references.
 pub(crate) fn preferred(references: &[String]) -> &str {
     let tagged = |text: &&String| text.parse::<Reference>().is_ok_and(|reference| reference.tag.is_some());
     let by_digest = |text: &&String| text.parse::<Reference>().is_ok();
@@ -35,12 +35,12 @@ pub(super) fn short(image: &Image) -> String {
     clean::name(without_digest(reference(image)))
 }
 
-/// A reference without its digest, as it is.
+/// A reference without its digest, not cleaned.
 pub(super) fn without_digest(reference: &str) -> &str {
     reference.split_once("@sha").map_or(reference, |(name, _)| name)
 }
 
-/// The repository of [`reference`], cleaned: what images are grouped by.
+/// The repository of [`reference`], cleaned. Images are grouped by it.
 pub(super) fn repository(image: &Image) -> String {
     let reference = reference(image);
     match reference.parse::<Reference>() {
@@ -50,10 +50,10 @@ pub(super) fn repository(image: &Image) -> String {
     }
 }
 
-/// `reference@digest`, and the namespace where it is an unusual one. On one node no two images have the same.
+/// `reference@digest`, and the namespace if it is an unusual one. It is unique on a node.
 pub(super) fn full(image: &Image) -> String {
     let mut name = short(image);
-    // an image without a name is called by its digest
+    // an image without a name is named by its digest
     if name != image.digest.as_str() {
         name.push('@');
         name.push_str(image.digest.as_str());
@@ -75,13 +75,13 @@ pub(crate) fn short_hex(hex: &str) -> String {
     format!("{}…", clean::name(&start))
 }
 
-/// Gives out file names for nodes, each once, whatever the nodes are called.
+/// Assigns each node a file name of its own, whatever the node's name is.
 #[derive(Default)]
 pub(crate) struct FileNames(HashSet<String>);
 
 impl FileNames {
-    /// A file name for the node called `name`, without extension: letters, digits, `-`, `_` and inner points as they
-    /// are, everything else as `%` and hex. It names no folder, no device and no hidden file on any system.
+    /// A file name for the node called `name`, without extension. Letters, digits, `-`, `_` and inner points stay, everything
+    /// else is written as `%` and hex. On every system the result is neither a path nor a device nor a hidden file.
     pub(crate) fn give(&mut self, name: &str) -> String {
         let mut stem = String::new();
         for (at, byte) in name.bytes().enumerate().take(LONGEST_STEM) {
@@ -95,7 +95,7 @@ impl FileNames {
         if stem.is_empty() || DEVICES.contains(&base.as_str()) {
             stem.insert_str(0, "node-");
         }
-        // file systems of jump boxes may not tell `A` from `a`
+        // file systems may not distinguish `A` from `a`
         let mut given = stem.clone();
         for count in 2_u64.. {
             if self.0.insert(given.to_ascii_lowercase()) {
@@ -107,10 +107,10 @@ impl FileNames {
     }
 }
 
-/// With each byte written as three letters and an extension, below the 255 bytes that file systems take.
+/// Bytes of a name that are used. Each may become three letters; with an extension this stays below 255 bytes.
 const LONGEST_STEM: usize = 64;
 
-/// Names that Windows keeps for devices, with whatever extension.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: &[&str] = &[
     "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9",
     "LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",

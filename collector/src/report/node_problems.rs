@@ -1,5 +1,5 @@
-//! What is to say of a node beside its images: whether it was verified, whether anything was left on it, and what its
-//! agent could not account for. Every report shows these, so they are found in one place.
+//! Finds what is wrong with a node apart from its images: the visit failed, files were left on it, or its agent could not account
+//! for everything. Every report shows these problems, so they are found in one place.
 
 use assay_report::{
     CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
@@ -11,11 +11,11 @@ use crate::clean;
 /// What a problem is about. Each subject is a test case in JUnit, which passes if there is no problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// The visit: was the node verified at all?
+    /// The visit: was the node verified?
     Visit,
-    /// The agent's view: did it see everything?
+    /// The agent's coverage: did it see everything?
     Coverage,
-    /// The clean-up: is the node as it was?
+    /// The clean-up: is the node as it was before?
     CleanUp,
 }
 
@@ -33,7 +33,7 @@ impl Subject {
     }
 }
 
-/// Something about a node that keeps it from being verified.
+/// Something that keeps a node from being verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NodeProblem {
     /// What it is about.
@@ -42,20 +42,20 @@ pub(super) struct NodeProblem {
     pub(super) severity: ExitCode,
     /// A stable code.
     pub(super) code: &'static str,
-    /// The code, explained.
+    /// The explanation of the code.
     pub(super) explanation: Explanation,
-    /// The problem on one line, cleaned.
+    /// What is wrong, in one line, cleaned.
     pub(super) message: String,
     /// What to do, cleaned.
     pub(super) hint: String,
-    /// Its particulars, cleaned, not more than [`PARTICULARS`].
+    /// Particulars, cleaned, at most [`PARTICULARS`].
     pub(super) particulars: Vec<String>,
 }
 
-/// Particulars of one problem that are shown: a node may claim any number.
+/// Particulars of one problem that are shown. A hostile node may report any number.
 const PARTICULARS: usize = 50;
 
-/// Everything found about `node`, in the order of [`Subject`]; nothing where it was verified and left clean.
+/// The problems of `node`, in the order of [`Subject`]; none if it was verified and left clean.
 pub(super) fn find(node: &NodeRow) -> Vec<NodeProblem> {
     let mut problems = Vec::new();
     let found = |subject, severity, code, explanation: Explanation, message: Option<&str>| NodeProblem {
@@ -77,7 +77,7 @@ pub(super) fn find(node: &NodeRow) -> Vec<NodeProblem> {
             }
             problems.extend(coverage(&report.coverage));
         }
-        // a node that is said to be verified and has no report to show for it
+        // a verified node must have a report
         (Outcome::Verified, None) => {
             let code = Outcome::BadReport;
             problems.push(visit(code.as_str(), explanation::outcome(code), node.message.as_deref()));
@@ -129,7 +129,7 @@ fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
         if omitted > 0 {
             shown.push(format!("and {more} more, {omitted} of which are left out of the node's report"));
         } else if more > 0 {
-            shown.push(format!("and {more} more; the node's report has all"));
+            shown.push(format!("and {more} more; the node's report lists all of them"));
         }
         let hint = explanation.todo.into();
         problems.push(NodeProblem {
@@ -188,7 +188,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn findings_and_images_together_are_the_nodes_verdict() {
+    fn problems_and_images_together_give_the_verdict_of_the_node() {
         let mut nodes = sample::every_outcome().nodes;
         nodes.extend(sample::site().nodes);
         nodes.extend(sample::hostile().nodes);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_list_from_a_node_that_was_not_verified_does_not_count() {
+    fn ignores_the_images_of_a_node_that_was_not_verified() {
         let mut node = sample::site().nodes.remove(0);
         node.outcome = Outcome::BadReport;
         assert!(node.report.is_some());
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verified_node_without_a_report_is_not_verified() {
+    fn does_not_take_a_node_without_a_report_as_verified() {
         let mut node = sample::site().nodes.remove(0);
         node.report = None;
         assert_eq!(node.verdict(), ExitCode::Incomplete);

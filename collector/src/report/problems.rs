@@ -1,6 +1,6 @@
-//! Everything that is not in order at a site, grouped by its reason: what the reports put first.
+//! Groups everything that is wrong at a site by its reason. Reports show these groups first.
 //!
-//! The same finding about the same image on many nodes is one case that names the nodes.
+//! The same problem of the same image on many nodes is one case that names the nodes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,24 +11,24 @@ use super::explanation::{Explanation, image_reason};
 use super::model::SiteModel;
 use crate::clean;
 
-/// One reason, and all that it was found for.
+/// One reason, and everything that it applies to.
 pub(super) struct Problem<'a> {
     /// The reason's code.
     pub(super) code: &'static str,
     /// What it does to the verdict: [`ExitCode::Failed`] or [`ExitCode::Incomplete`].
     pub(super) severity: ExitCode,
-    /// The reason, explained.
+    /// The explanation of the reason.
     pub(super) explanation: Explanation,
-    /// What to do in general; none where each case has advice of its own, which knows the cause and might say another thing.
+    /// What to do in general; none if every case has advice of its own, which knows the cause better.
     pub(super) todo: Option<&'static str>,
-    /// What it was found for: images by name, then nodes.
+    /// The cases: images by name, then nodes.
     pub(super) cases: Vec<Case<'a>>,
-    /// The finer codes that checks of these images gave.
+    /// The codes of the checks that failed for these images.
     pub(super) checks: BTreeSet<&'a str>,
 }
 
 impl Problem<'_> {
-    /// How many different images and nodes are concerned.
+    /// The numbers of different images and nodes.
     pub(super) fn extent(&self) -> (usize, usize) {
         let images: BTreeSet<&Digest> =
             self.cases.iter().filter_map(|case| case.image).map(|image| &image.digest).collect();
@@ -39,19 +39,19 @@ impl Problem<'_> {
 
 /// One image, or the nodes themselves.
 pub(super) struct Case<'a> {
-    /// The image as one of the nodes has it; none where it is about the nodes.
+    /// The image as one of the nodes reports it; none if the case is about nodes.
     pub(super) image: Option<&'a Image>,
-    /// The finding, cleaned.
+    /// What is wrong, cleaned.
     pub(super) message: String,
     /// What to do, cleaned.
     pub(super) hint: String,
-    /// More of the finding, cleaned.
+    /// More particulars, cleaned.
     pub(super) particulars: Vec<String>,
-    /// The nodes concerned, by their place in the report, ascending.
+    /// The nodes, by their place in the report, ascending.
     pub(super) nodes: Vec<usize>,
 }
 
-/// All problems: failures first, then by how many cases there are.
+/// All problems: failures first, then those with the most cases.
 pub(super) fn by_reason(site: &SiteModel) -> Vec<Problem<'_>> {
     let mut problems: BTreeMap<(ExitCode, &'static str), Group<'_>> = BTreeMap::new();
     for (at, node) in site.nodes.iter().enumerate() {
@@ -87,7 +87,7 @@ pub(super) fn by_reason(site: &SiteModel) -> Vec<Problem<'_>> {
     problems
 }
 
-/// The codes of the checks that an image's signatures did not pass.
+/// The codes of the checks that did not pass for an image's signatures.
 fn codes(image: &Image) -> impl Iterator<Item = &str> {
     image.signatures.iter().flat_map(|signature| {
         let checks = &signature.checks;
@@ -109,7 +109,7 @@ struct Group<'a> {
     explanation: Explanation,
     cases: Vec<Case<'a>>,
     checks: BTreeSet<&'a str>,
-    /// Where in `cases` a finding about an image is.
+    /// The places in `cases`, by image, message and hint.
     known: HashMap<(Option<&'a Digest>, String, String), usize>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> Group<'a> {
         let at = *self.known.entry(key).or_insert(next);
         match self.cases.get_mut(at) {
             Some(case) => {
-                // two images of one digest on one node differ in namespace
+                // one node may have the image in two namespaces
                 case.nodes.extend(nodes);
                 case.nodes.sort_unstable();
                 case.nodes.dedup();
@@ -140,7 +140,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Particulars that one case keeps of all its nodes.
+/// Particulars that one case keeps for all its nodes.
 const PARTICULARS: usize = 50;
 
 #[cfg(test)]

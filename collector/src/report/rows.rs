@@ -1,7 +1,6 @@
-//! A site report read back, one node at a time: `report.json` in, its rows and then the rest of it out.
+//! Reads a site report back, one node at a time.
 //!
-//! A report of many nodes is larger than what anyone wants in memory; whoever reads it for evidence looks at one row after the
-//! other.
+//! A report of many nodes is too large to be held in memory as a whole.
 
 use std::fmt;
 use std::io;
@@ -10,10 +9,10 @@ use assay_report::{NodeRow, SITE_REPORT_SCHEMA, SiteReport};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Hands every row to `take`, in the report's order, and gives the report without its rows.
+/// Passes every row to `take`, in the report's order, and returns the report without its rows.
 ///
 /// # Errors
-/// Where it is no site report of this version; what was taken before stands.
+/// If it is not a site report of this version. Rows before the error have been passed on.
 pub(crate) fn each(
     report: impl io::Read,
     take: &mut dyn FnMut(NodeRow),
@@ -24,7 +23,7 @@ pub(crate) fn each(
     if site.schema == SITE_REPORT_SCHEMA {
         Ok(site)
     } else {
-        Err(serde_json::Error::custom(format!("its schema is not {SITE_REPORT_SCHEMA}")))
+        Err(serde_json::Error::custom(format!("the schema is not {SITE_REPORT_SCHEMA}")))
     }
 }
 
@@ -57,7 +56,7 @@ impl<'de> Visitor<'de> for SiteVisitor<'_> {
                 members.next_value()?
             };
             if rest.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member comes twice"));
+                return Err(A::Error::custom("a member is repeated"));
             }
         }
         serde_json::from_value(Value::Object(rest)).map_err(A::Error::custom)

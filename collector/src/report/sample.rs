@@ -1,7 +1,5 @@
-//! Reports to look at and to test with: a small site of every kind of image, a node of every outcome, names that attack
-//! their reader, and sites of any size. Nothing here is random; the same call gives the same report.
-//!
-//! Compiled into tests, and into the example program `sample-report`.
+//! Sample reports for tests and for the example program `sample-report`: a small site with every kind of image, a node of every
+//! outcome, names that attack their reader, and sites of any size. Nothing is random: the same call gives the same report.
 
 use assay_report::*;
 use assay_verifier::oci::Digest;
@@ -109,8 +107,8 @@ pub(crate) fn waived() -> SiteReport {
     report
 }
 
-/// [`site`] a week earlier: one image that fails now was in order, one that is in order failed, one more was there, one
-/// was not, and a node that is gone.
+/// [`site`] a week earlier, with a change of every kind: images that are now newly failing, fixed, new and gone, and a node that
+/// is gone.
 pub(crate) fn earlier() -> SiteReport {
     let mut report = report("01KANQ0A5W", site().nodes);
     (report.run.started, report.run.finished) = (time(-7 * DAY), time(-7 * DAY + 40));
@@ -157,13 +155,13 @@ pub(crate) fn every_outcome() -> SiteReport {
     report("01KAPX3M8R", nodes)
 }
 
-/// A verified node, all of whose images passed.
+/// A verified node whose images all passed.
 pub(crate) fn all_passed() -> SiteReport {
     let images = vec![passed(image("kubernetes/pause"), "3.10"), passed(image("shop/ledger"), "1.9.3")];
     report("01KAPX3M8S", vec![node("cp-1", "linux", &["control-plane"], images)])
 }
 
-/// What a hostile node, registry or operator may call things.
+/// Names that a hostile node, registry or operator may use.
 pub(crate) const HOSTILE: &[&str] = &[
     "<script>document.title='owned'</script>",
     "</script><img src=x onerror=\"document.title='owned'\">",
@@ -185,7 +183,7 @@ pub(crate) const HOSTILE: &[&str] = &[
     "",
 ];
 
-/// [`site`] and nodes on which every text that is free is hostile; the last of the texts is a very long one.
+/// [`site`] and nodes on which every free text is hostile. The last text is very long.
 pub(crate) fn hostile() -> SiteReport {
     let long = "very-long-".repeat(2_000);
     let texts: Vec<&str> = HOSTILE.iter().copied().chain([long.as_str()]).collect();
@@ -293,8 +291,8 @@ pub(crate) fn hostile() -> SiteReport {
     report
 }
 
-/// `nodes` nodes of `images` images each. Two of three images are on every node, the others on some; one in a hundred
-/// is not in order everywhere, one more only on one node in fifty; one node in fifty is not verified.
+/// `nodes` nodes with `images` images each. Two of three images are on every node, the others on some nodes. One image in a
+/// hundred has a problem everywhere, one more on one node in fifty. One node in fifty is not verified.
 pub(crate) fn large(nodes: usize, images: usize) -> SiteReport {
     let common = images * 2 / 3;
     let pool: Vec<Image> = (0..images * 3 / 2)
@@ -335,7 +333,7 @@ pub(crate) fn large(nodes: usize, images: usize) -> SiteReport {
     report("01KAPX3M8T", rows.collect())
 }
 
-/// `nodes` nodes of `images` images each, none of which is on two nodes: the worst case for reports that say everything
+/// `nodes` nodes with `images` images each. No image is on two nodes, which is the worst case for reports that say everything
 /// once.
 pub(crate) fn apart(nodes: usize, images: usize) -> SiteReport {
     let rows = (0..nodes).map(|at| {
@@ -363,7 +361,7 @@ fn tampered(mut image: Image) -> Image {
     image
 }
 
-/// An image that nothing was found out about yet, with a digest made from `name`.
+/// An image that has not been judged, with a digest made from `name`.
 pub(crate) fn image(name: &str) -> Image {
     let digest = digest(name);
     Image {
@@ -550,7 +548,7 @@ fn certificate(subject: &str, days: i64) -> ChainCertificate {
     ChainCertificate { subject: subject.into(), sha256: hex(subject), not_after: time(days * DAY) }
 }
 
-/// A verified node that is as it was before.
+/// A verified node that was left clean.
 pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>) -> NodeRow {
     images.sort_by(|one, other| (&one.namespace, &one.digest).cmp(&(&other.namespace, &other.digest)));
     let summary = Summary::count(images.iter().map(|image| image.status));

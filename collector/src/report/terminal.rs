@@ -1,7 +1,7 @@
-//! Reports for people who look at a terminal: the verdict, a table of the nodes, what is not in order and what to do.
+//! Renders a report for the terminal: the verdict, a table of the nodes, the problems and what to do.
 //!
-//! Words carry everything, colour only repeats it. Long sites are cut with a count of what was left out; the other
-//! reports have it all. Escape sequences in the text are this module's own: what nodes wrote has none left (`clean`).
+//! Everything is said in words; colour only repeats it. A large site is cut, with a count of what was left out; the other reports
+//! have everything. All escape sequences come from this module: text of nodes has been cleaned of them ([`clean`]).
 
 use std::ffi::OsStr;
 
@@ -15,28 +15,28 @@ use super::text::count;
 use super::{names, text, verdict, words};
 use crate::clean;
 
-/// Nodes that are all listed; of more, only those that are not in order.
+/// A site of up to this many nodes is listed in full; of a larger one, only the nodes with problems.
 const ALL_NODES: usize = 40;
 
-/// Nodes not in order that are listed.
+/// Nodes with problems that are listed.
 const NODES: usize = 100;
 
 /// Cases of one reason that are listed.
 const CASES: usize = 12;
 
-/// Node names of one case.
+/// Node names of one case that are listed.
 const NAMES: usize = 6;
 
-/// Columns where the terminal does not say how many it has.
+/// Columns, unless the terminal says how many it has.
 const WIDTH: u16 = 100;
 
-/// Below this text is too narrow to be read.
+/// Narrower text cannot be read.
 const NARROWEST: u16 = 20;
 
-/// Below this a table of seven columns cannot be read.
+/// A narrower table of seven columns cannot be read.
 const NARROWEST_TABLE: u16 = 60;
 
-/// How the text may look.
+/// The width and the colours of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Columns.
@@ -46,8 +46,8 @@ pub struct Look {
 }
 
 impl Look {
-    /// Colour for terminals only, and not where the variable `NO_COLOR` has any value (no-color.org); as wide as the
-    /// terminal, within reason.
+    /// Uses colour only on a terminal, and only if the variable `NO_COLOR` is empty (no-color.org). The width is the terminal's,
+    /// within limits.
     pub fn new(is_terminal: bool, no_color: Option<&OsStr>, columns: Option<u16>) -> Self {
         let colour = is_terminal && no_color.is_none_or(OsStr::is_empty);
         Self { width: columns.filter(|_| is_terminal).unwrap_or(WIDTH).clamp(NARROWEST, 200), colour }
@@ -66,7 +66,7 @@ impl Look {
     }
 }
 
-/// The site.
+/// The report of the site.
 pub fn render(report: &SiteModel, look: Look) -> String {
     let mut out = String::new();
     out.push_str(&look.paint(report.verdict, verdict::word(report.verdict)));
@@ -90,7 +90,7 @@ pub fn render(report: &SiteModel, look: Look) -> String {
     let site = run.site.as_deref().map(|name| format!("{}: ", clean::line(name, 60))).unwrap_or_default();
     out.push('\n');
     wrap(&mut out, 0, &format!("{site}Run {id}, {}, {took}", text::time(run.started)), look);
-    // numbers are grouped by a narrow space that not every terminal has
+    // not every terminal has the narrow space that groups digits
     out.replace('\u{202f}', " ")
 }
 
@@ -145,7 +145,7 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
     let extent = if images == 0 { on } else { format!("{} on {on}", count(images, "image")) };
     let mut out = String::new();
     wrap(&mut out, 0, &format!("{} [{}], {extent}", problem.explanation.title, problem.code), look);
-    // titles are short, and so on one line
+    // titles are short, so they are not wrapped
     out =
         out.replacen(problem.explanation.title, &look.paint(problem.severity, problem.explanation.title), 1);
     for case in problem.cases.iter().take(CASES) {
@@ -173,7 +173,7 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
     out
 }
 
-/// What changed since an earlier run: counts, and by name what is worse than it was.
+/// What changed since an earlier run: counts, and the names of what became worse.
 fn changes(report: &SiteModel, difference: &Difference, look: Look) -> String {
     let mut out = String::new();
     wrap(&mut out, 0, &difference.sentence(), look);
@@ -200,7 +200,7 @@ fn changes(report: &SiteModel, difference: &Difference, look: Look) -> String {
     out
 }
 
-/// Who excused what, why and until when; nothing where no waivers were given.
+/// The waivers, each with its approver, reason and end; empty if there are none.
 fn waivers(report: &SiteModel, look: Look) -> String {
     let mut out = String::new();
     let Some(given) = report.waivers.as_ref().filter(|given| !given.waivers.is_empty()) else { return out };
@@ -220,30 +220,27 @@ fn waivers(report: &SiteModel, look: Look) -> String {
     out
 }
 
-/// A node where a table has no room.
+/// A node as one line, for terminals that are too narrow for a table.
 fn in_a_line(node: &SiteNode) -> String {
     let mut line = format!("{}: {}", clean::line(&node.row.name, 60), node.row.outcome.as_str());
-    let of = |own: Summary| {
-        let counts = [
+    let counts = |own: Summary| {
+        let words = [
             (own.passed, "passed"),
             (own.failed, "failed"),
             (own.inconclusive, "inconclusive"),
             (own.skipped, "skipped"),
         ];
-        counts
-            .into_iter()
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, word)| format!(", {number} {word}"))
+        words.into_iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"))
     };
-    line.extend(node.images.into_iter().flat_map(of));
+    line.extend(node.images.into_iter().flat_map(counts));
     line.push_str(&format!(", clean-up {}", words::clean_up(node.row.clean_up.result)));
     line
 }
 
-/// Adds `text`, indented, on as many lines as it needs.
+/// Adds `text`, indented and wrapped.
 pub(crate) fn wrap(out: &mut String, indent: u16, text: &str, look: Look) {
     let mut cell = table(look);
-    // a cell has a space on either side
+    // a cell has a space on both sides
     cell.set_width(look.width.saturating_sub(indent));
     cell.add_row([text]);
     for line in cell.lines() {
@@ -264,7 +261,7 @@ fn node_names(report: &SiteModel, places: &[usize]) -> String {
     names.join(", ")
 }
 
-/// A table without lines, whose cells wrap.
+/// A table without rules whose cells wrap.
 pub(crate) fn table(look: Look) -> Table {
     let mut table = Table::new();
     table
@@ -296,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn no_escape_sequence_but_its_own_and_no_line_too_long() {
+    fn writes_only_its_own_escape_sequences_and_no_long_lines() {
         for report in samples() {
             for width in [60, 80, 132] {
                 let plain = render(&report, Look { width, colour: false });
@@ -313,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_and_every_node_that_is_not_in_order_is_named() {
+    fn names_every_reason_and_every_node_with_problems() {
         let text = render(&SiteModel::from(&sample::site()), PLAIN);
         let failed = sample::site();
         let images = failed.nodes.iter().filter_map(|node| node.accepted()).flat_map(|own| &own.images);
@@ -331,14 +328,14 @@ mod tests {
     }
 
     #[test]
-    fn a_large_site_is_cut_and_says_so() {
+    fn cuts_a_large_site_and_says_so() {
         let text = render(&SiteModel::from(&sample::large(400, 20)), PLAIN);
         assert!(text.lines().count() < 300);
         assert!(text.contains("more"));
     }
 
     #[test]
-    fn a_narrow_terminal_cuts_no_word() {
+    fn keeps_words_whole_on_a_narrow_terminal() {
         let look = Look { width: 40, colour: false };
         let text = render(&SiteModel::from(&sample::site()), look);
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
@@ -348,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals_that_want_it() {
+    fn colours_only_terminals_that_want_it() {
         let (none, empty, set) = (None, Some(OsStr::new("")), Some(OsStr::new("1")));
         for (terminal, no_color, colour) in
             [(true, none, true), (true, empty, true), (true, set, false), (false, none, false)]

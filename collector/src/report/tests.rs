@@ -34,7 +34,7 @@ impl Memory {
     }
 }
 
-/// Its name and what was written.
+/// The file's name and content.
 pub(crate) struct MemoryFile(String, Vec<u8>);
 
 impl io::Write for MemoryFile {
@@ -91,7 +91,7 @@ fn equal_reports_give_equal_files() {
     }
 }
 
-/// Puts `text` wherever a report takes any text, and says where.
+/// Puts `text` wherever a report accepts any text; also returns the number of places.
 fn poisoned(text: &str) -> (SiteReport, usize) {
     fn places(value: &Value, path: &str, found: &mut Vec<String>) {
         match value {

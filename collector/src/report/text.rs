@@ -1,4 +1,4 @@
-//! Times, sizes, counts and names as people read them.
+//! Formats times, sizes, counts and names for people.
 
 use assay_report::words::plural;
 use assay_verifier::time::UnixTime;
@@ -18,7 +18,7 @@ pub(crate) fn day(time: UnixTime) -> String {
     text.get(..10).unwrap_or(&text).to_owned()
 }
 
-/// From one time to another, such as `1 min 12 s`.
+/// The time between two times, such as `1 min 12 s`.
 pub(super) fn duration(from: UnixTime, to: UnixTime) -> String {
     let seconds = to.seconds().saturating_sub(from.seconds()).max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -28,7 +28,7 @@ pub(super) fn duration(from: UnixTime, to: UnixTime) -> String {
     }
 }
 
-/// Whole days from one time to another, negative where the other is past.
+/// Whole days from one time to another, negative if the other is earlier.
 pub(super) fn days(from: UnixTime, to: UnixTime) -> i64 {
     to.seconds().saturating_sub(from.seconds()).div_euclid(86_400)
 }
@@ -45,7 +45,7 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// `12 345`, in groups of three with a narrow space that does not break.
+/// `12 345`, in groups of three with a narrow no-break space.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -64,14 +64,14 @@ pub(crate) fn count(count: impl TryInto<u64>, one: &str) -> String {
     format!("{} {}", number(count), plural(count, one))
 }
 
-/// `text` as a relative reference of one segment: everything but RFC 3986's unreserved letters, `/` and `@` is encoded, so
-/// that no letter of a name is taken for a scheme, a query or a fragment. What would be a host or a parent folder is not.
+/// `text` as a relative URI reference (RFC 3986). Everything except unreserved letters, `/` and `@` is encoded, so that no
+/// letter of a name is taken for a scheme, a query or a fragment, and no part of it for a host or a parent folder.
 pub(super) fn uri(text: &str) -> String {
     let mut uri = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'@' => uri.push(char::from(byte)),
-            // no empty segment, none of dots alone
+            // no segment is empty or consists only of dots
             b'/' | b'.' if !uri.is_empty() && !uri.ends_with('/') => uri.push(char::from(byte)),
             other => uri.push_str(&format!("%{other:02X}")),
         }

@@ -1,4 +1,4 @@
-//! The site's verdict in words.
+//! Puts the site's verdict into words.
 
 use assay_report::{Asked, ContentMode, Effect, ExitCode, List, NodeReport, Summary, Via, WaiverState};
 
@@ -15,7 +15,7 @@ pub(super) fn word(verdict: ExitCode) -> &'static str {
     }
 }
 
-/// The verdict in sentences, the one that decides first; at least one.
+/// The verdict in one or more sentences, the decisive one first.
 pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     let (images, summary) = (report.summary.images, &report.summary);
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
@@ -29,7 +29,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     let mut sentences = Vec::new();
     if let Some(selection) = &report.selection {
         let of = count(selection.of, "node");
-        sentences.push(format!("Only {} of {of} of the site were asked about.", number(summary.nodes)));
+        sentences.push(format!("Only {} of the site's {of} were visited.", number(summary.nodes)));
     }
     let (failed, affected) = report.wrong(ExitCode::Failed);
     if failed > 0 {
@@ -54,7 +54,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     }
     let empty = report.nodes.iter().filter(|node| node.images == Some(Summary::default())).count();
     if empty > 0 {
-        sentences.push(format!("No image at all was found on {}.", count(empty, "node")));
+        sentences.push(format!("No image was found on {}.", count(empty, "node")));
     }
     let unread = on(|own| !own.coverage.unreadable.is_empty());
     if unread > 0 {
@@ -74,7 +74,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
         sentences.push(format!("The clean-up failed or is not confirmed on {}.", count(left, "node")));
     }
     if nodes == 0 {
-        sentences.push("The site has no node; nothing was verified.".into());
+        sentences.push("The site has no nodes; nothing was verified.".into());
     }
     if report.verdict == ExitCode::Passed {
         let verified = format!(
@@ -124,8 +124,7 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
         let by = |judged: &&ImageResult| judged.image.via == Some(via);
         let by: u64 = report.results.iter().filter(by).map(|judged| judged.images).sum();
         if by > 0 {
-            let word =
-                if report.accept.is_some() { "" } else { ", which the node reports say was asked for" };
+            let word = if report.accept.is_some() { "" } else { ", as the node reports say" };
             let pass = if by == 1 { "passes" } else { "pass" };
             sentences.push(format!("{} {pass} by --accept {}{word}.", count(by, "image"), via.as_str()));
         }
@@ -135,17 +134,16 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
     };
     let limited = asked(|asked| !asked.images.is_empty() || !asked.namespaces.is_empty());
     if limited > 0 {
-        sentences
-            .push(format!("Only some images or namespaces were asked about on {}.", count(limited, "node")));
+        sentences.push(format!("Only some images or namespaces were judged on {}.", count(limited, "node")));
     }
     let unhashed = asked(|asked| asked.content != ContentMode::Full);
     if unhashed > 0 {
-        sentences.push(format!("Not all content was asked to be hashed on {}.", count(unhashed, "node")));
+        sentences.push(format!("Not all content was to be hashed on {}.", count(unhashed, "node")));
     }
     if images.skipped > 0 {
         let skipped = count(images.skipped, "image");
         sentences.push(format!(
-            "{skipped} {} not checked, since the trust policy says skip.",
+            "{skipped} {} not checked, because the trust policy says skip.",
             is_are(images.skipped)
         ));
     }
@@ -160,7 +158,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn whatever_the_verdict_rests_on_is_said() {
+    fn says_what_the_verdict_rests_on() {
         for report in [sample::site(), sample::every_outcome(), sample::all_passed(), sample::hostile()] {
             assert!(!sentences(&SiteModel::from(&report)).is_empty());
         }
@@ -170,7 +168,7 @@ mod tests {
 
     /// Only a site that passed is said to be verified.
     #[test]
-    fn nothing_but_a_pass_sounds_like_one() {
+    fn only_a_pass_sounds_like_a_pass() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile()] {
             assert_ne!(report.verdict, ExitCode::Passed);
             assert!(

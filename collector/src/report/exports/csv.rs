@@ -1,8 +1,8 @@
-//! The report as a table (RFC 4180): a row for each image on each node, and one for a node without any, for spreadsheets and
-//! for those who fill in checklists.
+//! Exports the report as a table (RFC 4180) for spreadsheets and checklists: a row for each image on each node, and a row for each
+//! node without images.
 //!
-//! `finding` says it in the words of DISA's checklists: `open` for an image that failed, waived or not; `not_a_finding` for one
-//! that passed; `not_reviewed` for everything else, nodes that were not verified above all.
+//! `finding` uses the terms of DISA's checklists: `open` for an image that failed, waived or not; `not_a_finding` for an image that
+//! passed; `not_reviewed` for everything else, including nodes that were not verified.
 
 use std::io;
 
@@ -37,17 +37,17 @@ impl<W: io::Write> Table<W> {
     /// Begins the table.
     ///
     /// # Errors
-    /// Where `out` does not take it.
+    /// If `out` cannot be written to.
     pub(crate) fn begin(out: W) -> io::Result<Self> {
         let mut table = Self(csv::Writer::from_writer(out));
         table.0.write_record(COLUMNS)?;
         Ok(table)
     }
 
-    /// Adds a node, to which waivers were applied before.
+    /// Adds a node, to which waivers have been applied.
     ///
     /// # Errors
-    /// Where the file does not take it.
+    /// If the file cannot be written to.
     pub(crate) fn add(&mut self, node: &NodeRow) -> io::Result<()> {
         let images = node.accepted().map_or(&[][..], |own| &own.images);
         if images.is_empty() {
@@ -59,7 +59,7 @@ impl<W: io::Write> Table<W> {
     /// Ends the table.
     ///
     /// # Errors
-    /// Where the file does not take it.
+    /// If the file cannot be written to.
     pub(crate) fn end(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
@@ -96,7 +96,7 @@ impl<W: io::Write> Table<W> {
     }
 }
 
-/// A cell that no spreadsheet takes for a formula, and no CI system for a command: those begin with one of these letters.
+/// A cell that is neither a formula to a spreadsheet nor a command to a CI system. Formulas begin with one of these letters.
 fn plain(cell: &str) -> String {
     let cell = ci_commands::escape(cell);
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.into_owned() }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_an_image_and_node_and_nothing_satisfied_that_was_not_verified() {
+    fn has_a_row_for_each_image_and_satisfies_only_what_was_verified() {
         for report in [sample::site(), sample::waived(), sample::every_outcome(), sample::hostile()] {
             let rows = read(&report);
             let images = |node: &NodeRow| node.accepted().map_or(1, |own| own.images.len().max(1));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_no_formulas() {
+    fn cells_are_not_formulas() {
         assert_eq!(plain("=1+1"), "'=1+1");
         assert_eq!(plain("@SUM(A1)"), "'@SUM(A1)");
         assert_eq!(plain("registry.example.test/a"), "registry.example.test/a");

@@ -1,5 +1,5 @@
-//! The report as metrics in Prometheus' text exposition format, version 0.0.4, for the textfile collector of its node
-//! exporter or whatever serves a file. Only gauges: each run replaces the last.
+//! Exports the report as metrics in Prometheus' text exposition format, version 0.0.4, for the textfile collector of the node
+//! exporter or any server of files. All metrics are gauges: each run replaces the last one.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::report::difference::ChangeKind;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::{expiry, problems, words};
 
-/// The site.
+/// The metrics of the site.
 pub(crate) fn render(site: &SiteModel) -> String {
     let mut out = Metrics::default();
     out.family("assay_run_info", "The run that these metrics are of; always 1.");
@@ -25,7 +25,7 @@ pub(crate) fn render(site: &SiteModel) -> String {
     out.gauge(&[], site.verdict.number().into());
     nodes(&mut out, site);
     images(&mut out, site);
-    out.family("assay_expiry_timestamp_seconds", "When a certificate or a revocation list ends.");
+    out.family("assay_expiry_timestamp_seconds", "When a certificate or a revocation list expires.");
     for ending in expiry::endings(site) {
         let (subject, sha256) = (clean::name(ending.subject), clean::name(ending.sha256));
         let labels = [("kind", ending.kind), ("subject", &*subject), ("sha256", &*sha256)];
@@ -35,7 +35,7 @@ pub(crate) fn render(site: &SiteModel) -> String {
     if let Some(difference) = &site.difference {
         out.family(
             "assay_changed_images",
-            "Images that changed since the run compared with, counted on each node.",
+            "Images that changed since the earlier run, counted on every node.",
         );
         for kind in ChangeKind::ALL {
             out.gauge(&[("change", kind.word())], number(difference.count(kind).0));
@@ -45,7 +45,7 @@ pub(crate) fn render(site: &SiteModel) -> String {
 }
 
 fn nodes(out: &mut Metrics, site: &SiteModel) {
-    out.family("assay_nodes", "Nodes by what became of the visit.");
+    out.family("assay_nodes", "Nodes by the outcome of the visit.");
     for outcome in Outcome::ALL {
         let many = site.nodes.iter().filter(|node| node.row.outcome == outcome).count();
         out.gauge(&[("outcome", outcome.as_str())], number(many as u64));
@@ -53,21 +53,21 @@ fn nodes(out: &mut Metrics, site: &SiteModel) {
     out.family("assay_nodes_left_behind", "Nodes whose clean-up failed or is not confirmed.");
     out.gauge(&[], number(site.left_behind()));
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
-    out.family("assay_node_in_order", "1 where the node and everything on it is in order, else 0.");
+    out.family("assay_node_in_order", "1 if the node and everything on it is in order, otherwise 0.");
     for (node, name) in site.nodes.iter().zip(&names) {
         let in_order = node.verdict == ExitCode::Passed;
         out.gauge(&[("node", name), ("outcome", node.row.outcome.as_str())], in_order.into());
     }
     out.family(
         "assay_node_images",
-        "Images of a node by status. Waived ones are counted under their status as well.",
+        "Images of a node by status. Waived images are also counted under their own status.",
     );
     for (node, name) in site.nodes.iter().zip(&names) {
         for (status, many) in by_status(node) {
             out.gauge(&[("node", name), ("status", status)], number(many));
         }
     }
-    out.family("assay_node_clean", "1 where nothing of the visit is left on the node, else 0.");
+    out.family("assay_node_clean", "1 if nothing of the visit is left on the node, otherwise 0.");
     for (node, name) in site.nodes.iter().zip(&names) {
         let clean = matches!(node.row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
         out.gauge(&[("node", name)], clean.into());
@@ -89,7 +89,7 @@ fn images(out: &mut Metrics, site: &SiteModel) {
     let images = site.summary.images;
     out.family(
         "assay_images",
-        "Images by status, counted on each node. Waived ones are counted under their status as well.",
+        "Images by status, counted on every node. Waived images are also counted under their own status.",
     );
     for (status, many) in [
         ("passed", images.passed),
@@ -100,10 +100,10 @@ fn images(out: &mut Metrics, site: &SiteModel) {
     ] {
         out.gauge(&[("status", status)], number(many));
     }
-    out.family("assay_different_images", "Different images.");
+    out.family("assay_different_images", "Different images, each digest once.");
     let digests: BTreeSet<_> = site.results.iter().map(|judged| &judged.image.digest).collect();
     out.gauge(&[], number(digests.len() as u64));
-    out.family("assay_problem_nodes", "Nodes on which something is not in order, by its code.");
+    out.family("assay_problem_nodes", "Nodes with a problem, by its code.");
     for problem in problems::by_reason(site) {
         let severity = if problem.severity == ExitCode::Failed { "failed" } else { "inconclusive" };
         let nodes = problem.extent().1 as u64;
@@ -113,7 +113,7 @@ fn images(out: &mut Metrics, site: &SiteModel) {
 
 fn waivers(out: &mut Metrics, site: &SiteModel) {
     let Some(given) = &site.waivers else { return };
-    out.family("assay_waiver_expires_timestamp_seconds", "When a waiver ends.");
+    out.family("assay_waiver_expires_timestamp_seconds", "When a waiver expires.");
     let labels = |waiver: &assay_report::Waiver| {
         [
             ("image", clean::name(&waiver.image)),
@@ -134,12 +134,12 @@ fn waivers(out: &mut Metrics, site: &SiteModel) {
     }
 }
 
-/// Text that grows family by family.
+/// The text, to which families are added.
 #[derive(Default)]
 struct Metrics {
     text: String,
     name: &'static str,
-    /// The labels of the family: a series may be there once.
+    /// The labels of this family so far. A series may occur only once.
     given: BTreeSet<String>,
 }
 
@@ -153,7 +153,7 @@ impl Metrics {
 
     fn gauge(&mut self, labels: &[(&str, &str)], value: i64) {
         let mut text = rendered_labels(labels, "");
-        // what looks the same once it is cleaned is told apart, like the suites of JUnit
+        // names may become equal when they are cleaned; they are numbered then
         let mut count = 1_u32;
         while !self.given.insert(text.clone()) {
             count += 1;
@@ -187,7 +187,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn every_series_is_there_once_and_has_a_number() {
+    fn writes_every_series_once_with_a_number() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
             let text = render(&SiteModel::from(&report));
             let mut seen = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The report in the forms of others: tables, code scanning, assessment results, metrics.
+//! Exports the report to the formats of other tools: tables, code scanning, assessment results, metrics.
 
 pub(super) mod csv;
 pub(super) mod metrics;

@@ -1,15 +1,16 @@
-//! The report as OSCAL assessment results (NIST, version 1.1): what was found says about four controls of SP 800-53.
+//! Exports the report as OSCAL assessment results (NIST, version 1.1), for four controls of SP 800-53.
 //!
-//! | control | not satisfied by |
+//! | control | not satisfied if there is |
 //! |---|---|
-//! | CM-14 signed components | whatever keeps a signature from being verified |
-//! | SI-7 software, firmware and information integrity | changed content or files, broken signatures, what runs unlisted |
-//! | SR-4 provenance | no or another's signature, an unproven time, another image under a name |
-//! | SR-11 component authenticity | no, a broken, an untrusted or a revoked signature, changed content |
+//! | CM-14 signed components | anything that keeps a signature from being verified |
+//! | SI-7 software, firmware and information integrity | changed content or files, a broken signature, an unlisted image that runs |
+//! | SR-4 provenance | a missing or foreign signature, an unproven time, another image under a name |
+//! | SR-11 component authenticity | a missing, broken, untrusted or revoked signature, changed content |
 //!
-//! What could not be judged or was not verified leaves all four unsatisfied. A control that only waived images stand against is
-//! not satisfied either, and says that the deviation was approved. Each node and each distinct result is an observation; a
-//! node's points to its report. Identifiers are made from the run and the content: the same report gives the same ones.
+//! Images and nodes that could not be judged leave all four controls unsatisfied. A control with only waived images against it is
+//! not satisfied either, and says that the deviation was approved. Each node and each distinct result is an observation; the
+//! observation of a node refers to its report. Identifiers are made from the run and the content, so the same report gives the
+//! same identifiers.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -30,12 +31,12 @@ use crate::report::{names, text, verdict};
 
 const VERSION: &str = "1.1.3";
 
-/// A control, and the reasons that stand against it.
+/// A control, and the reasons that count against it.
 struct Control {
     id: &'static str,
     title: &'static str,
     reasons: &'static [Reason],
-    /// What others call what it demands: control correlation identifiers, and rules of DISA's Container Platform Security
+    /// The same requirement elsewhere: control correlation identifiers, and rules of DISA's Container Platform Security
     /// Requirements Guide, V2R2.
     known_as: &'static [(&'static str, &'static str)],
 }
@@ -112,8 +113,8 @@ const CONTROLS: [Control; 4] = [
 ];
 
 impl Control {
-    /// Whether an image that did not pass stands against it, for any of its reasons. What gives none, cannot be read or is past
-    /// a limit stands against all.
+    /// Whether an image that did not pass counts against the control. Images without a reason, unreadable ones and those beyond a
+    /// limit count against every control.
     fn is_concerned(&self, image: &Image) -> bool {
         let stands = |reason: &Reason| {
             matches!(reason, Reason::Unreadable | Reason::Limit) || self.reasons.contains(reason)
@@ -123,10 +124,10 @@ impl Control {
     }
 }
 
-/// Writes the site.
+/// Writes the assessment results of the site.
 ///
 /// # Errors
-/// Where `out` does not take it.
+/// If `out` cannot be written to.
 pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let ids = Ids::new(site);
     let nodes: Vec<Value> =
@@ -177,8 +178,8 @@ pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_j
         "back-matter": { "resources": [{
             "uuid": plan,
             "title": "Assessment plan",
-            "description": "Every image of every node is verified under the site's trust policy. No plan of its own was \
-                            written down in OSCAL; what was sent to the nodes is in report.json.",
+            "description": "Every image of every node is verified under the site's trust policy. There is no separate plan in \
+                            OSCAL; report.json lists what was sent to the nodes.",
             "rlinks": [{ "href": "report.json", "media-type": "application/json" }],
         }]},
     }});
@@ -187,7 +188,7 @@ pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_j
     out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
-/// A node.
+/// A node as an inventory item.
 fn inventory_item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
     let row = &node.row;
     let own = node.accepted();
@@ -204,7 +205,7 @@ fn inventory_item(ids: &Ids, at: usize, node: &SiteNode) -> Value {
     })
 }
 
-/// The images, each digest once.
+/// The images as components, each digest once.
 fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let mut components = Vec::new();
@@ -225,18 +226,18 @@ fn components(ids: &Ids, site: &SiteModel) -> Vec<Value> {
     components
 }
 
-/// What became of the visit to a node.
+/// The visit to a node as an observation.
 fn visit_observation(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) -> Value {
     let title = explanation::outcome(node.row.outcome).title;
-    let mut said: Vec<String> =
+    let mut descriptions: Vec<String> =
         node.problems.iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect();
-    if said.is_empty() {
-        said.push(explanation::outcome(node.row.outcome).what.to_owned());
+    if descriptions.is_empty() {
+        descriptions.push(explanation::outcome(node.row.outcome).what.to_owned());
     }
     let mut observation = json!({
         "uuid": ids.uuid("visit", &at.to_string()),
         "title": format!("{}: {title}", markup(&clean::name(&node.row.name))),
-        "description": markup(&said.join("\n\n")),
+        "description": markup(&descriptions.join("\n\n")),
         "methods": ["TEST"],
         "types": ["node"],
         "subjects": [{ "subject-uuid": ids.node(at), "type": "inventory-item" }],
@@ -252,7 +253,7 @@ fn visit_observation(ids: &Ids, site: &SiteModel, at: usize, node: &SiteNode) ->
     observation
 }
 
-/// A distinct result of an image. Nodes are named where it is not in order; where it is, they are counted.
+/// A distinct result of an image as an observation. Its nodes are named if it is a problem; otherwise they are only counted.
 fn image_observation(ids: &Ids, site: &SiteModel, at: usize, judged: &ImageResult) -> Value {
     let image = &judged.image;
     let status = words::status(image.status);
@@ -260,7 +261,7 @@ fn image_observation(ids: &Ids, site: &SiteModel, at: usize, judged: &ImageResul
     let code = image.reason.map_or("", Reason::as_str);
     let otherwise = match image.status {
         Status::Passed => "Signature and content are verified.",
-        Status::Skipped => "The trust policy says skip: nothing was checked.",
+        Status::Skipped => "The trust policy says skip, so nothing was checked.",
         Status::Failed | Status::Inconclusive => explanation.what,
     };
     let mut subjects =
@@ -291,7 +292,7 @@ fn image_observation(ids: &Ids, site: &SiteModel, at: usize, judged: &ImageResul
     })
 }
 
-/// A waiver: a deviation that was approved.
+/// A waiver as a risk whose deviation was approved.
 fn risk(ids: &Ids, at: usize, judged: &ImageResult, waiver: &WaivedImage) -> Value {
     let image = &judged.image;
     let (_, explanation) = image_reason(image);
@@ -315,7 +316,7 @@ fn risk(ids: &Ids, at: usize, judged: &ImageResult, waiver: &WaivedImage) -> Val
     })
 }
 
-/// Whether a control is satisfied, and what that rests on.
+/// Whether a control is satisfied, and which observations count against it.
 fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
     let against = |judged: &ImageResult| {
         matches!(judged.image.status, Status::Failed | Status::Inconclusive)
@@ -333,16 +334,16 @@ fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
     let failed = images.iter().any(|(_, judged)| judged.severity() == Some(ExitCode::Failed))
         || site.nodes.iter().flat_map(|node| &node.problems).any(|found| found.severity == ExitCode::Failed);
     let waived = images.iter().filter(|(_, judged)| judged.waiver.is_some()).count();
-    // nothing at all was verified where there is no node
+    // without nodes nothing was verified
     let satisfied = images.is_empty() && nodes.is_empty() && !site.nodes.is_empty();
     let mut remarks = vec![format!(
-        "{} stand against it, {waived} of them waived; {} not verified or not in order.",
+        "{} against it, {waived} of them waived; {} not verified or with problems.",
         count(images.len(), "result"),
         count(nodes.len(), "node"),
     )];
     if site.summary.images.skipped > 0 {
         let skipped = usize::try_from(site.summary.images.skipped).unwrap_or(usize::MAX);
-        remarks.push(format!("{} not checked, since the trust policy says skip.", count(skipped, "image")));
+        remarks.push(format!("{} not checked, because the trust policy says skip.", count(skipped, "image")));
     }
     let reason = if satisfied {
         "pass"
@@ -384,14 +385,14 @@ fn finding(ids: &Ids, site: &SiteModel, control: &Control) -> Value {
     finding
 }
 
-/// Adds a list, unless it is empty: OSCAL has no empty ones.
+/// Adds a list unless it is empty, which OSCAL forbids.
 fn add_list(object: &mut Value, name: &str, items: Vec<Value>) {
     if !items.is_empty() {
         object[name] = items.into();
     }
 }
 
-/// Names and values, without those that say nothing. A value is one line that neither begins nor ends with a space.
+/// Properties, without empty ones. A value is one line that neither begins nor ends with a space.
 fn props(all: &[(&str, &str)]) -> Vec<Value> {
     all.iter()
         .map(|(name, value)| (name, clean::name(value).trim().to_owned()))
@@ -400,10 +401,10 @@ fn props(all: &[(&str, &str)]) -> Vec<Value> {
         .collect()
 }
 
-/// Cleaned text as markup that shows it as it is: OSCAL takes descriptions for Markdown with HTML in it.
+/// Cleaned text as markup that shows it unchanged. OSCAL descriptions are Markdown with HTML.
 fn markup(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    // a line's beginning, with a number or without, may make it a list, a heading or a rule
+    // the beginning of a line can make it a list, a heading or a rule
     let (mut begins, mut numbered) = (true, false);
     for letter in text.chars() {
         let is_markup = match letter {
@@ -485,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_no_markup() {
+    fn text_is_not_markup() {
         for (text, shown) in [
             ("a-b 1.2 (c)", "a-b 1.2 (c)"),
             ("[a](b) <b> ~x~ ^y^ {{ insert: param }}", r"\[a\](b) \<b\> \~x\~ \^y\^ \{\{ insert: param \}\}"),
@@ -496,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_is_satisfied_where_nothing_stands_against_it_and_something_was_verified() {
+    fn a_control_is_satisfied_if_something_was_verified_and_nothing_counts_against_it() {
         assert_eq!(states(&sample::all_passed()), ["pass"; 4]);
         assert_eq!(states(&sample::site()), ["fail"; 4]);
         assert_eq!(states(&sample::every_outcome()), ["other"; 4]);
@@ -522,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_stands_against_a_control() {
+    fn every_reason_counts_against_a_control() {
         for judged in &SiteModel::from(&sample::site()).results {
             let image = &judged.image;
             if image.status == Status::Failed {

@@ -1,14 +1,17 @@
-//! The report as SARIF 2.1.0 (OASIS): a result for everything that is not in order, waived images with their suppression.
+//! Exports the report as SARIF 2.1.0 (OASIS): a result for each problem, and for each waived image a result with a suppression.
 //!
-//! | in SARIF | is |
+//! It is written by hand, because a report uses few of SARIF's members. `tests/interop/exports_check.py` validates it against the
+//! published schema.
+//!
+//! | in SARIF | meaning |
 //! |---|---|
 //! | `rule` | the code of a reason or of a problem of a node |
 //! | `level` | `error` for failed, `warning` for inconclusive |
-//! | artifact location | an image as `reference@digest`, a node as its name, percent-encoded |
+//! | artifact location | an image as `reference@digest`, or a node's name, percent-encoded |
 //! | logical locations | the nodes |
-//! | `suppression` of kind `external` | a waiver: who, why, until when |
-//! | `partialFingerprints` | the code and the digest or node: what another run's result is told to be the same by |
-//! | `baselineState` | what an earlier run said, where one was given |
+//! | `suppression` of kind `external` | a waiver: its approver, reason and end |
+//! | `partialFingerprints` | the code and the digest or node; equal in two runs for the same problem |
+//! | `baselineState` | the state since an earlier run, if one was given |
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -25,20 +28,20 @@ use crate::report::node_problems::NodeProblem;
 use crate::report::text::{count, uri};
 use crate::report::{names, text, words};
 
-/// Where the schema is published.
+/// The address of the schema.
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Where what is verified, and how, is specified: this program has no page of its own.
+/// The specification of what is verified. This program has no page of its own.
 const ABOUT: &str = "https://notaryproject.dev/";
 
-/// Nodes of one result that have a location; all are counted in its message.
+/// Nodes of one result that have a location. Its message counts all of them.
 const LOCATIONS: usize = 1_000;
 
-/// Writes the site.
+/// Writes the log of the site.
 ///
 /// # Errors
-/// Where `out` does not take it.
+/// If `out` cannot be written to.
 pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_json::Error> {
     let mut rules = Rules::default();
     let names: Vec<String> = site.nodes.iter().map(|node| clean::name(&node.row.name)).collect();
@@ -75,8 +78,8 @@ pub(crate) fn write(out: impl io::Write, site: &SiteModel) -> Result<(), serde_j
             "results": results,
         }],
     });
-    // What stands before the last stroke is the category: readers close the results of an earlier run of the same one. Without
-    // a name, the results of two sites would be one category, and each would close the other's.
+    // The part before the last slash is the category. Readers close the results of an earlier run of the same category, so without
+    // the site's name two sites would close each other's results.
     if let Some(name) = &run.site {
         log["runs"][0]["automationDetails"] =
             json!({ "id": format!("assay/{}/{}", clean::name(name), clean::name(&run.id)) });
@@ -174,7 +177,7 @@ fn result<'a>(
     })
 }
 
-/// A message that shows `text` as it is: neither its brackets are a link (section 3.11.6) nor its braces a placeholder (3.11.5).
+/// A message that shows `text` unchanged: brackets are not links (section 3.11.6), braces are not placeholders (section 3.11.5).
 fn plain(text: &str) -> Value {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -188,7 +191,7 @@ fn plain(text: &str) -> Value {
     json!({ "text": escaped })
 }
 
-/// The rules that results are of, in the order of first use.
+/// The rules of the results, in the order of first use.
 #[derive(Default)]
 struct Rules {
     known: BTreeMap<&'static str, usize>,
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_not_in_order_is_a_result_of_its_rule() {
+    fn every_problem_is_a_result_of_its_rule() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
             let log = log(&report);
             let run = &log["runs"][0];
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_are_categories_of_their_own() {
+    fn each_site_is_a_category() {
         let category = |site: Option<&str>| {
             let mut report = sample::site();
             report.run.site = site.map(str::to_owned);

@@ -1,4 +1,4 @@
-//! What changed since an earlier run, as the page puts it.
+//! Shows what changed since an earlier run.
 
 use super::images::ImageLinks;
 use super::mark::Mark;
@@ -10,11 +10,11 @@ use crate::report::text::number;
 /// Changes of one kind that are shown.
 const SHOWN: usize = 200;
 
-/// What changed.
+/// The changes.
 pub(super) struct ChangesView {
     pub(super) sentence: String,
     pub(super) kinds: Vec<KindView>,
-    /// What became of which nodes.
+    /// Changes of nodes: the kind and the name.
     pub(super) nodes: Vec<(&'static str, String)>,
     pub(super) nodes_omitted: usize,
 }
@@ -23,7 +23,7 @@ pub(super) struct ChangesView {
 pub(super) struct KindView {
     pub(super) mark: Mark,
     pub(super) word: &'static str,
-    /// How many, counted on each node.
+    /// Their number, counted on every node.
     pub(super) number: String,
     pub(super) changes: Vec<ChangeView>,
     pub(super) omitted: usize,
@@ -32,10 +32,10 @@ pub(super) struct KindView {
 /// One image.
 pub(super) struct ChangeView {
     pub(super) name: String,
-    /// The anchor of its details, where they are on the page.
+    /// The anchor of its details, if they are on the page.
     pub(super) id: Option<String>,
     pub(super) short_digest: String,
-    /// How it stood and how it stands.
+    /// Its standing before and now.
     pub(super) standing: String,
     pub(super) worse: bool,
     pub(super) nodes: NodeList,

@@ -1,4 +1,4 @@
-//! An image in full: what each result of it rests on, signature by signature and check by check.
+//! Shows an image in full: its results, signature by signature and check by check.
 
 use std::collections::BTreeSet;
 
@@ -26,11 +26,11 @@ pub(super) struct ImageView {
     pub(super) name: String,
     pub(super) digest: String,
     pub(super) short_digest: String,
-    /// Such as `3 nodes`, and which.
+    /// Its nodes.
     pub(super) nodes: NodeList,
-    /// Why it came to that where it did worst; empty where it passed.
+    /// The reason of its worst result; empty if it passed everywhere.
     pub(super) reason: &'static str,
-    /// Such as `failed on 1 of them`; empty where all agree.
+    /// Such as `failed on 1 of them`; empty if all nodes agree.
     pub(super) differs: String,
     pub(super) references: Vec<String>,
     pub(super) media_type: String,
@@ -38,15 +38,15 @@ pub(super) struct ImageView {
     pub(super) results: Vec<ResultView>,
 }
 
-/// What some nodes agree on.
+/// A result that some nodes agree on.
 pub(super) struct ResultView {
     pub(super) mark: Mark,
     pub(super) nodes: NodeList,
-    /// Who granted a waiver, why and until when.
+    /// The waiver that covers it.
     pub(super) waiver: Option<WaiverView>,
     /// The reason's code and heading.
     pub(super) reason: Option<(&'static str, &'static str)>,
-    /// The codes of what else is wrong.
+    /// The codes of other reasons.
     pub(super) also: Vec<&'static str>,
     pub(super) message: String,
     pub(super) hint: String,
@@ -69,14 +69,14 @@ pub(super) struct WaiverView {
     pub(super) until: String,
 }
 
-/// A blob that is not what its descriptor says.
+/// A blob that does not match its descriptor.
 pub(super) struct Blob {
     pub(super) digest: String,
     pub(super) media_type: String,
     pub(super) found: String,
 }
 
-/// What comparing the unpacked files showed.
+/// The result of comparing the unpacked files.
 pub(super) struct Files {
     pub(super) summary: String,
     pub(super) differing: Vec<String>,
@@ -87,9 +87,9 @@ pub(super) struct SignatureView {
     pub(super) mark: Mark,
     pub(super) digest: String,
     pub(super) signer: String,
-    /// The anchor of the signer, where it is on the page.
+    /// The anchor of the signer, if it is on the page.
     pub(super) signer_id: Option<String>,
-    /// Heading and text of what else is known.
+    /// Headings and texts of further facts.
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) chain: Vec<CertificateView>,
     pub(super) metadata: Vec<(String, String)>,
@@ -98,7 +98,7 @@ pub(super) struct SignatureView {
 
 /// A certificate of a chain.
 pub(super) struct CertificateView {
-    /// The anchor of its end, where that is on the page.
+    /// The anchor of its expiry, if that is on the page.
     pub(super) id: Option<String>,
     pub(super) subject: String,
     pub(super) not_after: String,
@@ -119,11 +119,11 @@ pub(super) struct CheckView {
 pub(super) struct Details<'a> {
     /// The site's nodes.
     pub(super) nodes: &'a NodeNames,
-    /// When the run began; what has expired has expired then.
+    /// When the run began. Certificates count as expired at this time.
     pub(super) now: UnixTime,
-    /// Anchors of certificates.
+    /// Anchors of certificates that are on the page.
     pub(super) certificates: &'a BTreeSet<&'a str>,
-    /// Anchors of signers.
+    /// Anchors of signers that are on the page.
     pub(super) signers: &'a BTreeSet<&'a str>,
 }
 
@@ -252,7 +252,7 @@ impl Details<'_> {
             signer: signature
                 .signer
                 .as_deref()
-                .map_or_else(|| "not known, since integrity is not proven".into(), clean::name),
+                .map_or_else(|| "not known, because integrity is not proven".into(), clean::name),
             facts,
             chain: signature
                 .chain
@@ -304,7 +304,7 @@ fn checks(signature: &Signature) -> Vec<CheckView> {
     })
     .collect();
     let target = &signature.target;
-    // a signature of another image is no signature of this one: never left to the policy
+    // a signature of another image does not sign this one, whatever the policy says
     let action = if target.result == CheckResult::Skipped { "skipped" } else { "enforced" };
     views.push(CheckView {
         name: "Names this image",
@@ -316,7 +316,7 @@ fn checks(signature: &Signature) -> Vec<CheckView> {
     views
 }
 
-/// What hashing the content showed, in a sentence.
+/// The result of hashing the content, in a sentence.
 fn content(judged: &ImageResult) -> String {
     let (least, most) = &judged.content;
     let range = |least: u64, most: u64| {
@@ -325,7 +325,7 @@ fn content(judged: &ImageResult) -> String {
     let asked = match least.mode {
         ContentMode::Full => "everything hashed",
         ContentMode::Metadata => "indexes, manifests and configs hashed",
-        ContentMode::None => return "not hashed: the run asked for none".into(),
+        ContentMode::None => return "not hashed, as the run asked".into(),
     };
     let bytes = if least.bytes == most.bytes {
         text::size(least.bytes)
@@ -343,12 +343,12 @@ fn content(judged: &ImageResult) -> String {
     sentence
 }
 
-/// Where a signature was found; of a bundle the file's name, since its folder was made for the visit.
+/// Where a signature was found. For a bundle only the file's name: its folder was made for the visit.
 fn source(source: &str) -> String {
     clean::name(source.rsplit(['/', '\\']).next().unwrap_or(source))
 }
 
-/// The containers that run the image: those of the first node, and how many there are on all.
+/// The containers that run the image: those on the first node, and the number on all nodes.
 fn running(judged: &ImageResult) -> Vec<String> {
     let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.count(List::InUse), container);
     if judged.containers > judged.image.in_use.len() as u64 {
@@ -372,7 +372,7 @@ fn container(container: &ContainerUse) -> String {
     }
 }
 
-/// The first of `items`, and how many more there are; `omitted` of them are not in the node's report.
+/// The first of `items` and the number of others. The node's report left out `omitted` of them.
 fn shown<T>(
     mut items: impl ExactSizeIterator<Item = T>,
     omitted: u64,

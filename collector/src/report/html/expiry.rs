@@ -1,4 +1,4 @@
-//! What expires when, as a table with bars. Each certificate has an anchor that chains lead to.
+//! Shows what expires when, as a table with bars. Chains link to the rows of their certificates.
 
 use std::collections::HashSet;
 
@@ -9,29 +9,29 @@ use crate::report::names::short_hex;
 use crate::report::text::count;
 use crate::report::{expiry, text};
 
-/// Rows that are shown, the earliest first: a site has a handful.
+/// Rows that are shown, the earliest first. Real sites have a handful.
 const ROWS: usize = 200;
 
-/// Days that a bar of full length stands for.
+/// Days that a full bar stands for.
 const SCALE: i64 = 730;
 
-/// How long the longest bar is, in units of the page.
+/// The length of a full bar, in units of the page.
 pub(super) const BAR: i64 = 200;
 
-/// Days before its end from which on something ends soon.
+/// Something that expires within this many days expires soon.
 const SOON: i64 = 30;
 
-/// Something that ends.
+/// A row: something that expires.
 pub(super) struct Expiry {
-    /// Its anchor; empty where another row has it.
+    /// Its anchor; empty if another row has the same.
     pub(super) id: String,
-    /// What kind of thing.
+    /// Its kind.
     pub(super) kind: &'static str,
     /// Its name, cleaned.
     pub(super) subject: String,
     /// The start of its digest.
     pub(super) sha256: String,
-    /// The day that it ends.
+    /// The day on which it expires.
     pub(super) day: String,
     /// Such as `in 41 days`.
     pub(super) left: String,
@@ -39,11 +39,11 @@ pub(super) struct Expiry {
     pub(super) class: &'static str,
     /// The bar's length.
     pub(super) bar: i64,
-    /// The images that rest on it.
+    /// The images that depend on it.
     pub(super) used: ImageList,
 }
 
-/// Everything that ends, the earliest first, and how much was left out.
+/// Everything that expires, the earliest first, and the number of rows left out.
 pub(super) fn rows(site: &SiteModel, names: &ImageLinks<'_>) -> (Vec<Expiry>, usize) {
     let now = site.run.started;
     let all = expiry::endings(site);
@@ -53,7 +53,7 @@ pub(super) fn rows(site: &SiteModel, names: &ImageLinks<'_>) -> (Vec<Expiry>, us
         let days = text::days(now, ending.end);
         let id = anchor(ending.sha256);
         Expiry {
-            // a list and a certificate have different digests; what a hostile report makes equal has one anchor
+            // digests differ, unless a hostile report repeats one; the first row then has the anchor
             id: if ids.insert(id.clone()) { id } else { String::new() },
             kind: ending.kind,
             subject: clean::name(ending.subject),
@@ -89,7 +89,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn each_once_the_earliest_first() {
+    fn lists_each_once_the_earliest_first() {
         let report = sample::large(30, 20);
         let site = SiteModel::from(&report);
         let (rows, omitted) = rows(&site, &ImageLinks::new(&images::entries(&site)));

@@ -1,4 +1,4 @@
-//! The images of all nodes, each digest once: what is the same on five hundred nodes is shown once and says where.
+//! Lists the images of all nodes, each digest once, with the nodes that have it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -9,23 +9,23 @@ use crate::report::model::{ImageResult, SiteModel};
 use crate::report::names;
 use crate::report::text::count;
 
-/// One digest, on whatever nodes it is.
+/// One digest on all nodes that have it.
 pub(super) struct ImageEntry<'a> {
     /// The anchor of its details.
     pub(super) id: String,
-    /// The name that people know it by, cleaned.
+    /// Its name, cleaned.
     pub(super) name: String,
-    /// The worst that it came to anywhere.
+    /// Its worst result on any node.
     pub(super) mark: Mark,
     /// Every reference on any node.
     pub(super) references: BTreeSet<&'a str>,
-    /// How it came out; more than one where nodes differ, the worst first.
+    /// Its results, the worst first; more than one if nodes differ.
     pub(super) results: Vec<&'a ImageResult>,
-    /// By node, ascending: the worst that it came to there.
+    /// By node, ascending: its worst result there.
     pub(super) cells: BTreeMap<usize, Mark>,
 }
 
-/// Every image of every node that was verified: the worst first, then by name.
+/// The images of all verified nodes, the worst first, then by name.
 pub(super) fn entries(site: &SiteModel) -> Vec<ImageEntry<'_>> {
     let mut by_digest: BTreeMap<&Digest, Vec<&ImageResult>> = BTreeMap::new();
     for judged in &site.results {
@@ -56,21 +56,20 @@ pub(super) fn entries(site: &SiteModel) -> Vec<ImageEntry<'_>> {
     entries
 }
 
-/// The names and anchors of images, by digest.
+/// The anchors and names of images that have details on the page, by digest.
 pub(super) struct ImageLinks<'a>(HashMap<&'a Digest, (&'a str, &'a str)>);
 
 /// Some images.
 pub(super) struct ImageList {
-    /// Such as `12 images`; empty where there is none.
+    /// Such as `12 images`; empty if there are none.
     pub(super) text: String,
-    /// Anchors and names, as many as are shown.
+    /// The anchors and names that are shown.
     pub(super) links: Vec<(String, String)>,
     /// How many more there are.
     pub(super) more: usize,
 }
 
 impl<'a> ImageLinks<'a> {
-    /// Of the images whose details are on the page.
     pub(super) fn new(entries: &'a [ImageEntry<'a>]) -> Self {
         let named = entries.iter().take(DETAILS).filter_map(|entry| {
             let first = entry.results.first()?;
@@ -84,7 +83,7 @@ impl<'a> ImageLinks<'a> {
         self.0.get(digest).map(|(id, name)| ((*id).to_owned(), (*name).to_owned()))
     }
 
-    /// The images of `digests`.
+    /// Links to the images of `digests`.
     pub(super) fn list(&self, digests: &BTreeSet<&Digest>) -> ImageList {
         let mut links: Vec<(String, String)> =
             digests.iter().filter_map(|digest| self.link(digest)).collect();
@@ -98,14 +97,14 @@ impl<'a> ImageLinks<'a> {
     }
 }
 
-/// Images whose details are shown, those that are not in order first. With some four kilobytes each, a page of so many
-/// still opens in a few seconds; further ones are left to the node reports.
+/// Images whose details are shown, those with problems first. A page of this many, of about four kilobytes each, opens in a few
+/// seconds; node reports have the others.
 pub(super) const DETAILS: usize = 2_000;
 
 /// Images that a list names.
 const LISTED: usize = 100;
 
-/// The start of the digest, and more where that is taken.
+/// The start of the digest, or all of it if another image has the same start.
 fn id(digest: &Digest, taken: &mut HashSet<String>) -> String {
     let hex = digest.hex();
     let short = format!("image-{}", hex.get(..16).unwrap_or(hex));

@@ -1,4 +1,4 @@
-//! What the verdicts rest on, and whether all nodes rested on the same.
+//! Shows the inputs that the verdicts rest on, and whether all nodes used the same.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ const SHOWN: usize = 50;
 
 /// The inputs as the page shows them.
 pub(super) struct InputsView {
-    /// What was sent to the nodes.
+    /// The files that were sent to the nodes.
     pub(super) files: Vec<FileView>,
-    /// Trust policies that were applied, and by whom; more than one is remarkable.
+    /// The trust policies and the nodes that applied each. More than one is unusual.
     pub(super) policies: Vec<(String, NodeList)>,
-    /// Bundles that were read.
+    /// The bundles and the nodes that read each.
     pub(super) bundles: Vec<(String, NodeList)>,
-    /// What agents said about their inputs.
+    /// The agents' warnings about their inputs.
     pub(super) warnings: Vec<(String, NodeList)>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn view(report: &SiteModel, nodes: &NodeNames) -> InputsView {
     }
 }
 
-/// Who said what.
+/// The nodes that reported each text.
 #[derive(Default)]
 struct NodesByText(BTreeMap<String, Vec<usize>>);
 

@@ -1,4 +1,4 @@
-//! How things came out, as the page marks them: never by colour alone.
+//! Marks results on the page, never by colour alone.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use assay_report::{CheckResult, ExitCode, Outcome, Status};
 
 use crate::report::model::ImageResult;
 
-/// How something came out, as the page marks it: a class for the style sheet, a symbol, a word.
+/// The mark of a result: a class of the style sheet, a symbol and a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Failed,
@@ -18,12 +18,12 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    /// How a result is marked: as waived where a waiver covers it.
+    /// The mark of an image's result: waived if a waiver covers it.
     pub(super) fn of_result(judged: &ImageResult) -> Self {
         if judged.waiver.is_some() { Self::Waived } else { judged.image.status.into() }
     }
 
-    /// The class, which is the symbol's name as well.
+    /// The class, which is also the symbol's name.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -43,7 +43,7 @@ impl Mark {
         }
     }
 
-    /// The symbol; the word must stand beside it.
+    /// The symbol. The word must stand beside it.
     pub(super) fn icon(self) -> Icon {
         Icon(self.class())
     }
@@ -88,7 +88,7 @@ impl From<Outcome> for Mark {
     }
 }
 
-/// A symbol of the page's own set. Decoration: what it says is always said in words as well.
+/// A symbol of the page's own set. It is decoration: words beside it say the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Icon(&'static str);
 
@@ -98,5 +98,5 @@ impl fmt::Display for Icon {
     }
 }
 
-/// Markup on purpose, made of nothing but names from this file.
+/// This is markup on purpose. It consists only of names from this file.
 impl askama::filters::HtmlSafe for Icon {}

@@ -1,11 +1,11 @@
-//! The report as one HTML page for people: the site's verdict first, then what is wrong and what to do, then everything.
+//! Renders the report as one HTML page: the site's verdict first, then the problems and what to do, then everything.
 //!
-//! One file. Nothing in it asks for anything else: its content security policy forbids every request, every script but
-//! its own and every style but its own, both named by their hash. What nodes, registries and operators wrote is cleaned
-//! (`clean`) and escaped by the template engine; no such text is ever an address, a style or a script. Everything can be
-//! read without the script, which only filters, sorts and opens.
+//! The page is one file and requests nothing. Its content security policy forbids every request, and every script and style
+//! except its own, which it names by their hashes. Text of nodes, registries and operators is cleaned ([`clean`]) and escaped
+//! by the template engine; it never becomes an address, a style or a script. Everything can be read without the script, which
+//! only filters, sorts and opens.
 //!
-//! Its size follows what differs, not what there is: an image that is the same on five hundred nodes is shown once.
+//! The page grows with the differences, not with the nodes: an image that is the same on five hundred nodes is shown once.
 //! Anchors: `#problems`, `#outliers`, `#changes`, `#picture`, `#nodes`, `#images`, `#waivers`, `#signers`, `#expiry`, `#inputs`, and
 //! `#image-`, `#cert-` and `#signer-` with the first 16 digits of the digest of an image, a certificate, a signer's name.
 
@@ -80,10 +80,10 @@ struct Page {
     records: Vec<RecordView>,
 }
 
-/// The page.
+/// The page of a site.
 ///
 /// # Errors
-/// Where the template engine fails to write; writing to memory does not fail.
+/// If the template engine cannot write. Writing to memory does not fail.
 pub(super) fn render(report: &SiteModel) -> Result<String, askama::Error> {
     let nodes = NodeNames::new(&report.nodes);
     let entries = images::entries(report);
@@ -139,7 +139,7 @@ pub(super) fn render(report: &SiteModel) -> Result<String, askama::Error> {
     page.render()
 }
 
-/// The content security policy: nothing but what is in the file, and of that only what was written here.
+/// The content security policy: only the style and the script of this page are allowed.
 fn policy() -> String {
     format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
@@ -148,7 +148,7 @@ fn policy() -> String {
     )
 }
 
-/// `text` as a source that a content security policy names.
+/// The hash of `text` as a source of a content security policy.
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes())))
 }

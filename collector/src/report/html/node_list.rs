@@ -1,4 +1,4 @@
-//! Which nodes something is about, said shortly: a site may have hundreds.
+//! Names the nodes of a result briefly: a site may have hundreds.
 
 use assay_report::{NodeRow, Outcome};
 
@@ -7,20 +7,20 @@ use crate::report::model::SiteNode;
 use crate::report::names;
 use crate::report::text::count;
 
-/// Names that stand in a sentence; more are counted and listed apart.
+/// A sentence names up to this many nodes; more are counted and listed separately.
 const IN_A_SENTENCE: usize = 6;
 
 /// Some of the site's nodes.
 pub(super) struct NodeList {
-    /// Names, or how many there are.
+    /// Their names, or their number.
     pub(super) text: String,
-    /// All names, where `text` counts them.
+    /// All names, if `text` only counts them.
     pub(super) names: Option<String>,
     /// The places of the nodes, such as `0-479,481`, for the page's filter.
     pub(super) places: String,
 }
 
-/// The site's nodes and their clean names.
+/// The cleaned names of the site's nodes.
 pub(super) struct NodeNames {
     names: Vec<String>,
     verified: Vec<usize>,
@@ -35,12 +35,12 @@ impl NodeNames {
         }
     }
 
-    /// The clean name of the node at `place`.
+    /// The cleaned name of the node at `place`.
     pub(super) fn name(&self, place: usize) -> &str {
         self.names.get(place).map_or("", String::as_str)
     }
 
-    /// The nodes at `places`, which ascend.
+    /// The nodes at `places`, which are ascending.
     pub(super) fn list(&self, places: &[usize]) -> NodeList {
         let joined = |places: &[usize]| {
             let names: Vec<&str> = places.iter().map(|place| self.name(*place)).collect();
@@ -75,7 +75,7 @@ fn name(row: &NodeRow) -> String {
     if row.name.trim().is_empty() { names::NAMELESS.into() } else { clean::line(&row.name, NAME) }
 }
 
-/// Node names are shown many times; real ones have at most 63 letters, and FQDNs rarely more.
+/// Letters of a node's name that are shown. Real names have at most 63, fully qualified ones rarely more.
 const NAME: usize = 100;
 
 /// `[0, 1, 2, 5]` as `0-2,5`.
@@ -101,7 +101,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn says_it_in_the_shortest_way() {
+    fn uses_the_shortest_form() {
         let report = SiteModel::from(&sample::large(50, 2));
         let nodes = NodeNames::new(&report.nodes);
         let verified: Vec<usize> = (0..50).filter(|place| *place != 33).collect();

@@ -1,4 +1,4 @@
-//! The nodes: what became of each visit, what was found there, and what identifies it.
+//! Shows the nodes: the outcome of each visit, the problems, and what identifies the node.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) struct NodeView {
     pub(super) verdict: Mark,
     pub(super) outcome: &'static str,
     pub(super) verified: bool,
-    /// Passed, failed, inconclusive and skipped images; a dash where nothing was verified.
+    /// Passed, failed, inconclusive and skipped images; a dash if nothing was verified.
     pub(super) counts: [Count; 4],
     pub(super) clean_up: &'static str,
     pub(super) clean_up_mark: Mark,
@@ -31,16 +31,16 @@ pub(super) struct NodeView {
     pub(super) problems: Vec<NodeProblemView>,
 }
 
-/// What is to say of a node beside its images.
+/// A problem of a node.
 pub(super) struct NodeProblemView {
     pub(super) title: &'static str,
     pub(super) message: String,
-    /// The one particular that the message does not say; several are among the problems.
+    /// A single particular that the message does not have. Several are listed among the problems.
     pub(super) particular: Option<String>,
     pub(super) hint: String,
 }
 
-/// How many images came out in one way.
+/// The number of images of one status.
 pub(super) struct Count {
     pub(super) class: &'static str,
     pub(super) text: String,
@@ -48,7 +48,7 @@ pub(super) struct Count {
     pub(super) number: u64,
 }
 
-/// What identifies a node and its run: for the record.
+/// What identifies a node and its run.
 pub(super) struct RecordView {
     pub(super) name: String,
     /// Heading and text.
@@ -101,7 +101,7 @@ fn view(place: usize, node: &SiteNode, nodes: &NodeNames) -> NodeView {
     }
 }
 
-/// What the node's report has no room for, beside what is left out of its images.
+/// What the node's report left out, apart from what it left out of images.
 fn left_out(own: &NodeReport) -> String {
     let lists = [
         (&own.omitted, List::Images, "images"),
@@ -118,14 +118,14 @@ fn left_out(own: &NodeReport) -> String {
         (&own.coverage.omitted, List::Findings, "contradictions"),
     ];
     let missing = lists.into_iter().map(|(omitted, list, what)| (omitted.count(list), what));
-    let said = missing.filter(|(more, _)| *more > 0).map(|(more, what)| format!("{} {what}", number(more)));
-    said.collect::<Vec<_>>().join(", ")
+    let texts = missing.filter(|(more, _)| *more > 0).map(|(more, what)| format!("{} {what}", number(more)));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Kinds of manifests that are named; the others are counted.
+/// Kinds of manifests that are named; the others are only counted.
 const KINDS: usize = 8;
 
-/// What is there beside images, by kind, the most first.
+/// The companions of images by kind, the most frequent first.
 fn companions(companions: &[Companion]) -> String {
     let mut counts = BTreeMap::<&str, u64>::new();
     companions.iter().for_each(|one| *counts.entry(&one.kind).or_default() += 1);
@@ -146,7 +146,7 @@ fn problem_view(problem: &NodeProblem) -> NodeProblemView {
     NodeProblemView { title: problem.explanation.title, message, particular, hint }
 }
 
-/// What the auditor compares: who was visited, what ran there, under which policy.
+/// What an auditor compares: which node was visited, what ran there, and under which policy.
 pub(super) fn records(report: &SiteModel, nodes: &NodeNames) -> Vec<RecordView> {
     let record = |(place, node): (usize, &SiteNode)| {
         let row = &node.row;

@@ -1,4 +1,4 @@
-//! Images that did not come out the same everywhere: the same bytes were judged differently, and the few are suspect.
+//! Finds images with different verdicts on different nodes. The bytes are the same, so the few nodes that differ are suspect.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,31 @@ use crate::clean;
 use crate::report::explanation;
 use crate::report::text::count;
 
-/// Images that are shown, those first where the fewest nodes differ.
+/// Images that are shown, those with the fewest differing nodes first.
 const SHOWN: usize = 100;
 
-/// An image that came to different verdicts.
+/// An image with different verdicts.
 pub(super) struct Outlier {
     /// The anchor of its details.
     pub(super) id: String,
     pub(super) name: String,
     pub(super) short_digest: String,
-    /// What few nodes say.
+    /// The verdicts of the few nodes.
     pub(super) few: Vec<Side>,
-    /// What most nodes say, and on how many.
+    /// The verdict of most nodes: mark, heading of the reason, number of nodes.
     pub(super) most: (Mark, &'static str, String),
 }
 
-/// A verdict, and who came to it.
+/// A verdict and its nodes.
 pub(super) struct Side {
     pub(super) mark: Mark,
-    /// The reason's heading; empty where it passed.
+    /// The heading of the reason; empty if the image passed.
     pub(super) reason: &'static str,
     pub(super) message: String,
     pub(super) nodes: NodeList,
 }
 
-/// Every image of which nodes disagree, and how many were left out.
+/// The images on which nodes disagree, and the number of those left out.
 pub(super) fn find(nodes: &NodeNames, entries: &[ImageEntry<'_>]) -> (Vec<Outlier>, usize) {
     let mut found: Vec<(usize, Outlier)> = entries.iter().filter_map(|entry| outlier(nodes, entry)).collect();
     found.sort_by(|(one, first), (other, second)| (one, &first.name).cmp(&(other, &second.name)));
@@ -43,7 +43,7 @@ pub(super) fn find(nodes: &NodeNames, entries: &[ImageEntry<'_>]) -> (Vec<Outlie
     (found.into_iter().take(SHOWN).map(|(_, outlier)| outlier).collect(), omitted)
 }
 
-/// The image's verdicts, unless all nodes agree; and how many nodes are in the minority.
+/// The number of nodes in the minority and the verdicts, unless all nodes agree.
 fn outlier(nodes: &NodeNames, entry: &ImageEntry<'_>) -> Option<(usize, Outlier)> {
     let mut verdicts: BTreeMap<(Mark, Option<Reason>), (Vec<usize>, String)> = BTreeMap::new();
     for judged in &entry.results {

@@ -1,8 +1,7 @@
-//! The picture of the site: a row for each image, a column for each node.
+//! Draws the site: a row for each image, a column for each node.
 //!
-//! A small site is a table that shows each cell's symbol and says its word. A large one is a drawing: what passed is a
-//! thin band, and what did not stands out of it in height as well as in colour, has its words in a tooltip and leads to
-//! its image. Both are whole without a script.
+//! A small site is a table with a symbol and a word in each cell. A large one is a drawing: passed images are a thin band, and
+//! problems stand out in height as well as in colour, have a tooltip and link to their image. Neither needs a script.
 
 use assay_report::Outcome;
 
@@ -13,19 +12,19 @@ use crate::report::explanation;
 use crate::report::model::{SiteModel, SiteNode};
 use crate::report::text::{count, number};
 
-/// Columns of a table that fit a screen and a sheet of paper.
+/// Columns of a table that fit on a screen and on a sheet of paper.
 const TABLE_COLUMNS: usize = 24;
 
-/// Rows of either, fewer than there are details to lead to; past it, images that are not in order first.
+/// Rows of either, fewer than there are details to link to. Images with problems come first.
 const ROWS: usize = 1_000;
 
-/// Cells of a drawing that have words and a link of their own; further ones are drawn only.
+/// Cells of a drawing with a tooltip and a link of their own; further ones are only drawn.
 const MARKED: usize = 3_000;
 
-/// How wide a drawing is where its columns allow it, in the units of the page.
+/// The width of a drawing, in units of the page, if its columns allow it.
 const WIDTH: usize = 1_150;
 
-/// What of that the names of groups take.
+/// The part of the width for the names of groups.
 const GUTTER: usize = 150;
 
 /// Letters of a group's name that fit there.
@@ -75,7 +74,7 @@ pub(super) struct Row {
 pub(super) struct Cell {
     pub(super) class: &'static str,
     pub(super) icon: Option<Icon>,
-    /// What the cell says to those who do not see it.
+    /// The cell's word, for screen readers.
     pub(super) word: &'static str,
 }
 
@@ -83,20 +82,20 @@ pub(super) struct Cell {
 pub(super) struct Drawing {
     pub(super) width: usize,
     pub(super) height: usize,
-    /// What the whole shows, in words.
+    /// The whole drawing in words.
     pub(super) label: String,
-    /// Groups that are high enough for a name: where it stands, and the name.
+    /// The names of groups that are high enough for one, each with its height.
     pub(super) labels: Vec<(usize, String)>,
-    /// Where names end and columns begin.
+    /// Where the names end and the columns begin.
     pub(super) gutter: usize,
-    /// Class and outline of everything that has no words of its own.
+    /// Class and outline of everything without a tooltip.
     pub(super) outlines: Vec<(&'static str, String)>,
-    /// Rows, nodes that were not verified, and cells that did not pass, in the order to draw them.
+    /// Rows, nodes that were not verified, and cells that did not pass, in drawing order.
     pub(super) areas: Vec<Area>,
     pub(super) omitted: usize,
 }
 
-/// A part of a drawing that has words.
+/// A part of a drawing with a tooltip.
 pub(super) struct Area {
     pub(super) class: &'static str,
     pub(super) x: usize,
@@ -104,7 +103,7 @@ pub(super) struct Area {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) title: String,
-    /// The anchor that it leads to.
+    /// The anchor that it links to.
     pub(super) href: Option<String>,
 }
 
@@ -113,7 +112,7 @@ pub(super) fn draw(report: &SiteModel, nodes: &NodeNames, entries: &[ImageEntry<
     if entries.is_empty() {
         return Picture::None;
     }
-    // what is not in order stands first in `entries`, so that it is what stays
+    // images with problems come first in `entries`, so they stay
     let mut chosen: Vec<&ImageEntry<'_>> = entries.iter().take(ROWS).collect();
     let omitted = entries.len() - chosen.len();
     chosen.sort_by(|one, other| order(one).cmp(&order(other)));
@@ -124,7 +123,7 @@ pub(super) fn draw(report: &SiteModel, nodes: &NodeNames, entries: &[ImageEntry<
     }
 }
 
-/// By group, then by name, so that a group is in one piece.
+/// By group, then by name.
 fn order<'a>(entry: &'a ImageEntry<'_>) -> (&'a str, &'a str, &'a str) {
     let (parent, name) = entry.name.rsplit_once('/').unwrap_or(("", &entry.name));
     (parent, name, &entry.id)
@@ -196,7 +195,7 @@ fn drawing(report: &SiteModel, nodes: &NodeNames, chosen: &[&ImageEntry<'_>], om
             if matches!(mark, Mark::Failed | Mark::Inconclusive) && marked.len() + (last - first) < MARKED {
                 for at in first..=last {
                     let title = format!("{} on {}: {}", entry.name, nodes.name(at), mark.word());
-                    // a column of two units is too narrow to be hit
+                    // a column of two units is too narrow to click
                     let (x, width) = if wide < 4 { (left(at) - 1, wide + 2) } else { (left(at), wide) };
                     let href = Some(entry.id.clone());
                     marked.push(Area { class: mark.class(), x, y, width, height: high, title, href });
@@ -230,7 +229,7 @@ fn drawing(report: &SiteModel, nodes: &NodeNames, chosen: &[&ImageEntry<'_>], om
     }
 }
 
-/// The groups' names, at the foot of their first row, where the next name leaves them room.
+/// The names of groups, at the foot of their first row if the previous name leaves room.
 fn labels(chosen: &[&ImageEntry<'_>], high: usize) -> Vec<(usize, String)> {
     let mut labels: Vec<(usize, String)> = Vec::new();
     let mut last: Option<(&str, usize)> = None;
@@ -248,7 +247,7 @@ fn labels(chosen: &[&ImageEntry<'_>], high: usize) -> Vec<(usize, String)> {
     labels
 }
 
-/// Neighbouring nodes on which an image came to the same: first, last, what.
+/// Runs of neighbouring nodes with the same result of an image: first, last, mark.
 fn runs(entry: &ImageEntry<'_>) -> Vec<(usize, usize, Mark)> {
     let mut runs: Vec<(usize, usize, Mark)> = Vec::new();
     for (node, mark) in &entry.cells {
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_site_is_a_drawing_in_which_every_exception_has_words() {
+    fn a_large_site_is_a_drawing_with_a_tooltip_for_every_problem() {
         let report = SiteModel::from(&sample::large(120, 90));
         let (nodes, entries) = (NodeNames::new(&report.nodes), images::entries(&report));
         let Picture::Drawing(drawing) = draw(&report, &nodes, &entries) else { panic!("not a drawing") };

@@ -1,4 +1,4 @@
-//! What is not in order, as the page puts it.
+//! Shows the problems, grouped by reason, and what to do.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::report::model::SiteModel;
 use crate::report::text::count;
 use crate::report::{names, problems};
 
-/// Cases of one reason that are shown; the images below show them all.
+/// Cases of one reason that are shown. The list of images has all of them.
 const CASES: usize = 200;
 
 /// Codes of one reason that are explained.
@@ -26,7 +26,7 @@ pub(super) struct ProblemView {
     pub(super) code: &'static str,
     pub(super) mark: Mark,
     pub(super) explanation: Explanation,
-    /// What to do in general, where not each case says it.
+    /// What to do in general, unless every case says it.
     pub(super) todo: Option<&'static str>,
     /// Such as `2 images on 3 nodes`.
     pub(super) extent: String,
@@ -38,20 +38,20 @@ pub(super) struct ProblemView {
 
 /// An image, or nodes.
 pub(super) struct CaseView {
-    /// Its name and, where its details are on the page, their anchor.
+    /// Its name, and the anchor of its details if they are on the page.
     pub(super) image: Option<(String, Option<String>)>,
     pub(super) digest: String,
     pub(super) message: String,
-    /// Empty where it says no more than the reason does.
+    /// Empty if it only repeats the advice of the reason.
     pub(super) hint: String,
     pub(super) particulars: Vec<String>,
     pub(super) nodes: NodeList,
 }
 
-/// A check's code.
+/// The code of a check.
 pub(super) struct CodeView {
     pub(super) code: String,
-    /// What happened and what to do; empty for a code that this version does not know.
+    /// What happened and what to do; empty if this version does not know the code.
     pub(super) what: &'static str,
     pub(super) todo: &'static str,
 }
@@ -72,8 +72,8 @@ pub(super) fn views(
         let (images, on_nodes) = problem.extent();
         let on = count(on_nodes, "node");
         let checks: Vec<CodeView> = problem.checks.iter().take(CODES).map(|code| explained(code)).collect();
-        // what is said once of the reason or of a code need not be said of each image
-        let is_said =
+        // the advice for the reason or for a code is not repeated for each image
+        let is_known =
             |hint: &str| hint == problem.explanation.todo || checks.iter().any(|check| check.todo == hint);
         ProblemView {
             code: problem.code,
@@ -92,7 +92,7 @@ pub(super) fn views(
                         (names::short(image), anchors.get(&image.digest).map(|anchor| (*anchor).to_owned()))
                     }),
                     digest: case.image.map(names::short_digest).unwrap_or_default(),
-                    hint: if is_said(&case.hint) { String::new() } else { case.hint },
+                    hint: if is_known(&case.hint) { String::new() } else { case.hint },
                     particulars: if case.particulars == [case.message.as_str()] {
                         Vec::new()
                     } else {

@@ -1,5 +1,4 @@
-//! Who signed: each signer with the chains, the timestamps and the images that rest on it. Only signers that integrity
-//! vouches for; whether they are trusted is said beside each.
+//! Shows the signers of intact signatures, each with its chains, timestamps and images, and whether it is trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +12,7 @@ use crate::clean;
 use crate::report::model::SiteModel;
 use crate::report::text::{self, count};
 
-/// Signers that are shown: a site has a handful.
+/// Signers that are shown. Real sites have a handful.
 const SIGNERS: usize = 200;
 
 /// Chains and authorities of one signer that are shown.
@@ -29,7 +28,7 @@ pub(super) struct SignerView {
     /// Such as `38 signatures, 2 of them failed`.
     pub(super) signatures: String,
     pub(super) images: ImageList,
-    /// When it signed, as far as that is said: the first and the last day.
+    /// The first and the last day on which it signed, if known.
     pub(super) signed: String,
     pub(super) chains: Vec<Vec<Link>>,
     pub(super) timestamps: Vec<String>,
@@ -39,7 +38,7 @@ pub(super) struct SignerView {
 pub(super) struct Link {
     pub(super) subject: String,
     pub(super) sha256: String,
-    /// The anchor of its end, where that is on the page.
+    /// The anchor of its expiry, if that is on the page.
     pub(super) id: Option<String>,
     pub(super) until: String,
     pub(super) expired: bool,
@@ -54,7 +53,7 @@ struct Signer<'a> {
     times: BTreeSet<UnixTime>,
 }
 
-/// Every signer, those first whose signatures failed; and how many were left out.
+/// All signers, those whose signatures failed first, and the number of those left out.
 pub(super) fn views(
     site: &SiteModel,
     images: &ImageLinks<'_>,
@@ -64,7 +63,7 @@ pub(super) fn views(
     for image in site.results.iter().map(|judged| &judged.image) {
         for signature in &image.signatures {
             let Some(name) = signature.signer.as_deref() else { continue };
-            // an envelope that is broken names whomever its maker liked
+            // a broken envelope may name any signer
             if signature.checks.integrity.result != CheckResult::Passed {
                 continue;
             }
@@ -121,7 +120,7 @@ fn view(
         signed: match (signer.times.first(), signer.times.last()) {
             (Some(first), Some(last)) if text::day(*first) == text::day(*last) => text::day(*first),
             (Some(first), Some(last)) => format!("{} to {}", text::day(*first), text::day(*last)),
-            _ => "no time is said".into(),
+            _ => "no time is known".into(),
         },
         chains: signer
             .chains
@@ -145,7 +144,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn each_signer_once_the_untrusted_first() {
+    fn lists_each_signer_once_the_untrusted_first() {
         let site = SiteModel::from(&sample::site());
         let entries = images::entries(&site);
         let (signers, omitted) = views(&site, &ImageLinks::new(&entries), &BTreeSet::new());

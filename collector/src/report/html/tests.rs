@@ -6,7 +6,7 @@ use super::*;
 use crate::report::difference::{Baseline, Comparison};
 use crate::report::sample;
 
-/// The page of a report; where it has waivers, with what changed since the week before.
+/// The page of a report. If it has waivers, the page shows what changed since a week earlier.
 fn site(report: &SiteReport) -> Result<String, askama::Error> {
     let mut site = SiteModel::from(report);
     if report.waivers.is_some() {
@@ -30,11 +30,10 @@ fn samples() -> Vec<SiteReport> {
     ]
 }
 
-/// Every tag of a page, and every attribute of every tag. The page is written by one template, so that this needs no more
-/// than the forms that the template writes.
+/// The tags of a page with their attributes. It understands only the forms that the template writes.
 fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut tags = Vec::new();
-    // what is between the tags of style and script is text
+    // style and script contain text, not tags
     let page = page.replace(STYLE, "").replace(SCRIPT, "");
     for piece in page.split('<').skip(1) {
         let mut name_end = piece.find([' ', '>', '\n']).unwrap();
@@ -95,7 +94,7 @@ fn the_policy_names_exactly_the_style_and_the_script_of_the_page() {
     );
 }
 
-/// Whatever nodes are called, the page has no tag and no attribute but those of the template, and no address outside it.
+/// Whatever the names are, the page has only the template's tags and attributes, and no address outside itself.
 #[test]
 fn names_never_become_markup() {
     let mut usual = BTreeSet::new();
@@ -175,7 +174,7 @@ fn a_site_of_no_nodes_is_a_page_too() {
     assert!(page.contains(">Incomplete</h1>"));
 }
 
-/// Details that do not fit are counted, and what is not in order stays.
+/// Details that do not fit are counted, and problems stay on the page.
 #[test]
 fn a_page_is_bounded_and_keeps_what_is_not_in_order() {
     let report = sample::apart(30, 100);

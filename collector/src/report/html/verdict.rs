@@ -1,4 +1,4 @@
-//! The site's verdict in words, and the numbers behind it.
+//! Shows the site's verdict in words, and the numbers behind it.
 
 use assay_report::ExitCode;
 
@@ -15,11 +15,11 @@ pub(super) struct VerdictView {
     pub(super) word: &'static str,
     /// In one sentence.
     pub(super) headline: String,
-    /// What else counts, a sentence each.
+    /// Further sentences.
     pub(super) also: Vec<String>,
 }
 
-/// A number and what it counts.
+/// A number and its label.
 pub(super) struct Card {
     pub(super) class: &'static str,
     pub(super) number: String,
@@ -27,12 +27,12 @@ pub(super) struct Card {
     pub(super) note: String,
 }
 
-/// A status' share of all images, for the bar.
+/// The share of one status in the bar.
 pub(super) struct Share {
     pub(super) class: &'static str,
     pub(super) word: &'static str,
     pub(super) number: String,
-    /// Where it begins and how long it is, in thousandths of the bar.
+    /// Its start and its length, in thousandths of the bar.
     pub(super) from: u64,
     pub(super) length: u64,
 }
@@ -41,13 +41,13 @@ pub(super) fn view(report: &SiteModel, entries: &[ImageEntry<'_>]) -> VerdictVie
     let mut also = verdict::sentences(report);
     let differing = entries.iter().filter(|entry| entry.results.len() > 1).count();
     if differing > 0 {
-        also.push(format!("{} did not come out the same on every node.", count(differing, "image")));
+        also.push(format!("{} did not get the same verdict on every node.", count(differing, "image")));
     }
     let headline = if also.is_empty() { String::new() } else { also.remove(0) };
     VerdictView { mark: report.verdict.into(), word: verdict::word(report.verdict), headline, also }
 }
 
-/// The numbers that people ask for first.
+/// The most important numbers.
 pub(super) fn cards(report: &SiteModel, entries: &[ImageEntry<'_>]) -> Vec<Card> {
     let (images, summary) = (report.summary.images, &report.summary);
     let (failed, inconclusive) = (report.wrong(ExitCode::Failed).0, report.wrong(ExitCode::Incomplete).0);
@@ -80,12 +80,12 @@ pub(super) fn cards(report: &SiteModel, entries: &[ImageEntry<'_>]) -> Vec<Card>
     ]
 }
 
-/// The bar: nodes that were not verified have their share of it, and the images of the others divide the rest.
+/// The shares of the bar. Nodes that were not verified have one; the images of the others divide the rest.
 pub(super) fn shares(report: &SiteModel) -> Vec<Share> {
     let images = report.summary.images;
     let all = images.passed + images.failed + images.inconclusive + images.skipped;
     let unverified = report.summary.nodes.saturating_sub(report.summary.verified);
-    // what is bad is seen even where it is rare
+    // problems are visible even if they are rare
     let part = |many: u64, of: u64, whole: u64| match many.saturating_mul(whole).checked_div(of) {
         Some(length) if many > 0 => length.max(8),
         _ => 0,

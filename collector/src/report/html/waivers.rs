@@ -1,4 +1,4 @@
-//! The waivers, each with what became of it: who, why and until when.
+//! Shows the waivers, each with its state, approver, reason and end.
 
 use assay_report::{Reason, Waiver, WaiverState};
 
@@ -8,10 +8,10 @@ use crate::report::model::SiteModel;
 use crate::report::text::count;
 use crate::report::{text, words};
 
-/// Waivers that are shown, those in force first.
+/// Waivers that are shown, applied ones first.
 const SHOWN: usize = 500;
 
-/// The waivers that were given.
+/// The waivers of the run.
 pub(super) struct WaiversView {
     pub(super) judged_at: String,
     pub(super) sha256: String,

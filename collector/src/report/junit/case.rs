@@ -1,4 +1,4 @@
-//! An image as a test case.
+//! Makes the test case of an image.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::report::explanation::image_reason;
 use crate::report::text::count;
 use crate::report::{names, text, words};
 
-/// A case that took no time of its own: the agent judges images together.
+/// A case without a duration: the agent judges images together.
 pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
     case.set_classname(if class.trim().is_empty() { "-".into() } else { without_points(class) });
@@ -19,13 +19,13 @@ pub(super) fn new(name: &str, class: &str, status: TestCaseStatus) -> TestCase {
     case
 }
 
-/// Jenkins and others cut the name of a class at its last point, and take what stands before it for a package. Points are
-/// written as in a URL, so that no two classes become one.
+/// Jenkins and others cut the name of a class at its last point and take the first part for a package. Points are encoded as in
+/// a URL, so that no two classes become one.
 fn without_points(class: &str) -> String {
     class.replace('%', "%25").replace('.', "%2E")
 }
 
-/// A status that is not in order. Some systems show only the message, others only the beginning of the text: both name the
+/// A status that is not passed. Some systems show only the message, others only the beginning of the text, so both name the
 /// node.
 pub(super) fn not_in_order(
     kind: NonSuccessKind,
@@ -40,14 +40,14 @@ pub(super) fn not_in_order(
     status
 }
 
-/// The case of `image` on the node of the clean name `node`.
+/// The case of `image` on the node whose cleaned name is `node`.
 pub(super) fn image_case(node: &str, image: &Image, waiver: Option<&WaivedImage>) -> TestCase {
     let class = format!("{node}/{}", names::repository(image));
     let status = waiver.map_or_else(|| status(node, image), |waiver| waived(image, waiver));
     new(&names::full(image), &class, status)
 }
 
-/// Skipped, and not in silence: who granted the waiver, why and until when, and what it excuses.
+/// Skipped, with the waiver's approver, reason and end, and with what it covers.
 fn waived(image: &Image, waiver: &WaivedImage) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     let found = clean::message_or(image.message.as_deref(), image_reason(image).1.what);
@@ -76,7 +76,7 @@ fn status(node: &str, image: &Image) -> TestCaseStatus {
     not_in_order(kind, node, code, &message, &particulars(image, &message, &hint))
 }
 
-/// Everything that a person needs who sees nothing but this text; CI systems show it like a stack trace.
+/// Everything that a person needs who sees only this text. CI systems show it like a stack trace.
 fn particulars(image: &Image, message: &str, hint: &str) -> String {
     let mut text = format!("{message}\nWhat to do: {hint}\n\nDigest: {}\n", image.digest);
     let omitted = |list| image.omitted.count(list);
@@ -119,7 +119,7 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
 
 fn push_signature(text: &mut String, signature: &Signature) {
     let signer =
-        signature.signer.as_deref().map_or("unknown, since integrity is not proven".into(), clean::name);
+        signature.signer.as_deref().map_or("unknown, because integrity is not proven".into(), clean::name);
     // writing to a String cannot fail
     let _ = writeln!(
         text,
@@ -154,7 +154,7 @@ fn push_check(text: &mut String, name: &str, result: CheckResult, code: Option<&
     text.push('\n');
 }
 
-/// The first of `items`, and how many more there are; `omitted` of them are not in the node's report.
+/// The first of `items` and the number of others. The node's report left out `omitted` of them.
 fn list(text: &mut String, title: &str, mut items: impl Iterator<Item = String>, omitted: u64) {
     for item in items.by_ref().take(SHOWN) {
         let _ = writeln!(text, "{title}: {item}");
@@ -165,5 +165,5 @@ fn list(text: &mut String, title: &str, mut items: impl Iterator<Item = String>,
     }
 }
 
-/// Items of one kind that are shown of one image: a real image has a handful, a hostile report any number.
+/// Items of one kind that are shown of one image. A real image has a handful, a hostile report may have any number.
 const SHOWN: usize = 20;

@@ -1,32 +1,32 @@
-//! Reports as JUnit XML, the form that CI systems show: a `testsuite` per node, a `testcase` per image.
+//! Renders reports as JUnit XML for CI systems: a `testsuite` for each node, a `testcase` for each image.
 //!
-//! | in JUnit | means |
+//! | in JUnit | meaning |
 //! |---|---|
-//! | `testsuite` | a node; `name` and `package` are its name in the site file, `hostname` its own |
+//! | `testsuite` | a node; `name` and `package` are its name in the site file, `hostname` is its own |
 //! | `testcase` of `classname` *node*/*repository*, `name` *reference*@*digest* | an image |
-//! | `testcase` of `classname` *node*, `name` `visit`, `coverage`, `clean-up` | whether the node was verified, whether its agent saw everything, whether the node is as it was |
-//! | `failure` | failed; `type` is the reason's code, `message` the finding on that node, the text all particulars, the node's name first |
+//! | `testcase` of `classname` *node*, `name` `visit`, `coverage`, `clean-up` | whether the node was verified, whether its agent saw everything, whether the node is as it was before |
+//! | `failure` | failed; `type` is the reason's code, `message` what is wrong, the text all particulars, beginning with the node's name |
 //! | `error` | inconclusive, not verified, not read, not cleaned up |
 //! | `skipped` | the trust policy says level `skip` |
 //! | no child | passed |
 //!
 //! In `classname` a point is written `%2E` and a percent sign `%25`.
 //!
-//! The properties of a suite, all of which are text and are left out where there is nothing to say: `format`, `run.id`,
+//! The properties of a suite are text, and are left out if they are empty: `format`, `run.id`,
 //! `run.site`, `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
 //! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.attempts`,
 //! `agent.version`, `agent.target`, `agent.sha256`, `asked.accept`, `asked.content`, `asked.images`, `asked.namespaces`,
 //! `asked.at`, `inputs.store`, `inputs.trust_policy.sha256`,
 //! `inputs.trust_store.certificates`, `inputs.crls`, `inputs.bundle.sha256` (one for each), `coverage.namespaces`,
-//! `coverage.images`, `coverage.containers`. Times are RFC 3339; the attribute `timestamp` is UTC without a zone, since
+//! `coverage.images`, `coverage.containers`. Times are RFC 3339; the attribute `timestamp` is UTC without a zone, because
 //! the schema of Apache Ant forbids one.
 //!
-//! Every file is valid under the two schemas that are published: Jenkins' `junit-10.xsd` and the one of Apache Ant. They
-//! allow less than most programs write: no attributes on `testsuites`, no properties or output in a `testcase`.
+//! Every file is valid under the two published schemas, Jenkins' `junit-10.xsd` and the one of Apache Ant. They allow less than
+//! most programs write: `testsuites` has no attributes, and a `testcase` has no properties or output.
 //!
-//! What comes in is cleaned (`clean`), what goes out never exceeds [`FILE_BYTES`] a file, and no suite is green that has
-//! nothing to show: a node without images has an `error`, and so has a site without nodes. Where the site needs several
-//! files, the first has a suite `site` whose one case is the site's verdict.
+//! All text is cleaned ([`clean`]), and no file exceeds [`FILE_BYTES`]. A suite with nothing to show never passes: a node without
+//! images has an `error`, and so has a site without nodes. If the site needs several files, the first one has a suite `site`,
+//! whose only case is the site's verdict.
 
 mod case;
 mod suite;
@@ -41,10 +41,10 @@ use quick_junit::{Report, SerializeError, TestSuite};
 use crate::clean;
 use crate::report::folder::{Folder, ReportError, create, keep};
 
-/// Bytes of one file that GitLab reads: 30 MB; other systems take more.
+/// The bytes of a file that GitLab reads, 30 MB. Other systems read more.
 pub(super) const FILE_BYTES: usize = 30_000_000;
 
-/// Makes suites of nodes, one after the other.
+/// Renders the suites of nodes, one after the other.
 pub(super) struct Suites<'a> {
     run: &'a SiteRun,
     collector: &'a str,
@@ -58,10 +58,10 @@ impl<'a> Suites<'a> {
         Self { run, collector, most, names: HashSet::new() }
     }
 
-    /// The suite of the next node, mostly in one part.
+    /// The suite of the next node, usually in one part.
     ///
     /// # Errors
-    /// Where quick-junit refuses text; cleaned text is never refused.
+    /// If quick-junit refuses a text. It never refuses cleaned text.
     pub(super) fn node_suite(&mut self, node: &NodeRow) -> Result<Vec<String>, SerializeError> {
         let id = self.names.len();
         let name = self.name(node);
@@ -69,7 +69,7 @@ impl<'a> Suites<'a> {
         parts(suite, self.most.saturating_sub(HEAD.len() + VERDICT + FOOT.len()))
     }
 
-    /// The node's clean name, once: readers keep the first of two cases of one name, which may be the good one.
+    /// The node's cleaned name, made unique: readers keep only the first of two cases with one name, which may be the passed one.
     fn name(&mut self, node: &NodeRow) -> String {
         let clean = clean::name(&node.name);
         let mut name = clean.clone();
@@ -82,14 +82,13 @@ impl<'a> Suites<'a> {
     }
 }
 
-/// Writes suites into as many files as they need, mostly one: the first is called `stem`.xml, further ones `stem`~2.xml
-/// and so on.
+/// Writes suites to as many files as they need, usually one. The first is `stem`.xml, the next `stem`~2.xml, and so on.
 pub(super) struct Files<'a, F: Folder> {
     folder: &'a F,
     stem: String,
     most: usize,
     first: Open<F::File>,
-    /// The last of several.
+    /// The last file, if there are several.
     last: Option<Open<F::File>>,
     count: usize,
 }
@@ -102,7 +101,7 @@ struct Open<W> {
 }
 
 impl<'a, F: Folder> Files<'a, F> {
-    /// Begins the first file. None will have more than `most` bytes.
+    /// Begins the first file. No file will have more than `most` bytes.
     ///
     /// # Errors
     /// [`ReportError::Write`]
@@ -130,8 +129,8 @@ impl<'a, F: Folder> Files<'a, F> {
         }
     }
 
-    /// Ends the files. Whoever reads only the first of several, or one without nodes, must not see something in order that
-    /// is not: it ends with a suite of the verdict.
+    /// Ends the files. The first of several files, and a file without nodes, must not look passed on its own, so it ends with a
+    /// suite of the verdict.
     ///
     /// # Errors
     /// [`ReportError`]
@@ -164,7 +163,7 @@ impl<W: io::Write> Open<W> {
     }
 }
 
-/// `suite` as XML, in parts of at most `most` bytes where it is longer than that.
+/// `suite` as XML, in parts of at most `most` bytes.
 fn parts(mut suite: TestSuite, most: usize) -> Result<Vec<String>, SerializeError> {
     let whole = text(&mut suite)?;
     if whole.len() <= most || suite.test_cases.len() < 2 {
@@ -186,7 +185,7 @@ fn parts(mut suite: TestSuite, most: usize) -> Result<Vec<String>, SerializeErro
     Ok(texts)
 }
 
-/// `suite` as XML without the element around it: quick-junit gives that one attributes that both schemas forbid.
+/// `suite` as XML without the element around it, to which quick-junit adds attributes that both schemas forbid.
 fn text(suite: &mut TestSuite) -> Result<String, SerializeError> {
     let mut report = Report::unnamed();
     report.test_suites.push(std::mem::replace(suite, TestSuite::new("")));
@@ -201,7 +200,7 @@ fn text(suite: &mut TestSuite) -> Result<String, SerializeError> {
     Ok(format!("    {}\n", ci_commands::escape(inner)))
 }
 
-/// Bytes kept free for the suite of the verdict.
+/// Bytes reserved for the suite of the verdict.
 const VERDICT: usize = 2_000;
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";

@@ -1,4 +1,4 @@
-//! A node as a test suite.
+//! Makes the test suite of a node.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clean;
 use crate::report::node_problems::{self, NodeProblem, Subject};
 use crate::report::{explanation, names};
 
-/// The suite of `node`, called `name`: what there is to say of the node itself, then its images.
+/// The suite of `node`, called `name`: cases for the node itself, then its images.
 pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
     let own = node.accepted();
     let hostname = own.and_then(|own| own.node.hostname.as_deref()).map(clean::name);
@@ -23,13 +23,13 @@ pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &
 
     let found = node_problems::find(node);
     for subject in Subject::ALL {
-        // what nobody looked at is not shown green
+        // what was not checked must not look passed
         if subject == Subject::Coverage && own.is_none() {
             continue;
         }
         suite.add_test_case(subject_case(name, subject, &found));
     }
-    // a reader that meets a name twice may keep the first case only
+    // a reader may keep only the first of two cases with one name
     let mut names = HashSet::new();
     let mut counts = HashMap::<String, u32>::new();
     for image in own.iter().flat_map(|own| &own.images) {
@@ -45,7 +45,7 @@ pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &
     suite
 }
 
-/// A suite of one case: the verdict on `nodes` nodes together.
+/// A suite of one case: the verdict on all `nodes` nodes.
 pub(super) fn verdict_suite(run: &SiteRun, verdict: ExitCode, nodes: usize) -> TestSuite {
     let mut suite = new("site", None, 0, (run.started, run.finished));
     let kind = match verdict {
@@ -62,7 +62,7 @@ pub(super) fn verdict_suite(run: &SiteRun, verdict: ExitCode, nodes: usize) -> T
                 .set_message(explanation::NO_NODES.what)
                 .set_description(explanation::NO_NODES.todo);
         } else {
-            let message = "not all is in order; the nodes are in this file and those beside it";
+            let message = "there are problems; the nodes are in this file and the files beside it";
             status.set_type("site").set_message(message);
         }
         status
@@ -71,7 +71,7 @@ pub(super) fn verdict_suite(run: &SiteRun, verdict: ExitCode, nodes: usize) -> T
     suite
 }
 
-/// A suite with the attributes that both schemas know, and the one of Apache Ant demands.
+/// A suite with the attributes that both schemas allow and Apache Ant's requires.
 fn new(
     name: &str,
     hostname: Option<&str>,
@@ -170,7 +170,7 @@ fn properties(run: &SiteRun, collector: &str, node: &NodeRow) -> Vec<Property> {
     properties
 }
 
-/// Bundles that are named: a site has one or two, a hostile report any number.
+/// Bundles that are named. Real sites have one or two, a hostile report may have any number.
 const BUNDLES: usize = 20;
 
 /// `2026-01-31T12:00:00`, in UTC.

@@ -9,7 +9,7 @@ use crate::clean;
 use crate::report::tests::Memory;
 use crate::report::{names, sample};
 
-/// One case as another program reads it.
+/// A case as another program reads it.
 #[derive(Debug)]
 struct Case {
     suite: String,
@@ -19,7 +19,7 @@ struct Case {
     child: Option<(String, Option<String>, String, String)>,
 }
 
-/// Reads a file back with a parser that knows nothing of JUnit.
+/// Reads a file back with a parser that does not know JUnit.
 fn read(xml: &str) -> (Vec<BTreeMap<String, String>>, Vec<Case>) {
     let attributes = |tag: &BytesStart<'_>| -> BTreeMap<String, String> {
         tag.attributes()
