@@ -180,13 +180,13 @@ impl Difference {
             let (images, wrong) = self.count(kind);
             let mut part = format!("{} {}", number(images), kind.word());
             if kind == ChangeKind::New && wrong > 0 {
-                part.push_str(&format!(" ({} of them not in order)", number(wrong)));
+                part.push_str(&format!(" ({} not in order)", number(wrong)));
             }
             parts.push(part);
         }
         let still = number(self.still_wrong);
         format!(
-            "Since the run of {}: {}; {still} not in order then and now.",
+            "Since the run of {}: {}; {still} not in order in both runs.",
             text::time(self.since.started),
             parts.join(", ")
         )

@@ -60,7 +60,7 @@ fn nodes(out: &mut Metrics, site: &SiteModel) {
     }
     out.family(
         "assay_node_images",
-        "Images of a node by status. Waived images are also counted under their own status.",
+        "Images of a node by status. A waived image also counts under its own status.",
     );
     for (node, name) in site.nodes.iter().zip(&names) {
         for (status, many) in by_status(node) {
@@ -89,7 +89,7 @@ fn images(out: &mut Metrics, site: &SiteModel) {
     let images = site.summary.images;
     out.family(
         "assay_images",
-        "Images by status, counted on every node. Waived images are also counted under their own status.",
+        "Images by status, counted on every node. A waived image also counts under its own status.",
     );
     for (status, many) in [
         ("passed", images.passed),
