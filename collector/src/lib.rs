@@ -15,7 +15,7 @@ mod waivers;
 
 pub mod bundle;
 pub mod inventories;
-pub mod registry;
+mod registry;
 
 mod fleet;
 mod journal;
@@ -25,7 +25,7 @@ mod visit;
 
 pub mod evidence;
 pub mod site_key;
-pub mod trust;
+mod trust;
 
 pub mod output;
 pub mod report;

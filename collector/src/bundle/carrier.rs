@@ -14,7 +14,7 @@ use crate::registry::Registries;
 
 /// What is said while a bundle is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchEvent {
+pub(crate) enum FetchEvent {
     /// An image is done, with so many signatures.
     Image {
         /// What it is called.

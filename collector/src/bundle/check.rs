@@ -16,7 +16,7 @@ use crate::inventories::NodeImages;
 use crate::trust::{self, TrustCheck};
 
 /// The value of [`BundleCheck::schema`].
-pub const CHECK_SCHEMA: &str = "assay/bundle-check/v1";
+pub(super) const CHECK_SCHEMA: &str = "assay/bundle-check/v1";
 
 /// Bundles looked over before they travel.
 #[derive(Clone, Debug, Serialize)]

@@ -14,7 +14,7 @@ use super::opened::{OpenError, OpenProblem, Opened};
 use super::signature_graph::SignatureGraph;
 
 /// The value of [`Contents::schema`].
-pub const LIST_SCHEMA: &str = "assay/bundle-list/v1";
+pub(super) const LIST_SCHEMA: &str = "assay/bundle-list/v1";
 
 /// What a bundle holds.
 #[derive(Clone, Debug, Serialize)]
@@ -134,11 +134,11 @@ impl Contents {
 }
 
 /// The value of [`Difference::schema`].
-pub const DIFF_SCHEMA: &str = "assay/bundle-diff/v1";
+pub(super) const DIFF_SCHEMA: &str = "assay/bundle-diff/v1";
 
 /// How a bundle differs from an earlier one.
 #[derive(Clone, Debug, Serialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// [`DIFF_SCHEMA`]
     pub schema: &'static str,
     /// What differs, sorted by what it is about.
@@ -147,7 +147,7 @@ pub struct Difference {
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// `image`, `signature`, `crl`, `evidence` or `gap`
     pub kind: &'static str,
     /// An image's name, for a signature that of its image; a CRL's URL; the digest of other evidence; what is missing.
@@ -160,7 +160,7 @@ pub struct Change {
 
 impl Difference {
     /// Compares two bundles.
-    pub fn between(old: &Contents, new: &Contents) -> Self {
+    pub(crate) fn between(old: &Contents, new: &Contents) -> Self {
         let mut changes = Vec::new();
         changes.extend(changed("image", &images(old), &images(new)));
         changes.extend(changed("signature", &signatures(old), &signatures(new)));

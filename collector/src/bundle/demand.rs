@@ -20,7 +20,7 @@ use assay_verifier::x509::{self, Certificate};
 
 /// A trust directory, and the time at which signatures are looked at under it.
 #[derive(Debug)]
-pub struct Trusting {
+pub(crate) struct Trusting {
     trust: Trust,
     policy: TrustPolicy,
     at: UnixTime,
@@ -29,7 +29,7 @@ pub struct Trusting {
 impl Trusting {
     /// # Errors
     /// [`PolicyError`] if the policy cannot be used.
-    pub fn new(trust: Trust, at: UnixTime) -> Result<Self, PolicyError> {
+    pub(crate) fn new(trust: Trust, at: UnixTime) -> Result<Self, PolicyError> {
         Ok(Self { policy: trust.policy.clone()?, trust, at })
     }
 }

@@ -23,7 +23,7 @@ use crate::registry::{Fetched, Registries, RegistryError};
 
 /// What is fetched, and how.
 #[derive(Debug)]
-pub struct FetchPlan {
+pub(crate) struct FetchPlan {
     /// The images.
     pub wanted: WantList,
     /// Whether CRLs are fetched too.
@@ -38,7 +38,7 @@ pub struct FetchPlan {
 ///
 /// # Errors
 /// [`StagingError`] where it cannot be written; what cannot be fetched is in the content's gaps.
-pub async fn fetch(
+pub(crate) async fn fetch(
     plan: FetchPlan,
     registries: Arc<Registries>,
     staging: Arc<Staging>,

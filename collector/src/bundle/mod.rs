@@ -1,11 +1,9 @@
-//! Bundles as files: what is fetched becomes one layout with its `bundle.json`, and any layout becomes what a command asks
-//! of it.
+//! Makes bundles of what it fetches, and lists, compares, checks, merges and slims bundles and other tools' layouts.
 //!
-//! A [`WantList`] says which images; [`fetch()`] brings what belongs to them. [`Staging`] is a bundle in the making: a
-//! folder beside the output, marked as partial, which a later run takes up again. It becomes the output (`packing.rs`) in
-//! one step, whole, and the same content always gives the same bytes. [`Opened`] is a bundle or another tool's layout to be
-//! looked into: hostile input, of which nothing is written outside a scratch folder. [`check`] foresees what nodes will
-//! make of bundles, [`Contents`] lists and compares them, [`repack`] makes one of several.
+//! A [`WantList`] says which images; [`fetch()`] fetches what belongs to them. [`Staging`] is a bundle in the making: a folder
+//! beside the output, marked as partial, which a later run continues. It becomes the output in one step, and the same content
+//! always gives the same bytes. [`Opened`] is a bundle or another tool's layout that is read. [`check()`] tells in advance how
+//! nodes will judge the images, [`Contents`] lists and compares, [`repack()`] makes one bundle of several.
 
 mod carrier;
 mod census;
@@ -23,16 +21,16 @@ mod staging;
 mod text;
 mod wanted;
 
-pub use carrier::FetchEvent;
-pub use census::Companion;
-pub use check::{BundleCheck, CHECK_SCHEMA, CheckedImage, Expiring, Unsigned, check};
-pub use contents::{CarriedImage, Change, Contents, DIFF_SCHEMA, Difference, LIST_SCHEMA, Signed};
-pub use demand::Trusting;
-pub use fetch::{FetchPlan, fetch};
+pub use check::{BundleCheck, check};
+pub use contents::Contents;
 pub use opened::{OpenError, OpenProblem, Opened};
-pub(crate) use packing::COMPRESSOR_VERSION;
-pub use packing::Packing;
-pub use repack::{RepackError, repack};
 pub use staging::{BundleContent, FinishedBundle, Signer, Staging, StagingError};
-pub use text::{check_text, contents_text, difference_text};
-pub use wanted::{WantError, WantList, Wanted, Which};
+
+pub(crate) use carrier::FetchEvent;
+pub(crate) use contents::Difference;
+pub(crate) use demand::Trusting;
+pub(crate) use fetch::{FetchPlan, fetch};
+pub(crate) use packing::{COMPRESSOR_VERSION, Packing};
+pub(crate) use repack::{RepackError, repack};
+pub(crate) use text::{check_text, contents_text, difference_text};
+pub(crate) use wanted::{WantError, WantList};

@@ -12,7 +12,7 @@ use crate::transport::Input;
 
 /// What the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub(crate) enum Packing {
     /// A folder.
     Folder,
     /// `.tar`
@@ -25,7 +25,7 @@ pub enum Packing {
 
 impl Packing {
     /// What a path's name asks for.
-    pub fn from_name(path: &Path) -> Self {
+    pub(crate) fn from_name(path: &Path) -> Self {
         let name =
             path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));

@@ -36,7 +36,7 @@ pub enum RepackError {
 ///
 /// # Errors
 /// [`RepackError`]; nothing is at `out` then that was not there before.
-pub fn repack(
+pub(crate) fn repack(
     layouts: &[Opened],
     out: &Path,
     signer: Option<&Signer<'_>>,

@@ -15,7 +15,7 @@ use crate::trust::Severity;
 const IMAGES: usize = 50;
 
 /// What bundles hold.
-pub fn contents_text(bundles: &[Contents], look: Look) -> String {
+pub(crate) fn contents_text(bundles: &[Contents], look: Look) -> String {
     let mut out = String::new();
     for contents in bundles {
         let made = contents.tool.as_deref().map_or_else(
@@ -100,7 +100,7 @@ fn completeness(completeness: Option<Completeness>) -> &'static str {
 }
 
 /// How two bundles differ.
-pub fn difference_text(difference: &Difference, look: Look) -> String {
+pub(crate) fn difference_text(difference: &Difference, look: Look) -> String {
     if difference.changes.is_empty() {
         return "no difference in images, signatures, CRLs and gaps\n".to_owned();
     }
@@ -120,7 +120,7 @@ pub fn difference_text(difference: &Difference, look: Look) -> String {
 }
 
 /// What will be missing.
-pub fn check_text(check: &BundleCheck, look: Look) -> String {
+pub(crate) fn check_text(check: &BundleCheck, look: Look) -> String {
     let mut out = String::new();
     let verdict = match check.verdict {
         ExitCode::Passed => "nothing is missing",

@@ -10,7 +10,7 @@ use crate::inventories::NodeImages;
 
 /// An image in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Where it is fetched from.
     pub repository: Repository,
     /// Which image: what a tag stands for now, or a digest.
@@ -21,7 +21,7 @@ pub struct Wanted {
 
 /// Which image of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Which {
+pub(crate) enum Which {
     /// What the tag stands for.
     Tag(String),
     /// That digest.
@@ -30,7 +30,7 @@ pub enum Which {
 
 /// Everything that is wanted, each image of each repository once.
 #[derive(Clone, Debug, Default)]
-pub struct WantList {
+pub(crate) struct WantList {
     images: BTreeMap<(Repository, Which), BTreeSet<String>>,
     /// What nodes say of the digests that they hold.
     targets: BTreeMap<Digest, Descriptor>,
@@ -61,7 +61,7 @@ impl WantList {
     ///
     /// # Errors
     /// [`WantError`] where it is none, or says neither tag nor digest.
-    pub fn add_reference(&mut self, text: &str) -> Result<(), WantError> {
+    pub(crate) fn add_reference(&mut self, text: &str) -> Result<(), WantError> {
         let reference: Reference =
             text.parse().map_err(|source| WantError::Reference { text: text.to_owned(), source })?;
         let Reference { repository, tag, digest } = reference;
@@ -82,14 +82,14 @@ impl WantList {
     ///
     /// # Errors
     /// As [`Self::add_reference`].
-    pub fn add_list(&mut self, text: &str) -> Result<(), WantError> {
+    pub(crate) fn add_list(&mut self, text: &str) -> Result<(), WantError> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.into_iter().try_for_each(|line| self.add_reference(line))
     }
 
     /// Adds every image of nodes, by the digests that they hold. What no name of a repository leads to is a gap, and so is
     /// what a node could not list.
-    pub fn add_nodes(&mut self, nodes: &NodeImages) {
+    pub(crate) fn add_nodes(&mut self, nodes: &NodeImages) {
         for image in &nodes.images {
             let digest = &image.target.digest;
             let references: Vec<Reference> =
@@ -117,22 +117,22 @@ impl WantList {
     }
 
     /// Whether nothing was asked for.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.images.is_empty() && self.gaps.is_empty()
     }
 
     /// What cannot be asked for anywhere.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = &Gap> {
         self.gaps.iter()
     }
 
     /// What nodes say that a digest is.
-    pub fn target(&self, digest: &Digest) -> Option<&Descriptor> {
+    pub(crate) fn target(&self, digest: &Digest) -> Option<&Descriptor> {
         self.targets.get(digest)
     }
 
     /// Every image, sorted.
-    pub fn images(&self) -> impl Iterator<Item = Wanted> {
+    pub(crate) fn images(&self) -> impl Iterator<Item = Wanted> {
         self.images.iter().map(|((repository, which), names)| Wanted {
             repository: repository.clone(),
             which: which.clone(),
@@ -143,7 +143,7 @@ impl WantList {
 
 impl Wanted {
     /// What it is called where something is said of it.
-    pub fn title(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         self.names.first().map_or(self.repository.as_str(), String::as_str)
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn host_of(url: &Url) -> &str {
 }
 
 /// The host of a proxy as the environment names it, with or without a scheme.
-pub fn proxy_host(text: &str) -> Option<String> {
+pub(crate) fn proxy_host(text: &str) -> Option<String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     Some(Url::parse(&url).ok()?.host_str()?.to_owned())
 }

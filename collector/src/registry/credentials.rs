@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 /// A file that may hold credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthFile {
+pub(crate) struct AuthFile {
     /// Where it is.
     pub path: PathBuf,
     /// Whether the operator names this very file, so that it must be there.

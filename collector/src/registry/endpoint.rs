@@ -26,7 +26,7 @@ pub(super) struct Endpoint {
 
 /// How a place lists what refers to a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListedBy {
+pub(crate) enum ListedBy {
     /// By the referrers API.
     Api,
     /// Under the tag that is made of the digest.
@@ -35,7 +35,7 @@ pub enum ListedBy {
 
 /// What a place lists as referring to a manifest: signatures and anything else.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// What was read of it.
     pub entries: Vec<Descriptor>,
     /// Why there may be more.

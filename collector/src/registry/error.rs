@@ -9,7 +9,7 @@ use super::login::LoginFault;
 /// Something cannot be had from a registry.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RegistryError {
+pub(crate) enum RegistryError {
     /// It was not reached, or not to the end.
     #[error(transparent)]
     Http(#[from] HttpError),

@@ -45,7 +45,7 @@ pub(super) struct RegistryHost {
 /// Where a registry cannot be asked as it was said.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HostsError {
+pub(crate) enum HostsError {
     /// It is no registry.
     #[error("{text:?}: a registry is host, host:port or either with a path")]
     Registry {

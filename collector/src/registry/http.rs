@@ -235,7 +235,7 @@ fn is_forbidden(error: &reqwest::Error) -> bool {
 /// A request has no answer, or none that may be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// No connection.
     #[error("{url}: cannot be reached: {why}")]
     Unreachable {

@@ -53,7 +53,7 @@ impl std::fmt::Debug for Login {
 /// A login failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LoginFault {
+pub(crate) enum LoginFault {
     /// The credentials cannot be had.
     #[error("the credentials for {registry}: {why}")]
     Credential {

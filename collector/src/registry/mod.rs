@@ -28,15 +28,13 @@ use std::sync::Arc;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
 use tokio::sync::Mutex;
 
-pub use addresses::{NamedHost, NamedHostError, proxy_host};
-pub use credentials::AuthFile;
-pub use endpoint::{ListedBy, Listing};
-pub use error::RegistryError;
-pub use hosts::HostsError;
-pub use http::HttpError;
-pub use login::LoginFault;
-pub use options::{Options, RequestPolicy};
-pub use tls::{Authority, authorities};
+pub(crate) use addresses::{NamedHost, proxy_host};
+pub(crate) use credentials::AuthFile;
+pub(crate) use endpoint::{ListedBy, Listing};
+pub(crate) use error::RegistryError;
+pub(crate) use http::HttpError;
+pub(crate) use options::{Options, RequestPolicy};
+pub(crate) use tls::authorities;
 
 use endpoint::{Download, Endpoint};
 use hosts::{RegistryHost, split};
@@ -46,7 +44,7 @@ use urls::authority;
 
 /// All registries there are, and what is known of those that were asked.
 #[derive(Debug)]
-pub struct Registries {
+pub(crate) struct Registries {
     options: Options,
     known: Mutex<BTreeMap<String, Arc<Vec<Endpoint>>>>,
     publishers: Publishers,
@@ -55,7 +53,7 @@ pub struct Registries {
 
 /// A manifest or index with its bytes, which are what its descriptor says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// Media type, digest and size.
     pub descriptor: Descriptor,
     /// The bytes.
@@ -66,14 +64,19 @@ pub struct Fetched {
 
 /// A place that lists what refers to manifests.
 #[derive(Debug)]
-pub struct Lister {
+pub(crate) struct Lister {
     endpoints: Arc<Vec<Endpoint>>,
     at: usize,
 }
 
 impl Lister {
     /// What it lists as referring to a manifest; nothing where it has no such list.
-    pub async fn referrers(&self, repository: &Repository, subject: &Digest, listed_by: ListedBy) -> Listing {
+    pub(crate) async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        listed_by: ListedBy,
+    ) -> Listing {
         match self.endpoints.get(self.at) {
             Some(endpoint) => endpoint.referrers(repository, subject, listed_by).await,
             None => Listing { entries: Vec::new(), fault: Some(RegistryError::NoEndpoint) },
@@ -83,7 +86,7 @@ impl Lister {
 
 impl Registries {
     /// Registries that are reached so.
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         let publishers = Publishers::new(options.crl_from.clone(), options.proxies.clone());
         let network = Network::new(options.request_policy);
         Self { options, known: Mutex::default(), publishers, network }
@@ -93,7 +96,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`]
-    pub async fn resolve(&self, repository: &Repository, tag: &str) -> Result<Fetched, RegistryError> {
+    pub(crate) async fn resolve(&self, repository: &Repository, tag: &str) -> Result<Fetched, RegistryError> {
         let endpoints = self.endpoints(repository).await?;
         let mut failed = Vec::new();
         for endpoint in endpoints.iter().filter(|endpoint| endpoint.host.resolves) {
@@ -109,7 +112,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`]
-    pub async fn manifest(
+    pub(crate) async fn manifest(
         &self,
         repository: &Repository,
         digest: &Digest,
@@ -131,7 +134,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`]; [`HttpError::TooLarge`] where it is larger than `limit`.
-    pub async fn blob(
+    pub(crate) async fn blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,
@@ -153,7 +156,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`] where no place can be asked: that is no empty list.
-    pub async fn listers(&self, repository: &Repository) -> Result<Vec<Lister>, RegistryError> {
+    pub(crate) async fn listers(&self, repository: &Repository) -> Result<Vec<Lister>, RegistryError> {
         let endpoints = self.endpoints(repository).await?;
         let pulling = (0..endpoints.len()).filter(|&at| endpoints.get(at).is_some_and(|one| one.host.pulls));
         let listers: Vec<Lister> =
@@ -166,7 +169,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`]
-    pub async fn referrer(
+    pub(crate) async fn referrer(
         &self,
         repository: &Repository,
         entry: &Descriptor,
@@ -187,7 +190,7 @@ impl Registries {
     ///
     /// # Errors
     /// [`RegistryError`]
-    pub async fn published(&self, url: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
+    pub(crate) async fn published(&self, url: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let known = self.known.lock().await;
         let own: BTreeSet<String> =
             known.values().flat_map(|places| places.iter()).map(|one| one.host.registry()).collect();

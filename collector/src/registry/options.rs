@@ -11,7 +11,7 @@ use crate::random;
 
 /// How registries are reached.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Everything is fetched from here instead of where its name says: a registry, perhaps with the beginning of a path.
     pub from: Option<String>,
     /// A folder of containerd's `hosts.toml` files, one folder a registry.
@@ -32,7 +32,7 @@ pub struct Options {
 
 /// How failures that may pass are waited out.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestPolicy {
+pub(crate) struct RequestPolicy {
     /// How often a request is made again.
     pub retries: u32,
     /// The first pause; each one after is twice as long.

@@ -26,13 +26,13 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 
 /// A certificate that is trusted, in DER.
-pub type Authority = CertificateDer<'static>;
+pub(crate) type Authority = CertificateDer<'static>;
 
 /// The certificates of a file, in PEM or DER.
 ///
 /// # Errors
 /// [`io::Error`], also where there is none, or one that cannot be trusted.
-pub fn authorities(path: &Path) -> io::Result<Vec<Authority>> {
+pub(crate) fn authorities(path: &Path) -> io::Result<Vec<Authority>> {
     let bytes = std::fs::read(path)?;
     let authorities: Vec<Authority> = match bytes.first() {
         // SEQUENCE

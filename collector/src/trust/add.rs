@@ -15,7 +15,7 @@ use super::policy;
 
 /// What is to be added.
 #[derive(Clone, Debug, Default)]
-pub struct Additions {
+pub(crate) struct Additions {
     /// Files of certificates by their store.
     pub anchors: Vec<(TrustStoreName, PathBuf)>,
     /// CRLs and OCSP responses.
@@ -30,7 +30,7 @@ pub struct Additions {
 ///
 /// # Errors
 /// [`TrustEditError`]
-pub fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), TrustEditError> {
+pub(crate) fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), TrustEditError> {
     // a directory without a policy is none; where it is to be, init makes it
     let there = trust::read(directory)?;
     let mut files = Changes::default();

@@ -14,7 +14,7 @@ use assay_verifier::x509::Certificate;
 use serde::Serialize;
 
 /// The value of [`TrustCheck::schema`].
-pub const SCHEMA: &str = "assay/trust-check/v1";
+pub(crate) const SCHEMA: &str = "assay/trust-check/v1";
 
 /// A trust directory looked over at a time.
 #[derive(Clone, Debug, Serialize)]
@@ -191,7 +191,7 @@ impl State {
 }
 
 /// Looks over a trust directory.
-pub fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
+pub(crate) fn check(trust: &Trust, at: UnixTime) -> TrustCheck {
     let statements = trust.policy.as_ref().map_or(&[][..], |policy| policy.statements());
     let certificates = anchors(trust, statements, at);
     let issuers: Vec<&Certificate> =

@@ -8,7 +8,7 @@ use super::check::UNUSABLE_TODO;
 ///
 /// # Errors
 /// [`UnusableEvidence`] otherwise.
-pub fn require_usable(evidence: &RevocationEvidence) -> Result<(), UnusableEvidence> {
+pub(crate) fn require_usable(evidence: &RevocationEvidence) -> Result<(), UnusableEvidence> {
     match evidence.unusable() {
         [] => Ok(()),
         files => Err(UnusableEvidence { files: files.to_vec() }),

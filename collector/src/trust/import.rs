@@ -17,7 +17,7 @@ use super::files::{file_name, read, store_file};
 ///
 /// # Errors
 /// [`TrustEditError`]
-pub fn import(
+pub(crate) fn import(
     from: &Path,
     crl_cache: Option<&Path>,
     directory: &Path,

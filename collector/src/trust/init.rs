@@ -13,7 +13,7 @@ use super::policy::{self, NewStatement, SignatureVerification};
 
 /// Whom a new trust directory trusts.
 #[derive(Clone, Debug)]
-pub struct OwnCa {
+pub(crate) struct OwnCa {
     /// The name of the statement and of its trust stores.
     pub name: String,
     /// The repositories that the statement is for, or `*`.
@@ -30,7 +30,7 @@ pub struct OwnCa {
 ///
 /// # Errors
 /// [`TrustEditError`]
-pub fn init(directory: &Path, own: &OwnCa, force: bool) -> Result<(), TrustEditError> {
+pub(crate) fn init(directory: &Path, own: &OwnCa, force: bool) -> Result<(), TrustEditError> {
     // a colon before the first attribute ends a kind, the right one or not
     let has_kind = |identity: &str| identity.split('=').next().is_some_and(|first| first.contains(':'));
     let identity = |identity: &String| match identity.as_str() {

@@ -39,7 +39,7 @@ const IDENTITY: &str = "x509.subject: CN=Microsoft SCD Products RSA Signing,O=Mi
 
 /// A CRL that verification under the profile asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CrlToCarry {
+pub(crate) struct CrlToCarry {
     /// What it may revoke.
     pub revokes: &'static str,
     /// Where it is published, as the certificates have it.
@@ -48,7 +48,7 @@ pub struct CrlToCarry {
 
 impl CrlToCarry {
     /// The name that its file may have: the last part of the URL, as it stands there.
-    pub fn file(&self) -> &'static str {
+    pub(crate) fn file(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.url)
     }
 }
@@ -81,7 +81,7 @@ const CRLS: [CrlToCarry; 6] = [
 ];
 
 /// The CRLs that signatures under the profile ask for; the last two only where timestamps come from Microsoft's newer authority.
-pub fn crls_to_carry() -> &'static [CrlToCarry] {
+pub(crate) fn crls_to_carry() -> &'static [CrlToCarry] {
     &CRLS
 }
 
@@ -89,7 +89,12 @@ pub fn crls_to_carry() -> &'static [CrlToCarry] {
 ///
 /// # Errors
 /// [`TrustEditError`]; [`TrustEditError::OtherCertificate`] where a file is not the root that it must be.
-pub fn init_microsoft(directory: &Path, ca: &Path, tsa: &Path, force: bool) -> Result<(), TrustEditError> {
+pub(crate) fn init_microsoft(
+    directory: &Path,
+    ca: &Path,
+    tsa: &Path,
+    force: bool,
+) -> Result<(), TrustEditError> {
     let mut files = Changes::default();
     for (path, root) in [(ca, &SIGNING_ROOT), (tsa, &TIMESTAMPING_ROOT)] {
         let store: TrustStoreName = root

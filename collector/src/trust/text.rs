@@ -8,7 +8,7 @@ use crate::report::terminal::{Look, table, wrap};
 use crate::report::text as words;
 
 /// The check as text.
-pub fn check_text(check: &TrustCheck, look: Look) -> String {
+pub(crate) fn check_text(check: &TrustCheck, look: Look) -> String {
     let mut out = String::new();
     let verdict = match check.verdict {
         ExitCode::Passed => "in order",
