@@ -34,8 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
             packed.write_all(&program)?;
             fs::write(out.join(name), packed.finish()?)?;
-            let sha256 =
-                Sha256::digest(&program).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            let sha256 = hex::encode(Sha256::digest(&program));
             writeln!(
                 table,
                 "Embedded {{ name: {name:?}, size: {size}, sha256: {sha256:?}, packed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }},",

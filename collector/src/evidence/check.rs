@@ -202,7 +202,7 @@ impl Recheck<'_> {
         if let Some(same) = self.machines.as_ref().map(|machines| machines.others(&row.name))
             && row.same_machine != same
         {
-            let why = "other rows are of the same machine";
+            let why = "the rows of the same machine are not those that the report names";
             self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, why);
             row.same_machine = same;
         }
@@ -212,7 +212,8 @@ impl Recheck<'_> {
             None => row.waived.clear(),
         }
         if row.waived != waived {
-            self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, "other images are waived");
+            let why = "the waived images are not those that the report names";
+            self.add(DiscrepancyKind::EvidenceContradicted, &row.name, None, why);
         }
         self.summary.add(&row);
         self.verdict = self.verdict.max(Some(row.verdict()));
@@ -304,7 +305,7 @@ impl Recheck<'_> {
                 DiscrepancyKind::EvidenceContradicted,
                 node,
                 None,
-                "a blob that the report carries is altered",
+                "a blob that the report carries does not have its digest",
             );
         }
         let carried = if intact { &report.carried[..] } else { &[] };
