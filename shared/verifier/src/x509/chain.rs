@@ -18,8 +18,8 @@ pub fn check_code_signing_chain(chain: &[Certificate]) -> Result<(), ChainError>
     check_constraints(chain, Purpose::CodeSigning).map_err(ChainError::Constraint)
 }
 
-/// Checks the chain of a timestamping authority by the same rules; key usages need not be critical. What its certificates
-/// demand of each other is [`check_constraints`].
+/// Checks the chain of a timestamping authority by the same rules; key usages need not be critical. What its
+/// certificates demand of each other is not checked here.
 ///
 /// # Errors
 /// The first [`ChainError`] that is met.
