@@ -16,25 +16,25 @@ use assay_verifier::time::UnixTime;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Asked {
-    /// `--nonce`: made anew for each visit, so that no report stands for another; absent where none was given.
+    /// `--nonce`: made anew for each visit, so that no report stands for another; absent if none was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     /// `--accept`: what else than a signature of its own makes an image pass.
     pub accept: BTreeSet<Via>,
     /// `--content`: how much of the images' content is hashed.
     pub content: ContentMode,
-    /// `--image`: the images that the report is limited to; empty where it is about all.
+    /// `--image`: the images that the report is limited to; empty if it is about all.
     pub images: BTreeSet<String>,
-    /// `--namespace`: the namespaces that the report is limited to; empty where it is about all.
+    /// `--namespace`: the namespaces that the report is limited to; empty if it is about all.
     pub namespaces: BTreeSet<String>,
     /// `--evidence`: whether the report carries what only the store has.
     pub evidence: bool,
-    /// `--at`: the time to judge at; null where it is the node's own.
+    /// `--at`: the time to judge at; null if it is the node's own.
     pub at: Option<UnixTime>,
 }
 
 impl Asked {
-    /// In what the two differ, by its option; none where they are the same.
+    /// In what the two differ, by its option; `None` if they are the same.
     pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
         let Self { nonce, accept, content, images, namespaces, evidence, at } = self;
         [

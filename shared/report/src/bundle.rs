@@ -67,7 +67,7 @@ pub struct Tool {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Completeness {
-    /// Every image, every signature that its registry lists, and every CRL that was asked for is in it. What nobody could have
+    /// Every image, every signature that its registry lists, and every CRL that was asked for is in it. What no one could have
     /// used is named among the gaps.
     Complete,
     /// Something is missing, and whoever made the bundle said that this is as it should be.
@@ -131,7 +131,7 @@ pub enum GapKind {
     Image,
     /// A signature that the registry lists.
     Signature,
-    /// The registry's list of what refers to an image, or a part of it: nobody knows whether there are signatures.
+    /// The registry's list of what refers to an image, or a part of it: no one knows whether there are signatures.
     Listing,
     /// A CRL: certificates that demand it have an unknown status, which verification says by itself.
     Crl,
@@ -153,7 +153,7 @@ impl BundleManifest {
     /// Reads the document.
     ///
     /// # Errors
-    /// [`DocumentError`] where it is none, is of another version, or says what no bundle can be.
+    /// [`DocumentError`] if it is not one, is of another version, or says what no bundle can be.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         let manifest: Self = document::read(bytes, BUNDLE_SCHEMA)?;
         document::check_paths(manifest.files.iter().map(|file| file.path.as_str()), is_listed_path)?;

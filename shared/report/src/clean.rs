@@ -25,7 +25,7 @@ pub fn block(text: &str, most: usize) -> String {
     changed(text, most, true).unwrap_or_else(|| text.to_owned())
 }
 
-/// The clean form of `text`; none where that is `text` itself.
+/// The clean form of `text`; `None` if that is `text` itself.
 pub(crate) fn changed(text: &str, most: usize, keep_lines: bool) -> Option<String> {
     let letters = text.chars().count();
     if letters <= most && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -70,7 +70,7 @@ fn missing(letters: usize, most: usize) -> String {
 const SHORT: usize = 40;
 
 /// Letters that steer instead of showing, or that look like nothing: Unicode's `Default_Ignorable_Code_Point` and
-/// controls, every space but the common one, and what is no letter at all.
+/// controls, every space but the common one, and what is not a letter at all.
 fn is_hidden(letter: char) -> bool {
     letter != ' '
         && (letter.is_control()

@@ -21,7 +21,7 @@ pub struct Coverage {
     pub containers: u64,
     /// Manifests and running containers that belong to no image record.
     pub unlisted: Vec<Unlisted>,
-    /// What the store lists and is no image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
+    /// What the store lists and is not an image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
     /// Project's signatures where they have a name. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<Companion>,
@@ -33,7 +33,7 @@ pub struct Coverage {
     /// What was held against each other, and where the store contradicts itself.
     #[serde(default)]
     pub cross_check: CrossCheck,
-    /// What is left out of its lists, since a report is bounded.
+    /// What is left out of its lists, because a report is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
@@ -92,7 +92,7 @@ pub struct Contradiction {
     pub code: String,
     /// What it does to the run.
     pub effect: Effect,
-    /// containerd's namespace; empty where it is of none.
+    /// containerd's namespace; empty if it is of none.
     pub namespace: String,
     /// The container's id or the blob's digest.
     pub id: String,
@@ -119,13 +119,13 @@ pub enum Effect {
 pub struct Companion {
     /// containerd's namespace; empty in a layout.
     pub namespace: String,
-    /// The name that it is listed under; null where it has none.
+    /// The name that it is listed under; null if it has none.
     pub name: Option<String>,
     /// Its digest.
     pub digest: Digest,
     /// What it is: the most telling of its types.
     pub kind: String,
-    /// The digest of what it belongs to; null where it does not tell.
+    /// The digest of what it belongs to; null if it does not tell.
     pub subject: Option<Digest>,
 }
 
@@ -135,7 +135,7 @@ pub struct Companion {
 pub struct Unlisted {
     /// containerd's namespace.
     pub namespace: String,
-    /// `manifest`, `container`, or `blob` where a layout lists something that is no manifest
+    /// `manifest`, `container`, or `blob` where a layout lists something that is not a manifest
     pub kind: String,
     /// The digest or the container's id.
     pub id: String,
@@ -144,7 +144,7 @@ pub struct Unlisted {
 }
 
 impl Unlisted {
-    /// Whether it is a container, which runs what nobody judged.
+    /// Whether it is a container, which runs what no one judged.
     pub(crate) fn is_container(&self) -> bool {
         self.kind == "container"
     }

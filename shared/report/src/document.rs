@@ -18,7 +18,7 @@ pub(crate) const HEX_SHA256: &str = "^[0-9a-f]{64}$";
 /// Reads a document of that schema.
 ///
 /// # Errors
-/// [`DocumentError`] where it is none.
+/// [`DocumentError`] if it is not one.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], schema: &'static str) -> Result<T, DocumentError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::BUNDLE_DOCUMENT_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
@@ -79,8 +79,8 @@ pub enum DocumentError {
     /// More files than [`limits::ARCHIVE_MEMBERS`].
     #[error("it lists more than {} files", limits::ARCHIVE_MEMBERS)]
     TooManyFiles,
-    /// A path that leads out of where the document stands, or is no name of a file there.
-    #[error("it lists {path:?}, which is no path of a file beside it")]
+    /// A path that leads out of where the document stands, or is not a name of a file there.
+    #[error("it lists {path:?}, which is not a path of a file beside it")]
     Path {
         /// The path.
         path: String,

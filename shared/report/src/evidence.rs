@@ -64,7 +64,7 @@ impl EvidenceManifest {
     /// Reads the document.
     ///
     /// # Errors
-    /// [`DocumentError`] where it is none, is of another version, or says what no pack can be.
+    /// [`DocumentError`] if it is not one, is of another version, or says what no pack can be.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         let manifest: Self = document::read(bytes, EVIDENCE_SCHEMA)?;
         let statements = manifest.nodes.iter().map(|node| &node.statement);

@@ -33,7 +33,7 @@ pub struct Image {
     pub status: Status,
     /// Why it did not pass; null when it did.
     pub reason: Option<Reason>,
-    /// What else is wrong with it, sorted; absent where nothing is.
+    /// What else is wrong with it, sorted; absent if nothing is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Reason>,
     /// The verdict for people.
@@ -48,9 +48,9 @@ pub struct Image {
     pub signatures: Vec<Signature>,
     /// What hashing its content showed.
     pub content: Content,
-    /// What comparing its unpacked snapshots showed; null where that was not asked for.
+    /// What comparing its unpacked snapshots showed; null if that was not asked for.
     pub rootfs: Option<Rootfs>,
-    /// What is left out of its lists, since a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
+    /// What is left out of its lists, because a report is bounded. A verdict rests on what is whole: lists are cut afterwards.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
@@ -75,7 +75,7 @@ impl Image {
 }
 
 /// An image of a node: one target in one namespace. Records that disagree on the size or the media type of one digest are of
-/// two images, since at most one of them can be what was signed.
+/// two images, because at most one of them can be what was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId<'a> {
     /// containerd's namespace; empty in a layout.

@@ -50,7 +50,7 @@ pub struct InventoryImage {
     pub content_size: u64,
     /// The containers that run it.
     pub in_use: Vec<ContainerUse>,
-    /// What is left out of its lists, since an inventory is bounded.
+    /// What is left out of its lists, because an inventory is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }

@@ -48,7 +48,7 @@ pub struct NodeReport {
     /// What the verdicts rest on and no bundle holds, where the agent was asked for it (`--evidence`), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<CarriedBlob>,
-    /// What is left out of `images` and `carried`, since a report is bounded.
+    /// What is left out of `images` and `carried`, because a report is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
@@ -96,7 +96,7 @@ impl NodeReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Run {
-    /// The run's id as the caller gave it; empty where none was given.
+    /// The run's id as the caller gave it; empty if none was given.
     pub id: String,
     /// The node's clock when the run began; the verification time where that was given, so that equal input gives equal bytes.
     pub started: UnixTime,
@@ -114,7 +114,7 @@ pub struct Agent {
     pub version: String,
     /// The target triple that it was built for.
     pub target: String,
-    /// The digest of the executable that ran; null where it could not be read.
+    /// The digest of the executable that ran; null if it could not be read.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: Option<String>,
 }
@@ -131,7 +131,7 @@ pub struct Node {
     pub os: String,
     /// The architecture in Go's words, such as `amd64`.
     pub architecture: String,
-    /// containerd's version, where one answered.
+    /// containerd's version, if one answered.
     pub containerd: Option<String>,
 }
 
@@ -149,14 +149,14 @@ pub struct Inputs {
     pub bundles: Vec<BundleInput>,
     /// Every staged CRL, sorted.
     pub crls: Vec<CrlInput>,
-    /// Staged files of revocation evidence that cannot be used, in the order in which they were met. Nobody knows whom they
+    /// Staged files of revocation evidence that cannot be used, in the order in which they were met. No one knows whom they
     /// would have revoked: the status of no certificate is known that rests on staged evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unusable_evidence: Vec<Unreadable>,
     /// Findings about the inputs that change no verdict by themselves, such as a file that could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What is left out of `trust_store`, `crls`, `unusable_evidence` and `warnings`, since a report is bounded.
+    /// What is left out of `trust_store`, `crls`, `unusable_evidence` and `warnings`, because a report is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }

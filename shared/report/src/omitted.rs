@@ -1,4 +1,4 @@
-//! How much a report leaves out of its lists, since it is bounded.
+//! How much a report leaves out of its lists, because it is bounded.
 
 use alloc::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub enum List {
     Warnings,
 }
 
-/// How many entries were left out of lists, since a report is bounded; a list that is whole is not named.
+/// How many entries were left out of lists, because a report is bounded; a list that is whole is not named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]

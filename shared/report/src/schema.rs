@@ -37,7 +37,7 @@ pub fn bundle() -> String {
 }
 
 fn schema_of<Report: JsonSchema>(id: &str, title: &str) -> Schema {
-    // "serialize": members that are always written are required, null where there is nothing to say
+    // "serialize": members that are always written are required, null if there is nothing to say
     let mut schema =
         SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Report>();
     RecursiveTransform(demand_no_later_member).transform(&mut schema);

@@ -29,7 +29,7 @@ pub struct Signature {
     pub source: String,
     /// Media type of the envelope.
     pub envelope: Option<String>,
-    /// The trust policy statement that it was judged under; null where it was not judged.
+    /// The trust policy statement that it was judged under; null if it was not judged.
     pub policy: Option<String>,
     /// `passed` or `failed`; `inconclusive` where it could not be judged.
     pub status: Status,
@@ -49,7 +49,7 @@ pub struct Signature {
     pub checks: Checks,
     /// Whether the payload names this image.
     pub target: Target,
-    /// What is left out of `chain` and `user_metadata`, since a report is bounded.
+    /// What is left out of `chain` and `user_metadata`, because a report is bounded.
     #[serde(default, skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
@@ -65,7 +65,7 @@ pub enum CheckResult {
     Failed,
     /// The trust policy says that it is not to run.
     Skipped,
-    /// It did not run, since an earlier check failed or the signature was not reached.
+    /// It did not run, because an earlier check failed or the signature was not reached.
     NotRun,
     /// It ran and could not be judged.
     Inconclusive,
@@ -92,7 +92,7 @@ pub struct Check {
     pub result: CheckResult,
     /// What the policy makes of a failure.
     pub action: Action,
-    /// What exactly was found; null where there is nothing to say. `assay explain CODE` tells more.
+    /// What exactly was found; null if there is nothing to say. `assay explain CODE` tells more.
     pub code: Option<String>,
     /// The finding for people, with its particulars.
     pub message: Option<String>,

@@ -32,8 +32,8 @@ pub struct SiteReport {
     pub collector: String,
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
-    /// What the site accepts in place of an image's own signature (`--accept`), enforced on every node's report; absent where
-    /// nobody said, and each node report's own word counts.
+    /// What the site accepts in place of an image's own signature (`--accept`), enforced on every node's report; absent if
+    /// no one said, and each node report's own word counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<BTreeSet<Via>>,
     /// Every node of the site, sorted by name.
@@ -42,10 +42,10 @@ pub struct SiteReport {
     pub summary: SiteSummary,
     /// What the collector's exit code says.
     pub verdict: ExitCode,
-    /// Which of the site's nodes the run was about; absent where it was about all.
+    /// Which of the site's nodes the run was about; absent if it was about all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
-    /// The waivers that were given; absent where none were.
+    /// The waivers that were given; absent if none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waivers: Option<SiteWaivers>,
 }
@@ -91,7 +91,7 @@ pub struct SiteRun {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Selection {
-    /// Names, roles and groups; empty where none was asked for.
+    /// Names, roles and groups; empty if none was asked for.
     pub only: Vec<String>,
     /// How many nodes were visited at most.
     pub limit: Option<u32>,
@@ -177,9 +177,9 @@ pub struct SentFile {
 pub struct NodeRow {
     /// The name in the site file.
     pub name: String,
-    /// Where it was reached; null where its report was gathered another way.
+    /// Where it was reached; null if its report was gathered another way.
     pub address: Option<String>,
-    /// `linux` or `windows`, where known.
+    /// `linux` or `windows`, if known.
     pub os: Option<String>,
     /// Such as `control-plane`.
     pub roles: Vec<String>,
@@ -197,21 +197,21 @@ pub struct NodeRow {
     pub finished: Option<UnixTime>,
     /// Fingerprint of the host key that was verified, `SHA256:…`.
     pub host_key: Option<String>,
-    /// Seconds that the node's clock is ahead of the jump box's, negative where it is behind; null where it did not say.
+    /// Seconds that the node's clock is ahead of the jump box's, negative where it is behind; null if it did not say.
     #[serde(default)]
     pub clock_skew: Option<i64>,
     /// What became of what the visit left on the node.
     pub clean_up: CleanUp,
-    /// What its agent was asked; absent where its report was gathered another way, or nothing was asked.
+    /// What its agent was asked; absent if its report was gathered another way, or nothing was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
-    /// The store in the site file, the agent's `--store`; absent where none is.
+    /// The store in the site file, the agent's `--store`; absent if none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
-    /// Other rows of the same machine; absent where there are none.
+    /// Other rows of the same machine; absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_machine: Option<SameMachine>,
-    /// What the visit touched there; absent where nothing was sent.
+    /// What the visit touched there; absent if nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched: Option<Touched>,
     /// The node's own report.

@@ -73,7 +73,7 @@ pub struct VerificationSummary {
     pub input_attestations: Vec<ResourceDescriptor>,
     /// `PASSED` or `FAILED`
     pub verification_result: VerificationResult,
-    /// [`LEVEL`] where it passed; else `FAILED`.
+    /// [`LEVEL`] if it passed; else `FAILED`.
     pub verified_levels: Vec<String>,
     /// The version of SLSA that the predicate is of.
     pub slsa_version: String,
@@ -99,7 +99,7 @@ pub enum VerificationResult {
 }
 
 impl InTotoStatement {
-    /// The statement about a node that was verified; none about one that was not, of whose images nobody knows. `path` and
+    /// The statement about a node that was verified; none about one that was not, of whose images no one knows. `path` and
     /// `digest` are those of the node report's file, `collector` is the version of the program that accepted it.
     pub fn about_node(row: &NodeRow, path: &str, digest: &Digest, collector: &str) -> Option<Self> {
         let report = row.accepted()?;

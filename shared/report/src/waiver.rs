@@ -2,7 +2,7 @@
 //!
 //! A waiver covers images that failed or are inconclusive, where it excuses everything that is wrong with them
 //! ([`Image::reasons`]): an exception for an unsigned image is none for altered bytes. It covers no node that was not verified and no container whose
-//! image the store does not list ([`Reason::InUseUnlisted`]): of those nobody knows what runs.
+//! image the store does not list ([`Reason::InUseUnlisted`]): of those no one knows what runs.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -37,9 +37,9 @@ pub struct SiteWaivers {
 pub struct Waiver {
     /// What it covers, as the file has it: a digest, a repository, or a reference by tag, digest or both.
     pub image: String,
-    /// The one node that it holds on; null where it holds on all.
+    /// The one node that it holds on; null if it holds on all.
     pub node: Option<String>,
-    /// The reasons that it excuses, all that an image has among them; empty where it excuses any.
+    /// The reasons that it excuses, all that an image has among them; empty if it excuses any.
     pub codes: Vec<Reason>,
     /// Why it was granted.
     pub reason: String,
@@ -197,7 +197,7 @@ fn names(text: &str, image: &Image) -> bool {
     named && tag.is_none_or(|tag| tags.contains(&tag))
 }
 
-/// The image's names, without the bare digests that are no names.
+/// The image's names, without the bare digests that are not names.
 fn own_names(image: &Image) -> impl Iterator<Item = &str> {
     image.references.iter().map(String::as_str).filter(|name| name.parse::<Digest>().is_err())
 }

@@ -148,7 +148,7 @@ impl<'a> Oid<'a> {
         self.0
     }
 
-    /// The numbers that the octets encode, the first two of them still in one; none for an arc that is not in its
+    /// The numbers that the octets encode, the first two of them still in one; `None` for an arc that is not in its
     /// shortest form, too long or cut off.
     fn subidentifiers(self) -> impl Iterator<Item = Option<u32>> + use<'a> {
         let mut rest = self.0;
@@ -371,7 +371,7 @@ fn time(year: u32, rest: &[u8], nanoseconds: u32) -> Option<UnixTime> {
     UnixTime::from_parts(time.assume_utc().unix_timestamp(), nanoseconds)
 }
 
-/// The number that ASCII digits write; none where there is another character.
+/// The number that ASCII digits write; `None` if there is another character.
 fn decimal(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0u32, |number, digit| {
         let digit = char::from(*digit).to_digit(10)?;
@@ -389,7 +389,7 @@ pub(crate) fn distribution_points(der: &[u8]) -> Result<Vec<String>, Error> {
     Ok(urls)
 }
 
-/// The URLs of each point of a `CRLDistributionPoints` that has a name; none for a name relative to the CRL's issuer.
+/// The URLs of each point of a `CRLDistributionPoints` that has a name; `None` for a name relative to the CRL's issuer.
 pub(crate) fn distribution_point_names(der: &[u8]) -> Result<Vec<Option<Vec<String>>>, Error> {
     let mut names = Vec::new();
     for point in SequenceOf::from_der(der)?.iter::<DistributionPoint<'_>>() {
@@ -412,7 +412,7 @@ struct DistributionPoint<'a> {
 
 impl<'a> Sequence<'a> for DistributionPoint<'a> {}
 
-/// The URLs of a `DistributionPointName`; none for a `nameRelativeToCRLIssuer`.
+/// The URLs of a `DistributionPointName`; `None` for a `nameRelativeToCRLIssuer`.
 pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Option<Vec<String>>, Error> {
     const FULL_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
     const RELATIVE_NAME: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
@@ -428,7 +428,7 @@ pub(crate) fn distribution_point_urls(name: AnyRef<'_>) -> Result<Option<Vec<Str
     Ok(Some(urls))
 }
 
-/// The URL that a `GeneralName` is; none where it is of another kind.
+/// The URL that a `GeneralName` is; `None` if it is of another kind.
 pub(crate) fn url(general_name: AnyRef<'_>) -> Result<Option<String>, Error> {
     const URL: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
     if general_name.tag() != URL {

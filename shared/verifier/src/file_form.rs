@@ -116,7 +116,7 @@ impl FileForm {
         }
     }
 
-    /// What is wrong with PEM; none where there is no sign of PEM.
+    /// What is wrong with PEM; `None` if there is no sign of PEM.
     fn detect_pem(bytes: &[u8]) -> Option<Self> {
         let count = pem::begins(bytes);
         if count == 0 {

@@ -14,7 +14,7 @@ pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
 /// Entries of a layout's `index.json`: as many as [`LAYOUT_INDEX_BYTES`] hold of real ones. Each may be an image of the report.
 pub const LAYOUT_ENTRIES: usize = 40_000;
 
-/// Blobs of signatures, attestations and SBOMs of other kinds that are looked into, to see that they are no layers: two for each of
+/// Blobs of signatures, attestations and SBOMs of other kinds that are looked into, to see that they are not layers: two for each of
 /// 20,000 images. Each takes some 150 bytes of memory.
 pub const COMPANION_LAYERS: usize = 40_000;
 
@@ -104,7 +104,7 @@ pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
 /// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
 pub const CRL_URLS: usize = 16;
 
-/// CRL URLs that are fetched for one signature that nobody has verified: those of two chains, the signer's and the timestamp's,
+/// CRL URLs that are fetched for one signature that no one has verified: those of two chains, the signer's and the timestamp's,
 /// with two certificates below the root each and two URLs a certificate. Real signatures name two to five; a stranger's may
 /// name thousands, each a request to a place of the stranger's choice.
 pub const UNVERIFIED_CRL_URLS: usize = 8;
@@ -212,7 +212,7 @@ pub const REPORT_VALUES: usize = JSON_VALUES;
 /// Letters of one text in a report: a subject, a message, a reference.
 pub const REPORT_TEXT_LETTERS: usize = 8 << 10;
 
-/// Entries of one list in a report: names of an image, containers that run it, blobs that differ. Nobody reads more of one
+/// Entries of one list in a report: names of an image, containers that run it, blobs that differ. No one reads more of one
 /// thing, and how many there are is said.
 pub const REPORT_ENTRIES: usize = 1_000;
 

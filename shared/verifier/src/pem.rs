@@ -50,7 +50,7 @@ pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
 }
 
 impl Open<'_> {
-    /// The block; none where it is no base64 or its label is no text.
+    /// The block; `None` if it is not base64 or its label is no text.
     fn close(self) -> Option<Block> {
         let label = core::str::from_utf8(self.label).ok()?.to_string();
         Some(Block { label, contents: STANDARD.decode(&self.base64).ok()? })

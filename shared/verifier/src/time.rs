@@ -16,19 +16,19 @@ use time::{OffsetDateTime, UtcOffset};
 pub struct UnixTime(OffsetDateTime);
 
 impl UnixTime {
-    /// The time `seconds` and `nanoseconds` after 1970-01-01T00:00:00Z; none outside the years 0 to 9999.
+    /// The time `seconds` and `nanoseconds` after 1970-01-01T00:00:00Z; `None` outside the years 0 to 9999.
     pub fn from_parts(seconds: i64, nanoseconds: u32) -> Option<Self> {
         let nanos = i128::from(seconds).checked_mul(1_000_000_000)?.checked_add(i128::from(nanoseconds))?;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
         (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
-    /// The time `seconds` after 1970-01-01T00:00:00Z; none outside the years 0 to 9999.
+    /// The time `seconds` after 1970-01-01T00:00:00Z; `None` outside the years 0 to 9999.
     pub fn from_seconds(seconds: i64) -> Option<Self> {
         Self::from_parts(seconds, 0)
     }
 
-    /// The time `seconds` after 1970-01-01T00:00:00Z, with the fraction that a float can hold; none outside the years 0 to
+    /// The time `seconds` after 1970-01-01T00:00:00Z, with the fraction that a float can hold; `None` outside the years 0 to
     /// 9999, and none for what is not a number.
     pub(crate) fn from_float_seconds(seconds: f64) -> Option<Self> {
         let since = time::Duration::checked_seconds_f64(seconds)?;
@@ -39,7 +39,7 @@ impl UnixTime {
     /// Reads RFC 3339 text: upper-case `T` and `Z`, a zone, an optional fraction after a point, no leap second.
     ///
     /// # Errors
-    /// [`TimeError`] where the text is anything else.
+    /// [`TimeError`] if the text is anything else.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         // `time` takes small letters, other separators and second 60; the form is therefore checked first.
         let bytes = text.as_bytes();
@@ -76,13 +76,13 @@ impl UnixTime {
         self.0.unix_timestamp_nanos() == -62_135_596_800_000_000_000
     }
 
-    /// This time and `by` later; none past the year 9999.
+    /// This time and `by` later; `None` past the year 9999.
     pub fn later(self, by: Duration) -> Option<Self> {
         let time = self.0.checked_add(by.try_into().ok()?)?;
         (time.year() <= 9999).then_some(Self(time))
     }
 
-    /// This time and `by` earlier; none before the year 0.
+    /// This time and `by` earlier; `None` before the year 0.
     pub fn earlier(self, by: Duration) -> Option<Self> {
         let time = self.0.checked_sub(by.try_into().ok()?)?;
         (time.year() >= 0).then_some(Self(time))

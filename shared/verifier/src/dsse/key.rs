@@ -194,7 +194,7 @@ pub(super) fn ssh_blob(kind: KeyKind, key: &[u8]) -> Vec<u8> {
     blob
 }
 
-/// Why a file is no public key of a site.
+/// Why a file is not a public key of a site.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -225,7 +225,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// Why this file is no key.
+    /// Why this file is not a key.
     fn describe(file: &[u8]) -> Self {
         match FileForm::detect(file) {
             FileForm::OpenSsh | FileForm::PublicKey | FileForm::Text | FileForm::Unknown => Self::NotAKey,

@@ -67,7 +67,7 @@ impl DsseEnvelope {
     /// Reads an envelope.
     ///
     /// # Errors
-    /// [`DsseError`] where it is anything else than one envelope as DSSE defines it.
+    /// [`DsseError`] if it is anything else than one envelope as DSSE defines it.
     pub fn parse(json: &[u8]) -> Result<Self, DsseError> {
         if json.len() > limits::DSSE_ENVELOPE_BYTES {
             return Err(DsseError::TooLarge);
@@ -201,7 +201,7 @@ pub enum DsseError {
     /// Not one JSON value, or a member is named twice.
     #[error("malformed: {0}")]
     Json(JsonError),
-    /// The envelope or a signature in it is no JSON object.
+    /// The envelope or a signature in it is not a JSON object.
     #[error("the envelope or a signature in it is not a JSON object")]
     NotAnObject,
     /// A member that DSSE does not know.
@@ -222,7 +222,7 @@ pub enum DsseError {
         /// Which.
         member: &'static str,
     },
-    /// Nobody signed it.
+    /// No one signed it.
     #[error("it has no signature")]
     NoSignature,
     /// More than [`limits::DSSE_SIGNATURES`].

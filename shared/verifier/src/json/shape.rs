@@ -58,7 +58,7 @@ impl JsonError {
     }
 }
 
-/// Where `bytes` have a member that is `name` in another letter case; none where they have not.
+/// Where `bytes` have a member that is `name` in another letter case; `None` if they have not.
 fn variant_of(bytes: &[u8], name: &str) -> Option<JsonError> {
     let refused = walk(bytes, &Shape::Any, Some(name)).err()?;
     matches!(refused.problem, JsonProblem::LetterCase { .. }).then_some(refused)
@@ -75,7 +75,7 @@ fn walk(bytes: &[u8], shape: &Shape, everywhere: Option<&str>) -> Result<(), Jso
     })
 }
 
-/// A walk through one value. What it finds is left in `found`, since serde's errors carry text alone.
+/// A walk through one value. What it finds is left in `found`, because serde's errors carry text alone.
 #[derive(Clone, Copy)]
 struct Walk<'s, 'f> {
     shape: &'s Shape,

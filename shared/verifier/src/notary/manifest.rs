@@ -22,7 +22,7 @@ impl SignatureManifest {
     /// Whether `manifest`, of that media type, is a signature, and if so of what.
     ///
     /// # Errors
-    /// [`SignatureManifestError`] where it is a signature with a subject and not exactly one envelope.
+    /// [`SignatureManifestError`] if it is a signature with a subject and not exactly one envelope.
     pub fn read(media_type: &str, manifest: &Manifest) -> Result<Option<Self>, SignatureManifestError> {
         let Some(subject) = &manifest.subject else { return Ok(None) };
         let artifact_type =

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::json::{Object, Shape, Value};
 use crate::oci::{Descriptor, shape};
 
-/// What a payload says. The descriptor's members are text here, since one that is no digest simply matches nothing.
+/// What a payload says. The descriptor's members are text here, because one that is not a digest simply matches nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     /// Media type of the artifact.
@@ -28,7 +28,7 @@ impl Payload {
     /// Reads a payload. Members that are missing stay empty and match nothing.
     ///
     /// # Errors
-    /// [`PayloadError`] where it is not one JSON object without repeated members, or a member is of the wrong type.
+    /// [`PayloadError`] if it is not one JSON object without repeated members, or a member is of the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
         let payload = Value::parse_as(bytes, &PAYLOAD).map_err(|_| PayloadError)?;
         let target = member(payload.as_object().ok_or(PayloadError)?, "targetArtifact");
@@ -92,7 +92,7 @@ fn check_unused(target: &Object) -> Result<(), PayloadError> {
 
 const PAYLOAD: Shape = Shape::Object(&[("targetArtifact", &shape::DESCRIPTOR)]);
 
-/// The member `name`; none where it is absent or null.
+/// The member `name`; `None` if it is absent or null.
 fn member<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| **value != Value::Null)
 }

@@ -1,7 +1,7 @@
 //! Trust stores: named lists of certificates, given as the bytes of files.
 //!
 //! Trust store specification (notary.md section 7). One bad file poisons its store; a store that is not used by a statement
-//! harms nobody. Trust is the equality of a certificate's DER with one of the chain's; no path is built.
+//! harms no one. Trust is the equality of a certificate's DER with one of the chain's; no path is built.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -80,10 +80,10 @@ impl TrustStore {
     /// The certificates of a store.
     ///
     /// # Errors
-    /// [`TrustStoreError`] where the store does not exist, or anything in it is not as it must be.
+    /// [`TrustStoreError`] if the store does not exist, or anything in it is not as it must be.
     pub fn certificates(&self, store_type: StoreType, name: &str) -> Result<&[Certificate], TrustStoreError> {
         match self.stores.get(&(store_type, name.to_string())) {
-            // these are no folders of their own
+            // these are not folders of their own
             _ if matches!(name, "." | "..") => Err(TrustStoreError::Missing),
             Some(Ok(certificates)) => Ok(certificates),
             Some(Err(error)) => Err(error.clone()),
@@ -135,7 +135,7 @@ fn read_store(
 /// certificates one after another, nothing else.
 ///
 /// # Errors
-/// [`FileError`] where there is none, or something else.
+/// [`FileError`] if there is none, or something else.
 pub fn read_certificates(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_STORE_FILE_BYTES {
         return Err(FileError::TooLarge);
@@ -231,8 +231,8 @@ pub enum FileError {
     /// Longer than [`limits::TRUST_STORE_FILE_BYTES`].
     #[error("it is too large")]
     TooLarge,
-    /// A PEM block that is no certificate, such as a key.
-    #[error("it holds a PEM block {label:?} that is no certificate: {error}")]
+    /// A PEM block that is not a certificate, such as a key.
+    #[error("it holds a PEM block {label:?} that is not a certificate: {error}")]
     Block {
         /// The block's label.
         label: String,

@@ -23,7 +23,7 @@ const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.
 /// The annotation that cosign and hauler tell images from their companions by, such as `dev.cosignproject.cosign/sigs`.
 pub const KIND: &str = "kind";
 
-/// The name of an entry of `index.json`; none where it has none.
+/// The name of an entry of `index.json`; `None` if it has none.
 pub fn name(entry: &Descriptor) -> Option<&str> {
     NAMES
         .iter()
@@ -43,7 +43,7 @@ pub fn is_marked(entry: &Descriptor) -> bool {
 /// What a manifest is by its content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nature {
-    /// It may be run, or nobody can tell.
+    /// It may be run, or no one can tell.
     #[default]
     Image,
     /// Nothing in it can be run; whether it belongs to an image, its name tells.
@@ -67,7 +67,7 @@ impl Nature {
     }
 }
 
-/// Reads a blob whole, its digest and size checked; none where that cannot be done or it has more bytes than the limit.
+/// Reads a blob whole, its digest and size checked; `None` if that cannot be done or it has more bytes than the limit.
 pub type Read<'r> = dyn FnMut(&Descriptor, u64) -> Option<Vec<u8>> + 'r;
 
 /// What the manifests of a store are by their content.
@@ -198,9 +198,9 @@ pub enum Unnamed {
     Companion,
     /// A signature, as the layout says.
     Signature,
-    /// Nobody can tell: what it leads to is not there, or cannot be read.
+    /// No one can tell: what it leads to is not there, or cannot be read.
     Missing,
-    /// Something that is no manifest.
+    /// Something that is not a manifest.
     Blob,
 }
 

@@ -39,7 +39,7 @@ pub mod media_type {
         matches!(text, DOCKER_MANIFEST | DOCKER_MANIFEST_LIST)
     }
 
-    /// The media type of manifests that `text` is; none where it is no manifest's.
+    /// The media type of manifests that `text` is; `None` if it is not a manifest's.
     pub fn known_manifest(text: &str) -> Option<&'static str> {
         [OCI_MANIFEST, OCI_INDEX, OCI_ARTIFACT_MANIFEST, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST]
             .into_iter()
@@ -59,7 +59,7 @@ pub enum ManifestKind {
 }
 
 impl ManifestKind {
-    /// The kind that `media_type` names; none where it names no manifest.
+    /// The kind that `media_type` names; `None` if it names no manifest.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => Some(Self::Image),
@@ -107,7 +107,7 @@ impl Manifest {
     /// Reads a manifest or index.
     ///
     /// # Errors
-    /// [`ManifestError`] where the bytes are no such JSON document or past a limit.
+    /// [`ManifestError`] if the bytes are no such JSON document or past a limit.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
             return Err(ManifestError::TooLarge);

@@ -45,9 +45,9 @@ impl fmt::Display for Repository {
 pub struct Reference {
     /// Where the image lives.
     pub repository: Repository,
-    /// The tag, where one is given.
+    /// The tag, if one is given.
     pub tag: Option<String>,
-    /// The digest, where one is given.
+    /// The digest, if one is given.
     pub digest: Option<Digest>,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Why text is no reference to an image in a registry.
+/// Why text is not a reference to an image in a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
@@ -94,7 +94,7 @@ pub enum ReferenceError {
     /// The tag has letters that tags do not have.
     #[error("malformed tag")]
     Tag,
-    /// The part after `@` is no digest.
+    /// The part after `@` is not a digest.
     #[error("malformed digest")]
     Digest,
 }
@@ -134,7 +134,7 @@ fn is_tag(text: &str) -> bool {
 /// A tag that stands for what belongs to an image, in registries that do not list it otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompanionTag<'n> {
-    /// The image; none where the tag has only the beginning of its digest.
+    /// The image; `None` if the tag has only the beginning of its digest.
     pub subject: Option<Digest>,
     /// What stands behind the digest's point, such as `sig`; empty in the tag of a listing of referrers.
     pub suffix: &'n str,

@@ -3,7 +3,7 @@
 //!
 //! A list of megabytes is read once. What is kept is the list of revoked certificates as it stands, an index into it by
 //! serial number, and the hash that the signature is over. Whatever Go's parser refuses is refused here: a list of version
-//! 1, an entry that is malformed, also one that concerns nobody.
+//! 1, an entry that is malformed, also one that concerns no one.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -34,7 +34,7 @@ pub struct Crl {
     /// For a delta: the number of the base that it builds on, at least
     pub(super) delta_of: Option<Number>,
     pub(super) scope: Scope,
-    /// Where deltas of this list are published: empty where it names no deltas, or only places without a URL
+    /// Where deltas of this list are published: empty if it names no deltas, or only places without a URL
     pub(super) delta_urls: Vec<String>,
     /// Whether it names deltas by a name relative to its issuer, which is not supported
     pub(super) has_relative_deltas: bool,
@@ -51,7 +51,7 @@ pub struct Crl {
 /// What an issuingDistributionPoint says that a list is about. RFC 5280 section 5.2.5.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
-    /// The URLs of the distribution point, where one is named
+    /// The URLs of the distribution point, if one is named
     pub(super) urls: Option<Vec<String>>,
     /// Whether the distribution point's name is relative to the list's issuer, which is not supported
     pub(super) relative: bool,
@@ -143,7 +143,7 @@ struct AuthorityKeyIdentifier<'a> {
 impl<'a> Sequence<'a> for AuthorityKeyIdentifier<'a> {}
 
 impl Crl {
-    /// Reads a list, which must be all of `der`; none where it is malformed.
+    /// Reads a list, which must be all of `der`; `None` if it is malformed.
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
         Self::read(der).ok().flatten()
     }

@@ -23,7 +23,7 @@ use crate::oci::Digest;
 use crate::time::UnixTime;
 use crate::x509::{Certificate, SignatureError, oid};
 
-/// Whether a certificate names places where CRLs are to be had.
+/// Whether a certificate names places where CRLs are available.
 pub(super) fn has_points(certificate: &Certificate) -> bool {
     certificate.extension(oid::CRL_DISTRIBUTION_POINTS).is_some()
 }
@@ -38,7 +38,7 @@ pub(super) struct Lists<'a> {
     refused: Vec<Unknown>,
     /// What those that were signed say of the certificate
     pub(super) statuses: Vec<StatusInfo<'a>>,
-    /// Why nobody can tell what one of the issuer's own lists says of the certificate
+    /// Why no one can tell what one of the issuer's own lists says of the certificate
     pub(super) spoiled: Option<Unknown>,
 }
 
@@ -245,7 +245,7 @@ fn file_names(url: &str) -> impl Iterator<Item = String> {
     names.into_iter().flatten().filter(|name| !name.is_empty())
 }
 
-/// `text` with its percent escapes replaced; none where they are malformed or do not give UTF-8.
+/// `text` with its percent escapes replaced; `None` if they are malformed or do not give UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut pieces = text.split('%');
@@ -341,7 +341,7 @@ pub(super) fn check_delta<'a>(
     check_end(newest(fitting).ok_or(why)?, at)
 }
 
-/// Whether a delta is newer than a base, builds on it or an older one, and has its scope; none where either lacks a number.
+/// Whether a delta is newer than a base, builds on it or an older one, and has its scope; `None` if either lacks a number.
 fn goes_with(base: &Crl, delta: &Crl) -> Option<bool> {
     let (number, of) = (delta.number.as_ref()?, delta.delta_of.as_ref()?);
     let base_number = base.number.as_ref()?;

@@ -113,7 +113,7 @@ pub enum Unknown {
         /// The signer's subject.
         signer: String,
     },
-    /// A staged file cannot be used, and nobody knows whom it would have revoked.
+    /// A staged file cannot be used, and no one knows whom it would have revoked.
     #[error("{file} cannot be used: {error}{}", if *.more == 0 { String::new() } else { alloc::format!("; nor can {more} more") })]
     Unusable {
         /// Which.
@@ -162,7 +162,7 @@ pub enum Unknown {
         url: String,
     },
     /// A delta does not go with its base.
-    #[error("{file} is no delta of {base}")]
+    #[error("{file} is not a delta of {base}")]
     DeltaMismatch {
         /// The delta.
         file: String,
@@ -198,7 +198,7 @@ pub enum EvidenceMismatch {
     /// It is an indirect list.
     #[error("it is an indirect CRL, which is not supported")]
     Indirect,
-    /// It is a delta, which is no list by itself.
+    /// It is a delta, which is not a list by itself.
     #[error("it is a delta, and its base is not staged")]
     Delta,
 }
@@ -248,7 +248,7 @@ impl Unknown {
         }
     }
 }
-/// Why a file is no evidence.
+/// Why a file is not evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvidenceError {
@@ -287,7 +287,7 @@ pub enum EvidenceError {
     #[error("malformed PEM")]
     Pem,
     /// A PEM block that is neither a CRL nor an OCSP response.
-    #[error("it holds a PEM block {label:?}, which is no CRL")]
+    #[error("it holds a PEM block {label:?}, which is not a CRL")]
     OtherPemBlock {
         /// The block's label.
         label: String,

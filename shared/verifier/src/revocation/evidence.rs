@@ -2,7 +2,7 @@
 //!
 //! A file is one CRL or OCSP response in DER, any number of either in PEM, or a file of the reference implementation's CRL
 //! cache. Nothing of them is verified here. A file's name only tells people which one is meant. A file that cannot be used is
-//! remembered, because nobody knows whom it would have revoked.
+//! remembered, because no one knows whom it would have revoked.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -20,8 +20,8 @@ use crate::x509::{Certificate, SignatureError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Whether a file's name is one of those that operating systems leave in folders unasked: such a file is no evidence, and
-/// nobody means it to be.
+/// Whether a file's name is one of those that operating systems leave in folders unasked: such a file is not evidence, and
+/// no one means it to be.
 pub fn is_litter(name: &str) -> bool {
     let known = [".DS_Store", "Thumbs.db", "desktop.ini"];
     name.starts_with("._") || known.iter().any(|known| name.eq_ignore_ascii_case(known))
@@ -92,7 +92,7 @@ impl RevocationEvidence {
         }
     }
 
-    /// Adds a file, or a folder, that cannot be read, so that nobody knows whom it would have revoked.
+    /// Adds a file, or a folder, that cannot be read, so that no one knows whom it would have revoked.
     pub fn add_unreadable(&mut self, name: &str, why: impl Into<String>) {
         self.add_unusable(name, EvidenceError::Unreadable { why: why.into() });
     }

@@ -48,14 +48,14 @@ use crate::time::UnixTime;
 use crate::x509::Certificate;
 pub use crate::x509::Purpose;
 
-/// Checks that no certificate of `chain` but the root, which nobody can revoke, is revoked at the time `at`.
+/// Checks that no certificate of `chain` but the root, which no one can revoke, is revoked at the time `at`.
 ///
 /// `chain` is leaf first and was found good by [`check_code_signing_chain`](crate::x509::check_code_signing_chain) or
 /// [`check_timestamping_chain`](crate::x509::check_timestamping_chain). With `authentic_signing_time` a certificate that
 /// became invalid only after that time counts as good; pass it only where the time is vouched for.
 ///
 /// # Errors
-/// [`RevocationError::Revoked`] where any certificate is, else [`RevocationError::Unknown`] where any status is unknown.
+/// [`RevocationError::Revoked`] if any certificate is, else [`RevocationError::Unknown`] if any status is unknown.
 pub fn check_chain(
     chain: &[Certificate],
     purpose: Purpose,

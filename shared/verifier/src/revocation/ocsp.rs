@@ -158,7 +158,7 @@ impl Response {
         Self::read(&outer).ok_or(EvidenceError::OcspResponse)
     }
 
-    /// Reads a successful response; none where it is malformed.
+    /// Reads a successful response; `None` if it is malformed.
     fn read(outer: &OcspResponse<'_>) -> Option<Self> {
         let bytes = outer.bytes.as_ref().filter(|bytes| bytes.response_type == OCSP_BASIC)?;
         if outer.status.tag() != Tag::Enumerated {

@@ -27,7 +27,7 @@ pub(super) struct Answers<'a> {
     refused: Vec<Unknown>,
     /// What those that count say
     pub(super) statuses: Vec<StatusInfo<'a>>,
-    /// Why nobody can tell what an answer says that may be a revocation
+    /// Why no one can tell what an answer says that may be a revocation
     pub(super) spoiled: Option<Unknown>,
 }
 

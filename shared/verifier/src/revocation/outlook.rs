@@ -55,7 +55,7 @@ pub enum Standing {
         /// The file of the newer one.
         by: String,
     },
-    /// It proves of no certificate that it is good. What it revokes is revoked, unless somebody else signed it.
+    /// It proves of no certificate that it is good. What it revokes is revoked, unless someone else signed it.
     ProvesNothing(Unknown),
 }
 

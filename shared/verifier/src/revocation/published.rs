@@ -28,7 +28,7 @@ impl PublishedCrl {
     /// Reads what a distribution point gave out: one CRL, in DER or PEM.
     ///
     /// # Errors
-    /// [`EvidenceError`] where verification could not read it either, or it is not one CRL.
+    /// [`EvidenceError`] if verification could not read it either, or it is not one CRL.
     pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
         let mut evidence = RevocationEvidence::default();
         evidence.add_file("published", bytes)?;

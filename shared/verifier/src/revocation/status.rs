@@ -30,7 +30,7 @@ impl From<Unknown> for NotGood {
 
 /// What one list or answer, validly signed, says of a certificate.
 pub(super) struct StatusInfo<'a> {
-    /// The list; none for an OCSP answer.
+    /// The list; `None` for an OCSP answer.
     pub(super) list: Option<&'a Crl>,
     pub(super) issued: UnixTime,
     /// Whether its silence means that the certificate is good, as far as its series has not gone on.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::limits;
 
-/// The DER of the one BER value that `ber` holds; none where it is malformed, nested deeper than [`limits::BER_DEPTH`] or
+/// The DER of the one BER value that `ber` holds; `None` if it is malformed, nested deeper than [`limits::BER_DEPTH`] or
 /// followed by anything.
 pub(super) fn to_der(ber: &[u8]) -> Option<Vec<u8>> {
     let mut der = Vec::with_capacity(ber.len());

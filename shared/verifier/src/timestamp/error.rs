@@ -44,7 +44,7 @@ pub enum TimestampError {
         /// What.
         what: &'static str,
     },
-    /// Something among the token's certificates is no X.509 certificate; attribute certificates are none.
+    /// Something among the token's certificates is not an X.509 certificate; attribute certificates are none.
     #[error("timestamp token with a certificate that is not of X.509")]
     NotX509,
     /// A certificate of the token is malformed.

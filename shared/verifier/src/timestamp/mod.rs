@@ -66,7 +66,7 @@ pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Ti
 /// The certificates that a token carries, in its order, whoever signed it: to learn what evidence they will demand.
 ///
 /// # Errors
-/// [`TimestampError`] where the token cannot be read.
+/// [`TimestampError`] if the token cannot be read.
 pub fn unverified_certificates(token: &[u8]) -> Result<Vec<Certificate>, TimestampError> {
     let der = readable(token)?;
     Ok(SignedData::parse(&der)?.certificates)
@@ -102,7 +102,7 @@ pub struct TimestampClaims {
 /// Reads what `token` claims, and whether it claims it of `signed`.
 ///
 /// # Errors
-/// [`TimestampError`] where it is too large or malformed.
+/// [`TimestampError`] if it is too large or malformed.
 pub fn claims(token: &[u8], signed: &[u8]) -> Result<TimestampClaims, TimestampError> {
     let der = readable(token)?;
     let (data, unreadable) = SignedData::parse_readable(&der)?;

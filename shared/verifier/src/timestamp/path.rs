@@ -89,7 +89,7 @@ impl Search<'_> {
     }
 
     /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. It is asked where there are
-    /// several of that name, since they would otherwise make up more paths than can be walked.
+    /// several of that name, because they would otherwise make up more paths than can be walked.
     fn is_issued_by(&mut self, path: &[Certificate], issuer: &Certificate) -> bool {
         let at = path.len().saturating_sub(1);
         match path.last().map(|certificate| check_issued_by(certificate, issuer)) {
@@ -144,7 +144,7 @@ pub enum PathError {
     /// A certificate does not allow what stands below it, or cannot be evaluated.
     #[error(transparent)]
     Constraint(#[from] ConstraintError),
-    /// The certificates are no chain, or not what they must be at their place.
+    /// The certificates are not a chain, or not what they must be at their place.
     #[error("{error}")]
     Chain {
         /// Why.

@@ -53,7 +53,7 @@ impl Certificate {
     /// Reads one certificate, which must be all of `der`.
     ///
     /// # Errors
-    /// [`CertificateError`] where it is malformed or past [`limits::CERTIFICATE_BYTES`].
+    /// [`CertificateError`] if it is malformed or past [`limits::CERTIFICATE_BYTES`].
     pub fn parse(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > limits::CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { bytes: der.len() });
@@ -91,7 +91,7 @@ impl Certificate {
     /// Reads certificates that stand one after another with nothing between them.
     ///
     /// # Errors
-    /// [`CertificateError`] where anything in `der` is not a certificate.
+    /// [`CertificateError`] if anything in `der` is not a certificate.
     pub(crate) fn parse_sequence(der: &[u8]) -> Result<Vec<Self>, CertificateError> {
         let mut reader = SliceReader::new(der).map_err(|_| CertificateError::Structure)?;
         let mut certificates = Vec::new();

@@ -15,7 +15,7 @@ use super::name_constraints::NameConstraints;
 use super::{oid, uri};
 use crate::limits;
 
-/// A name of a certificate, made comparable; none where it is of a form that cannot be compared.
+/// A name of a certificate, made comparable; `None` if it is of a form that cannot be compared.
 enum Name<'a> {
     Host(Option<&'a str>),
     /// Local part and host
@@ -43,7 +43,7 @@ enum Base<'a> {
 type Directory = Vec<Vec<(String, String)>>;
 
 /// Checks the names in every certificate of `path`, leaf first, against the constraints of those above it. With `all`, names
-/// of a form that cannot be compared are not allowed under any constraint, as the reference has it, else only under
+/// of a form that cannot be compared are not allowed under any constraint, as in the reference, else only under
 /// constraints of their kind.
 ///
 /// # Errors
@@ -231,7 +231,7 @@ fn is_wildcard_beside(name: &str, domain: &str) -> bool {
     name.starts_with('*') && parent(name).is_some_and(|above| parent(domain) == Some(above))
 }
 
-/// The host of a URI; none where it has none, or an address, which no constraint can allow.
+/// The host of a URI; `None` if it has none, or an address, which no constraint can allow.
 fn uri_host(text: &str) -> Option<String> {
     let host = uri::host(text)?;
     let host = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);

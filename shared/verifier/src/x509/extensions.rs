@@ -121,7 +121,7 @@ impl Contents {
         Ok(contents)
     }
 
-    /// Takes in one extension; none where it is malformed.
+    /// Takes in one extension; `None` if it is malformed.
     fn take(&mut self, extension: &Extension) -> Option<()> {
         let value = extension.value.as_slice();
         match extension.oid.as_str() {
@@ -163,7 +163,7 @@ impl Contents {
     }
 }
 
-/// Whether the unused bits of a bit string are zero, as DER has it.
+/// Whether the unused bits of a bit string are zero, as DER demands.
 fn has_zero_padding(bits: &BitStringRef<'_>) -> bool {
     let unused = u32::from(bits.unused_bits());
     bits.raw_bytes().last().is_none_or(|last| last.trailing_zeros() >= unused)

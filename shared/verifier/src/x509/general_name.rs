@@ -17,12 +17,12 @@ pub(super) enum GeneralName<'a> {
     Address(&'a [u8]),
     /// The DER of a name, which may be malformed
     Directory(&'a [u8]),
-    /// Of another kind, or of one of these kinds in a form that nobody reads
+    /// Of another kind, or of one of these kinds in a form that no one reads
     Other,
 }
 
 impl<'a> GeneralName<'a> {
-    /// Reads a name; none for text that is not ASCII.
+    /// Reads a name; `None` for text that is not ASCII.
     pub(super) fn read(tlv: Tlv<'a>) -> Option<Self> {
         let (tag, content) = (*tlv.0.first()?, tlv.content()?);
         let text = || core::str::from_utf8(content).ok().filter(|text| text.is_ascii());
@@ -36,7 +36,7 @@ impl<'a> GeneralName<'a> {
         })
     }
 
-    /// Reads a subjectAltName, given as the extension's value; none where the reference refuses it.
+    /// Reads a subjectAltName, given as the extension's value; `None` if the reference refuses it.
     pub(super) fn alternative_names(value: &'a [u8]) -> Option<Vec<Self>> {
         let mut names = Vec::new();
         for name in SequenceOf::from_der(value).ok()?.iter::<Tlv<'_>>() {
@@ -87,8 +87,8 @@ fn is_mask(mask: &[u8]) -> bool {
     })
 }
 
-/// The local part of a mailbox, without its quotes and escapes, and its domain; none where the text is not a mailbox.
-/// RFC 5321 section 4.1.2, with the escapes outside of quotes that RFC 3696 shows, as the reference has it.
+/// The local part of a mailbox, without its quotes and escapes, and its domain; `None` if the text is not a mailbox.
+/// RFC 5321 section 4.1.2, with the escapes outside of quotes that RFC 3696 shows, as in the reference.
 pub(super) fn mailbox(text: &str) -> Option<(Vec<u8>, &str)> {
     let bytes = text.as_bytes();
     let is_quoted = bytes.first() == Some(&b'"');

@@ -43,7 +43,7 @@ impl Attribute {
         ("2.5.4.17", "POSTALCODE"),
     ];
 
-    /// The short name of the type, such as `CN`; none where RFC 4514 and Go know none.
+    /// The short name of the type, such as `CN`; `None` if RFC 4514 and Go know none.
     pub(crate) fn short_name(&self) -> Option<&'static str> {
         Self::SHORT_NAMES.into_iter().find(|(oid, _)| *oid == self.oid).map(|(_, name)| name)
     }
@@ -60,7 +60,7 @@ impl Attribute {
 }
 
 impl DistinguishedName {
-    /// Reads the DER of a name; none where it is malformed, or a value is not a string of the form that its type demands.
+    /// Reads the DER of a name; `None` if it is malformed, or a value is not a string of the form that its type demands.
     pub(crate) fn parse(der: &[u8]) -> Option<Self> {
         let mut name = Self { attributes: Vec::new(), ends: Vec::new() };
         for relative_name in SequenceOf::from_der(der).ok()?.iter::<SetOf<'_>>() {
@@ -101,7 +101,7 @@ struct AttributeTypeAndValue<'a> {
 
 impl<'a> Sequence<'a> for AttributeTypeAndValue<'a> {}
 
-/// The text of a string; none for other types and for letters that the type does not have.
+/// The text of a string; `None` for other types and for letters that the type does not have.
 fn text(tag: Tag, bytes: &[u8]) -> Option<String> {
     let utf8 = || core::str::from_utf8(bytes).ok().map(ToString::to_string);
     let only = |allowed: fn(u8) -> bool| if bytes.iter().all(|byte| allowed(*byte)) { utf8() } else { None };

@@ -37,7 +37,7 @@ struct GeneralSubtree<'a> {
 impl<'a> Sequence<'a> for GeneralSubtree<'a> {}
 
 impl<'a> NameConstraints<'a> {
-    /// Reads the extension's value; none where the reference refuses it.
+    /// Reads the extension's value; `None` if the reference refuses it.
     pub(super) fn read(value: &'a [u8]) -> Option<Self> {
         let lists = NameConstraintsDer::from_der(value).ok()?;
         let mut has_distances = false;

@@ -107,7 +107,7 @@ fn check_leaf(certificate: &Certificate) -> Result<(), RequirementError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequirementError {
-    /// A certificate above the leaf is no CA of version 3.
+    /// A certificate above the leaf is not a CA of version 3.
     #[error("is not a CA")]
     NotCa,
     /// The leaf is a CA.

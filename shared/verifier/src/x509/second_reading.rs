@@ -15,7 +15,7 @@ use crate::time::UnixTime;
 /// Checks that x509-parser finds in `der` what `structure` is.
 ///
 /// # Errors
-/// [`CertificateError::Structure`] where it does not.
+/// [`CertificateError::Structure`] if it does not.
 pub(super) fn check(der: &[u8], structure: &Structure<'_>) -> Result<(), CertificateError> {
     // what is in the extensions is read once, by our own reader, after the rules of Go's
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);

@@ -24,7 +24,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// The hash that an object identifier names in dotted form; none for SHA-1 and all others.
+    /// The hash that an object identifier names in dotted form; `None` for SHA-1 and all others.
     pub(crate) fn from_oid(oid: &str) -> Option<Self> {
         match oid {
             "2.16.840.1.101.3.4.2.1" => Some(Self::Sha256),
@@ -73,7 +73,7 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// The algorithm that the DER of an `AlgorithmIdentifier` names; none where it is malformed.
+    /// The algorithm that the DER of an `AlgorithmIdentifier` names; `None` if it is malformed.
     pub(crate) fn parse(der: &[u8]) -> Option<Self> {
         let AlgorithmIdentifier { algorithm, parameters } = AlgorithmIdentifier::from_der(der).ok()?;
         // parameters of the others mean nothing, and the reference does not look at them
@@ -173,8 +173,8 @@ impl PublicKey {
         Self { algorithm, bytes }
     }
 
-    /// Reads a `SubjectPublicKeyInfo`; none where it is malformed, as the reference sees it: an RSA key without NULL, a
-    /// point beside its curve, a DSA key that inherits its parameters. Keys of unknown kinds are kept as such, since a
+    /// Reads a `SubjectPublicKeyInfo`; `None` if it is malformed, as the reference sees it: an RSA key without NULL, a
+    /// point beside its curve, a DSA key that inherits its parameters. Keys of unknown kinds are kept as such, because a
     /// certificate that is never asked to verify anything may carry one.
     pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
         let info = SubjectPublicKeyInfo::from_der(der).ok()?;
@@ -248,7 +248,7 @@ struct DsaParameters<'a> {
 
 impl<'a> Sequence<'a> for DsaParameters<'a> {}
 
-/// The bit length of a modulus given as the content of a DER integer; none where it is zero or negative.
+/// The bit length of a modulus given as the content of a DER integer; `None` if it is zero or negative.
 fn modulus_bits(integer: &[u8]) -> Option<usize> {
     if integer.first()? & 0x80 != 0 {
         return None;
@@ -288,7 +288,7 @@ pub(crate) fn verify_signature(
     UnparsedPublicKey::new(verifier, &key.bytes).verify(message, signature).map_err(|_| SignatureError::Wrong)
 }
 
-/// A message that is kept to check its signature again and again: hashed once where the algorithm allows it, since CRLs
+/// A message that is kept to check its signature again and again: hashed once where the algorithm allows it, because CRLs
 /// have megabytes and are asked about for every image.
 #[derive(Clone)]
 pub(crate) struct SignedMessage {

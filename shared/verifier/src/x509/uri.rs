@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::net::Ipv6Addr;
 
-/// The host of a URI with its port, without escapes, empty where there is none; none where the text is not a URI.
+/// The host of a URI with its port, without escapes, empty if there is none; `None` if the text is not a URI.
 pub(super) fn host(text: &str) -> Option<String> {
     let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
     if !has_good_escapes(fragment) || text.bytes().any(|byte| byte.is_ascii_control()) {
@@ -31,7 +31,7 @@ pub(super) fn host(text: &str) -> Option<String> {
     parse_host(scheme, host)
 }
 
-/// Splits a scheme off; it is empty where there is none. None for text that begins with a colon.
+/// Splits a scheme off; it is empty if there is none. None for text that begins with a colon.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let is_letter = |(at, byte): (usize, u8)| {
         byte.is_ascii_alphabetic() || at > 0 && (byte.is_ascii_digit() || b"+-.".contains(&byte))
@@ -70,7 +70,7 @@ fn is_port(text: &str) -> bool {
         || text.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a byte may stand in a host, as Go has it.
+/// Whether a byte may stand in a host, as in Go.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
 }

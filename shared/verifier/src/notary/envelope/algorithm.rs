@@ -22,7 +22,7 @@ pub(super) enum EnvelopeAlgorithm {
 }
 
 impl EnvelopeAlgorithm {
-    /// The only algorithm that a key may be used with; none for keys that may not sign.
+    /// The only algorithm that a key may be used with; `None` for keys that may not sign.
     pub(super) fn for_key(key: &PublicKey) -> Option<Self> {
         Some(match key.algorithm() {
             KeyAlgorithm::Rsa { bits: 2048 } => Self::Ps256,

@@ -1,6 +1,6 @@
 //! CBOR items as COSE headers hold them, read strictly: RFC 8949 without indefinite lengths and repeated keys.
 //!
-//! Integers and lengths in more bytes than needed are taken, since the signature covers the bytes as they stand.
+//! Integers and lengths in more bytes than needed are taken, because the signature covers the bytes as they stand.
 
 use alloc::vec::Vec;
 

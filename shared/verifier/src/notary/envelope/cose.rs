@@ -61,7 +61,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
         chain: parse_chain(&chain(&unprotected)?)?,
         attributes: attributes(&protected)?.check()?,
         payload: payload.to_vec(),
-        // unprotected values of another type are no values, as the reference has it
+        // unprotected values of another type are no values, as in the reference
         timestamp_token: match unprotected.text(name::TIMESTAMP) {
             Some(Item::Bytes(token)) => Some(token.to_vec()),
             _ => None,

@@ -66,12 +66,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
         payload,
         timestamp_token: optional_text(header, name::TIMESTAMP)?.map(decode_standard).transpose()?,
     };
-    // Nobody uses the signing agent, but an envelope in which it is not text is malformed.
+    // No one uses the signing agent, but an envelope in which it is not text is malformed.
     optional_text(header, name::SIGNING_AGENT)?;
     Ok(envelope)
 }
 
-/// What an object of this form claims; none where it has neither a header that is protected nor one that is not.
+/// What an object of this form claims; `None` if it has neither a header that is protected nor one that is not.
 pub(super) fn claims(bytes: &[u8]) -> Option<EnvelopeClaims> {
     let document = Value::parse(bytes).ok()?;
     let document = document.as_object()?;
@@ -169,7 +169,7 @@ fn chain(header: &Object) -> Result<Vec<Vec<u8>>, EnvelopeError> {
         .collect()
 }
 
-/// Text under `name`; none where it is absent or null.
+/// Text under `name`; `None` if it is absent or null.
 fn optional_text<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, EnvelopeError> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),

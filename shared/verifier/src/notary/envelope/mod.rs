@@ -29,7 +29,7 @@ impl Envelope {
     /// Reads the envelope of a media type.
     ///
     /// # Errors
-    /// [`EnvelopeError`] where it is not an envelope of the Notary Project.
+    /// [`EnvelopeError`] if it is not an envelope of the Notary Project.
     pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Self, EnvelopeError> {
         if bytes.len() > limits::ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
@@ -49,7 +49,7 @@ impl Envelope {
 }
 
 impl EnvelopeClaims {
-    /// Reads what `bytes` claim; none where they have not the form of a JWS or a COSE_Sign1, or are longer than any envelope.
+    /// Reads what `bytes` claim; `None` if they have not the form of a JWS or a COSE_Sign1, or are longer than any envelope.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > limits::ENVELOPE_BYTES {
             return None;

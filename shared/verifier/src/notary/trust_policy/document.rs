@@ -92,7 +92,7 @@ impl TrustPolicy {
     /// Reads and validates a document.
     ///
     /// # Errors
-    /// [`PolicyError`] where it is malformed, or anything in it is not valid.
+    /// [`PolicyError`] if it is malformed, or anything in it is not valid.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::TRUST_POLICY_BYTES {
             return Err(PolicyError::TooLarge);
@@ -141,7 +141,7 @@ impl TrustPolicy {
     /// image without a repository has only the latter.
     ///
     /// # Errors
-    /// [`PolicyError::NoStatementApplies`] where there is neither.
+    /// [`PolicyError::NoStatementApplies`] if there is neither.
     pub fn statement_for(&self, repository: Option<&Repository>) -> Result<&Statement, PolicyError> {
         let names = |statement: &&Statement| match (&statement.scopes, repository) {
             (Scopes::Repositories(scopes), Some(repository)) => scopes.contains(repository),
@@ -323,7 +323,7 @@ fn read_identities(identities: &[&str]) -> Result<(Identities, Vec<String>), Sta
     Ok((Identities::Subjects(patterns), unknown))
 }
 
-/// Members of `object` that are not `known`; a known one in another letter case is refused, since the reference would
+/// Members of `object` that are not `known`; a known one in another letter case is refused, because the reference would
 /// take it for the known one.
 fn unknown_members(object: &Object, known: &[&str], place: &str) -> Result<Vec<String>, ShapeError> {
     if let Some(variant) = object.case_variant_of(known) {
@@ -335,7 +335,7 @@ fn unknown_members(object: &Object, known: &[&str], place: &str) -> Result<Vec<S
         .collect())
 }
 
-/// Text under `name`; none where it is absent or null.
+/// Text under `name`; `None` if it is absent or null.
 fn text<'a>(object: &'a Object, name: &str, member: &'static str) -> Result<Option<&'a str>, ShapeError> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),

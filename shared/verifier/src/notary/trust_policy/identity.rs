@@ -19,7 +19,7 @@ const MANDATORY: [&str; 3] = ["C", "ST", "O"];
 pub enum Identities {
     /// `*`: whoever the trust store vouches for.
     Any,
-    /// Any of these; none where the document names only kinds of identity that are not known.
+    /// Any of these; empty if the document names only kinds of identity that are not known.
     Subjects(Vec<SubjectPattern>),
 }
 
@@ -33,7 +33,7 @@ impl SubjectPattern {
     /// Reads the part after `x509.subject:`.
     ///
     /// # Errors
-    /// [`IdentityError`] where it is not a distinguished name of the form that trust policies may hold.
+    /// [`IdentityError`] if it is not a distinguished name of the form that trust policies may hold.
     pub fn parse(text: &str) -> Result<Self, IdentityError> {
         if text.contains("=#") {
             return Err(IdentityError::HexValue);
@@ -167,7 +167,7 @@ fn is_subset(pattern: &BTreeMap<String, String>, whole: &BTreeMap<String, String
     pattern.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
-/// The subject as the reference has it after printing and parsing; an error where that fails: an attribute type beyond those
+/// The subject as in the reference after printing and parsing; an error where that fails: an attribute type beyond those
 /// of RFC 4514, one that occurs twice, `=#` in a value, or C, ST or O missing.
 fn printable(subject: &DistinguishedName) -> Result<BTreeMap<String, String>, Unmatchable> {
     let mut attributes = BTreeMap::new();
@@ -253,7 +253,7 @@ fn unescape(text: &str) -> Result<String, IdentityError> {
     String::from_utf8(bytes).map_err(|_| IdentityError::Escape)
 }
 
-/// Why text is no pattern for subjects.
+/// Why text is not a pattern for subjects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {

@@ -45,7 +45,7 @@ impl Level {
     }
 }
 
-/// What a statement makes of each failed check. Integrity is missing, since it is always enforced.
+/// What a statement makes of each failed check. Integrity is missing, because it is always enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actions {
     /// For authenticity

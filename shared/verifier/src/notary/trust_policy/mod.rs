@@ -2,7 +2,7 @@
 //!
 //! Trust store and trust policy specification, "Trust Policy" (OCI documents; notary.md section 8). JSON in, validated
 //! statements out: what is in a [`TrustPolicy`] is valid. Stricter than the reference where its JSON reader is lenient
-//! (repeated members, other letter case, text after the document), since such a document can be read in two ways.
+//! (repeated members, other letter case, text after the document), because such a document can be read in two ways.
 
 mod document;
 mod identity;

@@ -19,7 +19,7 @@ use crate::time::UnixTime;
 use crate::timestamp::{self, Timestamp};
 use crate::x509::Certificate;
 
-/// The verified timestamp, where one was asked for.
+/// The verified timestamp, if one was asked for.
 pub(super) fn check(
     envelope: &VerifiedEnvelope,
     statement: &Statement,
