@@ -1,7 +1,7 @@
-//! What an agent is asked to do: everything, beside its inputs and its store, that its verdicts depend on.
+//! What an agent is asked to do: everything that its verdicts depend on beside its inputs and its store.
 //!
-//! The collector writes it down before a visit, the agent repeats how it understood its command line, and a report that says
-//! something else is not believed.
+//! The collector writes it down before a visit. The agent repeats how it understood its command line. A report that says
+//! something else is refused.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;

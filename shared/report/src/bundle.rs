@@ -1,9 +1,8 @@
-//! `bundle.json`, `assay/bundle/v1`: what a bundle of signatures says of itself.
+//! Reads and writes `bundle.json`, `assay/bundle/v1`: what a bundle of signatures says of itself.
 //!
-//! In: the bytes of the document. Out: its types, and answers about the files beside it. A bundle is an OCI image layout
-//! that any tool may have made; one that `assay bundle create` made also has this document and `crls/`. The document names
-//! every other file with its digest, so that one signature over it ([`SIGNATURE`]) is over all of them. Refused are
-//! documents that two readers could understand differently, and names that lead out of the bundle.
+//! A bundle is an OCI image layout that any tool may have made. One that `assay bundle create` made also has this document and
+//! `crls/`. The document names every other file with its digest, so that one signature over it ([`SIGNATURE`]) covers all of
+//! them. A document that two readers could understand differently is refused, and so is a path that leads out of the bundle.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};

@@ -1,12 +1,12 @@
-//! Text that others wrote, made safe to pass on and to show: in a report, in a terminal, in XML, in HTML.
+//! Makes text that others wrote safe to pass on and to show: in a report, in a terminal, in XML, in HTML.
 //!
-//! What comes in may hold anything that a string can: terminal escapes, line ends, letters that turn the reading order
-//! around, letters that cannot be seen, letters that XML forbids, megabytes. What goes out has none of it. Nothing is
-//! dropped in silence: a letter that must not be shown as itself is written as `\u{1b}`, so that a reader sees that it is
-//! there, and text that is cut says how much is missing. Markup is not escaped here; XML and HTML writers do that.
+//! The input may hold anything that a string can: terminal escapes, line ends, letters that reverse the reading order,
+//! invisible letters, letters that XML forbids, megabytes. The output has none of it. Nothing is dropped silently: a letter
+//! that must not be shown as itself is written as `\u{1b}`, so that a reader sees it, and text that is cut says how much is
+//! missing. Markup is not escaped here; XML and HTML writers do that.
 //!
-//! Clean text stays as it is: what the agent cleans before it writes, the collector finds clean. So no length is exceeded
-//! by what stands for a letter, nor by the words that say what is missing.
+//! Clean text stays as it is: what the agent cleans before it writes, the collector finds clean. So neither an escape nor the
+//! words that say what is missing exceed the allowed length.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;

@@ -1,7 +1,8 @@
-//! The documents that a signature over many files is over: `bundle.json` and `evidence.json`.
+//! Reads the documents that name every file beside them, so that one signature covers all: `bundle.json` and
+//! `evidence.json`.
 //!
-//! In: bytes. Out: the document's types. Refused are documents that two readers could understand differently, those of another
-//! schema, and lists past a bound or with paths that lead out of where the document stands.
+//! A document is refused if two readers could understand it differently, if it has another schema, if a list is past its
+//! bound, or if a path leads out of the folder of the document.
 
 use alloc::string::{String, ToString as _};
 

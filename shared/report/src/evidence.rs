@@ -1,8 +1,8 @@
-//! `evidence.json`, `assay/evidence/v1`: what a pack of evidence holds, and which file is what.
+//! Reads and writes `evidence.json`, `assay/evidence/v1`: what a pack of evidence holds, and which file is what.
 //!
-//! In: the bytes of the document. Out: its types. The document names every other file of the pack with its digest, so that one
-//! DSSE envelope over it ([`SIGNATURE`]) is over all of them, as in a bundle ([`crate::bundle`]). Refused are documents
-//! that two readers could understand differently, and names that lead out of the pack.
+//! The document names every other file of the pack with its digest, so that one DSSE envelope over it ([`SIGNATURE`]) covers
+//! all of them, as in a bundle ([`crate::bundle`]). A document that two readers could understand differently is refused, and
+//! so is a path that leads out of the pack.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
-//! The reports' JSON Schemas (draft 2020-12), made from the types: what a reader of a report may rely on.
+//! Makes the reports' JSON Schemas (draft 2020-12) from the types: what a reader of a report may rely on.
 //!
-//! They demand what every report has and accept members that they do not know, so that a reader of today takes a report
-//! of tomorrow. `shared/schema/` holds them as files; a test of the collector compares, and writes them anew when the
-//! environment has `ASSAY_REGENERATE=1`.
+//! They demand what every report has and accept unknown members, so that a reader of today takes a report of tomorrow.
+//! `shared/report/schema/` holds them as files; a test of the collector compares them, and rewrites them if the environment
+//! has `ASSAY_REGENERATE=1`.
 
 use alloc::string::{String, ToString as _};
 

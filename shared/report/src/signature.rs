@@ -1,4 +1,4 @@
-//! One signature of an image, as reports show it.
+//! One signature of an image, as reports show it, and how it is made from the verifier's verdict.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};

@@ -1,9 +1,8 @@
-//! in-toto statements: what a node's report amounts to, in the words that supply-chain tools read.
+//! Makes in-toto statements: what a node's report amounts to, in the words that supply-chain tools read.
 //!
-//! In: a node of a site report. Out: an in-toto Statement, version 1, with a SLSA Verification Summary, version 1, as predicate.
-//! Its subjects are the node's images; its result is the node's verdict, so it says `PASSED` only where every one of them
-//! passed, is skipped by policy or is waived, and the node was seen whole. The node report, which has the particulars, is an input
-//! attestation of it.
+//! A statement is an in-toto Statement, version 1, with a SLSA Verification Summary, version 1, as predicate. Its subjects
+//! are the node's images and its result is the node's verdict. It says `PASSED` only if every image passed, is skipped by
+//! policy or is waived, and the node was seen whole. The node report, which has the particulars, is an input attestation.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};

@@ -1,8 +1,9 @@
 //! Waivers: dated, reasoned exceptions that a site granted. The collector applies them; a node report never has one.
 //!
-//! A waiver covers images that failed or are inconclusive, where it excuses everything that is wrong with them
-//! ([`Image::reasons`]): an exception for an unsigned image is none for altered bytes. It covers no node that was not verified and no container whose
-//! image the store does not list ([`Reason::InUseUnlisted`]): of those no one knows what runs.
+//! A waiver covers an image that failed or is inconclusive if it excuses everything that is wrong with it
+//! ([`Image::reasons`]): an exception for an unsigned image does not excuse altered bytes. It never covers a node that was not
+//! verified, nor a container whose image the store does not list ([`Reason::InUseUnlisted`]), because what runs there is
+//! unknown.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Numbers and the words that fit them: a count in, text for people out.
+//! Writes a count with the word that fits it.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;

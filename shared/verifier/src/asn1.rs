@@ -1,8 +1,8 @@
 //! ASN.1 values that timestamps and revocation evidence share: lists that are read one element at a time, whole encodings,
 //! extensions, times and distribution points.
 //!
-//! `der` reads DER and nothing laxer. These types borrow from the input; nothing is copied or allocated for a length that
-//! the input merely claims.
+//! `der` reads strict DER only. These types borrow from the input; nothing is copied or allocated for a length that the input
+//! merely claims.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

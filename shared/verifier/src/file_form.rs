@@ -1,5 +1,5 @@
-//! What a file is that was taken for one of certificates, CRLs or keys, or for an archive, and is not: bytes in, words for the
-//! person who staged it out. Nothing is decided by it.
+//! Recognizes a file that was staged as a certificate, a CRL, a key or an archive and is something else, and says so in words
+//! for the person who staged it. No verdict depends on it.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
 //! Every bound on hostile input, in one place, each with its reason.
 //!
-//! Real data is far inside each of them; input past one is refused with a code that says so, never cut short.
+//! Real data is far inside each of them. Input past a bound is refused with a code that says so, never cut short.
 
 /// Bytes of one signature envelope. Real ones are about 11 KiB with a timestamp; notation's bound is 32 MiB.
 pub const ENVELOPE_BYTES: usize = 1 << 20;

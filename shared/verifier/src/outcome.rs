@@ -1,6 +1,6 @@
-//! What the checks of a signature come to.
+//! What the checks of a signature come to, as types. Every finding has its [`Code`].
 //!
-//! Every outcome is a type, and every finding has its [`Code`]. How a report writes them is the business of whoever writes it.
+//! Nothing here is serialized: a report converts these types into its own.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,8 +1,7 @@
-//! PEM: text in; the blocks in it, each a label and its bytes, out. RFC 7468, read as the reference's library reads it.
+//! Reads PEM into blocks, each a label and its bytes. RFC 7468, read as the reference's library reads it.
 //!
-//! Text around blocks is explanation. What looks like a block and is none - another label at its end, no base64 - is
-//! skipped like such text: whoever needs something of it will miss it. Lines of `name: value` at a block's head are headers
-//! (RFC 1421) and mean nothing.
+//! Text around blocks is explanation. A block that is malformed (another label at its end, not base64) is skipped like such
+//! text, and its contents are missed later. Lines of `name: value` at a block's head are headers (RFC 1421) and are ignored.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

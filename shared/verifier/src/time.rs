@@ -1,7 +1,7 @@
 //! Points in time, always given, never read: this crate has no clock.
 //!
-//! [`UnixTime`] is what certificates, CRLs, signatures and reports are compared by. Text is RFC 3339 in the strict form
-//! that the Notary Project's signing times use.
+//! Certificates, CRLs, signatures and reports are compared by [`UnixTime`]. Text is RFC 3339 in the strict form of signing
+//! times.
 
 use alloc::string::{String, ToString as _};
 use core::fmt;

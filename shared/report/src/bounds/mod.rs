@@ -1,14 +1,14 @@
-//! Reports kept within the bounds that their readers have: [`NodeReport::fit`] and [`Inventory::fit`] before one is written,
-//! [`NodeReport::bound`] and [`Inventory::bound`] when one was read.
+//! Keeps reports within the bounds that their readers have: [`NodeReport::fit`] and [`Inventory::fit`] before a report is
+//! written, [`NodeReport::bound`] and [`Inventory::bound`] after it was read.
 //!
 //! What a report says comes from images, signatures, containers and stores, and each of them may be hostile: texts of
-//! megabytes, terminal escapes, lists without end. Texts are cleaned and cut, lists are cut and say in [`Omitted`] how much
-//! is missing. Where the whole is still too large, detail goes in a fixed order: first from the largest parts, so that one
-//! monstrous image costs its own detail and no other's; then carried blobs, the largest first; then from smaller parts; at
-//! last rows of images, what passed first. A list that decides a verdict keeps its worst entry, so nothing that is left out
-//! makes anything pass.
+//! megabytes, terminal escapes, lists without end. Texts are cleaned and cut. Lists are cut, and [`Omitted`] says how much is
+//! missing. If the whole is still too large, detail goes in a fixed order: first from the largest parts, so that one
+//! monstrous image costs only its own detail; then carried blobs, the largest first; then from smaller parts; last rows of
+//! images, those that passed first. A list that decides a verdict keeps its worst entry, so nothing that is left out makes
+//! anything pass.
 //!
-//! A report that fits is not changed by being bounded again: what an agent writes is what the collector keeps.
+//! Bounding a report that fits does not change it: what an agent writes is what the collector keeps.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;

@@ -1,9 +1,9 @@
 //! Dead Simple Signing Envelope, version 1.0.2: a payload of any type, and the signatures of a site's own keys over it.
 //!
-//! In: the JSON of an envelope and the [`VerifyingKey`]s that the trust directory names. Out: the payload, once a signature
-//! holds. Refused: envelopes past [`limits`], base64 other than the standard alphabet with padding, members that DSSE
-//! does not know, and a signature that names a known key and does not hold, whatever the others say. What this project
-//! writes has one form, so a changed byte is always found.
+//! [`DsseEnvelope::verify`] gives out the payload if one of the [`VerifyingKey`]s that the trust directory names signed it. An
+//! envelope is refused if it is past [`limits`], has base64 other than the standard alphabet with padding, has members that
+//! DSSE does not know, or has a signature that names a known key and does not hold, whatever the others say. What this
+//! project writes has one form, so a changed byte is always found.
 //!
 //! DSSE leaves signature algorithms to its users. Here: Ed25519, and ECDSA on P-256 with SHA-256 or P-384 with SHA-384, in
 //! ASN.1 form, as other DSSE tools make them.

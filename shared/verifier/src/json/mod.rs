@@ -1,4 +1,4 @@
-//! JSON as it must be where two readers have to understand the same: one value, no member twice at any depth, and no name that
+//! Reads JSON that all readers understand in the same way: one value, no repeated member at any depth, and no name that
 //! another reader would take for another one.
 //!
 //! serde_json's own `Value` silently takes the last of two equal members, and Go's reader also matches names in any letter

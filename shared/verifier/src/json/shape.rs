@@ -1,4 +1,4 @@
-//! What a document's readers know of its members, and the walk that holds a document against it.
+//! Checks a document against the members that its readers know.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;

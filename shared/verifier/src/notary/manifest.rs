@@ -1,7 +1,6 @@
-//! Signature manifests: which manifests are Notary Project signatures, whose, and where the envelope is.
+//! Recognizes signature manifests, and says whose signature each is and where its envelope is.
 //!
-//! Signature specification, "Storage" (notary.md section 1). Both image-manifest forms and the withdrawn artifact manifest
-//! are read.
+//! Signature specification, "Storage". Both image-manifest forms and the withdrawn artifact manifest are read.
 
 use alloc::boxed::Box;
 

@@ -1,6 +1,6 @@
-//! The signed payload: which artifact was signed, and what the signer noted of it.
+//! The signed payload: which artifact was signed, and what the signer noted about it.
 //!
-//! Signature specification, "Payload" (notary.md section 4).
+//! Signature specification, "Payload".
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

@@ -1,7 +1,7 @@
 //! Trust stores: named lists of certificates, given as the bytes of files.
 //!
-//! Trust store specification (notary.md section 7). One bad file poisons its store; a store that is not used by a statement
-//! harms no one. Trust is the equality of a certificate's DER with one of the chain's; no path is built.
+//! Trust store and trust policy specification, "Trust Store". One bad file makes its store unusable; an unusable store harms
+//! only the statements that name it. A certificate is trusted if its DER equals that of one in the store; no path is built.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

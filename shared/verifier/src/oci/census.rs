@@ -1,9 +1,9 @@
-//! Images and their companions: which manifests of a store are images, and which only belong to one.
+//! Decides which manifests of a store are images, and which are only companions of one.
 //!
-//! Signatures, attestations and SBOMs are stored as manifests beside the images that they are of. Registries without an API for
-//! referrers list them under tags such as `sha256-<hex>.sig` (distribution specification, "Referrers Tag Schema"; cosign), and
-//! tools that copy images write them into `index.json`. Neither a name nor a media type makes a companion: containerd runs
-//! whatever it can unpack, so a manifest is one only if nothing in it can be unpacked ([`Nature`]).
+//! Signatures, attestations and SBOMs are stored as manifests beside the images that they are about. Registries without an API
+//! for referrers list them under tags such as `sha256-<hex>.sig` (distribution specification, "Referrers Tag Schema"; cosign),
+//! and tools that copy images write them into `index.json`. Neither a name nor a media type makes a companion: containerd runs
+//! whatever it can unpack, so a manifest is a companion only if nothing in it can be unpacked ([`Nature`]).
 //!
 //! An entry of `index.json` without a name is an image too, unless it is a companion or another entry leads to it ([`unnamed`]).
 

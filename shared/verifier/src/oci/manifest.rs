@@ -1,8 +1,8 @@
-//! Manifests and indexes: bytes in, descriptors out.
+//! Reads manifests and indexes into descriptors.
 //!
 //! OCI image specification manifest.md and image-index.md, the artifact manifest of its 1.1 release candidates, and
 //! Docker's manifest version 2, schema 2. Unknown members are ignored, as the specification demands; documents that containerd
-//! would read otherwise are refused ([`shape`]).
+//! would read differently are refused ([`shape`]).
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,7 +1,7 @@
 //! Image references: `repository[:tag][@digest]`, and the repositories that trust policy scopes name.
 //!
-//! Grammar of a repository: trust-policy specification, "registryScopes" (notary.md 8.13), which is the distribution
-//! project's grammar with a mandatory registry. Nothing is normalised: `x` is not `docker.io/library/x`.
+//! Grammar of a repository: trust store and trust policy specification, "registryScopes", which is the distribution project's
+//! grammar with a mandatory registry. Nothing is normalized: `x` is not `docker.io/library/x`.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;

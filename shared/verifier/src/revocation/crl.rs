@@ -1,9 +1,9 @@
-//! One certificate revocation list: DER in, questions about issuer, scope, freshness and entries answered. RFC 5280
+//! Reads one certificate revocation list, and answers questions about its issuer, scope, freshness and entries. RFC 5280
 //! section 5.
 //!
 //! A list of megabytes is read once. What is kept is the list of revoked certificates as it stands, an index into it by
-//! serial number, and the hash that the signature is over. Whatever Go's parser refuses is refused here: a list of version
-//! 1, an entry that is malformed, also one that concerns no one.
+//! serial number, and the hash that the signature is over. Whatever Go's parser refuses is refused here: a list of version 1,
+//! and any malformed entry, even one about a certificate that is not asked about.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

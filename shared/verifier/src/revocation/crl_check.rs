@@ -1,10 +1,10 @@
-//! A certificate against the staged CRLs. RFC 5280 section 6.3.3; trust policy specification, "CRLs".
+//! Checks a certificate against the staged CRLs. RFC 5280 section 6.3.3; trust policy specification, "CRLs".
 //!
-//! Lists are told apart by what they say and never by the names of their files. Those that the certificate's issuer signed
-//! count; of those that are about it, the newest decides whether its status is known. Every distribution point of the
-//! certificate must be covered, as in the reference implementation, which cannot tell which points are alternatives and
+//! Lists are told apart by their contents, never by the names of their files. Only lists that the certificate's issuer signed
+//! count. Of those that are about the certificate, the newest decides whether its status is known. Every distribution point
+//! of the certificate must be covered, as in the reference implementation, which cannot tell which points are alternatives and
 //! which are parts: by a list that names the point, or by one that names none and so is complete. A complete list in the file of
-//! another of the certificate's points covers that one alone: the reference, which finds files by URL, asks for one at each.
+//! another of the certificate's points covers only that one: the reference, which finds files by URL, asks for one at each.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};

@@ -1,8 +1,8 @@
-//! The evidence that was staged: files in; CRLs and OCSP responses, found by issuer or serial number, out.
+//! Reads the files that were staged, and finds CRLs and OCSP responses by issuer or serial number.
 //!
 //! A file is one CRL or OCSP response in DER, any number of either in PEM, or a file of the reference implementation's CRL
-//! cache. Nothing of them is verified here. A file's name only tells people which one is meant. A file that cannot be used is
-//! remembered, because no one knows whom it would have revoked.
+//! cache. Nothing in them is verified here. A file's name only tells people which file is meant. A file that cannot be used is
+//! remembered, because it may have revoked any certificate.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};

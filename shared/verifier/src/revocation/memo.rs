@@ -1,6 +1,6 @@
-//! What was found out once: which lists an issuer signed, and what became of a certificate. A run asks the same of every image.
+//! Remembers which lists an issuer signed and what the status of a certificate is. A run asks the same for every image.
 //!
-//! Only time is saved: an answer is kept under everything that it depends on, and one that is not kept is found out again.
+//! This only saves time: an answer is kept under everything that it depends on, and one that is not kept is computed again.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

@@ -1,7 +1,4 @@
-//! A certificate against staged OCSP responses. RFC 6960.
-//!
-//! An answer counts if it names the certificate by its issuer and serial number and is signed by the issuer or by a responder
-//! that the issuer appointed. Nothing is asked over a network, so nonces mean nothing.
+//! Reads OCSP responses. RFC 6960.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

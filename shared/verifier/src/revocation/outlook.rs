@@ -1,5 +1,5 @@
-//! How staged evidence stands, for whoever carries it: without a certificate to ask about, and by the rules that certificates
-//! are judged by.
+//! Says how staged evidence stands, by the rules of verification but without a certificate to ask about: for a person who
+//! prepares evidence.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,4 +1,5 @@
-//! What there is to carry: CRLs as whoever stages them sees them. Nothing here is verified, and nothing here decides.
+//! What a CRL says of itself, and where CRLs are published: for a program that fetches them. Nothing here is verified, and no
+//! verdict depends on it.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

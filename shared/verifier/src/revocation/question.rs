@@ -1,4 +1,4 @@
-//! What is asked of every certificate.
+//! What is asked about every certificate.
 
 use super::evidence::RevocationEvidence;
 use crate::time::UnixTime;

@@ -1,4 +1,4 @@
-//! Why and since when a certificate is revoked, as CRLs and OCSP responses write it. RFC 5280 section 5.3.
+//! Why a certificate is revoked and since when it is invalid, as CRLs and OCSP responses write it. RFC 5280 section 5.3.
 
 use core::fmt;
 

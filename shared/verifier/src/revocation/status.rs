@@ -1,4 +1,4 @@
-//! What single lists and answers say of a certificate, and what they come to together.
+//! Weighs what single lists and answers say of a certificate.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;

@@ -1,8 +1,8 @@
-//! BER in, DER out, as far as the reference implementation goes: lengths are brought to their shortest form, and nothing
+//! Converts BER to DER, as far as the reference implementation does: lengths are brought to their shortest form, and nothing
 //! else. ITU-T X.690 section 8.1.
 //!
-//! Indefinite lengths are refused as the reference refuses them, and so, one step later, are strings in pieces: the DER
-//! reader takes no constructed string. No TSA that is known sends either.
+//! Indefinite lengths are refused, as in the reference. Strings in pieces are refused one step later, because the DER reader
+//! does not take constructed strings. No known TSA sends either.
 
 use alloc::vec::Vec;
 

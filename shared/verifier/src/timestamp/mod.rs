@@ -1,8 +1,7 @@
-//! RFC 3161 timestamps: a token, the signature that it stamps and the trusted roots in; when the signature existed, how
-//! exactly that is known, and the TSA's chain out.
+//! Verifies RFC 3161 timestamps: when a signature existed, how exactly that is known, and the TSA's chain.
 //!
 //! Signature specification, "Timestamp countersignature"; RFC 3161, 5652, 5816. The order of the checks is that of
-//! [`verify`]; a token that fails one proves nothing. Whether the TSA's certificates are revoked is asked elsewhere
+//! [`verify`]; a token that fails one proves nothing. Whether the TSA's certificates are revoked is checked elsewhere
 //! ([`crate::revocation`]).
 
 mod ber;

@@ -1,9 +1,8 @@
-//! The path from a timestamp's signer to a trusted root: the token's certificates, in no order, and the roots in; a
-//! checked chain out. RFC 5280 section 6, evaluated at the time of the timestamp.
+//! Finds the path from a timestamp's signer to a trusted root. RFC 5280 section 6, evaluated at the time of the timestamp.
 //!
-//! Issuers are looked for among the trusted roots first, then among the token's own certificates; each path that reaches a
-//! root is then checked whole, and the first that holds is taken. A root that exists self-signed and cross-signed has two
-//! paths, and either will do.
+//! The token's certificates come in no order. Issuers are looked for among the trusted roots first, then among the token's own
+//! certificates. Each path that reaches a root is then checked whole, and the first that holds is taken. A root that exists
+//! self-signed and cross-signed has two paths, and either is enough.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;

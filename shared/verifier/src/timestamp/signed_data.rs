@@ -1,7 +1,7 @@
-//! The CMS `SignedData` around a `TSTInfo`: DER in; content, certificates and signers out. RFC 5652 section 5.
+//! Reads the CMS `SignedData` around a `TSTInfo`: content, certificates and signers. RFC 5652 section 5.
 //!
-//! Version 3 with content id-ct-TSTInfo, X.509 certificates only, signers named by issuer and serial number: whatever else
-//! the reference implementation refuses is refused here too, lists of CRLs and attribute certificates among it.
+//! Version 3 with content id-ct-TSTInfo, X.509 certificates only, signers named by issuer and serial number. Whatever else
+//! the reference implementation refuses is refused here too, for instance lists of CRLs and attribute certificates.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;

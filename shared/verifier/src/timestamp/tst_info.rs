@@ -1,4 +1,4 @@
-//! What a TSA signs: `TSTInfo`, DER in; which bytes existed when, within which accuracy, out. RFC 3161 section 2.4.2.
+//! Reads `TSTInfo`, which a TSA signs: which bytes existed when, within which accuracy. RFC 3161 section 2.4.2.
 
 use alloc::string::{String, ToString as _};
 use core::time::Duration;

@@ -1,8 +1,8 @@
-//! One certificate: DER in, the parts that verification asks for out. RFC 5280 section 4.
+//! Reads one certificate into the parts that verification asks for. RFC 5280 section 4.
 //!
 //! Everything is read as strict DER: no trailing bytes, minimal lengths, both algorithm identifiers equal. A duplicate
 //! extension, a malformed one of a type that the reference reads, or a negative serial number makes the whole certificate
-//! malformed, and so does anything that x509-parser reads otherwise.
+//! malformed, and so does anything that x509-parser reads differently.
 
 use alloc::string::String;
 use alloc::sync::Arc;

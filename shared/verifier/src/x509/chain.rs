@@ -1,6 +1,7 @@
-//! The chain that an envelope carries: an ordered walk from the leaf to a self-signed root, no search.
+//! Checks the chain that an envelope or a timestamp carries: an ordered walk from the leaf to a self-signed root, without a
+//! search.
 //!
-//! Signature specification, "Certificate Chain Requirements". Trust is another question ([`crate::notary::trust_store`]).
+//! Signature specification, "Certificate Chain Requirements". Whether the chain is trusted is another question.
 
 use super::certificate::Certificate;
 use super::constraints::{ConstraintError, Purpose, check_constraints};

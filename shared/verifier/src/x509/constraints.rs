@@ -1,5 +1,5 @@
-//! What the certificates of a path demand of each other, whatever the reader's own requirements: critical extensions are
-//! evaluated or the path is refused, a CA's purposes bound what it issues, its name constraints bound the names. RFC 5280
+//! Checks what the certificates of a path demand of each other, whatever the reader's own requirements: critical extensions
+//! are evaluated or the path is refused, a CA's purposes bound what it issues, its name constraints bound the names. RFC 5280
 //! section 6.1.
 
 use alloc::string::{String, ToString as _};

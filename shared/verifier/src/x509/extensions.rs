@@ -1,7 +1,7 @@
-//! What the extensions of a certificate say. RFC 5280 section 4.2.
+//! Reads the extensions of a certificate. RFC 5280 section 4.2.
 //!
 //! The contents that decide something are read as strict DER. Those that decide nothing here must still be well-formed,
-//! since the reference refuses a certificate in which they are not.
+//! because the reference refuses a certificate in which they are not.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};

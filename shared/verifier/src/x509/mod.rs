@@ -1,8 +1,7 @@
-//! X.509 certificates: DER in, a checked and ordered chain out.
+//! Reads X.509 certificates and checks ordered chains of them.
 //!
-//! RFC 5280 for the certificates themselves; the Notary Project's signature specification, "Certificate requirements",
-//! for what a chain must be. Nothing here compares a validity period with a time: that depends on the signing scheme and
-//! is done where the time is known ([`crate::notary::verify`]).
+//! RFC 5280 for the certificates themselves; signature specification, "Certificate requirements", for what a chain must be.
+//! Nothing here compares a validity period with a time: that is done where the time that counts is known.
 
 mod certificate;
 mod chain;

@@ -1,4 +1,4 @@
-//! nameConstraints as it stands in a CA's certificate. RFC 5280 section 4.2.1.10.
+//! Reads nameConstraints of a CA's certificate. RFC 5280 section 4.2.1.10.
 
 use alloc::vec::Vec;
 

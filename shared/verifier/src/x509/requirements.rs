@@ -1,5 +1,5 @@
-//! What the Notary Project demands of each certificate in a chain. Signature specification, "Certificate requirements";
-//! notary.md section 6 of the reference's behaviour is followed where it is stricter or laxer and that is on record.
+//! Checks what each certificate in a chain must be at its place. Signature specification, "Certificate requirements"; the
+//! reference decides where it is known to be stricter or laxer.
 
 use alloc::string::{String, ToString as _};
 

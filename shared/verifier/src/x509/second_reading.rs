@@ -1,4 +1,4 @@
-//! The same certificate as x509-parser reads it.
+//! Compares a certificate with what x509-parser reads.
 //!
 //! [`Structure`] is our own reading, strict DER. A second reader that shares no code with it must find the same parts, so
 //! that a certificate which two readers understand differently is refused rather than half understood.

@@ -1,4 +1,4 @@
-//! The outer structure of a certificate, down to each name, key and extension, as strict DER. RFC 5280 section 4.1.
+//! Reads the outer structure of a certificate, down to each name, key and extension, as strict DER. RFC 5280 section 4.1.
 //!
 //! Whatever Go's parser refuses is refused here.
 

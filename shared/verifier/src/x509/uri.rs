@@ -1,4 +1,4 @@
-//! URIs as the reference reads them: text in, the host out. RFC 3986 and 6874, as Go's net/url has them.
+//! Finds the host of a URI as the reference does. RFC 3986 and 6874, as in Go's net/url.
 
 use alloc::string::String;
 use core::net::Ipv6Addr;

@@ -1,6 +1,6 @@
 //! Signed attributes, and the rules that both envelopes share.
 //!
-//! Signature specification, "Signed Attributes" and "Critical Attributes" (notary.md 2.6 to 2.9, 3.4 to 3.6).
+//! Signature specification, "Signed Attributes" and "Critical Attributes".
 
 use alloc::string::String;
 

@@ -1,5 +1,5 @@
-//! What bytes claim that need not be a valid envelope, to be shown to a person: nothing here is verified, and nothing here
-//! refuses an envelope. [`Envelope::parse`](super::Envelope::parse) and `verify` alone decide.
+//! What an envelope claims, for a person to read, even if it is not valid. Nothing here is verified, and nothing here refuses
+//! an envelope: [`Envelope::parse`](super::Envelope::parse) and `verify` alone decide.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! COSE envelopes: `application/cose`, one tagged COSE_Sign1. RFC 9052 section 4.2; notary.md section 3.
+//! Reads COSE envelopes: `application/cose`, one tagged COSE_Sign1. RFC 9052 section 4.2.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

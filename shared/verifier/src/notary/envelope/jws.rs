@@ -1,4 +1,4 @@
-//! JWS envelopes: `application/jose+json`, one flattened JSON serialization. RFC 7515 section 7.2.2; notary.md section 2.
+//! Reads JWS envelopes: `application/jose+json`, one flattened JSON serialization. RFC 7515 section 7.2.2.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

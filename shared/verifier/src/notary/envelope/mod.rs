@@ -1,8 +1,8 @@
-//! Signature envelopes: bytes in, a parsed but untrusted [`Envelope`] out; after [`Envelope::verify`] a
+//! Reads signature envelopes into an [`Envelope`], which is parsed and not trusted. [`Envelope::verify`] turns it into a
 //! [`VerifiedEnvelope`], the only way to the facts that the signer vouches for.
 //!
-//! Signature specification, "Signature Envelope"; RFC 7515 for JWS, RFC 9052 for COSE. Where the reference's readers are
-//! lenient, these are not (README, "Stricter than notation").
+//! Signature specification, "Signature Envelope"; RFC 7515 for JWS, RFC 9052 for COSE. Some of the reference's readers are
+//! lenient; these are not.
 
 mod algorithm;
 mod attributes;

@@ -1,4 +1,4 @@
-//! A parsed envelope, and its signature check: the only way to the facts that the signer vouches for.
+//! A parsed envelope, and the check of its signature.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Reading and validating the document.
+//! Reads and validates the document.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};

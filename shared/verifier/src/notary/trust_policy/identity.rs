@@ -1,8 +1,8 @@
 //! Trusted identities: distinguished names in a trust policy, and whether a leaf certificate's subject matches one.
 //!
-//! Grammar: RFC 4514 as the reference's LDAP library reads it (notary.md 8.8 to 8.12). Matching: every attribute that the
-//! pattern names has the same value in the subject; the subject may have more. The reference prints the subject and parses
-//! it again; what that round trip cannot express fails here as it does there.
+//! Grammar: RFC 4514 as the reference's LDAP library reads it. Matching: every attribute that the pattern names has the same
+//! value in the subject; the subject may have more. The reference prints the subject and parses it again; what that round trip
+//! cannot express fails here too.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

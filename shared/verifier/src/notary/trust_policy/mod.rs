@@ -1,8 +1,8 @@
-//! The trust policy document and the choice of its statement for an image.
+//! Reads the trust policy document and chooses its statement for an image.
 //!
-//! Trust store and trust policy specification, "Trust Policy" (OCI documents; notary.md section 8). JSON in, validated
-//! statements out: what is in a [`TrustPolicy`] is valid. Stricter than the reference where its JSON reader is lenient
-//! (repeated members, other letter case, text after the document), because such a document can be read in two ways.
+//! Trust store and trust policy specification, "Trust Policy" (OCI documents). What is in a [`TrustPolicy`] is valid. This
+//! reader is stricter than the reference's JSON reader (repeated members, other letter case, text after the document),
+//! because such a document can be read in two ways.
 
 mod document;
 mod identity;

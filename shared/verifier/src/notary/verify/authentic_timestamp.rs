@@ -1,8 +1,8 @@
-//! The authentic timestamp: the signature was made while every certificate of its chain was valid.
+//! Checks the authentic timestamp: the signature was made while every certificate of its chain was valid.
 //!
-//! Signature specification, "Signing time" and "Timestamp verification" (notary.md 9.7, 9.8). Three ways: a signing
-//! authority vouches for the time; a timestamp proves it; else the chain must be valid now. The time that a signer of the
-//! scheme `notary.x509` claims counts for nothing.
+//! Signature specification, "Signing time" and "Timestamp verification". There are three ways: a signing authority vouches
+//! for the time; a timestamp proves it; otherwise the chain must be valid now. The time that a signer of the scheme
+//! `notary.x509` claims does not count.
 
 use alloc::format;
 use alloc::string::ToString;

@@ -1,6 +1,6 @@
-//! Authenticity: the chain holds a trusted certificate, and the leaf's subject is a trusted identity.
+//! Checks authenticity: the chain holds a trusted certificate, and the leaf's subject is a trusted identity.
 //!
-//! Trust store and trust policy specification, "Steps" (notary.md 7.8, 7.9, 8.8 to 8.12, 9.5).
+//! Trust store and trust policy specification, "Steps".
 
 use crate::codes::Code;
 use crate::notary::envelope::{SigningScheme, VerifiedEnvelope};

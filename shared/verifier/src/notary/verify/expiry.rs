@@ -1,4 +1,4 @@
-//! Expiry: the signature's own, which the signer set. At the second of expiry it has expired.
+//! Checks the signature's own expiry, which the signer set. At the second of expiry it has expired.
 
 use crate::codes::Code;
 use crate::notary::envelope::SignedAttributes;

@@ -1,8 +1,10 @@
-//! The verification of one signature: envelope, artifact, policy, trust, evidence and time in, a verdict out.
+//! Verifies one signature: its envelope, the artifact it should be of, the policy statement, the trust store, the revocation
+//! evidence and a time decide.
 //!
 //! Signature specification, "Signature Verification": integrity, authenticity, expiry, authentic timestamp, revocation, in
-//! this order, and at last whether the payload names the artifact. The first enforced failure ends the sequence; what was
-//! not reached is `not_run` and says so. Nothing here passes by default: a verdict starts out failed.
+//! this order, and last whether the payload names the artifact. The first enforced failure ends the sequence; a check that was
+//! not reached says `not_run`. Nothing here passes by default: a verdict starts as
+//! [`Conclusion::NotRun`](crate::outcome::Conclusion::NotRun).
 
 mod authentic_timestamp;
 mod authenticity;

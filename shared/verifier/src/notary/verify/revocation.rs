@@ -1,4 +1,4 @@
-//! Revocation: no certificate of the signing chain is revoked. "Unknown" is a failure like "revoked" (notary.md 9.9).
+//! Checks that no certificate of the signing chain is revoked. An unknown status fails like a revocation.
 
 use alloc::string::ToString;
 
