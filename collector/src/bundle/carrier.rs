@@ -12,7 +12,7 @@ use super::staging::{BundleContent, Staging, StagingError};
 use super::wanted::WantList;
 use crate::registry::Registries;
 
-/// What is said while a bundle is fetched.
+/// What happens while a bundle is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FetchEvent {
     /// An image is done, with so many signatures.
@@ -29,7 +29,7 @@ pub(crate) enum FetchEvent {
     },
     /// So many CRLs will be fetched.
     Crls(usize),
-    /// Something cannot be had.
+    /// Something cannot be fetched.
     Gap(Gap),
     /// Something that a person may want to know, and that is not missing.
     Note(String),
@@ -66,7 +66,7 @@ impl Carrier {
         self.say(FetchEvent::Gap(gap));
     }
 
-    /// Names what nobody could have used: nothing is missing without it.
+    /// Names what is of no use to any verifier, so that nothing is missing without it.
     pub(super) fn leave_out(&self, kind: GapKind, what: &str, why: String) {
         self.note(format!("{what}: {why}"));
         self.content().left_out.push(Gap { kind, what: what.to_owned(), why });
@@ -77,7 +77,7 @@ impl Carrier {
     }
 
     pub(super) fn say(&self, event: FetchEvent) {
-        // nobody listening is no reason to stop
+        // fetching goes on if nothing listens
         let _ = self.events.send(event);
     }
 }

@@ -1,5 +1,5 @@
-//! What a layout lists: images with and without a name, and what only belongs to images. The decision itself is
-//! [`assay_verifier::oci::census`]'s, as on nodes.
+//! Tells which entries of a layout are images, with and without a name, and which only belong to images.
+//! [`assay_verifier::oci::census`] decides, as on nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +10,16 @@ use serde::Serialize;
 use super::opened::{OpenError, Opened};
 use super::signature_graph::is_signature;
 
-/// A manifest of a layout that belongs to an image and is none.
+/// A manifest of a layout that belongs to an image and is not one itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Companion {
-    /// The name that it is listed under; null where it has none.
+    /// The name that it is listed under; null if it has none.
     pub name: Option<String>,
     /// Its digest.
     pub digest: Digest,
     /// What it is: the most telling of its types.
     pub kind: String,
-    /// The digest of what it belongs to; null where it does not tell.
+    /// The digest of what it belongs to; null if it does not tell.
     pub subject: Option<Digest>,
 }
 
@@ -78,7 +78,7 @@ impl<'o> LayoutCensus<'o> {
         entries.map(|(name, entry, _)| (*name, *entry))
     }
 
-    /// The images by name; by digest where they have none.
+    /// The images by name; by digest if they have none.
     pub(super) fn images(&self) -> impl Iterator<Item = (String, &'o Descriptor)> {
         self.entries(Unnamed::Image)
             .map(|(name, entry)| (name.map_or_else(|| entry.digest.to_string(), str::to_owned), entry))
@@ -104,7 +104,7 @@ impl<'o> LayoutCensus<'o> {
         companions.into_iter().collect()
     }
 
-    /// Entries without a name of which nobody can tell what they are, sorted.
+    /// Entries without a name that may be images or not, sorted.
     pub(super) fn unknown(&self) -> Vec<Digest> {
         let unknown: BTreeSet<&Digest> =
             self.entries(Unnamed::Missing).map(|(_, entry)| &entry.digest).collect();

@@ -1,5 +1,5 @@
-//! What will be missing once the bundles have travelled: the images of nodes and the bundles in, each image's verdict today
-//! and at a later time out, with what has expired by then. The agent's own code judges ([`assay_judge::offline`]).
+//! Tells what will be missing on the nodes: each image's verdict today and at a later time, and what expires by then. The
+//! agent's own code judges ([`assay_judge::offline`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ pub struct BundleCheck {
 pub struct CheckedBundle {
     /// Its path as given.
     pub path: String,
-    /// What it says of itself; null where another tool made it.
+    /// What it says of itself; null if another tool made it.
     pub completeness: Option<Completeness>,
     /// What was asked for and is not in it.
     pub gaps: Vec<String>,
@@ -63,7 +63,7 @@ pub struct CheckedImage {
     pub references: Vec<String>,
     /// Its digest.
     pub digest: Digest,
-    /// The nodes that have it; empty where no inventory was given.
+    /// The nodes that have it; empty if no inventory was given.
     pub nodes: Vec<String>,
     /// Its verdict at that time.
     pub status: Status,

@@ -1,5 +1,5 @@
-//! What a bundle or any other tool's layout holds: images and how many signatures each has, CRLs, gaps. Two of them
-//! compared. Nothing is verified here.
+//! Lists what a bundle or any other tool's layout holds: images with their signatures, CRLs, gaps. Compares two of them.
+//! Nothing is verified here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,25 +23,25 @@ pub struct Contents {
     pub schema: &'static str,
     /// Its path as given.
     pub path: String,
-    /// The program that made it, as it says; null where it does not say.
+    /// The program that made it, as it says; null if it does not say.
     pub tool: Option<String>,
     /// Whether all that was asked for is in it, as it says.
     pub completeness: Option<Completeness>,
     /// The ids of the keys that are said to have signed it; nothing of it was checked.
     pub signed_by: Vec<String>,
-    /// What is wrong with its files, where they are not those that it lists.
+    /// What is wrong with its files, if they are not those that it lists.
     pub damage: Option<String>,
     /// The images, sorted by name.
     pub images: Vec<CarriedImage>,
     /// What is signed that is not among the images, nor listed by one, sorted.
     pub signs: Vec<Signed>,
-    /// What belongs to images and is none, sorted.
+    /// What belongs to images and is not an image, sorted.
     pub companions: Vec<Companion>,
-    /// Entries without a name whose manifests are not there: nobody can tell whether they are images. Sorted.
+    /// Entries without a name whose manifests are not there, so that they may be images. Sorted.
     pub unknown: Vec<Digest>,
     /// The CRLs, sorted by file.
     pub crls: Vec<CarriedCrl>,
-    /// Other evidence of revocation, of which is not known where it was published; sorted.
+    /// Other evidence of revocation, published at an unknown place; sorted.
     pub evidence: Vec<CarriedFile>,
     /// What was asked for and is not in it.
     pub gaps: Vec<Gap>,
@@ -52,7 +52,7 @@ pub struct Contents {
 /// An image of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct CarriedImage {
-    /// Its name; its digest where it has none.
+    /// Its name; its digest if it has none.
     pub reference: String,
     /// Its digest.
     pub digest: Digest,
@@ -73,7 +73,7 @@ impl Contents {
     /// Looks into a layout.
     ///
     /// # Errors
-    /// [`OpenError`] where something in it cannot be read.
+    /// [`OpenError`] if something in it cannot be read.
     pub fn read(opened: &Opened) -> Result<Self, OpenError> {
         let document = opened.document();
         let signature = opened.signature()?;
@@ -152,9 +152,9 @@ pub(crate) struct Change {
     pub kind: &'static str,
     /// An image's name, for a signature that of its image; a CRL's URL; the digest of other evidence; what is missing.
     pub what: String,
-    /// What it was; null where it is new.
+    /// What it was; null if it is new.
     pub old: Option<String>,
-    /// What it is; null where it is gone.
+    /// What it is; null if it is gone.
     pub new: Option<String>,
 }
 

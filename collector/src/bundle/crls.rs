@@ -1,4 +1,5 @@
-//! CRLs from where certificates say they are published, and the deltas that those name; each is read before it is carried.
+//! Fetches CRLs from where certificates say they are published, and the deltas that those name. Each is parsed before it is
+//! carried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

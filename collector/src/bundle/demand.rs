@@ -1,8 +1,8 @@
-//! Which CRLs a signature will demand: its envelope and, if there is one, the trust directory in; URLs out.
+//! Tells which CRLs a signature will demand, by its envelope and the trust directory, if there is one.
 //!
-//! Whoever may push to a registry may push a signature, with any number of URLs in its certificates. Under a trust directory
-//! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass where authenticity
-//! is enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
+//! A stranger who may push to a registry may push a signature with any number of URLs in its certificates. Under a trust directory
+//! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass if authenticity is
+//! enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
 
 use crate::report::text::count;
 use assay_judge::trust::Trust;
@@ -50,7 +50,7 @@ pub(super) struct Demand {
 pub(super) enum LeftOut {
     /// The signature cannot pass under the trust directory, so that nothing is missing without them.
     Untrusted(String),
-    /// Nobody knows whether they will be missed.
+    /// They may be missed or not.
     Unverified(String),
 }
 
@@ -97,7 +97,7 @@ impl Demand {
 
     /// Adds what certificates name: the first URL of each before the second of any, so that a bound costs none its only one.
     fn add<'a>(&mut self, certificates: impl Iterator<Item = &'a Certificate>) {
-        // nobody can revoke a root
+        // a root cannot be revoked
         let certificates: Vec<&Certificate> = certificates.filter(|one| !x509::is_self_signed(one)).collect();
         for at in 0..limits::CRL_URLS {
             for url in certificates.iter().filter_map(|certificate| revocation::crl_urls(certificate).nth(at))
@@ -112,7 +112,7 @@ impl Demand {
             .filter(|certificate| certificate.crl_urls().is_empty() && !certificate.ocsp_urls().is_empty());
         self.notes.extend(of_ocsp_alone.map(|certificate| {
             format!(
-                "the certificate {} names an OCSP responder and no CRL: its status is known only where a response is staged",
+                "the certificate {} names an OCSP responder and no CRL: its status is known only if a response is staged",
                 certificate.subject()
             )
         }));
@@ -165,7 +165,7 @@ impl Trusting {
     }
 }
 
-/// The certificates of a timestamp, or a note that they cannot be had.
+/// The certificates of a timestamp, or a note that they cannot be read.
 fn of_timestamp(
     certificates: Option<Result<Vec<Certificate>, TimestampError>>,
 ) -> (Vec<Certificate>, Vec<String>) {

@@ -1,9 +1,9 @@
-//! Images become what a bundle carries of them: index and platform manifests, parents, signatures of each, and the CRLs
-//! that those will demand; no layers and no configs.
+//! Fetches what a bundle carries of images: index and platform manifests, parents, the signatures of each, and the CRLs that
+//! those will demand. Layers and configs are not fetched.
 //!
 //! Whatever claims to be a signature is carried, and judged where it is used; only whose CRLs are worth a request is asked
-//! here ([`Demand`]). What cannot be had is a [`Gap`], whatever the reason; only what a registry says it does not have and
-//! never promised is none. What becomes of a bundle with gaps stands at [`Completeness`](assay_report::bundle::Completeness).
+//! here ([`Demand`]). What cannot be fetched is a [`Gap`], for any reason, unless a registry says
+//! that it does not have something that it never promised. What becomes of a bundle with gaps stands at [`Completeness`](assay_report::bundle::Completeness).
 
 use std::sync::{Arc, Mutex};
 
@@ -37,7 +37,7 @@ pub(crate) struct FetchPlan {
 /// Fetches everything into `staging`.
 ///
 /// # Errors
-/// [`StagingError`] where it cannot be written; what cannot be fetched is in the content's gaps.
+/// [`StagingError`] if it cannot be written. What cannot be fetched is in the content's gaps.
 pub(crate) async fn fetch(
     plan: FetchPlan,
     registries: Arc<Registries>,
@@ -126,7 +126,7 @@ impl Carrier {
         }
     }
 
-    /// A manifest, from an earlier run where that left it and its type is known.
+    /// A manifest, from an earlier run if that left it and its type is known.
     async fn manifest(
         &self,
         repository: &Repository,
@@ -190,7 +190,7 @@ impl Carrier {
         Ok(found)
     }
 
-    /// The index that lists a manifest which a node holds by itself, where one of its tags still stands for that index.
+    /// The index that lists a manifest which a node holds by itself, if one of its tags still names that index.
     async fn parent(&self, wanted: &Wanted, root: &Fetched) -> Result<Option<Descriptor>, StagingError> {
         let is_alone = matches!(wanted.which, Which::Digest(_))
             && ManifestKind::from_media_type(&root.descriptor.media_type) == Some(ManifestKind::Image);
@@ -202,7 +202,7 @@ impl Carrier {
         for tag in tags {
             let fetched = match self.registries.resolve(&wanted.repository, tag).await {
                 Ok(fetched) => fetched,
-                // the tag may be gone, or have moved on: that is no gap
+                // the tag may be gone or moved, which is not a gap
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => {
                     unknown = Some(format!("the index of its tag {tag}: {error}"));

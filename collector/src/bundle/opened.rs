@@ -182,7 +182,7 @@ impl Opened {
     }
 }
 
-/// A layout cannot be looked into.
+/// A layout cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", path.display())]
 pub struct OpenError {

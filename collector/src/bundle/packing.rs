@@ -1,4 +1,4 @@
-//! A finished folder into the output: moved as it is, or in a tar, plain or compressed. Equal folders give equal bytes.
+//! Puts a finished folder in the output: moves it, or packs it in a tar, plain or compressed. Equal folders give equal bytes.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Packing {
     /// moving it.
     ///
     /// # Errors
-    /// [`ArchiveError`] where a file cannot be read or written; then nothing is at `path` that was not before.
+    /// [`ArchiveError`] if a file cannot be read or written; then nothing is at `path` that was not before.
     pub(super) fn write(self, folder: &Path, names: &[String], path: &Path) -> Result<(), ArchiveError> {
         let mut packed = Archive::default();
         for name in names {
@@ -56,7 +56,7 @@ impl Packing {
     /// Writes a tar as the file `path`.
     ///
     /// # Errors
-    /// [`ArchiveError`] where a file in it cannot be read or `path` written; then nothing is at `path` that was not before.
+    /// [`ArchiveError`] if a file in it cannot be read or `path` written; then nothing is at `path` that was not before.
     pub(crate) fn pack(self, tar: &Input, path: &Path) -> Result<(), ArchiveError> {
         let failed = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
         let mut file = Replacement::open(path).map_err(failed)?;
@@ -66,7 +66,7 @@ impl Packing {
     /// Writes a tar, packed.
     ///
     /// # Errors
-    /// [`io::Error`] where a file in it cannot be read or `out` not be written.
+    /// [`io::Error`] if a file in it cannot be read or `out` cannot be written.
     pub(crate) fn write_to(self, tar: &Input, out: &mut dyn Write) -> io::Result<()> {
         let mut sink = Sink::new(self, out);
         let mut written = Ok(());
@@ -79,7 +79,7 @@ impl Packing {
     }
 }
 
-/// The version of the compressors: another number where the same tar would become other bytes.
+/// The version of the compressors. It changes if the same tar would become other bytes.
 pub(crate) const COMPRESSOR_VERSION: u32 = 1;
 
 /// Where a tar goes, in pieces of [`PIECE`] bytes: what a compressor makes of the same bytes depends on how they come.

@@ -1,6 +1,6 @@
-//! Several layouts become one bundle, or one becomes slim: manifests, signatures, envelopes and CRLs are kept, layers and
-//! everything else are left behind. Of evidence of revocation nothing is left behind but older lists of the same URL: what is
-//! lost may be the list that revokes.
+//! Makes one bundle of several layouts, or a slim one of one: manifests, signatures, envelopes and CRLs are kept, layers and
+//! everything else are left behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
+//! may be the one that revokes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -16,9 +16,9 @@ use crate::registry::{Fetched, HttpError, ListedBy, Listing, RegistryError};
 use crate::report::text::count;
 
 impl Carrier {
-    /// Every signature of a manifest; how many there are. The fallback tag is asked where the API lists none, and the next place
-    /// where this one lists none or cannot be read to the end: nobody's listing is believed to be without signatures while
-    /// there is another to ask, and what cannot be read is not an empty list.
+    /// Carries every signature of a manifest, and gives their number. If the API lists none, the fallback tag is asked; if a host
+    /// lists none or its list cannot be read to the end, the next host is asked. A list without signatures is not believed while
+    /// there is another host to ask, and a list that cannot be read is not an empty one.
     pub(super) async fn signatures(
         &self,
         wanted: &Wanted,
@@ -57,7 +57,7 @@ impl Carrier {
             let error = RegistryError::all_failed(faults);
             let mut why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
             if has_mirrors && is_out_of_reach {
-                why += "; if only mirrors can be reached from here, name one as server in hosts.toml, and its listing counts";
+                why += "; if only mirrors can be reached from here, name one as server in hosts.toml, so that its listing counts";
             }
             self.gap(GapKind::Listing, wanted.title(), why);
         }
@@ -122,7 +122,7 @@ impl Carrier {
         Ok(())
     }
 
-    /// Carries what a listing names where it is a signature of this subject, with its envelope and config.
+    /// Carries what a listing names, with its envelope and config, if it is a signature of this subject.
     async fn signature(
         &self,
         wanted: &Wanted,
@@ -199,7 +199,7 @@ impl Carrier {
         Ok(())
     }
 
-    /// What a listing names, from an earlier run where that left it, or why it is not a manifest. It is of the type that it gives
+    /// What a listing names, from an earlier run if that left it, or why it is not a manifest. It is of the type that it gives
     /// itself, else of the one that the listing or the registry gives it.
     async fn referrer(
         &self,

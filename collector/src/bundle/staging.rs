@@ -1,4 +1,4 @@
-//! A bundle in the making: blobs and CRLs in as they are fetched, one layout with its `bundle.json` out.
+//! Collects blobs and CRLs in a folder, and makes one layout with its `bundle.json` of them.
 //!
 //! The folder stands beside the output under its name with `.partial`. It holds no `index.json` before everything else is
 //! there, and a `bundle.json` that says `partial`, so that nothing takes it for a bundle. What a run left there is used
@@ -41,12 +41,12 @@ pub struct BundleContent {
     pub images: Vec<LockedImage>,
     /// The CRLs, each in the file that it names.
     pub crls: Vec<CarriedCrl>,
-    /// The paths of other evidence of revocation, of which is not known where it was published.
+    /// The paths of other evidence of revocation, published at an unknown place.
     pub evidence: BTreeSet<String>,
     /// What is missing.
     pub gaps: Vec<Gap>,
-    /// What nobody could have used, and what signatures name that the trust directory does not trust: named with the gaps,
-    /// and nothing is missing for it.
+    /// What is of no use to any verifier, and what signatures name that the trust directory does not trust. It is named with the
+    /// gaps, and nothing is missing without it.
     pub left_out: Vec<Gap>,
     /// Whether gaps are as they should be.
     pub gaps_accepted: bool,
@@ -57,17 +57,17 @@ pub struct BundleContent {
 pub struct FinishedBundle {
     /// Its document.
     pub manifest: BundleManifest,
-    /// Bytes of the file; of all files together where it is a folder.
+    /// Bytes of the file; of all files together if it is a folder.
     pub size: u64,
 }
 
-/// Signs the document: bytes of `bundle.json` in, the DSSE envelope's JSON out.
+/// Signs the bytes of `bundle.json`, and gives the DSSE envelope's JSON.
 pub type Signer<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, String> + 'a;
 
 /// A bundle cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
-    /// Something else is where the bundle is to be.
+    /// Something else is at the bundle's path.
     #[error("{}: is there already; remove it, or name another place", path.display())]
     Exists {
         /// The output.
@@ -87,7 +87,7 @@ pub enum StagingError {
         /// Why.
         source: io::Error,
     },
-    /// Something is missing, and nobody said that this is as it should be.
+    /// Something is missing, and gaps are not allowed.
     #[error("{} could not be fetched, and no bundle was written", count(*.gaps, "item"))]
     Gaps {
         /// How many things.
@@ -123,7 +123,7 @@ impl Staging {
     /// Begins a bundle that will be at `out`, or goes on with one that an earlier run left unfinished.
     ///
     /// # Errors
-    /// [`StagingError`] where a folder is at `out` that is not empty, or nothing can be written there.
+    /// [`StagingError`] if a folder is at `out` that is not empty, or nothing can be written there.
     pub fn open(out: &Path) -> Result<Self, StagingError> {
         let name = out.file_name().ok_or_else(|| StagingError::Name { path: out.to_owned() })?;
         let exists = || StagingError::Exists { path: out.to_owned() };
@@ -151,7 +151,7 @@ impl Staging {
             staging.make_folder(&format!("blobs/{algorithm}"))?;
         }
         staging.make_folder(CRLS)?;
-        // what an earlier run wrote last goes first: without it the folder is no layout
+        // what an earlier run wrote last is removed first, since without it the folder is not a layout
         for name in ["index.json", SIGNATURE] {
             staging.remove(name)?;
         }
@@ -165,7 +165,7 @@ impl Staging {
         &self.folder
     }
 
-    /// The bytes of a blob that is there already, by an earlier run or this one; none where it is not, or is not what its
+    /// The bytes of a blob that is there already, by an earlier run or this one; none if it is not, or is not what its
     /// digest says.
     pub fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
         let bytes = fs::read(self.folder.join(blob_path(digest))).ok()?;
@@ -175,7 +175,7 @@ impl Staging {
     /// Adds a blob.
     ///
     /// # Errors
-    /// [`StagingError::Write`]; [`StagingError::Changed`] where `bytes` are not what `digest` names.
+    /// [`StagingError::Write`]; [`StagingError::Changed`] if `bytes` are not what `digest` names.
     pub fn add_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StagingError> {
         let path = blob_path(digest);
         if !digest.matches(bytes) {
@@ -194,7 +194,7 @@ impl Staging {
         Ok(path)
     }
 
-    /// Adds evidence of revocation of which is not known where it was published, and gives its path in the bundle.
+    /// Adds evidence of revocation that was published at an unknown place, and gives its path in the bundle.
     ///
     /// # Errors
     /// [`StagingError::Write`]

@@ -1,4 +1,4 @@
-//! Bundles for people at a terminal: what one holds, how two differ, what will be missing.
+//! Writes for a terminal what a bundle holds, how two differ, and what will be missing.
 
 use assay_report::bundle::{Completeness, Gap, GapKind};
 use assay_report::{ExitCode, Status};
@@ -64,7 +64,7 @@ pub(crate) fn contents_text(bundles: &[Contents], look: Look) -> String {
                 |subject| format!("image {}", names::short_hex(subject.hex())),
             );
             let line = format!(
-                "no image, belongs to {of}: {} {digest} ({})",
+                "not an image, belongs to {of}: {} {digest} ({})",
                 name.as_deref().unwrap_or("(no name)"),
                 clean::name(&companion.kind)
             );
@@ -214,19 +214,19 @@ const GAPS: [(GapKind, &str, &str); 4] = [
     (
         GapKind::Image,
         "image not carried",
-        "make the bundle again where its registry can be reached and has it",
+        "make the bundle again on a machine that reaches a registry which has it",
     ),
-    (GapKind::Signature, "signature not carried", "make the bundle again where its registry gives it"),
+    (GapKind::Signature, "signature not carried", "make the bundle again when its registry gives it"),
     (GapKind::Listing, "signatures not listed", LISTING),
     (
         GapKind::Crl,
         "CRL not carried",
-        "make the bundle again where it can be had (--trust DIR, --crl-from HOST), or stage it with assay trust add",
+        "make the bundle again on a machine that can fetch it (--trust DIR, --crl-from HOST), or stage it with assay trust add",
     ),
 ];
 
-/// What to do where nobody knows whether a registry has signatures.
-const LISTING: &str = "log in to the registry as somebody who may list what refers to its images, have its listing mended, or name \
+/// What to do if it is unknown whether a registry has signatures.
+const LISTING: &str = "log in to the registry as a user who may list what refers to its images, have its listing repaired, or name \
                        another registry with --from; then make the bundle again";
 
 /// What is wrong with images that will not pass: a title, and what is to be done about it.
@@ -239,7 +239,7 @@ const PROBLEMS: [(Problem, &str, &str); 7] = [
     (
         Problem::Unsigned(Unsigned::NotCarried),
         "Signatures not carried",
-        "make the bundle again where the registry can be reached",
+        "make the bundle again on a machine that reaches the registry",
     ),
     (
         Problem::Unsigned(Unsigned::NotListed),
@@ -272,7 +272,7 @@ enum Problem {
 }
 
 impl Problem {
-    /// What is wrong with an image; none where it passes or is skipped.
+    /// What is wrong with an image; none if it passes or is skipped.
     fn of_image(image: &CheckedImage) -> Option<Self> {
         match (image.status, image.unsigned, image.status_now) {
             (Status::Passed | Status::Skipped, ..) => None,

@@ -1,5 +1,5 @@
-//! What a bundle is to carry: references and the inventories of nodes in; each image of each repository once, with its
-//! names, out.
+//! Decides what a bundle carries: of references and the inventories of nodes, each image of each repository once, with its
+//! names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ pub(crate) struct WantList {
 /// Something that was given names no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WantError {
-    /// A reference that is none.
+    /// An invalid reference.
     #[error("{text:?}: {source}; give registry/repository with :tag or @digest")]
     Reference {
         /// What was given.
@@ -60,7 +60,7 @@ impl WantList {
     /// Adds an image by its reference.
     ///
     /// # Errors
-    /// [`WantError`] where it is none, or says neither tag nor digest.
+    /// [`WantError`] if it is none, or says neither tag nor digest.
     pub(crate) fn add_reference(&mut self, text: &str) -> Result<(), WantError> {
         let reference: Reference =
             text.parse().map_err(|source| WantError::Reference { text: text.to_owned(), source })?;
@@ -142,7 +142,7 @@ impl WantList {
 }
 
 impl Wanted {
-    /// What it is called where something is said of it.
+    /// What messages call it.
     pub(crate) fn title(&self) -> &str {
         self.names.first().map_or(self.repository.as_str(), String::as_str)
     }

@@ -1,4 +1,4 @@
-//! Credentials: what `podman login`, `docker login` and their like have left for a repository.
+//! Finds the credentials that `podman login`, `docker login` and similar programs stored for a repository.
 //!
 //! The files are those of containers-auth.json(5) and Docker's `config.json`. A key is a registry, a registry with the beginning
 //! of a path, or the address of an API (`https://host/v1/`); the longest path that fits wins. docker_credential reads the entry
@@ -108,14 +108,14 @@ impl Entry {
                 ));
             }
         };
-        // who logs out may leave an empty file
+        // a logout may leave an empty file
         if bytes.trim_ascii().is_empty() {
             return Ok(None);
         }
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(document)) => Ok(Self::choose(&document, registry, repository)),
             Ok(_) => Err(format!("{path}: not a JSON object; remove the file and log in again")),
-            Err(error) => Err(format!("{path}: {error}; mend the file, or remove it and log in again")),
+            Err(error) => Err(format!("{path}: {error}; correct the file, or remove it and log in again")),
         }
     }
 

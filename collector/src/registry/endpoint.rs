@@ -1,4 +1,4 @@
-//! One place that answers for a registry: itself, or a mirror.
+//! Asks one host that answers for a registry: the registry itself, or a mirror.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::options::Options;
 use super::paging;
 use super::urls::without_query;
 
-/// A place, and what is needed to ask it.
+/// A host, and what is needed to ask it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) host: RegistryHost,
@@ -24,7 +24,7 @@ pub(super) struct Endpoint {
     network: Network,
 }
 
-/// How a place lists what refers to a manifest.
+/// How a host lists what refers to a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListedBy {
     /// By the referrers API.
@@ -33,7 +33,7 @@ pub(crate) enum ListedBy {
     FallbackTag,
 }
 
-/// What a place lists as referring to a manifest: signatures and anything else.
+/// What a host lists as referring to a manifest: signatures and anything else.
 #[derive(Debug)]
 pub(crate) struct Listing {
     /// What was read of it.
@@ -42,7 +42,7 @@ pub(crate) struct Listing {
     pub fault: Option<RegistryError>,
 }
 
-/// A manifest or blob as it was given out.
+/// A manifest or blob that a registry sent, not checked yet.
 pub(super) struct Download {
     pub(super) url: String,
     pub(super) content_type: String,
@@ -79,7 +79,7 @@ impl Endpoint {
         entry: &Descriptor,
     ) -> Result<Download, RegistryError> {
         let url = self.host.url(repository, "manifests", entry.digest.as_str());
-        // it may be of a type that nobody here knows, and is none of ours then
+        // its type may be unknown here, and then it is not a signature
         let accept = format!("{}, */*;q=0.1", MANIFESTS.join(", "));
         let reply = self.get(repository, url, &accept, entry.size.min(limits::MANIFEST_BYTES)).await?;
         download(reply)
@@ -112,7 +112,7 @@ impl Endpoint {
         Listing { entries, fault: read.err() }
     }
 
-    /// Every page of the referrers API; nothing where the registry does not have it.
+    /// Every page of the referrers API; nothing if the registry does not have it.
     async fn by_api(
         &self,
         repository: &Repository,
@@ -146,7 +146,7 @@ impl Endpoint {
         }
     }
 
-    /// The listing that clients keep where there is no API: an index under a tag made of the digest.
+    /// The listing that clients keep if there is no API: an index under a tag made of the digest.
     async fn under_fallback_tag(
         &self,
         repository: &Repository,
@@ -164,7 +164,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Asks, and logs in where the registry demands it.
+    /// Asks, and logs in if the registry demands it.
     async fn get(
         &self,
         repository: &Repository,
@@ -201,7 +201,7 @@ impl Endpoint {
         }
     }
 
-    /// Asks wherever it is led. What is secret goes to this place alone.
+    /// Asks, and follows redirects. Secrets go to this host alone.
     async fn follow(
         &self,
         url: &Url,

@@ -6,7 +6,7 @@ use super::hosts::HostsError;
 use super::http::HttpError;
 use super::login::LoginFault;
 
-/// Something cannot be had from a registry.
+/// Something cannot be fetched from a registry.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RegistryError {
@@ -19,7 +19,7 @@ pub(crate) enum RegistryError {
         /// What was asked for.
         url: String,
     },
-    /// Nobody may read it who is not logged in, or not as this user.
+    /// Reading it needs a login, or another user.
     #[error("{url}: not authorized ({status}): {hint}")]
     Unauthorized {
         /// What was asked for.
@@ -50,7 +50,7 @@ pub(crate) enum RegistryError {
         /// The digest.
         digest: Digest,
     },
-    /// An answer is no manifest.
+    /// An answer is not a manifest.
     #[error("{url}: {why}")]
     NotAManifest {
         /// What was asked for.
@@ -66,11 +66,11 @@ pub(crate) enum RegistryError {
         /// What they do.
         why: &'static str,
     },
-    /// Several places were asked, and each fails in its own way.
-    #[error("none of {} places has it to give: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// Several hosts were asked, and each failed in its own way.
+    #[error("none of {} hosts gives it: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     AllFailed(Vec<Self>),
-    /// `hosts.toml` leaves no place to ask.
-    #[error("hosts.toml names no place that may be asked for this")]
+    /// `hosts.toml` leaves no host to ask.
+    #[error("hosts.toml names no host that may be asked for this")]
     NoEndpoint,
     /// `hosts.toml` or `--from` cannot be used.
     #[error(transparent)]
@@ -78,7 +78,7 @@ pub(crate) enum RegistryError {
 }
 
 impl RegistryError {
-    /// What is said when every place failed that was asked.
+    /// The error if every host failed that was asked.
     pub(crate) fn all_failed(mut failed: Vec<Self>) -> Self {
         match failed.len() {
             0 => Self::NoEndpoint,
@@ -87,7 +87,7 @@ impl RegistryError {
         }
     }
 
-    /// Whether it is not there: the last place is the registry itself, and the others copy it.
+    /// Whether it is not there: the last host is the registry itself, and the others copy it.
     pub(crate) fn is_not_found(&self) -> bool {
         match self {
             Self::NotFound { .. } => true,

@@ -1,7 +1,7 @@
-//! Where a registry is asked: itself, `--from`, or what containerd's `hosts.toml` says of it.
+//! Decides where a registry is asked: at itself, at `--from`, or at the hosts of containerd's `hosts.toml`.
 //!
 //! containerd, docs/hosts.md: the hosts in the file's order, then `server`; a mirror is told in `ns` whom it stands for; a folder
-//! without the file may hold authorities as `.crt`. Every key is followed or refused, none is passed over: refused are what
+//! without the file may hold authorities as `.crt`. Every key is followed or refused, none is ignored: refused are what
 //! would weaken TLS (`skip_verify`), client certificates, and keys that are not known here. A mirror may be asked without
 //! TLS, as its URL says; that it gets credentials or headers so, `--plain-http` alone can say.
 
@@ -19,7 +19,7 @@ use super::options::Options;
 use super::tls::{self, Authority};
 use super::urls::{authority, is_named};
 
-/// A place to ask.
+/// A host to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RegistryHost {
     /// Everything before the repository's name.
@@ -28,7 +28,7 @@ pub(super) struct RegistryHost {
     prefix: String,
     /// Whether credentials may be sent there: it has TLS, or the operator named it as one without.
     takes_credentials: bool,
-    /// The registry that it stands for, where it is a mirror that is told.
+    /// The registry that a mirror stands for, if the mirror is told.
     stands_for: Option<String>,
     /// Whether tags are believed.
     pub(super) resolves: bool,
@@ -46,7 +46,7 @@ pub(super) struct RegistryHost {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum HostsError {
-    /// It is no registry.
+    /// It is not a registry.
     #[error("{text:?}: a registry is host, host:port or either with a path")]
     Registry {
         /// What was given.
@@ -60,7 +60,7 @@ pub(crate) enum HostsError {
         /// Why.
         source: io::Error,
     },
-    /// It is no TOML.
+    /// It is not TOML.
     #[error("{}: {source}", path.display())]
     Toml {
         /// The file.
@@ -79,7 +79,7 @@ pub(crate) enum HostsError {
 }
 
 impl RegistryHost {
-    /// Every place that answers for `registry`, in order.
+    /// Every host that answers for `registry`, in order.
     pub(super) fn all(registry: &str, options: &Options) -> Result<Vec<Self>, HostsError> {
         if let Some(from) = &options.from {
             let from = from.trim_end_matches('/');
@@ -167,7 +167,7 @@ impl RegistryHost {
         self.base.origin() == url.origin()
     }
 
-    /// Where it is, if credentials would go there in clear and nobody said that they may.
+    /// Where it is, if credentials would go there in clear and the operator did not allow that.
     pub(super) fn in_clear(&self) -> Option<&Url> {
         (!self.takes_credentials).then_some(&self.base)
     }
@@ -403,7 +403,7 @@ const OWN_HEADERS: [HeaderName; 9] = [
 
 /// What is said of client certificates.
 const NO_CLIENT_CERTIFICATES: &str =
-    "client certificates are not supported; fetch where the registry takes a password or a token";
+    "client certificates are not supported; fetch from a registry that takes a password or a token";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! One GET, bounded in bytes and time, made again where that may help.
+//! Makes one GET, bounded in bytes and time, and repeats it if that may help.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,7 +77,7 @@ impl Network {
 pub(super) enum Redirects {
     /// Only within one server: what is sent must not reach another.
     SameServer,
-    /// None: whoever asks looks at each.
+    /// None: the caller looks at each.
     No,
 }
 
@@ -132,7 +132,7 @@ fn leaves_tls(from: &Url, to: &Url) -> bool {
 }
 
 /// Makes a request until it is answered. What servers answer when they are busy, and answers that break off, are waited
-/// out. A server that no connection could be made to is not asked again in this run.
+/// out. A server that cannot be connected to is not asked again in this run.
 pub(super) async fn get(
     request: impl Fn() -> RequestBuilder,
     limit: u64,
@@ -252,7 +252,7 @@ pub(crate) enum HttpError {
         /// Why.
         why: String,
     },
-    /// The server's certificate is not trusted, or it is no server of this protocol; another attempt would not help.
+    /// The server's certificate is not trusted, or it does not speak this protocol. Another attempt would not help.
     #[error("{url}: {why}")]
     Refused {
         /// What was asked for.

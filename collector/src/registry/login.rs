@@ -1,4 +1,4 @@
-//! Logins: what a registry demands, answered with what [`Credentials`] has for it.
+//! Answers what a registry demands with the [`Credentials`] for it.
 //!
 //! Distribution project, "Token Authentication Specification", and its "OAuth2" part for identity tokens. What counts is the
 //! challenge of the request that was refused: it names the place for tokens, perhaps as a path of its own server, and the
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Login {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LoginFault {
-    /// The credentials cannot be had.
+    /// The credentials cannot be read.
     #[error("the credentials for {registry}: {why}")]
     Credential {
         /// The registry.
@@ -108,8 +108,7 @@ impl Login {
         known.get(repository.as_str()).map(|accepted| accepted.authorization.clone())
     }
 
-    /// Logs in, where `refused` is what the registry does not take, and `reply` is how it refuses. None where there is nothing
-    /// to try.
+    /// Logs in. `refused` is what the registry does not accept, and `reply` is how it refuses. None if there is nothing to try.
     pub(super) async fn renew(
         &self,
         repository: &Repository,
@@ -117,7 +116,7 @@ impl Login {
         reply: &Reply,
     ) -> Result<Option<HeaderValue>, LoginFault> {
         let challenge = Challenge::from_reply(reply);
-        // one login at a time: whoever waited finds what the first one got
+        // one login at a time: the others find what the first one got
         let mut known = self.known.lock().await;
         let newer = known.get(repository.as_str()).filter(|newer| newer.challenge == challenge);
         if let Some(newer) = newer.filter(|newer| Some(&newer.authorization) != refused) {
@@ -141,7 +140,7 @@ impl Login {
         Ok(Some(authorization))
     }
 
-    /// What to do where the registry refuses all the same.
+    /// What to do if the registry still refuses.
     pub(super) async fn hint(&self, repository: &Repository) -> String {
         match self.found(repository).await {
             Ok(Some(found)) => format!(
@@ -255,7 +254,7 @@ impl Login {
     }
 }
 
-/// What a registry demands of whoever it refuses. RFC 9110, "WWW-Authenticate".
+/// What a registry demands when it refuses a request. RFC 9110, "WWW-Authenticate".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Challenge {
     /// Places that give out tokens for it, in its own order.

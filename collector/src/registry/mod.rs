@@ -1,13 +1,12 @@
-//! Registries: names in; manifests, listings of signatures and blobs out, each checked against its digest before anyone
-//! sees it.
+//! Fetches manifests, listings of signatures and blobs from registries, and checks each against its digest before it is used.
 //!
 //! The only place that speaks HTTP, with reqwest. OCI distribution specification 1.1: manifests, blobs, referrers with paging,
 //! and the fallback tag. oci-client is not used: its requests read bodies of any length into memory, drop
-//! `Retry-After`, follow no page of a listing but the first, and take any error under the fallback tag (429 too) for "there
-//! are no signatures", which would make a bundle that lacks some and looks whole; its logins send a password wherever the
+//! `Retry-After`, follow only the first page of a listing, and take any error under the fallback tag (429 too) for "there
+//! are no signatures", so that a bundle would lack some and look complete; its logins send a password wherever the
 //! registry or a redirect says, without TLS too. Refused here: other bytes than a digest names, bodies past a bound,
 //! redirects from HTTPS to HTTP, pages that lead to another server, credentials in clear ([`LoginFault::InClear`]), and CRLs
-//! at addresses that nobody but this machine should reach.
+//! at addresses that only this machine should reach.
 
 mod addresses;
 mod credentials;
@@ -42,7 +41,7 @@ use http::Network;
 use published::Publishers;
 use urls::authority;
 
-/// All registries there are, and what is known of those that were asked.
+/// All registries, and what is known of those that were asked.
 #[derive(Debug)]
 pub(crate) struct Registries {
     options: Options,
@@ -62,7 +61,7 @@ pub(crate) struct Fetched {
     pub manifest: Manifest,
 }
 
-/// A place that lists what refers to manifests.
+/// A host that lists what refers to manifests.
 #[derive(Debug)]
 pub(crate) struct Lister {
     endpoints: Arc<Vec<Endpoint>>,
@@ -70,7 +69,7 @@ pub(crate) struct Lister {
 }
 
 impl Lister {
-    /// What it lists as referring to a manifest; nothing where it has no such list.
+    /// What it lists as referring to a manifest; nothing if it has no list.
     pub(crate) async fn referrers(
         &self,
         repository: &Repository,
@@ -133,7 +132,7 @@ impl Registries {
     /// A small blob.
     ///
     /// # Errors
-    /// [`RegistryError`]; [`HttpError::TooLarge`] where it is larger than `limit`.
+    /// [`RegistryError`]; [`HttpError::TooLarge`] if it is larger than `limit`.
     pub(crate) async fn blob(
         &self,
         repository: &Repository,
@@ -152,10 +151,10 @@ impl Registries {
         Err(RegistryError::all_failed(failed))
     }
 
-    /// The places that list what refers to the manifests of a repository, in the order in which they are asked.
+    /// The hosts that list what refers to the manifests of a repository, in the order in which they are asked.
     ///
     /// # Errors
-    /// [`RegistryError`] where no place can be asked: that is no empty list.
+    /// [`RegistryError`] if no host can be asked, which is not the same as an empty list.
     pub(crate) async fn listers(&self, repository: &Repository) -> Result<Vec<Lister>, RegistryError> {
         let endpoints = self.endpoints(repository).await?;
         let pulling = (0..endpoints.len()).filter(|&at| endpoints.get(at).is_some_and(|one| one.host.pulls));
@@ -164,7 +163,7 @@ impl Registries {
         if listers.is_empty() { Err(RegistryError::NoEndpoint) } else { Ok(listers) }
     }
 
-    /// What a listing names, whatever it is: the media type that the registry gives it, and the bytes, whose digest and size
+    /// What a listing names, of any kind: the media type that the registry gives it, and the bytes, whose digest and size
     /// are those of the entry.
     ///
     /// # Errors
@@ -234,7 +233,7 @@ fn check_manifest(
     let found = check_digest(found, &Descriptor::new("", digest.clone(), size))?;
     let fetched = read_manifest(found, Some(digest))?;
     match expected {
-        // whoever lists a manifest says its type, and a registry's own idea of it does not count
+        // the listing gives a manifest's type; what the registry calls it does not count
         Some(expected) if ManifestKind::from_media_type(&expected.media_type).is_some() => Ok(Fetched {
             descriptor: Descriptor { media_type: expected.media_type.clone(), ..fetched.descriptor },
             ..fetched
@@ -243,7 +242,7 @@ fn check_manifest(
     }
 }
 
-/// A manifest as a registry gave it out.
+/// Reads a manifest that a registry sent.
 fn read_manifest(found: Download, digest: Option<&Digest>) -> Result<Fetched, RegistryError> {
     let Download { url, content_type, bytes } = found;
     let digest = digest.cloned().unwrap_or_else(|| Digest::sha256(&bytes));

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     pub request_policy: RequestPolicy,
 }
 
-/// How failures that may pass are waited out.
+/// How often and how long requests are retried after failures that may pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestPolicy {
     /// How often a request is made again.

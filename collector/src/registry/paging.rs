@@ -1,9 +1,9 @@
-//! The `Link` header of a listing: where its next page is. RFC 8288; distribution specification, "Listing Referrers".
+//! Reads the `Link` header of a listing, which names its next page. RFC 8288; distribution specification, "Listing Referrers".
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 
-/// The next page, as the header gives it, joined to the URL of this one; none where this is the last.
+/// The next page, as the header gives it, joined to the URL of this one; none if this is the last.
 pub(super) fn next(headers: &HeaderMap, this: &Url) -> Option<Result<Url, &'static str>> {
     let targets = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let target =

@@ -1,6 +1,6 @@
-//! What certificates say is published somewhere: a URL of a stranger in, bytes out.
+//! Fetches what certificates say is published at a URL. The URL is a stranger's.
 //!
-//! Whoever may push a signature to a registry writes these URLs, and so sends this program where it likes. It is therefore
+//! A stranger who pushes a signature to a registry chooses these URLs, and so where this program connects to. It is therefore
 //! never sent to this machine or its link unless the operator names the host, and to a private network only by the
 //! certificate itself, not by a redirect. What counts is the address that a connection is made to: names are resolved once,
 //! and only the addresses that may be asked are given to the connection. A proxy resolves names itself; behind one, names
@@ -83,7 +83,7 @@ impl Publishers {
         Err(refused(&url, http::TOO_MANY_REDIRECTS).into())
     }
 
-    /// Checks a host that is an address, or that is this machine whoever resolves it; other names are checked when they are
+    /// Checks a host that is an address, or that always means this machine; other names are checked when they are
     /// resolved.
     fn check(&self, url: &Url, reach: AddressPolicy) -> Result<(), ForbiddenAddress> {
         let host = host_of(url);

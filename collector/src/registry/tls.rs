@@ -1,5 +1,4 @@
-//! Whom a server may be: what the system's authorities and those that are given vouch for, or a certificate that is given
-//! itself.
+//! Verifies servers: the system's authorities and the given ones vouch for them, or their certificate is itself given.
 //!
 //! A registry's own documentation has its operator make a self-signed certificate, and OpenSSL makes that one of an authority
 //! (`openssl req -x509`). RFC 5280 has no authority be a server, and rustls refuses it; every other client takes it, since it
@@ -31,7 +30,7 @@ pub(crate) type Authority = CertificateDer<'static>;
 /// The certificates of a file, in PEM or DER.
 ///
 /// # Errors
-/// [`io::Error`], also where there is none, or one that cannot be trusted.
+/// [`io::Error`], also if there is none, or one that cannot be trusted.
 pub(crate) fn authorities(path: &Path) -> io::Result<Vec<Authority>> {
     let bytes = std::fs::read(path)?;
     let authorities: Vec<Authority> = match bytes.first() {
@@ -58,13 +57,13 @@ fn invalid(what: &str) -> io::Error {
 /// How a client speaks TLS that trusts the system's authorities and these.
 ///
 /// # Errors
-/// [`rustls::Error`], where one of them cannot be used.
+/// [`rustls::Error`], if one of them cannot be used.
 pub(super) fn config(given: &[Authority]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let authorities = match Verifier::new_with_extra_roots(given.iter().cloned(), Arc::clone(&provider)) {
         Ok(verifier) => Some(verifier),
-        // a machine without any trusts nobody until somebody is given
+        // a machine without any trusts no server until an authority is given
         Err(rustls::Error::General(_)) if given.is_empty() => None,
         Err(error) => return Err(error),
     };
@@ -152,7 +151,7 @@ fn verify_given(
     verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)
 }
 
-/// What is wrong with a server, and what to do, where TLS is the cause of an error; `host` is what options call it.
+/// What is wrong with a server, and what to do, if TLS is the cause of an error; `host` is what options call it.
 pub(super) fn fault(error: &(dyn Error + 'static), host: &str) -> Option<String> {
     use rustls::Error as Tls;
     let mut causes = std::iter::successors(Some(error), |&cause| cause.source());

@@ -1,4 +1,4 @@
-//! Certificates, CRLs, keys and statements into a trust directory that is there.
+//! Adds certificates, CRLs, keys and statements to an existing trust directory.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(crate) struct Additions {
 /// # Errors
 /// [`TrustEditError`]
 pub(crate) fn add(directory: &Path, additions: &Additions, force: bool) -> Result<(), TrustEditError> {
-    // a directory without a policy is none; where it is to be, init makes it
+    // only init makes a directory without a policy into a trust directory
     let there = trust::read(directory)?;
     let mut files = Changes::default();
     for (store, path) in &additions.anchors {

@@ -1,5 +1,5 @@
-//! Files that are to appear in a trust directory: gathered, compared with what is there, then written one by one, each
-//! whole or not at all, the policy last.
+//! Collects the files for a trust directory, compares them with what is there, and writes them one by one, the policy last.
+//! Each file is written whole or not at all.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,7 +51,7 @@ impl Changes {
                 Err(source) => return Err(TrustEditError::Unreadable { path, source }),
             }
         }
-        // a directory without a policy trusts nobody
+        // without a policy a directory trusts nothing
         missing.sort_by_key(|(path, _)| path.parent() == Some(directory));
         for (path, bytes) in missing {
             if let Some(folder) = path.parent() {

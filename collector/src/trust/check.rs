@@ -1,5 +1,4 @@
-//! What a trust directory would trust, what expires when, and what is wrong with it: the agent's own reading of it and a
-//! time in, a [`TrustCheck`] out. Pure.
+//! Tells what a trust directory trusts at a time, what expires when, and what is wrong with it.
 
 use assay_judge::trust::{Trust, WarningSubject};
 use assay_report::ExitCode;
@@ -46,7 +45,7 @@ pub struct Policy {
     pub file: String,
     /// Its SHA-256 in hex.
     pub sha256: String,
-    /// Its statements; none where it is refused.
+    /// Its statements; none if it is refused.
     pub statements: Vec<CheckedStatement>,
 }
 
@@ -391,7 +390,7 @@ impl Findings {
         let what = format!("statement {}", statement.name);
         if statement.is_skip() {
             let why = "nothing is verified for its images: the level is skip";
-            return self.add(Severity::Note, what, why, "use level strict where signatures exist");
+            return self.add(Severity::Note, what, why, "use level strict if signatures exist");
         }
         for store in &statement.trust_stores {
             if let Err(error) = trust.store.certificates(store.store_type, &store.name) {
@@ -430,7 +429,7 @@ impl Findings {
         }
     }
 
-    /// The identities that match no certificate; where there is no other, no signer is trusted.
+    /// The identities that match no certificate. If there is no other, no signer is trusted.
     fn never_matching(&mut self, what: &str, statement: &Statement, subjects: &[SubjectPattern]) {
         let none_matches = subjects.iter().all(|subject| subject.never_matches().is_some());
         for (identity, why) in statement.never_matching() {
@@ -458,7 +457,7 @@ impl Findings {
                     State::NotYetValid => format!("is not valid before {}", anchor.not_before),
                     _ => format!("expired at {}", anchor.not_after),
                 };
-                let todo = "add the CA's next certificate; signatures pass only where a timestamp vouches for an earlier time";
+                let todo = "add the CA's next certificate; signatures pass only if a timestamp proves an earlier time";
                 self.add(Severity::Incomplete, what, why, todo);
             }
         }

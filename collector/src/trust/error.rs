@@ -31,7 +31,7 @@ pub enum TrustEditError {
         /// What is read at most.
         limit: u64,
     },
-    /// A file is no file of certificates.
+    /// A file does not hold certificates.
     #[error("{}: {source}", path.display())]
     Certificates {
         /// The file.
@@ -61,7 +61,7 @@ pub enum TrustEditError {
         /// What may have happened.
         hint: Option<&'static str>,
     },
-    /// A file is no CRL.
+    /// A file is not a CRL.
     #[error("{}: {source}", path.display())]
     Crl {
         /// The file.
@@ -69,7 +69,7 @@ pub enum TrustEditError {
         /// Why.
         source: EvidenceError,
     },
-    /// A file is no public key.
+    /// A file is not a public key.
     #[error("{}: {source}", path.display())]
     Key {
         /// The file.
@@ -85,7 +85,7 @@ pub enum TrustEditError {
         /// Why not.
         why: NeverMatches,
     },
-    /// A statement is no JSON object with a name.
+    /// A statement is not a JSON object with a name.
     #[error("{}: not one statement of a trust policy, which is a JSON object with a name: {source}", path.display())]
     NotAStatement {
         /// The file.
@@ -126,7 +126,7 @@ pub enum TrustEditError {
         /// The file.
         path: PathBuf,
     },
-    /// The trust directory that is to be read is none.
+    /// The directory to read is not a trust directory.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// No trust store can have this name.

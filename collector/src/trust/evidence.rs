@@ -15,7 +15,7 @@ pub(crate) fn require_usable(evidence: &RevocationEvidence) -> Result<(), Unusab
     }
 }
 
-/// Evidence of revocation that cannot be used. Nobody knows whom it would have revoked, so that no image could pass.
+/// Evidence of revocation that cannot be used. It may revoke any certificate, so no image could pass.
 #[derive(Debug, thiserror::Error)]
 #[error("evidence of revocation cannot be used: {}; {}", named(files), UNUSABLE_TODO)]
 pub struct UnusableEvidence {

@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TrustEditError> {
     Ok(bytes)
 }
 
-/// The bytes of a certificate file, where that store could hold it.
+/// The bytes of a certificate file that can stand in that store.
 pub(super) fn read_anchor(path: &Path, store: &TrustStoreName) -> Result<Vec<u8>, TrustEditError> {
     let bytes = read(path, limits::TRUST_STORE_FILE_BYTES)?;
     let mut trial = TrustStore::default();

@@ -1,5 +1,5 @@
-//! A notation configuration directory into a trust directory: its policy, its trust stores and, where they are named, the
-//! CRLs that it cached. What signs (`signingkeys.json`, `localkeys`) and plugins are left where they are.
+//! Copies a notation configuration directory into a trust directory: its policy, its trust stores and, if they are named, its
+//! cached CRLs. Signing keys (`signingkeys.json`, `localkeys`) and plugins are not copied.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A new trust directory for one's own CA.
+//! Makes a new trust directory for a site's own CA.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

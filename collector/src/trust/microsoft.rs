@@ -1,5 +1,5 @@
-//! The profile of Microsoft's sample procedure: its policy, its two root certificates, and the CRLs that its signatures
-//! ask for.
+//! Holds the profile of Microsoft's sample procedure: its policy, its two root certificates, and the CRLs that its signatures
+//! demand.
 //!
 //! The roots come from files that the site has, and are believed for their SHA-256 alone: look-alikes with the same names
 //! are in circulation.
@@ -37,7 +37,7 @@ const TIMESTAMPING_ROOT: Root = Root {
 
 const IDENTITY: &str = "x509.subject: CN=Microsoft SCD Products RSA Signing,O=Microsoft Corporation,L=Redmond,ST=Washington,C=US";
 
-/// A CRL that verification under the profile asks for.
+/// A CRL that verification under the profile demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CrlToCarry {
     /// What it may revoke.
@@ -80,7 +80,7 @@ const CRLS: [CrlToCarry; 6] = [
     },
 ];
 
-/// The CRLs that signatures under the profile ask for; the last two only where timestamps come from Microsoft's newer authority.
+/// The CRLs that signatures under the profile demand. Only timestamps of Microsoft's newer authority demand the last two.
 pub(crate) fn crls_to_carry() -> &'static [CrlToCarry] {
     &CRLS
 }
@@ -88,7 +88,7 @@ pub(crate) fn crls_to_carry() -> &'static [CrlToCarry] {
 /// Makes a trust directory with the procedure's policy and its two roots.
 ///
 /// # Errors
-/// [`TrustEditError`]; [`TrustEditError::OtherCertificate`] where a file is not the root that it must be.
+/// [`TrustEditError`]; [`TrustEditError::OtherCertificate`] if a file is not the root that it must be.
 pub(crate) fn init_microsoft(
     directory: &Path,
     ca: &Path,

@@ -2,7 +2,7 @@
 //!
 //! A trust directory has notation's shapes. What notation or this project's verifier would refuse is refused here by the very
 //! same code ([`assay_judge::trust`], [`assay_verifier::notary::trust_policy`], [`assay_verifier::notary::trust_store`]). Nothing
-//! that is there is overwritten unless asked for, and the policy is written last, so that half a directory trusts nobody.
+//! that is there is overwritten unless asked for, and the policy is written last, so that an unfinished directory has no policy and trusts nothing.
 
 mod add;
 mod changes;

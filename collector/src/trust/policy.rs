@@ -1,4 +1,4 @@
-//! Trust policy documents as they are written. Each is read back by the verifier's own reader before it is written.
+//! Writes trust policy documents. The verifier's own reader reads each one back before it is written.
 
 use assay_verifier::json::{self, JsonError, Shape};
 use assay_verifier::notary::trust_policy::{Level, TrustPolicy};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TrustEditError;
 
-/// A policy's file where there is none yet.
+/// The name of a new policy's file.
 pub(super) const FILE: &str = "trustpolicy.json";
 
 /// A statement of a trust policy.
@@ -43,7 +43,7 @@ pub(super) fn document(statement: &NewStatement) -> Result<Vec<u8>, TrustEditErr
     checked(&Document { version: "1.0", trust_policies: [statement] })
 }
 
-/// A document with a statement more; one of its name is replaced where `force` says so.
+/// A document with one more statement. With `force` it replaces a statement of its name.
 pub(super) fn with_statement(
     old: &[u8],
     name: &str,
@@ -65,7 +65,7 @@ pub(super) fn with_statement(
 /// The name of a statement, and the statement.
 ///
 /// # Errors
-/// [`JsonError`] where the bytes are not one JSON object with a name.
+/// [`JsonError`] if the bytes are not one JSON object with a name.
 pub(super) fn parse_statement(bytes: &[u8]) -> Result<(String, serde_json::Value), JsonError> {
     #[derive(Deserialize)]
     struct Named {

@@ -15,7 +15,7 @@ pub struct Blob<'s> {
 pub enum BlobContent<'s> {
     /// The bytes.
     Stream(Box<dyn Read + Send + 's>),
-    /// What the bytes hashed to when they streamed by; they are no longer to be had.
+    /// The digest of the bytes, which streamed by and cannot be read again.
     Hashed(Digest),
 }
 
@@ -33,7 +33,7 @@ impl Hashed {
     }
 }
 
-/// Why the bytes of a blob are not to be had or not to be believed.
+/// Why the bytes of a blob cannot be read or believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobError {
     #[error("is not in the store")]
@@ -47,7 +47,7 @@ pub enum BlobError {
 }
 
 impl BlobError {
-    /// Of a blob that the store lists: that its bytes are not to be had is no word about them, and not that it was discarded.
+    /// The error for a blob that the store lists: it was not discarded, so its absence makes it unreadable.
     pub fn of_listed(self) -> Self {
         match self {
             Self::Absent => Self::Unreadable { why: "the store lists it, and it is gone".to_owned() },

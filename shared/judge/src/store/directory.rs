@@ -1,4 +1,4 @@
-//! A folder of documents and blobs: a layout, or a root of containerd's.
+//! Opens the files of a folder of documents and blobs: a layout, or a containerd root.
 //!
 //! Links are followed as long as they stay inside: Kubernetes mounts ConfigMaps that way. A blob may be anywhere, since its digest
 //! tells whether it is the right one: layouts of Bazel are trees of links, and content may be on another disk. Nothing else of
@@ -149,12 +149,12 @@ impl Directory {
         resolve(path).is_ok_and(|path| !path.starts_with(&self.root))
     }
 
-    /// Whether there is no file of a blob.
+    /// Whether a blob has no file.
     pub fn lacks(&self, digest: &Digest) -> bool {
         is_absent(&self.root.join(blob_path(digest)))
     }
 
-    /// Every blob that there is a file of. Files of other names are none.
+    /// Every blob that has a file. Files with other names are not blobs.
     ///
     /// # Errors
     /// [`io::Error`] if a folder of blobs cannot be listed.
@@ -276,13 +276,13 @@ fn is_of_blobs(path: &Path, is_folder: bool) -> bool {
     }
 }
 
-/// Whether nobody meant a file or folder to be there.
+/// Whether a file or folder is there unasked.
 fn is_unasked(path: &Path, is_folder: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     (!is_folder && is_litter(&name)) || (name.starts_with("..") && path.parent() == Some(Path::new("")))
 }
 
-/// The size of the regular file at `path`, behind whatever links. Nothing else is opened: who opens a pipe waits for ever.
+/// The size of the regular file at `path`, behind any links. Nothing else is opened, since opening a pipe may block for ever.
 fn regular(path: &Path) -> io::Result<u64> {
     let metadata = path.metadata()?;
     if metadata.is_file() { Ok(metadata.len()) } else { Err(not_regular()) }
@@ -299,7 +299,7 @@ fn is_absent(path: &Path) -> bool {
 
 /// The path without links.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
-    // what Windows says where a disk's driver cannot tell, and wine of a long path
+    // what Windows says if a disk's driver cannot tell, and wine of a long path
     const INVALID_FUNCTION: i32 = 1;
     const MORE_DATA: i32 = 234;
     match path.canonicalize() {
@@ -310,12 +310,12 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The path, where nothing on it is a link.
+/// The path, if nothing on it is a link.
 fn unlinked(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     for part in path.ancestors() {
         if part.symlink_metadata()?.is_symlink() {
-            return Err(io::Error::other("a link where links cannot be followed"));
+            return Err(io::Error::other("a link on a system whose links cannot be followed"));
         }
     }
     Ok(path)
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn where_links_cannot_be_followed_there_may_be_none() {
-        // where temporary files are may itself be behind a link
+        // the folder for temporary files may itself be behind a link
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().canonicalize().unwrap();
         symlink(".", root.join("link")).unwrap();
@@ -384,7 +384,7 @@ mod tests {
         let far = DigestAlgorithm::Sha512.digest(b"f");
         std::fs::write(scratch.path().join("elsewhere").join(far.hex()), "f").unwrap();
 
-        // what is no file, a file of the kernel's, nothing
+        // not a file, a file of the kernel's, nothing
         let [device, kernel, dangling] = [b"d", b"k", b"n"].map(|bytes| Digest::sha256(bytes));
         symlink("/dev/zero", blobs.join(device.hex())).unwrap();
         symlink("/proc/kmsg", blobs.join(kernel.hex())).unwrap();
@@ -419,7 +419,7 @@ mod tests {
         }
     }
 
-    /// Files are found behind links that stay inside, once for each path, and no link is followed round or out.
+    /// Files are found behind links that stay inside, once for each path. Links that lead in circles or outside are not followed.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
     fn files_are_found_behind_links() {

@@ -1,4 +1,4 @@
-//! What Docker's daemon does its own way with containerd as its image store.
+//! Finds the snapshots of Docker's containers, which its daemon names in its own way.
 //!
 //! Its containers' records name an image since version 28, and no snapshot: that has the container's id for a name, and the
 //! snapshotter is known from where the daemon mounts it (`daemon/snapshotter/mount.go`). Between the image's snapshots and the

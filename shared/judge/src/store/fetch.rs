@@ -43,7 +43,7 @@ pub fn fetch(
 /// The bytes of a small blob, unchecked.
 ///
 /// # Errors
-/// [`BlobError`]; [`BlobError::TooLarge`] where there are more than `limit`.
+/// [`BlobError`]; [`BlobError::TooLarge`] if there are more than `limit`.
 pub fn read_unchecked(
     store: &dyn Store,
     namespace: &str,
@@ -66,7 +66,7 @@ pub fn read_unchecked(
     }
 }
 
-/// Whether a blob of unknown type may be a manifest: it is a JSON object, or it cannot be read, so that nobody can tell.
+/// Whether a blob of unknown type may be a manifest: it is a JSON object, or it cannot be read.
 pub fn may_be_manifest(store: &dyn Store, namespace: &str, digest: &Digest) -> bool {
     match read_unchecked(store, namespace, digest, limits::MANIFEST_BYTES) {
         Ok(bytes) => json::is_object(&bytes),
@@ -80,7 +80,7 @@ pub fn may_be_manifest(store: &dyn Store, namespace: &str, digest: &Digest) -> b
 /// read at all, and none is read further than one byte past its size: one that grows has an end all the same.
 ///
 /// # Errors
-/// [`BlobError`] where it is not, or where it cannot be read.
+/// [`BlobError`] if it is not, or if it cannot be read.
 pub fn verify(
     store: &dyn Store,
     namespace: &str,

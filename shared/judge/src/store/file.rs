@@ -1,4 +1,4 @@
-//! Reading at a place in a file without moving the file's own position, so that many may read at once.
+//! Reads at an offset of a file without moving its position, so that many threads may read at once.
 
 use std::fs::File;
 use std::io;

@@ -1,5 +1,4 @@
-//! What a folder or an archive is that was taken for a layout or a root of containerd's: names in, words for the person who gave
-//! it out. Nothing is decided by it.
+//! Tells what a folder or an archive is that was taken for a layout or a containerd root: told by its names, for messages alone. Nothing is decided by it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -135,7 +134,7 @@ impl StoreForm {
         names.sort_unstable();
         let is_blob = |hex: &str| blob_digest(&format!("blobs/sha256/{hex}")).is_some();
         let are_blobs = || names.iter().any(|name| name == "blobs" || name.to_str().is_some_and(is_blob));
-        // Docker keeps containerd's root in a folder of its own
+        // Docker keeps containerd's root in its own folder
         let folders = names.iter().map(|name| path.join(name)).chain([path.join("containerd/daemon")]);
         match folders.filter(|folder| folder.is_dir()).find_map(above) {
             Some(form) => Some(form),

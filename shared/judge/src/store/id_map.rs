@@ -1,4 +1,4 @@
-//! The user namespace of a container, and the copies of snapshots that containerd makes for it.
+//! Reads the user namespace of a container, and names the copies of snapshots that containerd makes for it.
 //!
 //! A container in a user namespace runs on a copy of its image's snapshot in which every file belongs to another user, unless the
 //! snapshotter maps users itself. containerd names the copy by the snapshot that it is of and by the container's mappings

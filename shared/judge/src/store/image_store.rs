@@ -13,7 +13,7 @@ pub trait Store: Sync {
     /// The blob of that digest as `namespace` sees it.
     ///
     /// # Errors
-    /// [`BlobError::Absent`] where the store does not list it, [`BlobError::Unreadable`] where it does and its bytes are not
+    /// [`BlobError::Absent`] if the store does not list it, [`BlobError::Unreadable`] if it does and its bytes are not
     /// to be had: gone since, or no file.
     fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError>;
 
@@ -22,13 +22,13 @@ pub trait Store: Sync {
         !matches!(self.open(namespace, digest), Err(BlobError::Absent))
     }
 
-    /// Whether `namespace` still has the blob, asked anew: a store that is in use changes while it is read. True where that
+    /// Whether `namespace` still has the blob, asked anew: a store that is in use changes while it is read. True if that
     /// cannot be told.
     fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
         self.has(namespace, digest)
     }
 
-    /// The store's records of content beside the files that they are about; none where the store has no such records, or its
+    /// The store's records of content beside the files that they are about; none if the store has no such records, or its
     /// files cannot be listed.
     fn content_files(&self) -> Option<ContentFiles> {
         None
@@ -56,7 +56,7 @@ pub enum Manifests<'s> {
 pub struct ContentFiles {
     /// Blobs by namespace of which there is a record and no file.
     pub lost: Vec<(String, Digest)>,
-    /// Blobs of which there is a file and no record in any namespace; none where not every namespace was listed.
+    /// Blobs of which there is a file and no record in any namespace; none if not every namespace was listed.
     pub stray: Option<Vec<Digest>>,
 }
 

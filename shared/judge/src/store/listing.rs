@@ -18,7 +18,7 @@ pub struct Listing {
     pub snapshots: BTreeMap<(String, Snapshot), Option<String>>,
     /// What was enumerated of each namespace, sorted.
     pub enumerated: Vec<Enumerated>,
-    /// The system whose images are kept, where the store is known to be of one; else that of this machine.
+    /// The system whose images are kept, if it is known; otherwise that of this machine.
     pub os: Option<String>,
     /// containerd's version.
     pub containerd: Option<String>,

@@ -27,7 +27,7 @@ impl Store for Pulled {
         Err(BlobError::Absent)
     }
 
-    /// Whatever an index lists may come with it: which platforms are pulled is the client's choice, and nobody tells.
+    /// Anything that an index lists may come with it: the client chooses the platforms and does not tell.
     fn has(&self, _: &str, _: &Digest) -> bool {
         true
     }

@@ -1,8 +1,8 @@
-//! A layout in a tar, never unpacked.
+//! Reads a layout in a tar without unpacking it.
 //!
-//! Of a plain tar the places of the blobs are noted and read from on demand. A compressed one is read once from front to
-//! back: what is small or looks like a manifest or an envelope is kept, everything else is hashed as it streams by.
-//! Links, devices, sparse members and members that come twice are refused: two readers could understand them differently.
+//! The offsets of a plain tar's blobs are noted, and blobs are read on demand. A compressed tar is read once from front to back:
+//! what is small or looks like a manifest or an envelope is kept, and everything else is hashed as it streams by. Links, devices,
+//! sparse members and duplicate members are refused, since two readers could understand them differently.
 
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap};
@@ -61,7 +61,7 @@ impl Archive {
     /// Reads through the archive once.
     ///
     /// # Errors
-    /// [`ArchiveError`] where it is damaged, ambiguous or past a limit.
+    /// [`ArchiveError`] if it is damaged, ambiguous or past a limit.
     pub(super) fn open(file: File, reading: Reading) -> Result<Self, ArchiveError> {
         let mut scan = Scan { reading, ..Scan::default() };
         members::each(file.try_clone()?, Growth::Plausible, |member| scan.take(member))?;
@@ -407,7 +407,7 @@ mod tests {
         }
     }
 
-    /// Holes cost no bytes: this one is read for a century, under a name that nobody asks for.
+    /// Holes cost no bytes: this one would take a century to read, under a name that is never used.
     #[test]
     fn a_sparse_member_is_refused_whatever_its_name() {
         let mut builder = tar_of(&[("index.json", SMALL)]);

@@ -1,5 +1,4 @@
-//! Compressed streams, told by their first bytes, bounded in how much larger than themselves they may become and in the
-//! memory that decompression takes.
+//! Decompresses streams, which are told by their first bytes. Their growth and the memory for decompression are bounded.
 
 use std::error::Error;
 use std::fs::File;
@@ -68,7 +67,7 @@ fn is_tar(head: &[u8]) -> bool {
 pub enum Growth {
     /// As much as a real layout: [`limits::ARCHIVE_RATIO`].
     Plausible,
-    /// Anything: whoever reads it knows how much that is before it is read.
+    /// Any size: the caller knows it before it reads.
     Any,
 }
 
@@ -153,7 +152,7 @@ impl<R: BufRead> Zstd<R> {
     }
 }
 
-/// An error of the decoder; where the source ends too early, of that kind.
+/// An error of the decoder; of the kind for an early end if the source ends too early.
 fn failed(error: &FrameDecoderError) -> io::Error {
     let ends = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)

@@ -11,7 +11,7 @@ use assay_verifier::limits;
 use crate::confinement::explain;
 use crate::store::form::{StoreForm, why};
 
-/// Why a path is no layout.
+/// Why a path is not a layout.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct LayoutError {
@@ -31,17 +31,17 @@ pub enum LayoutProblem {
     /// A device, a pipe or a socket.
     #[error("is neither a directory nor a file")]
     NeitherFileNorDirectory,
-    /// It is no tar, or the tar is damaged.
+    /// It is not a tar, or the tar is damaged.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// There is no `oci-layout`.
     #[error("is not an OCI image layout: {}", why(.0.as_ref()))]
     NoOciLayout(Option<StoreForm>),
     /// `oci-layout` says something else than version 1.0.0.
-    #[error("is no OCI image layout of version 1.0.0")]
+    #[error("is not an OCI image layout of version 1.0.0")]
     Version,
     /// There is no `index.json`.
-    #[error("is no OCI image layout: index.json is missing")]
+    #[error("is not an OCI image layout: index.json is missing")]
     NoIndex,
     /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
     #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
@@ -52,7 +52,7 @@ pub enum LayoutProblem {
     /// `index.json` lists [`limits::BAD_ENTRIES`] things that are no descriptors.
     #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
     TooManyBadEntries,
-    /// `index.json` is no index.
+    /// `index.json` is not an index.
     #[error("its index.json is malformed: {0}")]
     IndexMalformed(JsonError),
 }

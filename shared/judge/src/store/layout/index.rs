@@ -94,7 +94,7 @@ pub(super) fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadabl
     Ok((entries, unreadable))
 }
 
-/// What an entry of `index.json` names; none where it has no name.
+/// What an entry of `index.json` names; none if it has no name.
 pub(super) fn record(entry: &Descriptor) -> Option<Record> {
     let name = census::name(entry)?.to_owned();
     let target = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);

@@ -1,7 +1,7 @@
-//! The members of a tar, plain or compressed, from front to back: the one reader of archives that strangers make.
+//! Reads the members of a tar, plain or compressed, from front to back. It is the one reader of archives that strangers make.
 //!
-//! It holds in memory one member's headers and what decompression needs, and nothing else. It refuses archives that are
-//! damaged or past a limit, and sparse members, whose holes would be read at no cost in bytes.
+//! It holds only one member's headers and what decompression needs in memory. It refuses archives that are damaged or past a
+//! limit, and sparse members, whose holes would be read at no cost in bytes.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -65,7 +65,7 @@ impl Read for Member<'_> {
 /// Hands every member of the archive in `file` to `take`, in order. `growth` bounds what a compressed one may become.
 ///
 /// # Errors
-/// [`ArchiveError`] as `E` if it is no archive, damaged or past a limit; what `take` refuses.
+/// [`ArchiveError`] as `E` if it is not an archive, damaged or past a limit; what `take` refuses.
 pub fn each<E: From<ArchiveError>>(
     mut file: File,
     growth: Growth,
@@ -127,7 +127,7 @@ fn walk<R: Read, E: From<ArchiveError>>(
         }
         let last = last.insert(path.clone());
         let (offset, size) = (entry.raw_file_position(), entry.size());
-        // of a member that nobody reads too: if the archive ends within it, there may have been others after it
+        // also for a member that is not read: if the archive ends within it, others may have followed
         if let Some(length) = length.filter(|length| offset.checked_add(size).is_none_or(|end| end > *length))
         {
             let position = Position { at: length, member: Some(path), is_within: true };
@@ -169,8 +169,8 @@ impl<R: Read> Read for Content<'_, R> {
     }
 }
 
-/// A reader whose budget of bytes can be set while another holds the reader. Nobody reads a tar to the end of its file, since
-/// zeros end it: a file that ends is cut short.
+/// A reader whose budget of bytes can be set while something else holds the reader. Zeros end a tar, so a reader that meets the
+/// end of the file has an archive that is cut short.
 struct Metered<R> {
     inner: R,
     meter: Meter,

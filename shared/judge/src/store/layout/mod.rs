@@ -54,7 +54,7 @@ impl Layout {
     /// Opens a layout and reads its `index.json`.
     ///
     /// # Errors
-    /// [`LayoutError`] where the path is no layout that can be read.
+    /// [`LayoutError`] if the path is not a layout that can be read.
     pub fn open(path: &Path, reading: Reading) -> Result<Self, LayoutError> {
         let at = |problem| LayoutError { path: path.to_owned(), problem };
         let (files, oci_layout, index) = read_files(path, reading).map_err(at)?;
