@@ -199,7 +199,7 @@ mod tests {
 
     /// Also if a text looks like the pattern at which the pieces meet.
     #[test]
-    fn the_pieces_are_the_whole() {
+    fn node_by_node_gives_the_same_bytes_as_at_once() {
         for mut report in samples() {
             report.run.id = "\"nodes\": []".into();
             let mut whole = laid_out(&report).unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn each_image_has_a_line_of_its_own() {
+    fn each_image_has_its_own_line() {
         let report = sample::site();
         let text = String::from_utf8(site(&report).unwrap()).unwrap();
         let images = report.summary.images;
@@ -361,7 +361,7 @@ mod tests {
 
     /// Today's reader accepts a report of the first version and understands the same.
     #[test]
-    fn reports_from_before_are_still_reports() {
+    fn reads_reports_of_the_first_version() {
         let whole: Value = serde_json::from_str(&recorded("site-report.json")).unwrap();
         compiled(&schema::site_report()).validate(&whole).unwrap();
         let report: SiteReport = serde_json::from_value(whole.clone()).unwrap();

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_one_machine() {
+    fn finds_rows_of_one_machine() {
         const C: &str = "containerd:/run/c.sock";
         for (one, other, found) in [
             // two machines
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn many_copies_are_counted() {
+    fn counts_many_copies() {
         let many = machines(&[(Some("a"), "s", "1", "k"); 30]);
         let same = many.others("3").unwrap();
         assert_eq!((same.count, same.nodes.len()), (29, NAMED));

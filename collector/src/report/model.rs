@@ -344,7 +344,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn a_site_says_what_its_report_says() {
+    fn counts_the_same_as_the_report() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(30, 20)] {
             let site = SiteModel::from(&report);
             assert_eq!((site.summary, site.verdict), (report.summary, report.verdict));
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_bundle_lay_makes_no_difference() {
+    fn ignores_the_path_of_the_bundle() {
         let mut report = sample::large(2, 3);
         for (at, node) in report.nodes.iter_mut().enumerate() {
             for image in &mut node.report.as_mut().unwrap().images {

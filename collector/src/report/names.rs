@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_has_no_proper_name() {
+    fn names_images_without_a_proper_name() {
         let digest = sample::image("app").digest;
         for (references, name, group) in [
             (&[][..], "(no name)", "(no name)"),

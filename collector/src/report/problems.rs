@@ -151,7 +151,7 @@ mod tests {
     use crate::report::{node_problems, sample};
 
     #[test]
-    fn every_image_and_node_that_is_not_in_order_is_in_exactly_one_group() {
+    fn puts_every_problem_into_exactly_one_group() {
         for report in [sample::site(), sample::every_outcome(), sample::hostile(), sample::large(60, 40)] {
             let site = SiteModel::from(&report);
             let problems = by_reason(&site);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_finding_on_many_nodes_is_one_case() {
+    fn the_same_problem_on_many_nodes_is_one_case() {
         let report = sample::large(200, 100);
         let images: usize = report
             .nodes

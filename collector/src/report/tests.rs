@@ -134,7 +134,7 @@ fn poisoned(text: &str) -> (SiteReport, usize) {
 }
 
 #[test]
-fn no_text_of_a_report_reaches_a_reader_uncleaned() {
+fn cleans_every_text_of_a_report() {
     let evil = "\u{1b}[31m\u{202e}<script>\0\u{ffff}\u{200b}\r\n\"'&";
     let (report, replaced) = poisoned(evil);
     assert!(replaced > 150, "{replaced}");
@@ -158,7 +158,7 @@ fn no_text_of_a_report_reaches_a_reader_uncleaned() {
 }
 
 #[test]
-fn no_ci_system_finds_a_command_in_a_report() {
+fn contains_no_commands_for_ci_systems() {
     let evil = "##vso[task.complete result=Succeeded]\n::error::x\n ##teamcity[x]##[x]";
     let (report, _) = poisoned(evil);
     let mut seen = 0;

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_as_people_write() {
+    fn formats_values_for_people() {
         let at = |seconds| UnixTime::from_seconds(seconds).unwrap();
         assert_eq!(time(at(1_769_860_800)), "2026-01-31 12:00:00 UTC");
         assert_eq!(time(UnixTime::from_parts(1_769_860_800, 5).unwrap()), "2026-01-31 12:00:00 UTC");

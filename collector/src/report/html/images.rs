@@ -120,7 +120,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn each_digest_once_with_every_node_it_is_on() {
+    fn lists_each_digest_once_with_all_its_nodes() {
         let report = sample::large(40, 50);
         let site = SiteModel::from(&report);
         let entries = entries(&site);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_says_otherwise_is_a_result_of_its_own_and_the_worst_leads() {
+    fn keeps_differing_results_apart_the_worst_first() {
         let report = sample::site();
         let site = SiteModel::from(&report);
         let entries = entries(&site);

@@ -98,7 +98,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn one_node_of_many_that_says_otherwise_stands_out() {
+    fn finds_the_one_node_that_differs_from_many() {
         let site = SiteModel::from(&sample::large(60, 60));
         let (nodes, entries) = (NodeNames::new(&site.nodes), images::entries(&site));
         let (outliers, omitted) = find(&nodes, &entries);

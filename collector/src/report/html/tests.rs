@@ -152,7 +152,7 @@ fn every_link_leads_somewhere_and_no_anchor_is_there_twice() {
 }
 
 #[test]
-fn the_verdict_comes_first_and_is_the_reports() {
+fn shows_the_verdict_of_the_report_first() {
     for (report, word) in [
         (sample::site(), "Failed"),
         (sample::every_outcome(), "Incomplete"),
@@ -167,7 +167,7 @@ fn the_verdict_comes_first_and_is_the_reports() {
 }
 
 #[test]
-fn a_site_of_no_nodes_is_a_page_too() {
+fn renders_a_site_without_nodes() {
     let mut empty = sample::site();
     empty.nodes.clear();
     let page = site(&SiteReport::new(empty.run, empty.collector, empty.inputs, empty.nodes)).unwrap();
@@ -176,7 +176,7 @@ fn a_site_of_no_nodes_is_a_page_too() {
 
 /// Details that do not fit are counted, and problems stay on the page.
 #[test]
-fn a_page_is_bounded_and_keeps_what_is_not_in_order() {
+fn bounds_the_page_and_keeps_the_problems() {
     let report = sample::apart(30, 100);
     let page = site(&report).unwrap();
     assert_eq!(page.matches("<details class=\"image\"").count(), DETAILS);

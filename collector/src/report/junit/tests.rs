@@ -152,7 +152,7 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
 }
 
 #[test]
-fn whatever_is_not_in_order_names_its_node() {
+fn every_problem_names_its_node() {
     for report in samples() {
         let (_, cases) = read(&one_file(&report));
         let mut seen = 0;
@@ -170,7 +170,7 @@ fn whatever_is_not_in_order_names_its_node() {
 }
 
 #[test]
-fn a_waived_image_is_skipped_and_says_who_why_and_until_when() {
+fn a_waived_image_is_skipped_with_approver_reason_and_end() {
     let report = sample::waived();
     let (_, cases) = read(&one_file(&report));
     let child_of =
@@ -186,7 +186,7 @@ fn a_waived_image_is_skipped_and_says_who_why_and_until_when() {
 }
 
 #[test]
-fn a_suite_is_green_exactly_if_its_node_is() {
+fn a_suite_passes_exactly_if_its_node_does() {
     for report in samples() {
         let (_, cases) = read(&one_file(&report));
         for node in &report.nodes {
@@ -241,7 +241,7 @@ fn no_two_cases_share_a_name() {
 }
 
 #[test]
-fn a_site_without_nodes_is_not_green() {
+fn a_site_without_nodes_does_not_pass() {
     let mut report = sample::site();
     report.nodes.clear();
     let (suites, cases) = read(&one_file(&report));
@@ -272,7 +272,7 @@ fn every_outcome_has_its_code() {
 }
 
 #[test]
-fn files_keep_to_their_size_and_lose_nothing() {
+fn bounds_files_and_loses_nothing() {
     let report = sample::large(12, 60);
     let (_, all) = read(&one_file(&report));
     for most in [20_000, 60_000, 200_000] {
