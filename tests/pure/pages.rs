@@ -56,6 +56,32 @@ fn every_command_of_the_root_page_is_run() {
     assert!(found > 10, "found {found} commands");
 }
 
+#[test]
+fn the_root_page_is_short() {
+    let bytes = page_text("README.md").len();
+    assert!(
+        bytes <= 10_240,
+        "README.md has {bytes} bytes: move what only some readers need to the page of its room"
+    );
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut found = 0;
+    for page in PAGES {
+        let folder = Path::new(ROOT).join(page);
+        let folder = folder.parent().unwrap();
+        for link in page_text(page).split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            if !link.is_empty() && !link.contains("://") {
+                assert!(folder.join(link).exists(), "{page}: {link} is not there");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 50, "found {found} links");
+}
+
 /// `tests/README.md` has each file of tests with its first line; `ASSAY_REGENERATE=1` writes the table anew.
 #[test]
 fn the_page_of_tests_lists_them() {

@@ -7,7 +7,8 @@ use crate::imports::Sources;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-const CRATES: [&str; 5] = ["shared/verifier", "shared/report", "shared/judge", "agent", "collector"];
+/// What makes up the programs.
+pub(crate) const CRATES: [&str; 5] = ["shared/verifier", "shared/report", "shared/judge", "agent", "collector"];
 
 /// What speaks to a network, by the beginnings of names.
 const NETWORK: [&str; 9] = [
