@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use assay::archive::{file, sha256};
 use assay_tasks::{agent, target};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 use crate::Result;
 
@@ -56,16 +60,31 @@ pub(crate) fn agents(programs: &[Program]) -> Result<Vec<PathBuf>> {
     programs.iter().map(|program| Ok(agent::build(program.target, "")?)).collect()
 }
 
-/// The agents in one folder, from which the collector takes them.
+/// The agents in one folder, from which the collector's build takes them: each compressed, and `embedded.rs`, the table that is
+/// compiled into the collector.
 pub(crate) fn together(programs: &[Program], built: &[PathBuf]) -> Result<PathBuf> {
     let folder = std::path::absolute(target::folder())?.join("agents");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    for (program, path) in programs.iter().zip(built) {
-        fs::copy(path, folder.join(program.name()))?;
+    let mut agents: Vec<_> = programs.iter().map(Program::name).zip(built).collect();
+    agents.sort();
+    let mut table = String::from("&[\n");
+    for (name, path) in agents {
+        let bytes = fs::read(path)?;
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&bytes)?;
+        fs::write(folder.join(&name), packed.finish()?)?;
+        writeln!(
+            table,
+            "Embedded {{ name: {name:?}, size: {size}, sha256: {sha256:?}, packed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }},",
+            size = bytes.len(),
+            sha256 = sha256(&file(path)?)?,
+        )?;
     }
+    table += "]\n";
+    fs::write(folder.join("embedded.rs"), table)?;
     Ok(folder)
 }
 
