@@ -1,5 +1,5 @@
-//! What of a store is an image, with a name or without, and what only belongs to one: told alike by the agent and by
-//! `assay bundle`, in folders and archives, in what real tools leave, and in containerd.
+//! Shows which manifests of a store are images, with or without a name, and which belong to another image. The agent and
+//! `assay bundle` agree: in folders, in archives, in what other tools leave, and in containerd.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -537,7 +537,7 @@ fn what_could_be_run_is_an_image_whatever_it_is_called() {
             manifest["subject"] = json!(app);
         })
     };
-    // nobody can tell what it names
+    // it cannot be told what it names
     let no_config = |layout: &mut Layout, _: &Descriptor| {
         let signature = cosign(layout, &[(SIMPLE_SIGNING, b"{\"a\":1}")], |_| {});
         let config = layout.config(&signature).digest;

@@ -1,4 +1,4 @@
-//! The agent against a real containerd: images imported with `ctr`, signatures from a bundle, no network.
+//! Runs the agent on a real containerd: images imported with `ctr`, signatures from a bundle, no network.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -224,7 +224,7 @@ fn nothing_judged_is_never_success(release: Release) {
     containerd.import(KUBERNETES, &published.images);
     let _ = published.verify(&containerd.store(), &["--image", &reference("team/none")]).expect_code(2);
     let _ = published.verify(&containerd.store(), &["--image", &reference("team/app")]).expect_code(0);
-    // a bundle that is no layout, a trust directory that is not there
+    // a bundle that is not a layout, a trust directory that is not there
     let store = containerd.store();
     let (trust, bundle) = (published.path("trust"), published.path("bundle"));
     let _ = verify(Path::new(AGENT), &store, &trust, &trust, &[]).expect_code(2);
@@ -243,7 +243,7 @@ fn a_store_that_denies_is_not_an_empty_one(release: Release) {
     published.image("team/app", &[GOOD]);
     published.write();
     containerd.import(KUBERNETES, &published.images);
-    // the agent where nobody can reach it, and everything it needs but the socket
+    // the agent in a place that cannot be reached, and everything it needs but the socket
     let open = tempfile::Builder::new().prefix("assay-open-").tempdir().unwrap();
     let agent = open.path().join("assay-agent");
     fs::copy(AGENT, &agent).unwrap();

@@ -1,5 +1,5 @@
-//! Content as it can be on a node: damaged in every way, elsewhere, changing while it is read. Each has its outcome, and none
-//! is waited for. Design §3.2.
+//! Damages content in every way, moves it to another device, and changes it while it is read. Each case has its outcome,
+//! and none makes the agent wait.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ const DAMAGE: [Damage; 12] = [
     ("longer", |file| change(file, |bytes| bytes.push(0)), "failed/content-mismatch"),
     // of the right size, and nothing in it
     ("hole", |file| resize(file, 0, fs::metadata(file).unwrap().len()), "failed/content-mismatch"),
-    // nobody has the time to read this
+    // this takes too long to read
     ("endless", |file| resize(file, 100, 1 << 42), "failed/content-mismatch"),
     (
         "fifo",

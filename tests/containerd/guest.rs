@@ -1,5 +1,5 @@
-//! The agent as a guest on the node: the one that is sent there, with few rights, little memory, old kernels and no network,
-//! and what it asks of the kernel.
+//! Runs the agent that is sent to nodes as a guest: with few rights, little memory, old kernels and no network. Shows
+//! what it asks of the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

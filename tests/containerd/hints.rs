@@ -1,5 +1,5 @@
-//! What is said of an image without a signature, or of one that nobody trusts: the words name what is there instead, and how
-//! it differs from what the site trusts.
+//! Shows what is said of an image without a signature, and of one whose signer is not trusted: the words name what is
+//! there instead, and how it differs from what the site trusts.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! `assay-agent image-verifier` in the place that containerd has for it: what is pulled, and what is refused and then not there;
-//! and the program alone, asked as containerd asks.
+//! Runs `assay-agent image-verifier` where containerd calls it: what may be pulled, and what is refused and then not
+//! there. Also runs the program alone, asked as containerd asks.
 
 use std::fs;
 use std::io::Write as _;
@@ -63,7 +63,7 @@ impl Site {
         self.path("bin/verifier")
     }
 
-    /// What the verifier answered when it was last asked: exit code and reason; none where it was not.
+    /// What the verifier answered when it was last asked: exit code and reason; `None` if it was not.
     fn answer(&self) -> Option<(i32, String)> {
         let code = fs::read_to_string(self.path("code")).ok()?.trim().parse().unwrap();
         fs::remove_file(self.path("code")).unwrap();
@@ -246,7 +246,7 @@ fn containerd_pulls_nothing_where_trust_or_bundles_are_missing() {
     node.expect(&node.pull("team/signed", &[]), "team/signed", 0, "passed: ");
 }
 
-/// What README says is not covered: containerd asks nobody then.
+/// What README says is not covered: containerd does not ask then.
 #[test]
 fn containerd_does_not_ask_where_a_client_pulls_or_images_are_imported() {
     if !Release::Two.is_there() {

@@ -1,4 +1,5 @@
-//! Every kind of image that publishers make, in each store that can hold it: found once, under all its names, and judged.
+//! Finds every kind of image that publishers make, in each store that can hold it: once, under all its names, and
+//! judged.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `assay-agent inventory` on a node with pods: JSON that keeps its schema, and a table that people can read.
+//! Runs `assay-agent inventory` on a node with pods: JSON that keeps its schema, and a table that people can read.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What needs a real containerd: Debian's and containerd 2.
+//! Tests that need a real containerd: Debian's and containerd 2.
 
 mod census;
 mod containerd;

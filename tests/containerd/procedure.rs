@@ -1,6 +1,6 @@
-//! `--format procedure` beside what the sample procedure's script would have written: crictl's own listing of the same node, named
-//! as the script names it. crictl comes as a Go module only; what it listed is kept in `fixtures/procedure/` and compared in
-//! any case, and it is asked again where it is to be had.
+//! Compares `--format procedure` with what the sample procedure's script would write: crictl's listing of the same node,
+//! named as the script names it. A listing is kept in `fixtures/procedure/` and always compared; crictl itself, which
+//! comes as a Go module only, is asked again if it is there.
 
 use std::collections::BTreeMap;
 use std::path::Path;

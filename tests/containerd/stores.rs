@@ -1,4 +1,4 @@
-//! The stores beside each other: containerd through its socket, its root on disk, layouts.
+//! Compares the stores: containerd through its socket, its root on disk, and layouts.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -430,7 +430,7 @@ fn a_container_in_a_user_namespace_runs_its_image(release: Release) {
         let users = report.images.iter().map(|image| image.in_use.len()).sum::<usize>();
         assert_eq!(users, 2);
     }
-    // another's copy is none of this container's
+    // another's copy is not this container's
     let _ = containerd.ctr(["task", "kill", "--signal", "SIGKILL", "one"]);
     let _ = containerd.ctr(["task", "delete", "--force", "one"]);
     put_on(&containerd, "one", &other);
@@ -501,7 +501,7 @@ fn a_root_of_windows_is_judged_by_what_windows_runs(release: Release) {
     assert_eq!(report.images[0].platforms, ["windows/amd64"]);
 }
 
-/// What is no containerd root, or a damaged one, is never an empty store.
+/// Something other than a containerd root, or a damaged one, is never an empty store.
 #[test]
 fn a_root_that_is_none_is_incomplete() {
     let mut published = Published::new(AGENT);

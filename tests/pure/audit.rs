@@ -1,4 +1,5 @@
-//! Evidence as an auditor meets it: a run packed and signed, verified again from its raw inputs, tampered with and found out.
+//! Packs and signs a run as evidence, verifies it again from its raw inputs as an auditor does, and tampers with it:
+//! every change is found.
 
 use std::fs;
 use std::io::Write as _;
@@ -66,7 +67,7 @@ impl Site {
         self.run(ASSAY, &[&pack[..], more].concat())
     }
 
-    /// Packs and signs what is in the folder, whether it holds or not: whoever has the key signs what they like.
+    /// Packs and signs what is in the folder, whether it holds or not: the holder of the key signs what they like.
     fn pack_anyway(&self, out: &str) {
         let key = SiteKey::load(&self.path("site.key"), &mut |_| None).unwrap();
         let (run, trust, bundle) = (self.path("out"), self.path("trust"), self.path("bundle.tar"));
@@ -278,7 +279,7 @@ fn a_report_that_claims_more_than_its_inputs_prove_is_contradicted() {
     assert_eq!(kinds(&site.check("forged.tar")), [DiscrepancyKind::EvidenceContradicted]);
 }
 
-/// A report that says one thing that its inputs do not, packed by whoever holds the key.
+/// A report that says one thing that its inputs do not, packed by the holder of the key.
 fn forged(change: impl Fn(&mut Value)) -> Checked {
     let site = Site::new();
     let mut report: Value = serde_json::from_slice(&fs::read(site.path("out/report.json")).unwrap()).unwrap();
@@ -406,7 +407,7 @@ fn only_the_inputs_of_the_run_are_packed_and_only_a_known_key_is_believed() {
     let _ = site.pack(&["--bundle", "bundle.tar"], "none.tar").expect_code(2);
 }
 
-/// An index that nobody signed, one of whose two manifests is signed; packed after `change` of the nodes' reports.
+/// An unsigned index, one of whose two manifests is signed; packed after `change` of the nodes' reports.
 fn index_signed_in_part(there: bool, flags: &[&str], change: impl Fn(&mut Value)) -> Checked {
     let (mut vector, index, [signed, other]) = Vector::of_index();
     vector.store.name(&index, NAME);

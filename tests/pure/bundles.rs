@@ -1,4 +1,5 @@
-//! What `bundle.json` adds to a bundle, as the agent sees it: the lock, CRLs, completeness, files as listed, the site's signature.
+//! Shows what `bundle.json` adds to a bundle, as the agent sees it: the lock, CRLs, completeness, files as listed, the
+//! site's signature.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -243,7 +244,7 @@ fn where_the_site_has_keys_one_of_them_has_signed_this_very_bundle() {
     for bundle in ["unsigned.tar", "other.tar", "swapped"] {
         let _ = site.verify(&["ours.tar", bundle], &[]).expect_code(2);
     }
-    // a key that cannot be read gives no trust, and takes the demand for a signature away from nobody
+    // a key that cannot be read gives no trust, and does not take the demand for a signature away
     fs::write(site.path("trust/keys/site.pub"), "no key").unwrap();
     let _ = site.verify(&["ours.tar"], &[]).expect_code(2);
 }

@@ -1,8 +1,8 @@
-//! The conformance cases, judged by the real agent and compared with what notation v1.3.2 said about them.
+//! Judges the conformance cases with the real agent and compares the verdicts with those of notation v1.3.2.
 //!
-//! Every case must agree, in status and, where the reference names the check that failed, in reason; or be listed in
-//! `fixtures/conformance/differences.json` with the answer and the reason. A listed case that no longer differs fails too,
-//! and passing what the reference fails fails whatever is listed.
+//! Every case must agree: in status and, if the reference names the check that failed, in reason. Otherwise it is listed
+//! in `fixtures/conformance/differences.json` with the answer and the reason. A listed case that no longer differs fails
+//! too, and passing what the reference fails always fails.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,5 @@
-//! The demo's recorded site, node by node, judged by the real agent: the verdicts that the site expects, and no others.
+//! Judges the demo's recorded site, node by node, with the real agent: the verdicts are the expected ones, and no
+//! others.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Timestamps and CRLs, made here and judged by the agent; and by notation as well, where it is to be had.
+//! Makes timestamps and CRLs, and has them judged by the agent, and by notation if it is there.
 
 use std::fs;
 use std::path::Path;

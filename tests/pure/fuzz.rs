@@ -1,5 +1,5 @@
-//! The seeds of the fuzz targets and every finding so far, replayed on stable Rust: none may panic. And the property behind
-//! it: no change of a few bytes makes any reader panic.
+//! Replays the seeds of the fuzz targets and every finding so far on stable Rust: none may panic. The same property is
+//! held for changes of a few bytes.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! The checker of imports finds circles of files, through re-exports too.
+//! Finds circles of files that import each other, through re-exports too. The tests here are of the checker itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! `assay-agent inspect`: what an envelope, its timestamp and its chain say, as JSON and for people.
+//! Runs `assay-agent inspect`: what an envelope, its timestamp and its chain say, as JSON and for people.
 
 use assay_fixtures::archive::Files;
 use assay_fixtures::certificate::{Credential, Name, Profile};

@@ -1,5 +1,5 @@
-//! notation and this project, one signing and the other verifying, both ways; with the signatures that are kept always, and
-//! with the program itself where it is to be had.
+//! Signs with notation and verifies here, and the other way round: always with the signatures that are kept, and with
+//! the program itself if it is there.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Layouts in archives that somebody made to mislead or to break their reader: none passes, none is waited for.
+//! Gives the agent archives that were made to mislead or to break their reader: none passes, and none makes it wait.
 
 use std::fs;
 
@@ -118,7 +118,7 @@ fn members_of_no_layout_are_passed_over() {
     }
 }
 
-/// Bytes changed at random in a store and in a bundle: there is always an answer, and what nobody signed never passes.
+/// Bytes changed at random in a store and in a bundle: there is always an answer, and what is not signed never passes.
 #[test]
 fn nothing_that_is_changed_at_random_passes() {
     let published = published();

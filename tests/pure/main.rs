@@ -1,4 +1,4 @@
-//! What needs no other program: the programs beside the fixtures and what the toolkit makes. notation is asked as well, if it is there.
+//! Tests that need no other program. notation is asked as well if it is there.
 
 mod audit;
 mod bundles;

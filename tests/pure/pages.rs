@@ -35,7 +35,7 @@ fn every_command_is_one() {
                 "assay-agent" => assay_agent::command(),
                 _ => continue,
             };
-            // demo and the like take no arguments, so that what clap says of help is no error here
+            // demo and the like take no arguments, so that help does not come in as an error here
             if let Err(error) = definition.try_get_matches_from(&words) {
                 panic!("{page}: {command}\n{error}");
             }

@@ -1,4 +1,5 @@
-//! Indexes and their manifests: which of them is signed, which of them is held, and what the operator accepts. Design §3.1.
+//! Judges indexes and their manifests: which of them is signed, which of them the node holds, and what the operator
+//! accepts.
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::{Image, linux, windows};
@@ -164,7 +165,7 @@ fn a_parent_is_what_its_signature_and_its_bytes_say() {
     vector.store.name(&manifest, NAME);
     vector.sign(&index, GOOD);
     vector.bundle.copy(&vector.store, &index, |_| false);
-    // a wrong size in index.json, which nobody signed, changes neither
+    // a wrong size in index.json, which is not signed, changes neither
     vector.bundle.list(Descriptor { size: index.size + 1, ..index.clone() });
     vector.flags = ACCEPT_PARENT.to_vec();
     vector.expect_via("passed", Some(Via::ParentIndex));

@@ -1,4 +1,4 @@
-//! Rules about the repository's own files.
+//! Holds the rules about the repository's own files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Bundles before they travel: `assay bundle check`, `list`, `diff`, `merge` and `slim`, and that the agent verifies by what
-//! they make.
+//! Runs `assay bundle check`, `list`, `diff`, `merge` and `slim` on bundles before they travel. The agent verifies by
+//! what they make.
 
 use std::collections::BTreeSet;
 use std::fs;

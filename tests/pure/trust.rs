@@ -1,5 +1,5 @@
-//! `assay trust` as a site uses it: what it makes, the agent and notation verify by; what it refuses, it refuses before it
-//! has written anything.
+//! Runs `assay trust` as a site does. The agent and notation verify by what it makes, and it refuses what it refuses
+//! before it writes anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! Vectors beyond the conformance cases: what the design adds to notation's behaviour, one small layout each.
+//! Judges vectors beyond the conformance cases: what the design adds to notation's behaviour, one small layout each.
 //!
-//! To add one: a function that builds a [`Vector`], with the verdict that is expected of the image and why, in the table's
-//! order of subjects. The toolkit in `fixtures/generate` makes whatever is needed, right or wrong.
+//! To add one, write a function that builds a [`Vector`], with the verdict that is expected of the image and why, in the
+//! order of subjects below. The toolkit in `fixtures/generate` makes whatever is needed, right or wrong.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ use assay_verifier::oci::{Descriptor, Manifest, media_type};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::json;
 
-// Signature manifests: notary.md §1.3. Microsoft uses the form with artifactType, which notation 1.3.2 overlooks in layouts.
+// Signature manifests. Microsoft uses the form with artifactType, which notation 1.3.2 overlooks in layouts.
 
 #[test]
 fn signature_manifest_with_artifact_type() {
@@ -53,7 +53,7 @@ fn signature_manifest_whose_subject_has_another_size() {
 
 #[test]
 fn signature_manifest_whose_annotations_are_nonsense() {
-    // real ones of 2024 have a thumbprint annotation that is no JSON
+    // real ones of 2024 have a thumbprint annotation that is not JSON
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
         manifest["annotations"] =
@@ -165,7 +165,7 @@ fn a_name_that_no_scope_can_name_is_covered_by_the_star_alone() {
     }
 }
 
-// Content: design §3.2.
+// Content.
 
 #[test]
 fn every_kind_of_blob_is_hashed() {
@@ -281,7 +281,7 @@ fn indexes_in_a_bundle_nest_to_a_limit() {
     };
     let (inside, outside) = (nested(2), nested(limits::INDEX_DEPTH + 1));
     assert_eq!(verdict(&inside.images[0]), "passed");
-    // a signature may be where nobody looked
+    // a signature may be where it was not looked for
     assert_eq!(verdict(&outside.images[0]), "inconclusive/unreadable");
     assert_eq!((inside.coverage.unreadable.len(), outside.coverage.unreadable.len()), (0, 1));
 }

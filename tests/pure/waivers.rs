@@ -1,4 +1,5 @@
-//! Waivers beside the agent's verdicts: one excuses an image only where it excuses everything that is wrong with it, and every report says so.
+//! Applies waivers to the agent's verdicts: a waiver excuses an image only if it excuses everything that is wrong with
+//! it, and every report says so.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! What each part of the workspace may know of the others and of the machine, and that files do not import each other in circles.
+//! Holds the walls between the parts: what each may know of the others and of the machine. Files do not import each
+//! other in circles.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,8 @@ use crate::imports::Sources;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// What makes up the programs.
-pub(crate) const CRATES: [&str; 5] = ["shared/verifier", "shared/report", "shared/judge", "agent", "collector"];
+pub(crate) const CRATES: [&str; 5] =
+    ["shared/verifier", "shared/report", "shared/judge", "agent", "collector"];
 
 /// What speaks to a network, by the beginnings of names.
 const NETWORK: [&str; 9] = [

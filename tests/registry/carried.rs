@@ -1,5 +1,5 @@
-//! What crosses the air gap, from live registries to a node without a network: images that notation signed there, carried
-//! by a bundle of ours and by the layouts that oras, skopeo and notation know.
+//! Carries images across the air gap, from live registries to a node without a network: notation signed them there, and
+//! they travel in our bundles and in the layouts of oras, skopeo and notation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ impl Live {
     }
 }
 
-/// Each registry that is to be had, with its images.
+/// Each registry that is there, with its images.
 fn each(test: impl Fn(&Live)) {
     for registry in [Some(Registry::debian("")), Registry::with_referrers()].into_iter().flatten() {
         let Some(live) = Live::new(registry) else { return };

@@ -1,4 +1,5 @@
-//! Whose CRLs `assay bundle create` fetches, and from where: certificates are written by whoever may push a signature.
+//! Shows whose CRLs `assay bundle create` fetches, and from where: whoever may push a signature writes the certificates
+//! in it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -110,7 +111,7 @@ impl Site {
         self.sign(&signer(&issuer, &url(0)))
     }
 
-    /// That CRLs cannot be had: then there is no bundle but one whose gaps are accepted, which is given.
+    /// Asserts that CRLs cannot be fetched: a bundle is made only if its gaps are accepted. Gives that bundle.
     #[track_caller]
     fn lacks_crls(&self, more: &[&str]) -> BundleManifest {
         let _ = self.create(more).expect_code(3);
@@ -184,7 +185,7 @@ fn under_a_trust_directory_only_trusted_signers_have_their_crls_fetched() {
     assert!(gap.what.contains(stranger.as_str()), "{}", gap.what);
 }
 
-/// A timestamp's CRLs count if its authority is trusted, whoever the signer is.
+/// A timestamp's CRLs count if its authority is trusted, whether or not the signer is.
 #[test]
 fn under_a_trust_directory_only_trusted_timestamps_have_their_crls_fetched() {
     let site = Site::new(at_crls, None);

@@ -1,4 +1,4 @@
-//! What is given as a layout, a bundle or a root and has another form: trees of links, archives of other tools, archives that
+//! Gives something else in place of a layout, a bundle or a root: trees of links, archives of other tools, archives that
 //! are cut. What can be read is read, and everything else is named in one line.
 
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! What registries and layouts list as referring to an image: types that lie, lists that leave signatures out, and lists that
-//! cannot be read to their end.
+//! Lists what refers to an image in registries and layouts: with types that lie, with signatures left out, and with
+//! lists that cannot be read to their end.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -201,7 +201,7 @@ fn the_fallback_tag_is_asked_where_the_api_lists_no_signature() {
 
 type Change = fn(&Layout, &Request, Answer) -> Option<Answer>;
 
-/// Ways in which nobody learns what refers to an image.
+/// Ways to fail to list what refers to an image.
 const BROKEN: [(&str, Change); 10] = [
     ("forbidden", |_, request, answer| Some(if is_api(request) { Answer::new(403, "{}") } else { answer })),
     ("failing", |_, request, answer| Some(if is_api(request) { Answer::new(500, "") } else { answer })),
@@ -415,7 +415,7 @@ fn an_image_with_a_flawed_signature_alone_is_not_called_unsigned() {
     }
 }
 
-/// What a listing calls a signature and nobody can read is named, and the image is not called unsigned.
+/// A listed signature that cannot be read is named, and its image is not called unsigned.
 #[test]
 fn a_signature_that_is_no_manifest_is_named() {
     let published = Served::new(AGENT, ASSAY);

@@ -1,5 +1,5 @@
-//! The logins that real registries ask for, and the credentials that `docker login`, `podman login` and helpers keep: who is
-//! told them, and who is not.
+//! Logs in as real registries ask, with the credentials that `docker login`, `podman login` and helpers keep. Shows who
+//! is told them, and who is not.
 
 use std::fs;
 use std::path::Path;
@@ -112,7 +112,7 @@ fn the_challenge_of_the_request_itself_is_answered() {
             &["a", "b"],
             "",
         ),
-        // the first place gives none
+        // the first place gives no token
         (r#"Bearer realm="/no/token",scope="a",Bearer realm="/token",scope="b""#, &["b"], ""),
     ];
     for (challenge, scopes, part) in forms {
@@ -387,7 +387,7 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     published.docker_config(&json!({ "credsStore": "test" }));
     let _ = create(&[]).expect_code(0);
     published.passes();
-    // what podman leaves, for the registry and for a namespace; nobody then asks a helper that is not there
+    // what podman leaves, for the registry and for a namespace; a helper that is not there is not asked
     published.docker_config(&json!({ "credsStore": "absent" }));
     for (name, whose) in [("auth.json", host.clone()), ("team.json", format!("{host}/team"))] {
         let file = folder.join(name);
@@ -401,7 +401,7 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
     }
 }
 
-/// Debian's registry, which takes tokens of a server that signs them, for whoever has the password.
+/// Debian's registry, which takes the tokens that a server signs for those who have the password.
 #[test]
 fn a_real_registry_with_tokens_of_a_server_of_its_own() {
     let Some(oras) = oras() else { return };

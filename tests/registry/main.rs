@@ -1,4 +1,5 @@
-//! What needs registries: Debian's, one with the referrers API, and servers of our own that misbehave; and the tools that copy from them.
+//! Tests that need registries: Debian's, one with the referrers API, and servers of our own that misbehave; and the
+//! tools that copy from them.
 
 mod carried;
 mod crls;

@@ -1,4 +1,5 @@
-//! `hosts.toml` as containerd reads it: who is asked, in which order, with what, and what is said if nobody has it.
+//! Reads `hosts.toml` as containerd does: who is asked, in which order, with what, and what is said if no host has the
+//! image.
 
 use std::fs;
 use std::net::TcpListener;
@@ -35,7 +36,7 @@ fn create(published: &Served, more: &[&str]) -> Finished {
     finish(command(published, &["team/app:v1"]).args(more))
 }
 
-/// A host that nobody listens at.
+/// A host where no server listens.
 fn nobody() -> String {
     Server::start(|_| None).host()
 }

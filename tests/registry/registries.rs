@@ -1,4 +1,4 @@
-//! `assay bundle create` beside registries that behave and registries that do not.
+//! Runs `assay bundle create` on registries that behave, and on registries that do not.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Which servers `assay bundle create` takes for a registry, and what it says of the others: Debian's registry and OpenSSL's
-//! server with certificates of every kind.
+//! Shows which servers `assay bundle create` accepts as a registry, and what it says of the others: Debian's registry
+//! and OpenSSL's server with certificates of every kind.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -121,7 +121,7 @@ fn a_certificate_that_is_given_must_still_be_valid_for_the_name_and_the_time() {
     }
 }
 
-/// The key counts: whoever has the certificate alone does not get past the handshake.
+/// The key counts: the certificate alone does not get past the handshake.
 #[test]
 fn a_certificate_without_its_key_is_nobody() {
     let published = Served::new(AGENT, ASSAY);

@@ -1,8 +1,8 @@
-//! What real tools leave: each copies a signed image and an unsigned one from a registry its own way, and the agent judges
-//! the copies.
+//! Judges what real tools leave: each copies a signed image and an unsigned one from a registry its own way.
 //!
-//! A copy is a store, with the signatures in a bundle of ours, and a bundle for a store of ours, where the tool has carried the
-//! signature. What is no OCI layout is refused. What a tool writes anew has another digest, so that no signature names it.
+//! A copy is used as a store, with the signatures in a bundle of ours, and as a bundle for a store of ours, if the tool
+//! has carried the signature. What is not an OCI layout is refused. What a tool writes anew has another digest, so that
+//! no signature names it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,7 +35,7 @@ struct Way {
 const PASSED: [&str; 2] = ["0 passed", "1 failed/no-signature"];
 /// The tool made the manifest anew.
 const ANEW: [&str; 2] = ["1 failed/no-signature", "1 failed/no-signature"];
-/// It is no store that could be read.
+/// It cannot be read as a store.
 const REFUSED: [&str; 2] = ["3 ", "3 "];
 /// Both images in one store.
 const BOTH: [&str; 2] = ["1 failed/no-signature passed", "1 failed/no-signature passed"];
@@ -148,7 +148,7 @@ const WAYS: &[Way] = &[
     ),
 ];
 
-/// Ways to copy what cosign has signed as well: its signature, `{companion}`, is no image, whatever it is called.
+/// Ways to copy what cosign has signed as well: its signature, `{companion}`, is not an image, whatever it is called.
 const COSIGNED: &[Way] = &[
     way(
         "skopeo copy {skopeo} docker://{image} oci:{out}:v1\nskopeo copy {skopeo} docker://{companion} oci:{out}:{signature}",
@@ -247,7 +247,7 @@ impl Site {
         }
     }
 
-    /// Copies one image, and gives where it is now; none where the tool is not to be had.
+    /// Copies one image, and gives where it is now; `None` if the tool is not there.
     fn copied(&self, way: &Way, number: usize, image: &str, digest: &Digest) -> Option<PathBuf> {
         let out = self.published.path(&format!("{number}-{image}"));
         let shared = self.published.path(&format!("{number}-shared"));
@@ -292,7 +292,7 @@ impl Site {
         [out.with_extension("tar"), out, shared].into_iter().find(|path| path.exists())
     }
 
-    /// What is wrong with what comes of a way; none where the tool is not to be had.
+    /// What is wrong with what comes of a way; `None` if the tool is not there.
     fn misfits(&self, number: usize, way: &Way) -> Option<String> {
         let copied = |at: usize| self.copied(way, number, IMAGES[at], &self.images[at].digest);
         let copies = [copied(0)?, copied(1)?];

@@ -1,4 +1,4 @@
-//! Certificates of servers.
+//! Makes certificates of servers.
 
 use std::fs;
 use std::path::Path;

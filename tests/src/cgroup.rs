@@ -1,10 +1,10 @@
-//! Little memory: a control group with a bound.
+//! Makes a control group with little memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A control group of its own with a bound on memory, of either version; none where none can be made.
+/// A control group of its own with a bound on memory, of either version; `None` if it cannot be made.
 #[derive(Debug)]
 pub struct Cgroup(PathBuf);
 

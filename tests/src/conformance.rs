@@ -1,4 +1,4 @@
-//! The conformance cases: `fixtures/conformance/cases.tar.zst` unpacked, and the list of deliberate differences.
+//! Unpacks the conformance cases, `fixtures/conformance/cases.tar.zst`, and reads the list of deliberate differences.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -109,7 +109,7 @@ impl Cases {
     /// Unpacks the cases.
     ///
     /// # Panics
-    /// Where they cannot be read.
+    /// If they cannot be read.
     pub fn unpack() -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let packed = File::open(file("cases.tar.zst")).expect("fixtures/conformance/cases.tar.zst");
@@ -142,7 +142,7 @@ impl Differences {
     /// The committed list.
     ///
     /// # Panics
-    /// Where it cannot be read, lists a case twice, gives no reason, or lists a case that the reference fails and this
+    /// If it cannot be read, lists a case twice, gives no reason, or lists a case that the reference fails and this
     /// project passes: no reason is good enough for that.
     pub fn load() -> Self {
         #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! A containerd, Debian's or a newer one, on a root, state and socket of its own, in a scratch folder.
+//! Starts a containerd, Debian's or a newer one, with a root, a state and a socket in a scratch folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,7 +33,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// Whether it is to be had; where it is not, with a word about it.
+    /// Whether it is there; if not, says so.
     ///
     /// 2.x comes as a Go module only, which a machine may not be able to fetch: tests go on without it.
     pub fn is_there(self) -> bool {
@@ -91,7 +91,7 @@ impl Containerd {
     /// Starts Debian's containerd and waits for it to answer.
     ///
     /// # Panics
-    /// Where it is not installed or does not answer.
+    /// If it is not installed or does not answer.
     pub fn start() -> Self {
         Self::of(Release::Debian)
     }
@@ -99,12 +99,12 @@ impl Containerd {
     /// Starts the containerd of that release and waits for it to answer.
     ///
     /// # Panics
-    /// Where it is not there or does not answer.
+    /// If it is not there or does not answer.
     pub fn of(release: Release) -> Self {
         Self::new(release, PREFIX, false, "")
     }
 
-    /// The same in a folder that programs for Windows cannot open, its name being none there.
+    /// The same in a folder that programs for Windows cannot open, because its name is not valid there.
     ///
     /// # Panics
     /// As [`Self::of`].
@@ -181,7 +181,7 @@ impl Containerd {
     /// Sends the daemon a signal, by its name.
     ///
     /// # Panics
-    /// Where there is no daemon.
+    /// If there is no daemon.
     pub fn signal(&self, name: &str) {
         let daemon = self.daemon.as_ref().expect("a daemon").id().to_string();
         let _ = finish(Command::new("kill").args(["-s", name, &daemon])).expect_code(0);
@@ -227,7 +227,7 @@ impl Containerd {
     /// Imports a layout's images, every platform's manifest included, without unpacking.
     ///
     /// # Panics
-    /// Where `ctr` refuses.
+    /// If `ctr` refuses.
     pub fn import(&self, namespace: &str, layout: &Layout) {
         let mut archive = tempfile::NamedTempFile::new_in(self.folder.path()).expect("scratch folder");
         archive.write_all(&layout.tar()).expect("scratch folder");
@@ -251,7 +251,7 @@ impl Containerd {
     /// machine share one folder of running containers.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     pub fn run(&self, image: &str, name: &str) -> String {
         self.run_labelled(image, name, &[])
     }

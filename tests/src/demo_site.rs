@@ -1,4 +1,4 @@
-//! The demo's recorded site, unpacked.
+//! Unpacks the demo's recorded site.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ impl DemoSite {
     /// Unpacks it.
     ///
     /// # Panics
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn unpack() -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let archive = std::fs::File::open(Path::new(assay_fixtures::FIXTURES).join("demo/site.tar"));
@@ -33,7 +33,7 @@ impl DemoSite {
     /// The time to judge at.
     ///
     /// # Panics
-    /// Where the site has none.
+    /// If the site has none.
     pub fn at(&self) -> String {
         std::fs::read_to_string(self.path("at")).expect("the site has a time").trim().to_owned()
     }
@@ -41,7 +41,7 @@ impl DemoSite {
     /// What is expected: node, reference, verdict.
     ///
     /// # Panics
-    /// Where the site does not say.
+    /// If the site does not say.
     pub fn expected(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         let text = std::fs::read(self.path("expected.json")).expect("the site says what is expected");
         serde_json::from_slice(&text).expect("node, reference, verdict")

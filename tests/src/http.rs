@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback that answers as a test says, rightly or wrongly: one request a connection, no TLS.
+//! Serves HTTP on loopback and answers as a test says, rightly or wrongly: one request a connection, no TLS.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -62,7 +62,7 @@ impl Server {
     /// Starts a server; where `answer` gives none, the connection is closed without a word.
     ///
     /// # Panics
-    /// Where there is no loopback.
+    /// If there is no loopback.
     pub fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
         let address = listener.local_addr().expect("bound");
@@ -88,7 +88,7 @@ impl Server {
     /// Every request so far.
     ///
     /// # Panics
-    /// Where a thread of the server did.
+    /// If a thread of the server did.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().expect("no thread panicked").clone()
     }

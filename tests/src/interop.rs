@@ -1,4 +1,4 @@
-//! Images that notation signed, kept in `fixtures/interop/`, unpacked; and the program itself, where it is to be had.
+//! Unpacks the images that notation signed, kept in `fixtures/interop/`, and finds the program itself if it is there.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ impl Kept {
     /// Unpacks it.
     ///
     /// # Panics
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn unpack() -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let packed = std::fs::File::open(Path::new(assay_fixtures::FIXTURES).join("interop/notation.tar.gz"));
@@ -37,7 +37,7 @@ impl Kept {
     }
 }
 
-/// The notation program; none, with a word about it, where there is none.
+/// The notation program; `None`, after saying so, if it is not there.
 ///
 /// It comes as a Go module only, which a machine may not be able to fetch: the one peer that tests go on without. What it
 /// signed is kept, and compared in any case.

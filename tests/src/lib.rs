@@ -1,4 +1,4 @@
-//! What the tests of the programs share: the programs run as a user runs them, real peers started beside them, and the
+//! Holds what the tests of the programs share: the programs run as a user runs them, real peers beside them, and the
 //! fixtures as files.
 //!
 //! A peer that is not installed fails the test, with the name of its package: a test that did not run is not a pass.

@@ -1,4 +1,4 @@
-//! Programs that tests need and cargo cannot bring: each by the Debian package that has it.
+//! Finds programs that tests need and cargo cannot bring: each by the Debian package that has it.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 /// The path of `program`.
 ///
 /// # Panics
-/// Where it is not installed, with what to install.
+/// If it is not installed, with what to install.
 pub fn program(program: &str, package: &str) -> PathBuf {
     find(program).unwrap_or_else(|| {
         panic!("{program} is not installed: apt-get install -y --no-install-recommends {package}")
     })
 }
 
-/// The path of `program`, where it is installed.
+/// The path of `program`, if it is installed.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A program that comes as a Go module only, which a machine may not be able to fetch: the one that `variable` names, else the
-/// one that is installed; none, with a word about it, where there is none.
+/// one that is installed; none, with a word about it, if there is none.
 pub fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from);
     let found = named.or_else(|| find(name));
@@ -34,14 +34,14 @@ pub fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
 
 /// Says what a test that passes has not looked at, past the test harness, which keeps what such tests print to itself.
 pub fn not_run(what: &str) {
-    // where nobody can be told, nobody listens
+    // if this fails, there is no one left to tell
     let _ = writeln!(std::io::stderr(), "NOT RUN: {what}");
 }
 
 /// Stops the test where it does not run as root, which containerd, mounts and namespaces need.
 ///
 /// # Panics
-/// Where this process is not root's.
+/// If this process is not root's.
 pub fn need_root() {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let effective = status

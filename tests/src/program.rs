@@ -1,4 +1,4 @@
-//! Running a program to its end, and reading the node report that it wrote.
+//! Runs a program to its end, and reads the node report that it wrote.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use assay_report::{Image, NODE_REPORT_SCHEMA, NodeReport};
 /// What a program that has ended left behind.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// Its exit status; none where a signal ended it.
+    /// Its exit status; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What it wrote to standard output.
     pub stdout: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct Finished {
 /// Runs `program` with `arguments` and nothing on standard input.
 ///
 /// # Panics
-/// Where it cannot be started.
+/// If it cannot be started.
 pub fn run<A: AsRef<OsStr>>(program: impl AsRef<Path>, arguments: impl IntoIterator<Item = A>) -> Finished {
     finish(Command::new(program.as_ref()).args(arguments))
 }
@@ -28,7 +28,7 @@ pub fn run<A: AsRef<OsStr>>(program: impl AsRef<Path>, arguments: impl IntoItera
 /// Runs a prepared command with nothing on standard input.
 ///
 /// # Panics
-/// Where it cannot be started.
+/// If it cannot be started.
 pub fn finish(command: &mut Command) -> Finished {
     let output = command.stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -43,7 +43,7 @@ impl Finished {
     /// Itself, where it ended with `code`.
     ///
     /// # Panics
-    /// Where it did not, with what it said.
+    /// If it did not, with what it said.
     #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\nstderr:\n{}\nstdout:\n{}", self.stderr, self.text());
@@ -58,7 +58,7 @@ impl Finished {
     /// The node report on standard output.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If it has none.
     pub fn report(&self) -> NodeReport {
         let report: Result<NodeReport, _> = serde_json::from_slice(&self.stdout);
         let report = report

@@ -1,4 +1,4 @@
-//! A unix socket in front of another, through which so much passes before something happens.
+//! Stands before a unix socket and lets so many bytes pass before something happens.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ type Event = Box<dyn FnOnce() -> bool + Send>;
 /// `event` happens once, and whoever waits for more waits for its end; where it says no, every connection is cut.
 ///
 /// # Panics
-/// Where there can be no socket at `path`.
+/// If there can be no socket at `path`.
 pub fn listen(path: &Path, upstream: &Path, bytes: usize, event: impl FnOnce() -> bool + Send + 'static) {
     let listener = UnixListener::bind(path).expect("a socket in the scratch folder");
     let upstream = upstream.to_owned();

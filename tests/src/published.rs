@@ -1,5 +1,5 @@
-//! Images as a publisher makes them, with signatures in a bundle and a trust directory beside it, and the agent run on a store
-//! that holds them, where there is no network.
+//! Makes images as a publisher does, with signatures in a bundle and a trust directory beside it, and runs the agent
+//! without a network on a store that holds them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl Published {
     /// Nothing yet, for that agent.
     ///
     /// # Panics
-    /// Where no scratch folder can be made.
+    /// If no scratch folder can be made.
     pub fn new(agent: impl Into<PathBuf>) -> Self {
         Self {
             agent: agent.into(),
@@ -69,7 +69,7 @@ impl Published {
     /// Writes bundle and trust directory.
     ///
     /// # Panics
-    /// Where they cannot be written.
+    /// If they cannot be written.
     pub fn write(&self) {
         self.bundle.write(&self.path("bundle")).expect("scratch folder");
         archive::write_files(&self.path("trust"), &self.publisher.trust()).expect("scratch folder");
@@ -87,7 +87,7 @@ impl Published {
     }
 }
 
-/// Runs the agent where there is no network.
+/// Runs the agent without a network.
 pub fn verify(agent: &Path, store: &str, trust: &Path, bundle: &Path, more: &[&str]) -> Finished {
     let mut command = Command::new("unshare");
     command.arg("--net").arg(agent).args(["verify", "--store", store]);

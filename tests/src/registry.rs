@@ -1,5 +1,5 @@
-//! Registries as peers: Debian's, which knows the fallback tag alone, and one with the referrers API; oras, which fills
-//! them; and one made of a layout, for what real ones do not do.
+//! Starts registries: Debian's, which knows the fallback tag alone, and one with the referrers API; finds oras, which
+//! fills them; and serves a layout as a registry, for what real ones do not do.
 
 use std::fs;
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ impl Registry {
     /// Debian's registry, on plain HTTP and for everybody; `more` is added to its configuration.
     ///
     /// # Panics
-    /// Where it is not installed or does not answer.
+    /// If it is not installed or does not answer.
     pub fn debian(more: &str) -> Self {
         let program = packages::program("docker-registry", "docker-registry");
         Self::start(|folder, port| {
@@ -47,10 +47,10 @@ impl Registry {
         })
     }
 
-    /// A registry with the referrers API; none, with a word about it, where there is none.
+    /// A registry with the referrers API; `None`, after saying so, if it is not there.
     ///
     /// # Panics
-    /// Where it does not answer.
+    /// If it does not answer.
     pub fn with_referrers() -> Option<Self> {
         let program = packages::go_program("REFERRERS_REGISTRY", "referrers-registry")?;
         Some(Self::start(|_, port| {
@@ -101,12 +101,12 @@ impl Drop for Registry {
     }
 }
 
-/// The oras program; none, with a word about it, where there is none.
+/// The oras program; `None`, after saying so, if it is not there.
 pub fn oras() -> Option<PathBuf> {
     packages::go_program("ORAS", "oras")
 }
 
-/// crane before 0.22.1; none, with a word about it, where there is none.
+/// crane before 0.22.1; `None`, after saying so, if it is not there.
 pub fn crane_old() -> Option<PathBuf> {
     packages::go_program("CRANE_OLD", "crane-0.21")
 }

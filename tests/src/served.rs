@@ -1,4 +1,4 @@
-//! A signed image as registries hold it, served rightly or wrongly, and `assay bundle create` run for it.
+//! Serves a signed image as registries do, rightly or wrongly, and runs `assay bundle create` for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Served {
     /// The image, for these programs.
     ///
     /// # Panics
-    /// Where no scratch folder can be made.
+    /// If no scratch folder can be made.
     pub fn new(agent: impl Into<PathBuf>, collector: impl Into<PathBuf>) -> Self {
         let folder = tempfile::tempdir().expect("scratch folder");
         let publisher = Publisher::new();
@@ -81,7 +81,7 @@ impl Served {
     /// Pushes everything to a real registry with oras, which is given `more`.
     ///
     /// # Panics
-    /// Where the registry does not take it.
+    /// If the registry does not take it.
     pub fn push(&self, oras: &Path, host: &str, more: &[&str]) {
         let mut layout = (*self.layout).clone();
         for digest in layout.digests() {
@@ -130,7 +130,7 @@ impl Served {
     /// Writes Docker's `config.json`.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn docker_config(&self, config: &Value) {
         fs::create_dir_all(self.path("docker")).expect("scratch folder");
         fs::write(self.path("docker/config.json"), config.to_string()).expect("scratch folder");
@@ -139,7 +139,7 @@ impl Served {
     /// That the bundle is whole and the image passes by it.
     ///
     /// # Panics
-    /// Where it is not so.
+    /// If it is not so.
     #[track_caller]
     pub fn passes(&self) {
         let opened = assay::bundle::Opened::open(&self.path("site.tar")).expect("a bundle");
@@ -151,10 +151,10 @@ impl Served {
         let _ = finish(command.arg("--signatures").arg(self.path("site.tar"))).expect_code(0);
     }
 
-    /// That there is no bundle, and that what there is of one is not usable.
+    /// Asserts that there is no bundle, and that what is left of one is not usable.
     ///
     /// # Panics
-    /// Where it is not so.
+    /// If it is not so.
     #[track_caller]
     pub fn is_not_written(&self, done: Finished) {
         let done = done.expect_code(3);

@@ -1,4 +1,4 @@
-//! A real sshd on loopback, with keys and a port of its own.
+//! Starts a real sshd on loopback, with its own keys and port.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ impl Sshd {
     /// Starts sshd and waits for it to answer.
     ///
     /// # Panics
-    /// Where it is not installed or does not answer.
+    /// If it is not installed or does not answer.
     pub fn start() -> Self {
         packages::need_root();
         let program = packages::program("sshd", "openssh-server");
@@ -73,7 +73,7 @@ impl Sshd {
     /// The host key's fingerprint, `SHA256:…`.
     ///
     /// # Panics
-    /// Where `ssh-keygen` does not say.
+    /// If `ssh-keygen` does not say.
     pub fn fingerprint(&self) -> String {
         let mut command = Command::new(packages::program("ssh-keygen", "openssh-client"));
         command.args(["-l", "-E", "sha256", "-f"]).arg(self.folder.path().join("host_key.pub"));
@@ -100,10 +100,10 @@ impl Drop for Sshd {
     }
 }
 
-/// A port on 127.0.0.1 that nobody listens on.
+/// A free port on 127.0.0.1.
 ///
 /// # Panics
-/// Where there is none.
+/// If all are taken.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
     listener.local_addr().expect("bound").port()

@@ -1,4 +1,4 @@
-//! Programs that need nothing beside them: one that sleeps, for images, and the agent as it travels.
+//! Builds programs that need nothing beside them: one that sleeps, for images, and the agent as it travels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::program::finish;
 /// The bytes of a static executable that sleeps until it is ended.
 ///
 /// # Panics
-/// Where the compiler that builds these tests cannot be run.
+/// If the compiler that builds these tests cannot be run.
 pub fn sleeper() -> &'static [u8] {
     static SLEEPER: OnceLock<Vec<u8>> = OnceLock::new();
     SLEEPER.get_or_init(compile)
@@ -18,7 +18,7 @@ pub fn sleeper() -> &'static [u8] {
 /// The agent that is sent to nodes of this machine's kind, built once: not what the other tests run, but what nodes get.
 ///
 /// # Panics
-/// Where it cannot be built.
+/// If it cannot be built.
 pub fn agent() -> &'static Path {
     static AGENT: OnceLock<PathBuf> = OnceLock::new();
     AGENT.get_or_init(|| agent_for(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)))
@@ -37,7 +37,7 @@ pub fn agent_for(target: &str) -> PathBuf {
 /// Has cargo do one of the workspace's tasks.
 ///
 /// # Panics
-/// Where it cannot.
+/// If it cannot.
 pub fn task(arguments: &[&str]) {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let _ = finish(command.current_dir(ROOT).args(arguments)).expect_code(0);
@@ -46,7 +46,7 @@ pub fn task(arguments: &[&str]) {
 /// What a task built for a target.
 ///
 /// # Panics
-/// Where it is not there.
+/// If it is not there.
 pub fn built(target: &str, name: &str) -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let program = Path::new(ROOT).join(folder).join(target).join(name);

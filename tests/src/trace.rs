@@ -1,4 +1,4 @@
-//! What a program asks of the kernel, as strace(1) tells it.
+//! Lists what a program asks of the kernel, by strace(1).
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Call {
 /// Runs a prepared command under `strace` with these options, and gives what it asked for, all its threads together.
 ///
 /// # Panics
-/// Where strace is not installed, or cannot trace.
+/// If strace is not installed, or cannot trace.
 pub fn traced(options: &[&str], command: &Command) -> (Finished, Vec<Call>) {
     let folder = tempfile::tempdir().expect("scratch folder");
     let mut strace = Command::new(packages::program("strace", "strace"));
@@ -56,7 +56,7 @@ pub fn traced(options: &[&str], command: &Command) -> (Finished, Vec<Call>) {
 /// `written`, and nothing is started but the program and its threads.
 ///
 /// # Panics
-/// Where something else is.
+/// If something else is.
 pub fn only_looks(calls: &[Call], more: &[&str], written: &[&Path]) {
     let mut opened = 0;
     for call in calls {

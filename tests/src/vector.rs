@@ -1,4 +1,5 @@
-//! A vector: one image in a store, what signs it in a bundle, and a trust directory; the agent's verdict on it out.
+//! Builds a vector, one image in a store with its signatures in a bundle and a trust directory, and gives the agent's
+//! verdict on it.
 //!
 //! The toolkit in `fixtures/generate` makes whatever is needed, right or wrong.
 
@@ -72,7 +73,7 @@ impl Vector {
     /// Adds an envelope for `target`, in a signature manifest that `change` has changed.
     ///
     /// # Panics
-    /// Where the change takes the manifest's media type away.
+    /// If the change takes the manifest's media type away.
     pub fn sign_in(&mut self, target: &Descriptor, change: impl FnOnce(&mut Value)) {
         let signature = self.publisher.sign(&mut self.bundle, target, GOOD);
         let mut manifest: Value =
@@ -93,7 +94,7 @@ impl Vector {
     /// Writes `store`, `bundle` and `trust` into `folder`.
     ///
     /// # Panics
-    /// Where they cannot be written.
+    /// If they cannot be written.
     pub fn write(&self, folder: &Path) {
         self.store.write(&folder.join("store")).expect("scratch folder");
         self.bundle.write(&folder.join("bundle")).expect("scratch folder");
@@ -106,7 +107,7 @@ impl Vector {
     /// Runs the agent on it.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn verify(&self) -> Finished {
         let folder = tempfile::tempdir().expect("scratch folder");
         self.write(folder.path());
@@ -117,7 +118,7 @@ impl Vector {
     /// Judges the vector, whose store has one image.
     ///
     /// # Panics
-    /// Where the verdict is another.
+    /// If the verdict is another.
     #[track_caller]
     pub fn expect(&self, expected: &str) {
         self.expect_via(expected, None);

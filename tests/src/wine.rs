@@ -1,7 +1,7 @@
-//! Programs for Windows, run under wine: their own drive C, the machine's files as drive Z, and a containerd's socket as a named
-//! pipe.
+//! Runs programs for Windows under wine: with their own drive C, the machine's files as drive Z, and a containerd's
+//! socket as a named pipe.
 //!
-//! The programs are built by the first test that asks for one; `tests/interop/wine/run` makes wine's folders.
+//! The first test that asks for a program builds it; `tests/interop/wine/run` makes wine's folders.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -19,7 +19,7 @@ const TARGET: &str = "x86_64-pc-windows-gnu";
 /// The agent as it is sent to nodes.
 ///
 /// # Panics
-/// Where it cannot be built.
+/// If it cannot be built.
 pub fn agent() -> PathBuf {
     static AGENT: OnceLock<PathBuf> = OnceLock::new();
     AGENT.get_or_init(|| agent_for(TARGET)).clone()
@@ -59,7 +59,7 @@ pub fn run<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = 
 /// A file of this machine as programs for Windows see it: on drive Z.
 ///
 /// # Panics
-/// Where the path is not absolute, or not UTF-8.
+/// If the path is not absolute, or not UTF-8.
 pub fn path(path: &Path) -> String {
     assert!(path.is_absolute(), "{}", path.display());
     format!("Z:{}", path.to_str().expect("UTF-8").replace('/', "\\"))
@@ -68,7 +68,7 @@ pub fn path(path: &Path) -> String {
 /// Drive C.
 ///
 /// # Panics
-/// Where wine's folders cannot be made.
+/// If wine's folders cannot be made.
 pub fn drive_c() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -95,7 +95,7 @@ impl Pipe {
     /// A pipe of that name in front of a unix socket.
     ///
     /// # Panics
-    /// Where there can be none.
+    /// If it cannot be made.
     pub fn listen(name: &str, socket: &Path) -> Self {
         Self::new(name, socket, None)
     }
@@ -131,7 +131,7 @@ impl Pipe {
     /// Lets others in.
     ///
     /// # Panics
-    /// Where it is gone.
+    /// If it is gone.
     pub fn free(&mut self) {
         let stdin = self.stdin.as_mut().expect("it was held");
         stdin.write_all(b"\n").and_then(|()| stdin.flush()).expect("the bridge listens");

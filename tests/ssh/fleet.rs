@@ -1,4 +1,4 @@
-//! A site end to end: real sshd, real containerd on each node, the real agent, and the reports that come home.
+//! Runs a site end to end: real sshd, real containerd on each node, the real agent, and the reports that come home.
 
 use std::collections::BTreeMap;
 use std::fs;

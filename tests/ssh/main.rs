@@ -1,4 +1,4 @@
-//! What needs a real sshd, and a containerd behind it.
+//! Tests that need a real sshd, and a containerd behind it.
 
 mod fleet;
 mod readme;

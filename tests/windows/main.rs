@@ -1,3 +1,3 @@
-//! What needs programs for Windows, which run under wine.
+//! Tests that need programs for Windows, which run under wine.
 
 mod windows;

@@ -1,4 +1,5 @@
-//! The programs for Windows, under wine: what they read and write there, beside what the programs of Linux make of the same.
+//! Runs the programs for Windows under wine: what they read and write there, beside what the programs for Linux make of
+//! the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,7 +161,7 @@ fn text_may_have_the_line_ends_of_windows() {
     }
     assert!(files > 1, "{files} text files in the trust directory");
     let _ = verify_published(&published, &store, &[]).expect_code(0);
-    // what PowerShell's > writes is no JSON, to notation either
+    // what PowerShell's > writes is not JSON, for notation either
     let wide: Vec<u8> =
         [0xfeff].into_iter().chain(as_it_was.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     fs::write(&policy, wide).unwrap();
@@ -181,7 +182,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What the agent asks of the system: what every Windows has, a console where there is one, and no other program.
+/// What the agent asks of the system: what every Windows has, a console if there is one, and no other program.
 #[test]
 fn the_agent_needs_nothing_but_windows() {
     let objdump = packages::program("x86_64-w64-mingw32-objdump", "binutils-mingw-w64-x86-64");
@@ -259,7 +260,7 @@ fn root_of(release: Release) {
     let mut untouched = Vec::new();
     for root in [&root, &at_home] {
         let snapshotter = root.join("io.containerd.snapshotter.v1.windows");
-        // whoever opens a pipe that nobody writes to waits for ever
+        // opening a pipe without a writer waits for ever
         let _ = finish(Command::new("mkfifo").arg(snapshotter.join("metadata.db"))).expect_code(0);
         for file in files_below(&snapshotter.join("snapshots")) {
             let times = fs::FileTimes::new().set_accessed(long_ago).set_modified(long_ago);

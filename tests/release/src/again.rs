@@ -1,4 +1,5 @@
-//! The whole release once more, elsewhere: a copy of the committed files in another folder, with nothing built before.
+//! Makes the whole release once more, elsewhere: from a copy of the committed files in another folder, with nothing
+//! built before.
 
 use std::fs;
 use std::path::Path;

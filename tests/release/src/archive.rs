@@ -1,4 +1,4 @@
-//! Archives that have the same bytes for the same files: tar.gz for Linux, zip for Windows.
+//! Writes archives that have the same bytes for the same files: tar.gz for Linux, zip for Windows.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! The bill of materials of a program, in CycloneDX 1.5.
+//! Writes the bill of materials of a program, in CycloneDX 1.5.
 
 use cyclonedx_bom::external_models::normalized_string::NormalizedString;
 use cyclonedx_bom::external_models::uri::Purl;

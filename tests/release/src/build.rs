@@ -1,4 +1,4 @@
-//! The programs of a release, built.
+//! Builds the programs of a release.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -109,7 +109,7 @@ pub(crate) fn collectors(programs: &[Program], agents: &std::path::Path) -> Resu
     programs.iter().map(build).collect()
 }
 
-/// Which tools the release was built with: whoever has the same gets the same bytes.
+/// Which tools the release was built with: the same tools give the same bytes.
 pub(crate) fn tools() -> String {
     let mut text = String::from("Built with\n");
     let of_rust: BTreeSet<_> =

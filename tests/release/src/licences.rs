@@ -1,4 +1,4 @@
-//! The licences of what is in a program: each package with what it says, and every text once.
+//! Lists the licences of what is in a program: each package with what it says, and every text once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -76,7 +76,7 @@ fn of(package: &Package) -> Result<Vec<String>> {
     paths.iter().map(|path| Ok(normal(&String::from_utf8_lossy(&fs::read(path)?)))).collect()
 }
 
-/// A text without the differences that nobody sees.
+/// A text without differences that cannot be seen.
 fn normal(text: &str) -> String {
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
 }

@@ -1,8 +1,9 @@
-//! `cargo release-artifacts`: everything that a site carries, from a bare machine.
+//! `cargo release-artifacts`: makes everything that a site carries, from a bare machine.
 //!
-//! In: this workspace. Out: a folder of archives. For the jump box `assay` with the agents of every platform in it, for
-//! nodes each agent alone; with each its bill of materials (CycloneDX), the licences of what is in it, shell completions and man
-//! pages; beside them `SHA256SUMS`. The same sources and tools give the same bytes, wherever they lie; `--again` shows it.
+//! It writes a folder of archives: for the jump box `assay` with the agents of every platform in it, and for nodes each
+//! agent alone. With each come its bill of materials (CycloneDX), the licences of what is in it, shell completions and
+//! man pages. `SHA256SUMS` lies beside them. The same sources and tools give the same bytes, wherever they lie;
+//! `--again` shows it.
 
 mod again;
 mod archive;

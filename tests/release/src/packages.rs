@@ -1,4 +1,4 @@
-//! The packages that a program is made of.
+//! Finds the packages that a program is made of.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Man pages and shell completions, from the command lines' own definitions.
+//! Writes man pages and shell completions from the command lines' own definitions.
 
 use assay::commands::{Shell, completion_script};
 use clap::{Command, ValueEnum as _};

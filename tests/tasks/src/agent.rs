@@ -1,4 +1,4 @@
-//! `cargo agent`: the agent that is sent to nodes.
+//! `cargo agent`: builds the agent that is sent to nodes.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

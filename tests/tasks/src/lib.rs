@@ -1,6 +1,7 @@
-//! Workspace tasks behind cargo aliases (`.cargo/config.toml`), and the ways to build for other machines that they share.
+//! Holds the workspace's tasks behind cargo aliases (`.cargo/config.toml`), the steps of `tests/run`, and the ways to
+//! build for other machines that they share.
 //!
-//! No dependencies: the first thing that anyone builds here is `cargo demo`.
+//! There are no dependencies: the first thing that anyone builds here is `cargo demo`.
 
 pub mod agent;
 pub mod demo;

@@ -1,7 +1,7 @@
-//! Building for another machine than this: `cargo cross TARGET CARGO-ARGUMENT…`.
+//! Builds for another machine than this: `cargo cross TARGET CARGO-ARGUMENT…`.
 //!
-//! The standard library comes from rustup where that can fetch it, else Debian's Rust builds it from its sources. What is
-//! missing is installed from Debian where that is allowed (root, apt-get there); else the command to run is named.
+//! The standard library comes from rustup if it can fetch it; otherwise Debian's Rust builds it from its sources. What
+//! is missing is installed from Debian if that is allowed (root, apt-get there); otherwise the command to run is named.
 
 use std::env;
 use std::ffi::OsString;
@@ -125,7 +125,7 @@ pub fn cargo_for(target: &str, flags: &str, c_flags: &str) -> Result<Command, St
 /// The way to a folder by a link whose path has no blanks: mingw's dlltool takes each for the end of a path.
 ///
 /// # Errors
-/// Why there is none, for people.
+/// Why there is no such link, for people.
 fn without_blanks(folder: &Path) -> Result<PathBuf, String> {
     let mut hasher = std::hash::DefaultHasher::new();
     folder.hash(&mut hasher);
@@ -185,7 +185,7 @@ pub fn folder() -> PathBuf {
 /// The command that installs them, where that cannot be done here.
 pub fn install(packages: &[&str]) -> Result<(), String> {
     let command = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
-    // nobody but root may make a folder there
+    // only root may make a folder there
     if !is_there("apt-get") || Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout != b"0\n") {
         return Err(format!("something is missing; on Debian, as root: apt-get update && {command}"));
     }

@@ -95,10 +95,10 @@ fn extensions_that_go_refuses_make_a_certificate_malformed() {
         (ALTERNATIVE_NAMES, sequence(&[long(&dns("a"))]), false),
         (POLICIES, sequence(&[sequence(&[oid("1.2.3")]), sequence(&[oid("1.2.4")])]), true),
         (POLICIES, sequence(&[sequence(&[oid("1.2.3")]), sequence(&[oid("1.2.3")])]), false),
-        (POLICIES, sequence(&[sequence(&[tlv(6, &[0x2a, 0x80, 1])])]), false),
-        (EXTENDED_KEY_USAGE, sequence(&[tlv(6, &[0x2a, 0x80, 1])]), false),
-        ("1.3.6.1.5.5.7.1.1", sequence(&[sequence(&[tlv(6, &[0x2a, 0x80, 1]), uri("http://a")])]), false),
-        ("2.5.29.54", tlv(2, &[0, 0x80, 0, 0, 0, 0, 0, 0, 0]), false),
+        (POLICIES, sequence(&[sequence(&[tagged(6, &[0x2a, 0x80, 1])])]), false),
+        (EXTENDED_KEY_USAGE, sequence(&[tagged(6, &[0x2a, 0x80, 1])]), false),
+        ("1.3.6.1.5.5.7.1.1", sequence(&[sequence(&[tagged(6, &[0x2a, 0x80, 1]), uri("http://a")])]), false),
+        ("2.5.29.54", tagged(2, &[0, 0x80, 0, 0, 0, 0, 0, 0, 0]), false),
     ] {
         let der = Template::ca("CA", 1).with(dotted, false, &value).der(&key.info(), &name("CA"), &key);
         let outcome = Certificate::parse(&der).map(|_| ());
@@ -127,7 +127,7 @@ fn keys_that_go_refuses_make_a_certificate_malformed() {
     let beside = [&point[..64], &[point[64] ^ 1]].concat();
     let p256 = [oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")];
     let rsa = |exponent: Vec<u8>| {
-        let modulus = tlv(2, &[&[0x40][..], &[1; 255]].concat());
+        let modulus = tagged(2, &[&[0x40][..], &[1; 255]].concat());
         info(&[oid("1.2.840.113549.1.1.1"), null()], &sequence(&[modulus, exponent]))
     };
     for (what, info, is_good) in [
@@ -139,7 +139,7 @@ fn keys_that_go_refuses_make_a_certificate_malformed() {
         ("Ed25519 with NULL", info(&[oid("1.3.101.112"), null()], &[1; 32]), false),
         ("Ed25519 cut short", info(&[oid("1.3.101.112")], &[1; 31]), false),
         ("RSA", rsa(integer(65537)), true),
-        ("RSA with a huge exponent", rsa(tlv(2, &[0, 0x80, 0, 0, 0, 0, 0, 0, 1])), false),
+        ("RSA with a huge exponent", rsa(tagged(2, &[0, 0x80, 0, 0, 0, 0, 0, 0, 1])), false),
         ("an unknown kind", info(&[oid("1.2.3.4")], b"x"), true),
     ] {
         assert_eq!(with(&info), if is_good { Ok(()) } else { Err(CertificateError::PublicKey) }, "{what}");
@@ -345,8 +345,8 @@ fn roots_of_a_tsa_store() {
     for (what, root, is_good) in [
         ("good", good(), true),
         ("without key usage", good().without(KEY_USAGE), true),
-        ("key usage without a bit", good().with(KEY_USAGE, true, &tlv(3, &[0])), true),
-        ("key usage without keyCertSign", good().with(KEY_USAGE, true, &tlv(3, &[1, 2])), false),
+        ("key usage without a bit", good().with(KEY_USAGE, true, &tagged(3, &[0])), true),
+        ("key usage without keyCertSign", good().with(KEY_USAGE, true, &tagged(3, &[1, 2])), false),
         ("not a CA", good().with(BASIC_CONSTRAINTS, true, &sequence::<Vec<u8>>(&[])), false),
         ("without constraints", good().without(BASIC_CONSTRAINTS), false),
     ] {

@@ -148,7 +148,11 @@ fn entries() {
             list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
         }),
         ("invalidity date of the wrong type", REVOKED, {
-            list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, true, &tlv(0x17, b"200101000000Z"))])
+            list().listing(
+                SERIAL,
+                BEFORE,
+                &[extension(INVALIDITY_DATE, true, &tagged(0x17, b"200101000000Z"))],
+            )
         }),
         ("malformed invalidity date of another", None, {
             list().listing(9, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
@@ -229,7 +233,7 @@ fn who_signed() {
     let verdict = check_chain(&chain, Purpose::CodeSigning, &evidence, time(AT), None);
     assert_eq!(verdict.unwrap_err().code(), Code::RevocationMissing);
 
-    let only_certificates = Template::ca("CA", 2).with(KEY_USAGE, true, &tlv(0x03, &[2, 0b0000_0100]));
+    let only_certificates = Template::ca("CA", 2).with(KEY_USAGE, true, &tagged(0x03, &[2, 0b0000_0100]));
     let pki = Pki::under(&only_certificates, &Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
     assert_eq!(pki.code_under(&list()), Some(Code::RevocationSignature));
 }
@@ -257,7 +261,7 @@ fn malformed_lists() {
         ("no version", List { version: Vec::new(), ..list() }),
         ("version 1", List { version: integer(0), ..list() }),
         ("malformed number", list().with(CRL_NUMBER, false, &null())),
-        ("negative number", list().with(CRL_NUMBER, false, &tlv(0x02, &[0xff]))),
+        ("negative number", list().with(CRL_NUMBER, false, &tagged(0x02, &[0xff]))),
         ("malformed distribution point", list().about(&[null()])),
         ("malformed key identifier", list().with("2.5.29.35", false, &null())),
         ("malformed time", List { this_update: "20240101000000", ..list() }),
@@ -269,7 +273,7 @@ fn malformed_lists() {
         ("an extension of an entry twice", list().listing(9, BEFORE, &[because(1), because(1)])),
         (
             "malformed serial number",
-            List { entries: vec![sequence(&[tlv(0x02, &[0, 5]), generalized_time(BEFORE)])], ..list() },
+            List { entries: vec![sequence(&[tagged(0x02, &[0, 5]), generalized_time(BEFORE)])], ..list() },
         ),
         ("entry without time", List { entries: vec![sequence(&[integer(9)])], ..list() }),
     ] {
@@ -606,7 +610,10 @@ fn ocsp_responders() {
     assert_eq!(code(&pki.ca.issue(&template().with(EXTENDED_KEY_USAGE, false, &any)), &[]), refused);
     let expired = Template { not_after: "20240601115959Z", ..template() };
     assert_eq!(code(&pki.ca.issue(&expired), &[]), Some(Code::RevocationResponderNotValid));
-    assert_eq!(code(&pki.ca.issue(&template().with(KEY_USAGE, true, &tlv(0x03, &[5, 0x20]))), &[]), refused);
+    assert_eq!(
+        code(&pki.ca.issue(&template().with(KEY_USAGE, true, &tagged(0x03, &[5, 0x20]))), &[]),
+        refused
+    );
     assert_eq!(code(&Entity::root(&Template::ca("Elsewhere", 1)).issue(&template()), &[]), refused);
     // Without the mark that it need not be checked, a list must say that the responder itself is not revoked.
     let checked = pki.ca.issue(&template().without("1.3.6.1.5.5.7.48.1.5").with_crls(&[LEAF_CRL]));

@@ -259,7 +259,7 @@ fn accuracy() {
         (sequence(&[context_primitive(1, &[1])]), policy, Some(1)),
         (sequence(&[integer(u64::from(u32::MAX))]), policy, Some(u64::from(u32::MAX) * 1_000_000)),
         (sequence(&[integer(u64::from(u32::MAX) + 1)]), policy, None),
-        (sequence(&[tlv(0x02, &[0xff])]), policy, None),
+        (sequence(&[tagged(0x02, &[0xff])]), policy, None),
         (sequence(&[millis(0)]), policy, None),
         (sequence(&[context_primitive(0, &[0x03, 0xe8])]), policy, None),
         (sequence(&[context_primitive(1, &[0])]), policy, None),
@@ -348,7 +348,7 @@ fn signed_attributes() {
             )
         }),
         ("signing time", None, good().with(SIGNING_TIME, &[generalized_time("20240601115959Z")])),
-        ("signing time in UTCTime", None, good().with(SIGNING_TIME, &[tlv(0x17, b"240601115959Z")])),
+        ("signing time in UTCTime", None, good().with(SIGNING_TIME, &[tagged(0x17, b"240601115959Z")])),
         (
             "signing time outside",
             Some(Code::TimestampCertificateNotValid),
@@ -371,7 +371,7 @@ fn signed_attributes() {
 fn the_signer_named_by_issuer_and_serial() {
     let pki = Pki::new();
     let directory = |name: &[u8]| context(4, name);
-    let serial = tlv(0x02, pki.tsa.certificate.serial());
+    let serial = tagged(0x02, pki.tsa.certificate.serial());
     let (issuer, other) = (pki.ca.name(), pki.root.name());
     for (what, code, names, serial) in [
         ("right", None, vec![directory(issuer)], serial.clone()),
@@ -431,7 +431,7 @@ fn of_several_certificates_only_those_of_x509_are_taken() {
 #[test]
 fn certificates_of_the_path() {
     let (root, ca, tsa) = (|| Template::ca("Root", 1), || Template::ca("CA", 2), || Template::tsa("TSA", 3));
-    let usage = |bits: u8| tlv(0x03, &[0, bits]);
+    let usage = |bits: u8| tagged(0x03, &[0, bits]);
     let eku = |purposes: &[&str]| sequence(&purposes.iter().map(|purpose| oid(purpose)).collect::<Vec<_>>());
     let any = "2.5.29.37.0";
     let unsuitable = Some(Code::TimestampCertificateUnsuitable);

@@ -110,7 +110,7 @@ impl Token {
         }
         let signer = sequence(&[
             integer(self.signer_version),
-            sequence(&[tsa.certificate.issuer_der().to_vec(), tlv(0x02, tsa.certificate.serial())]),
+            sequence(&[tsa.certificate.issuer_der().to_vec(), tagged(0x02, tsa.certificate.serial())]),
             algorithm(self.digest_algorithm),
             context(0, &attributes.concat()),
             self.signature_algorithm.clone(),

@@ -3,6 +3,8 @@
 use super::der::*;
 use super::pki::{ECDSA_SHA256, Entity, signed};
 
+pub(crate) use assay_fixtures::certificate::pem;
+
 pub(crate) const CRL_NUMBER: &str = "2.5.29.20";
 pub(crate) const REASON_CODE: &str = "2.5.29.21";
 pub(crate) const INVALIDITY_DATE: &str = "2.5.29.24";
@@ -93,13 +95,4 @@ pub(crate) fn because(code: u8) -> Vec<u8> {
 /// The invalidity date of an entry.
 pub(crate) fn invalid_since(at: &str) -> Vec<u8> {
     extension(INVALIDITY_DATE, false, &generalized_time(at))
-}
-
-/// PEM of a CRL.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<&str> =
-        base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -54,7 +54,7 @@ impl Answer {
                 algorithm(self.id_hash),
                 octets(&hash(issuer.name())),
                 octets(&hash(&issuer.key.point())),
-                tlv(0x02, &self.serial),
+                tagged(0x02, &self.serial),
             ]),
             self.status.clone(),
             generalized_time(self.this_update),

@@ -76,13 +76,13 @@ impl Template {
         Self::new(common_name, serial).with(BASIC_CONSTRAINTS, true, &sequence(&[boolean(true)])).with(
             KEY_USAGE,
             true,
-            &tlv(0x03, &[1, 0b0000_0110]),
+            &tagged(0x03, &[1, 0b0000_0110]),
         )
     }
 
     /// A leaf that may sign.
     pub(crate) fn leaf(common_name: &str, serial: u64) -> Self {
-        Self::new(common_name, serial).with(KEY_USAGE, true, &tlv(0x03, &[7, 0b1000_0000]))
+        Self::new(common_name, serial).with(KEY_USAGE, true, &tagged(0x03, &[7, 0b1000_0000]))
     }
 
     /// A leaf that may sign timestamps.
