@@ -1,8 +1,8 @@
-//! Bundles: layouts that signatures are taken from, with what `bundle.json` adds to them where it is there.
+//! Opens bundles: layouts that signatures are taken from, with the lock and the CRLs that `bundle.json` adds.
 //!
-//! In: paths, and the site's public keys. Out: layouts, the lock and CRLs. Refused, before anything is judged: a bundle
-//! that was not finished, one whose files are not those that its document lists, and, where the trust directory names keys,
-//! one that none of them signed. A layout that another tool wrote has no document, and then no lock and nothing to check.
+//! A bundle is refused before anything is judged if it was not finished, if its files are not those that its document lists, or if
+//! the trust directory names keys and none of them signed it. A layout that another tool wrote has no document, so it has no lock
+//! and nothing to check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Opens a bundle and checks it as a whole; one of `keys`, where there are any, must have signed it.
+    /// Opens a bundle and checks it as a whole. If there are `keys`, one of them must have signed it.
     ///
     /// # Errors
-    /// [`BundleFault`] where it must not be used.
+    /// [`BundleFault`] if it must not be used.
     pub(crate) fn open(path: &Path, keys: Option<&[VerifyingKey]>) -> Result<Self, BundleFault> {
         let at = |problem| BundleFault { path: path.to_owned(), problem };
         let layout = Layout::open(path, Reading::Everything)?;
@@ -51,12 +51,12 @@ impl Bundle {
         Ok(Self { path: path.to_owned(), layout, manifest, crls })
     }
 
-    /// Adds the bundle's CRLs to the evidence, also those that cannot be used.
+    /// Adds the bundle's CRLs to the evidence, including those that cannot be used.
     pub(crate) fn add_evidence(&self, evidence: &mut RevocationEvidence, warnings: &mut Vec<TrustWarning>) {
         for (file, bytes) in &self.crls {
             let name = self.name_of(file);
             match bytes {
-                // the evidence itself keeps what is wrong with it
+                // the evidence keeps what is wrong with the file
                 Ok(bytes) => drop(evidence.add_file(&name, bytes)),
                 Err(why) => evidence.add_unreadable(&name, why),
             }
@@ -85,8 +85,8 @@ pub fn add_evidence(paths: &[PathBuf], evidence: &mut RevocationEvidence) -> Res
 }
 
 impl Bundle {
-    /// What people know a CRL by: the bundle, and where the CRL was fetched from if the bundle says so. There it has the name of
-    /// a hash.
+    /// What people know a CRL by: the bundle, and the URL that the CRL was fetched from, if the bundle says so. In the bundle its
+    /// name is a hash.
     fn name_of(&self, file: &str) -> String {
         let bundle = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
         let mut carried = self.manifest.iter().flat_map(|manifest| &manifest.crls);
@@ -105,7 +105,7 @@ impl Bundles {
     /// Opens bundles, in the order given, and adds the CRLs in them to the evidence of `trust`.
     ///
     /// # Errors
-    /// [`BundleFault`] where one must not be used.
+    /// [`BundleFault`] if one must not be used.
     pub fn open(paths: &[PathBuf], trust: &mut Trust) -> Result<Self, BundleFault> {
         let keys = trust.names_keys.then_some(&trust.keys[..]);
         let each = paths.iter().map(|path| Bundle::open(path, keys)).collect::<Result<Vec<_>, _>>()?;
@@ -116,13 +116,13 @@ impl Bundles {
         Ok(Self { each, lock })
     }
 
-    /// The bundles' paths with what each says of itself; none where another tool made it.
+    /// The path of each bundle with its document; none if another tool made the bundle.
     pub fn documents(&self) -> impl Iterator<Item = (&Path, Option<&BundleManifest>)> {
         self.each.iter().map(|bundle| (bundle.path.as_path(), bundle.manifest.as_ref()))
     }
 }
 
-/// That a key of the site signed exactly this document.
+/// Checks that a key of the site signed exactly this document.
 fn check_signature(
     document: Option<&[u8]>,
     signature: Option<&[u8]>,
@@ -137,7 +137,7 @@ fn check_signature(
     }
 }
 
-/// What names must stand for: the locks of all bundles together.
+/// The digests that names must stand for: the locks of all bundles together.
 #[derive(Debug, Default)]
 pub struct Lock {
     digests: BTreeMap<String, BTreeSet<Digest>>,
@@ -153,7 +153,7 @@ impl Lock {
         lock
     }
 
-    /// The first of `references` that is locked to other digests, as `is_right` sees them, and one of those. A name that
+    /// The first of `references` that is locked to digests of which `is_right` accepts none, and one of those digests. A name that
     /// several bundles or nodes knew for different images may stand for each of them.
     pub(crate) fn broken<'a>(
         &'a self,

@@ -1,4 +1,4 @@
-//! An image: one target in one namespace, with every name that points at it and every container that runs it.
+//! Defines what an image is: one target in one namespace, with every name that points at it and every container that runs it.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ pub struct Image {
     pub references: Vec<String>,
     /// Sorted.
     pub in_use: Vec<ContainerUse>,
-    /// False where only a container names it, and the record of the image is gone.
+    /// False if only a container names it and the image's record is gone.
     pub recorded: bool,
 }
 
-/// Records grouped into images that no container is known to run, their names in the order given.
+/// Groups records into images. Their names keep the order of the records, and no container is known to run them.
 pub fn group<'r>(records: impl IntoIterator<Item = &'r Record>) -> BTreeMap<ImageId<'r>, Image> {
     let mut images: BTreeMap<ImageId<'_>, Image> = BTreeMap::new();
     for record in records {
@@ -48,7 +48,7 @@ impl Image {
         ImageId::new(&self.namespace, &self.target)
     }
 
-    /// Sorts what was collected in any order.
+    /// Sorts the names and the containers.
     pub fn sort(&mut self) {
         self.references.sort();
         self.references.dedup();
@@ -69,7 +69,7 @@ impl Image {
     }
 }
 
-/// Build tools list attestations as manifests for a platform that does not exist.
+/// Whether an entry of an index is an attestation. Build tools list attestations as manifests for a platform that does not exist.
 pub fn is_attestation(entry: &Descriptor) -> bool {
     entry
         .platform

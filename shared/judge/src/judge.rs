@@ -1,7 +1,8 @@
-//! Verdicts: an image and what claims to sign it in, the judgement of its signatures out.
+//! Judges images by their signatures.
 //!
-//! Design, "When an image passes": the statement of each repository that the image has a name in must be met by a signature
-//! of its own, unless the operator accepts a parent's or the platforms'. One bad image never stops the run.
+//! For each repository that an image has a name in, a signature of the image must meet the repository's statement, unless the
+//! operator accepts that of an index that lists the image, or those of the manifests that the image lists. One bad image never stops
+//! the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +26,11 @@ use crate::sources::Sources;
 use crate::store::{BlobError, docker, fetch};
 use crate::trust::Trust;
 
-/// Types of layers that are not compressed.
+/// Media types of uncompressed layers.
 const UNCOMPRESSED: [&str; 2] =
     ["application/vnd.docker.image.rootfs.diff.tar", "application/vnd.oci.image.layer.v1.tar"];
 
-/// Repositories without a statement that are named: what has more is named by its digest anyway.
+/// How many repositories without a statement are named in a message.
 const NAMED: usize = 5;
 
 /// What images are judged by.
@@ -43,13 +44,12 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Judges images on so many threads, in their order.
+    /// Judges images on `jobs` threads and keeps their order.
     pub fn judge_all(&self, images: Vec<Image>, jobs: usize) -> Vec<Judged> {
         parallel::map(jobs, images, || (), |(), image| Judged { judgement: self.judge(&image), image })
     }
 
-    /// Judges an image by its signatures; its content is another question. If only a container names it, its signatures do
-    /// not matter.
+    /// Judges an image by its signatures, without its content. If only a container names the image, its signatures do not matter.
     fn judge(&self, image: &Image) -> Judgement {
         if !image.recorded {
             let mut judgement = Judgement::failed(
@@ -98,7 +98,7 @@ impl Judge<'_> {
     fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
         let target = &image.target;
         let mut own = self.under_all(target, statements);
-        // a signature of its own that fails is not outdone by another's
+        // an accepted signature of something else does not make up for a failed one of the image
         if own.reason != Some(Reason::NoSignature) {
             return own;
         }
@@ -119,8 +119,8 @@ impl Judge<'_> {
         own
     }
 
-    /// A name that a bundle locks to another digest fails the image, whoever signed it: an old image with a good signature
-    /// must not stand where a new one belongs.
+    /// An image fails if a bundle locks one of its names to another digest, even if it is signed: an old image with a good
+    /// signature must not stand in for a new one.
     fn as_locked(&self, image: &Image, judgement: Judgement) -> Judgement {
         let target = &image.target;
         let lists_target = |digest: &Digest| {
@@ -136,7 +136,7 @@ impl Judge<'_> {
         if judgement.reason == Some(Reason::Policy) { judgement.and(wrong) } else { judgement.led_by(wrong) }
     }
 
-    /// The worst of the verdicts under each statement with what is wrong under the others, all signatures listed.
+    /// The worst of the verdicts under each statement, with what is wrong under the others. All signatures are listed.
     fn under_all(&self, target: &Descriptor, statements: &[&Statement]) -> Judgement {
         let candidates = self.signatures.candidates(target);
         let mut signatures = SignatureRows::default();
@@ -144,7 +144,7 @@ impl Judge<'_> {
         let mut worst: Option<Judgement> = None;
         for statement in statements {
             let (mut judgement, tried) = self.under(target, candidates, statement, &mut signatures);
-            // which of several is not met; a signature is wanting under all of them
+            // name the statement that is not met; a missing signature is missing under all of them
             if statements.len() > 1 && !matches!(judgement.reason, None | Some(Reason::NoSignature)) {
                 judgement = judgement.about(format!("under the statement {}", statement.name));
             }
@@ -169,7 +169,7 @@ impl Judge<'_> {
         worst
     }
 
-    /// Tries the signatures in order until one passes; also says how many were tried.
+    /// Tries the signatures in order until one passes. Also gives how many were tried.
     fn under(
         &self,
         target: &Descriptor,
@@ -194,7 +194,7 @@ impl Judge<'_> {
         (self.without_a_pass(candidates, &tried), tried.len())
     }
 
-    /// The judgement where none of the first signatures passes.
+    /// The judgement if none of the first signatures passes.
     fn without_a_pass(&self, candidates: &[Candidate], tried: &[Tried<'_>]) -> Judgement {
         if let Some(unreadable) = tried.iter().find(|one| one.conclusion == Conclusion::Unreadable) {
             let message = format!("the signature {}: {}", unreadable.digest, unreadable.message());
@@ -202,7 +202,7 @@ impl Judge<'_> {
         }
         if candidates.len() > limits::SIGNATURES_PER_IMAGE {
             let message = format!(
-                "none of the first {} of {} passes, and more are not tried",
+                "none of the first {} of {} passes, and no more are tried",
                 limits::SIGNATURES_PER_IMAGE,
                 count(candidates.len(), "signature")
             );
@@ -231,7 +231,7 @@ impl Judge<'_> {
         judgement
     }
 
-    /// No signature at all; or one may be where something could not be read.
+    /// The judgement if no signature was found. If something could not be read, a signature may be there.
     fn none_found(&self) -> Judgement {
         match self.signatures.unreadable.first() {
             None => Judgement::failed(Reason::NoSignature, "no signature is associated with the image"),
@@ -275,8 +275,8 @@ impl Judge<'_> {
         verifier.verify(&envelope.media_type, &bytes, target, statement)
     }
 
-    /// The judgement of the signed indexes that list the image, the first that passes or else the first; none where there
-    /// are none. That they list it was found in bytes that match their digests.
+    /// The judgement of the first signed index that lists the image and passes, or else of the first signed index that lists it;
+    /// none if there is not one. The listing was found in bytes that match the digest of the index.
     fn by_parent(&self, target: &Descriptor, statements: &[&Statement]) -> Option<Judgement> {
         let mut first = None;
         for parent in self.signatures.parents_of(target).into_iter().filter(|parent| self.is_signed(parent)) {
@@ -293,8 +293,8 @@ impl Judge<'_> {
         first
     }
 
-    /// The judgement of the manifests that the image, an index, lists and the store has: all must pass; the worst where one
-    /// does not. None where there is none.
+    /// The judgement of the manifests that the image, an index, lists and the store has. All must pass; otherwise it is the worst
+    /// of them. None if the store has none of them.
     fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
         let store = self.sources.store;
         let is_there =
@@ -362,8 +362,8 @@ impl Judge<'_> {
         let todo = "carry the image's signature in a bundle (--signatures), or have the image signed";
         match self.signatures.other_referrer(target) {
             None if self.is_made_anew(image) => {
-                "the image's layers are not compressed, as docker save and an import of what it saved leave them: its manifest \
-                 was made anew and has a digest of its own, while signatures name that of the registry. Pull the image, or \
+                "the image's layers are not compressed, as after docker save and an import of its archive: the import made a new \
+                 manifest with a new digest, while signatures name the digest in the registry. Pull the image, or \
                  import an OCI archive of it (skopeo copy docker://NAME oci-archive:FILE), and carry its signature in a \
                  bundle (--signatures)"
                     .to_owned()
@@ -382,9 +382,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether an archive's writer or reader made the image's manifest. The older format of docker save has no manifest, so that
-    /// containerd makes one when it imports the archive; Docker itself makes one for the newer format. Neither compresses layers,
-    /// as all do that push to registries.
+    /// Whether the image's manifest was made by the writer or reader of an archive. The older format of docker save has no manifest,
+    /// so containerd makes one when it imports the archive; for the newer format Docker makes one. Neither compresses layers, while
+    /// every client that pushes to a registry does.
     fn is_made_anew(&self, image: &Image) -> bool {
         let bytes = fetch(self.sources.store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
         let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
@@ -424,8 +424,8 @@ impl Tried<'_> {
     }
 }
 
-/// The statements that an image must pass under: one for each repository that it has a name in. A bare id is no name; a
-/// name without a repository is the business of the statement with scope `*`.
+/// The statements that an image must pass under: one for each repository that it has a name in. A bare id does not count as a
+/// name. A name without a repository falls under the statement with scope `*`.
 fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<&'p Statement>, Uncovered> {
     let mut repositories: BTreeSet<Option<Repository>> = references
         .iter()
@@ -455,7 +455,7 @@ fn statements<'p>(policy: &'p TrustPolicy, references: &[String]) -> Result<Vec<
 struct Uncovered {
     /// One for each.
     errors: Vec<PolicyError>,
-    /// Whether the image has names in repositories that have a statement.
+    /// Whether a statement applies to another name of the image.
     others: bool,
 }
 
@@ -477,8 +477,8 @@ impl Uncovered {
                 .to_owned();
         if self.others {
             hint.push_str(
-                "; the image's other names have one, so that it is enough to remove the name that has none (ctr images \
-                 remove NAME)",
+                "; statements apply to the image's other names, so it is enough to remove the name without a statement (ctr \
+                 images remove NAME)",
             );
         }
         hint
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn one_statement_for_each_repository() {
+    fn finds_one_statement_for_each_repository() {
         let policy = policy_of(&[("app", "r.example/app"), ("any", "*")]);
         let id = Digest::sha256(b"").to_string();
         for (references, expected) in [
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn each_repository_without_a_statement_is_named() {
+    fn names_each_repository_without_a_statement() {
         let document = policy_of(&[("app", "r.example/app")]);
         let names = |of: &[&str]| -> Vec<String> { of.iter().map(|&name| name.to_owned()).collect() };
         let uncovered = |references| statements(&document, &names(references)).unwrap_err();

@@ -176,9 +176,9 @@ pub struct CheckedContent {
     pub platforms: Vec<String>,
     /// Bytes of the config and the layers of the manifests that are there, as their descriptors say.
     pub layer_bytes: u64,
-    /// Why the content cannot be judged; empty where it can.
+    /// Why the content cannot be judged; empty if it can.
     pub unjudged: Vec<String>,
-    /// A limit that was met.
+    /// The limit that the content exceeds.
     pub limit: Option<String>,
     /// Every manifest that was reached.
     pub manifests: Vec<Digest>,

@@ -1,7 +1,8 @@
-//! What the agent, `assay bundle check`, `assay evidence check` and containerd's image verifier share: layouts as folders and
-//! archives, the trust directory, bundles and their locks, candidates for signatures, and the judging of images.
+//! Judges images by what is on disk. The agent, `assay bundle check`, `assay evidence check` and containerd's image verifier
+//! share this crate: layouts as folders and archives, the trust directory, bundles and their locks, candidates for signatures,
+//! and the verdicts.
 //!
-//! It reads files and nothing else: no network and no command line.
+//! It reads files and nothing else. It has no network and no command line.
 
 pub mod bundle;
 pub mod ci_commands;

@@ -1,9 +1,9 @@
-//! Images that somebody lists, judged by their signatures again, with no node at hand: by the collector, before anyone travels
-//! (`assay bundle check`) and long after (`assay evidence check`); and one that a node does not have yet, before it is pulled.
+//! Judges images by their signatures without the node that has them: before the bundles travel (`assay bundle check`), long after
+//! (`assay evidence check`), and before an image is pulled.
 //!
-//! In: a trust directory and bundles, read as [`crate::trust`] and [`crate::bundle`] read them on a node; images by name and
-//! descriptor; what a node's store held of signatures, as its report carried it. Out: for each image the verdict that the agent
-//! gives with `--content none`, as its report has it. It is the same code that judges on the node, so there is no second opinion.
+//! Images are given by name and descriptor. A node's report carries the signatures that only its store had. The trust directory and
+//! the bundles are read as on a node, and the same code judges, so that each verdict is the one that the agent gives with
+//! `--content none`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use crate::store::{Blob, BlobContent, BlobError, Listing, Manifests, Record, Sto
 use crate::trust::Trust;
 
 impl Bundles {
-    /// Judges images at a time, in parallel. `carried` is what the store that listed them held beside the bundles.
+    /// Judges images as of `at`, in parallel. `carried` is what the store that listed them had and the bundles do not have.
     pub fn judge(
         &self,
         trust: &Trust,
@@ -35,7 +35,7 @@ impl Bundles {
         self.judge_listed(&Carried::new(images, carried), trust, at, accept)
     }
 
-    /// Judges whatever `store` lists, without reading it.
+    /// Judges the images that `store` lists, without reading their content.
     pub fn judge_listed(
         &self,
         store: &dyn Store,
@@ -45,7 +45,7 @@ impl Bundles {
     ) -> Vec<report::Image> {
         let sources = Sources::new(store, self);
         let signatures = Signatures::collect(sources);
-        // whoever listed them has told images from signatures already
+        // the list has images only; signatures were told apart when it was made
         let mut images: Vec<Image> = image::group(&store.listing().records).into_values().collect();
         images.iter_mut().for_each(Image::sort);
         let judge = Judge { trust, at, accept, lock: &self.lock, sources, signatures: &signatures };
@@ -58,7 +58,7 @@ impl Bundles {
         judge.judge_all(images, jobs).into_iter().map(report).collect()
     }
 
-    /// What each of these indexes lists, attestations aside; nothing where its bytes are in no bundle and not carried.
+    /// What each of these indexes lists except attestations; nothing if its bytes are neither in a bundle nor carried.
     pub fn listed_by(&self, indexes: &[Descriptor], carried: &[CarriedBlob]) -> Vec<Vec<Descriptor>> {
         let store = Carried::new(Vec::new(), carried);
         let signatures = Signatures::collect(Sources::new(&store, self));
@@ -67,13 +67,13 @@ impl Bundles {
         indexes.iter().map(|index| listed(index).collect()).collect()
     }
 
-    /// What cannot be read of the bundles: signatures may be missing for it.
+    /// What cannot be read of the bundles. Signatures may be missing because of it.
     pub fn unreadable(&self) -> Vec<report::Unreadable> {
         let nothing = Carried::new(Vec::new(), &[]);
         Signatures::collect(Sources::new(&nothing, self)).unreadable
     }
 
-    /// The images that the bundles know, by their locks and by the listings of their layouts.
+    /// The images that the bundles name, in their locks and in the listings of their layouts.
     pub fn named(&self) -> Vec<Record> {
         let locked =
             self.documents().filter_map(|(_, document)| document).flat_map(|one| &one.images).map(|image| {
@@ -92,7 +92,7 @@ fn images_of(layout: &Layout) -> Vec<Record> {
     named.chain(unnamed).collect()
 }
 
-/// What is left of a node's store: its names, and the blobs that its report carried.
+/// What is known of a node's store: its names, and the blobs that its report carried.
 struct Carried<'a> {
     listing: Listing,
     roots: Vec<Descriptor>,
@@ -124,7 +124,7 @@ impl Store for Carried<'_> {
         Ok(Blob { size, content: BlobContent::Stream(Box::new(*bytes)) })
     }
 
-    /// Which of the manifests that an index lists were there, nobody can tell by now: each of them must be signed.
+    /// It is not known which of the manifests that an index lists the node had, so each of them must be signed.
     fn has(&self, _: &str, _: &Digest) -> bool {
         true
     }

@@ -1,5 +1,5 @@
-//! What a store lists: images with and without a name, and what only belongs to images. The decision itself is
-//! [`assay_verifier::oci::census`]'s.
+//! Tells apart what a store lists: images with and without a name, and what only belongs to images. The decision itself is made by
+//! [`assay_verifier::oci::census`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,16 +11,16 @@ use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
 use crate::signatures::{Signatures, reader};
 use crate::store::{Manifests, Record, Store, fetch, may_be_manifest};
 
-/// What a store lists beside the images that have a name.
+/// What a store lists in addition to the images that have a name.
 #[derive(Debug, Default)]
 pub struct Population {
-    /// Images without a name, which are named by their digests.
+    /// Images without a name; their digests serve as names.
     pub unnamed: Vec<Record>,
     /// What belongs to images, sorted.
     pub companions: Vec<Companion>,
     /// Entries that are not manifests.
     pub blobs: Vec<Unlisted>,
-    /// What cannot be told.
+    /// Entries of which it is not known what they are.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -66,9 +66,9 @@ impl Population {
         };
         match what {
             Unnamed::Image => self.unnamed.push(image()),
-            // what is signed under that very descriptor is an image, here or not
+            // what is signed under this very descriptor is an image, whether it is here or not
             Unnamed::Missing if !layout.signatures.candidates(entry).is_empty() => self.unnamed.push(image()),
-            // that it cannot be read is said already
+            // it is already reported that it cannot be read
             Unnamed::Missing if layout.signatures.is_unread(&entry.digest) => {}
             Unnamed::Missing => self.unreadable.push(Unreadable {
                 what: format!("index.json: {}", entry.digest),
@@ -85,7 +85,7 @@ impl Population {
         }
     }
 
-    /// Adds what a content store holds under no name and that refers to an image.
+    /// Adds what a content store holds without a name and what refers to an image.
     fn add_referrers(&mut self, layout: &LayoutFacts<'_>) {
         let named: HashSet<(&str, &Digest)> =
             layout.named.iter().map(|target| (target.namespace, target.digest)).collect();
@@ -105,7 +105,7 @@ impl Population {
     }
 }
 
-/// What a companion says of itself.
+/// Describes a companion by its manifest.
 fn described(store: &dyn Store, namespace: &str, name: Option<&str>, target: &Descriptor) -> Companion {
     let bytes = fetch(store, namespace, target, limits::MANIFEST_BYTES).ok();
     let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()).unwrap_or_default();

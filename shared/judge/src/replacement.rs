@@ -1,8 +1,8 @@
-//! A file's new content, which a reader finds whole or not at all.
+//! Replaces the content of a file, so that a reader finds it whole or not at all.
 //!
-//! It is written beside its place and moved there. Links are followed, so that the file they lead to is replaced, and a file
-//! that is replaced keeps its mode. What is no file, such as a pipe, a device or this program's own output, is
-//! never replaced: it is opened and written to.
+//! The content is written to a new file beside the destination, which is then moved there (`tempfile` does both). Links are
+//! followed, so that the file they lead to is replaced. A file that is replaced keeps its mode. Anything that is not a file, such as
+//! a pipe, a device or this program's own output, is never replaced: it is opened and written to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// New content that is being written. Dropping it leaves what was there as it was, where it was a file.
+/// New content that is being written. If it is dropped, an existing file stays as it was.
 pub struct Replacement(To);
 
 enum To {
@@ -20,21 +20,21 @@ enum To {
 
 /// What a path leads to.
 enum Destination {
-    /// A file, or nothing yet.
+    /// A file that exists or not.
     File(PathBuf, Option<Permissions>),
     /// Anything else that can be written to.
     Other(PathBuf),
 }
 
-/// Links that are followed one after the other, as many as Linux follows (path_resolution(7)).
+/// Links that are followed one after the other: as many as Linux follows (path_resolution(7)).
 const LINKS: usize = 40;
 
 impl Replacement {
-    /// Makes ready to write to `path`, so that a place that cannot be written to is known before the work is done. A pipe is
-    /// opened when somebody reads it.
+    /// Prepares to write to `path`, so that a destination that cannot be written to is found before the work is done. Opening a
+    /// pipe waits for its reader.
     ///
     /// # Errors
-    /// [`io::Error`] where `path` is a folder, or the system says no.
+    /// [`io::Error`] if `path` is a folder, or if the system refuses.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(open) = open_already(path) {
             return Ok(Self(To::Into(BufWriter::new(open))));
@@ -54,7 +54,7 @@ impl Replacement {
         }
     }
 
-    /// Waits until what was written is on the disk, where it goes to one.
+    /// Waits until what was written is on the disk, if it goes to a disk.
     ///
     /// # Errors
     /// [`io::Error`]
@@ -66,10 +66,10 @@ impl Replacement {
         }
     }
 
-    /// Puts it in its place.
+    /// Moves the content to its destination.
     ///
     /// # Errors
-    /// [`io::Error`]; then a file that was there is there as it was.
+    /// [`io::Error`]. An existing file is then as it was.
     pub fn put(self) -> io::Result<()> {
         match self.0 {
             To::Into(mut file) => file.flush(),
@@ -127,7 +127,7 @@ fn destination(path: &Path) -> io::Result<Destination> {
         if !found.is_symlink() || is_kernels() {
             return Ok(Destination::Other(path));
         }
-        // a link that the system does not follow, such as a stranger's in `/tmp`, is not followed here either
+        // a link that the system does not follow, such as another user's in `/tmp`, is not followed here either
         match path.metadata() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => path = folder.join(fs::read_link(&path)?),
@@ -140,7 +140,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// This program's standard output or error, where `path` is what it goes to: what others wrote there before stays.
+/// This program's standard output or error, if `path` leads to the same file. What others wrote there before stays.
 #[cfg(unix)]
 fn open_already(path: &Path) -> Option<File> {
     use std::os::fd::{AsFd as _, BorrowedFd};
@@ -159,8 +159,8 @@ fn open_already(_: &Path) -> Option<File> {
     None
 }
 
-/// A new file: what `umask` leaves, or its owner's alone until it has the mode of the file that it replaces. On Windows it has
-/// its folder's access list.
+/// Creates a file with the mode that `umask` leaves. If it replaces another file, only its owner may read it until it gets that
+/// file's mode. On Windows it has its folder's access list. (Unlike `tempfile`'s own, the error keeps the system's number.)
 fn create(path: &Path, replaces: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -171,7 +171,8 @@ fn create(path: &Path, replaces: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// `NUL`, `CON` and their likes, in whatever folder and with whatever ending, and everything in the devices' own namespace.
+/// Whether a path names a device: `NUL`, `CON` and the like, in any folder and with any ending, or anything in the namespace of
+/// devices.
 fn is_device_of_windows(path: &Path) -> bool {
     if !cfg!(windows) {
         return false;
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_appears_whole_or_not_at_all() {
+    fn replaces_a_file_whole_or_not_at_all() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("report.json");
         drop(Replacement::open(&path).unwrap());
@@ -222,7 +223,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_stay() {
+    fn follows_links_and_keeps_them() {
         use std::os::unix::fs::symlink;
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
@@ -243,7 +244,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn modes_are_kept_and_new_files_are_what_umask_says() {
+    fn keeps_modes_and_obeys_umask_for_new_files() {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
@@ -260,7 +261,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_no_file_is_written_to_and_stays() {
+    fn writes_into_what_is_not_a_file() {
         use std::os::unix::fs::FileTypeExt as _;
         let scratch = tempfile::tempdir().unwrap();
         let path = |name: &str| scratch.path().join(name);
@@ -292,7 +293,7 @@ mod tests {
 
     #[cfg(windows)]
     #[test]
-    fn devices_are_written_to() {
+    fn writes_to_devices() {
         for name in ["NUL", "nul.json", r"\\.\NUL"] {
             write(Path::new(name), "text").unwrap();
         }

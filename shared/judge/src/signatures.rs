@@ -1,8 +1,8 @@
-//! Where signatures are found: stores and bundles in, an index from a subject's digest to what claims to sign it out.
+//! Finds signatures in stores and bundles, by the digest of what they claim to sign.
 //!
-//! A layout is walked from its `index.json` through every index in it, which covers listings under a fallback tag; in a
-//! containerd store, which does not record what a blob is, small blobs are looked into. A manifest is believed when its
-//! bytes are those that its descriptor names; one bad manifest never hides another (notary.md 1.2-1.10).
+//! A layout is walked from its `index.json` through every index in it, which covers listings under a fallback tag (OCI distribution
+//! specification, "Referrers Tag Schema"). A containerd store does not record what a blob is, so small blobs are looked into. A
+//! manifest is believed if its bytes are those that its descriptor names. One bad manifest never hides another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -28,7 +28,7 @@ pub struct Candidate {
     pub namespace: String,
     pub digest: Digest,
     pub subject: Descriptor,
-    /// The envelope, or why there is none to be had.
+    /// The envelope, or why the manifest does not lead to one.
     pub envelope: Result<Descriptor, ManifestFlaw>,
 }
 
@@ -39,7 +39,7 @@ pub struct ManifestFlaw {
     pub message: String,
 }
 
-/// What refers to an image and is not a signature of the Notary Project. The first in this order speaks for all.
+/// Something that refers to an image and is not a signature of the Notary Project. The first in this order is shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OtherReferrer {
     /// A signature of another kind, by its type or tag.
@@ -67,16 +67,16 @@ fn shown(kind: &str) -> String {
     kind.chars().filter(char::is_ascii_graphic).take(KIND_LETTERS).collect()
 }
 
-/// That an index lists a manifest.
+/// An entry of an index: the index is the parent of the manifest.
 #[derive(Clone, Copy, Debug)]
 struct Parent {
-    /// Which index.
+    /// The place of the index in [`Signatures::indexes`].
     index: usize,
-    /// Which of what it lists.
+    /// The place of the entry in the index.
     entry: usize,
 }
 
-/// An index, its bytes checked.
+/// An index whose bytes match its descriptor.
 #[derive(Debug)]
 struct ReadIndex {
     descriptor: Descriptor,
@@ -101,7 +101,7 @@ fn subject(descriptor: &Descriptor) -> Subject {
     (descriptor.digest.clone(), descriptor.media_type.clone(), descriptor.size)
 }
 
-/// What claims to sign one target, in the order found.
+/// The candidates for one target, in the order in which they were found.
 #[derive(Debug, Default)]
 struct Candidates {
     candidates: Vec<Candidate>,
@@ -119,23 +119,23 @@ pub struct Signatures {
     counts: HashMap<Origin, u64>,
     /// Manifests in the store of the images.
     pub in_store: Vec<StoredManifest>,
-    /// What could not be read: a signature may be missing for it.
+    /// What could not be read. A signature may be missing because of it.
     pub unreadable: Vec<Unreadable>,
-    /// What is listed as a manifest and is none.
+    /// What is listed as a manifest but does not parse as one.
     pub warnings: Vec<String>,
-    /// Manifests that nobody can judge, with the reason and the words for it: those of the first source that are not what its
-    /// own listing says, and those of any that are malformed.
+    /// Manifests that cannot be judged, with the reason and a message: those of the store that differ from their descriptors, and
+    /// malformed ones of any source.
     damaged: HashMap<Digest, (Reason, String)>,
-    /// Manifests of the first source that are there and cannot be read.
+    /// Manifests that the store has and that cannot be read.
     unread: HashSet<Digest>,
-    /// Which manifests cannot be run, and only belong to images.
+    /// Which manifests cannot be run and only belong to images.
     census: Census,
-    /// By subject, what refers to it that is not a signature of the Notary Project: one of them, for words alone.
+    /// By subject, one thing that refers to it and is not a signature of the Notary Project. It is only for messages.
     others: HashMap<Digest, OtherReferrer>,
     indexes: Vec<ReadIndex>,
-    /// By digest, the first index that has it.
+    /// By digest, the place of the first such index.
     index_of: HashMap<Digest, usize>,
-    /// How many of them the first source has, which come first.
+    /// How many of the indexes the store has. They come first.
     own_indexes: usize,
 }
 
@@ -183,19 +183,19 @@ impl Signatures {
         signatures
     }
 
-    /// What claims to sign exactly this target, in the order of the sources.
+    /// The manifests that claim to sign exactly this target, in the order of the sources.
     pub(crate) fn candidates(&self, target: &Descriptor) -> &[Candidate] {
         self.by_subject.get(&subject(target)).map_or(&[], |claims| &claims.candidates)
     }
 
-    /// Whether a signature names this target's digest, with another media type or size.
+    /// Whether a signature names this target's digest with another media type or size.
     pub(crate) fn misses(&self, target: &Descriptor) -> bool {
         let target = subject(target);
         let of_digest = self.by_subject.range((target.0.clone(), String::new(), 0)..);
         of_digest.take_while(|(other, _)| other.0 == target.0).any(|(other, _)| *other != target)
     }
 
-    /// Something else than a signature of the Notary Project that refers to this target, if there is any.
+    /// Something that refers to this target and is not a signature of the Notary Project.
     pub(crate) fn other_referrer(&self, target: &Descriptor) -> Option<&OtherReferrer> {
         self.others.get(&target.digest)
     }
@@ -210,8 +210,8 @@ impl Signatures {
         self.by_subject.values().flat_map(|claims| &claims.candidates)
     }
 
-    /// The indexes that list exactly this target, and those that list such an index: each holds the digest of what it lists,
-    /// so that a signature of the outermost speaks for all. The nearest first.
+    /// The indexes that list exactly this target, and those that list such an index, the nearest first. Each index has the digests
+    /// of what it lists, so a signature of the outermost covers everything below it.
     pub fn parents_of<'a>(&'a self, target: &'a Descriptor) -> Vec<&'a Descriptor> {
         let mut found: Vec<&Descriptor> = Vec::new();
         let mut known = HashSet::from([(&target.digest, target.media_type.as_str())]);
@@ -247,18 +247,18 @@ impl Signatures {
         self.indexes.get(*self.index_of.get(digest)?)
     }
 
-    /// What is wrong with the image's own manifest, where its bytes were met and are not what the store says of them.
+    /// What is wrong with the image's own manifest, if its bytes were found and differ from what the store says.
     pub(crate) fn damage(&self, target: &Descriptor) -> Option<(Reason, &str)> {
         self.damaged.get(&target.digest).map(|(reason, why)| (*reason, why.as_str()))
     }
 
-    /// What an index lists; nothing where the target is no index, or its bytes are nowhere to be had.
+    /// What an index lists; nothing if the target is not an index or no source has its bytes.
     pub fn listed_by(&self, target: &Descriptor) -> &[Descriptor] {
         let index = self.index(&target.digest).filter(|index| index.descriptor.same_target(target));
         index.map_or(&[], |index| &index.listed)
     }
 
-    /// Whether a record names what belongs to an image, and so is none: nothing in it can be run.
+    /// Whether a record names something that only belongs to an image: nothing in it can be run.
     pub fn is_companion(&self, record: &Record) -> bool {
         self.census.nature(&record.target.digest).is_companion(Some(&record.name), record.marked)
     }
@@ -273,18 +273,18 @@ impl Signatures {
         self.census.nature(digest)
     }
 
-    /// Whether the first source has a manifest that cannot be read.
+    /// Whether the store has a manifest that cannot be read.
     pub(crate) fn is_unread(&self, digest: &Digest) -> bool {
         self.unread.contains(digest)
     }
 
-    /// What an index of the first source lists, whatever its descriptor says.
+    /// What an index of the store lists. Only its digest is compared.
     pub(crate) fn own_listed_by(&self, digest: &Digest) -> &[Descriptor] {
         let own = self.index_of.get(digest).filter(|index| **index < self.own_indexes);
         own.and_then(|index| self.indexes.get(*index)).map_or(&[], |index| &index.listed)
     }
 
-    /// Whether something claims to be a signature of the Notary Project and is one, or was one before it was altered.
+    /// The signatures of the Notary Project in the store, including those that were altered.
     pub(crate) fn own_signatures(&self) -> HashSet<&Digest> {
         let own = self
             .all()
@@ -294,7 +294,7 @@ impl Signatures {
             .collect()
     }
 
-    /// Notes whom records are of that belong to images, by their tags: `sha256-<hex>.sig`.
+    /// Adds the records that belong to an image according to their tag: `sha256-<hex>.sig`.
     fn add_tagged(&mut self, records: &[Record]) {
         for record in records {
             let tag = companion_tag(&record.name).filter(|tag| !tag.suffix.is_empty());
@@ -318,7 +318,7 @@ impl Signatures {
     }
 }
 
-/// What is to be visited.
+/// A manifest to visit.
 enum Next {
     /// An entry of an index that was taken in.
     Listed(Parent),
@@ -332,9 +332,9 @@ struct Search<'a, 's> {
     origin: Origin,
     /// What reports call the source.
     name: String,
-    /// By digest, size and media type: a wrong entry must not hide the right one.
+    /// Visited by digest, size and media type, so that a wrong entry does not hide the right one.
     graph: Walk<Next, (Digest, u64, &'static str)>,
-    /// What was looked at although it is not what an entry says.
+    /// Manifests that were read although they differ from their entries.
     mismatched: HashSet<Digest>,
 }
 
@@ -390,8 +390,8 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Reads a manifest of a layout; none where it is not to be had. A signature whose bytes are not what the listing says
-    /// stays a candidate, to fail.
+    /// Reads a manifest of a layout; none if it cannot be used. A signature whose bytes differ from its entry stays a candidate,
+    /// which will fail.
     fn manifest(&mut self, descriptor: &Descriptor) -> Option<Manifest> {
         match fetch(self.store, "", descriptor, limits::MANIFEST_BYTES) {
             Ok(bytes) => match Manifest::parse(&bytes) {
@@ -402,11 +402,11 @@ impl Search<'_, '_> {
                     None
                 }
             },
-            // layouts may be sparse, and what is listed and not there is no signature
+            // layouts may be sparse
             Err(BlobError::Absent) => None,
             Err(BlobError::Mismatch { found }) => {
                 self.damaged(descriptor, Reason::ContentMismatch, "is not what its digest and size say");
-                // however many entries give it another size
+                // once, even if several entries give it another size
                 if !self.mismatched.insert(descriptor.digest.clone()) {
                     return None;
                 }
@@ -445,7 +445,7 @@ impl Search<'_, '_> {
             let bytes = match read_unchecked(self.store, blob.namespace, blob.digest, limit) {
                 Ok(bytes) => bytes,
                 Err(BlobError::Absent) => continue,
-                // what belongs to no image is removed at any time; what does is missed where it is read
+                // a blob that belongs to no image may be removed at any time; if it belongs to one, its absence is found there
                 Err(_) if !self.store.still_has(blob.namespace, blob.digest) => continue,
                 Err(error) => {
                     self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
@@ -474,8 +474,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Takes in a manifest whose bytes are what its descriptor says; `listed` where the store itself lists it, and not only
-    /// another manifest. Gives the number of an index.
+    /// Takes in a manifest whose bytes match its descriptor. `listed` says that the store itself lists it, and not only another
+    /// manifest. Gives the place of an index in [`Signatures::indexes`].
     fn take(
         &mut self,
         namespace: &str,
@@ -554,7 +554,7 @@ impl Search<'_, '_> {
         let Candidates { candidates, places } =
             self.signatures.by_subject.entry(self::subject(&subject)).or_default();
         let place = *places.entry(digest.clone()).or_insert(candidates.len());
-        // the same signature in two sources or namespaces is one; a sound listing of it outdoes a flawed one
+        // the same signature in two sources or namespaces counts once, and a sound manifest replaces a flawed one
         match candidates.get_mut(place) {
             Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
             Some(known) => {
@@ -571,7 +571,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Notes a document whose bytes are those that its digest names: whoever lists it, nobody can judge it.
+    /// Notes a malformed manifest whose bytes match its digest. It cannot be judged in any source.
     fn malformed(&mut self, digest: &Digest, error: &ManifestError) {
         let message = format!("the manifest {digest} {error}");
         self.signatures.damaged.insert(digest.clone(), (Reason::Unreadable, message));
@@ -595,10 +595,10 @@ impl Search<'_, '_> {
     }
 }
 
-/// The manifest that bytes of unknown type are, and its media type; none where they are none.
+/// Reads bytes of unknown type as a manifest, and gives its media type too; none if they are not a manifest.
 ///
 /// # Errors
-/// Where they are a manifest for some readers, and another one or none for others.
+/// [`ManifestError`] if other readers would read another manifest, or none.
 pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> {
     if !json::is_object(bytes) {
         return Ok(None);
@@ -616,7 +616,7 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> 
     Ok(ManifestKind::from_media_type(&media_type).map(|_| (media_type, manifest)))
 }
 
-/// Reads blobs of a namespace of a store whole, as a census wants them.
+/// Reads whole blobs of one namespace for a census.
 pub(crate) fn reader<'s>(
     store: &'s dyn Store,
     namespace: &'s str,
@@ -629,7 +629,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn configs_and_other_json_are_no_manifests() {
+    fn does_not_take_other_json_for_a_manifest() {
         for bytes in [
             &br#"{"architecture":"amd64","os":"linux","config":{"Env":[]},"rootfs":{"type":"layers"}}"#[..],
             b"{}",

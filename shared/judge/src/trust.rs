@@ -1,8 +1,8 @@
-//! The trust directory: policy, trust stores, CRLs and the site's public keys from disk into the values that the verifier
-//! takes. Both programs read it here, so that `assay trust check` sees what the agent will see.
+//! Reads the trust directory: policy, trust stores, CRLs and the site's public keys. Both programs read it here, so that
+//! `assay trust check` sees what the agent will see.
 //!
-//! The only errors are of a directory or a policy file that is not there: without them nothing can be judged. A policy that
-//! is invalid and a store that is unusable are facts that the verdicts report.
+//! It is an error only if the directory or the policy file is missing, because nothing can be judged without them. An invalid policy
+//! and an unusable store are facts that the verdicts report.
 
 use std::fmt;
 use std::fs::File;
@@ -34,13 +34,13 @@ pub struct Trust {
     pub evidence: RevocationEvidence,
     /// The keys that vouch for the site's bundles and evidence, by file name.
     pub keys: Vec<VerifyingKey>,
-    /// Whether `keys/` holds anything, be it usable or not: then every bundle must be signed by one of the keys.
+    /// Whether `keys/` holds anything, usable or not. If it does, every bundle must be signed by one of the keys.
     pub(crate) names_keys: bool,
-    /// Findings that change no verdict by themselves.
+    /// What does not change a verdict by itself.
     pub warnings: Vec<TrustWarning>,
 }
 
-/// Something in a trust directory that is not as it must be.
+/// Something in a trust directory that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustWarning {
     /// What it is about.
@@ -54,11 +54,11 @@ pub struct TrustWarning {
 /// What a [`TrustWarning`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningSubject {
-    /// A member of the policy that nobody knows, and that has no effect.
+    /// An unknown member of the policy, which has no effect.
     Policy,
     /// A trust store that cannot be used.
     Store,
-    /// What a bundle was to hold and does not.
+    /// Something that a bundle was to carry and does not.
     Gap,
     /// A file in `keys`, or the folder.
     Key,
@@ -84,7 +84,7 @@ impl WarningSubject {
 /// Reads a trust directory.
 ///
 /// # Errors
-/// [`TrustError`] where there is no directory or no policy file, or they cannot be read.
+/// [`TrustError`] if the directory or the policy file is missing or cannot be read.
 pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     let at = |problem| TrustError { path: directory.to_owned(), problem };
     let metadata = directory.metadata().map_err(|error| at(TrustProblem::Unreadable(error)))?;
@@ -117,13 +117,13 @@ pub fn read(directory: &Path) -> Result<Trust, TrustError> {
     Ok(Trust { policy_path, policy_sha256, policy, store, evidence, keys, names_keys, warnings })
 }
 
-/// The policy document. Two of them at once are an error: the reference has one file of each name, and whichever this took,
-/// somebody would have meant the other.
+/// The policy document. Two of them at once are an error: the reference reads either name, and somebody would have meant the one
+/// that is not taken.
 fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
     let mut found = None;
     for name in ["trustpolicy.oci.json", "trustpolicy.json"] {
         let path = directory.join(name);
-        // as in the reference, a link is no policy: what it leads to may change under a reader's hands
+        // as in the reference, a link is not accepted: its target may change while it is read
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(TrustError { path, problem: error.into() }),
@@ -146,8 +146,8 @@ fn policy_document(directory: &Path) -> Result<(PathBuf, Vec<u8>), TrustError> {
     }
 }
 
-/// Every store of every type; what is not as it must be makes that store unusable, and the verifier says so where a
-/// statement uses it.
+/// Every store of every type. Anything that is not as it must be makes its store unusable, and the verifier reports that if a
+/// statement uses the store.
 fn trust_store(x509: &Path, warnings: &mut Vec<TrustWarning>) -> TrustStore {
     let mut store = TrustStore::default();
     for store_type in StoreType::ALL {
@@ -197,8 +197,8 @@ fn store_entry(file: &DirEntry) -> StoreEntry {
     }
 }
 
-/// The evidence in a trust directory's folder `crls`: every file, whatever its name and however deep. Links are followed, since a CRL is believed for its signature
-/// and not for its place. What cannot be read is evidence too: that nobody knows whom it would have revoked.
+/// The evidence in a trust directory's folder `crls`: every file, at any depth and under any name. Links are followed, because a
+/// CRL is believed for its signature and not for its place. A file that cannot be read is kept too: it may have revoked anything.
 pub fn evidence(folder: &Path) -> RevocationEvidence {
     let mut evidence = RevocationEvidence::default();
     match folder.metadata() {
@@ -207,7 +207,7 @@ pub fn evidence(folder: &Path) -> RevocationEvidence {
             evidence.add_unreadable("crls", "not a directory");
             return evidence;
         }
-        // a link that leads nowhere was meant to lead somewhere
+        // a broken link is not the same as no folder
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder.symlink_metadata().is_err() => {
             return evidence;
         }
@@ -219,7 +219,7 @@ pub fn evidence(folder: &Path) -> RevocationEvidence {
     let is_evidence = |entry: &DirEntry| !is_litter(&entry.file_name().to_string_lossy());
     let files = WalkDir::new(folder).min_depth(1).follow_links(true).sort_by_file_name();
     for file in files.into_iter().filter_entry(is_evidence) {
-        // the same name whatever separates folders here
+        // names have slashes on every system
         let name = |path: Option<&Path>| {
             let path = path.map(|path| path.strip_prefix(folder).unwrap_or(path));
             let parts = path.into_iter().flatten().map(|part| part.to_string_lossy());
@@ -249,8 +249,8 @@ pub fn evidence(folder: &Path) -> RevocationEvidence {
     evidence
 }
 
-/// The public keys in `keys/`: regular files that end in `.pub` or `.pem`, one key each. A file that is no key gives no trust,
-/// and harms no other.
+/// The public keys in `keys/`: regular files that end in `.pub` or `.pem`, one key each. A file that is not a key is ignored with a
+/// warning.
 fn keys(folder: &Path, warnings: &mut Vec<TrustWarning>) -> Vec<VerifyingKey> {
     let mut keys = Vec::new();
     if folder.symlink_metadata().is_err() {
@@ -294,7 +294,7 @@ pub fn children(folder: &Path) -> impl Iterator<Item = io::Result<DirEntry>> {
     children.into_iter().map(|child| child.map_err(io::Error::from))
 }
 
-/// The bytes of a file; none where there are more than `limit`.
+/// The bytes of a file; none if there are more than `limit`.
 fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -330,10 +330,10 @@ pub(crate) enum TrustProblem {
     /// The path is something else.
     #[error("is not a directory")]
     NotADirectory,
-    /// There is no policy file in it.
+    /// It has no policy file.
     #[error("holds neither trustpolicy.json nor trustpolicy.oci.json")]
     NoPolicy,
-    /// There are both policy files in it.
+    /// It has both policy files.
     #[error("holds both trustpolicy.oci.json and trustpolicy.json; remove the one that does not apply")]
     TwoPolicies,
     /// The policy is a link, a folder or a device.
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_a_policy_is_an_error() {
+    fn rejects_a_directory_without_a_policy() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path();
         assert!(matches!(problem(&path.join("absent")), TrustProblem::Unreadable(_)));
@@ -381,14 +381,14 @@ mod tests {
         std::fs::remove_file(&older).unwrap();
         let trust = read(scratch.path()).unwrap();
         assert!(trust.policy.is_err() && trust.policy_sha256 == Digest::sha256(b"[]").hex());
-        // whatever it is that stands there
+        // even if the other is a folder
         std::fs::create_dir(&older).unwrap();
         assert!(matches!(problem(scratch.path()), TrustProblem::TwoPolicies));
     }
 
-    /// What Windows PowerShell's `>` writes is said to be that, and not malformed at its first letter.
+    /// Windows PowerShell's `>` writes UTF-16. The error names it instead of a malformed first letter.
     #[test]
-    fn text_in_utf_16_is_called_by_its_name() {
+    fn names_text_in_utf_16() {
         let scratch = tempfile::tempdir().unwrap();
         let ca = scratch.path().join("truststore/x509/ca/acme");
         std::fs::create_dir_all(&ca).unwrap();
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn evidence_that_cannot_be_read_is_never_passed_over() {
+    fn keeps_evidence_that_cannot_be_read() {
         let scratch = tempfile::tempdir().unwrap();
         let crls = scratch.path().join("crls");
         let unusable = || evidence(&crls).unusable().iter().map(|one| one.file.clone()).collect::<Vec<_>>();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_key_is_named_and_harms_no_other() {
+    fn ignores_a_file_that_is_not_a_key_with_a_warning() {
         let scratch = tempfile::tempdir().unwrap();
         let keys = scratch.path().join("keys");
         std::fs::create_dir_all(keys.join("folder.pub")).unwrap();
@@ -456,7 +456,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_store_with_anything_else_than_files_is_unusable() {
+    fn makes_a_store_with_anything_but_files_unusable() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path();
         let ca = path.join("truststore/x509/ca");
