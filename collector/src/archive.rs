@@ -1,4 +1,4 @@
-//! Deterministic tar archives: the same files always give the same bytes, so that their digest says what was sent.
+//! Writes deterministic tar archives: the same files always give the same bytes, so that their digest identifies what was sent.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::transport::Input;
 
-/// An archive as it grows. Entries are written in the order they are added.
+/// An archive that is being written. Entries have the order in which they are added.
 #[derive(Debug, Default)]
 pub struct Archive {
     input: Input,
     folders: BTreeSet<String>,
 }
 
-/// An archive cannot be made.
+/// An archive cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// A folder or file cannot be read.
@@ -27,30 +27,30 @@ pub enum ArchiveError {
         /// Why.
         source: std::io::Error,
     },
-    /// Something is neither file nor folder.
-    #[error("{}: neither a regular file nor a folder; put the file itself here", path.display())]
+    /// Something is neither a file nor a folder.
+    #[error("{}: neither a regular file nor a folder; put the file itself there", path.display())]
     NotAFile {
         /// Where.
         path: PathBuf,
     },
-    /// A link leads to something else than the blob that its name says.
-    #[error("{}: a link that leads out of the folder, to something else than the blob of this name; remove it", path.display())]
+    /// A link leads to something other than the blob in its name.
+    #[error("{}: the link leads out of the folder, to something other than the blob of this name; remove it", path.display())]
     NotTheBlob {
         /// The link.
         path: PathBuf,
     },
-    /// A name that not every node can have.
-    #[error("{}: names are UTF-8 without control characters and backslashes, and not that long", path.display())]
+    /// Not every node can have a file with this name.
+    #[error("{}: the name is too long, is not UTF-8, or has control characters or backslashes; rename the file", path.display())]
     Name {
         /// Where.
         path: PathBuf,
     },
 }
 
-/// The time of every entry, 2000-01-01: after the times that tar programs warn about.
+/// The time of every entry, 2000-01-01. It is later than the times that tar programs warn about.
 const MTIME: u64 = 946_684_800;
 
-/// How deep folders may nest: an image layout needs three.
+/// How deep folders may nest. An image layout needs three levels.
 const DEPTH: usize = 16;
 
 impl Archive {
@@ -98,7 +98,7 @@ impl Archive {
 /// Every regular file below `folder`, by its path from there with `/`, sorted.
 ///
 /// # Errors
-/// [`ArchiveError`], also where something else than files and folders is there: leaving it out would be silent.
+/// [`ArchiveError`], also if there is anything but files and folders: it must not be left out silently.
 pub fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
     let mut found = Vec::new();
     walk(folder, "", 0, &mut found)?;
@@ -109,7 +109,7 @@ pub fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
 /// Every file of a layout or bundle in a folder, by its path from there with `/`, sorted.
 ///
 /// # Errors
-/// [`ArchiveError`], also if a link of anything but a blob leads outside.
+/// [`ArchiveError`], also if anything but a blob is a link that leads outside.
 pub fn files_of(folder: &Directory) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
     let unreadable = |source| ArchiveError::Unreadable { path: folder.root().to_owned(), source };
     let named = |relative: PathBuf| {
@@ -124,7 +124,7 @@ pub fn files_of(folder: &Directory) -> Result<Vec<(String, PathBuf)>, ArchiveErr
     Ok(files)
 }
 
-/// Whether every node can have a file of that name.
+/// Whether every node can have a file with this name.
 fn is_usual(name: &str) -> bool {
     !name.contains(|c: char| c.is_control() || c == '\\')
 }
@@ -156,7 +156,7 @@ fn walk(
     Ok(())
 }
 
-/// A file as input, read when it is sent.
+/// A file as input. It is read when it is sent.
 ///
 /// # Errors
 /// [`ArchiveError::Unreadable`]
@@ -167,7 +167,7 @@ pub fn file(path: &Path) -> Result<Input, ArchiveError> {
         return Err(ArchiveError::NotAFile { path: path.to_owned() });
     }
     let mut input = Input::default();
-    // the kernel's own files have a size of zero, and reading one may block for ever
+    // Files of the kernel have size zero, and reading one may block for ever.
     if metadata.len() > 0 {
         input.file(path.to_owned(), metadata.len());
     }
@@ -192,7 +192,7 @@ pub fn digest(mut bytes: impl std::io::Read, algorithm: DigestAlgorithm) -> std:
 /// The SHA-256 of an input in lower-case hex.
 ///
 /// # Errors
-/// [`std::io::Error`] where a file cannot be read.
+/// [`std::io::Error`] if a file cannot be read.
 pub fn sha256(input: &Input) -> std::io::Result<String> {
     let mut context = Context::new(&SHA256);
     input.read(|bytes| context.update(bytes))?;

@@ -1,4 +1,5 @@
-//! Progress on standard error: on a terminal a line that counts, and lines above it; elsewhere lines alone.
+//! Shows progress on standard error. On a terminal a progress line shows counts, and messages are printed above it; otherwise there
+//! are only messages.
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -10,14 +11,14 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::console;
 use crate::report::terminal::{Look, wrap};
 
-/// Columns that the bar itself takes, with what is around it. A terminal of less than [`ROOMY`] has none.
+/// Columns of the bar itself, with its border. A terminal narrower than [`ROOMY`] has no bar.
 const BAR: usize = 24;
 const ROOMY: usize = 72;
 
-/// Columns kept for the time, with what is around it.
+/// Columns of the elapsed time, with its border.
 const ELAPSED: usize = 9;
 
-/// A line that counts.
+/// A progress line.
 pub(crate) struct Bar {
     bar: ProgressBar,
     /// What is counted.
@@ -25,7 +26,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// Counts to `length`; nothing is drawn unless `wanted`, and unless standard error is a terminal.
+    /// Counts to `length`. It is drawn only if `wanted`, and if standard error is a terminal.
     pub(crate) fn new(unit: &'static str, length: usize, wanted: bool) -> Self {
         let shown = wanted && io::stderr().is_terminal();
         let bar = ProgressBar::new(length as u64);
@@ -42,22 +43,22 @@ impl Bar {
         Self { bar, unit }
     }
 
-    /// Whether lines alone are written.
+    /// Whether there are only messages.
     pub(crate) fn is_hidden(&self) -> bool {
         self.bar.is_hidden()
     }
 
-    /// One more is done.
+    /// Counts one more.
     pub(crate) fn step(&self) {
         self.bar.inc(1);
     }
 
-    /// So many more are to be done.
+    /// Raises the number to count to.
     pub(crate) fn lengthen(&self, more: usize) {
         self.bar.inc_length(more as u64);
     }
 
-    /// Shows as many of `parts` behind the counts as have room there.
+    /// Shows as many of `parts` after the counts as fit.
     pub(crate) fn show(&self, parts: impl IntoIterator<Item = String>) {
         let counts = self.bar.length().unwrap_or(0).to_string().len() * 2;
         let bar = if columns() < ROOMY { 0 } else { BAR + 1 };
@@ -65,7 +66,7 @@ impl Bar {
         self.bar.set_message(fitting(parts, columns().saturating_sub(taken)));
     }
 
-    /// Writes a line, above the one that counts where there is one.
+    /// Prints a message, above the progress line if there is one.
     pub(crate) fn say(&self, line: &str) {
         if self.bar.is_hidden() {
             return console::say(line);
@@ -76,13 +77,13 @@ impl Bar {
         self.bar.println(ci_commands::escape(lines.trim_end()));
     }
 
-    /// Takes the line that counts away.
+    /// Removes the progress line.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// `, ` and a part, one after the other, for as long as they fit whole.
+/// Joins parts, each after `, `, as long as they fit whole.
 fn fitting(parts: impl IntoIterator<Item = String>, columns: usize) -> String {
     let mut text = String::new();
     for part in parts {

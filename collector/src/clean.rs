@@ -3,13 +3,13 @@
 
 pub(crate) use assay_report::clean::{block, line};
 
-/// Letters of a name: a full image reference has at most 512, a distinguished name or a path rarely more.
+/// Characters of a name. A full image reference has at most 512, a distinguished name or a path rarely more.
 pub(crate) const NAME: usize = 512;
 
-/// Letters of a message or hint, some ten lines.
+/// Characters of a message or hint: some ten lines.
 pub(crate) const MESSAGE: usize = 1_000;
 
-/// Letters of a text of many lines; with the cases of one node it stays far below what CI systems read of one file.
+/// Characters of a text of many lines. With the cases of one node it stays far below what CI systems read of one file.
 pub(crate) const BLOCK: usize = 16_000;
 
 /// A name of any kind: a node's, an image's, a signer's.
@@ -22,7 +22,7 @@ pub(crate) fn message(text: &str) -> String {
     line(text, MESSAGE)
 }
 
-/// A message or hint, or `otherwise` where there is none.
+/// A message or hint, or `otherwise` if there is none.
 pub(crate) fn message_or(text: Option<&str>, otherwise: &str) -> String {
     match text.filter(|text| !text.trim().is_empty()) {
         Some(text) => message(text),

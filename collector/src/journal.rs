@@ -1,5 +1,5 @@
-//! The journal of a run: which folder was begun on which node, and whether it is gone. Each line is on disk before the
-//! step it announces, so that `assay cleanup` can finish after a crash.
+//! Records which folder was begun on which node, and whether it is gone. Each line is on disk before the step that it announces, so
+//! that `assay cleanup` can finish after a crash.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -56,7 +56,7 @@ struct Line {
 }
 
 impl Journal {
-    /// Opens the journal in a run's folder; what earlier runs left there stays, but for a line that a crash tore.
+    /// Opens the journal in a run's folder. Lines of earlier runs stay, except one that a crash cut off.
     ///
     /// # Errors
     /// [`io::Error`]
@@ -72,12 +72,12 @@ impl Journal {
         Ok(Self { file: Arc::new(Mutex::new(Some(file))), problem: Arc::default() })
     }
 
-    /// A journal that is not kept, where the nodes are this machine.
+    /// A journal that is not written, for nodes that are this machine.
     pub(crate) fn none() -> Self {
         Self { file: Arc::default(), problem: Arc::default() }
     }
 
-    /// Records a step and returns when it is on disk.
+    /// Records a step, and returns once it is on disk.
     pub(crate) async fn record(&self, node: &str, folder: &str, state: State) {
         let journal = self.clone();
         let line = Line { time: clock::now(), node: node.to_owned(), folder: folder.to_owned(), state };
@@ -138,7 +138,7 @@ impl<'a> FolderRecord<'a> {
         self.attempts > 0
     }
 
-    /// The visit is over, and whether its folder is gone is known or not.
+    /// The visit is over. `is_gone` is whether its folder is known to be gone.
     pub(crate) async fn end(&self, is_gone: bool) {
         if self.is_begun {
             let state = if is_gone { State::Removed } else { State::Left };
@@ -153,7 +153,7 @@ pub enum JournalError {
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
-    /// A line is none of a journal.
+    /// A line is not one of a journal.
     #[error("line {line} is not one of a journal")]
     Line {
         /// The line, counted from 1.
@@ -189,7 +189,7 @@ pub(crate) fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, Journ
     Ok(left)
 }
 
-/// The names that visits give: they become part of a command.
+/// Whether it is a name that visits use. It becomes part of a command.
 fn is_folder_name(name: &str) -> bool {
     name.strip_prefix("assay-").is_some_and(|rest| {
         !rest.is_empty() && rest.len() <= 100 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

@@ -1,10 +1,10 @@
 //! The collector: visits the nodes of a site over SSH, has each judged by the agent, and reports.
 //!
 //! # Layout
-//! `cli` (what was typed) → `config` (what it means) → `nodes` (the site file), `waivers` → `reach` (the way to each node)
-//! → `fleet` (many visits at once) → `visit` (one node: prepare, upload, run, gather, clean up) over `ssh` → `report`
-//! (pure) → `output` (files). `commands` puts them together; `bundle` carries signatures across the air gap, over
-//! `registry` (HTTP); `journal` and `stop` see to it that nothing is left on a node.
+//! `commands` carries out each subcommand: `cli` (the command line) → `config` (what it means) → `nodes` (the site file),
+//! `waivers` → `fleet` (many visits at once) → `visit` (one node: prepare, upload, run, gather, clean up) over a `transport` (how a
+//! node is reached) → `report` (pure) → `output` (files). `bundle` carries signatures across the air gap, over `registry` (HTTP);
+//! `journal` and `stop` make sure that nothing is left on a node.
 
 pub mod cli;
 pub mod commands;

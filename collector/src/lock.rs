@@ -1,7 +1,7 @@
-//! Only one run at a time writes to a folder. A run holds the folder's lock until the program ends.
+//! Locks a folder, so that only one run at a time writes to it. A run holds the lock until the program ends.
 //!
-//! The lock is the operating system's, on a file in the folder, so that it is gone with the process that held it, however
-//! that ended. The file stays; what it says is who held it last.
+//! The lock is the operating system's, on a file in the folder, so it disappears with its process, however that
+//! ends. The file stays; it says who held the lock last.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -19,10 +19,10 @@ pub(crate) struct FolderLock {
     _file: File,
 }
 
-/// A folder's lock cannot be had.
+/// A folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another program writes there.
+    /// Another program holds the lock.
     #[error("{}: {holder} still writes there; wait until it ends, or give another folder", folder.display())]
     Held {
         /// The folder.
@@ -30,7 +30,7 @@ pub enum LockError {
         /// Who holds it.
         holder: String,
     },
-    /// The system says no.
+    /// The system refuses.
     #[error("{}", path.display())]
     System {
         /// The folder or file.
@@ -41,7 +41,7 @@ pub enum LockError {
 }
 
 impl FolderLock {
-    /// Makes the folder if it is not there, and locks it. On a file system without locks there is none to hold.
+    /// Creates the folder if it does not exist, and locks it. On a file system without locks it stays unlocked.
     ///
     /// # Errors
     /// [`LockError`]
@@ -67,7 +67,7 @@ impl FolderLock {
     }
 }
 
-/// Who holds a lock, as far as its file says; on Windows nobody else may read it.
+/// Who holds a lock, as far as its file says. On Windows other programs cannot read it.
 fn holder(path: &Path) -> String {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(200).read_to_string(&mut text));

@@ -1,10 +1,11 @@
-//! Stopping a run: Ctrl-C, or the signal that asks a program to end. The first stops and cleans up, the second gives up.
+//! Stops a run on Ctrl-C or on a signal that asks the program to end. The first signal stops and cleans up, the second ends the
+//! program at once.
 
 use std::future::Future as _;
 
 use tokio::sync::watch;
 
-/// Says whether the run is to stop. Clones share one answer.
+/// Whether the run is to stop. Clones share one answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     receiver: watch::Receiver<bool>,
@@ -32,7 +33,7 @@ impl Stop {
     pub(crate) async fn requested(&self) {
         let mut receiver = self.receiver.clone();
         if receiver.wait_for(|stop| *stop).await.is_err() {
-            // Nobody can stop the run any more.
+            // The run cannot be stopped any more.
             std::future::pending::<()>().await;
         }
     }
@@ -49,14 +50,14 @@ impl Stopper {
 /// the clean-up to `assay cleanup`.
 pub(crate) async fn on_signals(stopper: Stopper, say: impl Fn(&str)) {
     signal().await;
-    say("stopping: cleaning up on the nodes that are being visited; once more to leave without");
+    say("stopping: cleaning up on the nodes that are being visited; press Ctrl-C again to leave without");
     stopper.stop();
     signal().await;
-    say("left without cleaning up; assay cleanup finishes it");
+    say("left without cleaning up; run assay cleanup to finish it");
     std::process::exit(EXIT_CODE);
 }
 
-/// What a program exits with that a signal ended: 128 and SIGINT's number, as shells have it.
+/// The exit code of a program that a signal ended: 128 and SIGINT's number, as in shells.
 pub(crate) const EXIT_CODE: i32 = 130;
 
 /// Does `work` on the first signal, on a thread of its own, while the program does something else.
@@ -69,7 +70,7 @@ pub(crate) fn on_first_signal(work: impl FnOnce() + Send + 'static) -> std::io::
     std::thread::Builder::new().spawn(move || {
         runtime.block_on(async {
             let mut signal = std::pin::pin!(signal());
-            // once it was polled, it is watched for
+            // Signals are watched for once the future was polled.
             std::future::poll_fn(|context| {
                 let polled = signal.as_mut().poll(context);
                 let _ = ready.send(());
@@ -104,7 +105,7 @@ async fn signal() {
 #[cfg(windows)]
 async fn signal() {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
-    // Each has a type of its own. One that cannot be watched for keeps its usual meaning.
+    // Each signal has its own type. One that cannot be watched for keeps its usual meaning.
     macro_rules! wait {
         ($signal:ident) => {
             async {

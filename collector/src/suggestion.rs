@@ -3,7 +3,7 @@
 /// How alike two words are at least, from 0 to 1; clap asks for as much of its options.
 const ALIKE: f64 = 0.7;
 
-/// The name that is most like `word`; none if none is much like it.
+/// The name that is most like `word`; `None` if no name is close.
 pub(crate) fn among<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word = word.to_ascii_lowercase();
     let alike = names.into_iter().map(|name| (strsim::jaro_winkler(&word, name), name));
@@ -11,7 +11,7 @@ pub(crate) fn among<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) ->
     (best.0 > ALIKE).then_some(best.1)
 }
 
-/// What an error of TOML says, with the key that was meant if the key is unknown.
+/// The message of a TOML error; for an unknown key with the key that was probably meant.
 pub(crate) fn of_toml(error: &toml::de::Error) -> String {
     let message = error.message();
     // serde: unknown field `x`, expected one of `a`, `b`

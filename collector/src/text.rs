@@ -1,10 +1,10 @@
-//! Files that people make: bytes in, UTF-8 out. Windows PowerShell's `>` writes UTF-16, and editors put a mark before UTF-8.
+//! Reads text files that people write. Windows PowerShell's `>` writes UTF-16, and some editors put a byte order mark before UTF-8.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-/// The same text as UTF-8 without a mark. What begins as neither is given back as it is.
+/// The same text as UTF-8 without a byte order mark. Without a mark the bytes are returned unchanged.
 pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     let wide = |text: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, []) = text.as_chunks::<2>() else { return Cow::Borrowed(bytes) };
@@ -19,10 +19,10 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The text that bytes are.
+/// Decodes a text.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] where they are none.
+/// [`io::ErrorKind::InvalidData`] if it is neither UTF-8 nor UTF-16.
 pub(crate) fn decode(bytes: &[u8]) -> io::Result<Cow<'_, str>> {
     let neither = || io::Error::new(io::ErrorKind::InvalidData, "neither UTF-8 nor UTF-16; save it as UTF-8");
     match utf8(bytes) {
@@ -34,7 +34,7 @@ pub(crate) fn decode(bytes: &[u8]) -> io::Result<Cow<'_, str>> {
 /// Reads a file as text.
 ///
 /// # Errors
-/// [`io::Error`], also where it is no text.
+/// [`io::Error`], also if it is not text.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     decode(&std::fs::read(path)?).map(Cow::into_owned)
 }
@@ -64,7 +64,7 @@ mod tests {
         for bytes in forms {
             assert_eq!(decode(&bytes).unwrap(), text);
         }
-        // half a unit, half a pair, another encoding
+        // half a unit, half a surrogate pair, another encoding
         for bytes in [&b"\xff\xfea"[..], b"\xff\xfe\x3d\xd8", b"gr\xf6\xdfe"] {
             assert_eq!(decode(bytes).unwrap_err().kind(), io::ErrorKind::InvalidData);
             assert_eq!(utf8(bytes), bytes);

@@ -1,5 +1,5 @@
-//! The waivers file: TOML with one `[[waiver]]` for each exception that the site granted. Pure: text in, [`SiteWaivers`]
-//! out. An error names the line; an unknown key is one. What a waiver covers is decided in `assay_report`.
+//! Reads the waivers file: TOML with one `[[waiver]]` for each exception that the site granted. Pure. An error names the line, and an
+//! unknown key is an error. `assay_report` decides what a waiver covers.
 
 use assay_report::{Reason, SiteWaivers, Waiver, WaiverState};
 use assay_verifier::oci::{Digest, Reference};
@@ -38,17 +38,17 @@ pub enum WaiversProblem {
     /// A text is empty, or has control characters.
     #[error("{0} is empty or has control characters")]
     Text(&'static str),
-    /// The image is named by a digest that is none.
+    /// The digest of the image is malformed.
     #[error("image {0:?}: the digest is malformed")]
     Digest(String),
     /// The date is malformed.
     #[error("expires {0:?}: not a date such as 2026-12-31, nor a time such as 2026-12-31T12:00:00Z")]
     Expires(String),
-    /// There is no such reason.
+    /// The reason does not exist.
     #[error("code {0:?}: not a reason of an image, such as no-signature")]
     Code(String),
-    /// A reason that no waiver excuses.
-    #[error("code {0:?}: nobody knows what such a container runs, so no waiver covers it")]
+    /// A reason that a waiver cannot excuse.
+    #[error("code {0:?}: what such a container runs is unknown, so a waiver cannot cover it")]
     Unwaivable(String),
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Finished {
     pub started: Option<UnixTime>,
     /// When its last visit ended.
     pub finished: Option<UnixTime>,
-    /// Its images by status, where its report was accepted.
+    /// Its images by status, if its report was accepted.
     pub images: Option<Summary>,
     /// How many of them waivers cover.
     pub waived: usize,

@@ -1,5 +1,5 @@
-//! Progress for people, on standard error: on a terminal a line that counts and above it what is not in order, a line a
-//! node elsewhere, nothing but what is not in order when quiet. Every line with its time goes to `run.log`.
+//! Shows progress to people on standard error. On a terminal a progress line shows counts, and problems are printed above it as they
+//! happen; otherwise there is a line for each node. When quiet only problems are printed. Every line goes to `run.log` with its time.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use crate::bar::Bar;
 use crate::clean;
 use crate::{clock, console};
 
-/// How much is said.
+/// How much is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
     /// Nothing; the log has it.
@@ -31,7 +31,7 @@ pub(crate) enum Verbosity {
 pub(crate) struct Log(Option<File>);
 
 impl Log {
-    /// The log at `path`, begun anew or gone on with.
+    /// Opens the log at `path`, and continues it if `go_on` is set.
     ///
     /// # Errors
     /// [`io::Error`]
@@ -45,7 +45,7 @@ impl Log {
         if let Some(file) = &mut self.0
             && writeln!(file, "{} {}", clock::now(), ci_commands::escape(line)).is_err()
         {
-            // A full disk shows where the reports are written; the log is no reason to stop.
+            // If the disk is full, writing the reports fails too. The run does not stop because of the log.
             self.0 = None;
         }
     }
@@ -56,14 +56,14 @@ pub(crate) struct Progress {
     bar: Bar,
     verbosity: Verbosity,
     log: Log,
-    /// Whether programs are told too, on standard output.
+    /// Whether events are also printed for programs, on standard output.
     lines: bool,
-    /// Whether anything is above the line that counts.
+    /// Whether anything was printed above the progress line.
     said: bool,
     counts: Counts,
 }
 
-/// What is shown of the nodes that are not finished, or not in order.
+/// The numbers of nodes that are not finished, or have problems.
 #[derive(Default)]
 struct Counts {
     visited: u64,
@@ -72,13 +72,13 @@ struct Counts {
 }
 
 impl Progress {
-    /// Progress over so many nodes, told to programs as well where `lines` says so.
+    /// Shows progress over this many nodes, to programs as well if `lines` is set.
     pub(crate) fn new(nodes: usize, verbosity: Verbosity, log: Log, lines: bool) -> Self {
         let bar = Bar::new("nodes", nodes, verbosity == Verbosity::Normal);
         Self { bar, verbosity, log, lines, said: false, counts: Counts::default() }
     }
 
-    /// Shows events until there are no more.
+    /// Shows events until the last one.
     pub(crate) async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
         while let Some(event) = events.recv().await {
             if self.lines {
@@ -117,7 +117,7 @@ impl Progress {
         }
     }
 
-    /// A bar on a terminal shows what is well by itself.
+    /// On a terminal the progress line shows nodes without problems.
     fn say(&mut self, line: &str, bad: bool) {
         let wanted = match self.verbosity {
             Verbosity::Silent => false,
@@ -143,7 +143,7 @@ impl Counts {
         }
     }
 
-    /// What is not in order first: there may be no room for all.
+    /// Problems come first, because there may not be room for all.
     fn parts(&self) -> Vec<String> {
         let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
         let others = self.others.iter().map(|(what, nodes)| format!("{nodes} {what}"));

@@ -2,15 +2,15 @@
 
 use crate::nodes::Node;
 
-/// A name that selects no node.
+/// A name that does not select a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--only {0:?}: no node has this name, role or group")]
 pub struct Unmatched(pub String);
 
-/// The nodes that at least one of `only` names by its name, a role or its group; all where nothing is named.
+/// The nodes that `only` selects by name, role or group; all nodes if `only` is empty.
 ///
 /// # Errors
-/// [`Unmatched`]: a slip of the pen must not leave nodes out in silence.
+/// [`Unmatched`]: a mistyped name must not silently leave out nodes.
 pub(crate) fn select(nodes: Vec<Node>, only: &[String]) -> Result<Vec<Node>, Unmatched> {
     if only.is_empty() {
         return Ok(nodes);

@@ -22,7 +22,7 @@ pub enum SiteFileProblem {
     /// It is larger than a site file is read.
     #[error("the file is larger than {SITE_FILE_BYTES} bytes")]
     TooLarge,
-    /// It names no node.
+    /// It does not contain a node.
     #[error("there is no [[node]]")]
     NoNode,
     /// A node lacks a key that has no default.
@@ -49,7 +49,7 @@ pub enum SiteFileProblem {
     MoreThanAddress {
         /// What it is.
         given: String,
-        /// What says the same.
+        /// The keys that say the same.
         instead: String,
     },
     /// A table has the brackets of an array, or the other way round.
@@ -67,13 +67,13 @@ pub enum SiteFileProblem {
     /// The jump host is malformed.
     #[error("jump {0:?}: node names, user@host or user@host:port, separated by commas; or none")]
     Jump(String),
-    /// The jump host names no node.
-    #[error("jump {0:?} names no node; write user@host:port for a host that is not a node")]
+    /// The jump host is not a node.
+    #[error("jump {0:?} is not the name of a node; write user@host:port for a host that is not a node")]
     JumpUnknown(String),
     /// Jump hosts lead back to the node.
     #[error("jump {0:?} leads back to this node")]
     JumpLoop(String),
-    /// There is no such group.
+    /// The group does not exist.
     #[error("group {0:?} is not in the file; add [groups.{0}]")]
     GroupUnknown(String),
     /// A group is in a group.

@@ -1,7 +1,7 @@
-//! The host keys that a person accepted: lines of a node's name and a fingerprint in, pins out. Pure.
+//! Reads a list of host keys that a person accepted: a node's name and a fingerprint in each line. Pure.
 //!
-//! The lines are those that `assay nodes --scan-host-keys` prints, so that its output, read and corrected by a person, can
-//! be given back; or such as were written down at the nodes' consoles. What follows the fingerprint is a comment.
+//! The lines have the form that `assay nodes --scan-host-keys` prints, so that a person can check its output and give it back. They
+//! may also be written down at the nodes' consoles. What follows the fingerprint is a comment.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct HostKeyListError {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostKeyListProblem {
-    /// It is no name and fingerprint.
+    /// It is not a name and a fingerprint.
     #[error("not a node's name and its host key's fingerprint, SHA256: and 43 characters")]
     Malformed,
     /// The node has two.

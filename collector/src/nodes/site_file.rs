@@ -1,5 +1,5 @@
-//! The site file: TOML with the site's `name`, `[defaults]`, `[groups.NAME]` and one `[[node]]` a node. An error names the line; an unknown
-//! key is one.
+//! Reads the site file: TOML with the site's `name`, `[defaults]`, `[groups.NAME]` and one `[[node]]` for each node. An error names the
+//! line, and an unknown key is an error.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::text::line_of;
 /// Every node of a site file, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
-    /// What the site is called, where it has a name.
+    /// The name of the site, if it has one.
     pub name: Option<String>,
     /// The nodes; at least one, each name once.
     pub nodes: Vec<Node>,
@@ -106,7 +106,7 @@ struct Written {
     node: Vec<Spanned<Fields>>,
 }
 
-/// A node's keys. `name` under `[defaults]` makes no sense and ends as a duplicate, or as the one node's name.
+/// A node's keys. A `name` under `[defaults]` leads to duplicate names, unless there is only one node.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 }
 
-/// Follows a node's jump hosts: each exists, and none is the node itself.
+/// Checks a node's jump hosts: each exists, and none of them leads back to the node.
 fn check_jumps(nodes: &BTreeMap<&str, &Node>, node: &Node) -> Result<(), SiteFileProblem> {
     let mut way = vec![node.name.as_str()];
     follow(nodes, node, &mut way)

@@ -1,7 +1,7 @@
-//! What this machine's own `ssh` would do for a host: the output of `ssh -G` in, [`SshConfig`] out. Pure.
+//! Reads what this machine's `ssh` would do for a host, from the output of `ssh -G`. Pure.
 //!
-//! `ssh -G` does not tell what is configured from its own defaults. It is therefore given a configuration ([`asking`]) that
-//! includes the usual files and ends with values that nobody writes: where one of those comes back, nothing was said.
+//! `ssh -G` does not tell configured values from its own defaults. So it gets a configuration ([`asking`]) that includes the usual
+//! files and ends with values that nobody writes. If one of those comes back, nothing was configured.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct SshConfig {
     pub host_name: Option<String>,
     /// The port.
     pub port: Option<u16>,
-    /// The login, where one is configured.
+    /// The login, if one is configured.
     pub user: Option<String>,
     /// The private key files, `~` and tokens not resolved yet.
     pub identities: Vec<String>,
@@ -26,7 +26,7 @@ pub(crate) struct SshConfig {
     pub certificates: Vec<String>,
     /// The agent.
     pub agent: Agent,
-    /// The `known_hosts` files of the user, where they are configured.
+    /// The `known_hosts` files of the user, if they are configured.
     pub known_hosts: Option<Vec<PathBuf>>,
     /// Those of the machine.
     pub global_known_hosts: Vec<PathBuf>,
@@ -63,7 +63,7 @@ impl SshConfig {
     /// The hosts to go through to the host that this is asked for, the first one first.
     ///
     /// # Errors
-    /// [`SshConfigProblem`] where a program would make the connection, and where they are not understood.
+    /// [`SshConfigProblem`] if a program would make the connection, or if a jump host cannot be read.
     pub(crate) fn jumps(&self, asked: &SshAddress) -> Result<Vec<SshAddress>, SshConfigProblem> {
         if self.proxy_command {
             return Err(SshConfigProblem::ProxyCommand);
@@ -122,7 +122,7 @@ pub(crate) enum SshConfigProblem {
     },
 }
 
-/// What nobody writes.
+/// A value that nobody writes.
 const NOTHING: &str = "/assay/nothing-configured";
 
 /// A configuration that includes these files, and shows what they leave open.
@@ -173,7 +173,7 @@ pub(crate) fn read(text: &str) -> Result<SshConfig, SshConfigProblem> {
             "knownhostscommand" => host.known_hosts_command = !is_none,
             "connecttimeout" if !is_none => {
                 let seconds: u64 = value.parse().map_err(|_| wrong("connecttimeout"))?;
-                // ssh takes none for no limit but the system's
+                // For ssh `none` means the system's limit.
                 host.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
             }
             "controlpath" => host.control_path = !is_none,
@@ -190,13 +190,13 @@ fn jump(text: &str) -> Option<SshAddress> {
     values::login_at(place)
 }
 
-/// File names, which `ssh -G` prints with blanks between them. None is none, and so is one with a blank in it.
+/// File names, which `ssh -G` prints with blanks between them. `none` means no file. A name with a blank in it cannot be read.
 fn paths(value: &str) -> Vec<PathBuf> {
     value.split_whitespace().filter(|path| *path != "none").map(PathBuf::from).collect()
 }
 
 /// A file name with ssh's tokens (ssh_config(5), "TOKENS") put in: `%%`, `%d` home, `%h` host, `%r` login, `%u` local login.
-/// None where there are others.
+/// `None` if there are other tokens.
 pub(crate) fn expand(
     text: &str,
     home: Option<&Path>,
@@ -215,7 +215,7 @@ pub(crate) fn expand(
     Some(super::resolve(Path::new(&expanded), Path::new(""), home))
 }
 
-/// A value with its tokens put in; none where there are others.
+/// A value with its tokens expanded; `None` if there are unknown ones.
 fn tokens(text: &str, value: impl Fn(char) -> Option<String>) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = text.chars();

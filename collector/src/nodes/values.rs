@@ -1,5 +1,5 @@
-//! The values of a site file: what is written in, what it means out. Anything that could pass for something else, as a
-//! file name, an address or an argument, is refused.
+//! Reads the values of a site file. A value is rejected if it could be taken for something else as a file name, an address or an
+//! argument.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -1,4 +1,4 @@
-//! Writing a site file: the nodes of a cluster in, TOML out that [`Site::parse`](super::Site::parse) reads. Pure.
+//! Writes a site file from the nodes of a cluster, as TOML that [`Site::parse`](super::Site::parse) reads. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -90,7 +90,7 @@ fn key(text: &mut String, key: &str, value: &str) {
     let _ = writeln!(text, "{key} = {}", quoted(value));
 }
 
-/// The key where it has a value, else a comment that shows how it would look.
+/// Writes the key if it has a value, otherwise a comment that shows what it would look like.
 fn option(text: &mut String, name: &str, value: Option<&str>, example: &str, meaning: &str) {
     match value {
         Some(value) => key(text, name, value),

@@ -1,4 +1,4 @@
-//! What is sent to a command: bytes in memory, shared by all nodes, and files that are read as they are sent.
+//! Describes what is sent to a node: bytes in memory, shared by all nodes, and files that are read while they are sent.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ pub struct Input {
 enum Part {
     /// Bytes.
     Bytes(Arc<[u8]>),
-    /// A line that nobody may see.
+    /// A secret line.
     Secret(Secret),
-    /// A file's bytes. One that has another size by then ends the sending, since its place in an archive is fixed.
+    /// A file's bytes. If its size has changed by then, sending ends, because its size is fixed in the archive around it.
     File {
         /// Where it is.
         path: PathBuf,
@@ -28,12 +28,12 @@ enum Part {
     },
 }
 
-/// A password, with the end of its line. It is sent, never shown.
+/// A password, with the end of its line. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<[u8]>);
 
 impl Secret {
-    /// A password of one line; none where it is empty or has line ends.
+    /// A password of one line; `None` if it is empty or has line ends.
     pub fn line(password: &str) -> Option<Self> {
         let fits = !password.is_empty() && !password.contains(['\n', '\r', '\0']);
         fits.then(|| Self(format!("{password}\n").into_bytes().into()))
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Bytes that are read of a file at once.
+/// How many bytes of a file are read at once.
 const CHUNK: usize = 256 << 10;
 
 impl Input {
@@ -78,7 +78,7 @@ impl Input {
     /// Hands every byte to `sink`, in order.
     ///
     /// # Errors
-    /// [`io::Error`] where a file cannot be read or has another size now.
+    /// [`io::Error`] if a file cannot be read or its size has changed.
     pub fn read(&self, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         for part in &self.parts {
@@ -108,7 +108,7 @@ impl Input {
     /// Writes every byte and then the end.
     ///
     /// # Errors
-    /// [`SendError`], apart for what is here and what is there.
+    /// [`SendError`], which tells this side from the other one.
     pub(super) async fn send(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), SendError> {
         let mut chunk = vec![0; CHUNK];
         for part in &self.parts {

@@ -9,13 +9,13 @@ use crate::archive::{self, ArchiveError};
 use crate::nodes::{Architecture, Os, Platform};
 use crate::transport::Input;
 
-/// There is no agent, or none that can be used.
+/// Agents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// A file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ArchiveError),
-    /// A file is no program that is understood.
+    /// A file is not a supported program.
     #[error("{}: not a program for Linux or Windows on amd64 or arm64", path.display())]
     NotAnAgent {
         /// The file.
@@ -35,14 +35,14 @@ pub enum AgentError {
     #[error(transparent)]
     Damaged(#[from] Damaged),
     /// There is no agent.
-    #[error("no agent in {}; name one with --agent; cargo agent builds it", path.display())]
+    #[error("{}: it contains no agent; name one with --agent, or build one with cargo agent", path.display())]
     NoAgent {
         /// Where one was looked for.
         path: PathBuf,
     },
 }
 
-/// What agents are called where they lie in one folder; the first of a platform is taken.
+/// The usual names of agents in a folder. The first one of a platform is taken.
 const AGENT_FILES: [&str; 6] = [
     "assay-agent-linux-amd64",
     "assay-agent-linux-arm64",
@@ -55,7 +55,7 @@ const AGENT_FILES: [&str; 6] = [
 /// Sorts agents by the platform that their own headers name.
 ///
 /// # Errors
-/// [`AgentError`] where a file is no program, or two are for one platform.
+/// [`AgentError`] if a file is not a program, or two are for one platform.
 pub(crate) fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut found: BTreeMap<Platform, &PathBuf> = BTreeMap::new();
     let mut agents = BTreeMap::new();
@@ -72,7 +72,7 @@ pub(crate) fn agents(paths: &[PathBuf]) -> Result<BTreeMap<Platform, Input>, Age
 /// The agents of a folder, by their usual names.
 ///
 /// # Errors
-/// [`AgentError`] where there is none.
+/// [`AgentError`] if there is none.
 pub(crate) fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, AgentError> {
     let mut agents = BTreeMap::new();
     for name in AGENT_FILES {
@@ -87,7 +87,7 @@ pub(crate) fn agents_in(folder: &Path) -> Result<BTreeMap<Platform, Input>, Agen
     if agents.is_empty() { Err(AgentError::NoAgent { path: folder.to_owned() }) } else { Ok(agents) }
 }
 
-/// The agents that are part of this program; empty where it was built without.
+/// The agents that are part of this program; empty if it was built without them.
 ///
 /// # Errors
 /// [`AgentError::Damaged`]
@@ -103,7 +103,7 @@ pub(crate) fn embedded_agents() -> Result<BTreeMap<Platform, Input>, AgentError>
     Ok(agents)
 }
 
-/// The platform of a program, from its ELF or PE header; none where it is neither.
+/// The platform of a program, from its ELF or PE header; `None` if it has neither.
 fn platform_of(path: &Path) -> Result<Option<Platform>, AgentError> {
     let unreadable = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
     let mut head = Vec::new();

@@ -1,4 +1,4 @@
-//! The agents that are part of this program: those of a release, put in by `build.rs`; none in other builds.
+//! Contains the agents that are part of this program. `build.rs` puts them into a release; other builds have none.
 
 use std::io::Read as _;
 
@@ -17,11 +17,9 @@ pub(crate) struct Embedded {
     packed: &'static [u8],
 }
 
-/// An agent within this program is not what was put there: the program's own file is damaged.
+/// An agent within this program has changed: the program's own file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the {name} in this program is damaged; install it again from its archive, whose SHA256SUMS says what is whole"
-)]
+#[error("the {name} in this program is damaged; install assay again from its archive, and check SHA256SUMS")]
 pub struct Damaged {
     /// The agent's name.
     pub name: &'static str,
@@ -34,7 +32,7 @@ impl Embedded {
     /// The program's bytes.
     ///
     /// # Errors
-    /// [`Damaged`] where they have another digest.
+    /// [`Damaged`] if their digest differs.
     pub(crate) fn unpack(&self) -> Result<Vec<u8>, Damaged> {
         let damaged = Damaged { name: self.name };
         let mut program = Vec::new();

@@ -1,6 +1,6 @@
-//! A node's report is hostile input: it is accepted only when it is whole, of this run, of the agent and the inputs that
-//! were sent, and agrees with itself and with the agent's exit status. What is accepted is within the bounds that an agent keeps
-//! to (`assay_report::check_size`, [`NodeReport::bound`]): an honest one is not changed.
+//! Decides whether a node's report is accepted. A report is hostile input. It is accepted only if it is complete, belongs to this
+//! run, the agent and the inputs that were sent, and agrees with itself and with the agent's exit status. It is kept within the
+//! bounds that agents observe (`assay_report::check_size`, [`NodeReport::bound`]), so an honest report is not changed.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -17,10 +17,10 @@ use tokio::sync::Semaphore;
 use crate::clean;
 use crate::nodes::Platform;
 
-/// How far the clocks of a node and of this machine may differ where the node judges by its own.
+/// How far the clocks of a node and of this machine may differ if the node judges by its own.
 pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
 
-/// How many reports are read at once: each takes some times its size in memory while it is.
+/// How many reports are read at once. Reading one takes several times its size in memory.
 pub(super) static READERS: Semaphore = Semaphore::const_new(2);
 
 /// What a report must say to be the one that was asked for.
@@ -38,8 +38,8 @@ pub(crate) struct Expected {
     pub asked: Asked,
     /// The store, as reports name it.
     pub store: String,
-    /// The verification time that was asked for; from when to when the agent ran, by this machine's clock and as far as
-    /// clocks may differ, where none was.
+    /// The verification time that was asked for; otherwise the time during which the agent ran, by this machine's clock and as
+    /// far as clocks may differ.
     pub judged: RangeInclusive<UnixTime>,
     /// What the node runs on.
     pub platform: Platform,
@@ -48,7 +48,7 @@ pub(crate) struct Expected {
 /// The report is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadReport {
-    /// It is no node report.
+    /// It is not a node report.
     #[error("not a node report: {0}")]
     Malformed(String),
     /// It is larger than a report may be.
@@ -57,8 +57,8 @@ pub(crate) enum BadReport {
     /// It has another schema.
     #[error("the report's schema is {0:?}, not {NODE_REPORT_SCHEMA:?}")]
     Schema(String),
-    /// It is of another run.
-    #[error("the report is of run {found:?}, not of {expected:?}")]
+    /// It belongs to another run.
+    #[error("the report belongs to run {found:?}, not to {expected:?}")]
     Run {
         /// What it says.
         found: String,
@@ -66,25 +66,25 @@ pub(crate) enum BadReport {
         expected: String,
     },
     /// Another agent made it.
-    #[error("the report names the agent {found:?}, not the one that was sent")]
+    #[error("the report names the agent {found:?}, which is not the one that was sent")]
     Agent {
         /// What it says.
         found: Option<String>,
     },
     /// Other inputs were used.
-    #[error("the report's {what} are not those that were sent")]
+    #[error("the {what} of the report are not those that were sent")]
     Inputs {
         /// Which inputs.
         what: &'static str,
     },
     /// Its agent was asked something else, or does not say what it was asked.
-    #[error("the report is not of this visit: its agent was given another {option}")]
+    #[error("the report does not belong to this visit: its agent was given another {option}")]
     Asked {
         /// Which of the options differs.
         option: &'static str,
     },
-    /// An image passes by what was not to be accepted.
-    #[error("{image} passes via {}, and that was not to be accepted", via.as_str())]
+    /// An image passes in a way that is not accepted.
+    #[error("{image} passes via {}, which is not accepted", via.as_str())]
     NotAccepted {
         /// The image's digest.
         image: String,
@@ -99,8 +99,8 @@ pub(crate) enum BadReport {
         /// What was asked for.
         expected: RangeInclusive<UnixTime>,
     },
-    /// It is of another kind of node.
-    #[error("the report is of {found}, the node is {expected}")]
+    /// It is from another kind of node.
+    #[error("the report is from {found}, but the node is {expected}")]
     Platform {
         /// What it says.
         found: String,
@@ -108,7 +108,7 @@ pub(crate) enum BadReport {
         expected: Platform,
     },
     /// Its counts are not those of its images.
-    #[error("the report's summary is not that of its images")]
+    #[error("the summary of the report does not match its images")]
     Summary,
     /// An image's verdict contradicts itself.
     #[error("the report contradicts itself about {image}: {contradiction}")]
@@ -118,14 +118,14 @@ pub(crate) enum BadReport {
         /// How.
         contradiction: &'static str,
     },
-    /// A blob that the report carries is not what it is called.
-    #[error("the report carries {digest}, and it is something else")]
+    /// A blob in the report does not match its digest.
+    #[error("the report carries {digest}, but the content differs")]
     Carried {
         /// What it is called.
         digest: String,
     },
-    /// The agent's exit status says something else.
-    #[error("the agent's exit status is {found}, its report means {expected}")]
+    /// The agent's exit status does not match its report.
+    #[error("the agent's exit status is {found}, but its report means {expected}")]
     ExitStatus {
         /// What it exited with.
         found: u32,
@@ -134,7 +134,7 @@ pub(crate) enum BadReport {
     },
 }
 
-/// Reads a report that this run asked for.
+/// Checks a report that this run asked for.
 ///
 /// # Errors
 /// [`BadReport`]
@@ -149,7 +149,7 @@ pub(crate) fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<Nod
     if !expected.policies.contains(&report.inputs.trust_policy.sha256) {
         return Err(BadReport::Inputs { what: "trust policy" });
     }
-    // Without a store there was nothing to read the bundles for, and the report lists none.
+    // Without a store the agent does not read the bundles, and the report lists none.
     let unread = report.images.is_empty() && report.inputs.bundles.is_empty();
     let bundles = report.inputs.bundles.iter().map(|bundle| &bundle.sha256);
     if !unread && !bundles.eq(&expected.bundles) {
@@ -179,7 +179,7 @@ pub(crate) fn accept(bytes: &[u8], exit: u32, expected: &Expected) -> Result<Nod
     Ok(report)
 }
 
-/// Reads a report that came another way: nothing is known of what was asked.
+/// Checks a report that was gathered in another way: what was asked is unknown.
 ///
 /// # Errors
 /// [`BadReport`]
@@ -191,7 +191,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
         return Err(BadReport::Schema(clean::line(&report.schema, 100)));
     }
     consistent(&report)?;
-    // What is carried is what its digest says, or nobody's evidence.
+    // Only content that matches its digest is evidence.
     if let Some(blob) = report.carried.iter().find(|blob| !blob.digest.matches(&blob.data)) {
         return Err(BadReport::Carried { digest: blob.digest.to_string() });
     }
@@ -199,7 +199,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NodeReport, BadReport> {
     Ok(report)
 }
 
-/// That a report does not contradict itself: its counts, its images, what its agent says that it was asked.
+/// Checks that a report does not contradict itself: its counts, its images, and what its agent was asked.
 ///
 /// # Errors
 /// [`BadReport`]
@@ -207,7 +207,7 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
     if report.summary != Summary::count(report.images.iter().map(|image| image.status)) {
         return Err(BadReport::Summary);
     }
-    // older agents do not say what they were asked
+    // Older agents do not say what they were asked.
     let asked = report.asked.as_ref();
     if let Some(asked) = asked {
         only_accepted(report, &asked.accept)?;
@@ -224,9 +224,9 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
             Status::Passed if !image.reasons().is_empty() => "passed with something wrong",
             Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
             Status::Failed | Status::Inconclusive | Status::Skipped if image.via.is_some() => {
-                "not passed, and by way of something"
+                "not passed, but via something"
             }
-            _ if is_of_another_mode(image) => "its content was not looked at as was asked",
+            _ if is_of_another_mode(image) => "its content was not checked as asked",
             _ if !seen.insert(image.id()) => "listed twice",
             _ => continue,
         };
@@ -235,7 +235,7 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
     Ok(())
 }
 
-/// That no image passes by anything else than what is accepted.
+/// Checks that images pass only in ways that are accepted.
 ///
 /// # Errors
 /// [`BadReport::NotAccepted`]
@@ -247,7 +247,7 @@ pub(crate) fn only_accepted(report: &NodeReport, accept: &BTreeSet<Via>) -> Resu
     }
 }
 
-/// The exit statuses with which an agent has judged.
+/// Whether an agent that exits so has judged the images.
 pub(crate) fn has_judged(exit: u32) -> bool {
     [ExitCode::Passed, ExitCode::Failed, ExitCode::Incomplete]
         .into_iter()

@@ -8,7 +8,7 @@ pub struct NodeListError {
     pub line: usize,
     /// What.
     pub problem: NodeListProblem,
-    /// The refused line, or its beginning; none where the document is JSON.
+    /// The rejected line or its beginning; `None` for JSON.
     pub quoted: Option<String>,
 }
 

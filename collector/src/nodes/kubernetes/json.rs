@@ -1,5 +1,5 @@
-//! `kubectl get nodes -o json`: a `List` of `Node` objects (Kubernetes API, core/v1); one `Node`, or the API's own
-//! `NodeList`, is read as well, and so are several of them one after the other. Members that are not needed are passed over unread.
+//! Reads `kubectl get nodes -o json`: a `List` of `Node` objects (Kubernetes API, core/v1). A single `Node`, the API's own `NodeList`,
+//! and several of these one after the other are read as well. Members that are not needed are skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,8 @@ pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
             (Some("Node"), None) => vec![document],
             (kind, _) => {
                 let kind = kind.unwrap_or("this");
-                let problem = format!("{kind:?} is no list of nodes; save kubectl get nodes -o json");
+                let problem =
+                    format!("{kind:?} is not a list of nodes; save the output of kubectl get nodes -o json");
                 return Err(error(line, NodeListProblem::Json(problem)));
             }
         };
@@ -46,7 +47,9 @@ pub(super) fn read(text: &str) -> Result<Vec<ClusterNode>, NodeListError> {
 fn read_node(text: &str, line: usize, seen: &mut BTreeSet<String>) -> Result<ClusterNode, NodeListError> {
     let node: Node = parse(text, line)?;
     if let Some(kind) = node.kind.as_deref().filter(|kind| *kind != "Node") {
-        let problem = NodeListProblem::Json(format!("{kind:?} is no Node; save kubectl get nodes -o json"));
+        let problem = NodeListProblem::Json(format!(
+            "{kind:?} is not a Node; save the output of kubectl get nodes -o json"
+        ));
         return Err(error(line, problem));
     }
     node.listed().check(seen).map_err(|problem| error(line, problem.into()))
@@ -61,7 +64,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str, line: usize) -> Result<T, NodeLi
     serde_json::from_str(text).map_err(|error| malformed(text, line, &error))
 }
 
-/// What serde_json says of a text that begins on that line.
+/// An error of serde_json, for a text that begins on that line.
 fn malformed(text: &str, line: usize, error: &serde_json::Error) -> NodeListError {
     let JsonError { problem, line: at, .. } = JsonError::new(text.as_bytes(), error);
     self::error(line + at.max(1) - 1, NodeListProblem::Json(problem.to_string()))

@@ -16,7 +16,7 @@ pub(crate) struct ClusterNode {
     pub name: String,
     /// Host name or IP address.
     pub address: String,
-    /// Its operating system, where the cluster knows.
+    /// Its operating system, if the cluster knows it.
     pub os: Option<Os>,
     /// Such as `control-plane`, sorted.
     pub roles: Vec<String>,
@@ -25,8 +25,8 @@ pub(crate) struct ClusterNode {
 }
 
 impl ClusterNode {
-    /// Its name in a site file: its own, unless that is no safe file name. Then what is safe of it, with a part of its
-    /// digest, so that no two are alike.
+    /// Its name in a site file: its own if that is safe as a file name. Otherwise the safe characters of it, with a part of its
+    /// digest so that names stay different.
     pub(crate) fn site_name(&self) -> Cow<'_, str> {
         if values::is_name(&self.name) {
             return Cow::Borrowed(&self.name);
@@ -39,10 +39,10 @@ impl ClusterNode {
     }
 }
 
-/// What either form says of a node, not checked yet.
+/// A node as either form lists it, not checked yet.
 pub(super) struct ListedNode<'a> {
     pub(super) name: &'a str,
-    /// The best first; none of them where the cluster knows none.
+    /// The best one first; empty if the cluster knows none.
     pub(super) addresses: Vec<&'a str>,
     pub(super) os: Option<Os>,
     pub(super) roles: Vec<&'a str>,

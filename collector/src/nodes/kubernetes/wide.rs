@@ -1,6 +1,6 @@
-//! The text of `kubectl get nodes -o wide`: a header, then a row for each node. Lists of several clusters may stand in one
-//! file, each under its own header. Columns are found by where the header's words stand,
-//! since cells have blanks in them (`Windows Server 2022 Datacenter`) and more columns may be there (`-L`).
+//! Reads the text of `kubectl get nodes -o wide`: a header, then a row for each node. A file may contain the lists of several
+//! clusters, each with its own header. Columns are found by the position of the header's words, because cells may contain blanks
+//! (`Windows Server 2022 Datacenter`) and there may be more columns (`-L`).
 
 use std::collections::BTreeSet;
 
@@ -107,7 +107,7 @@ impl Header {
             Vec::new()
         };
         let said = ListedNode {
-            // kubectl writes node/NAME where it lists several kinds of objects, or is asked to with --show-kind
+            // kubectl writes node/NAME if it lists several kinds of objects, or with --show-kind
             name: cell("NAME").map(|name| name.strip_prefix("node/").unwrap_or(name)).unwrap_or_default(),
             addresses: ["INTERNAL-IP", "EXTERNAL-IP"].into_iter().filter_map(cell).collect(),
             os: cell("OS-IMAGE").map(|image| if image.contains("Windows") { Os::Windows } else { Os::Linux }),

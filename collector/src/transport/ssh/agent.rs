@@ -9,7 +9,7 @@ use russh::keys::agent::client::{AgentClient, AgentStream};
 /// Where an agent is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AgentSocket {
-    /// Where the system has it: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, else Pageant.
+    /// At the usual place: `SSH_AUTH_SOCK`; on Windows OpenSSH's named pipe, otherwise Pageant.
     Usual,
     /// At this socket, or on Windows this named pipe.
     At(PathBuf),
@@ -18,9 +18,9 @@ pub(crate) enum AgentSocket {
 /// A connection to an agent.
 pub(super) type Client = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
 
-/// The keys that an agent holds; none where it does not answer.
+/// The keys that an agent holds; empty if it does not answer.
 pub(crate) fn held_by(place: &AgentSocket) -> Vec<PublicKey> {
-    /// How long an agent may take: it is on this machine, and nobody has to be asked for a list.
+    /// How long an agent may take. It is on this machine, and does not have to ask anybody for a list.
     const PATIENCE: Duration = Duration::from_secs(10);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();

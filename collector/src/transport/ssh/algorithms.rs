@@ -1,5 +1,5 @@
-//! What is offered to a host. Only algorithms without known weakness: no SHA-1, no CBC, no group below 3,072 bits.
-//! Compression is offered (`zlib@openssh.com`, which begins after the login), so that what is uploaded travels compressed.
+//! Chooses the algorithms that are offered to a host. None has a known weakness: no SHA-1, no CBC, no group below 3,072 bits.
+//! Compression is offered (`zlib@openssh.com`, which begins after the login), so that uploads are compressed.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use russh::{AlgorithmKind, Preferred, cipher, compression, kex, mac};
 
 use super::host_keys::Known;
 
-/// What is offered, the types of known host keys first, without those that turned out to be others than the pinned.
+/// What is offered: the types of known host keys first, without those whose key turned out not to be the pinned one.
 pub(super) fn preferred(known: &Known, shown: &[Algorithm]) -> Preferred {
     let types = known.key_types();
     let is_known = |algorithm: &Algorithm| match algorithm {
@@ -33,8 +33,8 @@ pub(super) fn preferred(known: &Known, shown: &[Algorithm]) -> Preferred {
     }
 }
 
-/// Whether an algorithm, of whatever kind, is not known to be weak by a hash, a mode, a cipher or a size of its. What stands for an
-/// extension in a list of algorithms is none.
+/// Whether an algorithm of any kind has no part that is known to be weak: hash, mode, cipher or size. A marker of an extension in a
+/// list of algorithms is not an algorithm.
 pub(super) fn is_strong(name: &str) -> bool {
     const OLD: [&str; 8] = ["sha1", "md5", "cbc", "arcfour", "ripemd", "-group1-", "rsa1024", "des"];
     const EXTENSIONS: [&str; 2] = ["ext-info-", "kex-strict-"];
@@ -43,7 +43,7 @@ pub(super) fn is_strong(name: &str) -> bool {
         && !EXTENSIONS.iter().any(|extension| name.starts_with(extension))
 }
 
-/// What says in `sshd_config` which algorithms of a kind a server offers.
+/// The option of `sshd_config` that sets which algorithms of a kind a server offers.
 pub(super) fn option_of(kind: &AlgorithmKind) -> &'static str {
     match kind {
         AlgorithmKind::Kex => "KexAlgorithms",
@@ -77,7 +77,7 @@ const HOST_KEYS: &[Algorithm] = &[
     Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
 
-/// GCM first: fast in hardware, and out of reach of prefix truncation where the other side lacks strict key exchange.
+/// GCM first: it is fast in hardware, and prefix truncation does not affect it if the other side lacks strict key exchange.
 const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_GCM,
     cipher::AES_256_GCM,

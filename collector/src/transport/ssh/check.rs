@@ -1,4 +1,4 @@
-//! The host's key or certificate, judged while the connection is made and before anything else is sent.
+//! Judges the host's key or certificate while the connection is made, before anything else is sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,15 +11,15 @@ use super::host_keys::{self, Known, Verdict};
 use crate::clock;
 use crate::transport::ConnectError;
 
-/// What the connection's own task asks: whether the host key is the host's, and whether the host may open channels.
+/// Answers the connection's task: whether the host key is the right one, and whether the host may open channels.
 pub(super) struct HostKeyCheck {
     known: Known,
     judged: Arc<Mutex<Option<Judged>>>,
-    /// Whether the key is only looked at: then no key is good enough to go on.
+    /// Whether the key is only shown: then the connection ends with it, whatever it is.
     looking: bool,
 }
 
-/// What the check came to.
+/// The outcome of a check.
 pub(super) struct Judged {
     /// The key that was shown.
     pub(super) key: Vec<u8>,
@@ -27,18 +27,18 @@ pub(super) struct Judged {
     pub(super) fingerprint: String,
     /// Its type.
     pub(super) algorithm: Algorithm,
-    /// Why it is refused.
+    /// Why it is rejected.
     pub(super) error: Option<ConnectError>,
 }
 
 impl HostKeyCheck {
-    /// A check against what is known, and the place where its outcome will be.
+    /// A check against the known keys, and where its outcome will be.
     pub(super) fn new(known: Known) -> (Self, Arc<Mutex<Option<Judged>>>) {
         let judged = Arc::default();
         (Self { known, judged: Arc::clone(&judged), looking: false }, judged)
     }
 
-    /// A look at the key alone: the connection ends with it.
+    /// A check that only shows the key: the connection ends with it.
     pub(super) fn looking(known: Known) -> (Self, Arc<Mutex<Option<Judged>>>) {
         let (check, judged) = Self::new(known);
         (Self { looking: true, ..check }, judged)
@@ -64,7 +64,7 @@ impl Handler for HostKeyCheck {
         Ok(accepted)
     }
 
-    // A host opens no channels here: none was asked for, and without these they would all be accepted. Dropping the
+    // A host must not open channels here. None was asked for, and without these methods all would be accepted. Dropping the
     // reply refuses.
 
     async fn server_channel_open_forwarded_tcpip(
@@ -172,7 +172,7 @@ fn judge_certificate(
     if known.is_revoked(key) || known.is_revoked(&authority) {
         return Err(ConnectError::HostKeyRevoked { name, shown });
     }
-    // As OpenSSH: a certificate that is worth nothing is worth the key in it.
+    // As in OpenSSH: a certificate that is not valid counts as the plain key in it.
     if !known.is_authority(&authority) || known.judge(key) == Verdict::Known {
         return judge_key(known, key, fingerprint);
     }
@@ -187,7 +187,7 @@ fn judge_certificate(
     if certificate.critical_options().iter().next().is_some() {
         return fails("it has critical options, which no host certificate has");
     }
-    // As OpenSSH 9: letter for letter, and no wildcards.
+    // As in OpenSSH 9: character by character, without wildcards.
     let named = |principal: &String| *principal == known.address;
     if !certificate.valid_principals().iter().any(named) {
         return fails("it does not name this host");

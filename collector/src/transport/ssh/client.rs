@@ -1,6 +1,7 @@
-//! SSH over TCP, with russh. The host key is verified before anything is sent; every step has its own time limit.
+//! Connects to nodes with SSH over TCP, with russh. The host key is verified before anything is sent, and every step has its own
+//! time limit.
 //!
-//! What else names russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in), `keys.rs` and
+//! Other files that name russh: `check.rs` (the host's key), `algorithms.rs` (what is offered), `login.rs` (who logs in), `keys.rs` and
 //! `sealed.rs` (key files), `agent.rs` and `signing.rs` (the SSH agent). `dial.rs` makes the TCP connection.
 
 use std::borrow::Cow;
@@ -42,11 +43,11 @@ pub(crate) struct Target {
     pub sudo_password: Option<Secret>,
     /// What is known of its host key.
     pub known: Known,
-    /// How it is dialled, where nothing is to go through.
+    /// How it is dialled if there is no jump host.
     pub dialling: Dialling,
     /// The host to go through.
     pub jump: Option<Arc<Target>>,
-    /// How long it may take to reach the port and to agree on keys, where it has a limit of its own.
+    /// How long it may take to reach the port and to agree on keys, if this host has its own limit.
     pub connect_limit: Option<Duration>,
 }
 
@@ -55,7 +56,7 @@ impl Target {
         self.connect_limit.unwrap_or(limits.connect)
     }
 
-    /// The login and the host, with those that are on the way: behind two gates one address may be two machines.
+    /// The login and the host, with the jump hosts before it: behind two jump hosts one address may be two machines.
     fn way(&self) -> String {
         let host = format!("{}@{}", self.user, self.known.name);
         match &self.jump {
@@ -65,7 +66,7 @@ impl Target {
     }
 }
 
-/// The host key that a node shows. The node has proven that it holds the key; whose key it is, it cannot prove.
+/// The host key that a node shows. The node has proven that it holds the key, but not that the key is the right one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShownKey {
     /// The public key, as RFC 4253 section 6.6 encodes it.
@@ -81,7 +82,7 @@ pub(crate) struct ShownKey {
 pub(crate) struct Limits {
     /// To reach the port, to agree on keys, and to log in: each.
     pub connect: Duration,
-    /// How long the other side may be silent before it is asked whether it is there; it is given up after three such.
+    /// How long the other side may be silent before it is asked whether it is there. After three such questions it is given up.
     pub keep_alive: Duration,
 }
 
@@ -111,11 +112,10 @@ impl Connector {
         Self { targets, opener: Arc::new(Opener { limits, jumps: Mutex::default() }) }
     }
 
-    /// The key that a node shows, without logging in to it. Hosts that are on the way are logged in to, so their keys
-    /// must be known.
+    /// The key that a node shows, without logging in to it. Jump hosts are logged in to, so their keys must be known.
     ///
     /// # Errors
-    /// [`ConnectError`] where it cannot be reached.
+    /// [`ConnectError`] if the node cannot be reached.
     pub(crate) async fn shown_key(&self, node: &str) -> Result<ShownKey, ConnectError> {
         let target = self.target(node)?;
         let (check, judged) = HostKeyCheck::looking(target.known.clone());
@@ -164,7 +164,7 @@ impl Connector {
         Some(login)
     }
 
-    /// Why a node's host key would be accepted; none where it would not.
+    /// Why a node's host key would be accepted; `None` if it would not.
     pub(crate) fn host_key_of(&self, node: &str) -> Option<&'static str> {
         let known = &self.targets.get(node)?.known;
         if known.is_pinned() {
@@ -176,8 +176,8 @@ impl Connector {
         }
     }
 
-    /// Whether a node may show the host key of this fingerprint, as far as that can be said without its key. Behind an
-    /// authority's certificate a node may have any.
+    /// Whether a node may show a host key with this fingerprint, as far as is known without connecting. With a certificate of an
+    /// authority it may show any key.
     pub(crate) fn may_show(&self, node: &str, fingerprint: &str) -> bool {
         self.targets.get(node).is_some_and(|target| {
             target.known.has_authorities()
@@ -212,7 +212,7 @@ impl Opener {
             let preferred = preferred(&target.known, &shown);
             let (stream, through) = self.stream(target).await?;
             match Connection::open(target, stream, preferred, self.limits, through).await {
-                // A pin does not say the key's type: another of the host's keys may be the pinned one.
+                // A pin does not tell the type of the key, so another of the host's keys may be the pinned one.
                 Err(Refusal { error, judged: Some(judged) })
                     if target.known.is_pinned()
                         && target.known.key_types().is_empty()
@@ -237,7 +237,7 @@ impl Opener {
 
     async fn jump(&self, jump: &Arc<Target>) -> Result<Arc<Connection>, ConnectError> {
         let host = {
-            // Nothing panics while the lock is held; a poisoned one still holds a whole map.
+            // Nothing panics while the lock is held, so the map is whole even if the lock is poisoned.
             let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(jumps.entry(jump.way()).or_default())
         };
@@ -246,7 +246,7 @@ impl Opener {
             return Ok(Arc::clone(connection));
         }
         let connection = Box::pin(self.open(jump)).await.map_err(|error| match error {
-            // It says which one on the way it is.
+            // The error says already which jump host it is.
             ConnectError::Jump { .. } => error,
             error => ConnectError::Jump { jump: jump.way(), source: Box::new(error) },
         });
@@ -263,11 +263,11 @@ pub(super) struct Client {
     connection: Connection,
     /// Whether the connection has had a channel.
     had_channel: bool,
-    /// The command that runs, or the last one that was abandoned: its channel is open until the next command.
+    /// The command that runs, or the last one that was abandoned, whose channel stays open until the next command.
     running: Option<ChannelWriteHalf<Msg>>,
 }
 
-/// How long a server may go on counting a channel that is closed: each wait is twice the one before it, 1.3 s in all.
+/// How long a server may still count a channel that is closed: each wait is twice as long as the one before, 1.3 s in all.
 const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(640)];
 
 impl Client {
@@ -294,7 +294,7 @@ impl Client {
         self.target.sudo_password.as_ref()
     }
 
-    /// Reaches the node anew, whatever has become of this connection.
+    /// Connects again, whatever has become of this connection.
     pub(super) async fn reconnect(&mut self) -> Result<(), ConnectError> {
         self.connection = self.opener.open(&self.target).await?;
         self.had_channel = false;
@@ -308,13 +308,13 @@ impl Client {
 
     /// A channel for a command.
     ///
-    /// Where a server allows one session a connection (`MaxSessions 1`), it refuses a second one as long as it counts the first.
-    /// That one it counts until it has cleared it away, which may be after it has read that another is wanted; and until the
-    /// command has ended, which one that was abandoned may not do. So the server gets a moment, and then another connection. A
-    /// connection that never had a channel gets none by waiting.
+    /// A server that allows one session per connection (`MaxSessions 1`) refuses a second one as long as it counts the first. It
+    /// counts a session until it has cleared it away, which may be after it has read the request for the next one, and until
+    /// its command has ended, which an abandoned command may not do. So the server gets a moment, and then another connection. If
+    /// a connection never had a channel, waiting does not help.
     async fn channel(&mut self) -> Result<Channel<Msg>, SessionError> {
         if let Some(abandoned) = self.running.take() {
-            // It learns that nobody hears it before anything else is done; a connection that is gone says so next.
+            // The abandoned command learns that nobody listens any more. If the connection is gone, the next step says so.
             let _ = abandoned.close().await;
         }
         let [mut pause, longest] = PAUSES;
@@ -358,7 +358,7 @@ impl Client {
         let (reading, writing) = self.channel().await?.split();
         let writing = self.running.insert(writing);
         writing.exec(true, command.text).await.map_err(failed)?;
-        // Whoever ends a command says how. Without that the link broke, even where this side does not know it yet.
+        // A server says how a command ended. If it does not, the link broke, even if this side does not know it yet.
         match drive(reading, writing, command).await? {
             Output { exit: Exit::Unknown, .. } => {
                 Err(SessionError::Lost("in the middle of a command".to_owned()))
@@ -372,11 +372,11 @@ impl Client {
 struct Connection {
     handle: Handle<HostKeyCheck>,
     host_key: String,
-    /// What the connection goes through stays open as long as it is used.
+    /// The connection to the jump host stays open as long as this one is used.
     _through: Option<Arc<Connection>>,
 }
 
-/// Why a connection was not made, and the host key where one was shown.
+/// Why a connection was not made, and the host key if one was shown.
 struct Refusal {
     error: ConnectError,
     judged: Option<Judged>,
@@ -388,7 +388,7 @@ impl From<ConnectError> for Refusal {
     }
 }
 
-/// What a connection is made over.
+/// The stream that a connection uses.
 type Stream = Box<dyn Bytes>;
 
 trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -413,10 +413,10 @@ impl Connection {
         }
     }
 
-    /// Says good-bye.
+    /// Tells the other side that the connection ends.
     async fn close(&self) {
         let bye = self.handle.disconnect(Disconnect::ByApplication, "", "en");
-        // The other side may be gone already, which is as good.
+        // The other side may be gone already.
         let _ = timeout(Duration::from_secs(2), bye).await;
     }
 
@@ -449,7 +449,7 @@ impl Connection {
     }
 }
 
-/// Agrees on keys with a host, whose own key is judged on the way. Nothing is sent that is worth keeping secret.
+/// Agrees on keys with a host, and judges the host's own key. Nothing secret is sent.
 async fn agree(
     target: &Target,
     stream: Stream,
@@ -472,13 +472,13 @@ async fn agree(
         }
         (Err(_), judged) => Err(Refusal { error: timed_out(target, "key exchange", limit), judged }),
         (Ok(Err(error)), judged) => Err(Refusal { error: unreachable(target, error), judged }),
-        // Without a judged key nobody has been verified, whatever the library says.
+        // Without a judged key the host is not verified, whatever the library says.
         (Ok(Ok(_)), None) => Err(unreachable(target, russh::Error::UnknownKey).into()),
         (Ok(Ok(handle)), Some(judged)) => Ok((handle, judged)),
     }
 }
 
-/// Whether a login that failed was refused: a server that will have no more attempts says so, a link that breaks says nothing.
+/// Whether a failed login was refused. A server that accepts no more attempts says so; a link that breaks does not.
 async fn said_no(handle: &mut Handle<HostKeyCheck>) -> bool {
     !handle.is_closed() || matches!(timeout(Duration::from_secs(2), handle).await, Ok(Ok(())))
 }

@@ -1,8 +1,8 @@
-//! TCP to a host: to the first of its addresses that answers.
+//! Opens a TCP connection to the first address of a host that answers.
 //!
-//! After RFC 8305 (Happy Eyeballs): the families take turns, and each address gets a head start over the next. Without that a name
-//! with an IPv6 address that leads nowhere waits out the limit before its IPv4 address is tried. (The connector of `hyper-util`, which
-//! registries are reached with, staggers too, but the two families only, and takes nothing but URIs.)
+//! As in RFC 8305 (Happy Eyeballs) the address families take turns, and each address gets a head start over the next. Otherwise a
+//! name with an unreachable IPv6 address would use up the time limit before its IPv4 address is tried. (The connector of
+//! `hyper-util`, which reaches registries, also staggers, but only between the two families, and it takes only URIs.)
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,12 +39,12 @@ pub(super) async fn dial(host: &str, port: u16, dialling: &Dialling) -> io::Resu
         None => None,
     };
     let stream = first(in_turns(addresses), from.as_deref()).await?;
-    // Nagle's delay costs time only.
+    // Nagle's delay only costs time.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
-/// The addresses of a name. Capitals make no other name (RFC 4343), but musl compares what is in the file of hosts to the letter.
+/// The addresses of a name. Letter case does not matter in names (RFC 4343), but musl compares names in the hosts file exactly.
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match lookup_host((host, port)).await {
         Ok(found) => Ok(found.collect()),
@@ -55,7 +55,7 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// RFC 8305 section 4: the families in turns, beginning with the one that the system puts first, in its order each.
+/// RFC 8305 section 4: the families in turns, beginning with the system's first one, each in the system's order.
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (ours, others): (Vec<_>, Vec<_>) =
@@ -64,7 +64,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     (0..turns).flat_map(|turn| [ours.get(turn), others.get(turn)]).flatten().copied().collect()
 }
 
-/// The connection that is made first. An address is tried when the one before it has failed, or has had its head start.
+/// The connection that is made first. An address is tried once the one before it has failed or has had its head start.
 async fn first(addresses: Vec<SocketAddr>, from: Option<&[SocketAddr]>) -> io::Result<TcpStream> {
     let mut failed =
         io::Error::new(io::ErrorKind::AddrNotAvailable, "it has no address of the wanted family");
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    /// A listener that lets nobody in any more: whoever connects waits as for a machine that is off.
+    /// A listener that accepts nothing any more: a connection attempt waits as for a machine that is off.
     async fn dead() -> (tokio::net::TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -1,8 +1,8 @@
-//! Which host keys are known: `known_hosts` as OpenSSH reads it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure.
+//! Knows the keys of hosts, from `known_hosts` files as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure.
 //!
 //! Names may be plain, `[host]:port`, hashed, with wildcards and negated; lines may be marked `@cert-authority` or
-//! `@revoked`. As in OpenSSH a line that is no such line is passed over, with one exception: where it is marked, reading
-//! stops, since a revocation that is not understood must not count as none.
+//! `@revoked`. As in OpenSSH a malformed line is ignored, with one exception: a marked line that is malformed is an error,
+//! because a revocation must not be overlooked.
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::resume_unwind;
@@ -16,7 +16,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnownHosts {
     lines: Vec<Line>,
-    /// By name, which lines are about it, in order: those that were looked for beforehand.
+    /// The lines about each name that was looked for beforehand, in order.
     found: HashMap<String, Vec<usize>>,
 }
 
@@ -34,7 +34,7 @@ pub enum KnownHostsError {
 /// What is known of one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// The name that was looked for: the address, as `[address]:port` where the port is not 22.
+    /// The name that was looked for: the address, as `[address]:port` unless the port is 22.
     pub name: String,
     /// The address alone, which host certificates name.
     pub address: String,
@@ -44,14 +44,14 @@ pub(crate) struct Known {
     pin: Option<String>,
 }
 
-/// Whether a key is a host's.
+/// What is known of the key that a host shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is.
+    /// It is known.
     Known,
-    /// Nothing is known.
+    /// No key is known for the host.
     Unknown,
-    /// Others are known.
+    /// Other keys are known for the host.
     Changed,
     /// It is revoked.
     Revoked,
@@ -80,14 +80,13 @@ impl KnownHosts {
         Ok(())
     }
 
-    /// What is known of a host. A `pin` stands in place of the keys and authorities that the file has; revocations
-    /// hold against it too.
+    /// What is known of a host. A `pin` replaces the keys and authorities of the file, but not its revocations.
     pub(crate) fn host(&self, address: &str, port: u16, pin: Option<&str>) -> Known {
         let [name, address] = names(address, port);
         let mut known = self.lookup(&name);
         if port != 22 {
             let plain = self.lookup(&address);
-            // As OpenSSH: where nothing is known under the port, what is known without it counts.
+            // As in OpenSSH: if nothing is known with the port, what is known without it counts.
             if known.keys.is_empty() {
                 known.keys = plain.keys;
             }
@@ -97,14 +96,14 @@ impl KnownHosts {
         Known { name, address, pin: pin.map(str::to_owned), ..known }
     }
 
-    /// What is known under a name that stands for a host, whatever its address and port (`HostKeyAlias`).
+    /// What is known under a name that replaces a host's address and port (`HostKeyAlias`).
     pub(crate) fn alias(&self, name: &str, pin: Option<&str>) -> Known {
         let name = name.to_ascii_lowercase();
         Known { address: name.clone(), pin: pin.map(str::to_owned), name: name.clone(), ..self.lookup(&name) }
     }
 
-    /// Looks for many names at once, for those who ask for one after the other later. A hashed name of the file has to be
-    /// compared with each of them, which for hundreds of nodes and tens of thousands of lines takes every processor.
+    /// Looks for many names at once, so that later questions about one of them are fast. Each hashed name of the file has to be
+    /// compared with each of them, which is done on all processors: there may be hundreds of nodes and tens of thousands of lines.
     pub(crate) fn look_for(&mut self, names: &BTreeSet<String>) {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let share = self.lines.len().div_ceil(threads).max(1);
@@ -142,7 +141,7 @@ impl KnownHosts {
 }
 
 impl Known {
-    /// Whether the key is this host's.
+    /// Judges the key that the host shows.
     pub(crate) fn judge(&self, key: &[u8]) -> Verdict {
         if self.is_revoked(key) {
             return Verdict::Revoked;
@@ -159,12 +158,12 @@ impl Known {
         }
     }
 
-    /// Whether the key, of a host or an authority, is revoked here.
+    /// Whether the key of a host or an authority is revoked for this host.
     pub(crate) fn is_revoked(&self, key: &[u8]) -> bool {
         self.revoked.iter().any(|revoked| revoked == key)
     }
 
-    /// Whether the key may sign this host's certificates. A pin names the host's own key, so none may.
+    /// Whether the key may sign this host's certificates. With a pin none may, because a pin names the host's own key.
     pub(crate) fn is_authority(&self, key: &[u8]) -> bool {
         self.pin.is_none() && self.authorities.iter().any(|authority| authority == key)
     }
@@ -184,7 +183,7 @@ impl Known {
         self.pin.is_some()
     }
 
-    /// The types of the known keys, such as `ssh-ed25519`: offered first, so that the host shows a key that is known.
+    /// The types of the known keys, such as `ssh-ed25519`. They are offered first, so that the host shows a known key.
     pub(crate) fn key_types(&self) -> Vec<&str> {
         let mut types = Vec::new();
         for key in &self.keys {
@@ -219,7 +218,7 @@ pub(crate) fn fingerprint(key: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, key)))
 }
 
-/// Whether `name` is in a list of patterns in lower case with `*`, `?` and `!`; a negated pattern that matches decides.
+/// Whether `name` matches a list of lower-case patterns with `*`, `?` and `!`. If a negated pattern matches, it does not.
 fn matches_patterns(patterns: &str, name: &str) -> bool {
     let mut matched = false;
     for pattern in patterns.split(',') {
@@ -272,7 +271,7 @@ impl Line {
         let hosts = Hosts::parse(field)?;
         let named = fields.next()?;
         let key = STANDARD.decode(fields.next()?).ok()?;
-        // The key repeats its type; a line where the two differ is damaged.
+        // The key repeats its type. If the two differ, the line is damaged.
         (key_type(&key)? == named).then_some(Self { mark, hosts, key })
     }
 }
@@ -306,7 +305,7 @@ impl Hosts {
     }
 }
 
-/// HMAC-SHA1 is what the file format says; it hides names and protects nothing.
+/// The file format prescribes HMAC-SHA1. It only hides names; no security depends on it.
 fn key_of(salt: &[u8]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt)
 }
@@ -315,7 +314,7 @@ fn is_hashed(key: &hmac::Key, hash: &[u8], name: &str) -> bool {
     hmac::sign(key, name.as_bytes()).as_ref() == hash
 }
 
-/// The type at the head of a public key (RFC 4253, 6.6), where the rest is not empty.
+/// The type at the head of a public key (RFC 4253, 6.6), if the rest is not empty.
 pub(crate) fn key_type(key: &[u8]) -> Option<&str> {
     let (length, rest) = key.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -323,7 +322,7 @@ pub(crate) fn key_type(key: &[u8]) -> Option<&str> {
     (!name.is_empty() && !rest.is_empty()).then(|| std::str::from_utf8(name).ok())?
 }
 
-/// `*` is any run, `?` any one byte. Walks back to the last `*` only, so that no pattern takes long.
+/// `*` matches any bytes, `?` any single byte. It goes back to the last `*` only, so that matching is always fast.
 fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
     let mut star = None;
@@ -398,7 +397,7 @@ mod tests {
             ("[node1]:2222", "node1", 2222, Known),
             ("[node1]:2222", "node1", 22, Unknown),
             ("[node1]:2222", "node1", 2223, Unknown),
-            ("node1", "node1", 2222, Known), // without the port where nothing is known with it
+            ("node1", "node1", 2222, Known), // without the port if nothing is known with it
             ("*", "node1", 2222, Known),
             ("[fd00::1]:2222", "fd00::1", 2222, Known),
             ("fd00::1", "FD00::1", 22, Known),

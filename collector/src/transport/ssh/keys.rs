@@ -1,4 +1,4 @@
-//! Private key files and certificates: text in, keys out. A passphrase is asked for here, once, before any node is visited.
+//! Reads private key files and certificates. A passphrase is asked for here, once, before any node is visited.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use russh::keys::{Certificate, PrivateKey, PublicKey};
 use super::sealed::{self, Form, Problem};
 use crate::text;
 
-/// A key of a file, with the certificates that vouch for it.
+/// A key of a file, with its certificates.
 #[derive(Clone)]
 pub struct KeyFile {
     /// The file, for people.
@@ -19,7 +19,7 @@ pub struct KeyFile {
     pub certificates: Vec<Certificate>,
 }
 
-/// Asks for a key file's passphrase; none where nobody can be asked.
+/// Asks for a key file's passphrase; `None` if there is no terminal.
 pub type Passphrase<'a> = &'a mut dyn FnMut(&Path) -> Option<String>;
 
 /// A key file cannot be used.
@@ -33,8 +33,8 @@ pub enum KeyError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no private key that is understood.
-    #[error("{}: not a private key that is understood: {reason}; {}", path.display(), cure(path, *putty))]
+    /// It is not a supported private key.
+    #[error("{}: not a supported private key: {reason}; {}", path.display(), cure(path, *putty))]
     NotAKey {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ impl KeyError {
     }
 }
 
-/// What helps with a key that is of no use as it is.
+/// What to do about a key that cannot be used as it is.
 fn cure(path: &Path, putty: bool) -> String {
     let path = path.display();
     let rewrite = if putty {
@@ -98,7 +98,7 @@ fn cure(path: &Path, putty: bool) -> String {
 }
 
 impl KeyFile {
-    /// Reads a private key file, and the certificate that is named or `<file>-cert.pub` where there is one.
+    /// Reads a private key file, and the named certificate or otherwise `<file>-cert.pub` if it exists.
     ///
     /// # Errors
     /// [`KeyError`]
@@ -122,8 +122,8 @@ impl KeyFile {
     }
 }
 
-/// The public half of a key that is not to be had from the file itself: it is encrypted, or there is no more than that
-/// half. None where the file, or the one beside it, `<file>.pub`, does not say it.
+/// The public half of a key whose private half cannot be read from the file, because it is encrypted or not there. `None` if
+/// neither the file nor `<file>.pub` has it.
 ///
 /// # Errors
 /// [`KeyError::Unreadable`]
@@ -139,7 +139,7 @@ pub fn public_half_of_encrypted(path: &Path) -> Result<Option<PublicKey>, KeyErr
                 return Ok(Some(public));
             }
         }
-        // What cannot be read here may be in an agent all the same.
+        // An agent may hold a key that cannot be read here.
         Err(_) => {}
     }
     let mut name = path.as_os_str().to_owned();
@@ -160,7 +160,7 @@ pub fn certificate(path: &Path) -> Result<Certificate, KeyError> {
 /// The certificate beside a key file, as OpenSSH names it.
 ///
 /// # Errors
-/// [`KeyError`] where it is there and cannot be read.
+/// [`KeyError`] if it exists and cannot be read.
 pub fn beside(path: &Path) -> Result<Option<Certificate>, KeyError> {
     let path = certificate_path(path);
     if path.exists() { certificate(&path).map(Some) } else { Ok(None) }
@@ -176,7 +176,7 @@ fn read(path: &Path) -> Result<String, KeyError> {
     text::read(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
 }
 
-/// The key of a private key file's text.
+/// Reads the text of a private key file.
 pub(super) fn private_key(
     path: &Path,
     text: &str,

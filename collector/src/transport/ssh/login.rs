@@ -1,6 +1,6 @@
-//! Who logs in: keys of files, with the certificates that vouch for them, and the keys that an SSH agent holds.
+//! Logs in with keys of files, their certificates, and the keys that an SSH agent holds.
 //!
-//! Everything that a person could be asked for was asked before ([`keys`](super::keys)).
+//! Passphrases were asked for before ([`keys`](super::keys)).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::check::HostKeyCheck;
 use super::keys::KeyFile;
 use crate::transport::ConnectError;
 
-/// A way to log in: the agent's keys that are named, then the files', then the agent's others.
+/// How to log in: with the agent's keys that are named, then with those of files, then with the agent's others.
 #[derive(Clone, Default)]
 pub(crate) struct Login {
     /// Keys of files.
@@ -30,7 +30,7 @@ pub(crate) struct Login {
 pub(crate) struct AgentKeys {
     /// Where it is.
     pub place: AgentSocket,
-    /// The keys that come first.
+    /// The keys that are tried first.
     pub first: Vec<PublicKey>,
     /// Certificates for keys that it holds.
     pub certificates: Vec<Certificate>,
@@ -53,7 +53,7 @@ impl Login {
             None => None,
             Some(keys) => match Held::by(keys, attempt.handle).await {
                 Ok(held) => Some(held),
-                // Where there are files an agent that is gone is no loss.
+                // If there are key files, the agent is not needed.
                 Err(error) if self.files.is_empty() => return Err(error),
                 Err(error) => {
                     attempt.tried.push(error.to_string());
@@ -84,7 +84,7 @@ impl Login {
     }
 }
 
-/// What a file has to offer: its certificates first.
+/// The identities of a file: its certificates first.
 fn identities(file: &KeyFile) -> Vec<AgentIdentity> {
     let certificates = file.certificates.iter().cloned().map(AgentIdentity::from);
     certificates.chain([file.key.public_key().clone().into()]).collect()
@@ -114,7 +114,7 @@ impl Held {
         let failed = |error: keys::Error| ConnectError::Agent(error.to_string());
         let mut client = agent::connect(&keys.place).await.map_err(failed)?;
         if let Some(binding) = handle.agent_session_binding() {
-            // Agents that do not know the request refuse it, and then hold no key that wants it.
+            // An agent that does not know this request refuses it, and does not hold a key that needs it.
             let _ = client.bind_session(binding, false).await;
         }
         let held = client.request_identities().await.map_err(failed)?;
@@ -143,17 +143,17 @@ impl Held {
     }
 }
 
-/// A login that is under way.
+/// A login in progress.
 struct Attempt<'a> {
     handle: &'a mut Handle<HostKeyCheck>,
     user: &'a str,
     left: usize,
     tried: Vec<String>,
-    /// How many there are besides.
+    /// How many keys were not tried yet.
     untried: usize,
-    /// The keys that were right, and not enough.
+    /// The keys that were accepted but not enough.
     accepted: Vec<String>,
-    /// What the server goes on with, as far as it has said so.
+    /// The methods that the server still accepts, as far as it has said so.
     methods: Vec<MethodKind>,
 }
 
@@ -163,12 +163,12 @@ impl<'a> Attempt<'a> {
         Self { handle, user, left: KEYS, tried, untried: 0, accepted, methods }
     }
 
-    /// Whether the server has said that it takes no key, or none any more.
+    /// Whether the server has said that it does not accept keys, or not any more.
     fn takes_no_key(&self) -> bool {
         !self.methods.is_empty() && !self.methods.contains(&MethodKind::PublicKey)
     }
 
-    /// Offers one identity after the other; says whether one was accepted. An error is a server that hung up.
+    /// Offers one identity after the other, and returns whether one was accepted. An error means that the server hung up.
     async fn offer<S: Signer<Error = AgentAuthError>>(
         &mut self,
         identities: &[AgentIdentity],
@@ -206,7 +206,7 @@ impl<'a> Attempt<'a> {
                             break;
                         }
                     }
-                    // A key that the agent declines to use is one that was not accepted; the next may be.
+                    // If the agent refuses to use a key, the next one is tried.
                     Err(_) => {}
                 }
                 if self.handle.is_closed() {
@@ -230,7 +230,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// The signature hashes to try with a key: for RSA never SHA-1, which is what `ssh-rsa` means.
+/// The signature hashes to try with a key. SHA-1, which `ssh-rsa` means, is never used.
 async fn hashes(
     handle: &Handle<HostKeyCheck>,
     algorithm: Algorithm,
@@ -245,7 +245,7 @@ async fn hashes(
     })
 }
 
-/// Signs as an agent would, with a key that is here: RSA keys with the hash that was agreed on.
+/// Signs with a key of this program as an agent would, RSA keys with the negotiated hash.
 struct FileKey(Arc<PrivateKey>);
 
 impl Signer for FileKey {
@@ -269,7 +269,7 @@ impl Signer for FileKey {
     }
 }
 
-/// Has the agent sign. A certificate that it does not hold itself is signed for with its plain key.
+/// Lets the agent sign. If it does not hold the certificate, the plain key signs.
 struct AgentSigner {
     client: agent::Client,
     plain: Vec<PublicKey>,

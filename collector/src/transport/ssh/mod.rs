@@ -1,4 +1,4 @@
-//! Nodes over SSH: connections, logins, host keys, and the way to each node.
+//! Reaches nodes over SSH: connections, logins, host keys, the shells of nodes, and how each node is reached.
 //!
 //! This folder is the only one that opens sockets to nodes or names russh.
 

@@ -1,8 +1,8 @@
-//! What a private key file holds: a key as it is, or one that is encrypted, and what with. Pure: text in, keys out.
+//! Reads what a private key file contains: a key, or an encrypted key and how it is encrypted. Pure.
 //!
 //! The forms are OpenSSH's (PROTOCOL.key), PKCS#8 (RFC 5958; encrypted after RFC 8018), PKCS#1 and SEC 1 in PEM with OpenSSL's
-//! traditional encryption (RFC 1421 section 4.6.1.3), and PuTTY's. A wrong passphrase is told from everything else that can be
-//! wrong: a person who is told to type it again must be able to succeed.
+//! traditional encryption (RFC 1421 section 4.6.1.3), and PuTTY's. A wrong passphrase is told from all other faults,
+//! because a person who is told to type it again must be able to succeed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,12 +21,12 @@ pub(super) enum Form {
     Sealed(Sealed),
 }
 
-/// A key that is encrypted in a way that can be opened here.
+/// A key that is encrypted in a supported way.
 pub(super) enum Sealed {
     OpenSsh(Box<PrivateKey>),
     /// DER.
     Pkcs8(Vec<u8>),
-    /// The DER of what the label says, encrypted.
+    /// The encrypted DER of what the label says.
     Traditional {
         label: String,
         cipher: Cipher,
@@ -40,11 +40,11 @@ pub(super) enum Sealed {
 /// Why there is no key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// It is no private key that is understood.
+    /// It is not a supported private key.
     NotAKey(String),
     /// It is encrypted in a way that is not supported.
     Encryption(String),
-    /// The passphrase is another.
+    /// The passphrase is wrong.
     WrongPassphrase,
 }
 
@@ -53,7 +53,7 @@ fn not_a_key(reason: impl ToString) -> Problem {
     Problem::NotAKey(reason.to_string())
 }
 
-/// How PuTTY's form begins.
+/// The first words of PuTTY's form.
 const PUTTY: &str = "PuTTY-User-Key-File-";
 
 /// Whether a text is in PuTTY's form.
@@ -86,7 +86,7 @@ impl From<PrivateKey> for Form {
 }
 
 impl Sealed {
-    /// The public half, where the file tells it to everybody.
+    /// The public half, if the file contains it unencrypted.
     pub(super) fn public(&self) -> Option<PublicKey> {
         match self {
             Self::OpenSsh(key) => Some(key.public_key().clone()),
@@ -105,14 +105,14 @@ impl Sealed {
         match self {
             Self::OpenSsh(key) => match key.decrypt(passphrase) {
                 Ok(key) => usable(key),
-                // What says that it was decrypted does not say so.
+                // The parsed key does not know that it was decrypted.
                 Err(ssh_key::Error::Crypto) => Err(Problem::WrongPassphrase),
                 Err(error) => Err(not_a_key(error)),
             },
             Self::Pkcs8(der) => {
                 let sealed = EncryptedPrivateKeyInfoRef::try_from(der.as_slice()).map_err(not_a_key)?;
                 match sealed.encryption_algorithm.decrypt(passphrase, sealed.encrypted_data.as_bytes()) {
-                    // One padding of 256 is well-formed by chance.
+                    // A wrong passphrase gives a well-formed padding once in 256 times.
                     Ok(der) if PrivateKeyInfoRef::from_der(&der).is_err() => Err(Problem::WrongPassphrase),
                     Ok(der) => plain("PRIVATE KEY", &der),
                     Err(pkcs5::Error::DecryptFailed) => Err(Problem::WrongPassphrase),
@@ -133,7 +133,7 @@ impl Sealed {
             }
             Self::Putty(text) => match keys::decode_secret_key(text, Some(passphrase)) {
                 Ok(key) => Ok(key),
-                // The library does not let its type be named.
+                // The library does not export the type.
                 Err(keys::Error::SshKey(ssh_key::Error::Ppk(error)))
                     if format!("{error:?}") == "IncorrectMac" =>
                 {
@@ -164,7 +164,7 @@ fn pem(text: &str) -> Option<Pem<'_>> {
     Some(Pem { label, headers, bytes: STANDARD.decode(body.concat()).ok()? })
 }
 
-/// A key that nothing is encrypted of.
+/// A key without encrypted parts.
 fn plain(label: &str, der: &[u8]) -> Result<PrivateKey, Problem> {
     let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
     match keys::decode_secret_key(&text, None) {
@@ -185,7 +185,7 @@ fn usable(key: PrivateKey) -> Result<PrivateKey, Problem> {
 }
 
 fn openssh(bytes: &[u8]) -> Result<Form, Problem> {
-    /// PROTOCOL.key: what the names of the cipher and of the key derivation follow, each after its length.
+    /// PROTOCOL.key: the magic before the names of the cipher and the key derivation, each of which follows its length.
     const MAGIC: &[u8] = b"openssh-key-v1\0";
     let names = bytes.strip_prefix(MAGIC).and_then(|rest| {
         let (cipher, rest) = name(rest)?;

@@ -1,5 +1,5 @@
-//! Signing with keys as SSH keeps them: in a private key file, or in the SSH agent of this machine where only the public
-//! key is given. A message goes in, a signature comes out as everything but SSH writes it (RFC 8032; RFC 3279 section 2.2.3).
+//! Signs messages with SSH keys: with a private key file, or with the SSH agent of this machine if only the public key is given.
+//! A signature has the usual form, not that of SSH (RFC 8032; RFC 3279 section 2.2.3).
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ enum KeyHolder {
     InAgent(Box<PublicKey>),
 }
 
-/// A key does not sign.
+/// A key cannot sign.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// There is no agent, or it does not answer.
@@ -30,13 +30,13 @@ pub enum SigningError {
         "the SSH agent on this machine does not hold the key; ssh-add it, or name the private key's file"
     )]
     NotInAgent,
-    /// It was asked, and said no or something that is no signature.
+    /// The agent refused, or its answer is not a signature.
     #[error("the key did not sign: {0}")]
     Refused(String),
 }
 
 impl SigningKey {
-    /// The key of the text of a private key file, in OpenSSH's, PKCS#8 or PKCS#1 form.
+    /// Reads a private key file's text, in OpenSSH's, PKCS#8 or PKCS#1 form.
     ///
     /// # Errors
     /// [`KeyError`]
@@ -48,19 +48,19 @@ impl SigningKey {
         Ok(Self(KeyHolder::Here(Box::new(private_key(path, text, passphrase)?))))
     }
 
-    /// The key of a line of OpenSSH's, to be found in the SSH agent when it is asked to sign.
+    /// Reads a public key in OpenSSH's form, whose private key the SSH agent holds.
     ///
     /// # Errors
-    /// [`SigningError::Refused`] where it is no such line.
+    /// [`SigningError::Refused`] if it is not such a key.
     pub(crate) fn in_agent(line: &str) -> Result<Self, SigningError> {
         let key = PublicKey::from_openssh(line).map_err(|error| SigningError::Refused(error.to_string()))?;
         Ok(Self(KeyHolder::InAgent(Box::new(key))))
     }
 
-    /// The public key as a line of OpenSSH's, without a comment.
+    /// The public key in OpenSSH's form, without a comment.
     ///
     /// # Errors
-    /// [`SigningError::Refused`] where the key has no such form.
+    /// [`SigningError::Refused`] if the key has no such form.
     pub(crate) fn public_line(&self) -> Result<String, SigningError> {
         let mut key = self.public().clone();
         key.set_comment("");
@@ -114,7 +114,7 @@ fn no_agent(error: &keys::Error) -> SigningError {
     SigningError::Agent(error.to_string())
 }
 
-/// A signature as everything but SSH writes it; none where it is of another kind, or malformed.
+/// A signature in the usual form; `None` if it is of another kind or malformed.
 fn plain(signature: &Signature) -> Option<Vec<u8>> {
     match signature.algorithm() {
         Algorithm::Ed25519 => Some(signature.as_bytes().to_vec()),
@@ -123,8 +123,8 @@ fn plain(signature: &Signature) -> Option<Vec<u8>> {
     }
 }
 
-/// `Ecdsa-Sig-Value` of SSH's two numbers, RFC 5656 section 3.1.2: an SSH `mpint` is the content of a DER `INTEGER`. None
-/// where there are not two, or they are longer than any curve's.
+/// `Ecdsa-Sig-Value` of SSH's two numbers, RFC 5656 section 3.1.2: an SSH `mpint` is the content of a DER `INTEGER`.
+/// `None` if there are not exactly two, or if they are longer than those of any curve.
 fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
     let (r, rest) = string(signature)?;
     let (s, rest) = string(rest)?;
@@ -138,7 +138,7 @@ fn integer(number: &[u8]) -> Option<Vec<u8>> {
     Some([&[0x02, length][..], number].concat())
 }
 
-/// The first of SSH's strings, and what follows it.
+/// Splits off the first SSH string.
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
@@ -177,7 +177,7 @@ mod tests {
             let before = ask(connect().await.unwrap(), &key, b"message").await;
             assert!(matches!(before, Err(SigningError::NotInAgent)), "{before:?}");
             run("ssh-add", &["-q", "key"]);
-            // the length of an mpint depends on its value
+            // The length of an mpint depends on its value.
             for number in 0..32_u8 {
                 let signature = ask(connect().await.unwrap(), &key, &[number]).await.unwrap();
                 assert!(public.verify(&[number], &plain(&signature).unwrap()), "{kind:?}");

@@ -1,5 +1,5 @@
-//! Which keys a node is logged in to with: those that the site file names; else those that this machine's `ssh` would use;
-//! else those that the SSH agent holds.
+//! Chooses the keys to log in to a node with: those that the site file names, otherwise those that this machine's `ssh` would use,
+//! otherwise those that the SSH agent holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct Logins {
     has_agent: bool,
 }
 
-/// A key, or what says that an agent has it.
+/// A key of a file, or the public half of a key that an agent holds.
 #[derive(Clone)]
 enum Key {
     Here(KeyFile),
@@ -26,7 +26,7 @@ enum Key {
 
 /// What is known of a login: files by their full paths.
 pub(super) struct Wanted<'a> {
-    /// Whose login it is, for people.
+    /// The node, for people.
     pub(super) node: &'a str,
     /// The site file's.
     pub(super) identity: Option<PathBuf>,
@@ -40,12 +40,12 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Logins {
-    /// Nothing is read yet. `has_agent` says whether there is an agent in the usual place.
+    /// Nothing is read yet. `has_agent` is whether there is an agent at the usual place.
     pub(super) fn new(has_agent: bool) -> Self {
         Self { has_agent, ..Self::default() }
     }
 
-    /// The login. Whatever a person must type is asked for here.
+    /// The login for a node. Passphrases are asked for here.
     pub(super) fn login(&mut self, wanted: &Wanted<'_>) -> Result<Login, ConfigError> {
         let failed = |source| ConfigError::Login { node: wanted.node.to_owned(), source };
         let place = self.place(&wanted.ssh.agent);
@@ -102,7 +102,7 @@ impl Logins {
         Ok(Login { files, agent })
     }
 
-    /// Where the agent is; none where there is none.
+    /// Where the agent is, if there is one.
     fn place(&self, agent: &Agent) -> Option<AgentSocket> {
         match agent {
             Agent::None => None,
@@ -114,7 +114,7 @@ impl Logins {
         }
     }
 
-    /// A file's key. One that is encrypted, and one of which only the public half is there, is the agent's where it has it.
+    /// The key of a file. If it is encrypted, or only its public half is there, the agent is used if it holds the key.
     fn key(
         &mut self,
         path: &Path,
@@ -138,7 +138,7 @@ impl Logins {
         Ok(key)
     }
 
-    /// Whether an agent has a key. One that does not answer has none.
+    /// Whether an agent holds a key. An agent that does not answer holds none.
     fn holds(&mut self, place: &AgentSocket, key: &PublicKey) -> bool {
         let held = self.held.entry(place.clone()).or_insert_with(|| held_by(place));
         held.iter().any(|one| one.key_data() == key.key_data())

@@ -1,7 +1,8 @@
-//! The way to every node: what the site file and this machine say of keys, known hosts and jump hosts in, a [`Connector`] out.
+//! Finds out how each node is reached: its keys, known hosts and jump hosts, from the site file and from this machine. The result is
+//! a [`Connector`].
 //!
-//! What the site file does not say, this machine's `ssh` is asked for, so that `~/.ssh/config` counts. Everything that can be
-//! wrong here is found before any node is visited, and whatever a person must type is asked once.
+//! What the site file does not say comes from this machine's `ssh`, so that `~/.ssh/config` counts. Every mistake is found before
+//! any node is visited, and passwords are asked for once.
 
 #![expect(clippy::disallowed_methods, reason = "the environment says where home and the SSH agent are")]
 
@@ -27,20 +28,20 @@ use crate::transport::ssh::{Connector, Dialling, Login, Target};
 use logins::{Logins, Wanted};
 use openssh::OpenSsh;
 
-/// Where host keys are known, where nothing says another place.
+/// The `known_hosts` files that are read by default.
 const USUAL_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
 const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
-/// What the nodes are reached for.
+/// Why nodes are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To log in.
     Visit,
-    /// To look at their host keys. Only what is needed to get to them is read: the jump hosts' logins.
+    /// To show their host keys. Only what is needed to reach them is read: the logins of jump hosts.
     HostKeys,
 }
 
-/// The way to every node of the site that is in `wanted`. Keys are read, passphrases and passwords asked for here.
+/// Makes a connector for the nodes in `wanted`. Keys are read, and passphrases and passwords are asked for here.
 ///
 /// # Errors
 /// [`ConfigError`]
@@ -80,7 +81,7 @@ pub(crate) fn connector<'a>(
             Purpose::Visit => reader.target(node)?,
             Purpose::HostKeys => {
                 let way = reader.way(node)?;
-                Arc::new(reader.place(node, way)?)
+                Arc::new(reader.address(node, way)?)
             }
         };
         targets.insert(node.name.clone(), target);
@@ -101,7 +102,7 @@ struct Reader<'a> {
     folder: PathBuf,
     home: Option<PathBuf>,
     known_hosts: BTreeMap<Vec<PathBuf>, Arc<KnownHosts>>,
-    /// What the nodes may be known by there.
+    /// The names that the nodes may be known by there.
     names: BTreeSet<String>,
     logins: Logins,
     openssh: OpenSsh,
@@ -109,7 +110,8 @@ struct Reader<'a> {
     sudo_password: Option<Secret>,
 }
 
-/// Jump hosts of jump hosts that are followed. Nobody's way is that long; a name that grows with every hop has no end.
+/// How many jump hosts of jump hosts are followed. No real way is that long, but a name that grows with every hop would never
+/// end.
 const HOPS: usize = 16;
 
 fn question(node: &Node) -> SshAddress {
@@ -132,10 +134,10 @@ impl Reader<'_> {
         Ok(target)
     }
 
-    /// Where a node is, how it is logged in to, and through what, whatever it is reached through else.
+    /// Where a node is and how it is logged in to, through the given jump host instead of its own.
     fn target_through(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Arc<Target>, ConfigError> {
         let ssh = self.openssh.ask(question(node))?;
-        let place = self.place(node, way)?;
+        let place = self.address(node, way)?;
         let login = self.login(node, &ssh, &place)?;
         let sudo_password = match node.sudo {
             Sudo::Password => Some(self.sudo_password()?),
@@ -144,7 +146,7 @@ impl Reader<'_> {
         Ok(Arc::new(Target { login, sudo_password, ..place }))
     }
 
-    /// What a node may be known by in known_hosts.
+    /// The names that a node may be known by in known_hosts.
     fn names_of(&mut self, node: &Node) -> Result<Vec<String>, ConfigError> {
         let ssh = self.openssh.ask(question(node))?;
         let address = ssh.host_name.as_ref().unwrap_or(&node.address);
@@ -153,13 +155,13 @@ impl Reader<'_> {
         Ok(alias.map_or_else(|| host_keys::names(address, port).to_vec(), |alias| vec![alias]))
     }
 
-    /// Where a node is; nobody logs in there.
-    fn place(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Target, ConfigError> {
-        self.found(node, &question(node), node.host_key.as_deref(), way)
+    /// Where a node is, without a login.
+    fn address(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Target, ConfigError> {
+        self.host_address(node, &question(node), node.host_key.as_deref(), way)
     }
 
-    /// A place, after the site file and then after `ssh`.
-    fn found(
+    /// Where a host is: as the site file says, otherwise as `ssh` says.
+    fn host_address(
         &mut self,
         node: &Node,
         asked: &SshAddress,
@@ -183,12 +185,12 @@ impl Reader<'_> {
         let user = asked.user.clone().or(ssh.user).unwrap_or_else(|| node.user().to_owned());
         let dialling = Dialling { family: ssh.family, from: ssh.bind_address };
         let (login, sudo_password) = (Login::default(), None);
-        // what is said on the command line comes first
+        // The command line comes first.
         let connect_limit = ssh.connect_timeout.filter(|_| self.pace.connect_limit.is_none());
         Ok(Target { address, port, user, login, sudo_password, known, dialling, jump, connect_limit })
     }
 
-    /// The last of the hosts that a node is reached through. Where the site file says them, `ssh` is not asked for any.
+    /// The last of the jump hosts before a node. If the site file names them, `ssh` is not asked.
     fn way(&mut self, node: &Node) -> Result<Option<Arc<Target>>, ConfigError> {
         let Some(hops) = &node.jump else {
             let ssh = self.openssh.ask(question(node))?;
@@ -198,7 +200,7 @@ impl Reader<'_> {
         for hop in hops {
             way = Some(match (hop, way) {
                 (Hop::Host(host), None) => {
-                    // To the first one, as ssh goes; but a site file that says the way has answered for programs that make one.
+                    // The first one is reached as `ssh` reaches it. A ProxyCommand is not an error here, because the site file names jump hosts.
                     let ssh = SshConfig { proxy_command: false, ..self.openssh.ask(host.clone())? };
                     let way = self.way_of_ssh(node, host, &ssh, &mut Vec::new())?;
                     self.host(node, host, way)?
@@ -208,7 +210,7 @@ impl Reader<'_> {
                     let hop = self.site.node(name);
                     let hop = hop.ok_or_else(|| ConfigError::NoSuchNode { node: name.clone() })?;
                     match way {
-                        // The site file has no loops.
+                        // A site file with loops is rejected.
                         None => self.target(hop)?,
                         way => self.target_through(hop, way)?,
                     }
@@ -218,8 +220,8 @@ impl Reader<'_> {
         Ok(way)
     }
 
-    /// The last of the hosts that `ssh` goes through to a host: those that it is told of, and those that the first of them needs.
-    /// `trail` is where that was asked before.
+    /// The last of the jump hosts that `ssh` uses for a host: those of its configuration, and those that the first of them needs.
+    /// `trail` contains the hosts that were asked about before.
     fn way_of_ssh(
         &mut self,
         node: &Node,
@@ -245,7 +247,7 @@ impl Reader<'_> {
         Ok(way)
     }
 
-    /// A jump host that is no node: the node's own key opens it, unless `ssh` has another for it.
+    /// A jump host that is not a node. The node's own key is used for it, unless `ssh` has another one.
     fn host(
         &mut self,
         node: &Node,
@@ -253,7 +255,7 @@ impl Reader<'_> {
         jump: Option<Arc<Target>>,
     ) -> Result<Arc<Target>, ConfigError> {
         let ssh = self.openssh.ask(host.clone())?;
-        let place = self.found(node, host, None, jump)?;
+        let place = self.host_address(node, host, None, jump)?;
         let login = self.login(node, &ssh, &place)?;
         Ok(Arc::new(Target { login, ..place }))
     }
@@ -277,7 +279,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The password for `sudo`: of a file, or typed once for all nodes. It is in no environment and on no command line.
+    /// The password for `sudo`: from a file, or typed once for all nodes. It is never in the environment or on a command line.
     fn sudo_password(&mut self) -> Result<Secret, ConfigError> {
         if let Some(password) = &self.sudo_password {
             return Ok(password.clone());
@@ -314,7 +316,7 @@ impl Reader<'_> {
         let mut known = KnownHosts::default();
         for path in &paths {
             match std::fs::read(path) {
-                // Comments may be in any encoding; what counts is ASCII.
+                // Comments may be in any encoding; everything else is ASCII.
                 Ok(bytes) => known
                     .add(&String::from_utf8_lossy(&text::utf8(&bytes)))
                     .map_err(|source| ConfigError::KnownHosts { path: path.clone(), source })?,

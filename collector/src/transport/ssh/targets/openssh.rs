@@ -1,4 +1,4 @@
-//! Asks this machine's `ssh` what it would do for a host (`ssh -G`): no crate reads its configuration rightly.
+//! Asks this machine's `ssh` what it would do for a host (`ssh -G`), because no crate reads its configuration correctly.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -12,15 +12,15 @@ use crate::config::ConfigError;
 use crate::nodes::SshAddress;
 use crate::nodes::ssh_config::{self, SshConfig};
 
-/// The `ssh` of this machine; it says nothing where it is not there or not wanted.
+/// The `ssh` of this machine. If it is not installed or not wanted, its answers are empty.
 pub(super) struct OpenSsh {
     /// The configuration that it reads.
     config: Option<TempPath>,
-    /// What it said, by the address, login and port that it was asked for.
+    /// Its answers, by the address, login and port that it was asked for.
     answers: BTreeMap<SshAddress, SshConfig>,
 }
 
-/// How many are asked at once: each is a process of some milliseconds.
+/// How many processes run at once; each takes some milliseconds.
 const AT_ONCE: usize = 8;
 
 impl OpenSsh {
@@ -47,14 +47,14 @@ impl OpenSsh {
         Ok(Self { config: Some(config), ..none })
     }
 
-    /// Asks many at once, for what is to be known later.
+    /// Asks about many hosts at once.
     pub(super) fn ask_all(&mut self, questions: Vec<SshAddress>) -> Result<(), ConfigError> {
         let Some(config) = &self.config else { return Ok(()) };
         let (waiting, answers) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| {
-                    // Nothing panics while a lock is held; what a poisoned one holds is whole.
+                    // Nothing panics while a lock is held, so its content is whole even if it is poisoned.
                     let next = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                     while let Some(question) = next() {
                         let answer = ask(config, &question);
@@ -106,7 +106,7 @@ fn ask(config: &Path, question: &SshAddress) -> Result<SshConfig, ConfigError> {
     ssh_config::read(&String::from_utf8_lossy(&output.stdout)).map_err(|problem| failed(problem.to_string()))
 }
 
-/// A file that removes itself. It holds nothing but names of files.
+/// A file that removes itself. It contains only names of files.
 fn write_config(text: &str) -> io::Result<TempPath> {
     let mut file = tempfile::Builder::new().prefix("assay-").suffix(".conf").tempfile()?;
     file.write_all(text.as_bytes())?;
