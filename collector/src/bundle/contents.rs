@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::census::{Companion, LayoutCensus};
 use super::opened::{OpenError, OpenProblem, Opened};
 use super::signature_graph::SignatureGraph;
+use crate::errors::with_sources;
 
 /// The value of [`Contents::schema`].
 pub(super) const LIST_SCHEMA: &str = "assay/bundle-list/v1";
@@ -115,7 +116,7 @@ impl Contents {
             tool: document.map(|document| format!("{} {}", document.tool.name, document.tool.version)),
             completeness: document.map(|document| document.completeness),
             signed_by: envelope.iter().flat_map(DsseEnvelope::key_ids).map(str::to_owned).collect(),
-            damage: opened.check_files().err().map(|error| error.problem.to_string()),
+            damage: opened.check_files().err().map(|error| with_sources(&error.problem)),
             images,
             signs,
             companions: census.companions(),

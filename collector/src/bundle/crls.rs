@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::carrier::{Carrier, FetchEvent};
 use super::staging::StagingError;
+use crate::errors::with_sources;
 use crate::report::text::count;
 
 /// Fetches everything under `urls`, each with the signature that demands it, and what they lead to.
@@ -43,7 +44,7 @@ pub(super) async fn fetch_crls(
         }
         match running.join_next().await {
             None => return Ok(()),
-            Some(Err(error)) => carrier.gap(GapKind::Crl, "a CRL", error.to_string()),
+            Some(Err(error)) => carrier.gap(GapKind::Crl, "a CRL", with_sources(&error)),
             Some(Ok(deltas)) => {
                 for (delta, whose) in deltas? {
                     if known.contains(&delta) {
@@ -65,8 +66,8 @@ pub(super) async fn fetch_crls(
 /// Fetches one CRL, and gives the URLs of its deltas.
 async fn fetch_crl(carrier: &Carrier, url: String, whose: &str) -> Result<Vec<String>, StagingError> {
     let fetched = carrier.registries.published(&url, limits::CRL_BYTES).await;
-    let read = fetched.map_err(|error| error.to_string()).and_then(|bytes| {
-        PublishedCrl::parse(&bytes).map(|crl| (bytes, crl)).map_err(|error| error.to_string())
+    let read = fetched.map_err(|error| with_sources(&error)).and_then(|bytes| {
+        PublishedCrl::parse(&bytes).map(|crl| (bytes, crl)).map_err(|error| with_sources(&error))
     });
     let (bytes, crl) = match read {
         Ok(read) => read,

@@ -4,6 +4,7 @@
 //! only chains that end at a trusted root count, and timestamps likewise, since no other signature can pass if authenticity is
 //! enforced. Without one nothing tells a publisher's signature from a stranger's, and each may name a few ([`limits::UNVERIFIED_CRL_URLS`]).
 
+use crate::errors::with_sources;
 use crate::report::text::count;
 use assay_judge::trust::Trust;
 use assay_verifier::limits;
@@ -65,7 +66,9 @@ impl Demand {
     ) -> Self {
         let envelope = match Envelope::parse(media_type, bytes) {
             Ok(envelope) => envelope,
-            Err(error) => return Self::note(format!("an envelope that cannot be read: {error}")),
+            Err(error) => {
+                return Self::note(format!("an envelope that cannot be read: {}", with_sources(&error)));
+            }
         };
         match trusting {
             None => Self::of_unverified(&envelope),
@@ -131,7 +134,7 @@ impl Trusting {
         let untrusted = |why: String| Demand { left_out: Some(LeftOut::Untrusted(why)), ..Demand::default() };
         let statement = match self.policy.statement_for(Some(repository)) {
             Ok(statement) => statement,
-            Err(error) => return untrusted(format!("its CRLs are not fetched: {error}")),
+            Err(error) => return untrusted(format!("its CRLs are not fetched: {}", with_sources(&error))),
         };
         if statement.is_skip() {
             return Demand::note(format!("no CRLs: the statement {:?} verifies nothing", statement.name));
@@ -172,6 +175,8 @@ fn of_timestamp(
     match certificates {
         None => (Vec::new(), Vec::new()),
         Some(Ok(certificates)) => (certificates, Vec::new()),
-        Some(Err(error)) => (Vec::new(), vec![format!("the CRLs of its timestamp are not fetched: {error}")]),
+        Some(Err(error)) => {
+            (Vec::new(), vec![format!("the CRLs of its timestamp are not fetched: {}", with_sources(&error))])
+        }
     }
 }

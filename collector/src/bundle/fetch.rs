@@ -19,6 +19,7 @@ use super::demand::Trusting;
 use super::signatures::ReferrerBudget;
 use super::staging::{BundleContent, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
+use crate::errors::with_sources;
 use crate::registry::{Fetched, Registries, RegistryError};
 
 /// What is fetched, and how.
@@ -70,7 +71,7 @@ pub(crate) async fn fetch(
             None => break,
             Some(Ok(done)) => done?,
             // it did not end by itself, and what it was to carry is not there
-            Some(Err(error)) => carrier.gap(GapKind::Image, "an image", error.to_string()),
+            Some(Err(error)) => carrier.gap(GapKind::Image, "an image", with_sources(&error)),
         }
     }
     let urls = std::mem::take(&mut *lock(&carrier.urls));
@@ -85,7 +86,7 @@ impl Carrier {
         let root = match self.root(wanted).await {
             Ok(root) => root,
             Err(error) => {
-                self.gap(GapKind::Image, wanted.title(), error.to_string());
+                self.gap(GapKind::Image, wanted.title(), with_sources(&error));
                 return Ok(());
             }
         };
@@ -180,7 +181,11 @@ impl Carrier {
                     ));
                 }
                 Err(error) => {
-                    self.gap(GapKind::Image, wanted.title(), format!("{}: {error}", child.digest));
+                    self.gap(
+                        GapKind::Image,
+                        wanted.title(),
+                        format!("{}: {}", child.digest, with_sources(&error)),
+                    );
                 }
             }
         }
@@ -205,7 +210,7 @@ impl Carrier {
                 // the tag may be gone or moved, which is not a gap
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => {
-                    unknown = Some(format!("the index of its tag {tag}: {error}"));
+                    unknown = Some(format!("the index of its tag {tag}: {}", with_sources(&error)));
                     continue;
                 }
             };

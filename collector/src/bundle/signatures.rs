@@ -12,6 +12,7 @@ use super::carrier::{Carrier, lock};
 use super::demand::{Demand, LeftOut};
 use super::staging::StagingError;
 use super::wanted::Wanted;
+use crate::errors::with_sources;
 use crate::registry::{Fetched, HttpError, ListedBy, Listing, RegistryError};
 use crate::report::text::count;
 
@@ -55,7 +56,10 @@ impl Carrier {
             let is_out_of_reach = matches!(error, RegistryError::Http(HttpError::Unreachable { .. }));
             faults.push(error);
             let error = RegistryError::all_failed(faults);
-            let mut why = format!("what refers to {digest} cannot be listed, or not all of it: {error}");
+            let mut why = format!(
+                "what refers to {digest} cannot be listed, or not all of it: {}",
+                with_sources(&error)
+            );
             if has_mirrors && is_out_of_reach {
                 why += "; if only mirrors can be reached from here, name one as server in hosts.toml, so that its listing counts";
             }
@@ -110,9 +114,9 @@ impl Carrier {
                 Err(Trouble::Registry(error)) => {
                     let digest = &entry.digest;
                     let why = if says_signature(entry) {
-                        format!("the signature {digest}: {error}")
+                        format!("the signature {digest}: {}", with_sources(&error))
                     } else {
-                        format!("{digest}, which may be a signature: {error}")
+                        format!("{digest}, which may be a signature: {}", with_sources(&error))
                     };
                     self.gap(GapKind::Signature, wanted.title(), why);
                 }
@@ -212,7 +216,7 @@ impl Carrier {
         };
         let manifest = match Manifest::parse(&bytes) {
             Ok(manifest) => manifest,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(with_sources(&error))),
         };
         let own = manifest.media_type.as_deref().filter(|own| !own.is_empty());
         let types = own.map_or_else(|| vec![&*entry.media_type, &*content_type], |own| vec![own]);

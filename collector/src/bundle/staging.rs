@@ -79,8 +79,8 @@ pub enum StagingError {
         /// The output.
         path: PathBuf,
     },
-    /// The system says no.
-    #[error("{}: {source}", path.display())]
+    /// The operating system refuses.
+    #[error("{}: cannot be written", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -112,7 +112,7 @@ pub enum StagingError {
     #[error(transparent)]
     Pack(#[from] ArchiveError),
     /// The document cannot be written as JSON.
-    #[error("bundle.json: {0}")]
+    #[error("bundle.json cannot be written as JSON")]
     Document(#[from] serde_json::Error),
     /// The document cannot be signed.
     #[error("signing bundle.json: {0}")]

@@ -41,7 +41,7 @@ pub(crate) struct WantList {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WantError {
     /// An invalid reference.
-    #[error("{text:?}: {source}; give registry/repository with :tag or @digest")]
+    #[error("{text:?} is not a reference; give registry/repository with :tag or @digest")]
     Reference {
         /// What was given.
         text: String,

@@ -5,6 +5,7 @@ use assay_verifier::oci::Digest;
 use super::hosts::HostsError;
 use super::http::HttpError;
 use super::login::LoginFault;
+use crate::errors::with_sources;
 
 /// Something cannot be fetched from a registry.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,7 @@ pub(crate) enum RegistryError {
         why: &'static str,
     },
     /// Several hosts were asked, and each failed in its own way.
-    #[error("none of {} hosts gives it: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("none of {} hosts gives it: {}", .0.len(), .0.iter().map(|error| with_sources(error)).collect::<Vec<_>>().join("; "))]
     AllFailed(Vec<Self>),
     /// `hosts.toml` leaves no host to ask.
     #[error("hosts.toml names no host that may be asked for this")]

@@ -53,7 +53,7 @@ pub(crate) enum HostsError {
         text: String,
     },
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) enum HostsError {
         source: io::Error,
     },
     /// It is not TOML.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: is not TOML", path.display())]
     Toml {
         /// The file.
         path: PathBuf,

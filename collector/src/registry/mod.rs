@@ -35,6 +35,7 @@ pub(crate) use http::HttpError;
 pub(crate) use options::{Options, RequestPolicy};
 pub(crate) use tls::authorities;
 
+use crate::errors::with_sources;
 use endpoint::{Download, Endpoint};
 use hosts::{RegistryHost, split};
 use http::Network;
@@ -247,7 +248,7 @@ fn read_manifest(found: Download, digest: Option<&Digest>) -> Result<Fetched, Re
     let Download { url, content_type, bytes } = found;
     let digest = digest.cloned().unwrap_or_else(|| Digest::sha256(&bytes));
     let manifest = Manifest::parse(&bytes)
-        .map_err(|error| RegistryError::NotAManifest { url: url.clone(), why: error.to_string() })?;
+        .map_err(|error| RegistryError::NotAManifest { url: url.clone(), why: with_sources(&error) })?;
     let said = manifest.media_type.clone().filter(|said| !said.is_empty());
     let media_type = match said {
         // two readers must not see two kinds of document in the same bytes

@@ -16,7 +16,7 @@ use crate::output::OutputError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrustEditError {
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum TrustEditError {
         limit: u64,
     },
     /// A file does not hold certificates.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: does not hold certificates", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum TrustEditError {
         source: FileError,
     },
     /// A certificate that cannot stand in a trust store.
-    #[error("{}: the trust store {store} would be refused: it {source}", path.display())]
+    #[error("{}: the trust store {store} would be refused", path.display())]
     Store {
         /// The file.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum TrustEditError {
         hint: Option<&'static str>,
     },
     /// A file is not a CRL.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: is not evidence of revocation that can be used", path.display())]
     Crl {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum TrustEditError {
         source: EvidenceError,
     },
     /// A file is not a public key.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: is not a public key of a site", path.display())]
     Key {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub enum TrustEditError {
         why: NeverMatches,
     },
     /// A statement is not a JSON object with a name.
-    #[error("{}: not one statement of a trust policy, which is a JSON object with a name: {source}", path.display())]
+    #[error("{}: is not one statement of a trust policy, which is a JSON object with a name", path.display())]
     NotAStatement {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum TrustEditError {
         name: String,
     },
     /// The policy would not be valid.
-    #[error("the trust policy would be refused: {0}")]
+    #[error("the trust policy would be refused")]
     Policy(#[from] PolicyError),
     /// A folder or file that is there would be overwritten.
     #[error("{}: is there already, with other content; --force overwrites it", path.display())]
@@ -130,7 +130,7 @@ pub enum TrustEditError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// No trust store can have this name.
-    #[error("the name {name:?} {source}")]
+    #[error("{name:?} cannot name a trust store")]
     StoreName {
         /// The name.
         name: String,
