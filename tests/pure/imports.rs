@@ -209,7 +209,9 @@ impl Reader<'_> {
                 let path = self.imported(first).expect("it was just found");
                 self.written_out(&[path, rest].concat(), depth + 1)
             }
-            _ if self.known.contains(&[&self.path[..], std::slice::from_ref(first)].concat()) => from(&self.path, name),
+            _ if self.known.contains(&[&self.path[..], std::slice::from_ref(first)].concat()) => {
+                from(&self.path, name)
+            }
             _ => name.to_vec(),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_report::{ImageId, Unlisted};
+use assay_report::{ImageId, Unlisted, words};
 use assay_verifier::oci::{Descriptor, Digest, Reference};
 
 use assay_judge::image::{self, Image};
@@ -142,7 +142,7 @@ fn count(length: usize) -> u64 {
 
 /// That no image of the store has a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("none of the {images} images in the store is called {name}; assay-agent inventory lists them")]
+#[error("no image in the store is called {name}; assay-agent inventory lists what is there: {}", words::count(*.images, "image"))]
 pub(crate) struct UnknownImage {
     /// The name as given.
     pub name: String,
