@@ -19,7 +19,7 @@ pub struct Asked {
     /// `--nonce`: made anew for each visit, so that no report stands for another; absent if none was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// `--accept`: what else than a signature of its own makes an image pass.
+    /// `--accept`: what makes an image pass beside a signature of its own.
     pub accept: BTreeSet<Via>,
     /// `--content`: how much of the images' content is hashed.
     pub content: ContentMode,
@@ -51,7 +51,7 @@ impl Asked {
     }
 }
 
-/// Where containerd is asked where a store names no place, on Linux.
+/// The address of containerd if a store names none, on Linux.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// The same on Windows.

@@ -61,15 +61,15 @@ pub struct Tool {
 }
 
 /// Whether a bundle has what it was made for. There is one rule for everything that was asked for and cannot be had, whatever its
-/// [`GapKind`]: it is named, no bundle is written unless whoever makes it accepts the gaps, and then the bundle says so.
+/// [`GapKind`]: it is named, and a bundle with gaps is written only if its maker accepts them; then the bundle says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Completeness {
-    /// Every image, every signature that its registry lists, and every CRL that was asked for is in it. What no one could have
+    /// Every image, every signature that its registry lists, and every CRL that was asked for is in it. What is not available anywhere
     /// used is named among the gaps.
     Complete,
-    /// Something is missing, and whoever made the bundle said that this is as it should be.
+    /// Something is missing, and the maker of the bundle accepted that.
     GapsAccepted,
     /// It was not finished, and nothing verifies by it.
     Partial,
@@ -130,7 +130,7 @@ pub enum GapKind {
     Image,
     /// A signature that the registry lists.
     Signature,
-    /// The registry's list of what refers to an image, or a part of it: no one knows whether there are signatures.
+    /// The registry's list of what refers to an image, or a part of it: it is unknown whether there are signatures.
     Listing,
     /// A CRL: certificates that demand it have an unknown status, which verification says by itself.
     Crl,
@@ -162,7 +162,7 @@ impl BundleManifest {
     /// The document's bytes.
     ///
     /// # Errors
-    /// None in practice: only maps whose keys are no text cannot be written, and there are none.
+    /// Never in practice: only maps whose keys are not text cannot be written, and there are none.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');

@@ -22,7 +22,7 @@ pub struct Coverage {
     /// Manifests and running containers that belong to no image record.
     pub unlisted: Vec<Unlisted>,
     /// What the store lists and is not an image, but belongs to one: signatures of other kinds, attestations, SBOMs, and the Notary
-    /// Project's signatures where they have a name. Sorted.
+    /// Project's signatures if they have a name. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<Companion>,
     /// What could not be read.
@@ -30,7 +30,7 @@ pub struct Coverage {
     /// What was enumerated of each namespace, sorted.
     #[serde(default)]
     pub enumerated: Vec<Enumerated>,
-    /// What was held against each other, and where the store contradicts itself.
+    /// Which parts of the store were compared, and where it contradicts itself.
     #[serde(default)]
     pub cross_check: CrossCheck,
     /// What is left out of its lists, because a report is bounded.
@@ -74,11 +74,11 @@ pub struct Enumerated {
     pub content: Option<u64>,
 }
 
-/// The parts of a store held against each other.
+/// The parts of a store, compared with each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CrossCheck {
-    /// What was held against what, in the words of the README; what is not here was not.
+    /// What was compared with what; a comparison that is not listed was not made.
     pub checked: Vec<String>,
     /// Where the store contradicts itself, sorted.
     pub findings: Vec<Contradiction>,
@@ -113,7 +113,7 @@ pub enum Effect {
     None,
 }
 
-/// A manifest that belongs to an image and is none: nothing in it can be run.
+/// A manifest that belongs to an image and is not an image itself: nothing in it can be run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Companion {
@@ -135,7 +135,7 @@ pub struct Companion {
 pub struct Unlisted {
     /// containerd's namespace.
     pub namespace: String,
-    /// `manifest`, `container`, or `blob` where a layout lists something that is not a manifest
+    /// `manifest`, `container`, or `blob` if a layout lists something that is not a manifest
     pub kind: String,
     /// The digest or the container's id.
     pub id: String,
@@ -144,7 +144,7 @@ pub struct Unlisted {
 }
 
 impl Unlisted {
-    /// Whether it is a container, which runs what no one judged.
+    /// Whether it is a container, which runs something that was not judged.
     pub(crate) fn is_container(&self) -> bool {
         self.kind == "container"
     }

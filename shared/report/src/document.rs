@@ -56,7 +56,7 @@ pub(crate) fn check_paths<'p>(
     Ok(())
 }
 
-/// Why bytes are no such document.
+/// Why bytes are not such a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
@@ -80,7 +80,7 @@ pub enum DocumentError {
     /// More files than [`limits::ARCHIVE_MEMBERS`].
     #[error("it lists more than {} files", limits::ARCHIVE_MEMBERS)]
     TooManyFiles,
-    /// A path that leads out of where the document stands, or is not a name of a file there.
+    /// A path that leads out of the document's folder, or is not the name of a file there.
     #[error("it lists {path:?}, which is not a path of a file beside it")]
     Path {
         /// The path.

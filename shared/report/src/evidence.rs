@@ -76,7 +76,7 @@ impl EvidenceManifest {
     /// The document's bytes.
     ///
     /// # Errors
-    /// None in practice: there are no maps in it.
+    /// Never in practice: the document has no maps.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
@@ -84,7 +84,7 @@ impl EvidenceManifest {
     }
 }
 
-/// Whether a path may be a member's: names of nodes are written with `%`, hex and `~` where they have other letters.
+/// Whether a path may be that of a member. Names of nodes are written with `%`, hex and `~` for other letters.
 pub fn is_listed_path(path: &str) -> bool {
     is_plain_path(&path.replace(['%', '~'], "_")) && ![DOCUMENT, SIGNATURE].contains(&path)
 }

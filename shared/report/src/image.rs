@@ -40,7 +40,7 @@ pub struct Image {
     pub message: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// What made it pass in place of a signature of its own.
+    /// What made it pass in place of its own signature.
     pub via: Option<Via>,
     /// The trust policy statements that were applied, separated by commas.
     pub policy: Option<String>,

@@ -45,7 +45,7 @@ pub struct NodeReport {
     pub images: Vec<Image>,
     /// Images by status.
     pub summary: Summary,
-    /// What the verdicts rest on and no bundle holds, where the agent was asked for it (`--evidence`), sorted.
+    /// What the verdicts rest on and no bundle holds, if the agent was asked for it (`--evidence`), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<CarriedBlob>,
     /// What is left out of `images` and `carried`, because a report is bounded.
@@ -98,7 +98,7 @@ impl NodeReport {
 pub struct Run {
     /// The run's id as the caller gave it; empty if none was given.
     pub id: String,
-    /// The node's clock when the run began; the verification time where that was given, so that equal input gives equal bytes.
+    /// The node's clock when the run began; the verification time if that was given, so that equal input gives equal bytes.
     pub started: UnixTime,
     /// The node's clock when the run ended, with the same exception.
     pub finished: UnixTime,
@@ -149,8 +149,8 @@ pub struct Inputs {
     pub bundles: Vec<BundleInput>,
     /// Every staged CRL, sorted.
     pub crls: Vec<CrlInput>,
-    /// Staged files of revocation evidence that cannot be used, in the order in which they were met. No one knows whom they
-    /// would have revoked: the status of no certificate is known that rests on staged evidence.
+    /// Staged files of revocation evidence that cannot be used, in the order in which they were met. They may have revoked any
+    /// certificate, so no status is known that rests on staged evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unusable_evidence: Vec<Unreadable>,
     /// Findings about the inputs that change no verdict by themselves, such as a file that could not be read.
@@ -174,7 +174,7 @@ pub struct TrustPolicyInput {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleInput {
-    /// Digest of the file; of `index.json` where the bundle is a directory.
+    /// Digest of the file; of `index.json` if the bundle is a directory.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
     pub sha256: String,
     /// How many signature manifests it holds.

@@ -31,7 +31,7 @@ pub struct Signature {
     pub envelope: Option<String>,
     /// The trust policy statement that it was judged under; null if it was not judged.
     pub policy: Option<String>,
-    /// `passed` or `failed`; `inconclusive` where it could not be judged.
+    /// `passed` or `failed`; `inconclusive` if it could not be judged.
     pub status: Status,
     /// Why it did not pass.
     pub reason: Option<Reason>,

@@ -33,7 +33,7 @@ pub struct SiteReport {
     /// What was sent to the nodes.
     pub inputs: SiteInputs,
     /// What the site accepts in place of an image's own signature (`--accept`), enforced on every node's report; absent if
-    /// no one said, and each node report's own word counts.
+    /// it was not said; then each node report's own word counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<BTreeSet<Via>>,
     /// Every node of the site, sorted by name.
@@ -78,7 +78,7 @@ impl SiteReport {
 pub struct SiteRun {
     /// The run's id, which every node report repeats.
     pub id: String,
-    /// What the site is called, where it has a name.
+    /// The name of the site, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
     /// The jump box's clock when the run began.
@@ -127,7 +127,7 @@ pub struct PlacedFiles {
     pub files: Vec<SentFile>,
 }
 
-/// What a visit touched on its node: one folder of its own and nothing else.
+/// What a visit touched on its node: one new folder and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Touched {
@@ -162,7 +162,7 @@ pub enum Presence {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SentFile {
-    /// What it is: an agent's platform such as `linux/amd64`, else the file's name.
+    /// What it is: an agent's platform such as `linux/amd64`, otherwise the file's name.
     pub name: String,
     /// Its digest.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = HEX_SHA256)))]
@@ -197,7 +197,7 @@ pub struct NodeRow {
     pub finished: Option<UnixTime>,
     /// Fingerprint of the host key that was verified, `SHA256:…`.
     pub host_key: Option<String>,
-    /// Seconds that the node's clock is ahead of the jump box's, negative where it is behind; null if it did not say.
+    /// Seconds that the node's clock is ahead of the jump box's, negative if it is behind; null if it did not say.
     #[serde(default)]
     pub clock_skew: Option<i64>,
     /// What became of what the visit left on the node.
@@ -234,7 +234,7 @@ impl NodeRow {
         waiver::covering(&self.waived, image)
     }
 
-    /// The node's report, where it was accepted: the only one that counts, and the only one to show.
+    /// The node's report, if it was accepted: only an accepted report counts or is shown.
     pub fn accepted(&self) -> Option<&NodeReport> {
         self.report.as_ref().filter(|_| self.outcome == Outcome::Verified)
     }
@@ -348,7 +348,7 @@ impl Outcome {
 pub struct CleanUp {
     /// How it came out.
     pub result: CleanUpResult,
-    /// The folder, where one was made.
+    /// The folder, if one was made.
     pub folder: Option<String>,
     /// What went wrong.
     pub message: Option<String>,

@@ -46,7 +46,7 @@ pub struct InTotoStatement {
 /// Something by its digests. in-toto attestation framework, "ResourceDescriptor".
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceDescriptor {
-    /// An image's first reference, else its digest.
+    /// An image's first reference, otherwise its digest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
     /// Where it is.
@@ -72,7 +72,7 @@ pub struct VerificationSummary {
     pub input_attestations: Vec<ResourceDescriptor>,
     /// `PASSED` or `FAILED`
     pub verification_result: VerificationResult,
-    /// [`LEVEL`] if it passed; else `FAILED`.
+    /// [`LEVEL`] if it passed, otherwise `FAILED`.
     pub verified_levels: Vec<String>,
     /// The version of SLSA that the predicate is of.
     pub slsa_version: String,
@@ -98,7 +98,7 @@ pub enum VerificationResult {
 }
 
 impl InTotoStatement {
-    /// The statement about a node that was verified; none about one that was not, of whose images no one knows. `path` and
+    /// The statement about a node that was verified; `None` for one that was not, because nothing is known of its images. `path` and
     /// `digest` are those of the node report's file, `collector` is the version of the program that accepted it.
     pub fn about_node(row: &NodeRow, path: &str, digest: &Digest, collector: &str) -> Option<Self> {
         let report = row.accepted()?;

@@ -107,7 +107,7 @@ impl From<Step> for Reason {
     }
 }
 
-/// What else than the image's own signature made it pass, where the operator accepted that.
+/// What made an image pass in place of its own signature, if the operator accepts that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -167,8 +167,8 @@ fn is_wrong(image: &Image) -> bool {
 
 /// Whether `text` names `image`.
 ///
-/// A digest names the image itself. A name does where one of the image's names agrees with it and none is of another
-/// repository: else whoever can add a name on a node could bring any image under a waiver. So all names must be known.
+/// A digest names the image itself. A name does if one of the image's names agrees with it and none belongs to another
+/// repository: otherwise anyone who can add a name on a node could bring any image under a waiver. So all names must be known.
 fn names(text: &str, image: &Image) -> bool {
     if let Ok(digest) = text.parse::<Digest>() {
         return digest == image.digest;
@@ -327,7 +327,7 @@ mod tests {
         }
     }
 
-    /// One digest under two media types: a waiver for what is wrong with one row is none for the other's.
+    /// One digest under two media types: a waiver for what is wrong with one row does not cover the other's.
     #[test]
     fn rows_of_one_digest_are_covered_together() {
         let unsigned = image(&["r.test/app:v1"], Status::Failed, Some(Reason::NoSignature));

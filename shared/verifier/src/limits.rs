@@ -104,7 +104,7 @@ pub const EVIDENCE_FILE_BYTES: u64 = 96 << 20;
 /// CRL URLs of one certificate; real ones have one to three, and each costs a look-up.
 pub const CRL_URLS: usize = 16;
 
-/// CRL URLs that are fetched for one signature that no one has verified: those of two chains, the signer's and the timestamp's,
+/// CRL URLs that are fetched for one signature that is not verified: those of two chains, the signer's and the timestamp's,
 /// with two certificates below the root each and two URLs a certificate. Real signatures name two to five; a stranger's may
 /// name thousands, each a request to a place of the stranger's choice.
 pub const UNVERIFIED_CRL_URLS: usize = 8;
@@ -163,8 +163,8 @@ pub const CONTENT_READ_BYTES: u64 = 256 << 20;
 /// Entries of a layout's `index.json` that are not descriptors and are named each.
 pub const BAD_ENTRIES: usize = 1_000;
 
-/// Bytes of a blob that is looked into in search of manifests where the store does not say what a blob is. Real manifests
-/// are under 16 KiB; larger ones are looked into where the store marks them as referring to other content.
+/// Bytes of a blob that is looked into in search of manifests if the store does not say what a blob is. Real manifests
+/// are under 16 KiB; larger ones are looked into if the store marks them as referring to other content.
 pub const SCANNED_BLOB_BYTES: u64 = 64 << 10;
 
 /// Snapshots below a container's that are followed to the layers it was made of; overlayfs stacks 128 at most.

@@ -32,7 +32,7 @@ pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
     for line in text.split(|byte| *byte == b'\n') {
         let trimmed = line.trim_ascii_end();
         if let Some(label) = between(trimmed, BEGIN) {
-            // one that was not ended is none
+            // a block that was not ended does not count
             open = Some(Open { label, base64: Vec::new(), in_headers: true });
         } else if line.starts_with(END) {
             if let Some(block) = open.take().filter(|open| between(trimmed, END) == Some(open.label)) {
@@ -49,7 +49,7 @@ pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
 }
 
 impl Open<'_> {
-    /// The block; `None` if it is not base64 or its label is no text.
+    /// The block; `None` if it is not base64 or its label is not text.
     fn close(self) -> Option<Block> {
         let label = core::str::from_utf8(self.label).ok()?.to_string();
         Some(Block { label, contents: STANDARD.decode(&self.base64).ok()? })

@@ -113,7 +113,7 @@ impl DsseEnvelope {
         self.signatures.iter().filter_map(|signature| signature.key_id.as_deref())
     }
 
-    /// The payload, where it is of the type `payload_type` and one of `keys` signed it. Signatures of keys that are not
+    /// The payload, if it is of the type `payload_type` and one of `keys` signed it. Signatures of keys that are not
     /// among them say nothing; one that names a key among them must hold.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ impl JsonProblem {
         Self::LetterCase { name: shortened(name), known: known.to_owned() }
     }
 
-    /// What bytes are that are no JSON from that place on; `None` if that is all that can be said of them.
+    /// What bytes are that are not JSON from that place on; `None` if nothing more is known of them.
     pub(super) fn in_bytes(bytes: &[u8], line: usize, column: usize) -> Option<Self> {
         let is_json = bytes.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first));
         match FileForm::detect(bytes) {

@@ -28,7 +28,7 @@ pub fn is_object(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`JsonError`] if it is not JSON, not UTF-8, nested too deep, followed by anything but white space, names a member twice,
-/// has a name that other readers take for one of the shape's, or is no `T`.
+/// has a name that other readers take for one of the shape's, or is not a `T`.
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8], shape: &Shape) -> Result<T, JsonError> {
     shape::check(bytes, shape)?;
     serde_json::from_slice(bytes).map_err(|error| JsonError::new(bytes, &error))

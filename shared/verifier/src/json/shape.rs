@@ -82,7 +82,7 @@ struct Walk<'s, 'f> {
     /// A name that is known in every object.
     everywhere: Option<&'s str>,
     found: &'f Cell<Option<JsonProblem>>,
-    /// Values so far: whoever reads the document after this walk takes memory for each.
+    /// Values so far: the reader after this walk takes memory for each.
     values: &'f Cell<usize>,
 }
 

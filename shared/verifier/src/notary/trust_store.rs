@@ -236,7 +236,7 @@ pub enum FileError {
     Block {
         /// The block's label.
         label: String,
-        /// Why it is none.
+        /// Why it is not one.
         error: Box<CertificateError>,
     },
     /// A file of another form.

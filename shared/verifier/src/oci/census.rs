@@ -43,7 +43,7 @@ pub fn is_marked(entry: &Descriptor) -> bool {
 /// What a manifest is by its content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nature {
-    /// It may be run, or no one can tell.
+    /// It may be run, or that is unknown.
     #[default]
     Image,
     /// Nothing in it can be run; whether it belongs to an image, its name tells.
@@ -55,7 +55,7 @@ pub enum Nature {
 }
 
 impl Nature {
-    /// Whether a manifest of that name belongs to an image and is none. `marked`: what lists it says so.
+    /// Whether a manifest of that name belongs to an image and is not one itself. `marked`: what lists it says so.
     pub fn is_companion(self, name: Option<&str>, marked: bool) -> bool {
         let is_marked_or_tagged = || marked || name.is_some_and(|name| companion_tag(name).is_some());
         match self {
@@ -101,7 +101,7 @@ impl Census {
         self.listings.insert(index.clone(), nature);
     }
 
-    /// What a manifest is; an image where it was not taken in.
+    /// What a manifest is; an image if it was not taken in.
     pub fn nature(&self, digest: &Digest) -> Nature {
         let known = self.natures.get(digest).or_else(|| self.listings.get(digest));
         known.copied().unwrap_or_default()
@@ -198,7 +198,7 @@ pub enum Unnamed {
     Companion,
     /// A signature, as the layout says.
     Signature,
-    /// No one can tell: what it leads to is not there, or cannot be read.
+    /// Unknown: what it leads to is not there, or cannot be read.
     Missing,
     /// Something that is not a manifest.
     Blob,

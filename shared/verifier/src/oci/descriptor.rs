@@ -24,7 +24,7 @@ pub struct Descriptor {
     pub digest: Digest,
     /// The content's size in bytes.
     pub size: u64,
-    /// The type of an artifact's manifest, where a referrers listing repeats it.
+    /// The type of an artifact's manifest, if a referrers listing repeats it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Names and notes.
@@ -61,7 +61,7 @@ impl TryFrom<Members> for Descriptor {
     fn try_from(members: Members) -> Result<Self, Self::Error> {
         let Members { media_type, digest, size, artifact_type, annotations, platform, data, .. } = members;
         if data.is_some_and(|data| STANDARD.decode(data).is_err()) {
-            return Err("data is no base64");
+            return Err("data is not base64");
         }
         Ok(Self { media_type, digest, size, artifact_type, annotations, platform })
     }

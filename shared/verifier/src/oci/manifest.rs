@@ -107,7 +107,7 @@ impl Manifest {
     /// Reads a manifest or index.
     ///
     /// # Errors
-    /// [`ManifestError`] if the bytes are no such JSON document or past a limit.
+    /// [`ManifestError`] if the bytes are not such a JSON document or past a limit.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::LAYOUT_INDEX_BYTES {
             return Err(ManifestError::TooLarge);

@@ -213,7 +213,7 @@ impl Crl {
         self.message.verify_signature(issuer.public_key(), &self.signature)
     }
 
-    /// What the list says about a certificate, in the list's order; an error where an entry is malformed.
+    /// What the list says about a certificate, in the list's order; an error if an entry is malformed.
     pub(super) fn entries(&self, certificate: &Certificate) -> der::Result<Vec<Entry>> {
         let serial = shortest(certificate.serial());
         let serial_at = |offset: &u32| self.entry(*offset).map(|entry| entry.serial.0);

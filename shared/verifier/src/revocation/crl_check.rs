@@ -38,7 +38,7 @@ pub(super) struct Lists<'a> {
     refused: Vec<Unknown>,
     /// What those that were signed say of the certificate
     pub(super) statuses: Vec<StatusInfo<'a>>,
-    /// Why no one can tell what one of the issuer's own lists says of the certificate
+    /// Why it is unknown what one of the issuer's own lists says of the certificate
     pub(super) spoiled: Option<Unknown>,
 }
 
@@ -162,7 +162,7 @@ impl<'a> Lists<'a> {
     }
 
     /// Checks that the lists say of the certificate what can be known: that every distribution point has a list in force.
-    /// That none of them revokes it was seen before.
+    /// That none of them revokes it was checked before.
     pub(super) fn current(&self) -> Result<(), Unknown> {
         let urls = self.certificate.crl_urls();
         if urls.is_empty() {
@@ -223,7 +223,7 @@ impl<'a> Lists<'a> {
         }
     }
 
-    /// Checks that there is a delta of a base list, where the base says that there are deltas, or came with one.
+    /// Checks that there is a delta of a base list, if the base says that there are deltas, or came with one.
     fn check_delta(&self, base: &StagedCrl) -> Result<(), Unknown> {
         // Deltas that only the certificate knows of may have another scope; the reference gives up there.
         let is_named = self.certificate.extension(oid::FRESHEST_CRL).is_some();

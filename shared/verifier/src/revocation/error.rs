@@ -21,7 +21,7 @@ pub enum RevocationError {
         certificate: String,
         /// Since when.
         at: UnixTime,
-        /// Why, where the issuer says so.
+        /// Why, if the issuer says so.
         reason: Option<RevocationReason>,
     },
     /// It is not known whether a certificate is revoked.
@@ -56,7 +56,7 @@ pub enum Unknown {
         file: String,
     },
     /// A distribution point or responder is not one of HTTP, or names no URL at all.
-    #[error("it is to be asked for at {}", if .url.is_empty() { "no URL" } else { .url })]
+    #[error("its revocation is not published at a plain HTTP URL{}", if .url.is_empty() { String::new() } else { alloc::format!(", but at {url}") })]
     UnsupportedUrl {
         /// The URL.
         url: String,
@@ -82,7 +82,7 @@ pub enum Unknown {
         file: String,
     },
     /// The evidence is from later than the time of verification.
-    #[error("{file} holds from {this_update} on only")]
+    #[error("{file} is valid only from {this_update}")]
     NotYetValid {
         /// Which.
         file: String,
@@ -106,14 +106,14 @@ pub enum Unknown {
         error: SignatureError,
     },
     /// Who signed the evidence may not do that.
-    #[error("{file} is signed by {signer}, which may not do that")]
+    #[error("{file} is signed by {signer}, which may not sign it")]
     SignerNotAllowed {
         /// Which.
         file: String,
         /// The signer's subject.
         signer: String,
     },
-    /// A staged file cannot be used, and no one knows whom it would have revoked.
+    /// A staged file cannot be used, and it may have revoked any certificate.
     #[error("{file} cannot be used: {error}{}", if *.more == 0 { String::new() } else { alloc::format!("; nor can {more} more") })]
     Unusable {
         /// Which.
@@ -132,7 +132,7 @@ pub enum Unknown {
         oid: String,
     },
     /// The certificate of who signed the OCSP response is neither the issuer's nor in the response.
-    #[error("{file} does not bring the certificate of its responder, {responder}")]
+    #[error("{file} lacks the certificate of its responder, {responder}")]
     ResponderMissing {
         /// The response.
         file: String,
@@ -141,7 +141,7 @@ pub enum Unknown {
     },
     /// The certificate of who signed the OCSP response has expired, or is not valid yet.
     #[error(
-        "{file} is signed by {responder}, whose certificate is valid from {not_before} to {not_after} only"
+        "{file} is signed by {responder}, whose certificate is valid only from {not_before} to {not_after}"
     )]
     ResponderNotValid {
         /// The response.
@@ -154,7 +154,7 @@ pub enum Unknown {
         not_after: UnixTime,
     },
     /// The CRL has deltas, and none that goes with it is staged.
-    #[error("no delta is staged that goes with {file}; {}", if .url.is_empty() { "where deltas are published it does not say".to_string() } else { alloc::format!("deltas are published at {url}") })]
+    #[error("no delta is staged that goes with {file}; {}", if .url.is_empty() { "it does not say where deltas are published".to_string() } else { alloc::format!("deltas are published at {url}") })]
     DeltaMissing {
         /// The CRL.
         file: String,

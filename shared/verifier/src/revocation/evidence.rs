@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Whether a file's name is one of those that operating systems leave in folders unasked: such a file is not evidence, and
-/// no one means it to be.
+/// it is not meant to be.
 pub fn is_litter(name: &str) -> bool {
     let known = [".DS_Store", "Thumbs.db", "desktop.ini"];
     name.starts_with("._") || known.iter().any(|known| name.eq_ignore_ascii_case(known))
@@ -71,7 +71,7 @@ impl RevocationEvidence {
     /// Adds a file. `name` is what people know it by; it decides nothing.
     ///
     /// # Errors
-    /// [`EvidenceError`] if the file is none of the known forms, malformed or too large. Then no certificate's status is known
+    /// [`EvidenceError`] if the file has none of the known forms, malformed or too large. Then no certificate's status is known
     /// that rests on staged evidence, unless it is revoked.
     pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
         let outcome = if self.files >= limits::EVIDENCE_FILES {
@@ -92,7 +92,7 @@ impl RevocationEvidence {
         }
     }
 
-    /// Adds a file, or a folder, that cannot be read, so that no one knows whom it would have revoked.
+    /// Adds a file, or a folder, that cannot be read, so that it may have revoked any certificate.
     pub fn add_unreadable(&mut self, name: &str, why: impl Into<String>) {
         self.add_unusable(name, EvidenceError::Unreadable { why: why.into() });
     }
@@ -154,7 +154,7 @@ impl RevocationEvidence {
         })
     }
 
-    /// The answers about certificates with a serial number, whoever issued those.
+    /// The answers about certificates with a serial number, of any issuer.
     pub(super) fn answers_by_serial(
         &self,
         serial: &[u8],

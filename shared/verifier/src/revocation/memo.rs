@@ -32,7 +32,7 @@ pub(super) struct Memo {
     statuses: Mutex<Bounded<StatusKey, Result<(), NotGood>>>,
 }
 
-/// A map that takes no more once it is full: whoever can make up issuers could fill the memory otherwise.
+/// A map that takes no more once it is full: otherwise someone who makes up issuers could fill the memory.
 struct Bounded<K, V> {
     map: BTreeMap<K, V>,
     weight: usize,

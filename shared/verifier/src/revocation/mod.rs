@@ -1,19 +1,18 @@
-//! Revocation without a network: a chain, staged CRLs and OCSP responses and a time in; no certificate revoked, or which
-//! one is, or of which one it is not known, out.
+//! Checks without a network that no certificate of a chain is revoked: staged CRLs and OCSP responses and a time decide.
 //!
 //! Trust policy specification, "Certificate Revocation Evaluation"; RFC 5280 section 6.3 and RFC 6960. A certificate that
-//! names neither a CRL nor an OCSP responder needs no evidence. For any other the evidence must be there, be whole, be
-//! signed by the certificate's own issuer, speak of this certificate and be fresh; otherwise the status is unknown, and
-//! unknown is no pass.
+//! names neither a CRL nor an OCSP responder needs no evidence. For any other the evidence must be staged, be whole, be
+//! signed by the certificate's own issuer, be about this certificate and be in force. Otherwise the status is unknown, and an
+//! unknown status does not pass.
 //!
-//! Everything that is staged and validly signed is weighed together; names and places of files hide nothing:
+//! Everything that is staged and validly signed is weighed together. Names and places of files hide nothing:
 //!
 //! - A revocation in any list or answer counts, whether that is in force or not, and even if it was issued after the time of
-//!   verification: issuers drop entries of expired certificates, and what has been signed is known. Only `certificateHold` can
-//!   end: a hold counts unless something newer no longer has it.
-//! - That a certificate is good says the newest list for each of its distribution points, if it is in force, or the newest OCSP
-//!   answer, if the certificate names a responder.
-//! - A file that cannot be used may revoke anybody, so that no status is known that rests on staged files.
+//!   verification: issuers drop entries of expired certificates, and what has been signed stays known. Only `certificateHold`
+//!   can end: a hold counts unless something newer no longer has it.
+//! - The newest list for each of its distribution points says that a certificate is good, if that list is in force; so does the
+//!   newest OCSP answer, if the certificate names a responder.
+//! - A file that cannot be used may have revoked any certificate, so no status is known that rests on staged files.
 
 mod crl;
 mod crl_check;
@@ -48,14 +47,14 @@ use crate::time::UnixTime;
 use crate::x509::Certificate;
 pub use crate::x509::Purpose;
 
-/// Checks that no certificate of `chain` but the root, which no one can revoke, is revoked at the time `at`.
+/// Checks that no certificate of `chain` but the root, which cannot be revoked, is revoked at the time `at`.
 ///
 /// `chain` is leaf first and was found good by [`check_code_signing_chain`](crate::x509::check_code_signing_chain) or
 /// [`check_timestamping_chain`](crate::x509::check_timestamping_chain). With `authentic_signing_time` a certificate that
-/// became invalid only after that time counts as good; pass it only where the time is vouched for.
+/// became invalid only after that time counts as good; pass it only if the time is vouched for.
 ///
 /// # Errors
-/// [`RevocationError::Revoked`] if any certificate is, else [`RevocationError::Unknown`] if any status is unknown.
+/// [`RevocationError::Revoked`] if any certificate is, otherwise [`RevocationError::Unknown`] if any status is unknown.
 pub fn check_chain(
     chain: &[Certificate],
     purpose: Purpose,

@@ -27,7 +27,7 @@ pub(super) struct Answers<'a> {
     refused: Vec<Unknown>,
     /// What those that count say
     pub(super) statuses: Vec<StatusInfo<'a>>,
-    /// Why no one can tell what an answer says that may be a revocation
+    /// Why it is unknown what an answer says that may be a revocation
     pub(super) spoiled: Option<Unknown>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Answers<'a> {
         answers
     }
 
-    /// Checks that the newest answer is in force and says that the certificate is good. That none revokes it was seen before.
+    /// Checks that the newest answer is in force and says that the certificate is good. That none revokes it was checked before.
     pub(super) fn current(&self) -> Result<(), Unknown> {
         let urls = self.certificate.ocsp_urls();
         if let Some(url) = urls.first()
@@ -145,7 +145,7 @@ impl StagedResponse {
                 not_after: responder.not_after(),
             });
         }
-        // Whoever may say what is good may not be revoked: its issuer says that it need not be asked, or a CRL says so.
+        // A responder that says what is good must not be revoked: its issuer says that it need not be asked, or a CRL says so.
         let is_trusted = !is_good
             || responder.extension(OCSP_NO_CHECK).is_some()
             || lists_pass(question, responder, issuer);
@@ -168,7 +168,7 @@ impl Answer {
         match self.status {
             AnswerStatus::Good => Ok(()),
             AnswerStatus::Unknown => Err(Unknown::OcspUnknown { file: file() }),
-            // where something newer has lifted a hold, that has to say that the certificate is good
+            // if something newer has lifted a hold, that has to say that the certificate is good
             AnswerStatus::Revoked { reason: Some(RevocationReason::CERTIFICATE_HOLD), .. } => {
                 Err(Unknown::OcspMissing)
             }

@@ -44,7 +44,7 @@ pub enum TimestampError {
         /// What.
         what: &'static str,
     },
-    /// Something among the token's certificates is not an X.509 certificate; attribute certificates are none.
+    /// Something among the token's certificates is not an X.509 certificate, for instance an attribute certificate.
     #[error("timestamp token with a certificate that is not of X.509")]
     NotX509,
     /// A certificate of the token is malformed.
@@ -59,14 +59,14 @@ pub enum TimestampError {
         /// The extension.
         oid: String,
     },
-    /// The hash of what is stamped is none that is accepted, such as SHA-1.
+    /// The hash of what is stamped is not accepted, such as SHA-1.
     #[error("timestamp over a hash of type {oid}, which is not accepted")]
     ImprintAlgorithm {
         /// The hash function.
         oid: String,
     },
     /// The timestamp is one of other bytes than this signature.
-    #[error("timestamp of something else than this signature")]
+    #[error("timestamp of something other than this signature")]
     ImprintMismatch,
     /// The accuracy is out of range.
     #[error("timestamp whose accuracy is out of range")]
@@ -98,7 +98,7 @@ pub enum TimestampError {
     /// The signed digest is not that of the content.
     #[error("timestamp token whose content was changed")]
     MessageDigest,
-    /// A hash or signature algorithm is none that is accepted.
+    /// A hash or signature algorithm is not accepted.
     #[error("timestamp token made with algorithm {oid}, which is not accepted")]
     Algorithm {
         /// The algorithm.

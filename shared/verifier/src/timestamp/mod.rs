@@ -40,7 +40,7 @@ pub struct Timestamp {
 /// when it signed.
 ///
 /// # Errors
-/// The first [`TimestampError`] that is met; where the token has several signers and none is good, that of the last.
+/// The first [`TimestampError`] that is met; if the token has several signers and none is good, that of the last.
 pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Timestamp, TimestampError> {
     let der = readable(token)?;
     let data = SignedData::parse(&der)?;
@@ -62,7 +62,7 @@ pub fn verify(token: &[u8], signed: &[u8], anchors: &[Certificate]) -> Result<Ti
     Err(last)
 }
 
-/// The certificates that a token carries, in its order, whoever signed it: to learn what evidence they will demand.
+/// The certificates that a token carries, in its order, whether trusted or not: to learn what evidence they will demand.
 ///
 /// # Errors
 /// [`TimestampError`] if the token cannot be read.

@@ -15,7 +15,7 @@ use crate::x509::{
 };
 
 /// Finds a chain from `signer` to one of `anchors` that is valid for timestamping at every one of `times`: that of the
-/// timestamp first, and the signer's own where it claims one.
+/// timestamp first, and the signer's own if it claims one.
 pub(super) fn find(
     signer: &Certificate,
     certificates: &[Certificate],
@@ -87,7 +87,7 @@ impl Search<'_> {
         None
     }
 
-    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. It is asked where there are
+    /// Whether the last certificate of `path` was signed by `issuer`, whose name is right. It is asked if there are
     /// several of that name, because they would otherwise make up more paths than can be walked.
     fn is_issued_by(&mut self, path: &[Certificate], issuer: &Certificate) -> bool {
         let at = path.len().saturating_sub(1);
@@ -126,7 +126,7 @@ fn check(path: &[Certificate], times: &[UnixTime]) -> Result<(), PathError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// The token's certificates lead to none of the trusted roots.
+    /// The token's certificates do not lead to a trusted root.
     #[error("its signer {subject} leads to no root in the policy's tsa stores")]
     Untrusted {
         /// The signer.

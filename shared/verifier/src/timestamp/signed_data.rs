@@ -214,7 +214,7 @@ impl<'a> SignerInfo<'a> {
             .map_err(|error| TimestampError::Signature { error })
     }
 
-    /// The content of the signing-time attribute, where there is one.
+    /// The content of the signing-time attribute, if there is one.
     pub(super) fn signing_time(&self) -> Result<Option<UnixTime>, TimestampError> {
         const NAME: &str = "signingTime";
         match self.attribute(SIGNING_TIME, NAME) {

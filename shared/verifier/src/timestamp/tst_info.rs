@@ -104,8 +104,8 @@ impl<'a> TstInfo<'a> {
         }
     }
 
-    /// How far the time may be off: as said; where nothing is said, one second under ETSI's best-practices policy (EN 319
-    /// 421 demands at least that), else nothing.
+    /// How far the time may be off: as the token says; if it says nothing, one second under ETSI's best-practices policy (EN 319
+    /// 421 demands at least that), otherwise nothing.
     pub(super) fn accuracy(&self) -> Result<Duration, TimestampError> {
         let part = |value: Option<u16>| match value {
             None => Ok(0),

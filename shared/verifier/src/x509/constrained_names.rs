@@ -43,7 +43,7 @@ enum Base<'a> {
 type Directory = Vec<Vec<(String, String)>>;
 
 /// Checks the names in every certificate of `path`, leaf first, against the constraints of those above it. With `all`, names
-/// of a form that cannot be compared are not allowed under any constraint, as in the reference, else only under
+/// of a form that cannot be compared are not allowed under any constraint, as in the reference, otherwise only under
 /// constraints of their kind.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<Name<'_>> {
     let alternative = certificate.extension(oid::SUBJECT_ALTERNATIVE_NAME);
     let alternative = alternative.and_then(|extension| GeneralName::alternative_names(&extension.value));
     let mut names: Vec<Name<'_>> = alternative.into_iter().flatten().filter_map(Name::comparable).collect();
-    // RFC 5280: addresses in the subject count where there are none among the alternative names
+    // RFC 5280: addresses in the subject count if there are none among the alternative names
     if !names.iter().any(|name| matches!(name, Name::Mail(_))) {
         let addresses = subject.attributes().iter().filter(|attribute| attribute.oid == EMAIL_ADDRESS);
         names.extend(addresses.map(|attribute| Name::Mail(mailbox(&attribute.value))));
@@ -88,7 +88,7 @@ fn names(certificate: &Certificate, is_leaf: bool) -> Vec<Name<'_>> {
 }
 
 impl<'a> Name<'a> {
-    /// An alternative name; none of a kind that nothing is compared with.
+    /// An alternative name; `None` for a kind that is not compared.
     fn comparable(name: GeneralName<'a>) -> Option<Self> {
         Some(match name {
             GeneralName::Host(text) => Self::Host(Some(text).filter(|text| is_domain(text))),
@@ -172,7 +172,7 @@ impl<'a> Subtrees<'a> {
 }
 
 impl<'a> Base<'a> {
-    /// The base of a subtree; none of a kind that is not compared.
+    /// The base of a subtree; `None` for a kind that is not compared.
     fn comparable(name: GeneralName<'a>) -> Option<Self> {
         Some(match name {
             GeneralName::Host(text) => Self::Host(text),
@@ -205,7 +205,7 @@ fn directory(name: &DistinguishedName) -> Directory {
     name.relative_names().map(relative).collect()
 }
 
-/// The rule for mail and URIs: a leading dot means all below the domain, else that one host is meant, and with `wide` all
+/// The rule for mail and URIs: a leading dot means all below the domain; otherwise one host is meant, and with `wide` all
 /// below it too.
 fn is_host_of(host: &str, domain: &str, wide: bool) -> bool {
     is_host(host, domain) || wide && (is_below(host, domain) || is_wildcard_beside(host, domain))

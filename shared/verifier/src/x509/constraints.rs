@@ -64,7 +64,7 @@ pub(crate) fn check_constraints(path: &[Certificate], purpose: Purpose) -> Resul
 /// Whether an extension is taken into account, so that it may be critical.
 fn is_evaluated(extension: &Extension, purpose: Purpose) -> bool {
     let value = &extension.value;
-    // The reference compares no directory names where it evaluates a path, which it does for timestamps.
+    // The reference does not compare directory names when it evaluates a path, which it does for timestamps.
     let is_compared = |name: GeneralName<'_>| match name {
         GeneralName::Directory(_) => purpose == Purpose::CodeSigning,
         GeneralName::Other => false,

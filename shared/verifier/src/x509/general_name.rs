@@ -17,7 +17,7 @@ pub(super) enum GeneralName<'a> {
     Address(&'a [u8]),
     /// The DER of a name, which may be malformed
     Directory(&'a [u8]),
-    /// Of another kind, or of one of these kinds in a form that no one reads
+    /// Of another kind, or of one of these kinds in a form that is not read
     Other,
 }
 

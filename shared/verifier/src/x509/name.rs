@@ -48,7 +48,7 @@ impl Attribute {
         Self::SHORT_NAMES.into_iter().find(|(oid, _)| *oid == self.oid).map(|(_, name)| name)
     }
 
-    /// What people call a type without a short name; its object identifier where that is all there is.
+    /// What people call a type without a short name; its object identifier if it has no other name.
     pub(crate) fn familiar_name(&self) -> &str {
         match self.oid.as_str() {
             "1.2.840.113549.1.9.1" => "emailAddress (E)",

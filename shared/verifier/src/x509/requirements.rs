@@ -111,7 +111,7 @@ pub enum RequirementError {
     #[error("is not a CA")]
     NotCa,
     /// The leaf is a CA.
-    #[error("is a CA and cannot sign artifacts")]
+    #[error("is a CA, which must not sign artifacts")]
     LeafIsCa,
     /// More CA certificates stand below it than its path length allows.
     #[error("allows fewer CA certificates below it")]
@@ -129,13 +129,13 @@ pub enum RequirementError {
         bit: &'static str,
     },
     /// A purpose that a signer of artifacts may not have.
-    #[error("has the extended key usage {purpose}, which a signer may not have")]
+    #[error("has the extended key usage {purpose}, which a signer must not have")]
     ExtendedKeyUsage {
         /// Its object identifier.
         purpose: String,
     },
     /// The extended key usage is not exactly timeStamping, or not critical.
-    #[error("has not exactly the critical extended key usage timeStamping")]
+    #[error("must have exactly one extended key usage, timeStamping, marked critical")]
     TimeStamping,
     /// The leaf's key is of a kind or size that signatures may not be made with.
     #[error("has a key of kind {key}")]

@@ -31,7 +31,7 @@ pub(super) fn host(text: &str) -> Option<String> {
     parse_host(scheme, host)
 }
 
-/// Splits a scheme off; it is empty if there is none. None for text that begins with a colon.
+/// Splits a scheme off; it is empty if there is none. `None` for text that begins with a colon.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let is_letter = |(at, byte): (usize, u8)| {
         byte.is_ascii_alphabetic() || at > 0 && (byte.is_ascii_digit() || b"+-.".contains(&byte))

@@ -119,7 +119,7 @@ pub enum AttributeError {
     #[error("the signed content type is not application/vnd.cncf.notary.payload.v1+json")]
     ContentType,
     /// The signing scheme is missing or not known.
-    #[error("the signing scheme is missing or not known")]
+    #[error("the signing scheme is missing or unknown")]
     Scheme,
     /// There is no signing time of the scheme.
     #[error("the signing time that the scheme demands is missing")]
@@ -143,16 +143,16 @@ pub enum AttributeError {
     #[error("an attribute that must be marked critical is not")]
     NotCritical,
     /// An attribute is marked critical and absent.
-    #[error("an attribute is marked critical and absent")]
+    #[error("an attribute is marked critical, but absent")]
     CriticalAbsent,
     /// An attribute is marked critical that this verifier does not know, or that must not be marked.
-    #[error("{attribute:?} is marked critical, and this verifier does not know it or it must not be")]
+    #[error("{attribute:?} is marked critical, but is unknown or must not be critical")]
     CriticalUnknown {
         /// Which.
         attribute: String,
     },
     /// The signature can only be verified with a plugin.
-    #[error("the signature demands a verification plugin, and this verifier runs none")]
+    #[error("the signature demands a verification plugin, and this verifier does not run plugins")]
     Plugin,
 }
 

@@ -11,7 +11,7 @@ use crate::x509::{Certificate, CertificateError};
 /// The claims of an envelope, each as far as it can be read.
 #[derive(Clone, Debug, Default)]
 pub struct EnvelopeClaims {
-    /// The algorithm's name; COSE's number where it has no name here.
+    /// The algorithm's name; COSE's number if it has no name here.
     pub algorithm: Option<String>,
     /// The type of what is signed.
     pub content_type: Option<String>,

@@ -61,7 +61,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
         chain: parse_chain(&chain(&unprotected)?)?,
         attributes: attributes(&protected)?.check()?,
         payload: payload.to_vec(),
-        // unprotected values of another type are no values, as in the reference
+        // unprotected values of another type are ignored, as in the reference
         timestamp_token: match unprotected.text(name::TIMESTAMP) {
             Some(Item::Bytes(token)) => Some(token.to_vec()),
             _ => None,
@@ -196,7 +196,7 @@ impl<'a, 'b> Headers<'a, 'b> {
 }
 
 /// Whether a registered parameter is of its type and where it may be: RFC 9052 section 3.1, RFC 9360, 9338, 9596, 9597 and
-/// 8613. The list of critical labels is judged where it is read.
+/// 8613. The list of critical labels is checked where it is read.
 fn is_well_typed(label: i64, value: &Item<'_>, protected: bool) -> bool {
     let is_bytes = |value: &Item<'_>| matches!(value, Item::Bytes(_));
     match label {

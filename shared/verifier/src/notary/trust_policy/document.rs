@@ -137,7 +137,7 @@ impl TrustPolicy {
         &self.unknown_members
     }
 
-    /// The statement for images of `repository`: the one whose scopes name it exactly, else the one with scope `*`. An
+    /// The statement for images of `repository`: the one whose scopes name it exactly, otherwise the one with scope `*`. An
     /// image without a repository has only the latter.
     ///
     /// # Errors
@@ -429,7 +429,7 @@ pub enum ShapeError {
         /// As it stands in the document.
         member: String,
     },
-    /// A member of the wrong JSON type, or missing where it must not be.
+    /// A member of the wrong JSON type, or missing although it is required.
     #[error("{member} is missing or of the wrong type")]
     Type {
         /// Which.

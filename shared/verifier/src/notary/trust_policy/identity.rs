@@ -17,7 +17,7 @@ const MANDATORY: [&str; 3] = ["C", "ST", "O"];
 /// Who a statement trusts to sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identities {
-    /// `*`: whoever the trust store vouches for.
+    /// `*`: any signer that the trust store vouches for.
     Any,
     /// Any of these; empty if the document names only kinds of identity that are not known.
     Subjects(Vec<SubjectPattern>),
@@ -78,7 +78,7 @@ impl SubjectPattern {
     }
 }
 
-/// Why a signer whom no pattern matches is none of them: what is wrong with its subject, or with the patterns, or how the
+/// Why no pattern matches a signer: what is wrong with its subject, or with the patterns, or how the
 /// closest of them differs.
 pub(crate) fn mismatch(patterns: &[SubjectPattern], subject: &DistinguishedName) -> String {
     let attributes = match printable(subject) {
@@ -167,7 +167,7 @@ fn is_subset(pattern: &BTreeMap<String, String>, whole: &BTreeMap<String, String
     pattern.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
-/// The subject as in the reference after printing and parsing; an error where that fails: an attribute type beyond those
+/// The subject as in the reference after printing and parsing; an error if that fails: an attribute type beyond those
 /// of RFC 4514, one that occurs twice, `=#` in a value, or C, ST or O missing.
 fn printable(subject: &DistinguishedName) -> Result<BTreeMap<String, String>, Unmatchable> {
     let mut attributes = BTreeMap::new();

@@ -58,7 +58,7 @@ pub struct Actions {
     pub revocation: Action,
 }
 
-/// When a timestamp is asked for, where the statement names a `tsa` store.
+/// When a timestamp is asked for, if the statement names a `tsa` store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VerifyTimestamp {
     /// Always
