@@ -1,4 +1,4 @@
-//! What was typed: flags as clap reads them, nothing looked up yet. What this version does not have is refused here.
+//! Defines the command line as clap reads it. Nothing is looked up yet. Options that this version does not have are refused here.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Inventory(InventoryArgs),
     /// Show what a signature says, unverified
     Inspect(InspectArgs),
-    /// Judge an image that containerd is about to pull, as its image verifier; the descriptor comes on standard input
+    /// Judge an image that containerd is about to pull, as its image verifier; standard input has the descriptor
     ImageVerifier(ImageVerifierArgs),
     /// Show the version, the target and the digest of this program
     Version(VersionArgs),
@@ -54,35 +54,35 @@ pub(crate) struct VerifyArgs {
     /// Only this image, by a reference or digest that the store has; repeatable
     #[arg(long, value_name = "REF")]
     pub(crate) image: Vec<String>,
-    /// How much of the images' content is hashed
+    /// How much of the images' content to hash
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub(crate) content: ContentArg,
     /// Compare unpacked snapshots with the signed layers (not available in this version)
     #[arg(long, value_name = "WHICH", value_parser = no_rootfs, hide = true)]
     pub(crate) rootfs: Option<String>,
-    /// What else than the image's own signature makes it pass: parent-index, platform-manifest; repeatable
+    /// What makes an image pass in place of its own signature: parent-index, platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub(crate) accept: Vec<ViaArg>,
-    /// Put the signatures that only the store has into the report, byte for byte, so that they can be verified again
+    /// Put the signatures that only the store has into the report, byte for byte, so that they can be verified again later
     #[arg(long)]
     pub(crate) evidence: bool,
-    /// The time to judge at, RFC 3339 [default: now]
+    /// Judge as of this time, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME", value_parser = UnixTime::parse)]
     pub(crate) at: Option<UnixTime>,
-    /// Threads [default: one a core]
+    /// Number of threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
     #[command(flatten)]
     pub(crate) priority: PriorityArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// report: the node report; procedure: two lists of names, as the sample procedure writes them
+    /// report: the node report; procedure: the two lists of names that the sample procedure writes
     #[arg(long, value_name = "FORMAT", default_value = "report")]
     pub(crate) format: VerifyFormat,
     /// An id that the report repeats
     #[arg(long, value_name = "ID", value_parser = run_id, default_value = "")]
     pub(crate) run_id: String,
-    /// A value made for this run alone, which the report repeats: it shows that no other report stands for this one
+    /// A value for this run only, which the report repeats: it shows that the report is of this run
     #[arg(long, value_name = "TEXT", value_parser = run_id)]
     pub(crate) nonce: Option<String>,
 }
@@ -116,7 +116,7 @@ pub(crate) struct VersionArgs {
     pub(crate) format: TextOrJson,
 }
 
-/// The last three are what containerd gives; it writes them with one hyphen (`image_verifier::arguments`).
+/// containerd gives the last three, with one hyphen each (`image_verifier::arguments`).
 #[derive(Debug, Args)]
 pub(crate) struct ImageVerifierArgs {
     /// The trust directory [default: /etc/assay/trust, on Windows %ProgramData%\assay\trust]
@@ -125,27 +125,27 @@ pub(crate) struct ImageVerifierArgs {
     /// A bundle of signatures; repeatable [default: all in /etc/assay/bundles, on Windows %ProgramData%\assay\bundles]
     #[arg(long, value_name = "PATH")]
     pub(crate) signatures: Vec<PathBuf>,
-    /// What else than the image's own signature makes it pass: parent-index, platform-manifest; repeatable
+    /// What makes an image pass in place of its own signature: parent-index, platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub(crate) accept: Vec<ViaArg>,
-    /// The time to judge at, RFC 3339 [default: now]
+    /// Judge as of this time, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME", value_parser = UnixTime::parse)]
     pub(crate) at: Option<UnixTime>,
-    /// The name that the image is pulled by
+    /// The name under which the image is pulled
     #[arg(long, value_name = "REF")]
     pub(crate) name: String,
     /// The digest that the name was resolved to
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
-    /// What standard input holds
+    /// The media type of standard input
     #[arg(long, value_name = "TYPE")]
     pub(crate) stdin_media_type: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PriorityArgs {
-    /// Let everything else on the node go first: the lowest CPU priority, which on Linux the disk's follows. On Windows the
-    /// priority class is that of the program that starts this one (start /low), and this changes nothing
+    /// Run at the lowest CPU priority, which on Linux also lowers the I/O priority. On Windows this has no effect: start the
+    /// program with start /low instead
     #[arg(long)]
     pub(crate) nice: bool,
 }
@@ -160,7 +160,7 @@ pub(crate) struct OutputArgs {
 /// Where images are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreSpec {
-    /// A containerd daemon, at the platform's address where none is given.
+    /// A containerd daemon, by default at the platform's address.
     Containerd(Option<String>),
     /// A containerd root on disk.
     Root(PathBuf),
@@ -168,12 +168,12 @@ pub(crate) enum StoreSpec {
     Layout(PathBuf),
 }
 
-/// Why text names no store.
+/// Why a text does not name a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreSpecError {
-    #[error("stores are containerd, containerd:ADDRESS, root:DIR and layout:PATH")]
+    #[error("a store is containerd, containerd:ADDRESS, root:DIR or layout:PATH")]
     Unknown,
-    #[error("nothing after the colon")]
+    #[error("there is nothing after the colon")]
     Empty,
 }
 
@@ -198,7 +198,7 @@ pub(crate) enum ContentArg {
     Full,
     /// indexes, manifests and configs
     Metadata,
-    /// nothing of the image is read
+    /// nothing
     None,
 }
 
@@ -245,7 +245,7 @@ fn no_rootfs(_: &str) -> Result<String, &'static str> {
     Err("comparing unpacked snapshots is not available in this version")
 }
 
-/// Ids end up in reports, logs and file names: short, printable, no spaces.
+/// Checks an id. It ends up in reports, logs and file names, so it is short and printable and has no spaces.
 fn run_id(text: &str) -> Result<String, &'static str> {
     if text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_lacks_is_refused() {
+    fn refuses_what_this_version_does_not_have() {
         assert_eq!(refused(&["verify", "--trust", "t", "--rootfs", "all"]), ErrorKind::ValueValidation);
     }
 

@@ -1,6 +1,6 @@
-//! What the command line means: a [`Plan`] in which every default is filled in.
+//! Turns the command line into a [`Plan`] in which every default is filled in.
 //!
-//! This is the only place that reads the clock, the host's name and id, and this program's own file.
+//! Only this module reads the clock, the host's name and id, and this program's own file.
 #![expect(clippy::disallowed_methods, reason = "the one place that looks at the surroundings")]
 
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ pub(crate) struct VerifyPlan {
     /// References and digests to limit the run to; empty: no limit.
     pub(crate) images: Vec<String>,
     pub(crate) jobs: usize,
-    /// Whether everything else on the node goes first.
+    /// Whether the run gives way to everything else on the node.
     pub(crate) nice: bool,
     pub(crate) output: Output,
     pub(crate) format: VerifyFormat,
@@ -71,7 +71,7 @@ pub(crate) struct InspectPlan {
 pub(crate) struct ImageVerifierPlan {
     pub(crate) trust: PathBuf,
     pub(crate) bundles: Vec<PathBuf>,
-    /// Where no bundle is named: the folder of which all are taken.
+    /// The folder whose bundles are all taken if none is named.
     pub(crate) bundles_folder: PathBuf,
     pub(crate) accept: BTreeSet<Via>,
     pub(crate) clock: Clock,
@@ -87,7 +87,7 @@ pub(crate) enum Inspected {
     Layout(PathBuf),
 }
 
-/// Where images are looked for.
+/// Where the images are.
 #[derive(Debug)]
 pub(crate) struct StorePlan {
     pub(crate) place: StoreAddress,
@@ -103,7 +103,7 @@ pub(crate) enum StoreAddress {
 }
 
 impl StoreAddress {
-    /// Whether what is there is what this machine runs; a layout may be a copy of any machine's images.
+    /// Whether it has the images that this machine runs. A layout may be a copy of any machine's images.
     pub(crate) fn is_this_machine(&self) -> bool {
         matches!(self, Self::Containerd { .. } | Self::Root { .. })
     }
@@ -119,12 +119,12 @@ impl std::fmt::Display for StoreAddress {
     }
 }
 
-/// The times that a run is dated by.
+/// The times that a report gives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// The time that signatures are judged at.
+    /// The time as of which signatures are judged.
     pub(crate) verified_at: UnixTime,
-    /// Whether that time was given; then it stands for the node's clock too, so that equal input gives equal output.
+    /// Whether that time was given. It then replaces the node's clock too, so that equal input gives equal output.
     fixed: bool,
 }
 
@@ -133,7 +133,7 @@ impl Clock {
         Ok(Self { verified_at: at.map_or_else(now, Ok)?, fixed: at.is_some() })
     }
 
-    /// The time now: `verified_at` where that was given.
+    /// The current time, or `verified_at` if that was given.
     pub(crate) fn finished(&self) -> UnixTime {
         if self.fixed { self.verified_at } else { now().unwrap_or(self.verified_at) }
     }
@@ -143,7 +143,7 @@ impl Plan {
     /// Fills in the defaults of what was typed.
     ///
     /// # Errors
-    /// [`ConfigError`] where the flags contradict each other or the clock cannot be read.
+    /// [`ConfigError`] if the flags contradict each other or the clock cannot be read.
     pub(crate) fn new(command: Command) -> Result<Self, ConfigError> {
         Ok(match command {
             Command::Verify(args) => Self::Verify(Box::new(verify(args)?)),
@@ -232,7 +232,7 @@ fn output_plan(args: OutputArgs) -> Output {
     if args.output == Path::new("-") { Output::Stdout } else { Output::File(args.output) }
 }
 
-/// The terminal's width; where standard output is none, what fits a wide one.
+/// The width of the terminal, or that of a wide one if standard output is not a terminal.
 fn width() -> usize {
     terminal_size::terminal_size_of(std::io::stdout()).map_or(120, |(width, _)| width.0.into())
 }
@@ -284,7 +284,7 @@ fn machine_id() -> Option<String> {
     one_line("/etc/machine-id")
 }
 
-/// Windows has its own in the registry alone.
+/// Windows keeps it in the registry only.
 #[cfg(not(unix))]
 fn machine_id() -> Option<String> {
     None
@@ -300,7 +300,7 @@ fn hostname() -> Option<String> {
     std::env::var("COMPUTERNAME").ok()
 }
 
-/// The first line of a small file; none where there is none.
+/// The first line of a small file; none if it is empty or cannot be read.
 #[cfg(unix)]
 fn one_line(path: &str) -> Option<String> {
     let mut text = String::new();
@@ -322,8 +322,8 @@ fn go_architecture(rust: &str) -> &str {
     }
 }
 
-/// Where a node keeps what its site trusts. containerd tells a verifier nothing but the image, so that one place must be agreed
-/// upon; it is where a system keeps what its administrator alone may change.
+/// The folder in which a node keeps what its site trusts. containerd tells a verifier only the image, so the folder is fixed. Only an
+/// administrator may change it.
 #[cfg(not(windows))]
 fn site_folder() -> PathBuf {
     PathBuf::from("/etc/assay")
@@ -340,11 +340,10 @@ const DEFAULT_ADDRESS: &str = if cfg!(windows) { CONTAINERD_PIPE } else { CONTAI
 /// Why the command line cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// `--namespace` with a layout
-    #[error("--namespace belongs to containerd; a layout has no namespaces")]
+    #[error("--namespace is for containerd; a layout has no namespaces")]
     NamespaceOfLayout,
     /// The clock is before 1970 or past 9999.
-    #[error("the node's clock is not set; give the time with --at")]
+    #[error("the clock of this node is not set; give the time with --at")]
     Clock,
 }
 

@@ -63,7 +63,7 @@ struct SignatureFacts {
     /// What that manifest says it signs.
     subject: Option<Digest>,
     envelope: Option<EnvelopeFacts>,
-    /// Why there are no facts.
+    /// Why facts are missing.
     error: Option<String>,
 }
 
@@ -145,7 +145,7 @@ fn read_file(path: &Path) -> Result<SignatureFacts, InspectError> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path).map_err(at)?.take(limit).read_to_end(&mut bytes).map_err(at)?;
-    // a COSE envelope begins with its tag, or an array without one, and a JWS one with a brace
+    // a COSE envelope begins with its tag or an untagged array, and a JWS envelope with a brace
     let media_type = if matches!(bytes.first(), Some(0xd2 | 0x84)) {
         notary::media_type::COSE_ENVELOPE
     } else {
@@ -184,7 +184,7 @@ fn read_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
     Ok(all)
 }
 
-/// The facts of an envelope; an error if it is one in no way.
+/// The facts of an envelope. An error if nothing in it can be read.
 fn facts(media_type: &str, bytes: &[u8]) -> Result<EnvelopeFacts, EnvelopeError> {
     let verified = Envelope::parse(media_type, bytes).and_then(Envelope::verify);
     let (claims, verified) = match (EnvelopeClaims::read(bytes), verified) {
@@ -287,7 +287,7 @@ pub(crate) fn text(inspection: &Inspection) -> String {
             None => line(2, "intact", "yes (signature and chain are right; trust is not judged)"),
             Some(why) => {
                 line(2, "intact", &format!("no: {why}"));
-                line(2, "UNVERIFIED", "anybody may have written what follows");
+                line(2, "UNVERIFIED", "anyone may have written what follows");
             }
         }
         let mark = if envelope.verified { "" } else { " (unverified)" };

@@ -1,10 +1,10 @@
-//! Priority: whatever else runs on the node goes first.
+//! Lowers the priority of this process, so that everything else on the node goes first.
 
-/// Gives this process the lowest priority of ordinary ones, where `nice` is wanted. Threads take it over from the one that
-/// starts them, so that this comes before any is started.
+/// Gives this process the lowest ordinary priority if `nice` is set. A thread inherits it from the thread that starts it, so this
+/// comes before any thread is started. If the system refuses, the work is done at the usual priority.
 ///
-/// On Linux the disk's scheduler follows it: a process that was given no I/O priority of its own is "best effort" at the level
-/// that its nice value stands for, 7 of 0 to 7 here (ioprio_set(2)). Where it is refused, the work is done all the same.
+/// On Linux the I/O scheduler follows it: a process without its own I/O priority is "best effort" at a level that depends on its nice
+/// value, here the lowest, 7 (ioprio_set(2)).
 #[cfg(unix)]
 pub(crate) fn lower(nice: bool) {
     const NICEST: i32 = 19;
@@ -13,6 +13,6 @@ pub(crate) fn lower(nice: bool) {
     }
 }
 
-/// On Windows a process has the priority class of the one that starts it where that is a lower one, and nothing is done here.
+/// Does nothing. On Windows a process inherits a lower priority class from the process that starts it.
 #[cfg(not(unix))]
 pub(crate) fn lower(_: bool) {}

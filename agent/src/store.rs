@@ -1,4 +1,4 @@
-//! The store that a run reads: containerd's, by its daemon or by its root, or an OCI image layout.
+//! Opens the store that a run reads: containerd's, through its daemon or from its root, or an OCI image layout.
 
 use assay_judge::store::Store;
 use assay_judge::store::layout::{Layout, LayoutError, Reading};
@@ -9,7 +9,7 @@ use crate::containerd::{Containerd, ContainerdError, Root, RootError};
 /// Opens the store that the plan names.
 ///
 /// # Errors
-/// [`StoreError`] where nothing at all can be learned from it; parts that cannot be read are in the [`Listing`].
+/// [`StoreError`] if nothing can be read. If only parts cannot be read, the listing names them.
 pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
     Ok(match &plan.place {
         StoreAddress::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
@@ -24,10 +24,10 @@ pub(crate) enum StoreError {
     /// containerd does not answer as it should.
     #[error(transparent)]
     Containerd(#[from] ContainerdError),
-    /// The path is no containerd root that can be read.
+    /// The path is not a containerd root that can be read.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// The path is no OCI image layout.
+    /// The path is not an OCI image layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }

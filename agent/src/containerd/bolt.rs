@@ -1,12 +1,11 @@
-//! bbolt files, read-only: pages in, buckets with their keys and values out.
+//! Reads bbolt files without writing to them: [`Bucket`]s are walked once, in the order of their keys.
 //!
-//! In: anything that gives bytes at an offset. Out: [`Bucket`]s, walked once in the order of their keys. Nothing is locked,
-//! mapped or written, and no byte is believed: a page outside the file, of another kind or number, met twice, nested too deep
-//! or too large, elements past their page's end and keys out of order are [`BoltError`]s.
+//! Nothing is locked or mapped, and no byte is believed. A page that is outside the file, of another kind or number, met twice, nested
+//! too deep or too large, an element past the end of its page and keys out of order are [`BoltError`]s.
 //!
-//! A file that a daemon writes to is read soundly all the same ([`read`]). bbolt never overwrites what a committed
-//! transaction consists of until a second one after it commits: the first frees its pages, the second reuses them. So where
-//! the newest transaction is the same before and after, every page between was of that transaction.
+//! A file that a daemon writes to is read soundly too ([`read`]). bbolt does not overwrite the pages of a committed transaction until
+//! two later ones have committed: the first frees the pages, and the second reuses them. So if the newest transaction is the same
+//! before and after, every page that was read between was of that transaction.
 //!
 //! Format: go.etcd.io/bbolt, `internal/common/{meta,page,inode,bucket}.go`, little-endian.
 
@@ -19,12 +18,12 @@ use assay_verifier::limits;
 
 use assay_judge::store::file::read_at;
 
-/// Where pages come from.
+/// Anything that gives bytes at an offset.
 pub(super) trait Pages {
     /// Fills `buffer` from the byte at `offset` on.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] where there are not so many.
+    /// [`io::ErrorKind::UnexpectedEof`] if there are not enough bytes.
     fn fill(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
@@ -55,11 +54,11 @@ impl Pages for [u8] {
     }
 }
 
-/// Reads from a file that may be written to meanwhile: `take` gets the root bucket, again from the beginning where a
-/// transaction was committed before it was done, so that what it makes must be made anew each time.
+/// Reads from a file that may be written to meanwhile. `take` gets the root bucket. If a transaction commits before it is done, it
+/// gets the root bucket again and must start anew.
 ///
 /// # Errors
-/// [`BoltError`]; [`BoltError::Busy`] where every one of [`limits::BOLT_ATTEMPTS`] was overtaken.
+/// [`BoltError`]; [`BoltError::Busy`] if a transaction committed during each of [`limits::BOLT_ATTEMPTS`].
 pub(super) fn read<P: Pages + ?Sized, T>(
     pages: &P,
     mut take: impl FnMut(Bucket<'_, P>) -> Result<T, BoltError>,
@@ -79,7 +78,7 @@ pub(super) fn read<P: Pages + ?Sized, T>(
 struct Bolt<'p, P: ?Sized> {
     pages: &'p P,
     meta: Meta,
-    /// Pages that were read: in a sound file each has one place.
+    /// Pages that were read. In a sound file each is used once.
     seen: RefCell<HashSet<u64>>,
 }
 
@@ -102,7 +101,7 @@ impl Meta {
     /// The meta page of the newest transaction. There are two, written in turn, so that one is whole at any time.
     fn newest<P: Pages + ?Sized>(pages: &P) -> Result<Self, BoltError> {
         let first = Self::at(pages, 0)?;
-        // the second is one page on, and only the first tells how long a page is; where that is damaged, all lengths are tried
+        // the second is one page further, and only the first says how long a page is; if that is damaged, all lengths are tried
         let second = match first {
             Some(meta) => Self::at(pages, meta.page_bytes)?,
             None => {
@@ -122,7 +121,7 @@ impl Meta {
             .ok_or(BoltError::NoMeta)
     }
 
-    /// The meta page at that offset; none where it is not a valid one.
+    /// The meta page at an offset; none if it is not valid.
     fn at<P: Pages + ?Sized>(pages: &P, offset: usize) -> Result<Option<Self>, BoltError> {
         let mut bytes = [0; Self::BYTES];
         match pages.fill(&mut bytes, wide(offset)) {
@@ -147,7 +146,7 @@ impl Meta {
     }
 }
 
-/// Lengths of pages: the operating system's, 4 KiB to 64 KiB, whatever else bbolt may be told.
+/// Possible lengths of pages: those of operating systems, 4 KiB to 64 KiB.
 const MIN_PAGE: usize = 1 << 10;
 const MAX_PAGE: usize = 1 << 16;
 
@@ -187,10 +186,10 @@ pub(super) enum Item<'a, P: ?Sized> {
 type Take<'t, P> = &'t mut dyn FnMut(&[u8], Item<'_, P>) -> Result<(), BoltError>;
 
 impl<P: Pages + ?Sized> Bucket<'_, P> {
-    /// Gives every key with what is under it to `take`. A bucket can be walked once in a [`read`].
+    /// Gives every key with its value or bucket to `take`. A bucket can be walked once in a [`read`].
     ///
     /// # Errors
-    /// The first [`BoltError`], also of `take`.
+    /// The first [`BoltError`], which may come from `take`.
     pub(super) fn each(
         &self,
         mut take: impl FnMut(&[u8], Item<'_, P>) -> Result<(), BoltError>,
@@ -357,12 +356,12 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BoltError {
     /// Neither meta page has the right magic number, version and checksum.
-    #[error("is no bbolt file of version 2, or both of its meta pages are damaged")]
+    #[error("is not a bbolt file of version 2, or both of its meta pages are damaged")]
     NoMeta,
-    /// The operating system does not give its bytes.
+    /// The operating system reports an error.
     #[error("cannot be read: {why}")]
     Unreadable {
-        /// What it says.
+        /// The error.
         why: String,
     },
     /// A page is past the end of the file or of what is in use.
@@ -372,7 +371,7 @@ pub(crate) enum BoltError {
         page: u64,
     },
     /// A page says that it is another.
-    #[error("is damaged: its page {page} bears another number")]
+    #[error("is damaged: its page {page} has another number")]
     Number {
         /// The page.
         page: u64,
@@ -383,7 +382,7 @@ pub(crate) enum BoltError {
         /// The page; 0 within another.
         page: u64,
     },
-    /// A page has two places.
+    /// A page is used twice.
     #[error("is damaged: its page {page} is used twice")]
     Twice {
         /// The page.
@@ -410,7 +409,7 @@ pub(crate) enum BoltError {
     /// More than [`limits::BOLT_DEPTH`] levels of pages.
     #[error("is damaged: its pages are more than {} deep", limits::BOLT_DEPTH)]
     TooDeep,
-    /// It was written to all the time.
+    /// A transaction committed during every attempt.
     #[error("is written to faster than it can be read ({} attempts); try again", limits::BOLT_ATTEMPTS)]
     Busy,
 }

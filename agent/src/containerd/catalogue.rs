@@ -1,5 +1,5 @@
-//! What containerd's metadata holds, by namespace: image records, containers and content, as a daemon tells them or as its
-//! file has them. Both come through here in the words of containerd's API, so that both give the same report.
+//! Collects containerd's metadata by namespace: image records, containers and content. The daemon's answers and the file's records
+//! both come here in the terms of containerd's API, so that both give the same report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use assay_judge::store::{
 /// The metadata of a containerd, listed once.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    /// The namespaces to list, where not all are.
+    /// The namespaces to list; empty: all.
     wanted: Vec<String>,
     /// Whether every namespace is listed.
     all: bool,
@@ -64,7 +64,7 @@ pub(super) struct ContainerRecord {
 pub(super) struct SnapshotRecord {
     pub(super) snapshotter: String,
     pub(super) key: String,
-    /// Empty where it has none.
+    /// Empty if it has none.
     pub(super) parent: String,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct ContentRecord {
 }
 
 impl Catalogue {
-    /// A catalogue of the `wanted` namespaces, all that there are where none is given.
+    /// A catalogue of the `wanted` namespaces, or of all if none is given.
     pub(super) fn new(wanted: &[String]) -> Self {
         Self { wanted: wanted.to_vec(), all: wanted.is_empty(), ..Self::default() }
     }
@@ -88,7 +88,7 @@ impl Catalogue {
         self.all || self.wanted.iter().any(|wanted| wanted == namespace)
     }
 
-    /// Takes in a namespace that is there; false where it is not wanted.
+    /// Takes in a namespace that exists. False if it is not wanted.
     pub(super) fn namespace(&mut self, name: &str) -> bool {
         let wanted = self.wants(name);
         if wanted {
@@ -125,7 +125,7 @@ impl Catalogue {
         let usage = ContainerUse {
             pod: label("io.kubernetes.pod.name"),
             pod_namespace: label("io.kubernetes.pod.namespace"),
-            // a pod's sandbox has none
+            // a pod's sandbox does not have this label
             container: label("io.kubernetes.container.name"),
             id,
         };
@@ -151,7 +151,7 @@ impl Catalogue {
     /// Takes in everything that a namespace's content store lists.
     pub(super) fn content(&mut self, namespace: &str, records: impl IntoIterator<Item = ContentRecord>) {
         let stored = |record: ContentRecord| {
-            // containerd itself keeps digests of no other form
+            // containerd itself keeps only digests of this form
             let digest = record.digest.parse().ok()?;
             Some((digest, Stored { size: u64::try_from(record.size).ok()?, refers: record.refers }))
         };
@@ -170,12 +170,12 @@ impl Catalogue {
         own.filter_map(|container| Some(container.snapshot.as_ref()?.snapshotter.clone())).collect()
     }
 
-    /// Notes that a kind of thing of `namespace` was listed to its end, which is what makes its count one.
+    /// Notes that all records of a kind in `namespace` were listed. Only then is their count known.
     pub(super) fn enumerated(&mut self, namespace: &str, kind: RecordKind) {
         self.complete.insert((namespace.to_owned(), kind));
     }
 
-    /// Notes what could not be listed.
+    /// Notes that something could not be listed.
     pub(super) fn unreadable(&mut self, namespace: &str, what: &str, why: &str) {
         let what = format!("{namespace}: {what}");
         self.listing.unreadable.push(Unreadable { what, why: why.to_owned() });
@@ -189,7 +189,7 @@ impl Catalogue {
         wanted.dedup();
         for namespace in wanted {
             if !self.listing.namespaces.contains(&namespace) {
-                self.unreadable(&namespace, "namespace", "there is no such namespace");
+                self.unreadable(&namespace, "namespace", "the namespace does not exist");
             }
         }
         let used: BTreeMap<String, BTreeSet<String>> = self
@@ -209,7 +209,7 @@ impl Catalogue {
         self
     }
 
-    /// How much there is of each kind that was listed to its end.
+    /// The number of records of each kind that was listed completely.
     fn count(&self, namespace: &str) -> Enumerated {
         let Listing { records, containers, snapshots, .. } = &self.listing;
         let is_own = |other: &String| other == namespace;
@@ -233,7 +233,7 @@ impl Catalogue {
         }
     }
 
-    /// The records of content beside the files that there are.
+    /// Compares the records of content with the files.
     pub(super) fn content_files(&self, files: &BTreeSet<Digest>) -> ContentFiles {
         let mut recorded = BTreeSet::new();
         let mut lost = Vec::new();
@@ -247,7 +247,7 @@ impl Catalogue {
         ContentFiles { lost, stray: complete.then(stray) }
     }
 
-    /// What of `files` still holds now that the content was listed again: a live store changes while it is read.
+    /// What of `files` still holds after the content was listed again. A live store changes while it is read.
     pub(super) fn still(&self, mut files: ContentFiles, is_gone: impl Fn(&Digest) -> bool) -> ContentFiles {
         let content = &self.content;
         files.lost.retain(|(namespace, digest)| {
@@ -264,7 +264,7 @@ impl Catalogue {
     /// The size of a blob that `namespace` has.
     ///
     /// # Errors
-    /// [`BlobError::Absent`] where it does not have it, [`BlobError::Unreadable`] where that is not known.
+    /// [`BlobError::Absent`] if it does not have it, [`BlobError::Unreadable`] if that is not known.
     pub(super) fn size(&self, namespace: &str, digest: &Digest) -> Result<u64, BlobError> {
         let content = self.content.get(namespace).ok_or_else(|| BlobError::Unreadable {
             why: format!("the content of namespace {namespace} could not be listed"),

@@ -1,4 +1,4 @@
-//! The conversation with containerd: blocking calls out, gRPC inside. All that is asynchronous in the agent is here.
+//! Speaks gRPC with containerd and offers blocking calls. Everything that is asynchronous in the agent is here.
 
 use std::future::Future;
 use std::io::{self, Read};
@@ -22,9 +22,10 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use assay_judge::confinement::advice;
+use assay_judge::errors::with_sources;
 
-/// How long containerd may take for one answer, or for the next piece of a long one. It lists in milliseconds; a node
-/// under load is given time, a daemon that hangs is not waited for.
+/// How long containerd may take for one answer, or for the next piece of a long one. It lists in milliseconds, so this is time
+/// enough on a node under load.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a local socket may take to connect and to say who answers.
@@ -35,15 +36,15 @@ pub(super) struct Client {
     address: String,
     runtime: Runtime,
     services: Services,
-    /// Whether an answer did not come in time: then none is waited for again, or a daemon that hangs would be waited for as
-    /// often as there is something to ask.
+    /// Whether an answer did not come in time. If so, no later answer is waited for: otherwise each request to a daemon that hangs
+    /// would take the full time.
     hangs: AtomicBool,
 }
 
 /// A call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("containerd has none")]
+    #[error("containerd does not have it")]
     NotFound,
     #[error("containerd did not answer within {} s", PATIENCE.as_secs())]
     TimedOut,
@@ -64,7 +65,7 @@ impl Client {
     /// Connects to the socket or named pipe at `address`.
     ///
     /// # Errors
-    /// [`ContainerdError`] with what stands in the way.
+    /// [`ContainerdError`] with the obstacle.
     pub(super) fn connect(address: &str) -> Result<Self, ContainerdError> {
         let other = |why: String| ContainerdError::NoConnection { address: address.to_owned(), why };
         let runtime =
@@ -75,7 +76,7 @@ impl Client {
                     Ok(services) => return Ok(services),
                     Err(error) => error,
                 };
-                let Some(cause) = io_cause(&error) else { return Err(other(chain(&error))) };
+                let Some(cause) = io_cause(&error) else { return Err(other(with_sources(&error))) };
                 if !is_busy(cause) {
                     return Err(ContainerdError::from_io(address, cause));
                 }
@@ -88,7 +89,7 @@ impl Client {
         Ok(Self { address: address.to_owned(), runtime, services, hangs: AtomicBool::new(false) })
     }
 
-    /// containerd's version; that something answers to this is what makes it containerd.
+    /// containerd's version. Only containerd answers this request.
     pub(super) fn version(&self) -> Result<String, ContainerdError> {
         let mut service = self.services.version();
         let response = self.call_within(CONNECT, service.version(())).map_err(|failure| match failure {
@@ -108,7 +109,7 @@ impl Client {
         Ok(response.namespaces.into_iter().map(|namespace| namespace.name).collect())
     }
 
-    /// Where the content store keeps its files, as the daemon says; none where it does not.
+    /// Where the content store keeps its files; none if the daemon does not say.
     pub(super) fn content_root(&self) -> Option<PathBuf> {
         let mut service = self.services.introspection();
         let filters = vec!["type==io.containerd.content.v1".to_owned()];
@@ -171,7 +172,7 @@ impl Client {
     /// Asks whether the daemon has a record of a blob.
     ///
     /// # Errors
-    /// [`Failure::NotFound`] where it has none.
+    /// [`Failure::NotFound`] if it does not.
     pub(super) fn lists(&self, namespace: &str, digest: &Digest) -> Result<(), Failure> {
         let mut service: ContentClient<Channel> = self.services.content();
         let request = InfoRequest { digest: digest.to_string() };
@@ -240,7 +241,7 @@ impl Read for ContentReader<'_> {
     }
 }
 
-/// A request within a namespace, which containerd takes from the call's metadata.
+/// A request within a namespace. containerd reads the namespace from the call's metadata.
 fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
     let value = AsciiMetadataValue::try_from(namespace).map_err(|_| Failure::NotFound)?;
     let mut request = Request::new(message);
@@ -248,65 +249,54 @@ fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
     Ok(request)
 }
 
-/// Whether every instance of a named pipe of Windows is taken, which passes in a moment.
+/// Whether every instance of a Windows named pipe is taken. That passes in a moment.
 fn is_busy(error: &io::Error) -> bool {
     const ERROR_PIPE_BUSY: i32 = 231;
     cfg!(windows) && error.raw_os_error() == Some(ERROR_PIPE_BUSY)
 }
 
-/// An error and what caused it, outermost first.
-fn causes<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
-}
-
 /// The operating system's error under a transport error.
 fn io_cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e io::Error> {
-    causes(error).find_map(|error| error.downcast_ref())
-}
-
-/// An error with its causes in one line.
-fn chain(error: &tonic::transport::Error) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|error| error.downcast_ref())
 }
 
 /// What containerd listens at.
 const ENDPOINT: &str = if cfg!(windows) { "named pipe" } else { "socket" };
 
-/// Why there is no talking to containerd.
+/// Why containerd cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ContainerdError {
-    /// There is no such socket or pipe.
+    /// The socket or pipe does not exist.
     #[error(
-        "no containerd at {address}: there is no such {ENDPOINT}; name another with --store containerd:ADDRESS"
+        "containerd is not at {address}: this {ENDPOINT} does not exist; name another with --store containerd:ADDRESS"
     )]
     Absent {
         /// Where it was looked for.
         address: String,
     },
     /// This user may not open the socket.
-    #[error("may not open {address}; {}", advice())]
+    #[error("permission to open {address} is denied; {}", advice())]
     Denied {
         /// The socket.
         address: String,
     },
-    /// The socket is there and nobody listens.
+    /// The socket exists and nothing listens.
     #[error("containerd is down: nothing listens at {address}; start it, then run again")]
     Down {
         /// The socket.
         address: String,
     },
     /// Something answers that is not containerd.
-    #[error("what answers at {address} is not containerd: {why}")]
+    #[error("the service at {address} is not containerd: {why}")]
     NotContainerd {
         /// The socket.
         address: String,
         /// What it said.
         why: String,
     },
-    /// containerd does not tell its namespaces.
+    /// containerd does not list its namespaces.
     #[error("containerd at {address} does not list its namespaces: {why}")]
     NoNamespaces {
         /// The socket.
@@ -315,13 +305,13 @@ pub(crate) enum ContainerdError {
         why: String,
     },
     /// Nothing came back in time.
-    #[error("what listens at {address} does not answer")]
+    #[error("the service at {address} does not answer")]
     TimedOut {
         /// The socket.
         address: String,
     },
     /// Anything else.
-    #[error("no connection to containerd at {address}: {why}")]
+    #[error("cannot connect to containerd at {address}: {why}")]
     NoConnection {
         /// The socket.
         address: String,
@@ -391,7 +381,7 @@ mod tests {
 
     use super::*;
 
-    /// A pipe of its own for each test.
+    /// A name of a pipe for one test.
     fn pipe(name: &str) -> String {
         format!(r"\\.\pipe\assay-{name}-{}", std::process::id())
     }
@@ -402,7 +392,7 @@ mod tests {
         assert!(matches!(refused, ContainerdError::Absent { .. }), "{refused:?}");
     }
 
-    /// The only instance of a pipe is another's for a moment; containerd is not down because of that.
+    /// Another client holds the only instance of a pipe for a moment. That does not mean that containerd is down.
     #[test]
     fn a_busy_pipe_is_tried_again() {
         let address = pipe("busy");
@@ -421,7 +411,7 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     drop(holder);
                     server.disconnect().unwrap();
-                    // whoever comes now is let in, and learns that this is no containerd
+                    // the next client is let in and learns that this is not containerd
                     let came = timeout(CONNECT, server.connect()).await;
                     came.is_ok_and(|connected| connected.is_ok())
                 })

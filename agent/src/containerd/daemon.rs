@@ -1,8 +1,7 @@
-//! A containerd daemon: its namespaces, image records, containers and content, read-only.
+//! Reads the namespaces, image records, containers and content of a containerd daemon.
 //!
-//! gRPC on the unix socket or the Windows named pipe; blobs are read from the daemon's files where they can be, since that
-//! is ten times faster, else through gRPC. Whether a namespace has a blob is what the daemon says: on disk all namespaces
-//! share them.
+//! It speaks gRPC on the unix socket or the Windows named pipe. Blobs are read from the daemon's files if possible, because that is
+//! ten times faster, and otherwise through gRPC. The daemon says whether a namespace has a blob: on disk all namespaces share them.
 
 use std::io;
 
@@ -22,15 +21,15 @@ use assay_judge::store::{Blob, BlobContent, BlobError, ContentFiles, Listing, Ma
 pub(crate) struct Containerd {
     client: Client,
     catalogue: Catalogue,
-    /// Where the daemon keeps its content, where that can be read.
+    /// The daemon's content, if it can be read.
     content: Option<Directory>,
 }
 
 impl Containerd {
-    /// Connects and lists the `namespaces`, all that there are where none is given.
+    /// Connects and lists the `namespaces`, or all if none is given.
     ///
     /// # Errors
-    /// [`ContainerdError`] where nothing can be listed. A namespace that cannot be listed is named in the listing.
+    /// [`ContainerdError`] if nothing can be listed. A namespace that cannot be listed is named in the listing.
     pub(crate) fn open(address: &str, namespaces: &[String]) -> Result<Self, ContainerdError> {
         let client = Client::connect(address)?;
         let version = client.version()?;
@@ -53,11 +52,10 @@ impl Containerd {
         Ok(Self { content, catalogue: catalogue.finish(), client })
     }
 
-    /// The blob's file; none where it cannot be read, and the daemon is to be asked.
+    /// The blob's file; none if it cannot be read and the daemon must be asked.
     ///
     /// # Errors
-    /// [`BlobError::Unreadable`] where something else than a file stands there: who opens a pipe waits for ever, the daemon
-    /// as well.
+    /// [`BlobError::Unreadable`] if it is not a regular file. Opening a pipe would wait for ever, in the daemon too.
     fn file(&self, digest: &Digest) -> Result<Option<Blob<'_>>, BlobError> {
         match self.content.as_ref().map(|content| content.blob(digest)) {
             Some(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Err(error.into()),
@@ -67,7 +65,7 @@ impl Containerd {
     }
 }
 
-/// Notes the namespaces that came or went while they were listed: what was listed of them is not what is there.
+/// Notes the namespaces that appeared or were removed while they were listed. Their listings are not complete.
 fn confirm(catalogue: &mut Catalogue, before: &[String], after: &[String]) {
     let gone = before.iter().filter(|one| !after.contains(one)).map(|one| (one, "was removed"));
     let new = after.iter().filter(|one| !before.contains(one)).map(|one| (one, "appeared"));
@@ -82,7 +80,7 @@ fn confirm(catalogue: &mut Catalogue, before: &[String], after: &[String]) {
     }
 }
 
-/// Lists one namespace; what fails is noted, and the rest goes on.
+/// Lists one namespace. A failure is noted, and the rest is listed.
 fn list(client: &Client, catalogue: &mut Catalogue, namespace: &str) {
     match client.images(namespace) {
         Ok(images) => {
@@ -157,7 +155,7 @@ impl Store for Containerd {
             now.content(namespace, content);
         }
         let files = now.still(files, |digest| directory.lacks(digest));
-        // where the daemon has what is not to be seen here, these are not its files
+        // if the daemon has a blob that cannot be seen here, these are not its files
         let has = |(namespace, digest): &(String, Digest)| self.client.has(namespace, digest);
         (!files.lost.iter().any(has)).then_some(files)
     }

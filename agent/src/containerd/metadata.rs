@@ -1,7 +1,8 @@
-//! containerd's `meta.db`: buckets in, image records, containers and content out.
+//! Reads image records, containers and content from the buckets of containerd's `meta.db`.
 //!
-//! The layout is containerd's own, `metadata/buckets.go`, the same from 1.0 to 2.x: `v1/<namespace>/images/<name>/target/…`,
-//! `containers/<id>/…`, `snapshots/<snapshotter>/<key>/…`, `content/blob/<digest>/…`. What is of another kind than it should be is named, and the rest goes on.
+//! The layout is that of containerd's `metadata/buckets.go`, the same from 1.0 to 2.x: `v1/<namespace>/images/<name>/target/…`,
+//! `containers/<id>/…`, `snapshots/<snapshotter>/<key>/…`, `content/blob/<digest>/…`. A record that is not as it should be is reported,
+//! and the others are read.
 
 use super::catalogue::{
     Catalogue, ContainerRecord, ContentRecord, ImageRecord, RecordKind, SnapshotRecord, is_reference,
@@ -9,10 +10,10 @@ use super::catalogue::{
 
 use super::bolt::{BoltError, Bucket, Item, Pages};
 
-/// Lists the `wanted` namespaces, all where none is given; none where the file is not containerd's.
+/// Lists the `wanted` namespaces, or all if none is given; none if the file is not containerd's.
 ///
 /// # Errors
-/// [`BoltError`] where the file is damaged or cannot be read.
+/// [`BoltError`] if the file is damaged or cannot be read.
 pub(super) fn read<P: Pages + ?Sized>(
     file: &Bucket<'_, P>,
     wanted: &[String],
@@ -138,8 +139,8 @@ fn blobs<P: Pages + ?Sized>(
 /// What is wrong with one record.
 struct Odd(&'static str);
 
-const NO_BUCKET: &str = "the record is a value and no bucket";
-const NO_SIZE: &str = "the record's size is no number";
+const NO_BUCKET: &str = "the record is a value and not a bucket";
+const NO_SIZE: &str = "the record's size is not a number";
 
 fn image<P: Pages + ?Sized>(
     name: String,
@@ -172,7 +173,7 @@ fn container<P: Pages + ?Sized>(id: String, bucket: &Bucket<'_, P>) -> Result<Co
             (b"image", Item::Value(value)) => record.image = text(value),
             (b"snapshotter", Item::Value(value)) => record.snapshotter = text(value),
             (b"snapshotKey", Item::Value(value)) => record.snapshot_key = text(value),
-            // one that is damaged cannot be read, and is not absent
+            // a damaged one cannot be read, which is not the same as absent
             (b"spec", Item::Value(value)) => {
                 record.specification = Some(any(value).unwrap_or_default().to_vec());
             }
@@ -213,7 +214,7 @@ fn blob<P: Pages + ?Sized>(
     Ok(odd.map(|()| record))
 }
 
-/// Keys and texts are UTF-8; what is not cannot be a name that anything else knows.
+/// Keys and texts are UTF-8. Anything else cannot be a name that other programs know.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,4 +1,4 @@
-//! containerd's store, read in two ways: asked of its daemon, or from its root on disk.
+//! Reads containerd's store in two ways: through its daemon, or from its root on disk.
 
 pub(crate) mod bolt;
 mod catalogue;

@@ -1,7 +1,7 @@
-//! A containerd root on disk, read without its daemon: of a node that is down or not believed, of a golden image.
+//! Reads a containerd root on disk without its daemon: of a node that is down or not trusted, or of a golden image.
 //!
-//! In: the folder that containerd calls `root`. Out: the same store as the daemon's, from `meta.db` and the files of the
-//! content store. Nothing is locked or written; a daemon may run meanwhile.
+//! The folder that containerd calls `root` gives the same store as the daemon, from `meta.db` and the files of the content store.
+//! Nothing is locked or written, and a daemon may run meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -23,24 +23,24 @@ pub(crate) struct Root {
     metadata: File,
     namespaces: Vec<String>,
     catalogue: Catalogue,
-    /// None where there is no content yet.
+    /// None if there is no content yet.
     content: Option<Directory>,
 }
 
-/// Where containerd's metadata is within its root.
+/// The place of containerd's metadata in its root.
 pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
 
-/// Where its content is.
+/// The place of its content.
 const CONTENT: &str = "io.containerd.content.v1.content";
 
-/// Where containerd keeps what it has unpacked on Windows.
+/// The place of unpacked images on Windows.
 const WINDOWS_SNAPSHOTS: &str = "io.containerd.snapshotter.v1.windows";
 
 impl Root {
-    /// Reads the metadata of the `namespaces`, of all that there are where none is given.
+    /// Reads the metadata of the `namespaces`, or of all if none is given.
     ///
     /// # Errors
-    /// [`RootError`] where the folder is no containerd root, or its metadata cannot be read.
+    /// [`RootError`] if the folder is not a containerd root or its metadata cannot be read.
     pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
         let at = |problem| RootError { path: path.to_owned(), problem };
         let directory = Directory::new(path).map_err(|error| at(error.into()))?;
@@ -73,7 +73,7 @@ impl Root {
     }
 }
 
-/// Reads bytes as metadata, whatever they are.
+/// Reads any bytes as metadata.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let _ = read(bytes, &[]);
 }
@@ -91,7 +91,7 @@ impl Store for Root {
         self.catalogue.size(namespace, digest)?;
         let content = self.content.as_ref().ok_or_else(|| BlobError::Absent.of_listed())?;
         let (bytes, size) = content.blob(digest).map_err(|error| match is_stray(&error) {
-            // the words of the daemon, which does not see the link
+            // the same words as for the daemon, which does not see the link
             true => BlobError::Absent.of_listed(),
             false => BlobError::from(error).of_listed(),
         })?;
@@ -150,13 +150,13 @@ pub(crate) enum RootProblem {
         "is a file, but a containerd root is a folder; give an archive of a layout as layout:PATH, and mount the image of a disk"
     )]
     NotAFolder,
-    /// There is no metadata.
+    /// It has no metadata.
     #[error("is not a containerd root: {}", match .0 {
         Some(form) => format!("it {form}"),
         None => format!("it has no {METADATA}"),
     })]
     NoMetadata(Option<StoreForm>),
-    /// The metadata is damaged, or nothing that this program reads.
+    /// The metadata is damaged or of another version.
     #[error("its {METADATA} cannot be used")]
     Metadata(#[from] BoltError),
     /// It is a sound database of something else.

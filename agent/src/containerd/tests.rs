@@ -1,4 +1,4 @@
-//! Metadata as containerd wrote it, and as nobody should: made page by page, and changed at random.
+//! Reads metadata as containerd writes it, damaged metadata made page by page, and metadata changed at random.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -323,7 +323,7 @@ fn records_that_are_odd_are_named_and_hide_no_others() {
     assert_eq!(odd, ["n: container", "n: image b-value", "n: image c-no-target", "n: image d-no-size"]);
 }
 
-/// Bytes changed at random, where they matter: the reader gives something or names a flaw, and always ends.
+/// Bytes that matter are changed at random. The reader gives a result or an error, and always ends.
 #[test]
 fn nothing_that_is_changed_at_random_breaks_the_reader() {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

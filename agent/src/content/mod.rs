@@ -1,7 +1,7 @@
-//! An image's content: everything reachable from its target that the store has, hashed against its descriptors.
+//! Hashes the content of images: everything that the store has and that is reachable from an image's target.
 //!
-//! Indexes, manifests and configs are read whole and hashed before a word of them is believed; layers are only hashed, each
-//! distinct one once in a run, on all threads. What is absent is counted; what must not be absent is named.
+//! Indexes, manifests and configs are read whole and hashed before anything in them is believed. Layers are only hashed, each distinct
+//! one once in a run, on all threads. Absent blobs are counted, and those that must not be absent are named.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -40,7 +40,7 @@ impl ContentCheck<'_> {
         let mut walked = Vec::with_capacity(images.len());
         let mut budget = Budget::default();
         let mut images = images.into_iter();
-        // in few at a time, so that what is over the budget is never in memory, and the same images are over it every time
+        // a few at a time, so that what exceeds the budget is never in memory, and the same images exceed it every time
         while !images.as_slice().is_empty() {
             let part: Vec<T> = images.by_ref().take(self.jobs.max(1) * 2).collect();
             if budget.is_spent() {
@@ -88,7 +88,7 @@ impl ContentCheck<'_> {
                 walked.layers.iter().map(move |layer| ((namespace, key(layer)), layer))
             })
             .collect();
-        // whether a namespace has a blob is asked for each namespace; the bytes are the same in all
+        // each namespace is asked whether it has a blob, but the bytes are the same in all
         let mut distinct: HashMap<Key<'_>, (&str, &Descriptor)> = HashMap::new();
         let mut absent: BTreeMap<String, HashSet<Digest>> = BTreeMap::new();
         for ((namespace, key), layer) in wanted {
@@ -167,7 +167,7 @@ impl Budget {
     }
 }
 
-/// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
+/// Digest and size. If two descriptors of one digest differ in size, one of them is wrong.
 type Key<'d> = (&'d Digest, u64);
 
 fn key(descriptor: &Descriptor) -> Key<'_> {
@@ -177,7 +177,7 @@ fn key(descriptor: &Descriptor) -> Key<'_> {
 /// Long enough to make few calls, short enough to stay in the cache between reading and hashing.
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// Writes down how a blob came out.
+/// Records the outcome of a blob.
 fn note(checked: &mut CheckedContent, descriptor: &Descriptor, outcome: Result<(), BlobError>) {
     let content = &mut checked.content;
     match outcome {
@@ -202,9 +202,9 @@ struct ContentWalk<'a> {
     content: CheckedContent,
     platforms: BTreeSet<String>,
     layers: Vec<Descriptor>,
-    /// Digest and size: where two descriptors of one digest differ in size, one of them is wrong.
+    /// Digest and size. If two descriptors of one digest differ in size, one of them is wrong.
     seen: HashSet<(Digest, u64)>,
-    /// What became of the manifests among them, for one that is listed again.
+    /// The outcomes of the manifests among them, for manifests that are listed again.
     visited: HashMap<(Digest, u64), Reached>,
 }
 
@@ -213,7 +213,7 @@ struct ContentWalk<'a> {
 enum Reached {
     Read,
     Absent,
-    /// It is there and is not what it should be; that is noted.
+    /// It is there and is not what it should be, which is recorded.
     Bad,
 }
 
@@ -244,7 +244,7 @@ impl<'a> ContentWalk<'a> {
         self.content.unjudged.push(why);
     }
 
-    /// Reads a manifest and what it names, once. `needed`: it is what would be run here, so its config must be there.
+    /// Reads a manifest and what it names, once. If it is `needed`, it is what would run here, so its config must be there.
     fn manifest(
         &mut self,
         descriptor: &Descriptor,
@@ -296,8 +296,8 @@ impl<'a> ContentWalk<'a> {
         Reached::Read
     }
 
-    /// The manifests of an index. Those of other platforms may be absent; of this node's platform one must be there, and
-    /// where the index has none for it, or the node is not known, one of any.
+    /// Reads the manifests of an index. Those of other platforms may be absent. One for this node's platform must be there, or one for
+    /// any platform if the index has none for the node's or the node is not known.
     fn index(&mut self, descriptor: &Descriptor, index: &Manifest, needed: bool, depth: usize) {
         let own = |entry: &Descriptor| {
             self.check.node.is_some_and(|node| entry.platform.as_ref().is_some_and(|of| runs_on(node, of)))
@@ -308,7 +308,7 @@ impl<'a> ContentWalk<'a> {
             .manifests
             .iter()
             .filter(|entry| match self.check.node {
-                // an entry without a platform is for this node where no other is
+                // an entry without a platform is for this node if no other entry is
                 Some(_) => own(entry) || !has_own && entry.platform.is_none(),
                 None => !is_attestation(entry),
             })
@@ -380,7 +380,7 @@ impl<'a> ContentWalk<'a> {
         }
     }
 
-    /// Reads and hashes a manifest or config, and writes down how that came out.
+    /// Reads and hashes a manifest or config, and records the outcome.
     fn read(&mut self, descriptor: &Descriptor) -> Result<Vec<u8>, Reached> {
         let outcome = fetch(self.check.store, self.namespace, descriptor, limits::MANIFEST_BYTES);
         let (reached, result) = match outcome {
@@ -401,10 +401,10 @@ fn runs_on(node: &Node, platform: &Platform) -> bool {
     platform.os == node.os && platform.architecture == node.architecture
 }
 
-/// The platform that a config names; none for an artifact's config, which may be of any kind.
+/// The platform that a config names; none for the config of an artifact, which may be of any kind.
 ///
 /// # Errors
-/// Where it cannot be told what containerd would read, which takes the config of any media type for an image's.
+/// [`JsonError`] if it is not clear what containerd would read. containerd reads a config of any media type as an image's.
 fn platform_of(config: &Descriptor, bytes: &[u8]) -> Result<Option<String>, JsonError> {
     let is_of_image =
         matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG);
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_without_the_nodes_platform_needs_any_and_attestations_are_none() {
+    fn an_index_without_the_nodes_platform_needs_any_image() {
         let mut store = Memory::default();
         let (foreign, attestation) = (store.manifest("foreign"), store.manifest("attestation"));
         let index = store.index(&[(&foreign, FOREIGN), (&attestation, Some(("unknown", "unknown")))]);

@@ -1,7 +1,6 @@
-//! The command line as containerd writes it, into one that the rest of the program reads.
+//! Translates the command line that containerd writes into one that clap reads.
 //!
-//! containerd names no subcommand, and its long flags have one hyphen, as Go's have: `-name REF -digest DIGEST
-//! -stdin-media-type TYPE`.
+//! containerd gives no subcommand, and its long flags have one hyphen, as in Go: `-name REF -digest DIGEST -stdin-media-type TYPE`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -15,7 +14,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Of these arguments, the first of which is the program's name.
+    /// Reads arguments, the first of which is the program's name.
     pub(crate) fn new(args: impl IntoIterator<Item = OsString>) -> Self {
         let mut given = args.into_iter().peekable();
         let mut args: Vec<OsString> = given.next().into_iter().collect();
@@ -29,7 +28,7 @@ impl Arguments {
         }
         while let Some(arg) = given.next() {
             match FLAGS.iter().find(|flag| arg == **flag || arg == flag[1..]) {
-                // in one piece with its flag no value is taken for a flag, whatever an image is called
+                // joined to its flag, a value is not taken for a flag, even if an image has the name of one
                 Some(flag) => {
                     let mut flag = OsString::from(flag);
                     if let Some(value) = given.next() {
@@ -45,7 +44,7 @@ impl Arguments {
     }
 }
 
-/// Whether the program is called by a name that a verifier has in containerd's folder: a copy of it or a link to it.
+/// Whether the program is called by a verifier's name: containerd's folder has a copy of it or a link to it.
 fn is_verifier(program: &OsStr) -> bool {
     let stem = Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default();
     NAMES.iter().any(|name| stem.eq_ignore_ascii_case(name))
@@ -55,7 +54,7 @@ const SUBCOMMAND: &str = "image-verifier";
 
 const NAMES: [&str; 2] = ["assay-image-verifier", SUBCOMMAND];
 
-/// containerd's flags, with a hyphen more.
+/// containerd's flags, with one hyphen more.
 const FLAGS: [&str; 3] = ["--name", "--digest", "--stdin-media-type"];
 
 #[cfg(test)]
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_or_a_subcommand_makes_a_verifier() {
+    fn is_a_verifier_by_name_or_subcommand() {
         for program in [
             "assay-image-verifier",
             "/bin/image-verifier",
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn three_flags_are_read_with_one_hyphen_or_two_and_no_others() {
+    fn reads_three_flags_with_one_hyphen_or_two() {
         let (args, _) = read(&[
             "image-verifier",
             "--trust",
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_never_taken_for_a_flag() {
+    fn does_not_take_a_value_for_a_flag() {
         for value in ["-h", "--help", "--version", "--", "", "-name", "--accept=parent-index", "verify"] {
             let Arguments { args, .. } = Arguments::new(
                 ["image-verifier", "-name", value, "-digest", value, "-stdin-media-type", value]
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_containerd_does_not_say_is_missing_and_what_it_says_twice_is_refused() {
+    fn refuses_missing_repeated_and_unknown_flags() {
         for args in [
             &["image-verifier"][..],
             &["image-verifier", "-name", "n", "-digest", "d"],

@@ -25,11 +25,11 @@ pub(crate) use arguments::Arguments;
 
 /// Gives containerd the reason why nothing was judged.
 pub(crate) fn refuse(why: &str) {
-    // the exit code says no, whether the reason can be given or not
+    // the exit code refuses the image even if the reason cannot be given
     let _ = Sink::Stdout.write(&reason(&format!("not judged: {why}")));
 }
 
-/// Refuses what the command line is not made for. Help is refused too: for containerd the exit code 0 is a yes.
+/// Refuses a command line that clap does not accept. Help is refused too, because containerd takes exit code 0 for a yes.
 pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
     print_clap(error);
     if error.use_stderr() {
@@ -38,7 +38,7 @@ pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
     ExitCode::Usage
 }
 
-/// What is about to be pulled, where everything that containerd says of it agrees.
+/// Reads what is about to be pulled. Everything that containerd says about it must agree.
 pub(crate) fn read_target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, PullError> {
     let mut bytes = Vec::new();
     stdin.take(limits::PULLED_DESCRIPTOR_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -64,7 +64,7 @@ pub(crate) fn read_target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<
     Ok(descriptor)
 }
 
-/// The bundles in a folder. Hidden ones are passed over: what is being copied there, and what Kubernetes keeps in its volumes.
+/// The bundles in a folder. Hidden entries are skipped: files that are being copied, and what Kubernetes keeps in its volumes.
 pub(crate) fn bundles_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
     let mut bundles = Vec::new();
     for entry in trust::children(folder) {
@@ -76,17 +76,17 @@ pub(crate) fn bundles_in(folder: &Path) -> Result<Vec<PathBuf>, PullError> {
     if bundles.is_empty() { Err(PullError::NoBundle { folder: folder.to_owned() }) } else { Ok(bundles) }
 }
 
-/// One line that a terminal takes for nothing else.
+/// A reason as one line that is safe on a terminal.
 pub(crate) fn reason(text: &str) -> Vec<u8> {
     let mut line: String = ci_commands::escape(&clean(text)).chars().take(REASON_LETTERS).collect();
     line.push('\n');
     line.into_bytes()
 }
 
-/// The one thing that containerd puts on standard input.
+/// The media type of what containerd writes to standard input.
 const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
 
-/// Letters of a reason: it is repeated in logs, by clients and in Kubernetes' events, and containerd takes 32 KiB.
+/// Letters of a reason. Logs, clients and Kubernetes' events repeat it; containerd accepts 32 KiB.
 const REASON_LETTERS: usize = 1_000;
 
 /// Why an image that is about to be pulled was not judged.

@@ -12,7 +12,7 @@ use assay_judge::population::Population;
 use assay_judge::signatures::Signatures;
 use assay_judge::store::{ContentFiles, Store};
 
-// what is held against what; README.md has the words
+// which parts of the store are compared; README.md explains each
 const CONTAINERS_IMAGES: &str = "containers-images";
 const CONTAINERS_SNAPSHOTS: &str = "containers-snapshots";
 const RECORDS_FILES: &str = "content-records-files";
@@ -110,11 +110,11 @@ fn contradictions(files: ContentFiles) -> impl Iterator<Item = Contradiction> {
         message: message.to_owned(),
     };
     let lost = files.lost.into_iter().map(move |(namespace, digest)| {
-        let message = "the blob is recorded, and its file is not there";
+        let message = "the blob is recorded, but its file is missing";
         finding(Code::ContentFileMissing, Effect::Inconclusive, namespace, &digest, message)
     });
     let stray = files.stray.into_iter().flatten().map(move |digest| {
-        let message = "there is a file of the blob, and no namespace has a record of it";
+        let message = "the blob has a file, but no namespace has a record of it";
         finding(Code::ContentRecordMissing, Effect::None, String::new(), &digest, message)
     });
     lost.chain(stray)

@@ -18,7 +18,7 @@ pub(crate) struct Inventory {
     pub(crate) images: Vec<Image>,
     /// Containers that no image record accounts for.
     pub(crate) unlisted: Vec<Unlisted>,
-    /// How many images there are, whatever the run is limited to.
+    /// How many images there are, even if the run is limited to some.
     pub(crate) total: u64,
     pub(crate) containers: u64,
 }
@@ -33,7 +33,7 @@ impl Inventory {
         is_companion: impl Fn(&Record) -> bool,
     ) -> Self {
         let containers = || listing.containers.iter().zip(runs);
-        // the digests in the names that containers were made from
+        // the digests in the names of the containers' images
         let named: Vec<Option<Digest>> = listing
             .containers
             .iter()
@@ -54,7 +54,7 @@ impl Inventory {
             let id = ImageId::new(&record.namespace, &record.target);
             by_name.entry((&record.namespace, &record.name)).or_insert(id);
         }
-        // what a container runs is an image, whatever else it claims to be
+        // what a container runs is an image, even if it claims to be something else
         let runs = |record: &Record| {
             used.contains(&(&*record.namespace, &*record.name))
                 || used.contains(&(&*record.namespace, record.target.digest.as_str()))
@@ -125,7 +125,7 @@ fn find_digest<'a>(
     (id.namespace == namespace && id.digest == digest).then_some(*id)
 }
 
-/// An image of which nothing is left but the digest in a container's image name.
+/// An image of which only the digest in a container's image name is known.
 fn unrecorded(namespace: &str, digest: &Digest) -> Image {
     Image {
         namespace: namespace.to_owned(),

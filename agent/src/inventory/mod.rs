@@ -1,4 +1,4 @@
-//! What the store has: records into images, what runs, what was looked at, and what changed meanwhile.
+//! Takes stock of a store: groups records into images, finds what runs, proves what was looked at, and notices changes.
 
 pub(crate) mod changes;
 pub(crate) mod coverage;

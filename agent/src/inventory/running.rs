@@ -80,7 +80,7 @@ impl RunningImages {
             Ok(below) => below,
             Err(missing) => {
                 let message = format!(
-                    "the container's snapshot {} of {} has nothing to stand on: {missing} is not in the store",
+                    "the container's snapshot {} of {} is incomplete: {missing} is not in the store",
                     snapshot.key, snapshot.snapshotter
                 );
                 self.add_finding(Code::ContainerSnapshotMissing, Effect::Inconclusive, container, message);
@@ -97,7 +97,7 @@ impl RunningImages {
         };
         let layers = if is_copy == Some(true) { &below[1..] } else { &below[..] };
         let named = own.iter().find(|record| container.image.as_ref() == Some(&record.name)).copied();
-        // a name that nothing bears is unlisted, whatever the snapshot is of; so is a container of no image and no layers
+        // a container whose name is not recorded is unlisted, whatever its snapshot; so is one without image and layers
         if named.is_none() && (container.image.is_some() || layers.is_empty()) {
             return RunningImage::Named;
         }
@@ -114,7 +114,7 @@ impl RunningImages {
         if let Some(record) = same.first() {
             return RunningImage::Other(record.target.digest.clone());
         }
-        // what names no image and has the layers of none is unlisted
+        // a container without an image's name and layers is unlisted
         let Some(named) = named else { return RunningImage::Named };
         let top = layers.first().copied().unwrap_or("nothing");
         let name = &named.name;
@@ -186,7 +186,7 @@ struct Chains<'s> {
 struct ImageLayers {
     /// The chain ids of all layers together, one for each platform that is there; none for an image without layers.
     chains: BTreeSet<Option<Digest>>,
-    /// Whether there may be more, since something cannot be read.
+    /// Whether there may be more, because something cannot be read.
     is_unknown: bool,
 }
 
@@ -226,7 +226,7 @@ impl Chains<'_> {
         expected.is_none()
     }
 
-    /// Adds the chain ids of a manifest; none is available where something cannot be read.
+    /// Adds the chain ids of a manifest. None if something cannot be read.
     fn add_chains(
         &mut self,
         namespace: &str,
@@ -264,7 +264,7 @@ impl Chains<'_> {
                 let chain = self.chain(&config.rootfs.diff_ids.unwrap_or_default());
                 found.insert(chain);
             }
-            // what has no layers to unpack, such as an attestation, is not run
+            // a manifest without layers to unpack, such as an attestation, is not run
             Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => {}
             Err(_) => return None,
         }
@@ -286,7 +286,7 @@ impl Chains<'_> {
     }
 }
 
-/// How much was there to tell the layers by.
+/// Whether everything that names an image's layers is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Availability {
     Complete,
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_known_is_said() {
+    fn reports_what_cannot_be_known() {
         let layer = Digest::sha256(b"layer");
         let sound = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"]}}}}"#);
         let ambiguous = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"],"Diff_ids":[]}}}}"#);
@@ -424,7 +424,7 @@ mod tests {
             ("and nothing known of its users", &sound, Some("plain"), None, (RunningImage::Named, None)),
             ("its own copy", &sound, Some("mapped"), Some(&mapped), (RunningImage::Named, None)),
             ("another's copy", &sound, Some("mapped"), none, differs.clone()),
-            ("a copy of nobody knows whom", &sound, Some("mapped"), None, unknown.clone()),
+            ("a copy for an unknown user", &sound, Some("mapped"), None, unknown.clone()),
             ("nothing", &sound, Some("bare"), none, differs.clone()),
             ("no snapshot", &sound, None, none, (RunningImage::Named, Some("container-snapshot-missing"))),
             ("a config that readers read otherwise", &ambiguous, Some("plain"), none, unknown),

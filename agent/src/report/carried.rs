@@ -13,8 +13,8 @@ use assay_judge::signatures::{Candidate, Signatures, sniff};
 use assay_judge::sources::{Origin, Sources};
 use assay_judge::store::{Store, read_unchecked};
 
-/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many. What cannot be read is left out: whoever
-/// verifies again finds it missing.
+/// The blobs that the verdicts on `images` rest on, sorted, and how many are too many. A blob that cannot be read is
+/// left out, and the next verification finds it missing.
 pub(crate) fn collect(
     Sources { store, bundles }: Sources<'_>,
     signatures: &Signatures,
@@ -59,7 +59,7 @@ pub(crate) fn collect(
     (wanted.into_iter().filter_map(read).collect(), omitted)
 }
 
-/// Leaves no more than a report may carry, the smallest first, and says how many are dropped.
+/// Keeps the smallest blobs, as many as a report may carry, and gives how many were dropped.
 fn drop_largest(store: &dyn Store, wanted: &mut BTreeMap<&Digest, (&str, Option<&str>)>) -> usize {
     let size = |(digest, (namespace, _)): (&&Digest, &(&str, Option<&str>))| {
         Some((store.open(namespace, digest).ok()?.size, (*digest).clone()))

@@ -1,9 +1,9 @@
-//! The two lists that the sample procedure's Linux script writes, for those who parse them today.
+//! Writes the two lists of the sample procedure's Linux script, for programs that parse them today.
 //!
-//! The script takes the images of `crictl images -o json` in their order, names each by its first repository digest, else by
-//! its first tag, and writes JSON with four spaces. Whatever did not pass is in `failed_signed_images`: there is no third list
-//! for what could not be judged or was skipped. crictl sees the namespace `k8s.io` alone and joins images of one config;
-//! here every namespace is judged and every target is an image, so that nothing that failed is left out.
+//! The script takes the images of `crictl images -o json` in their order, names each by its first repository digest, or else by its
+//! first tag, and writes JSON with four spaces. Every image that did not pass is in `failed_signed_images`, because there is no third
+//! list for images that could not be judged or were skipped. crictl sees only the namespace `k8s.io` and joins images of one config;
+//! here every namespace is judged and every target is an image, so that no failure is left out.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -20,13 +20,13 @@ struct Lists {
 /// The lists as JSON.
 ///
 /// # Errors
-/// Never in practice: text can always be written as JSON.
+/// Never in practice, because text can always be written as JSON.
 pub(crate) fn write(images: &[Image]) -> Result<Vec<u8>, serde_json::Error> {
     let mut listed: Vec<(CriImage, bool)> =
         images.iter().map(|image| (CriImage::new(image), image.status == Status::Passed)).collect();
     listed.sort_by(|(one, _), (other, _)| one.order(other));
     let mut seen = HashSet::new();
-    // the same name in two namespaces must pass in both
+    // a name in two namespaces must pass in both
     let mut of = |status| {
         let of_status = listed.iter().filter(|(_, passed)| *passed == status);
         of_status
@@ -50,8 +50,8 @@ struct CriImage {
 }
 
 impl CriImage {
-    /// Sorts an image's names into digests and tags as containerd's CRI plugin does: names with tag and digest before those
-    /// with a digest alone, then by the alphabet. A bare digest is an id.
+    /// Sorts an image's names into digests and tags as containerd's CRI plugin does: names with tag and digest before names with only
+    /// a digest, then alphabetically. A bare digest is an id.
     fn new(image: &Image) -> Self {
         let mut digests = Vec::new();
         let mut tags = Vec::new();
@@ -83,8 +83,8 @@ impl CriImage {
         self.digests.first().or(self.tags.first()).unwrap_or(&self.id)
     }
 
-    /// crictl's order: by the first tag, then by the first digest, then by id. Where one image has tags and another none, its
-    /// order depends on the ids of both and is no order; here the tagged come first.
+    /// crictl's order: by the first tag, then by the first digest, then by id. If only one of two images has tags, crictl's order
+    /// depends on both ids and is not consistent; here images with tags come first.
     fn order(&self, other: &Self) -> Ordering {
         let key = |image: &Self| {
             let first = |names: &[String]| (names.is_empty(), names.first().cloned());
@@ -94,7 +94,7 @@ impl CriImage {
     }
 }
 
-/// A name with its registry, which Docker Hub's may lack.
+/// A name with its registry. Names of Docker Hub may lack it.
 fn qualified(name: &str) -> String {
     match name.split_once('/') {
         Some((registry, _)) if registry.contains(['.', ':']) || registry == "localhost" => name.to_owned(),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_the_scripts() {
+    fn chooses_names_as_the_script_does() {
         let digest = Digest::sha256(b"");
         for (references, expected) in [
             (&["r.example/b:v2", "r.example/b:v1"][..], "r.example/b:v1".to_owned()),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_crictls() {
+    fn orders_images_as_crictl_does() {
         let by_digest = |name: &str| format!("{name}@{}", Digest::sha256(b""));
         // by the tag, though named by the digest
         let (first, last) = (by_digest("z.example/app"), by_digest("a.example/app"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_pass_failed() {
+    fn lists_as_failed_what_did_not_pass() {
         let images = [
             image(&["r.example/b:v1"], Status::Inconclusive),
             image(&["r.example/c:v1"], Status::Skipped),

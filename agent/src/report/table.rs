@@ -1,16 +1,17 @@
-//! An inventory for people: one row for each image, its other names and its users below it, within the width of a terminal.
+//! Writes an inventory for people: a row for each image, with its other names and its containers below, within the width of a
+//! terminal.
 
 use assay_report::words::count;
 use assay_report::{ContainerUse, Inventory, InventoryImage, Unlisted};
 use assay_verifier::oci::{Digest, Reference};
 
-/// Users of an image that are named; the others are counted.
+/// How many containers of an image are named. The others are counted.
 const USERS: usize = 3;
 
 /// Characters of a digest that people compare.
 const SHORT: usize = 12;
 
-/// The table, no line longer than `width` characters where names can be broken to that.
+/// The table. No line is longer than `width` characters, unless a name cannot be broken that far.
 pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     let columns = Columns::new(&inventory.images, width);
     let mut text = String::new();
@@ -67,8 +68,8 @@ fn rows(text: &mut String, image: &InventoryImage, columns: &Columns) {
     }
 }
 
-/// Names as people know an image by: tags, and repositories that it has no tag in. The digest is in its own column, and ids
-/// are Kubernetes' business, but an image that has no other name is known by its digest.
+/// The names that people know an image by: its tags, and the repositories in which it has no tag. The digest has its own column, and
+/// ids are for Kubernetes. An image without another name is known by its digest.
 fn names(image: &InventoryImage) -> Vec<String> {
     let references = &image.references;
     if references.as_slice() == [image.digest.as_str()] {
@@ -90,7 +91,7 @@ fn names(image: &InventoryImage) -> Vec<String> {
     references.iter().filter(is_shown).map(compact).map(|name| crate::console::clean(&name)).collect()
 }
 
-/// The beginning of a digest, behind `what` is known by it.
+/// The beginning of a digest, after the repository that it belongs to.
 fn short_reference(digest: &str, what: &str) -> String {
     format!("{what}{}…", digest.chars().take("sha256:".len() + SHORT).collect::<String>())
 }
@@ -154,7 +155,7 @@ impl Columns {
     const DIGEST: usize = SHORT;
     const SIZE: usize = "999.9 MB".len();
     const USED: usize = "USED BY".len();
-    /// A name is broken before it gets narrower than this.
+    /// The name column is never narrower than this.
     const NARROWEST: usize = 24;
 
     fn new(images: &[InventoryImage], width: usize) -> Self {
@@ -191,7 +192,7 @@ impl Columns {
     }
 }
 
-/// As much of a name as fits, up to where a part of it ends.
+/// As much of a name as fits, up to the end of one of its parts, and the rest.
 fn broken(name: &str, width: usize) -> (&str, &str) {
     let Some((end, _)) = name.char_indices().nth(width) else { return (name, "") };
     let end = name[..end].rfind(['/', ':', '@']).map_or(end, |part| part + 1);
