@@ -4,7 +4,7 @@
 //! Signature specification, "Signature Verification": integrity, authenticity, expiry, authentic timestamp, revocation, in
 //! this order, and last whether the payload names the artifact. The first enforced failure ends the sequence; a check that was
 //! not reached says `not_run`. Nothing here passes by default: a verdict starts as
-//! [`Conclusion::NotRun`](crate::outcome::Conclusion::NotRun).
+//! [`Conclusion::NotRun`].
 
 mod authentic_timestamp;
 mod authenticity;
