@@ -183,7 +183,7 @@ pub(super) fn all() -> Vec<Step> {
 fn built(job: &Job<'_>) -> Result {
     let (path, file) = log(job, "tests-built.log")?;
     let mut build = job.cargo(&["test", "--locked", "--workspace", "--no-run"])?;
-    let built = job.run(build.stderr(file));
+    let built = job.run(build.env("CARGO_TERM_COLOR", "never").stderr(file));
     let text = fs::read_to_string(path)?;
     if built.is_err() {
         return Err(Problem::Failed(text));
