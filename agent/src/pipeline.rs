@@ -74,7 +74,7 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let mut images: Vec<Examined> = examined.collect();
     images.sort_by(|one, other| one.image.id().cmp(&other.image.id()));
 
-    let mut coverage = survey.coverage(Some(belonging).filter(|_| is_complete));
+    let mut coverage = survey.coverage(Some(&belonging).filter(|_| is_complete));
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));
     coverage.unreadable.sort();
 
@@ -105,7 +105,7 @@ pub(crate) fn inventory(plan: &InventoryPlan) -> Result<ExitCode, Error> {
     let node = node_of(&plan.store, store.listing(), &plan.node);
     let mut checked = ContentCheck { store: &*store, mode, node, jobs: plan.jobs }.run(images);
     let belonging = take_manifests(&mut checked);
-    let coverage = survey.coverage(Some(belonging));
+    let coverage = survey.coverage(Some(&belonging));
 
     let mut report = report::inventory(plan, store.listing().containerd.clone(), checked, coverage);
     report.fit();
@@ -167,17 +167,10 @@ impl<'s> Survey<'s> {
     }
 
     /// What was looked at. `belonging` are the manifests that belong to images, if all are known.
-    fn coverage(&mut self, belonging: Option<HashSet<Digest>>) -> Coverage {
+    fn coverage(&mut self, belonging: Option<&HashSet<Digest>>) -> Coverage {
         let population = std::mem::take(&mut self.population);
         let running = std::mem::take(&mut self.running);
-        coverage::prove(
-            self.store,
-            &self.inventory,
-            population,
-            running,
-            &self.signatures,
-            belonging.as_ref(),
-        )
+        coverage::prove(self.store, &self.inventory, population, running, &self.signatures, belonging)
     }
 }
 
