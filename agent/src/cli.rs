@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use assay_report::{ContentMode, Via};
+use assay_report::{ContentMode, RootfsMode, Via};
 use assay_verifier::time::UnixTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -57,9 +57,9 @@ pub(crate) struct VerifyArgs {
     /// How much of the images' content to hash
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub(crate) content: ContentArg,
-    /// Compare unpacked snapshots with the signed layers (not available in this version)
-    #[arg(long, value_name = "WHICH", value_parser = no_rootfs, hide = true)]
-    pub(crate) rootfs: Option<String>,
+    /// Compare the unpacked snapshots of these images with the signed layers, file by file; overlayfs and native
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) rootfs: Option<RootfsArg>,
     /// What makes an image pass in place of its own signature: parent-index, platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub(crate) accept: Vec<ViaArg>,
@@ -213,6 +213,23 @@ impl From<ContentArg> for ContentMode {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RootfsArg {
+    /// images that containers use
+    InUse,
+    /// every image that is unpacked
+    All,
+}
+
+impl From<RootfsArg> for RootfsMode {
+    fn from(arg: RootfsArg) -> Self {
+        match arg {
+            RootfsArg::InUse => Self::InUse,
+            RootfsArg::All => Self::All,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ViaArg {
     /// a signed index that lists the image
     ParentIndex,
@@ -239,10 +256,6 @@ pub(crate) enum VerifyFormat {
 pub(crate) enum TextOrJson {
     Text,
     Json,
-}
-
-fn no_rootfs(_: &str) -> Result<String, &'static str> {
-    Err("comparing unpacked snapshots is not available in this version")
 }
 
 /// Checks an id. It ends up in reports, logs and file names, so it is short and printable and has no spaces.
@@ -291,11 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_this_version_does_not_have() {
-        assert_eq!(refused(&["verify", "--trust", "t", "--rootfs", "all"]), ErrorKind::ValueValidation);
-    }
-
-    #[test]
     fn verify_needs_a_trust_directory_and_sane_values() {
         assert_eq!(refused(&["verify"]), ErrorKind::MissingRequiredArgument);
         for (flag, value) in
@@ -307,6 +315,8 @@ mod tests {
                 "{flag}"
             );
         }
-        assert_eq!(refused(&["verify", "--trust", "t", "--accept", "all"]), ErrorKind::InvalidValue);
+        for (flag, value) in [("--accept", "all"), ("--rootfs", "some")] {
+            assert_eq!(refused(&["verify", "--trust", "t", flag, value]), ErrorKind::InvalidValue, "{flag}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use assay_report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, Node, Via};
+use assay_report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, ContentMode, Node, RootfsMode, Via};
 use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::time::UnixTime;
 
@@ -182,7 +182,16 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         namespaces: store.namespaces.iter().cloned().collect(),
         evidence: args.evidence,
         at: args.at,
+        rootfs: args.rootfs.map(RootfsMode::from),
     };
+    if asked.rootfs.is_some() {
+        if matches!(store.place, StoreAddress::Layout { .. }) {
+            return Err(ConfigError::RootfsOfLayout);
+        }
+        if asked.content == ContentMode::None {
+            return Err(ConfigError::RootfsOfNothing);
+        }
+    }
     Ok(VerifyPlan {
         store,
         trust: args.trust,
@@ -342,6 +351,14 @@ const DEFAULT_ADDRESS: &str = if cfg!(windows) { CONTAINERD_PIPE } else { CONTAI
 pub(crate) enum ConfigError {
     #[error("--namespace is for containerd; a layout has no namespaces")]
     NamespaceOfLayout,
+    /// `--rootfs` with a layout
+    #[error("--rootfs compares what containerd unpacked; a layout has nothing unpacked")]
+    RootfsOfLayout,
+    /// `--rootfs` with `--content none`
+    #[error(
+        "--rootfs reads the images' layers, and --content none reads nothing of them; use --content metadata or full"
+    )]
+    RootfsOfNothing,
     /// The clock is before 1970 or past 9999.
     #[error("the clock of this node is not set; give the time with --at")]
     Clock,

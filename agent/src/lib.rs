@@ -10,6 +10,7 @@ mod console;
 mod containerd;
 mod content;
 mod error;
+mod image_config;
 mod image_verifier;
 mod inspect;
 mod inventory;
@@ -17,6 +18,7 @@ mod output;
 mod pipeline;
 mod priority;
 mod report;
+mod rootfs;
 mod store;
 
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ pub mod fuzzing {
     /// Lists containerd's metadata.
     pub fn metadata(bytes: &[u8]) {
         crate::containerd::root::fuzz(bytes);
+        #[cfg(target_os = "linux")]
+        crate::containerd::snapshots::fuzz(bytes);
     }
 }
 

@@ -33,6 +33,7 @@ use crate::inventory::coverage;
 use crate::inventory::running::RunningImages;
 use crate::output::Sink;
 use crate::report::{self, carried, outcome, procedure, table};
+use crate::rootfs;
 use crate::store;
 
 /// Judges the images of a store and writes a report.
@@ -73,6 +74,9 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let examined = checked.into_iter().chain(unread).map(|(judged, content)| judged.with_content(content));
     let mut images: Vec<Examined> = examined.collect();
     images.sort_by(|one, other| one.image.id().cmp(&other.image.id()));
+    if let Some(mode) = plan.asked.rootfs {
+        images = rootfs::check(&*store, images, mode, plan.jobs);
+    }
 
     let mut coverage = survey.coverage(Some(&belonging).filter(|_| is_complete));
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));

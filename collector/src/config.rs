@@ -8,7 +8,7 @@ use std::io::{self, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_report::{Asked, ContentMode, SiteWaivers, Via};
+use assay_report::{Asked, ContentMode, RootfsMode, SiteWaivers, Via};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::{TimeError, UnixTime};
 
@@ -194,7 +194,16 @@ pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
         let allowed = "full, metadata, none";
         mode.ok_or_else(|| ConfigError::Value { option: "content", value: value.clone(), allowed })
     });
+    let rootfs = run.rootfs.as_ref().map(|value| {
+        let mode = RootfsMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        mode.ok_or_else(|| ConfigError::Value {
+            option: "rootfs",
+            value: value.clone(),
+            allowed: "in-use, all",
+        })
+    });
     let asked = Asked {
+        rootfs: rootfs.transpose()?,
         accept: accept(&run.accept)?,
         content: content.transpose()?.unwrap_or_default(),
         evidence: run.evidence,

@@ -9,4 +9,5 @@ mod image_verifier;
 mod images;
 mod inventory;
 mod procedure;
+mod rootfs;
 mod stores;

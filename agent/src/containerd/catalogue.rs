@@ -20,6 +20,8 @@ pub(super) struct Catalogue {
     pub(super) listing: Listing,
     /// Blobs by namespace; a namespace whose content could not be listed is absent.
     content: BTreeMap<String, BTreeMap<Digest, Stored>>,
+    /// Snapshots that are listed and that no container's snapshotter has.
+    others: BTreeSet<(String, Snapshot)>,
     /// What was listed to its end.
     complete: BTreeSet<(String, RecordKind)>,
 }
@@ -198,8 +200,14 @@ impl Catalogue {
             .iter()
             .map(|namespace| (namespace.clone(), self.snapshotters(namespace)))
             .collect();
-        self.listing.snapshots.retain(|(namespace, one), _| {
-            used.get(namespace).is_some_and(|used| used.contains(&one.snapshotter))
+        let others = &mut self.others;
+        self.listing.snapshots.retain(|place, _| {
+            let (namespace, one) = place;
+            let is_used = used.get(namespace).is_some_and(|used| used.contains(&one.snapshotter));
+            if !is_used {
+                others.insert(place.clone());
+            }
+            is_used
         });
         self.listing.enumerated =
             self.listing.namespaces.iter().map(|namespace| self.count(namespace)).collect();
@@ -270,6 +278,18 @@ impl Catalogue {
             why: format!("the content of namespace {namespace} could not be listed"),
         })?;
         content.get(digest).map(|stored| stored.size).ok_or(BlobError::Absent)
+    }
+
+    /// The snapshotters that anything of any namespace is unpacked with.
+    pub(super) fn snapshotters_of_all(&self) -> BTreeSet<String> {
+        let places = self.listing.snapshots.keys().chain(&self.others);
+        places.map(|(_, snapshot)| snapshot.snapshotter.clone()).collect()
+    }
+
+    /// Whether a snapshot is listed.
+    pub(super) fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
+        let place = (namespace.to_owned(), snapshot.clone());
+        self.listing.snapshots.contains_key(&place) || self.others.contains(&place)
     }
 
     /// Whether `namespace` has the blob, as far as is known.

@@ -11,8 +11,10 @@ use assay_verifier::oci::Digest;
 use containerd_client::Client as Services;
 use containerd_client::services::v1::{
     Container, Image, Info, InfoRequest, ListContainersRequest, ListContentRequest, ListImagesRequest,
-    ListNamespacesRequest, PluginsRequest, ReadContentRequest, ReadContentResponse,
-    content_client::ContentClient, snapshots, snapshots::ListSnapshotsRequest,
+    ListNamespacesRequest, Plugin, PluginsRequest, ReadContentRequest, ReadContentResponse,
+    content_client::ContentClient,
+    snapshots,
+    snapshots::{ListSnapshotsRequest, StatSnapshotRequest},
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -23,6 +25,7 @@ use tonic::{Code, Request, Status};
 
 use assay_judge::confinement::advice;
 use assay_judge::errors::with_sources;
+use assay_judge::store::{Snapshot, Snapshotter};
 
 /// How long containerd may take for one answer, or for the next piece of a long one. It lists in milliseconds, so this is time
 /// enough on a node under load.
@@ -116,6 +119,29 @@ impl Client {
         let mut plugins = self.call(service.plugins(PluginsRequest { filters })).ok()?.plugins;
         let root = plugins.iter_mut().find_map(|plugin| plugin.exports.remove("root"))?;
         Some(root.into())
+    }
+
+    /// The snapshotters that work, each with its folder where the daemon tells that.
+    pub(super) fn snapshotters(&self) -> Result<Vec<Snapshotter>, Failure> {
+        let mut service = self.services.introspection();
+        let filters = vec!["type==io.containerd.snapshotter.v1".to_owned()];
+        let plugins = self.call(service.plugins(PluginsRequest { filters }))?.plugins;
+        let works = plugins.into_iter().filter(|plugin| plugin.init_err.is_none());
+        let snapshotter = |mut plugin: Plugin| Snapshotter {
+            folder: plugin.exports.remove("root").map(PathBuf::from),
+            name: plugin.id,
+        };
+        Ok(works.map(snapshotter).collect())
+    }
+
+    /// Asks whether the daemon has a record of a snapshot.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] if it has none.
+    pub(super) fn lists_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> Result<(), Failure> {
+        let mut service = self.services.snapshots();
+        let Snapshot { snapshotter, key } = snapshot.clone();
+        self.call(service.stat(within(namespace, StatSnapshotRequest { snapshotter, key })?)).map(drop)
     }
 
     pub(super) fn images(&self, namespace: &str) -> Result<Vec<Image>, Failure> {

@@ -14,8 +14,11 @@ use super::catalogue::{
     Catalogue, ContainerRecord, ContentRecord, ImageRecord, RecordKind, SnapshotRecord, is_reference,
 };
 use super::client::{Client, ContainerdError, Failure};
+use super::root::SNAPSHOTTER;
 use assay_judge::store::directory::Directory;
-use assay_judge::store::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
+use assay_judge::store::{
+    Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Snapshot, Snapshotter, Store,
+};
 
 /// A containerd daemon, listed once.
 pub(crate) struct Containerd {
@@ -158,6 +161,21 @@ impl Store for Containerd {
         // if the daemon has a blob that cannot be seen here, these are not its files
         let has = |(namespace, digest): &(String, Digest)| self.client.has(namespace, digest);
         (!files.lost.iter().any(has)).then_some(files)
+    }
+
+    fn snapshotters(&self) -> Vec<Snapshotter> {
+        let mut snapshotters = self.client.snapshotters().unwrap_or_default();
+        // daemons before 1.7 do not tell every folder, and all are beside that of the content
+        let root = self.client.content_root().and_then(|content| Some(content.parent()?.to_owned()));
+        for snapshotter in &mut snapshotters {
+            let folder = || Some(root.as_ref()?.join(format!("{SNAPSHOTTER}{}", snapshotter.name)));
+            snapshotter.folder = snapshotter.folder.take().or_else(folder);
+        }
+        snapshotters
+    }
+
+    fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
+        self.client.lists_snapshot(namespace, snapshot) != Err(Failure::NotFound)
     }
 
     fn manifests(&self) -> Manifests<'_> {

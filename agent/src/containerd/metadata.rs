@@ -215,7 +215,7 @@ fn blob<P: Pages + ?Sized>(
 }
 
 /// Keys and texts are UTF-8. Anything else cannot be a name that other programs know.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -240,7 +240,7 @@ fn any(mut bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Seven bits a byte, the lowest first; and what follows.
-fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (number, byte) in bytes.iter().enumerate() {
         let bits = u64::from(byte & 0x7f);

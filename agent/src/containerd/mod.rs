@@ -6,6 +6,8 @@ mod client;
 mod daemon;
 mod metadata;
 pub(crate) mod root;
+#[cfg(target_os = "linux")]
+pub(crate) mod snapshots;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 //! The folder that containerd calls `root` gives the same store as the daemon, from `meta.db` and the files of the content store.
 //! Nothing is locked or written, and a daemon may run meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,13 @@ use super::metadata;
 use assay_judge::confinement::explain;
 use assay_judge::store::directory::{Directory, is_stray};
 use assay_judge::store::form::StoreForm;
-use assay_judge::store::{Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Store};
+use assay_judge::store::{
+    Blob, BlobContent, BlobError, ContentFiles, Listing, Manifests, Snapshot, Snapshotter, Store,
+};
 
 /// A containerd root.
 pub(crate) struct Root {
+    path: PathBuf,
     metadata: File,
     namespaces: Vec<String>,
     catalogue: Catalogue,
@@ -32,6 +36,9 @@ pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt/meta.db";
 
 /// The place of its content.
 const CONTENT: &str = "io.containerd.content.v1.content";
+
+/// What the name of a snapshotter's folder begins with.
+pub(super) const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1.";
 
 /// The place of unpacked images on Windows.
 const WINDOWS_SNAPSHOTS: &str = "io.containerd.snapshotter.v1.windows";
@@ -69,7 +76,7 @@ impl Root {
             }
             Err(error) => return Err(at(error.into())),
         };
-        Ok(Self { metadata, namespaces: namespaces.to_vec(), catalogue, content })
+        Ok(Self { path: path.to_owned(), metadata, namespaces: namespaces.to_vec(), catalogue, content })
     }
 }
 
@@ -114,6 +121,22 @@ impl Store for Root {
         }
         let now = read(&self.metadata, &self.namespaces).ok()?;
         Some(now.still(files, |digest| content.lacks(digest)))
+    }
+
+    fn snapshotters(&self) -> Vec<Snapshotter> {
+        let mut folders: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for entry in self.path.read_dir().into_iter().flatten().flatten() {
+            if let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_prefix(SNAPSHOTTER)) {
+                folders.insert(name.to_owned(), entry.path());
+            }
+        }
+        let named = self.catalogue.snapshotters_of_all();
+        let names: BTreeSet<String> = folders.keys().cloned().chain(named).collect();
+        names.into_iter().map(|name| Snapshotter { folder: folders.remove(&name), name }).collect()
+    }
+
+    fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
+        read(&self.metadata, &self.namespaces).map_or(true, |now| now.has_snapshot(namespace, snapshot))
     }
 
     fn manifests(&self) -> Manifests<'_> {

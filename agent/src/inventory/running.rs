@@ -10,11 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use assay_report::{Contradiction, Effect};
 use assay_verifier::codes::Code;
-use assay_verifier::json::{self, JsonError, JsonProblem};
 use assay_verifier::limits;
-use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, shape};
-use serde::Deserialize;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
 
+use crate::image_config;
 use assay_judge::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
 
 /// What the containers of a store run.
@@ -259,14 +258,9 @@ impl Chains<'_> {
             return Some(Availability::Absent);
         }
         let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
-        match json::read::<Config>(&bytes, &shape::CONFIG) {
-            Ok(config) => {
-                let chain = self.chain(&config.rootfs.diff_ids.unwrap_or_default());
-                found.insert(chain);
-            }
-            // a manifest without layers to unpack, such as an attestation, is not run
-            Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => {}
-            Err(_) => return None,
+        if let Some(diff_ids) = image_config::diff_ids(&bytes).ok()? {
+            let chain = self.chain(&diff_ids);
+            found.insert(chain);
         }
         Some(Availability::Complete)
     }
@@ -275,10 +269,7 @@ impl Chains<'_> {
     fn chain(&mut self, diff_ids: &[Digest]) -> Option<Digest> {
         let mut top = None;
         for layer in diff_ids {
-            let chain = match &top {
-                None => layer.clone(),
-                Some(below) => Digest::sha256(format!("{below} {layer}").as_bytes()),
-            };
+            let chain = image_config::chain_id(top.as_ref(), layer);
             self.lower.insert(chain.clone(), top);
             top = Some(chain);
         }
@@ -292,19 +283,6 @@ enum Availability {
     Complete,
     /// A manifest or config is not in the store, as those of other platforms are not.
     Absent,
-}
-
-/// What an image's config says of its layers. OCI image specification, config.md.
-#[derive(Deserialize)]
-struct Config {
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    /// The layers' digests, uncompressed, the lowest first.
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
 }
 
 #[cfg(test)]

@@ -218,7 +218,20 @@ pub(crate) fn hostile() -> SiteReport {
                 media_type: text.to_owned(),
                 found: text.to_owned(),
             }];
-            image.rootfs = Some(Rootfs { snapshots: 1, differing: vec![text.to_owned()] });
+            image.rootfs = Some(Rootfs {
+                snapshots: 1,
+                differing: vec![text.to_owned()],
+                why: Some(text.to_owned()),
+                findings: vec![RootfsFinding {
+                    path: text.to_owned(),
+                    kind: RootfsDifference::Changed,
+                    layer: None,
+                    snapshot: text.to_owned(),
+                    before: Some(text.to_owned()),
+                    after: Some(text.to_owned()),
+                }],
+                ..Rootfs::default()
+            });
             for signature in &mut image.signatures {
                 signature.source = text.to_owned();
                 signature.envelope = owned();
@@ -444,6 +457,7 @@ fn failed(image: Image, tag: &str, reason: Reason) -> Image {
             image.rootfs = Some(Rootfs {
                 snapshots: 1,
                 differing: vec!["/usr/bin/worker".into(), "/etc/passwd".into()],
+                ..Rootfs::default()
             });
             "2 files differ from the signed layers".into()
         }

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use assay_report::{
-    Asked, ExitCode, Image, NODE_REPORT_SCHEMA, NodeReport, Run, Status, Summary, TooLarge, Via, check_size,
+    Asked, ExitCode, Image, NODE_REPORT_SCHEMA, NodeReport, RootfsMode, RootfsResult, Run, Status, Summary,
+    TooLarge, Via, check_size,
 };
 use assay_verifier::json::{self, Shape};
 use assay_verifier::limits::REPORT_TEXT_LETTERS;
@@ -216,6 +217,18 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
         }
     }
     let is_of_another_mode = |image: &Image| asked.is_some_and(|asked| asked.content != image.content.mode);
+    let rootfs = asked.and_then(|asked| asked.rootfs);
+    let is_uncompared = |image: &Image| {
+        let is_needed = match rootfs {
+            None => false,
+            Some(RootfsMode::InUse) => !image.in_use.is_empty(),
+            Some(RootfsMode::All) => true,
+        };
+        let result = image.rootfs.as_ref().and_then(|rootfs| rootfs.result);
+        // an image that is not unpacked has nothing that could differ, and nothing that could run
+        let is_unpacked = result != Some(RootfsResult::NotRun) || !image.in_use.is_empty();
+        is_needed && is_unpacked && result != Some(RootfsResult::Passed)
+    };
     let mut seen = BTreeSet::new();
     for image in &report.images {
         let contradiction = match image.status {
@@ -225,6 +238,12 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
             Status::Failed | Status::Inconclusive if image.reason.is_none() => "not passed, without a reason",
             Status::Failed | Status::Inconclusive | Status::Skipped if image.via.is_some() => {
                 "not passed, but via something"
+            }
+            Status::Passed if is_uncompared(image) => {
+                "passed without its snapshots being compared, as was asked"
+            }
+            _ if asked.is_some() && rootfs.is_none() && image.rootfs.is_some() => {
+                "its snapshots were compared without being asked for"
             }
             _ if is_of_another_mode(image) => "its content was not checked as asked",
             _ if !seen.insert(image.id()) => "listed twice",
@@ -418,7 +437,8 @@ mod tests {
             (change(|r| r.images[0].also = vec![Reason::WrongDigest]), 0, contradiction()),
             (
                 change(|r| {
-                    r.images[0].rootfs = Some(Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()] });
+                    r.images[0].rootfs =
+                        Some(Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()], ..Rootfs::default() });
                 }),
                 0,
                 contradiction(),

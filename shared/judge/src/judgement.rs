@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_report::{Content, Image as ImageReport, List, Omitted, Reason, Signature, Status, Via};
+use assay_report::{Content, Image as ImageReport, List, Omitted, Reason, Rootfs, Signature, Status, Via};
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 
@@ -166,6 +166,10 @@ pub struct Examined {
     pub image: Image,
     pub judgement: Judgement,
     pub(crate) content: CheckedContent,
+    /// What comparing its snapshots showed; none if that was not asked for.
+    pub(crate) rootfs: Option<Rootfs>,
+    /// How many differences of its snapshots are not named.
+    pub(crate) unnamed_files: usize,
 }
 
 /// What the content of an image is.
@@ -199,7 +203,13 @@ impl Judged {
     /// The verdict: that of the signatures, unless the content forbids a pass, with everything that is wrong.
     pub fn with_content(self, content: CheckedContent) -> Examined {
         let Self { image, judgement } = self;
-        Examined { image, judgement: with_content(judgement, &content), content }
+        Examined {
+            image,
+            judgement: with_content(judgement, &content),
+            content,
+            rootfs: None,
+            unnamed_files: 0,
+        }
     }
 }
 
@@ -209,13 +219,42 @@ impl Examined {
         self.judgement.via.filter(|_| self.judgement.status == Status::Passed)
     }
 
+    /// The verdict, unless the image's snapshots forbid a pass. `more`: how many differences are not named. `is_needed`: what was
+    /// not compared keeps the image from passing. `is_limit`: a bound was met.
+    pub fn with_rootfs(mut self, rootfs: Rootfs, more: usize, is_needed: bool, is_limit: bool) -> Self {
+        let mut judgement = self.judgement;
+        if let Some(first) = rootfs.differing.first() {
+            let more = match rootfs.differing.len() - 1 + more {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            let message = format!("the unpacked files are not those of the signed layers: {first}{more}");
+            let mut altered = Judgement::failed(Reason::RootfsMismatch, message);
+            altered.hint = Some(
+                "take the node out of service, keep its snapshots as evidence, and find out what wrote to them".into(),
+            );
+            judgement = judgement.and(altered);
+        }
+        if let Some(why) = rootfs.why.as_ref().filter(|_| is_needed) {
+            let passes = if judgement.status == Status::Passed { "the signature passes, and " } else { "" };
+            let reason = if is_limit { Reason::Limit } else { Reason::Unreadable };
+            let message = format!("{passes}the unpacked files cannot be judged: {why}");
+            judgement = judgement.and(Judgement::inconclusive(reason, message));
+        }
+        self.judgement = judgement;
+        self.rootfs = Some(rootfs);
+        self.unnamed_files = more;
+        self
+    }
+
     /// The image's row of a report.
     pub fn into_report(self) -> ImageReport {
         let via = self.via();
-        let Self { image, judgement, content } = self;
+        let Self { image, judgement, content, rootfs, unnamed_files } = self;
         let Judgement { status, reason, also, message, hint, policy, signatures, .. } = judgement;
         let mut omitted = Omitted::default();
         omitted.add(List::Signatures, signatures.omitted);
+        omitted.add(List::Differing, unnamed_files);
         let Image { namespace, target, references, in_use, .. } = image;
         ImageReport {
             namespace,
@@ -234,7 +273,7 @@ impl Examined {
             policy,
             signatures: signatures.kept.into_iter().map(|row| row.signature).collect(),
             content: content.content,
-            rootfs: None,
+            rootfs,
             omitted,
         }
     }

@@ -31,12 +31,39 @@ pub struct Asked {
     pub evidence: bool,
     /// `--at`: the time to judge at; null if it is the node's own.
     pub at: Option<UnixTime>,
+    /// `--rootfs`: whose unpacked snapshots are compared with the signed layers; absent if no image's are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<RootfsMode>,
+}
+
+/// Whose unpacked snapshots are compared with the signed layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RootfsMode {
+    /// Those of images that containers use.
+    InUse,
+    /// Those of every image.
+    All,
+}
+
+impl RootfsMode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::InUse, Self::All];
+
+    /// The value of `--rootfs`, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InUse => "in-use",
+            Self::All => "all",
+        }
+    }
 }
 
 impl Asked {
     /// In what the two differ, by its option; `None` if they are the same.
     pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
-        let Self { nonce, accept, content, images, namespaces, evidence, at } = self;
+        let Self { nonce, accept, content, images, namespaces, evidence, at, rootfs } = self;
         [
             ("--nonce", *nonce == other.nonce),
             ("--accept", *accept == other.accept),
@@ -45,6 +72,7 @@ impl Asked {
             ("--namespace", *namespaces == other.namespaces),
             ("--evidence", *evidence == other.evidence),
             ("--at", *at == other.at),
+            ("--rootfs", *rootfs == other.rootfs),
         ]
         .into_iter()
         .find_map(|(option, same)| (!same).then_some(option))

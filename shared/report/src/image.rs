@@ -171,6 +171,67 @@ pub struct Mismatch {
 pub struct Rootfs {
     /// Snapshots that were compared.
     pub snapshots: u64,
-    /// Files that differ, sorted.
+    /// What differs, a sentence for each file.
     pub differing: Vec<String>,
+    /// How the comparison came out; absent in older reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<RootfsResult>,
+    /// Why it did not run, or not on everything; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Files that were looked at.
+    #[serde(default)]
+    pub files: u64,
+    /// Files whose time of change is not the layer's. That is information, and no difference.
+    #[serde(default)]
+    pub times: u64,
+    /// The same as `differing`, in the same order, for programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<RootfsFinding>,
+}
+
+/// How comparing unpacked snapshots with the signed layers came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RootfsResult {
+    /// Every snapshot is what the layers say.
+    Passed,
+    /// Something differs.
+    Failed,
+    /// Something could not be read, or changed while it was read.
+    Inconclusive,
+    /// Nothing was compared.
+    NotRun,
+}
+
+/// A file of a snapshot that is not as the signed layers say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RootfsFinding {
+    /// The file's path in the image. Bytes that are not printable ASCII are escaped.
+    pub path: String,
+    /// Whether it is extra, missing or changed.
+    pub kind: RootfsDifference,
+    /// The layer that the path is from, or whose snapshot it is in; null if that cannot be told.
+    pub layer: Option<Digest>,
+    /// The folder of the snapshot, by its name in the snapshotter's own.
+    pub snapshot: String,
+    /// What should be there; null for what should not be.
+    pub before: Option<String>,
+    /// What is there; null for what is missing.
+    pub after: Option<String>,
+}
+
+/// What is wrong with a file of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RootfsDifference {
+    /// It is there, and no layer has it.
+    Extra,
+    /// A layer has it, and it is not there.
+    Missing,
+    /// It is another than the layer's.
+    Changed,
 }

@@ -78,7 +78,7 @@ mod verdict;
 mod waiver;
 pub mod words;
 
-pub use asked::{Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, canonical_store};
+pub use asked::{Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, RootfsMode, canonical_store};
 pub use bounds::{TooLarge, check_size};
 pub use coverage::*;
 pub use exit_code::ExitCode;

@@ -370,7 +370,7 @@ mod tests {
         let mismatch =
             Mismatch { digest: Digest::sha256(b""), media_type: String::new(), found: String::new() };
         let altered = Content { mismatched: vec![mismatch], ..Content::default() };
-        let differing = Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()] };
+        let differing = Rootfs { snapshots: 1, differing: vec!["/bin/sh".into()], ..Rootfs::default() };
         let cases = [
             (waiver("r.test/app"), failed(Reason::InUseUnlisted)),
             (waiver("r.test/app"), image(&["r.test/app:v1"], Status::Passed, None)),

@@ -221,3 +221,33 @@ pub const REPORT_SIGNATURES: usize = 2 * SIGNATURES_PER_IMAGE;
 
 /// Bytes of the blobs that a report carries, which base64 makes a third longer: some 3,000 signatures with their manifests.
 pub const CARRIED_BYTES: usize = 32 << 20;
+
+/// Bytes of memory for the trees that unpacked snapshots are compared with, of all that are compared at once: some 100,000 files.
+/// A snapshot that does not fit beside others is compared again by itself.
+pub const ROOTFS_TREE_BYTES: usize = 32 << 20;
+
+/// Directories in each other in a layer. Each is an open file while a snapshot is walked, and a process has 1,024 of those; real
+/// ones are under 40.
+pub const ROOTFS_DEPTH: usize = 200;
+
+/// Bytes of one path in a layer: Linux takes no more.
+pub const ROOTFS_PATH_BYTES: usize = 4_096;
+
+/// Bytes of the names of one directory in a snapshot, with what each takes in memory: some 150,000 names.
+pub const ROOTFS_DIRECTORY_BYTES: usize = 8 << 20;
+
+/// Differences of one snapshot that are named. Nobody reads more, and how many there are is said.
+pub const ROOTFS_FINDINGS: usize = 1_000;
+
+/// Bytes of the extended attributes of one file: Linux gives the list of their names no more than this.
+pub const XATTR_BYTES: usize = 64 << 10;
+
+/// How many times larger than itself a layer may become, past [`LAYER_FREE_BYTES`]: programs and texts shrink to a fourth, and
+/// zeros to a thousandth. Hashing so much takes less than a second for each MiB of the layer.
+pub const LAYER_RATIO: u64 = 256;
+
+/// Bytes that a layer may grow to whatever its own size.
+pub const LAYER_FREE_BYTES: u64 = 256 << 20;
+
+/// Snapshots that are compared at once: each decompresses a layer, whose window takes up to 8 MiB for what `zstd -19` made.
+pub const ROOTFS_JOBS: usize = 4;

@@ -166,6 +166,9 @@ impl Details<'_> {
         let omitted = |list| image.omitted.count(list);
         let rootfs = image.rootfs.as_ref().map(|rootfs| Files {
             summary: match omitted(List::Differing).saturating_add(rootfs.differing.len() as u64) {
+                0 if rootfs.why.is_some() => {
+                    format!("not compared: {}", clean::name(rootfs.why.as_deref().unwrap_or_default()))
+                }
                 0 => format!(
                     "{} compared with the signed layers, no difference",
                     count(rootfs.snapshots, "snapshot")

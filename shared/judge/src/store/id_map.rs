@@ -55,6 +55,20 @@ impl IdMap {
         key == format!("{parent}-{}-{}", uid.host_id, gid.host_id) || key == self.digest(parent).as_str()
     }
 
+    /// The user and the group that the host takes for these of the container. Those outside of the mappings are shifted like the first
+    /// ones, as containerd before 2 does; containerd since 2 makes no copy that has any.
+    pub fn to_host(&self, uid: u32, gid: u32) -> (u32, u32) {
+        let shift = |mappings: &[Mapping], id: u32| {
+            let within =
+                |mapping: &&Mapping| id.checked_sub(mapping.container_id).is_some_and(|at| at < mapping.size);
+            match mappings.iter().find(within).or(mappings.first()) {
+                None => id,
+                Some(mapping) => id.wrapping_sub(mapping.container_id).wrapping_add(mapping.host_id),
+            }
+        };
+        (shift(&self.uids, uid), shift(&self.gids, gid))
+    }
+
     /// The name since containerd 2: the digest of this JSON.
     fn digest(&self, parent: &str) -> Digest {
         #[derive(Serialize)]
@@ -123,6 +137,21 @@ mod tests {
         for (uids, gids) in [("null", "null"), ("[]", "[]"), (USERS, "[]"), ("null", GROUPS)] {
             assert!(!id_map(uids, gids).unwrap().names_copy("sha256:a-1000-2000", "sha256:a"));
         }
+    }
+
+    #[test]
+    fn users_are_shifted() {
+        let map = id_map(
+            r#"[{"containerID":0,"hostID":1000,"size":10},{"containerID":10,"hostID":5000,"size":5}]"#,
+            GROUPS,
+        )
+        .unwrap();
+        for (from, to) in
+            [((0, 0), (1000, 2000)), ((9, 7), (1009, 2007)), ((10, 0), (5000, 2000)), ((99, 0), (1099, 2000))]
+        {
+            assert_eq!(map.to_host(from.0, from.1), to);
+        }
+        assert_eq!(IdMap::default().to_host(3, 4), (3, 4));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::blob::{Blob, BlobError};
-use super::listing::Listing;
+use super::listing::{Listing, Snapshot, Snapshotter};
 
 /// A store of images and of the blobs that they are made of.
 pub trait Store: Sync {
@@ -32,6 +32,16 @@ pub trait Store: Sync {
     /// files cannot be listed.
     fn content_files(&self) -> Option<ContentFiles> {
         None
+    }
+
+    /// What keeps unpacked layers.
+    fn snapshotters(&self) -> Vec<Snapshotter> {
+        Vec::new()
+    }
+
+    /// Whether a snapshotter keeps that snapshot for `namespace`, asked anew. True if that cannot be told.
+    fn has_snapshot(&self, _namespace: &str, _snapshot: &Snapshot) -> bool {
+        true
     }
 
     /// Whether it is a bundle of assay's.

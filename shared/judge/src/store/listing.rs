@@ -1,6 +1,7 @@
 //! What a store lists: records of images, containers, and what could not be listed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use assay_report::{ContainerUse, Enumerated, Node, Unreadable};
 use assay_verifier::oci::Descriptor;
@@ -62,6 +63,14 @@ pub struct Container {
     /// Its user namespace; none if its specification cannot be read.
     pub ids: Option<IdMap>,
     pub usage: ContainerUse,
+}
+
+/// A part of containerd that keeps unpacked layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshotter {
+    pub name: String,
+    /// Its folder, if it is known.
+    pub folder: Option<PathBuf>,
 }
 
 /// A snapshot by its name.

@@ -23,5 +23,5 @@ pub use fetch::{fetch, may_be_manifest, read_unchecked, verify};
 pub use id_map::IdMap;
 pub use image_store::{ContentFiles, Manifests, Store, StoredBlob};
 pub use layout::members;
-pub use listing::{Container, Listing, Record, Snapshot};
+pub use listing::{Container, Listing, Record, Snapshot, Snapshotter};
 pub use paths::{blob_digest, blob_path, is_evidence};

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::asked::Asked;
 use crate::clean;
 use crate::coverage::{Companion, Contradiction, Coverage, CrossCheck, Enumerated, Unlisted, Unreadable};
-use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs};
+use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs, RootfsFinding};
 use crate::inventory::{Inventory, InventoryImage};
 use crate::node::{
     Agent, BundleInput, CarriedBlob, CrlInput, Inputs, Node, NodeReport, Run, TrustPolicyInput,
@@ -146,7 +146,8 @@ impl NodeReport {
         } = self;
         schema.bound(FULL);
         if let Some(asked) = asked {
-            let Asked { nonce, accept: _, content: _, images, namespaces, evidence: _, at: _ } = asked;
+            let Asked { nonce, accept: _, content: _, images, namespaces, evidence: _, at: _, rootfs: _ } =
+                asked;
             nonce.bound(FULL);
             for names in [images, namespaces] {
                 let mut list: Vec<String> = core::mem::take(names).into_iter().take(FULL.entries).collect();
@@ -527,8 +528,12 @@ impl Bound for Image {
         signatures.bound(detail);
         let Content { mode: _, checked: _, bytes: _, absent: _, mismatched } = content;
         cut(mismatched, detail.entries, detail, omitted, List::Mismatched);
-        if let Some(Rootfs { snapshots: _, differing }) = rootfs {
+        if let Some(Rootfs { snapshots: _, differing, result: _, why, files: _, times: _, findings }) = rootfs
+        {
             cut(differing, detail.entries, detail, omitted, List::Differing);
+            why.bound(detail);
+            findings.truncate(differing.len());
+            findings.bound(detail);
         }
     }
 }
@@ -667,6 +672,7 @@ texts! {
     Enumerated { namespace; records, containers, snapshots, content }
     Mismatch { media_type, found; digest }
     Node { hostname, machine_id, os, architecture, containerd }
+    RootfsFinding { path, snapshot, before, after; kind, layer }
     TrustedCertificate { store_type, name, subject, sha256; not_after }
     Unlisted { namespace, kind, id, name }
     Unreadable { what, why }

@@ -36,7 +36,7 @@ impl Compression {
     }
 
     /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.
-    pub(crate) fn detect(head: &[u8]) -> Option<Self> {
+    pub fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             // a frame, or a frame to be skipped, as parallel compressors write first
@@ -71,13 +71,16 @@ pub enum Growth {
     Any,
 }
 
-/// The content of a file that is packed that way.
-pub fn decompressed(file: File, compression: Compression) -> Box<dyn Read + Send> {
-    let file = BufReader::new(file);
+/// The content of a file or stream that is packed that way.
+pub fn decompressed<'r>(
+    packed: impl Read + Send + 'r,
+    compression: Compression,
+) -> Box<dyn Read + Send + 'r> {
+    let packed = BufReader::new(packed);
     match compression {
-        Compression::None => Box::new(file),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
-        Compression::Zstd => Box::new(Zstd::new(file)),
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
+        Compression::Zstd => Box::new(Zstd::new(packed)),
     }
 }
 

@@ -1,0 +1,28 @@
+//! What runs is what was signed: unpacked snapshots, compared with the layers that they were unpacked from.
+//!
+//! A layer's tar is read once, and its digests are checked. What its snapshot's folder must hold follows from it as containerd's
+//! applier says. The folder is then walked and compared, file by file. Nothing is mounted, written or locked.
+
+#[cfg(target_os = "linux")]
+mod apply;
+#[cfg(target_os = "linux")]
+mod compare;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod layers;
+#[cfg(all(test, target_os = "linux"))]
+mod mutations;
+#[cfg(target_os = "linux")]
+mod proof;
+#[cfg(target_os = "linux")]
+mod snapshot;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+#[cfg(target_os = "linux")]
+mod tree;
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::check;
+#[cfg(target_os = "linux")]
+pub(crate) use proof::check;
