@@ -10,11 +10,13 @@ use super::{Job, Place};
 use crate::target;
 
 /// What is built and tested for Windows; all other members are for tests on Linux.
-const WINDOWS_PACKAGES: [&str; 8] = [
+const WINDOWS_PACKAGES: [&str; 10] = [
     "--package",
     "assay-verifier",
     "--package",
     "assay-report",
+    "--package",
+    "assay-judge",
     "--package",
     "assay-agent",
     "--package",
