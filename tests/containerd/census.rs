@@ -356,7 +356,7 @@ fn a_bundle_has_the_images_that_it_was_made_for() {
     assert_eq!(write("more.tar", &[&platforms[0], &platforms[1], &index]), 2);
 }
 
-/// A manifest as cosign makes them: its config names its layers, which are none.
+/// A manifest as cosign makes them: its config names its layers, which are not file systems.
 fn cosign(layout: &mut Layout, layers: &[(&str, &[u8])], change: impl FnOnce(&mut Value)) -> Descriptor {
     let layers: Vec<Descriptor> =
         layers.iter().map(|(media_type, bytes)| layout.add(media_type, bytes.to_vec())).collect();

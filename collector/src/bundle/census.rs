@@ -30,7 +30,7 @@ pub(super) struct LayoutCensus<'o> {
     indexes: BTreeMap<Digest, Vec<Descriptor>>,
     signatures: BTreeSet<Digest>,
     named: BTreeSet<(&'o Digest, &'o str, u64)>,
-    /// What the entries are that are no part of another one, with their names.
+    /// What the entries are that do not belong to another one, with their names.
     entries: Vec<(Option<&'o str>, &'o Descriptor, Unnamed)>,
     companions: BTreeSet<&'o Digest>,
 }

@@ -85,7 +85,7 @@ impl Demand {
         if all > limits::UNVERIFIED_CRL_URLS {
             demand.urls.truncate(limits::UNVERIFIED_CRL_URLS);
             demand.left_out = Some(LeftOut::Unverified(format!(
-                "it names {}, and nobody has verified it: {} are fetched; --trust DIR fetches all that trusted \
+                "it names {} and is not verified: {} are fetched; --trust DIR fetches all that trusted \
                  signers name",
                 count(all, "CRL"),
                 limits::UNVERIFIED_CRL_URLS

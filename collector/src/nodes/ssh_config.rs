@@ -1,7 +1,7 @@
 //! Reads what this machine's `ssh` would do for a host, from the output of `ssh -G`. Pure.
 //!
 //! `ssh -G` does not tell configured values from its own defaults. So it gets a configuration ([`asking`]) that includes the usual
-//! files and ends with values that nobody writes. If one of those comes back, nothing was configured.
+//! files and ends with values that no file has. If one of those comes back, nothing was configured.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -122,7 +122,7 @@ pub(crate) enum SshConfigProblem {
     },
 }
 
-/// A value that nobody writes.
+/// A value that no file has.
 const NOTHING: &str = "/assay/nothing-configured";
 
 /// A configuration that includes these files, and shows what they leave open.

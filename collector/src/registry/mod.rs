@@ -260,7 +260,7 @@ fn read_manifest(found: Download, digest: Option<&Digest>) -> Result<Fetched, Re
         None => content_type,
     };
     if ManifestKind::from_media_type(&media_type).is_none() {
-        let why = format!("it is of the type {media_type:?}, which is no image");
+        let why = format!("it is of the type {media_type:?}, which is not an image");
         return Err(RegistryError::NotAManifest { url, why });
     }
     let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64);

@@ -379,7 +379,7 @@ impl Findings {
     fn unusable(&mut self, files: &[UnusableFile]) {
         for UnusableFile { file, error } in files {
             let why = format!(
-                "{error}; nobody knows whom it would have revoked, so no certificate's status is known"
+                "{error}; it may have revoked any certificate, so no certificate's status is known"
             );
             self.add(Severity::Failed, file, why, UNUSABLE_TODO);
         }

@@ -381,7 +381,7 @@ mod tests {
         let mut carrying = report(vec![image(Status::Passed, None)]);
         let judge = |report: &NodeReport| read(&serde_json::to_vec(report).unwrap());
         carrying.carried = vec![blob(&data, Digest::sha256(&data))];
-        assert!(matches!(judge(&carrying), Err(BadReport::Asked { .. })), "nobody asked for it");
+        assert!(matches!(judge(&carrying), Err(BadReport::Asked { .. })), "it was not asked for");
         carrying.asked.iter_mut().for_each(|asked| asked.evidence = true);
         carrying.carried = vec![blob(&data, Digest::sha256(&data))];
         assert_eq!(judge(&carrying).unwrap().carried, carrying.carried);

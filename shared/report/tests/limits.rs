@@ -174,7 +174,7 @@ fn certificates() {
     assert_eq!(file(size(limits::TRUST_STORE_FILE_BYTES) + 1), FileError::TooLarge);
 }
 
-/// Lists within lists in the protected header: within the bound they are a header that nobody knows, and the envelope fails
+/// Lists within lists in the protected header: within the bound they are an unknown header, and the envelope fails
 /// for want of an algorithm; past it, it is malformed. The header's map is the first level.
 #[test]
 fn cbor_depth() {

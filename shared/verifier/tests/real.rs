@@ -178,7 +178,7 @@ fn certificates_parse_and_chain() {
     }
 }
 
-/// Envelopes of the same PKI that are none of the Notary Project: their chain is in the protected header.
+/// Envelopes of the same PKI that are not the Notary Project's: their chain is in the protected header.
 #[test]
 fn other_envelopes_are_refused() {
     let Some(folder) = folder() else { return };

@@ -314,7 +314,7 @@ impl Client {
     /// a connection never had a channel, waiting does not help.
     async fn channel(&mut self) -> Result<Channel<Msg>, SessionError> {
         if let Some(abandoned) = self.running.take() {
-            // The abandoned command learns that nobody listens any more. If the connection is gone, the next step says so.
+            // The abandoned command learns that it has no reader any more. If the connection is gone, the next step says so.
             let _ = abandoned.close().await;
         }
         let [mut pause, longest] = PAUSES;

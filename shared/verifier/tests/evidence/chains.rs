@@ -1,4 +1,4 @@
-//! Certificates that nobody may read, as Go's parser has it, and what the CAs of a signer's chain forbid.
+//! Certificates that must not be read, following Go's parser, and what the CAs of a signer's chain forbid.
 
 use assay_verifier::codes::Code;
 use assay_verifier::limits;

@@ -358,7 +358,7 @@ fn answers_among_lists() {
     }
 }
 
-/// Nobody knows whom a file would have revoked that cannot be used: no status is known that rests on staged files.
+/// A file that cannot be used may have revoked any certificate: no status is known that rests on staged files.
 #[test]
 fn files_that_cannot_be_used() {
     let pki = Pki::new();

@@ -49,7 +49,7 @@ pub enum LayoutProblem {
     /// `index.json` lists more than [`limits::LAYOUT_ENTRIES`].
     #[error("its index.json lists more than {} manifests", limits::LAYOUT_ENTRIES)]
     TooManyEntries,
-    /// `index.json` lists [`limits::BAD_ENTRIES`] things that are no descriptors.
+    /// `index.json` lists [`limits::BAD_ENTRIES`] things that are not descriptors.
     #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
     TooManyBadEntries,
     /// `index.json` is not an index.
