@@ -378,9 +378,8 @@ impl Findings {
     /// Evidence that no revocation is known for.
     fn unusable(&mut self, files: &[UnusableFile]) {
         for UnusableFile { file, error } in files {
-            let why = format!(
-                "{error}; it may have revoked any certificate, so no certificate's status is known"
-            );
+            let why =
+                format!("{error}; it may have revoked any certificate, so no certificate's status is known");
             self.add(Severity::Failed, file, why, UNUSABLE_TODO);
         }
     }
