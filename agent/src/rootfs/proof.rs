@@ -56,7 +56,7 @@ pub(crate) fn check(
             *outcome = run(key);
         }
     }
-    // containerd may have removed it meanwhile, and then it is no wonder that files are missing
+    // if containerd has removed it meanwhile, missing files are not a difference
     let again: BTreeMap<&String, Option<Snapshots>> = shelves
         .iter()
         .filter_map(|(name, shelf)| Some((name, snapshots::open(&shelf.as_ref().ok()?.folder).ok()?)))
