@@ -273,7 +273,7 @@ fn open(directory: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Fai
 
 /// The extended attributes of a name that matter.
 fn xattrs(directory: &OwnedFd, name: &[u8]) -> Result<Xattrs, Failure> {
-    // there is no call that takes a directory and a name, nor one that takes what cannot be opened
+    // no call takes a directory and a name together, and none takes a descriptor that only names a file
     let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
     path.extend(name);
     let mut xattrs = Xattrs::default();
