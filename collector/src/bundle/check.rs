@@ -21,7 +21,7 @@ pub(super) const CHECK_SCHEMA: &str = "assay/bundle-check/v1";
 /// Bundles looked over before they travel.
 #[derive(Clone, Debug, Serialize)]
 pub struct BundleCheck {
-    /// [`CHECK_SCHEMA`]
+    /// `CHECK_SCHEMA`
     pub schema: &'static str,
     /// When it was looked at.
     pub now: UnixTime,

@@ -20,7 +20,7 @@ pub(super) const LIST_SCHEMA: &str = "assay/bundle-list/v1";
 /// What a bundle holds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contents {
-    /// [`LIST_SCHEMA`]
+    /// `LIST_SCHEMA`
     pub schema: &'static str,
     /// Its path as given.
     pub path: String,

@@ -1,9 +1,9 @@
 //! Makes bundles of what it fetches, and lists, compares, checks, merges and slims bundles and other tools' layouts.
 //!
-//! A [`WantList`] says which images; [`fetch()`] fetches what belongs to them. [`Staging`] is a bundle in the making: a folder
+//! A `WantList` says which images; `fetch()` fetches what belongs to them. [`Staging`] is a bundle in the making: a folder
 //! beside the output, marked as partial, which a later run continues. It becomes the output in one step, and the same content
 //! always gives the same bytes. [`Opened`] is a bundle or another tool's layout that is read. [`check()`] tells in advance how
-//! nodes will judge the images, [`Contents`] lists and compares, [`repack()`] makes one bundle of several.
+//! nodes will judge the images, [`Contents`] lists and compares, `repack()` makes one bundle of several.
 
 mod carrier;
 mod census;

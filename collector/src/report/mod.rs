@@ -2,7 +2,7 @@
 //!
 //! Rendering is pure: nodes are added one after the other, and the same report always gives the same bytes. A node is forgotten
 //! once it is written; a [`SiteModel`] keeps what differs between nodes. Everything that a node, a registry or an operator wrote
-//! is treated as hostile and goes through [`clean`](crate::clean) before it is shown; only JSON holds it unchanged. Nothing is
+//! is treated as hostile and goes through `clean` before it is shown; only JSON holds it unchanged. Nothing is
 //! shown as passed unless it was verified: the report of a node whose visit failed is not shown at all.
 
 pub mod difference;

@@ -1,7 +1,7 @@
 //! Renders a report for the terminal: the verdict, a table of the nodes, the problems and what to do.
 //!
 //! Everything is said in words; colour only repeats it. A large site is cut, with a count of what was left out; the other reports
-//! have everything. All escape sequences come from this module: text of nodes has been cleaned of them ([`clean`]).
+//! have everything. All escape sequences come from this module: text of nodes has been cleaned of them (`clean`).
 
 use std::ffi::OsStr;
 

@@ -1,5 +1,5 @@
-//! Brings a visit to a node. [`Connect`] reaches the node, and [`Host`] carries out the steps of the visit there: over SSH
-//! ([`ssh`]), or in folders of this machine ([`ThisMachine`]) for `assay demo`.
+//! Brings a visit to a node. `Connect` reaches the node, and `Host` carries out the steps of the visit there: over SSH
+//! ([`ssh`]), or in folders of this machine (`ThisMachine`) for `assay demo`.
 //!
 //! This folder is the only one that opens sockets to nodes or names russh.
 

@@ -43,7 +43,7 @@ impl Directory {
     /// The folder at `path`.
     ///
     /// # Errors
-    /// [`io::Error`] if the path cannot be resolved; a [`StrayLink`] in it if the blobs are behind a link that leads nowhere.
+    /// [`io::Error`] if the path cannot be resolved; a `StrayLink` in it if the blobs are behind a link that leads nowhere.
     pub fn new(path: &Path) -> io::Result<Self> {
         let directory = Self { root: resolve(path)? };
         for algorithm in ALGORITHMS {
@@ -60,7 +60,7 @@ impl Directory {
     /// A folder in it, wherever that is.
     ///
     /// # Errors
-    /// As [`Directory::new`], and a [`StrayLink`] if it is behind a link that leads nowhere.
+    /// As [`Directory::new`], and a `StrayLink` if it is behind a link that leads nowhere.
     pub fn folder(&self, relative: &Path) -> io::Result<Self> {
         Self::new(&self.root.join(relative)).map_err(|error| self.named(error, relative))
     }
@@ -73,7 +73,7 @@ impl Directory {
     /// Opens a regular file in it, wherever that is.
     ///
     /// # Errors
-    /// As [`Directory::open`], but that links may lead outside.
+    /// As `Directory::open`, but that links may lead outside.
     pub fn open_anywhere(&self, relative: &Path) -> io::Result<File> {
         let path = self.root.join(relative);
         regular(&path).and_then(|_| File::open(&path)).map_err(|error| self.named(error, relative))
@@ -133,7 +133,7 @@ impl Directory {
     /// The bytes of a blob, wherever it is, and how many there are. The caller checks them against the digest.
     ///
     /// # Errors
-    /// As [`Directory::open`], but that links may lead outside.
+    /// As `Directory::open`, but that links may lead outside.
     pub fn blob(&self, digest: &Digest) -> io::Result<(Box<dyn Read + Send>, u64)> {
         let relative = blob_path(digest);
         let path = self.root.join(&relative);
@@ -182,7 +182,7 @@ impl Directory {
     /// and the hidden folders that Kubernetes keeps the files of a mount in, are left out.
     ///
     /// # Errors
-    /// [`io::Error`] if a folder cannot be read, or if something else than files and folders is there; a [`StrayLink`] in it if
+    /// [`io::Error`] if a folder cannot be read, or if something else than files and folders is there; a `StrayLink` in it if
     /// a link of anything but blobs leads outside or nowhere.
     pub fn files(&self) -> io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();

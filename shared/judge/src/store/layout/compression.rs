@@ -35,7 +35,7 @@ impl Compression {
         Self::detect(&head).ok_or_else(|| ArchiveError::NotAnArchive(FileForm::detect(&head)))
     }
 
-    /// Tells the packing by the first [`HEAD`] bytes of a file; none if they are of no kind that is read.
+    /// Tells the packing by the first `HEAD` bytes of a file; none if they are of no kind that is read.
     pub fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),

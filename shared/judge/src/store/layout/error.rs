@@ -137,7 +137,7 @@ fn single(form: &FileForm) -> String {
 }
 
 impl From<io::Error> for ArchiveError {
-    /// What a [`Member`] was read for has its place already.
+    /// What a `Member` was read for has its place already.
     fn from(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(|error| Self::Damaged { position: None, error })
     }
