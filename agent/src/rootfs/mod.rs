@@ -6,6 +6,8 @@
 #[cfg(target_os = "linux")]
 mod apply;
 #[cfg(target_os = "linux")]
+mod chain;
+#[cfg(target_os = "linux")]
 mod compare;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -14,9 +16,15 @@ mod layers;
 #[cfg(all(test, target_os = "linux"))]
 mod mutations;
 #[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
 mod proof;
 #[cfg(target_os = "linux")]
+mod shelf;
+#[cfg(target_os = "linux")]
 mod snapshot;
+#[cfg(target_os = "linux")]
+mod task;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,339 @@
+//! Decides which snapshots are compared for an image, and joins what was found in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_judge::image::Image;
+use assay_judge::judgement::Examined;
+use assay_judge::store::{Container, IdMap, Snapshot as SnapshotName, Snapshotter, Store, docker};
+use assay_report::{Rootfs, RootfsDifference, RootfsFinding, RootfsMode, RootfsResult};
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest};
+
+use super::chain::{Chain, chains};
+use super::compare::Difference;
+use super::shelf::{Form, Shelf};
+use super::task::{Outcome, Task, TaskKey, Unjudged};
+use super::tree::printable;
+
+/// What is to be compared of one image.
+#[derive(Default)]
+pub(super) struct Plan {
+    tasks: BTreeSet<TaskKey>,
+    /// Differences that show without reading a file.
+    findings: Vec<RootfsFinding>,
+    /// Why something was not compared that should have been.
+    unjudged: Vec<Unjudged>,
+    /// Why nothing need be compared.
+    unneeded: Option<String>,
+}
+
+impl Plan {
+    /// Joins what was found in an image's snapshots.
+    pub(super) fn conclude(
+        self,
+        examined: Examined,
+        tasks: &BTreeMap<TaskKey, Task>,
+        outcomes: &BTreeMap<&TaskKey, Outcome>,
+    ) -> Examined {
+        let Self { tasks: own, mut findings, mut unjudged, unneeded } = self;
+        let mut rootfs = Rootfs::default();
+        let mut more = 0;
+        for key in &own {
+            let found = match &outcomes[key] {
+                Ok(found) => found,
+                Err(why) => {
+                    unjudged.push(why.clone());
+                    continue;
+                }
+            };
+            rootfs.snapshots += 1;
+            rootfs.files += found.files;
+            rootfs.times += found.times;
+            more += found.more;
+            let task = &tasks[key];
+            findings.extend(found.findings.iter().map(|finding| {
+                let number = finding.layer.or(if task.layers.len() == 1 { Some(0) } else { None });
+                let layer = number.and_then(|number| task.layers.get(usize::from(number)));
+                RootfsFinding {
+                    path: printable(&finding.path),
+                    kind: match finding.kind {
+                        Difference::Extra => RootfsDifference::Extra,
+                        Difference::Missing => RootfsDifference::Missing,
+                        Difference::Changed => RootfsDifference::Changed,
+                    },
+                    layer: layer.map(|(layer, _)| layer.digest.clone()),
+                    snapshot: key.id.clone(),
+                    before: finding.before.clone(),
+                    after: finding.after.clone(),
+                }
+            }));
+            if found.is_partial {
+                let why = format!("snapshot {}: {}", key.id, found.unseen.join("; "));
+                unjudged.push(Unjudged::unreadable(why));
+            }
+        }
+        findings.sort();
+        more += findings.len().saturating_sub(limits::ROOTFS_FINDINGS);
+        findings.truncate(limits::ROOTFS_FINDINGS);
+        rootfs.differing = findings.iter().map(sentence).collect();
+        rootfs.result = Some(match () {
+            () if !findings.is_empty() => RootfsResult::Failed,
+            () if unneeded.is_some() || (rootfs.snapshots == 0 && !unjudged.is_empty()) => {
+                RootfsResult::NotRun
+            }
+            () if !unjudged.is_empty() => RootfsResult::Inconclusive,
+            () => RootfsResult::Passed,
+        });
+        rootfs.findings = findings;
+        let is_limit = unjudged.first().is_some_and(|first| first.is_limit);
+        let is_needed = !unjudged.is_empty();
+        let others = match unjudged.len() {
+            0 | 1 => String::new(),
+            many => format!("; and {} more", many - 1),
+        };
+        rootfs.why = unjudged.into_iter().next().map(|first| first.why + &others).or(unneeded);
+        examined.with_rootfs(rootfs, more, is_needed, is_limit)
+    }
+}
+
+/// A difference for people.
+fn sentence(finding: &RootfsFinding) -> String {
+    let RootfsFinding { path, kind, layer, snapshot, before, after } = finding;
+    let path = if path.is_empty() { "the root directory" } else { path };
+    let (before, after) = (before.as_deref().unwrap_or_default(), after.as_deref().unwrap_or_default());
+    let what = match kind {
+        RootfsDifference::Extra => format!("is extra: {after}"),
+        RootfsDifference::Missing => format!("is missing: {before}"),
+        RootfsDifference::Changed => format!("has {after} instead of {before}"),
+    };
+    let layer = layer.as_ref().map(|layer| format!(" of the layer {layer}")).unwrap_or_default();
+    format!("{path} {what} (snapshot {snapshot}{layer})")
+}
+
+pub(super) struct Search<'s> {
+    pub(super) store: &'s dyn Store,
+    pub(super) snapshotters: Vec<Snapshotter>,
+    pub(super) shelves: BTreeMap<String, Result<Shelf, String>>,
+    pub(super) tasks: BTreeMap<TaskKey, Task>,
+}
+
+impl<'s> Search<'s> {
+    pub(super) fn new(store: &'s dyn Store) -> Self {
+        Self { store, snapshotters: store.snapshotters(), shelves: BTreeMap::new(), tasks: BTreeMap::new() }
+    }
+
+    pub(super) fn plan(&mut self, image: &Image, mode: RootfsMode) -> Plan {
+        let mut plan = Plan::default();
+        let chains = match chains(self.store, image) {
+            Ok(chains) => chains,
+            Err(why) => {
+                plan.unjudged.push(Unjudged::unreadable(why));
+                return plan;
+            }
+        };
+        let listing = self.store.listing();
+        let is_own = |container: &&Container| {
+            container.namespace == image.namespace && image.in_use.binary_search(&container.usage).is_ok()
+        };
+        let containers: Vec<&Container> = listing.containers.iter().filter(is_own).collect();
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        for container in &containers {
+            let Some(snapshot) = &container.snapshot else { continue };
+            used.insert(&snapshot.snapshotter);
+            let parent = listing
+                .snapshots
+                .get(&(image.namespace.clone(), snapshot.clone()))
+                .and_then(Option::as_deref);
+            let is_top = |parent: &str| chains.iter().any(|chain| chain.top() == Some(parent));
+            let is_plain = match parent {
+                None => chains.iter().any(|chain| chain.keys.is_empty()),
+                Some(parent) => is_top(parent) || docker::is_init(container, parent),
+            };
+            let is_compared = match (parent, &container.ids) {
+                (Some(copy), Some(ids)) if !is_plain => {
+                    let of =
+                        chains.iter().find(|chain| chain.top().is_some_and(|top| ids.names_copy(copy, top)));
+                    of.is_some_and(|chain| {
+                        self.plan_copy(&snapshot.snapshotter, copy, image, chain, ids, &mut plan)
+                    })
+                }
+                _ => is_plain,
+            };
+            if !is_compared {
+                plan.unjudged.push(Unjudged::unreadable(format!(
+                    "the container {} runs on {}, a copy of the image for the users of its own namespace, which is not compared",
+                    container.usage.id,
+                    parent.unwrap_or("nothing"),
+                )));
+            }
+        }
+        let mut names: BTreeSet<String> = used.iter().map(|name| (*name).to_owned()).collect();
+        if mode == RootfsMode::All {
+            names.extend(self.snapshotters.iter().map(|snapshotter| snapshotter.name.clone()));
+        }
+        let has_layers = chains.iter().any(|chain| !chain.keys.is_empty());
+        let mut is_found = false;
+        for name in names {
+            match self.plan_in(&name, image, &chains, &mut plan) {
+                Ok(true) => is_found = true,
+                Ok(false) if used.contains(&*name) && has_layers => {
+                    let why = format!("its layers are not unpacked in {name}, where its containers run");
+                    plan.unjudged.push(Unjudged::unreadable(why));
+                }
+                Ok(false) => {}
+                // one that may have it, and cannot be looked into
+                Err(why) => {
+                    let may_have = |chain: &Chain| {
+                        let Some(key) = chain.top().map(str::to_owned) else { return false };
+                        self.store
+                            .has_snapshot(&image.namespace, &SnapshotName { snapshotter: name.clone(), key })
+                    };
+                    if used.contains(&*name) || chains.iter().any(may_have) {
+                        plan.unjudged.push(Unjudged::unreadable(why));
+                    }
+                }
+            }
+        }
+        if !is_found && plan.unjudged.is_empty() && plan.findings.is_empty() {
+            let has_no_layers = !chains.is_empty() && !has_layers;
+            if image.in_use.is_empty() {
+                plan.unneeded = Some("it is not unpacked".into());
+            } else if !has_no_layers {
+                let why = "containers use it, and what it is unpacked into is not known";
+                plan.unjudged.push(Unjudged::unreadable(why.into()));
+            }
+        }
+        plan
+    }
+
+    /// Plans a copy of the image's files for a container's own users; false if it cannot be compared.
+    fn plan_copy(
+        &mut self,
+        name: &str,
+        copy: &str,
+        image: &Image,
+        chain: &Chain,
+        ids: &IdMap,
+        plan: &mut Plan,
+    ) -> bool {
+        let snapshotters = &self.snapshotters;
+        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
+        // natively, names of one file are shifted once for each name
+        let Some(shelf) = shelf.as_ref().ok().filter(|shelf| shelf.form == Form::Overlayfs) else {
+            return false;
+        };
+        let found = shelf.names.get(&(image.namespace.clone(), copy.to_owned()));
+        let Some([found]) = found.map(Vec::as_slice) else { return false };
+        let Some(row) = shelf.snapshots.get(found) else { return false };
+        let below = match row.parent.as_ref().map(|top| shelf.below(top, &image.namespace, chain)) {
+            Some(Ok(below)) => below,
+            Some(Err(finding)) => {
+                plan.findings.push(*finding);
+                return true;
+            }
+            None => return false,
+        };
+        if !chain.layers.iter().all(|(layer, _)| self.store.has(&image.namespace, &layer.digest)) {
+            // that is said of the layers themselves
+            return true;
+        }
+        let key = TaskKey { snapshotter: name.to_owned(), id: row.id.clone() };
+        plan.tasks.insert(key.clone());
+        self.tasks.entry(key).or_insert_with(|| Task {
+            name: found.clone(),
+            id: row.id.clone(),
+            folder: shelf.folder.clone(),
+            form: shelf.form,
+            below: below.into_iter().map(|(_, id)| id).collect(),
+            namespace: image.namespace.clone(),
+            layers: chain.layers.clone(),
+            copy: Some(ids.clone()),
+        });
+        true
+    }
+
+    /// Plans what one snapshotter has of an image; whether that is anything.
+    fn plan_in(
+        &mut self,
+        name: &str,
+        image: &Image,
+        chains: &[Chain],
+        plan: &mut Plan,
+    ) -> Result<bool, String> {
+        let snapshotters = &self.snapshotters;
+        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
+        let shelf = shelf.as_ref().map_err(String::clone)?;
+        let mut is_found = false;
+        for chain in chains {
+            let Some(top) = chain.top() else { continue };
+            for found in shelf.names.get(&(image.namespace.clone(), top.to_owned())).into_iter().flatten() {
+                is_found = true;
+                match shelf.below(found, &image.namespace, chain) {
+                    Ok(rows) => add_tasks(
+                        self.store,
+                        name,
+                        shelf,
+                        &image.namespace,
+                        chain,
+                        &rows,
+                        &mut self.tasks,
+                        plan,
+                    ),
+                    Err(finding) => plan.findings.push(*finding),
+                }
+            }
+        }
+        Ok(is_found)
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is a part of one function")]
+fn add_tasks(
+    store: &dyn Store,
+    snapshotter: &str,
+    shelf: &Shelf,
+    namespace: &str,
+    chain: &Chain,
+    rows: &[(String, String)],
+    tasks: &mut BTreeMap<TaskKey, Task>,
+    plan: &mut Plan,
+) {
+    let is_there = |(layer, _): &&(Descriptor, Digest)| store.has(namespace, &layer.digest);
+    let discarded = |layer: &Descriptor| {
+        Unjudged::unreadable(format!(
+            "the layer {} is not in the store any more; containerd discards layers that are unpacked where discard_unpacked_layers is set",
+            layer.digest
+        ))
+    };
+    let ids: Vec<String> = rows.iter().map(|(_, id)| id.clone()).collect();
+    let mut add = |at: usize, layers: &[(Descriptor, Digest)]| {
+        let (name, id) = &rows[at];
+        let key = TaskKey { snapshotter: snapshotter.to_owned(), id: id.clone() };
+        if let Some((layer, _)) = layers.iter().find(|layer| !is_there(layer)) {
+            // another image may have the same files in a blob that is there
+            if !tasks.contains_key(&key) {
+                return plan.unjudged.push(discarded(layer));
+            }
+        }
+        plan.tasks.insert(key.clone());
+        tasks.entry(key).or_insert_with(|| Task {
+            name: name.clone(),
+            id: id.clone(),
+            folder: shelf.folder.clone(),
+            form: shelf.form,
+            below: ids[at + 1..].to_vec(),
+            namespace: namespace.to_owned(),
+            layers: layers.to_vec(),
+            copy: None,
+        });
+    };
+    match shelf.form {
+        // the uppermost snapshot is the first of the rows, and its layer the last
+        Form::Overlayfs => {
+            for (at, layer) in chain.layers.iter().rev().enumerate() {
+                add(at, std::slice::from_ref(layer));
+            }
+        }
+        Form::Native => add(0, &chain.layers),
+    }
+}

@@ -1,0 +1,111 @@
+//! Reads which snapshots a snapshotter has, and which stands on which.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use assay_judge::store::Snapshotter;
+use assay_report::{RootfsDifference, RootfsFinding};
+use assay_verifier::oci::Digest;
+
+use super::chain::Chain;
+use super::snapshot::sees_overlay_attributes;
+use crate::containerd::snapshots::{self, Snapshots};
+
+/// How a snapshotter keeps files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Those of each layer by themselves.
+    Overlayfs,
+    /// Those of all layers together.
+    Native,
+}
+
+/// A snapshotter whose folders are compared.
+pub(super) struct Shelf {
+    pub(super) folder: PathBuf,
+    pub(super) form: Form,
+    pub(super) snapshots: Snapshots,
+    /// The names of snapshots, by namespace and key.
+    pub(super) names: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl Shelf {
+    pub(super) fn open(name: &str, snapshotters: &[Snapshotter]) -> Result<Self, String> {
+        let form = match name {
+            "overlayfs" => Form::Overlayfs,
+            "native" => Form::Native,
+            other => {
+                return Err(format!(
+                    "the snapshotter {other} is not known; the folders of overlayfs and native are compared"
+                ));
+            }
+        };
+        if form == Form::Overlayfs && !sees_overlay_attributes() {
+            return Err(format!(
+                "{name} depends on attributes that the kernel shows only to root with CAP_SYS_ADMIN, which this process does not have"
+            ));
+        }
+        let folder = snapshotters.iter().find(|one| one.name == name).and_then(|one| one.folder.clone());
+        let folder =
+            folder.ok_or_else(|| format!("where the snapshotter {name} keeps its folders is not known"))?;
+        let snapshots = snapshots::open(&folder)?.unwrap_or_default();
+        let mut names: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for name in snapshots.keys() {
+            if let Some(place) = place(name) {
+                names.entry(place).or_default().push(name.clone());
+            }
+        }
+        names.values_mut().for_each(|names| names.sort());
+        Ok(Self { folder, form, snapshots, names })
+    }
+
+    /// The snapshots that one stands on, itself first, each with its name and its folder.
+    pub(super) fn below(
+        &self,
+        top: &str,
+        namespace: &str,
+        chain: &Chain,
+    ) -> Result<Vec<(String, String)>, Box<RootfsFinding>> {
+        let mut rows: Vec<(String, String)> = Vec::new();
+        let mut next = Some(top.to_owned());
+        for key in chain.keys.iter().rev() {
+            let expected = (namespace.to_owned(), key.to_string());
+            let found = next.as_ref().and_then(|name| Some((name, self.snapshots.get(name)?)));
+            match found {
+                Some((name, row)) if place(name).as_ref() == Some(&expected) => {
+                    rows.push((name.clone(), row.id.clone()));
+                    next = row.parent.clone();
+                }
+                _ => return Err(wrong_parent(&rows, Some(key), next)),
+            }
+        }
+        if next.is_some() { Err(wrong_parent(&rows, None, next)) } else { Ok(rows) }
+    }
+}
+
+/// That a snapshot does not stand on what the layers say.
+fn wrong_parent(
+    rows: &[(String, String)],
+    expected: Option<&Digest>,
+    found: Option<String>,
+) -> Box<RootfsFinding> {
+    let stands_on = |name: Option<String>| match name {
+        Some(name) => format!("stands on {name}"),
+        None => "stands on nothing".to_owned(),
+    };
+    Box::new(RootfsFinding {
+        path: String::new(),
+        kind: RootfsDifference::Changed,
+        layer: None,
+        snapshot: rows.last().map_or_else(String::new, |(_, id)| id.clone()),
+        before: Some(stands_on(expected.map(Digest::to_string))),
+        after: Some(stands_on(found)),
+    })
+}
+
+/// The namespace and the key in the name of a snapshot.
+fn place(name: &str) -> Option<(String, String)> {
+    let mut parts = name.splitn(3, '/');
+    let (namespace, _, key) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((namespace.to_owned(), key.to_owned()))
+}

@@ -1,0 +1,132 @@
+//! Compares one snapshot with the layers that were unpacked into it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use assay_judge::store::{IdMap, Store};
+use assay_verifier::oci::{Descriptor, Digest};
+
+use super::apply::{Applier, CAPABILITY, OPAQUE, Problem, Whiteouts};
+use super::compare::{Comparison, compare};
+use super::layers::{self, LayerError};
+use super::shelf::Form;
+use super::snapshot::{Folders, Snapshot};
+use super::tree::{Kind, Memory, TooLarge, Tree};
+
+/// A snapshot that is compared: its snapshotter, and the name of its folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TaskKey {
+    pub(super) snapshotter: String,
+    pub(super) id: String,
+}
+
+/// What it takes to compare a snapshot.
+pub(super) struct Task {
+    /// Its name in the snapshotter's database.
+    pub(super) name: String,
+    /// The name of its folder.
+    pub(super) id: String,
+    pub(super) folder: PathBuf,
+    pub(super) form: Form,
+    /// The folders of the snapshots below, the uppermost first.
+    pub(super) below: Vec<String>,
+    pub(super) namespace: String,
+    /// What was unpacked into it, the lowest first.
+    pub(super) layers: Vec<(Descriptor, Digest)>,
+    /// The users of the container that it is a copy for.
+    pub(super) copy: Option<IdMap>,
+}
+
+pub(super) type Outcome = Result<Comparison, Unjudged>;
+
+/// Why a snapshot was not compared.
+#[derive(Clone, Debug)]
+pub(super) struct Unjudged {
+    pub(super) why: String,
+    pub(super) is_limit: bool,
+    pub(super) is_memory: bool,
+}
+
+impl Unjudged {
+    pub(super) fn unreadable(why: String) -> Self {
+        Self { why, is_limit: false, is_memory: false }
+    }
+}
+
+/// Compares one snapshot.
+pub(super) fn compare_snapshot(store: &dyn Store, task: &Task, memory: &Memory) -> Outcome {
+    let mut snapshot = task.open(&task.id)?;
+    let tree = match &task.copy {
+        None => {
+            let mut tree = Tree::new(memory);
+            // on overlayfs, whiteouts of the lowest layer have nothing to hide, and containerd unpacks it into a plain folder
+            let is_upper = task.form == Form::Overlayfs && !task.below.is_empty();
+            let below = if is_upper { &task.below[..] } else { &[] };
+            for number in 0..task.layers.len() {
+                apply(store, task, number, is_upper, below, &mut tree)?;
+            }
+            tree
+        }
+        Some(ids) => copied(store, task, ids, memory)?,
+    };
+    Ok(compare(&tree, &mut snapshot, task.copy.is_some()))
+}
+
+impl Task {
+    fn open(&self, id: &str) -> Result<Snapshot, Unjudged> {
+        let parts: &[&str] = match self.form {
+            Form::Overlayfs => &["snapshots", id, "fs"],
+            Form::Native => &["snapshots", id],
+        };
+        let at = || self.folder.join(parts.join("/"));
+        Snapshot::open(&self.folder, parts)
+            .map_err(|failure| Unjudged::unreadable(format!("{}: {failure}", at().display())))
+    }
+}
+
+/// Applies a layer to the tree of its snapshot, which stands on those `below`.
+fn apply(
+    store: &dyn Store,
+    task: &Task,
+    number: usize,
+    is_upper: bool,
+    below: &[String],
+    tree: &mut Tree<'_>,
+) -> Result<(), Unjudged> {
+    let (layer, diff_id) = &task.layers[number];
+    let unread = |why: &dyn fmt::Display| Unjudged::unreadable(format!("the layer {}: {why}", layer.digest));
+    let blob = store.open(&task.namespace, &layer.digest).map_err(|error| unread(&error))?;
+    let number = u16::try_from(number).map_err(|_| unread(&"there are too many below it"))?;
+    let whiteouts = if is_upper { Whiteouts::Overlay } else { Whiteouts::Remove };
+    let mut lower = Folders(below.iter().map(|id| task.open(id)).collect::<Result<_, _>>()?);
+    let mut applier = Applier::new(tree, whiteouts, &mut lower, number);
+    layers::apply(blob, layer, diff_id, &mut applier).map_err(|error| Unjudged {
+        is_limit: matches!(error, LayerError::Grows | LayerError::Problem(Problem::TooLarge(_))),
+        is_memory: matches!(error, LayerError::Problem(Problem::TooLarge(TooLarge::Memory))),
+        ..unread(&error)
+    })
+}
+
+/// What the copy of an image's files for the users of a container must hold: containerd mounts the snapshots and gives every file
+/// another owner, so that overlayfs copies all that it shows.
+fn copied<'m>(store: &dyn Store, task: &Task, ids: &IdMap, memory: &'m Memory) -> Result<Tree<'m>, Unjudged> {
+    let mut all = Tree::new(memory);
+    for number in 0..task.layers.len() {
+        let mut folder = Tree::new(memory);
+        // the uppermost snapshot below is the first
+        let below = &task.below[task.layers.len() - number..];
+        apply(store, task, number, number > 0, below, &mut folder)?;
+        all.lay_over(&folder, OPAQUE).map_err(|error| Unjudged {
+            is_limit: true,
+            is_memory: true,
+            ..Unjudged::unreadable(error.to_string())
+        })?;
+    }
+    all.each_entry(|entry| {
+        (entry.uid, entry.gid) = ids.to_host(entry.uid, entry.gid);
+        if entry.kind != Kind::Directory {
+            entry.xattrs.remove(CAPABILITY);
+        }
+    });
+    Ok(all)
+}
