@@ -27,13 +27,14 @@ pub(crate) fn check(
     jobs: usize,
 ) -> Vec<Examined> {
     let mut search = Search::new(store);
-    let plans: Vec<Option<Plan>> = images
-        .iter()
+    let planned: Vec<(Examined, Option<Plan>)> = images
+        .into_iter()
         .map(|examined| {
             let image = &examined.image;
             let is_wanted = mode == RootfsMode::All || !image.in_use.is_empty();
             let is_judged = image.recorded && examined.judgement.status != Status::Skipped;
-            (is_wanted && is_judged).then(|| search.plan(image, mode))
+            let plan = (is_wanted && is_judged).then(|| search.plan(image, mode));
+            (examined, plan)
         })
         .collect();
     let Search { shelves, tasks, .. } = search;
@@ -65,9 +66,8 @@ pub(crate) fn check(
             *outcome = Err(Unjudged::unreadable(why));
         }
     }
-    images
+    planned
         .into_iter()
-        .zip(plans)
         .map(|(examined, plan)| match plan {
             None => examined,
             Some(plan) => plan.conclude(examined, &tasks, &outcomes),
