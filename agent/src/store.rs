@@ -4,7 +4,7 @@ use assay_judge::store::Store;
 use assay_judge::store::layout::{Layout, LayoutError, Reading};
 
 use crate::config::{StoreAddress, StorePlan};
-use crate::containerd::{Containerd, ContainerdError, Root, RootError};
+use crate::containerd::{self, ContainerdError, Root, RootError};
 
 /// Opens the store that the plan names.
 ///
@@ -12,7 +12,7 @@ use crate::containerd::{Containerd, ContainerdError, Root, RootError};
 /// [`StoreError`] if nothing can be read. If only parts cannot be read, the listing names them.
 pub(crate) fn open(plan: &StorePlan, reading: Reading) -> Result<Box<dyn Store>, StoreError> {
     Ok(match &plan.place {
-        StoreAddress::Containerd { address } => Box::new(Containerd::open(address, &plan.namespaces)?),
+        StoreAddress::Containerd { address } => containerd::open(address, &plan.namespaces)?,
         StoreAddress::Root { path } => Box::new(Root::open(path, &plan.namespaces)?),
         StoreAddress::Layout { path } => Box::new(Layout::open(path, reading)?),
     })

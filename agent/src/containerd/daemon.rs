@@ -21,40 +21,40 @@ use assay_judge::store::{
 };
 
 /// A containerd daemon, listed once.
-pub(crate) struct Containerd {
+struct Containerd {
     client: Client,
     catalogue: Catalogue,
     /// The daemon's content, if it can be read.
     content: Option<Directory>,
 }
 
-impl Containerd {
-    /// Connects and lists the `namespaces`, or all if none is given.
-    ///
-    /// # Errors
-    /// [`ContainerdError`] if nothing can be listed. A namespace that cannot be listed is named in the listing.
-    pub(crate) fn open(address: &str, namespaces: &[String]) -> Result<Self, ContainerdError> {
-        let client = Client::connect(address)?;
-        let version = client.version()?;
-        let mut catalogue = Catalogue::new(namespaces);
-        catalogue.listing.containerd = Some(version);
-        let there = client.namespaces()?;
-        for namespace in &there {
-            if catalogue.namespace(namespace) {
-                list(&client, &mut catalogue, namespace);
-            }
+/// Connects and lists the `namespaces`, or all if none is given.
+///
+/// # Errors
+/// [`ContainerdError`] if nothing can be listed. A namespace that cannot be listed is named in the listing.
+pub(crate) fn open(address: &str, namespaces: &[String]) -> Result<Box<dyn Store>, ContainerdError> {
+    let client = Client::connect(address)?;
+    let version = client.version()?;
+    let mut catalogue = Catalogue::new(namespaces);
+    catalogue.listing.containerd = Some(version);
+    let there = client.namespaces()?;
+    for namespace in &there {
+        if catalogue.namespace(namespace) {
+            list(&client, &mut catalogue, namespace);
         }
-        match client.namespaces() {
-            Ok(now) => confirm(&mut catalogue, &there, &now),
-            Err(error) => {
-                let what = "namespaces".to_owned();
-                catalogue.listing.unreadable.push(Unreadable { what, why: error.to_string() });
-            }
-        }
-        let content = client.content_root().and_then(|root| Directory::new(&root).ok());
-        Ok(Self { content, catalogue: catalogue.finish(), client })
     }
+    match client.namespaces() {
+        Ok(now) => confirm(&mut catalogue, &there, &now),
+        Err(error) => {
+            let what = "namespaces".to_owned();
+            catalogue.listing.unreadable.push(Unreadable { what, why: error.to_string() });
+        }
+    }
+    let content = client.content_root().and_then(|root| Directory::new(&root).ok());
+    Ok(Box::new(Containerd { content, catalogue: catalogue.finish(), client }))
+}
 
+impl Containerd {
     /// The blob's file; none if it cannot be read and the daemon must be asked.
     ///
     /// # Errors

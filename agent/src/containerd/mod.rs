@@ -2,7 +2,9 @@
 
 pub(crate) mod bolt;
 mod catalogue;
+#[cfg(feature = "daemon")]
 mod client;
+#[cfg(feature = "daemon")]
 mod daemon;
 mod metadata;
 pub(crate) mod root;
@@ -10,7 +12,13 @@ pub(crate) mod root;
 pub(crate) mod snapshots;
 #[cfg(test)]
 mod tests;
+#[cfg(not(feature = "daemon"))]
+mod without_daemon;
 
+#[cfg(feature = "daemon")]
 pub(crate) use client::ContainerdError;
-pub(crate) use daemon::Containerd;
+#[cfg(feature = "daemon")]
+pub(crate) use daemon::open;
 pub(crate) use root::{Root, RootError};
+#[cfg(not(feature = "daemon"))]
+pub(crate) use without_daemon::{ContainerdError, open};
