@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use assay_judge::layer::{Member, MemberKind};
 use assay_verifier::limits;
 
 use super::tree::{
@@ -19,29 +20,6 @@ pub(crate) enum Whiteouts {
     Remove,
     /// They become devices 0:0 and the attribute [`OPAQUE`].
     Overlay,
-}
-
-/// One entry of a layer's tar.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) path: Vec<u8>,
-    pub(crate) kind: MemberKind,
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) mtime: i64,
-    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// What an entry of a tar is.
-#[derive(Clone, Debug)]
-pub(crate) enum MemberKind {
-    /// A file of this kind.
-    Plain(Kind),
-    /// One more name of the file at this path.
-    HardLink(Vec<u8>),
-    /// Records for the entries that follow, which containerd ignores but for the entry's own name.
-    GlobalHeader,
 }
 
 /// The snapshots below the one that is made, the uppermost first.
@@ -313,10 +291,6 @@ pub(crate) enum Refusal {
     LinkToNothing,
     #[error("a hard link to a directory")]
     LinkToDirectory,
-    #[error("entries of its type are not supported")]
-    Type,
-    #[error("a number that is too large")]
-    Number,
 }
 
 /// A path without `.`, empty parts and `..` after a name, as Go's `filepath.Clean`.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use assay_judge::layer;
 use assay_judge::store::{IdMap, Store};
 use assay_verifier::oci::{Descriptor, Digest};
 
@@ -101,7 +102,10 @@ fn apply(
     let mut lower = Folders(below.iter().map(|id| task.open(id)).collect::<Result<_, _>>()?);
     let mut applier = Applier::new(tree, whiteouts, &mut lower, number);
     layers::apply(blob, layer, diff_id, &mut applier).map_err(|error| Unjudged {
-        is_limit: matches!(error, LayerError::Grows | LayerError::Problem(Problem::TooLarge(_))),
+        is_limit: matches!(
+            error,
+            LayerError::Layer(layer::LayerError::Grows) | LayerError::Problem(Problem::TooLarge(_))
+        ),
         is_memory: matches!(error, LayerError::Problem(Problem::TooLarge(TooLarge::Memory))),
         ..unread(&error)
     })

@@ -2,12 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 
+use assay_judge::layer::{LayerError, Member, MemberKind};
 use assay_judge::store::{Blob, BlobContent};
 use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm};
 
-use super::apply::{Applier, CAPABILITY, Lower, Member, MemberKind, OPAQUE, Problem, Whiteouts};
+use super::apply::{Applier, CAPABILITY, Lower, OPAQUE, Problem, Whiteouts};
 use super::compare::{Difference, Failure, FileId, Seen, View, compare};
-use super::layers::{self, LayerError};
+use super::layers;
 use super::tree::{Bytes, Device, Entry, Id, Kind, Memory, Sha256, TooLarge, Tree};
 
 /// Nothing below.
@@ -590,7 +591,12 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn unpack<'m>(memory: &'m Memory, blob: &[u8], of: &[u8], diff_id: &Digest) -> Result<Tree<'m>, LayerError> {
+fn unpack<'m>(
+    memory: &'m Memory,
+    blob: &[u8],
+    of: &[u8],
+    diff_id: &Digest,
+) -> Result<Tree<'m>, layers::LayerError> {
     let mut tree = Tree::new(memory);
     let descriptor = Descriptor::new("layer", Digest::sha256(of), of.len() as u64);
     let content = BlobContent::Stream(Box::new(blob));
@@ -622,13 +628,20 @@ fn layers_are_read_in_every_packing_and_both_digests_are_checked() {
         assert_eq!(dump(&tree), dump(&expected));
         assert!(compare(&expected, &mut Seeing(&tree), false).findings.is_empty());
         let other = unpack(&memory, &blob, &blob, &Digest::sha256(b"other")).unwrap_err();
-        assert!(matches!(other, LayerError::DiffId { .. }), "{other}");
+        assert!(matches!(other, layers::LayerError::Layer(LayerError::DiffId { .. })), "{other}");
         for changed in [&blob[..blob.len() - 1], &[&blob[..], b"x"].concat()] {
             let other = unpack(&memory, changed, &blob, &diff_id).unwrap_err();
-            assert!(matches!(other, LayerError::Blob { .. }), "{other}");
+            assert!(matches!(other, layers::LayerError::Layer(LayerError::Blob { .. })), "{other}");
             // signed so, and damaged all the same
             let other = unpack(&memory, changed, changed, &diff_id).unwrap_err();
-            assert!(matches!(other, LayerError::Damaged(_) | LayerError::DiffId { .. }), "{other}");
+            assert!(
+                matches!(
+                    other,
+                    layers::LayerError::Layer(LayerError::Damaged(_))
+                        | layers::LayerError::Layer(LayerError::DiffId { .. })
+                ),
+                "{other}"
+            );
         }
     }
 }
@@ -685,7 +698,7 @@ fn damaged_layers_are_errors() {
             changed[at] ^= 1 << dice.roll(8);
         }
         let error = unpack(&memory, &changed, &tar, &Digest::sha256(&tar)).err();
-        assert!(changed == tar || matches!(error, Some(LayerError::Blob { .. })));
+        assert!(changed == tar || matches!(error, Some(layers::LayerError::Layer(LayerError::Blob { .. }))));
         refused += u32::from(unpack(&memory, &changed, &changed, &Digest::sha256(&changed)).is_err());
     }
     assert!(refused > 100, "{refused}");
@@ -700,5 +713,9 @@ fn damaged_layers_are_errors() {
     std::io::copy(&mut header.as_bytes().chain(zeros), &mut gzip).unwrap();
     let bomb = gzip.finish().unwrap();
     let error = unpack(&memory, &bomb, &bomb, &Digest::sha256(b"")).err();
-    assert!(matches!(error, Some(LayerError::Grows)), "{error:?} of {} bytes", bomb.len());
+    assert!(
+        matches!(error, Some(layers::LayerError::Layer(LayerError::Grows))),
+        "{error:?} of {} bytes",
+        bomb.len()
+    );
 }

@@ -4,88 +4,10 @@
 //! data: it reads nothing. Trees that are made at once share a bound on their [`Memory`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub(crate) use assay_judge::layer::{Bytes, Device, Kind, Sha256, WHITEOUT, printable};
 use assay_verifier::limits;
-use assay_verifier::oci::Hasher;
-
-/// One component of a path, or a link's target.
-pub(crate) type Bytes = Box<[u8]>;
-
-/// The SHA-256 of a file's content.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sha256(pub(crate) [u8; 32]);
-
-impl Sha256 {
-    /// The digest of all that `hasher` was given.
-    pub(crate) fn of(hasher: Hasher) -> Self {
-        let digest = hasher.finish();
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digest.hex().as_bytes().chunks_exact(2)) {
-            // a digest is 64 digits in lower case
-            *byte = std::str::from_utf8(pair)
-                .ok()
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .unwrap_or(0);
-        }
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// What a name stands for. `C` is what is known of a file's content beside its size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind<C = Sha256> {
-    Directory,
-    File { size: u64, content: C },
-    Symlink(Bytes),
-    Character(Device),
-    Block(Device),
-    Fifo,
-    Socket,
-}
-
-/// A device's numbers, major and minor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Device(pub(crate) u32, pub(crate) u32);
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0, self.1)
-    }
-}
-
-impl<C> Kind<C> {
-    /// The kind in a word.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Directory => "directory",
-            Self::File { .. } => "file",
-            Self::Symlink(_) => "symbolic link",
-            Self::Character(WHITEOUT) => "whiteout",
-            Self::Character(_) => "character device",
-            Self::Block(_) => "block device",
-            Self::Fifo => "FIFO",
-            Self::Socket => "socket",
-        }
-    }
-}
-
-/// The device that overlayfs takes for the absence of a file. Linux, Documentation/filesystems/overlayfs.rst.
-pub(crate) const WHITEOUT: Device = Device(0, 0);
 
 /// A file of any kind, without its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -400,9 +322,4 @@ pub(crate) enum TooLarge {
     Depth,
     #[error("it has a path of more than {} bytes", limits::ROOTFS_PATH_BYTES)]
     Path,
-}
-
-/// A path for people: what is not UTF-8 or printable is escaped, so that two paths never look the same.
-pub(crate) fn printable(path: &[u8]) -> String {
-    path.escape_ascii().to_string().replace("\\\\", "\\")
 }

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod image;
 pub mod judge;
 pub mod judgement;
+pub mod layer;
 pub mod offline;
 pub mod parallel;
 pub mod population;

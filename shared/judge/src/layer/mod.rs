@@ -1,0 +1,13 @@
+//! Reads what a layer's tar holds, as containerd reads it: its entries in their order, each file's content as a digest.
+//!
+//! The agent applies the entries to trees, and the collector lists them for nodes that discard their layers.
+
+mod entries;
+mod error;
+mod hashed;
+mod member;
+mod read;
+
+pub use error::{LayerError, Unsupported};
+pub use member::{Bytes, Device, Kind, Member, MemberKind, Sha256, WHITEOUT, printable};
+pub use read::read;
