@@ -10,7 +10,6 @@ mod console;
 mod containerd;
 mod content;
 mod error;
-mod image_config;
 mod image_verifier;
 mod inspect;
 mod inventory;

@@ -13,7 +13,7 @@ use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
 
-use crate::image_config;
+use assay_judge::image_config;
 use assay_judge::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
 
 /// What the containers of a store run.

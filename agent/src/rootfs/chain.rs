@@ -8,7 +8,7 @@ use assay_report::words::count;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind};
 
-use crate::image_config;
+use assay_judge::image_config;
 
 /// The layers of an image's manifest, the lowest first, with what containerd calls their snapshots.
 pub(super) struct Chain {

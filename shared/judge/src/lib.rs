@@ -10,6 +10,7 @@ pub mod confinement;
 pub mod errors;
 pub mod graph;
 pub mod image;
+pub mod image_config;
 pub mod judge;
 pub mod judgement;
 pub mod layer;

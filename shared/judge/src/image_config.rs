@@ -20,7 +20,7 @@ struct RootFs {
 ///
 /// # Errors
 /// [`JsonError`] if it cannot be told what containerd would read.
-pub(crate) fn diff_ids(config: &[u8]) -> Result<Option<Vec<Digest>>, JsonError> {
+pub fn diff_ids(config: &[u8]) -> Result<Option<Vec<Digest>>, JsonError> {
     match json::read::<Config>(config, &shape::CONFIG) {
         Ok(config) => Ok(Some(config.rootfs.diff_ids.unwrap_or_default())),
         Err(JsonError { problem: JsonProblem::Members { .. }, .. }) => Ok(None),
@@ -30,7 +30,7 @@ pub(crate) fn diff_ids(config: &[u8]) -> Result<Option<Vec<Digest>>, JsonError> 
 
 /// The name of the snapshot that a layer is unpacked into, by that of the layers below it. OCI image specification, config.md, "Layer
 /// ChainID".
-pub(crate) fn chain_id(below: Option<&Digest>, layer: &Digest) -> Digest {
+pub fn chain_id(below: Option<&Digest>, layer: &Digest) -> Digest {
     match below {
         None => layer.clone(),
         Some(below) => Digest::sha256(format!("{below} {layer}").as_bytes()),
