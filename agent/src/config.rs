@@ -183,6 +183,7 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         evidence: args.evidence,
         at: args.at,
         rootfs: args.rootfs.map(RootfsMode::from),
+        drift: None,
     };
     if asked.rootfs.is_some() {
         if matches!(store.place, StoreAddress::Layout { .. }) {

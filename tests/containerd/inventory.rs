@@ -52,8 +52,9 @@ fn pods_containers_and_what_is_idle(release: Release) {
         pod_namespace: Some("shop".into()),
         container: container.map(str::to_owned),
         id: id.to_owned(),
+        ..ContainerUse::default()
     };
-    let alone = ContainerUse { pod: None, pod_namespace: None, container: None, id: bare };
+    let alone = ContainerUse { id: bare, ..ContainerUse::default() };
     let expected = BTreeMap::from([
         ("registry.example.test/pause:v1", vec![of_pod(None, &sandbox)]),
         ("registry.example.test/team/app:v1", vec![alone, of_pod(Some("app"), &app)]),

@@ -130,6 +130,7 @@ impl Catalogue {
             // a pod's sandbox does not have this label
             container: label("io.kubernetes.container.name"),
             id,
+            ..ContainerUse::default()
         };
         let snapshot = if !snapshot_key.is_empty() {
             Some(Snapshot { snapshotter, key: snapshot_key })

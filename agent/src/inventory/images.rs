@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn container(id: &str, image: Option<&str>) -> Container {
-        let usage = ContainerUse { pod: None, pod_namespace: None, container: None, id: id.into() };
+        let usage = ContainerUse { id: id.into(), ..ContainerUse::default() };
         Container {
             namespace: NAMESPACE.into(),
             image: image.map(str::to_owned),

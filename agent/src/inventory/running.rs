@@ -380,7 +380,7 @@ mod tests {
             image: Some("image".into()),
             snapshot: snapshot.map(of),
             ids: specification.and_then(|json| IdMap::of_specification(json.as_bytes()).ok()),
-            usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
+            usage: ContainerUse { id: "id".into(), ..ContainerUse::default() },
         });
         let mut running = RunningImages::by_snapshots(&store);
         let codes = running.findings.into_iter().map(|finding| finding.code).collect();
@@ -441,7 +441,7 @@ mod tests {
                 image: image.map(str::to_owned),
                 snapshot: Some(of("id")),
                 ids: None,
-                usage: ContainerUse { pod: None, pod_namespace: None, container: None, id: "id".into() },
+                usage: ContainerUse { id: "id".into(), ..ContainerUse::default() },
             });
             let mut running = RunningImages::by_snapshots(&store);
             let findings = running.findings.len();

@@ -211,6 +211,7 @@ mod tests {
             pod_namespace: Some("kube-system".into()),
             container: (number > 0).then(|| "proxy".into()),
             id: number.to_string(),
+            ..ContainerUse::default()
         };
         InventoryImage {
             namespace: "k8s.io".into(),

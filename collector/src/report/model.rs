@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use assay_report::{
-    CleanUpResult, Content, ExitCode, Image, List, NodeReport, NodeRow, Selection, Signature, SiteInputs,
-    SiteReport, SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
+    CleanUpResult, ContainerUse, Content, Drift, ExitCode, Image, List, NodeReport, NodeRow, Selection,
+    Signature, SiteInputs, SiteReport, SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
 };
 use assay_verifier::oci::Digest;
 
@@ -252,7 +252,7 @@ fn same_result(one: &Image, other: &Image) -> bool {
         media_type,
         size,
         platforms: _,
-        in_use: _,
+        in_use,
         status,
         reason,
         also,
@@ -279,11 +279,20 @@ fn same_result(one: &Image, other: &Image) -> bool {
         && *mode == other.content.mode
         && *mismatched == other.content.mismatched
         && *rootfs == other.rootfs
+        && drifts(in_use).eq(drifts(&other.in_use))
         && [List::Signatures, List::Mismatched, List::Differing]
             .iter()
             .all(|list| one.omitted.count(*list) == other.omitted.count(*list))
         && signatures.len() == other.signatures.len()
         && signatures.iter().zip(&other.signatures).all(|(one, other)| same_signature(one, other))
+}
+
+/// The drift of the containers that have any. What they are called is without meaning.
+fn drifts(containers: &[ContainerUse]) -> impl Iterator<Item = &Drift> {
+    containers
+        .iter()
+        .filter_map(|container| container.drift.as_ref())
+        .filter(|drift| drift.is_worth_telling())
 }
 
 fn same_signature(one: &Signature, other: &Signature) -> bool {

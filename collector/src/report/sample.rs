@@ -212,6 +212,7 @@ pub(crate) fn hostile() -> SiteReport {
                 pod_namespace: owned(),
                 container: owned(),
                 id: text.to_owned(),
+                drift: Some(drift(text)),
             }];
             image.content.mismatched = vec![Mismatch {
                 digest: digest("blob"),
@@ -374,6 +375,34 @@ fn tampered(mut image: Image) -> Image {
     image
 }
 
+/// Drift in which every text is `text`.
+fn drift(text: &str) -> Drift {
+    let owned = || Some(text.to_owned());
+    Drift {
+        result: DriftResult::Drifted,
+        code: owned(),
+        running: Some(true),
+        added: 1,
+        findings: vec![DriftFinding {
+            class: FileClass::Program,
+            path: text.to_owned(),
+            kind: DriftKind::Added,
+            before: owned(),
+            after: owned(),
+            size: Some(1),
+            sha256: Some(digest("dropped")),
+        }],
+        mounts: vec![CoveringMount {
+            class: FileClass::Library,
+            destination: text.to_owned(),
+            source: owned(),
+            mount_type: owned(),
+            hides: text.to_owned(),
+        }],
+        ..Drift::not_run(text, text.to_owned())
+    }
+}
+
 /// An image that has not been judged, with a digest made from `name`.
 pub(crate) fn image(name: &str) -> Image {
     let digest = digest(name);
@@ -388,6 +417,7 @@ pub(crate) fn image(name: &str) -> Image {
             pod_namespace: Some("default".into()),
             container: Some("main".into()),
             id: digest.hex()[..16].to_owned(),
+            ..ContainerUse::default()
         }],
         status: Status::Inconclusive,
         reason: None,

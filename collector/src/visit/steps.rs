@@ -193,10 +193,11 @@ fn arguments(node: &Node, plan: &VisitPlan, asked: &Asked) -> Vec<String> {
     }
     arguments.push("--trust=trust".to_owned());
     arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
-    let Asked { nonce, accept, content, images, namespaces, evidence, at, rootfs } = asked;
+    let Asked { nonce, accept, content, images, namespaces, evidence, at, rootfs, drift } = asked;
     arguments.extend(at.map(|at| format!("--at={at}")));
     arguments.push(format!("--content={}", content.as_str()));
     arguments.extend(rootfs.map(|mode| format!("--rootfs={}", mode.as_str())));
+    arguments.extend(drift.map(|mode| format!("--drift={}", mode.as_str())));
     arguments.extend(accept.iter().map(|via| format!("--accept={}", via.as_str())));
     arguments.extend(images.iter().map(|image| format!("--image={image}")));
     arguments.extend(namespaces.iter().map(|namespace| format!("--namespace={namespace}")));

@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::DriftMode;
 use crate::image::ContentMode;
 use crate::verdict::Via;
 use assay_verifier::time::UnixTime;
@@ -34,6 +35,9 @@ pub struct Asked {
     /// `--rootfs`: whose unpacked snapshots are compared with the signed layers; absent if no image's are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<RootfsMode>,
+    /// `--drift`: what becomes of drift in writable layers; absent if they are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftMode>,
 }
 
 /// Whose unpacked snapshots are compared with the signed layers.
@@ -63,7 +67,7 @@ impl RootfsMode {
 impl Asked {
     /// In what the two differ, by its option; `None` if they are the same.
     pub fn differs_in(&self, other: &Self) -> Option<&'static str> {
-        let Self { nonce, accept, content, images, namespaces, evidence, at, rootfs } = self;
+        let Self { nonce, accept, content, images, namespaces, evidence, at, rootfs, drift } = self;
         [
             ("--nonce", *nonce == other.nonce),
             ("--accept", *accept == other.accept),
@@ -73,6 +77,7 @@ impl Asked {
             ("--evidence", *evidence == other.evidence),
             ("--at", *at == other.at),
             ("--rootfs", *rootfs == other.rootfs),
+            ("--drift", *drift == other.drift),
         ]
         .into_iter()
         .find_map(|(option, same)| (!same).then_some(option))

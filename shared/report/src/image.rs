@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Drift;
 use crate::omitted::{List, Omitted};
 use crate::signature::Signature;
 use crate::verdict::{Reason, Status, Via};
@@ -96,7 +97,7 @@ impl<'a> ImageId<'a> {
 }
 
 /// A container that runs an image.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContainerUse {
     /// The pod's name, from Kubernetes' labels.
@@ -107,6 +108,9 @@ pub struct ContainerUse {
     pub container: Option<String>,
     /// containerd's id of the container.
     pub id: String,
+    /// What its writable layer holds; absent if that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
 }
 
 /// What hashing an image's content showed.

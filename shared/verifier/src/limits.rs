@@ -239,6 +239,25 @@ pub const ROOTFS_DIRECTORY_BYTES: usize = 8 << 20;
 /// Differences of one snapshot that are named. Nobody reads more, and how many there are is said.
 pub const ROOTFS_FINDINGS: usize = 1_000;
 
+/// Files of one writable layer that are named, and mounts of one container. Nobody reads more, and how many there are is said.
+pub const DRIFT_FINDINGS: usize = 200;
+
+/// Files of one writable layer that are looked at. A container that writes more keeps its data in the wrong place. With the native
+/// snapshotter, the image's own files count as well: real images have up to some 200,000.
+pub const DRIFT_ENTRIES: u64 = 1_000_000;
+
+/// Bytes of a file of a writable layer that are hashed if the file drifted, whatever its content: programs and libraries are smaller.
+pub const DRIFT_FILE_BYTES: u64 = 256 << 20;
+
+/// Bytes that are hashed of one container, its own files and those below: a minute's work.
+pub const DRIFT_BYTES: u64 = 32 << 30;
+
+/// Files under a mount that are looked through for programs.
+pub const DRIFT_COVERED: usize = 20_000;
+
+/// Mounts of one container that are looked at: Kubernetes makes some 20.
+pub const DRIFT_MOUNTS: usize = 1_000;
+
 /// Bytes of the extended attributes of one file: Linux gives the list of their names no more than this.
 pub const XATTR_BYTES: usize = 64 << 10;
 

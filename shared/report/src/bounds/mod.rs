@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::asked::Asked;
 use crate::clean;
 use crate::coverage::{Companion, Contradiction, Coverage, CrossCheck, Enumerated, Unlisted, Unreadable};
+use crate::drift::{CoveringMount, Drift, DriftFinding};
 use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs, RootfsFinding};
 use crate::inventory::{Inventory, InventoryImage};
 use crate::node::{
@@ -146,8 +147,17 @@ impl NodeReport {
         } = self;
         schema.bound(FULL);
         if let Some(asked) = asked {
-            let Asked { nonce, accept: _, content: _, images, namespaces, evidence: _, at: _, rootfs: _ } =
-                asked;
+            let Asked {
+                nonce,
+                accept: _,
+                content: _,
+                images,
+                namespaces,
+                evidence: _,
+                at: _,
+                rootfs: _,
+                drift: _,
+            } = asked;
             nonce.bound(FULL);
             for names in [images, namespaces] {
                 let mut list: Vec<String> = core::mem::take(names).into_iter().take(FULL.entries).collect();
@@ -538,6 +548,38 @@ impl Bound for Image {
     }
 }
 
+impl Bound for Drift {
+    fn bound(&mut self, detail: Detail) {
+        let Self {
+            result: _,
+            code,
+            why,
+            running: _,
+            added: _,
+            changed: _,
+            deleted: _,
+            findings,
+            more,
+            mounts,
+            more_mounts,
+        } = self;
+        code.bound(detail);
+        why.bound(detail);
+        let most = detail.entries.min(limits::DRIFT_FINDINGS);
+        *more = more.saturating_add(truncate(findings, most));
+        findings.bound(detail);
+        *more_mounts = more_mounts.saturating_add(truncate(mounts, most));
+        mounts.bound(detail);
+    }
+}
+
+/// Cuts a list, and says how many entries that left out.
+fn truncate<T>(entries: &mut Vec<T>, most: usize) -> u64 {
+    let left_out = entries.len().saturating_sub(most);
+    entries.truncate(most);
+    u64::try_from(left_out).unwrap_or(u64::MAX)
+}
+
 impl Bound for InventoryImage {
     fn bound(&mut self, detail: Detail) {
         let Self {
@@ -666,9 +708,11 @@ macro_rules! texts {
 texts! {
     Companion { namespace, name, kind; digest, subject }
     ChainCertificate { subject, sha256; not_after }
-    ContainerUse { pod, pod_namespace, container, id }
+    ContainerUse { pod, pod_namespace, container, id, drift }
     Contradiction { code, namespace, id, message; effect }
+    CoveringMount { destination, source, mount_type, hides; class }
     CrlInput { issuer, sha256; this_update, next_update }
+    DriftFinding { path, before, after; class, kind, size, sha256 }
     Enumerated { namespace; records, containers, snapshots, content }
     Mismatch { media_type, found; digest }
     Node { hostname, machine_id, os, architecture, containerd }
