@@ -10,7 +10,7 @@ use assay_fixtures::envelope::{Format, Signing};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
-use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, Revoked};
+use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, reason};
 use assay_fixtures::timestamp::Stamp;
 use assay_tests::interop::notation;
 use assay_tests::program::{self, finish, verdict};
@@ -77,7 +77,7 @@ impl Site {
     fn signer(&self, serial: u64, expires: bool, crl: Option<&str>) -> Credential {
         let end = if expires { time("2025-01-01T00:00:00Z") } else { far() };
         let mut profile = profile(serial, end);
-        profile.extensions.extend(crl.map(Extension::crl_distribution_point));
+        profile.extensions.extend(crl.map(|url| Extension::crl_distribution_points(&[url])));
         self.ca.issue(&profile, &Key::named("p256-a"))
     }
 
@@ -86,7 +86,7 @@ impl Site {
             "plain/not-revoked" => self.signer(11, false, Some(LEAF_CRL)),
             "plain/revoked" => self.signer(12, false, Some(LEAF_CRL)),
             "plain/crl-lost" => {
-                let profile = profile(13, far()).with(Extension::crl_distribution_point(LOST_CRL));
+                let profile = profile(13, far()).with(Extension::crl_distribution_points(&[LOST_CRL]));
                 self.other_ca.issue(&profile, &Key::named("p256-a"))
             }
             "plain/no-revocation" => self.signer(14, false, None),
@@ -107,9 +107,9 @@ impl Site {
     }
 
     fn crl(&self) -> Vec<u8> {
-        let revoked =
-            Revoked { serial: 12, since: time("2024-03-01T00:00:00Z"), reason: Some(KEY_COMPROMISE) };
-        RevocationList::new(5, time("2024-02-01T00:00:00Z"), far(), vec![revoked]).sign(&self.ca)
+        RevocationList::new(5, time("2024-02-01T00:00:00Z"), far())
+            .listing(12, time("2024-03-01T00:00:00Z"), &[reason(KEY_COMPROMISE)])
+            .sign(&self.ca)
     }
 
     fn trust(&self) -> Files {

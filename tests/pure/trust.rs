@@ -36,7 +36,7 @@ impl Site {
         let root = Credential::self_signed(&profile, &Key::named("p256-a"));
         let leaf = Profile::signer(Name::new("Acme, Inc.", "Signer"), 2, from, until);
         let leaf = root.issue(&leaf, &Key::named("p256-b"));
-        let crl = RevocationList::new(1, from, day("2026-06-01"), Vec::new()).sign(&root);
+        let crl = RevocationList::new(1, from, day("2026-06-01")).sign(&root);
         let site = Self { folder: tempfile::tempdir().unwrap(), root };
         fs::write(site.path("root.crt"), site.root.pem()).unwrap();
         fs::write(site.path("leaf.crt"), leaf.pem()).unwrap();
@@ -101,7 +101,7 @@ fn a_directory_for_ones_own_ca_says_what_it_trusts_and_what_expires_when() {
     assert_eq!(site.findings("2027-02-01", 3), [&expired[..], &[stale[0].to_owned()]].concat());
 
     // a newer CRL of the issuer makes up for the old one
-    let newer = RevocationList::new(2, day("2026-05-15"), day("2026-08-01"), Vec::new()).sign(&site.root);
+    let newer = RevocationList::new(2, day("2026-05-15"), day("2026-08-01")).sign(&site.root);
     fs::write(site.path("newer.crl"), newer).unwrap();
     let _ = site.assay(&["trust", "add", "trust", "--crl", "newer.crl"], &[]);
     assert_eq!(site.findings("2026-07-01", 0), ["note crls/root.crl"]);

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use assay_fixtures::archive;
 use assay_fixtures::certificate::{Credential, Extension, Name, Profile};
-use assay_fixtures::der;
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
@@ -270,29 +269,22 @@ impl Authority {
             &Key::named("p384-a"),
         );
         let ca = Profile::ca(name("Live CA"), 2, since(), far());
-        let ca = root
-            .issue(&ca.with(Extension::crl_distribution_point(&url("root.crl"))), &Key::named("rsa3072-a"));
+        let ca = root.issue(
+            &ca.with(Extension::crl_distribution_points(&[&url("root.crl")])),
+            &Key::named("rsa3072-a"),
+        );
         let leaf = Profile::signer(name("Live Signer"), 3, since(), far());
-        let signer =
-            ca.issue(&leaf.with(Extension::crl_distribution_point(&url("ca.crl"))), &Key::named("rsa3072-b"));
+        let signer = ca.issue(
+            &leaf.with(Extension::crl_distribution_points(&[&url("ca.crl")])),
+            &Key::named("rsa3072-b"),
+        );
 
-        let list = |number| {
-            RevocationList::new(
-                number,
-                time("2026-09-01T00:00:00Z"),
-                time("2036-09-01T00:00:00Z"),
-                Vec::new(),
-            )
-        };
-        let mut base = list(7);
-        let delta_url = Extension::crl_distribution_point(&url("delta.crl")).value;
-        base.extensions.push(Extension { id: "2.5.29.46", critical: false, value: delta_url });
-        let mut delta = list(8);
-        delta.extensions.push(Extension { id: "2.5.29.27", critical: true, value: der::integer(7) });
+        let list =
+            |number| RevocationList::new(number, time("2026-09-01T00:00:00Z"), time("2036-09-01T00:00:00Z"));
         let crls = vec![
             ("/root.crl".to_owned(), list(3).sign(&root)),
-            ("/ca.crl".to_owned(), base.sign(&ca)),
-            ("/delta.crl".to_owned(), delta.sign(&ca)),
+            ("/ca.crl".to_owned(), list(7).with(Extension::freshest_crl(&[&url("delta.crl")])).sign(&ca)),
+            ("/delta.crl".to_owned(), list(8).delta_of(7).sign(&ca)),
         ];
         published.lock().unwrap().clone_from(&crls);
         (Self { root, signer, crls }, server)

@@ -43,8 +43,7 @@ impl Site {
     /// CRLs leads to what `redirect` makes of its own host.
     fn new(url: impl Fn(&str, &str) -> String, redirect: Option<fn(&str) -> String>) -> Self {
         let root = ca(None, "Publisher", "p256-a", None);
-        let crl =
-            RevocationList::new(1, time("2026-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"), Vec::new());
+        let crl = RevocationList::new(1, time("2026-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
         let crl = crl.sign(&root);
         let mut layout = Layout::new();
         let image = Image::of_text(linux("amd64"), "app", "app").add_to(&mut layout);
@@ -151,7 +150,7 @@ impl Site {
 fn ca(issuer: Option<&Credential>, name: &str, key: &str, crl: Option<&str>) -> Credential {
     let name = Name::new("CRLs", name);
     let mut profile = Profile::ca(name, 1, time("2024-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
-    profile.extensions.extend(crl.map(Extension::crl_distribution_point));
+    profile.extensions.extend(crl.map(|url| Extension::crl_distribution_points(&[url])));
     let key = Key::named(key);
     match issuer {
         None => Credential::self_signed(&profile, &key),
@@ -162,7 +161,7 @@ fn ca(issuer: Option<&Credential>, name: &str, key: &str, crl: Option<&str>) -> 
 fn signer(issuer: &Credential, crl: &str) -> Credential {
     let name = Name::new("CRLs", "Signer");
     let profile = Profile::signer(name, 2, time("2024-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
-    issuer.issue(&profile.with(Extension::crl_distribution_point(crl)), &Key::named("p256-c"))
+    issuer.issue(&profile.with(Extension::crl_distribution_points(&[crl])), &Key::named("p256-c"))
 }
 
 fn time(text: &str) -> UnixTime {
@@ -194,7 +193,7 @@ fn under_a_trust_directory_only_trusted_timestamps_have_their_crls_fetched() {
         let profile =
             Profile::timestamping(name, 3, time("2024-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
         let url = format!("http://{}/{crl}", site.crls.host());
-        root.issue(&profile.with(Extension::crl_distribution_point(&url)), &Key::named("rsa2048-a"))
+        root.issue(&profile.with(Extension::crl_distribution_points(&[&url])), &Key::named("rsa2048-a"))
     };
     let roots = ["rsa3072-a", "rsa3072-b"].map(|key| ca(None, "TSA Root", key, None));
     let [trusted, other] = [tsa(&roots[0], "tsa"), tsa(&roots[1], "other-tsa")];

@@ -27,7 +27,7 @@ const README: &str = include_str!("../../README.md");
 fn the_five_steps_prove_a_site() {
     let folder = tempfile::tempdir().unwrap();
     let root = authority();
-    let crl = RevocationList::new(1, time("2026-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"), Vec::new());
+    let crl = RevocationList::new(1, time("2026-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
     let crl = crl.sign(&root);
     let crls = Server::start(move |_| Some(Answer::new(200, crl.clone())));
     let signer = signer(&root, &format!("http://{}/crl", crls.host()));
@@ -126,7 +126,7 @@ fn authority() -> Credential {
 fn signer(root: &Credential, crl: &str) -> Credential {
     let name = Name::new("Acme", "Acme Image Signing");
     let profile = Profile::signer(name, 2, time("2024-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
-    root.issue(&profile.with(Extension::crl_distribution_point(crl)), &Key::named("p256-c"))
+    root.issue(&profile.with(Extension::crl_distribution_points(&[crl])), &Key::named("p256-c"))
 }
 
 fn time(text: &str) -> UnixTime {

@@ -12,7 +12,7 @@ use assay_fixtures::envelope::{Format, Signing};
 use assay_fixtures::image::{Image, linux};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
-use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, Revoked};
+use assay_fixtures::revocation_list::{KEY_COMPROMISE, RevocationList, reason};
 use assay_fixtures::timestamp::Stamp;
 use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::time::UnixTime;
@@ -123,10 +123,10 @@ impl Site {
         let (from, to) = (time("2020-01-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
         let name = |role: &str| Name::new("Many Images", role);
         let root = Credential::self_signed(&Profile::ca(name("Root"), 1, from, to), &Key::named("rsa3072-a"));
-        let ca = Profile::ca(name("CA"), 2, from, to).with(Extension::crl_distribution_point(ROOT_CRL));
+        let ca = Profile::ca(name("CA"), 2, from, to).with(Extension::crl_distribution_points(&[ROOT_CRL]));
         let ca = root.issue(&ca, &Key::named("rsa3072-b"));
         let signer =
-            Profile::signer(name("Signer"), 3, from, to).with(Extension::crl_distribution_point(CA_CRL));
+            Profile::signer(name("Signer"), 3, from, to).with(Extension::crl_distribution_points(&[CA_CRL]));
         let signer = ca.issue(&signer, &Key::named("rsa3072-c"));
         let tsa_root =
             Credential::self_signed(&Profile::ca(name("TSA Root"), 1, from, to), &Key::named("rsa4096-a"));
@@ -213,13 +213,13 @@ impl Site {
 
 /// A list of a hundred revoked certificates, none of them in use.
 fn crl(issuer: &Credential) -> Vec<u8> {
-    let revoked = (1_000..1_100).map(|serial| Revoked {
-        serial,
-        since: time("2024-03-01T00:00:00Z"),
-        reason: Some(KEY_COMPROMISE),
-    });
     let (this, next) = (time("2024-02-01T00:00:00Z"), time("2070-01-01T00:00:00Z"));
-    RevocationList::new(5, this, next, revoked.collect()).sign(issuer)
+    let since = time("2024-03-01T00:00:00Z");
+    (1_000..1_100)
+        .fold(RevocationList::new(5, this, next), |list, serial| {
+            list.listing(serial, since, &[reason(KEY_COMPROMISE)])
+        })
+        .sign(issuer)
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -1,54 +1,21 @@
 //! Certificates that must not be read, following Go's parser, and what the CAs of a signer's chain forbid.
 
+use assay_fixtures::certificate::{Credential, Extension, Name, Profile, encode, uri};
+use assay_fixtures::der::{bits, context, context_primitive, integer, null, oid, sequence, tagged, utf8};
+use assay_fixtures::keys::Key;
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_store::{StoreEntry, StoreType, TrustStore};
 use assay_verifier::x509::{Certificate, CertificateError, ConstraintError, check_code_signing_chain};
 
-use crate::support::der::*;
-use crate::support::pki::*;
+use crate::support::*;
 
-const ALTERNATIVE_NAMES: &str = "2.5.29.17";
-const NAME_CONSTRAINTS: &str = "2.5.29.30";
 const POLICIES: &str = "2.5.29.32";
 const POLICY_CONSTRAINTS: &str = "2.5.29.36";
 
-fn mail(text: &str) -> Vec<u8> {
-    context_primitive(1, text.as_bytes())
-}
-
-fn dns(text: &str) -> Vec<u8> {
-    context_primitive(2, text.as_bytes())
-}
-
-fn uri(text: &str) -> Vec<u8> {
-    context_primitive(6, text.as_bytes())
-}
-
-fn address(bytes: &[u8]) -> Vec<u8> {
-    context_primitive(7, bytes)
-}
-
-fn directory(name: &[u8]) -> Vec<u8> {
-    context(4, name)
-}
-
-fn subtrees(names: &[Vec<u8>]) -> Vec<u8> {
-    names.iter().flat_map(|name| sequence(&[name])).collect()
-}
-
-fn permitted(names: &[Vec<u8>]) -> Vec<u8> {
-    sequence(&[context(0, &subtrees(names))])
-}
-
-fn excluded(names: &[Vec<u8>]) -> Vec<u8> {
-    sequence(&[context(1, &subtrees(names))])
-}
-
 /// A name of an organization and a common name.
-fn member(organization: &str, common_name: &str) -> Vec<u8> {
-    let part = |dotted, text| set(&[sequence(&[oid(dotted), utf8(text)])]);
-    sequence(&[part("2.5.4.10", organization), part("2.5.4.3", common_name)])
+fn member(organization: &str, common_name: &str) -> Name {
+    Name(vec![("O", organization.into()), ("CN", common_name.into())])
 }
 
 /// `value` with its length in one octet more than it needs.
@@ -58,7 +25,7 @@ fn long(value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn extensions_that_go_refuses_make_a_certificate_malformed() {
-    let key = Key::new();
+    let key = Key::derived("CA");
     let mut refused = 0;
     for (dotted, value, is_good) in [
         (NAME_CONSTRAINTS, permitted(&[dns("a.test")]), true),
@@ -100,7 +67,8 @@ fn extensions_that_go_refuses_make_a_certificate_malformed() {
         ("1.3.6.1.5.5.7.1.1", sequence(&[sequence(&[tagged(6, &[0x2a, 0x80, 1]), uri("http://a")])]), false),
         ("2.5.29.54", tagged(2, &[0, 0x80, 0, 0, 0, 0, 0, 0, 0]), false),
     ] {
-        let der = Template::ca("CA", 1).with(dotted, false, &value).der(&key.info(), &name("CA"), &key);
+        let profile = ca_profile("CA", 1).with(Extension::new(dotted, false, value.clone()));
+        let der = encode(&profile, &key.public_key_info(), &name("CA"), &key);
         let outcome = Certificate::parse(&der).map(|_| ());
         let error = CertificateError::Extension { oid: dotted.into() };
         assert_eq!(outcome, if is_good { Ok(()) } else { Err(error) }, "{dotted} {value:x?}");
@@ -116,14 +84,14 @@ fn extensions_that_go_refuses_make_a_certificate_malformed() {
 
 #[test]
 fn keys_that_go_refuses_make_a_certificate_malformed() {
-    let key = Key::new();
+    let key = Key::derived("CA");
     let with =
-        |info: &[u8]| Certificate::parse(&Template::ca("CA", 1).der(info, &name("CA"), &key)).map(|_| ());
-    assert_eq!(with(&key.info()), Ok(()));
+        |info: &[u8]| Certificate::parse(&encode(&ca_profile("CA", 1), info, &name("CA"), &key)).map(|_| ());
+    assert_eq!(with(&key.public_key_info()), Ok(()));
     let info = |kind: &[Vec<u8>], bytes: &[u8]| sequence(&[sequence(kind), bits(bytes)]);
     let dsa = oid("1.2.840.10040.4.1");
     let group = sequence(&[integer(7), integer(3), integer(2)]);
-    let point = key.point();
+    let point = key.public_key();
     let beside = [&point[..64], &[point[64] ^ 1]].concat();
     let p256 = [oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")];
     let rsa = |exponent: Vec<u8>| {
@@ -147,22 +115,20 @@ fn keys_that_go_refuses_make_a_certificate_malformed() {
 }
 
 /// A signer below a partner's CA below a root.
-fn chain(root: &Template, ca: &Template, leaf: &Template) -> Vec<Certificate> {
-    let root = Entity::root(root);
-    let ca = root.issue(ca);
-    let leaf = ca.issue(leaf);
-    vec![leaf.certificate, ca.certificate, root.certificate]
+fn chain(root: &Profile, ca: &Profile, leaf: &Profile) -> Vec<Certificate> {
+    let root = self_signed(root);
+    let ca = issued(&root, ca);
+    let leaf = issued(&ca, leaf);
+    vec![parsed(&leaf), parsed(&ca), parsed(&root)]
 }
 
 #[test]
 fn what_a_ca_forbids() {
-    let root = || Template::ca("Root", 1);
-    let ca = || Template { subject: member("Partner", "CA"), ..Template::ca("", 2) };
-    let signer = |organization| Template { subject: member(organization, "Signer"), ..Template::leaf("", 3) };
-    let partner = directory(&sequence(&[set(&[sequence(&[oid("2.5.4.10"), utf8("Partner")])])]));
+    let root = || ca_profile("Root", 1);
+    let ca = || Profile { subject: member("Partner", "CA"), ..ca_profile("", 2) };
+    let signer = |organization| Profile { subject: member(organization, "Signer"), ..leaf_profile("", 3) };
+    let partner = directory(&Name(vec![("O", "Partner".into())]));
     let other = |value: &[u8]| context(0, &[&oid("1.2.3.4")[..], &context(0, value)].concat());
-    let usage =
-        |purposes: &[&str]| sequence(&purposes.iter().map(|purpose| oid(purpose)).collect::<Vec<_>>());
     let (code_signing, server, private) =
         ("1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.1", "1.3.6.1.4.1.311.76.59.1.1");
     let forbidden = Some(Code::ChainConstraint);
@@ -172,41 +138,41 @@ fn what_a_ca_forbids() {
             "the partner's own name",
             None,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &permitted(std::slice::from_ref(&partner))),
+            ca().with(name_constraints(true, permitted(std::slice::from_ref(&partner)))),
             signer("Partner"),
         ),
         (
             "the partner's own name, in capitals and with more spaces",
             None,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &permitted(std::slice::from_ref(&partner))),
+            ca().with(name_constraints(true, permitted(std::slice::from_ref(&partner)))),
             signer(" PARTNER "),
         ),
         (
             "a name of another",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &permitted(std::slice::from_ref(&partner))),
+            ca().with(name_constraints(true, permitted(std::slice::from_ref(&partner)))),
             signer("Acme"),
         ),
         (
             "a name of another, not critically",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, false, &permitted(std::slice::from_ref(&partner))),
+            ca().with(name_constraints(false, permitted(std::slice::from_ref(&partner)))),
             signer("Acme"),
         ),
         (
             "a name that is excluded",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &excluded(std::slice::from_ref(&partner))),
+            ca().with(name_constraints(true, excluded(std::slice::from_ref(&partner)))),
             signer("Partner"),
         ),
         (
             "the name of the CA below the root",
             forbidden,
-            root().with(NAME_CONSTRAINTS, true, &permitted(&[directory(&name("X"))])),
+            root().with(name_constraints(true, permitted(&[directory(&name("X"))]))),
             ca(),
             signer("Partner"),
         ),
@@ -214,45 +180,44 @@ fn what_a_ca_forbids() {
             "a directory name among the alternative ones",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &permitted(std::slice::from_ref(&partner))),
-            signer("Partner").with(ALTERNATIVE_NAMES, false, &sequence(&[directory(&member("Acme", "X"))])),
+            ca().with(name_constraints(true, permitted(std::slice::from_ref(&partner)))),
+            signer("Partner").with(alternative_names(false, &[directory(&member("Acme", "X"))])),
         ),
         (
             "a host of another",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, true, &permitted(&[dns("a.test")])),
-            signer("Acme").with(ALTERNATIVE_NAMES, false, &sequence(&[dns("b.test")])),
+            ca().with(name_constraints(true, permitted(&[dns("a.test")]))),
+            signer("Acme").with(alternative_names(false, &[dns("b.test")])),
         ),
         (
             "a kind of name that is not compared",
             forbidden,
             root(),
-            ca().with(NAME_CONSTRAINTS, false, &permitted(&[other(&utf8("x"))])),
+            ca().with(name_constraints(false, permitted(&[other(&utf8("x"))]))),
             signer("Acme"),
         ),
         (
             "a distance within a subtree",
             forbidden,
             root(),
-            ca().with(
-                NAME_CONSTRAINTS,
+            ca().with(name_constraints(
                 true,
-                &sequence(&[context(0, &sequence(&[partner.clone(), context_primitive(0, &[1])]))]),
-            ),
+                sequence(&[context(0, &sequence(&[partner.clone(), context_primitive(0, &[1])]))]),
+            )),
             signer("Partner"),
         ),
         (
             "signers, by a CA for servers",
             forbidden,
             root(),
-            ca().with(EXTENDED_KEY_USAGE, false, &usage(&[server])),
+            ca().with(purposes(false, &[server])),
             signer("Acme"),
         ),
         (
             "signers, by a root for timestamps",
             forbidden,
-            root().with(EXTENDED_KEY_USAGE, false, &usage(&[TIME_STAMPING])),
+            root().with(purposes(false, &[TIME_STAMPING])),
             ca(),
             signer("Acme"),
         ),
@@ -260,27 +225,27 @@ fn what_a_ca_forbids() {
             "nothing, by a CA for code signing and servers",
             None,
             root(),
-            ca().with(EXTENDED_KEY_USAGE, true, &usage(&[server, code_signing])),
-            signer("Acme").with(EXTENDED_KEY_USAGE, false, &usage(&[private])),
+            ca().with(purposes(true, &[server, code_signing])),
+            signer("Acme").with(purposes(false, &[private])),
         ),
         (
             "nothing, by a CA for everything",
             None,
             root(),
-            ca().with(EXTENDED_KEY_USAGE, false, &usage(&["2.5.29.37.0"])),
+            ca().with(purposes(false, &["2.5.29.37.0"])),
             signer("Acme"),
         ),
         (
             "an unknown extension of the CA",
             forbidden,
             root(),
-            ca().with("1.2.3.4", true, &null()),
+            ca().with(unknown_extension(true)),
             signer("Acme"),
         ),
         (
             "an unknown extension of the root",
             forbidden,
-            root().with("1.2.3.4", true, &null()),
+            root().with(unknown_extension(true)),
             ca(),
             signer("Acme"),
         ),
@@ -289,12 +254,12 @@ fn what_a_ca_forbids() {
             forbidden,
             root(),
             ca(),
-            signer("Acme").with("1.2.3.4", true, &null()),
+            signer("Acme").with(unknown_extension(true)),
         ),
         (
             "an unknown extension, not critically",
             None,
-            root().with("1.2.3.4", false, &null()),
+            root().with(unknown_extension(false)),
             ca(),
             signer("Acme"),
         ),
@@ -302,7 +267,7 @@ fn what_a_ca_forbids() {
             "a policy that is not evaluated",
             forbidden,
             root(),
-            ca().with(POLICY_CONSTRAINTS, true, &sequence(&[context_primitive(0, &[0])])),
+            ca().with(Extension::new(POLICY_CONSTRAINTS, true, sequence(&[context_primitive(0, &[0])]))),
             signer("Acme"),
         ),
     ] {
@@ -319,12 +284,12 @@ fn comparisons_of_names_are_bounded() {
         assert_eq!(limits::NAME_COMPARISONS % SUBTREES, 0);
         let subtrees: Vec<Vec<u8>> = (0..SUBTREES).map(|number| dns(&format!("{number}.test"))).collect();
         let names: Vec<Vec<u8>> = (0..names).map(|_| dns("x")).collect();
-        let root = Template::ca("Root", 1).with(NAME_CONSTRAINTS, true, &excluded(&subtrees));
-        let leaf = Template::leaf("", 2).with(ALTERNATIVE_NAMES, false, &sequence(&names));
-        let root = Entity::root(&root);
+        let root = ca_profile("Root", 1).with(name_constraints(true, excluded(&subtrees)));
+        let leaf = leaf_profile("", 2).with(alternative_names(false, &names));
+        let root = self_signed(&root);
         // the subject is one name more
-        let leaf = root.issue(&leaf);
-        check_code_signing_chain(&[leaf.certificate, root.certificate])
+        let leaf = issued(&root, &leaf);
+        check_code_signing_chain(&[parsed(&leaf), parsed(&root)])
     };
     let most = limits::NAME_COMPARISONS / 500 - 1;
     assert_eq!(outcome(most), Ok(()));
@@ -341,28 +306,32 @@ fn comparisons_of_names_are_bounded() {
 /// A root that lacks a key usage may stand in a `tsa` store beside others, as notation has it.
 #[test]
 fn roots_of_a_tsa_store() {
-    let good = || Template::ca("Root", 1);
+    let good = || ca_profile("Root", 1);
     for (what, root, is_good) in [
         ("good", good(), true),
         ("without key usage", good().without(KEY_USAGE), true),
-        ("key usage without a bit", good().with(KEY_USAGE, true, &tagged(3, &[0])), true),
-        ("key usage without keyCertSign", good().with(KEY_USAGE, true, &tagged(3, &[1, 2])), false),
-        ("not a CA", good().with(BASIC_CONSTRAINTS, true, &sequence::<Vec<u8>>(&[])), false),
+        ("key usage without a bit", good().with(Extension::new(KEY_USAGE, true, tagged(3, &[0]))), true),
+        (
+            "key usage without keyCertSign",
+            good().with(Extension::new(KEY_USAGE, true, tagged(3, &[1, 2]))),
+            false,
+        ),
+        ("not a CA", good().with(Extension::new(BASIC_CONSTRAINTS, true, sequence::<Vec<u8>>(&[]))), false),
         ("without constraints", good().without(BASIC_CONSTRAINTS), false),
     ] {
-        let beside = Entity::root(&good());
-        let root = Entity::root(&root);
+        let beside = Credential::self_signed(&good(), &Key::derived("beside"));
+        let root = self_signed(&root);
         let mut store = TrustStore::default();
         let files = [("a.crt", &beside), ("b.crt", &root)];
         let files =
-            files.map(|(name, root)| (name.to_owned(), StoreEntry::File(root.certificate.der().to_vec())));
+            files.map(|(name, root)| (name.to_owned(), StoreEntry::File(root.certificate().to_vec())));
         store.add(StoreType::Tsa, "clock", files);
         assert_eq!(store.certificates(StoreType::Tsa, "clock").is_ok(), is_good, "{what}");
     }
-    let root = Entity::root(&good());
-    let issued = root.issue(&Template::ca("CA", 2));
+    let root = self_signed(&good());
+    let issued = issued(&root, &ca_profile("CA", 2));
     let mut store = TrustStore::default();
-    let file = StoreEntry::File(issued.certificate.der().to_vec());
+    let file = StoreEntry::File(issued.certificate().to_vec());
     store.add(StoreType::Tsa, "clock", [("ca.crt".to_owned(), file)]);
     assert!(store.certificates(StoreType::Tsa, "clock").is_err());
 }

@@ -3,6 +3,12 @@
 use std::fs;
 use std::slice;
 
+use assay_fixtures::certificate::{Credential, Extension, Profile, full_name, pem};
+use assay_fixtures::der::{
+    context, context_primitive, enumerated, generalized_time, integer, null, octets, sequence, tagged,
+};
+use assay_fixtures::ocsp::{self, Response, revoked, unknown};
+use assay_fixtures::revocation_list::{RevocationList, reason};
 use assay_verifier::codes::Code;
 use assay_verifier::file_form::FileForm;
 use assay_verifier::limits;
@@ -13,38 +19,40 @@ use assay_verifier::revocation::{
 use assay_verifier::time::UnixTime;
 use assay_verifier::x509::{Certificate, SignatureError};
 
-use crate::support::crl::*;
-use crate::support::der::*;
-use crate::support::ocsp::{Answer, revoked, unknown};
-use crate::support::pki::*;
-use crate::support::{mutate, real_data, time};
+use crate::support::*;
 
 pub(crate) const AT: &str = "2024-06-01T12:00:00Z";
 pub(crate) const LEAF_CRL: &str = "http://crl.example.test/lists/leaf.crl";
 pub(crate) const OCSP: &str = "http://ocsp.example.test";
 pub(crate) const SERIAL: u64 = 3;
 
+pub(crate) const CRL_NUMBER: &str = "2.5.29.20";
+const REASON_CODE: &str = "2.5.29.21";
+const INVALIDITY_DATE: &str = "2.5.29.24";
+const FRESHEST_CRL: &str = "2.5.29.46";
+const NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
+
 /// A leaf with a distribution point under a CA, which has none, under a root.
 pub(crate) struct Pki {
-    pub(crate) ca: Entity,
-    pub(crate) leaf: Entity,
+    pub(crate) ca: Credential,
+    pub(crate) leaf: Credential,
     pub(crate) chain: Vec<Certificate>,
 }
 
 impl Pki {
     pub(crate) fn new() -> Self {
-        Self::of(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]))
+        Self::of(&listed_leaf(&[LEAF_CRL]))
     }
 
-    pub(crate) fn of(leaf: &Template) -> Self {
-        Self::under(&Template::ca("CA", 2), leaf)
+    pub(crate) fn of(leaf: &Profile) -> Self {
+        Self::under(&ca_profile("CA", 2), leaf)
     }
 
-    pub(crate) fn under(ca: &Template, leaf: &Template) -> Self {
-        let root = Entity::root(&Template::ca("Root", 1));
-        let ca = root.issue(ca);
-        let leaf = ca.issue(leaf);
-        let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone()).to_vec();
+    pub(crate) fn under(ca: &Profile, leaf: &Profile) -> Self {
+        let root = self_signed(&ca_profile("Root", 1));
+        let ca = issued(&root, ca);
+        let leaf = issued(&ca, leaf);
+        let chain = [&leaf, &ca, &root].map(parsed).to_vec();
         Self { ca, leaf, chain }
     }
 
@@ -57,7 +65,7 @@ impl Pki {
     }
 
     /// The code under one list of the leaf's CA, staged for the leaf's distribution point.
-    pub(crate) fn code_under(&self, list: &List) -> Option<Code> {
+    pub(crate) fn code_under(&self, list: &RevocationList) -> Option<Code> {
         self.code(&staged(&[("leaf.crl", &list.sign(&self.ca))]))
     }
 
@@ -69,6 +77,11 @@ impl Pki {
     }
 }
 
+/// The leaf with distribution points.
+pub(crate) fn listed_leaf(urls: &[&str]) -> Profile {
+    leaf_profile("Leaf", SERIAL).with(Extension::crl_distribution_points(urls))
+}
+
 pub(crate) fn staged(files: &[(&str, &[u8])]) -> RevocationEvidence {
     let mut evidence = RevocationEvidence::default();
     for (name, bytes) in files {
@@ -77,21 +90,42 @@ pub(crate) fn staged(files: &[(&str, &[u8])]) -> RevocationEvidence {
     evidence
 }
 
-pub(crate) fn list() -> List {
-    List::new(5)
+pub(crate) fn list() -> RevocationList {
+    numbered(5)
+}
+
+/// A list of nobody, of the first half of 2024.
+pub(crate) fn numbered(number: u64) -> RevocationList {
+    RevocationList::new(number, day("2024-01-01"), day("2024-07-01"))
+}
+
+/// What a list is about, by the fields of an `IssuingDistributionPoint`.
+pub(crate) fn about(fields: &[Vec<u8>]) -> Extension {
+    Extension::new("2.5.29.28", true, sequence(fields))
+}
+
+fn invalid_since(at: UnixTime) -> Extension {
+    Extension::new(INVALIDITY_DATE, false, generalized_time(at))
+}
+
+/// That a certificate is good, in the first half of 2024.
+pub(crate) fn good_response(certificate: &Credential) -> Response {
+    Response::good(certificate, day("2024-01-01"), day("2024-07-01"))
 }
 
 pub(crate) const REVOKED: Option<Code> = Some(Code::CertificateRevoked);
-pub(crate) const BEFORE: &str = "20240301000000Z";
+pub(crate) fn before() -> UnixTime {
+    day("2024-03-01")
+}
 
 #[test]
 fn a_list_of_nobody_is_good_and_none_is_unknown() {
     let pki = Pki::new();
     assert_eq!(pki.code_under(&list()), None);
-    assert_eq!(pki.code_under(&list().listing(SERIAL + 1, BEFORE, &[])), None);
+    assert_eq!(pki.code_under(&list().listing(SERIAL + 1, before(), &[])), None);
     assert_eq!(pki.unknown(&RevocationEvidence::default()), Unknown::CrlMissing { url: LEAF_CRL.into() });
     assert_eq!(pki.code(&RevocationEvidence::default()), Some(Code::RevocationMissing));
-    let without_points = Pki::of(&Template::leaf("Leaf", SERIAL));
+    let without_points = Pki::of(&leaf_profile("Leaf", SERIAL));
     assert_eq!(without_points.code(&RevocationEvidence::default()), None);
     assert_eq!(
         check_chain(&pki.chain[2..], Purpose::CodeSigning, &RevocationEvidence::default(), time(AT), None),
@@ -102,11 +136,11 @@ fn a_list_of_nobody_is_good_and_none_is_unknown() {
 #[test]
 fn what_a_revocation_says() {
     let pki = Pki::new();
-    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, BEFORE, &[because(1)]).sign(&pki.ca))]);
+    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, before(), &[reason(1)]).sign(&pki.ca))]);
     let expected = RevocationError::Revoked {
         purpose: Purpose::CodeSigning,
         certificate: "CN=Leaf".into(),
-        at: time("2024-03-01T00:00:00Z"),
+        at: day("2024-03-01"),
         reason: Some(RevocationReason(1)),
     };
     assert_eq!(pki.check(&evidence), Err(expected));
@@ -115,47 +149,47 @@ fn what_a_revocation_says() {
 #[test]
 fn entries() {
     let pki = Pki::new();
-    let critical = |dotted| vec![extension(dotted, true, &null())];
+    let critical = |dotted| vec![Extension::new(dotted, true, null())];
     let unsupported = Some(Code::RevocationCriticalExtension);
-    let hold = |at: &str, list: List| list.listing(SERIAL, at, &[because(6)]);
-    let remove = |at: &str, list: List| list.listing(SERIAL, at, &[because(8)]);
+    let hold = |at, list: RevocationList| list.listing(SERIAL, at, &[reason(6)]);
+    let remove = |at, list: RevocationList| list.listing(SERIAL, at, &[reason(8)]);
     for (what, code, list) in [
-        ("no reason", REVOKED, list().listing(SERIAL, BEFORE, &[])),
-        ("unspecified", REVOKED, list().listing(SERIAL, BEFORE, &[because(0)])),
-        ("cessation of operation", REVOKED, list().listing(SERIAL, BEFORE, &[because(5)])),
-        ("unknown reason", REVOKED, list().listing(SERIAL, BEFORE, &[because(7)])),
-        ("in the future", REVOKED, list().listing(SERIAL, "21000101000000Z", &[])),
-        ("on hold", REVOKED, hold(BEFORE, list())),
-        ("removed", None, remove(BEFORE, list())),
-        ("on hold, removed later", None, remove("20240401000000Z", hold(BEFORE, list()))),
-        ("removed, on hold later", REVOKED, hold("20240401000000Z", remove(BEFORE, list()))),
-        ("on hold later, listed first", REVOKED, remove(BEFORE, hold("20240401000000Z", list()))),
+        ("no reason", REVOKED, list().listing(SERIAL, before(), &[])),
+        ("unspecified", REVOKED, list().listing(SERIAL, before(), &[reason(0)])),
+        ("cessation of operation", REVOKED, list().listing(SERIAL, before(), &[reason(5)])),
+        ("unknown reason", REVOKED, list().listing(SERIAL, before(), &[reason(7)])),
+        ("in the future", REVOKED, list().listing(SERIAL, day("2100-01-01"), &[])),
+        ("on hold", REVOKED, hold(before(), list())),
+        ("removed", None, remove(before(), list())),
+        ("on hold, removed later", None, remove(day("2024-04-01"), hold(before(), list()))),
+        ("removed, on hold later", REVOKED, hold(day("2024-04-01"), remove(before(), list()))),
+        ("on hold later, listed first", REVOKED, remove(before(), hold(day("2024-04-01"), list()))),
         (
             "removed and revoked",
             REVOKED,
-            remove("20240401000000Z", list().listing(SERIAL, BEFORE, &[because(1)])),
+            remove(day("2024-04-01"), list().listing(SERIAL, before(), &[reason(1)])),
         ),
-        ("unknown critical extension", unsupported, list().listing(SERIAL, BEFORE, &critical("1.2.3"))),
+        ("unknown critical extension", unsupported, list().listing(SERIAL, before(), &critical("1.2.3"))),
         (
             "critical reason",
             unsupported,
-            list().listing(SERIAL, BEFORE, &[extension(REASON_CODE, true, &enumerated(1))]),
+            list().listing(SERIAL, before(), &[Extension::new(REASON_CODE, true, enumerated(1))]),
         ),
-        ("unknown extension", REVOKED, list().listing(SERIAL, BEFORE, &[extension("1.2.3", false, &null())])),
-        ("unknown critical extension of another", None, list().listing(9, BEFORE, &critical("1.2.3"))),
-        ("invalidity date", REVOKED, list().listing(SERIAL, BEFORE, &[invalid_since("20250101000000Z")])),
+        ("unknown extension", REVOKED, list().listing(SERIAL, before(), &[unknown_extension(false)])),
+        ("unknown critical extension of another", None, list().listing(9, before(), &critical("1.2.3"))),
+        ("invalidity date", REVOKED, list().listing(SERIAL, before(), &[invalid_since(day("2025-01-01"))])),
         ("malformed invalidity date", REVOKED, {
-            list().listing(SERIAL, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
+            list().listing(SERIAL, before(), &[Extension::new(INVALIDITY_DATE, false, null())])
         }),
         ("invalidity date of the wrong type", REVOKED, {
             list().listing(
                 SERIAL,
-                BEFORE,
-                &[extension(INVALIDITY_DATE, true, &tagged(0x17, b"200101000000Z"))],
+                before(),
+                &[Extension::new(INVALIDITY_DATE, true, tagged(0x17, b"200101000000Z"))],
             )
         }),
         ("malformed invalidity date of another", None, {
-            list().listing(9, BEFORE, &[extension(INVALIDITY_DATE, false, &null())])
+            list().listing(9, before(), &[Extension::new(INVALIDITY_DATE, false, null())])
         }),
     ] {
         assert_eq!(pki.code_under(&list), code, "{what}");
@@ -166,12 +200,13 @@ fn entries() {
 fn the_right_entry_of_many() {
     let mut many = list();
     for serial in (1..2_000).rev().filter(|serial| serial % 3 != 0) {
-        many = many.listing(serial * 0x1_0001, BEFORE, &[]);
+        many = many.listing(serial * 0x1_0001, before(), &[]);
     }
     for (serial, code) in
         [(0x1_0001, REVOKED), (3 * 0x1_0001, None), (1_999 * 0x1_0001, REVOKED), (1, None), (u64::MAX, None)]
     {
-        let pki = Pki::of(&Template::leaf("Leaf", serial).with_crls(&[LEAF_CRL]));
+        let pki =
+            Pki::of(&leaf_profile("Leaf", serial).with(Extension::crl_distribution_points(&[LEAF_CRL])));
         assert_eq!(pki.code_under(&many), code, "{serial}");
     }
 }
@@ -179,20 +214,20 @@ fn the_right_entry_of_many() {
 #[test]
 fn an_authentic_signing_time_rescues_what_became_invalid_later() {
     let pki = Pki::new();
-    let code = |entries: &[Vec<u8>], signed: &str| {
+    let code = |entries: &[Extension], signed: &str| {
         let list =
-            entries.iter().fold(list(), |list, entry| list.listing(SERIAL, BEFORE, slice::from_ref(entry)));
+            entries.iter().fold(list(), |list, entry| list.listing(SERIAL, before(), slice::from_ref(entry)));
         let evidence = staged(&[("leaf.crl", &list.sign(&pki.ca))]);
         check_chain(&pki.chain, Purpose::CodeSigning, &evidence, time(AT), Some(time(signed)))
             .err()
             .map(|error| error.code())
     };
-    let since = invalid_since("20240201000000Z");
+    let since = invalid_since(day("2024-02-01"));
     assert_eq!(code(slice::from_ref(&since), "2024-01-31T23:59:59Z"), None);
     assert_eq!(code(slice::from_ref(&since), "2024-02-01T00:00:00Z"), REVOKED);
-    assert_eq!(code(&[because(1)], "2024-01-01T00:00:00Z"), REVOKED);
-    assert_eq!(code(&[since, because(1)], "2024-01-31T23:59:59Z"), REVOKED);
-    let critical = extension(INVALIDITY_DATE, true, &generalized_time("20240201000000Z"));
+    assert_eq!(code(&[reason(1)], "2024-01-01T00:00:00Z"), REVOKED);
+    assert_eq!(code(&[since, reason(1)], "2024-01-31T23:59:59Z"), REVOKED);
+    let critical = Extension::new(INVALIDITY_DATE, true, generalized_time(day("2024-02-01")));
     assert_eq!(code(&[critical], "2024-01-31T23:59:59Z"), None);
 }
 
@@ -200,41 +235,48 @@ fn an_authentic_signing_time_rescues_what_became_invalid_later() {
 fn freshness() {
     let pki = Pki::new();
     for (code, list) in [
-        (None, List { this_update: "20240601120000Z", ..list() }),
-        (Some(Code::RevocationNotYetValid), List { this_update: "20240601120001Z", ..list() }),
-        (None, List { next_update: Some("20240601120000Z"), ..list() }),
-        (Some(Code::RevocationStale), List { next_update: Some("20240601115959Z"), ..list() }),
-        (Some(Code::RevocationMalformed), List { next_update: None, ..list() }),
+        (None, RevocationList { this_update: time("2024-06-01T12:00:00Z"), ..list() }),
+        (
+            Some(Code::RevocationNotYetValid),
+            RevocationList { this_update: time("2024-06-01T12:00:01Z"), ..list() },
+        ),
+        (None, RevocationList { next_update: Some(time("2024-06-01T12:00:00Z")), ..list() }),
+        (
+            Some(Code::RevocationStale),
+            RevocationList { next_update: Some(time("2024-06-01T11:59:59Z")), ..list() },
+        ),
+        (Some(Code::RevocationMalformed), RevocationList { next_update: None, ..list() }),
     ] {
         assert_eq!(pki.code_under(&list), code, "{:?} {:?}", list.this_update, list.next_update);
     }
     // An expired list proves nothing good, but a revocation stays one, and so does a hold that nothing newer lifts.
-    let stale = || List { next_update: Some("20240501000000Z"), ..list() };
-    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(1)])), REVOKED);
-    assert_eq!(pki.code_under(&stale().listing(SERIAL, BEFORE, &[because(6)])), REVOKED);
+    let stale = || RevocationList { next_update: Some(day("2024-05-01")), ..list() };
+    assert_eq!(pki.code_under(&stale().listing(SERIAL, before(), &[reason(1)])), REVOKED);
+    assert_eq!(pki.code_under(&stale().listing(SERIAL, before(), &[reason(6)])), REVOKED);
 }
 
 #[test]
 fn who_signed() {
     let pki = Pki::new();
-    let wrong = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
+    let wrong = forged(&pki.ca);
     let evidence = staged(&[("leaf.crl", &list().sign(&wrong))]);
     let expected = Unknown::Signature { file: "leaf.crl".into(), error: SignatureError::Wrong };
     assert_eq!(pki.unknown(&evidence), expected);
     assert_eq!(pki.code(&evidence), Some(Code::RevocationSignature));
 
-    let other = Entity::root(&Template::ca("Other CA", 2));
+    let other = self_signed(&ca_profile("Other CA", 2));
     let evidence = staged(&[("leaf.crl", &list().sign(&other))]);
     assert_eq!(pki.unknown(&evidence), Unknown::CrlMissing { url: LEAF_CRL.into() });
     // the right key under another name
     let Pki { ca, chain, .. } = pki;
-    let renamed = Entity { certificate: other.certificate.clone(), key: ca.key };
-    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, BEFORE, &[]).sign(&renamed))]);
+    let renamed = Credential { key: ca.key, ..other.clone() };
+    let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, before(), &[]).sign(&renamed))]);
     let verdict = check_chain(&chain, Purpose::CodeSigning, &evidence, time(AT), None);
     assert_eq!(verdict.unwrap_err().code(), Code::RevocationMissing);
 
-    let only_certificates = Template::ca("CA", 2).with(KEY_USAGE, true, &tagged(0x03, &[2, 0b0000_0100]));
-    let pki = Pki::under(&only_certificates, &Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
+    let only_certificates =
+        ca_profile("CA", 2).with(Extension::new(KEY_USAGE, true, tagged(0x03, &[2, 0b0000_0100])));
+    let pki = Pki::under(&only_certificates, &listed_leaf(&[LEAF_CRL]));
     assert_eq!(pki.code_under(&list()), Some(Code::RevocationSignature));
 }
 
@@ -244,10 +286,10 @@ fn extensions_of_the_list() {
     let unsupported = Some(Code::RevocationCriticalExtension);
     for (what, code, list) in [
         ("no number", None, list().without(CRL_NUMBER)),
-        ("no extension at all", None, List { extensions: Vec::new(), ..list() }),
-        ("critical number", unsupported, list().with(CRL_NUMBER, true, &integer(5))),
-        ("unknown", None, list().with("1.2.3", false, &null())),
-        ("unknown and critical", unsupported, list().with("1.2.3", true, &null())),
+        ("no extension at all", None, RevocationList { extensions: Vec::new(), ..list() }),
+        ("critical number", unsupported, list().with(Extension::new(CRL_NUMBER, true, integer(5)))),
+        ("unknown", None, list().with(unknown_extension(false))),
+        ("unknown and critical", unsupported, list().with(unknown_extension(true))),
         ("a delta in the place of a base", Some(Code::RevocationNotForCertificate), list().delta_of(4)),
     ] {
         assert_eq!(pki.code_under(&list), code, "{what}");
@@ -257,32 +299,39 @@ fn extensions_of_the_list() {
 #[test]
 fn malformed_lists() {
     let pki = Pki::new();
-    for (what, list) in [
-        ("no version", List { version: Vec::new(), ..list() }),
-        ("version 1", List { version: integer(0), ..list() }),
-        ("malformed number", list().with(CRL_NUMBER, false, &null())),
-        ("negative number", list().with(CRL_NUMBER, false, &tagged(0x02, &[0xff]))),
-        ("malformed distribution point", list().about(&[null()])),
-        ("malformed key identifier", list().with("2.5.29.35", false, &null())),
-        ("malformed time", List { this_update: "20240101000000", ..list() }),
-        ("malformed reason of another", list().listing(9, BEFORE, &[extension(REASON_CODE, false, &null())])),
+    let good = list().sign(&pki.ca);
+    let mut malformed_time = good.clone();
+    let at = good.windows(13).position(|bytes| bytes == b"240101000000Z").unwrap();
+    malformed_time[at + 12] = b'0';
+    let lists = [
+        ("no version", RevocationList { version: None, ..list() }),
+        ("version 1", RevocationList { version: Some(0), ..list() }),
+        ("malformed number", list().with(Extension::new(CRL_NUMBER, false, null()))),
+        ("negative number", list().with(Extension::new(CRL_NUMBER, false, tagged(0x02, &[0xff])))),
+        ("malformed distribution point", list().with(about(&[null()]))),
+        ("malformed key identifier", list().with(Extension::new("2.5.29.35", false, null()))),
         (
-            "an extension twice",
-            List { extensions: vec![("", extension("1.2.3", false, &null())); 2], ..list() },
+            "malformed reason of another",
+            list().listing(9, before(), &[Extension::new(REASON_CODE, false, null())]),
         ),
-        ("an extension of an entry twice", list().listing(9, BEFORE, &[because(1), because(1)])),
+        ("an extension twice", RevocationList { extensions: vec![unknown_extension(false); 2], ..list() }),
+        ("an extension of an entry twice", list().listing(9, before(), &[reason(1), reason(1)])),
         (
             "malformed serial number",
-            List { entries: vec![sequence(&[tagged(0x02, &[0, 5]), generalized_time(BEFORE)])], ..list() },
+            RevocationList {
+                entries: vec![sequence(&[tagged(0x02, &[0, 5]), generalized_time(before())])],
+                ..list()
+            },
         ),
-        ("entry without time", List { entries: vec![sequence(&[integer(9)])], ..list() }),
-    ] {
+        ("entry without time", RevocationList { entries: vec![sequence(&[integer(9)])], ..list() }),
+    ];
+    let lists = lists.map(|(what, list)| (what, list.sign(&pki.ca)));
+    for (what, list) in lists.into_iter().chain([("malformed time", malformed_time)]) {
         let mut evidence = RevocationEvidence::default();
-        assert_eq!(evidence.add_file("leaf.crl", &list.sign(&pki.ca)), Err(EvidenceError::Crl), "{what}");
+        assert_eq!(evidence.add_file("leaf.crl", &list), Err(EvidenceError::Crl), "{what}");
         let expected = Unknown::Unusable { file: "leaf.crl".into(), error: EvidenceError::Crl, more: 0 };
         assert_eq!(pki.unknown(&evidence), expected, "{what}");
     }
-    let good = list().sign(&pki.ca);
     let cut_off = EvidenceError::Form(FileForm::CutOff);
     for (bytes, error) in
         [(&good[..good.len() - 1], cut_off), (&[good.as_slice(), &[0]].concat(), EvidenceError::Crl)]
@@ -293,8 +342,8 @@ fn malformed_lists() {
     }
     let with = |count: usize| {
         let extensions =
-            (0..count).map(|at| ("", extension(&format!("1.2.3.{at}"), false, &null()))).collect();
-        List { extensions, ..list() }.sign(&pki.ca)
+            (0..count).map(|at| Extension::new(format!("1.2.3.{at}").leak(), false, null())).collect();
+        RevocationList { extensions, ..list() }.sign(&pki.ca)
     };
     assert_eq!(RevocationEvidence::default().add_file("a", &with(limits::EXTENSIONS)), Ok(()));
     assert_eq!(
@@ -307,7 +356,7 @@ fn malformed_lists() {
 fn forms_of_files() {
     use base64::Engine as _;
     let pki = Pki::new();
-    let other = Entity::root(&Template::ca("Other CA", 2));
+    let other = self_signed(&ca_profile("Other CA", 2));
     let (good, of_other) = (list().sign(&pki.ca), list().sign(&other));
     let base64 = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
     let cache = format!(r#"{{"baseCRL":"{}"}}"#, base64(&good));
@@ -327,20 +376,20 @@ fn forms_of_files() {
     issuers.sort();
     assert_eq!(issuers, ["CN=CA", "CN=CA", "CN=Other CA"]);
     let crl = evidence.crls().find(|crl| crl.issuer.to_string() == issuers[0]).unwrap();
-    assert_eq!(crl.this_update, time("2024-01-01T00:00:00Z"));
-    assert_eq!(crl.next_update, Some(time("2024-07-01T00:00:00Z")));
+    assert_eq!(crl.this_update, day("2024-01-01"));
+    assert_eq!(crl.next_update, Some(day("2024-07-01")));
 }
 
 #[test]
 fn every_distribution_point_must_have_its_list() {
     let (one, two) = ("http://crl.example.test/one.crl", "http://crl.example.test/two.crl");
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&[one, two]));
-    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, BEFORE, &[]).sign(&pki.ca));
+    let pki = Pki::of(&listed_leaf(&[one, two]));
+    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, before(), &[]).sign(&pki.ca));
     let missing = Some(Code::RevocationMissing);
-    let both = list().about(&[full_name(&[two, one])]).sign(&pki.ca);
-    let stale = List { next_update: Some("20240301000000Z"), ..List::new(4) }.sign(&pki.ca);
+    let both = list().with(about(&[full_name(&[two, one])])).sign(&pki.ca);
+    let stale = RevocationList { next_update: Some(day("2024-03-01")), ..numbered(4) }.sign(&pki.ca);
     let not_about = Some(Code::RevocationNotForCertificate);
-    let [of_one, of_two] = [one, two].map(|url| list().about(&[full_name(&[url])]).sign(&pki.ca));
+    let [of_one, of_two] = [one, two].map(|url| list().with(about(&[full_name(&[url])])).sign(&pki.ca));
     for (what, code, files) in [
         ("both", None, vec![("one.crl", &good), ("two.crl", &good)]),
         ("the first only", missing, vec![("one.crl", &good)]),
@@ -370,16 +419,16 @@ fn urls() {
         ("scheme in capitals", None, vec!["HTTP://crl.example.test/leaf.crl"]),
         ("LDAP second", url, vec![LEAF_CRL, "ldap://ldap.example.test/cn=CA"]),
     ] {
-        let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&urls));
+        let pki = Pki::of(&listed_leaf(&urls));
         assert_eq!(pki.code_under(&list()), code, "{what}");
     }
-    let relative = sequence(&[sequence(&[context(0, &context(0, &context(4, &name("CA"))))])]);
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with("2.5.29.31", false, &relative));
+    let relative = sequence(&[sequence(&[context(0, &context(0, &directory(&name("CA"))))])]);
+    let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::new("2.5.29.31", false, relative)));
     assert_eq!(pki.code_under(&list()), url);
     for (count, code) in [(limits::CRL_URLS, None), (limits::CRL_URLS + 1, url)] {
         let urls: Vec<String> = (0..count).map(|at| format!("http://crl.example.test/{at}.crl")).collect();
         let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
-        let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&urls));
+        let pki = Pki::of(&listed_leaf(&urls));
         assert_eq!(pki.code_under(&list()), code, "{count}");
     }
 }
@@ -394,26 +443,26 @@ fn what_a_list_is_about() {
         ("its own point", None, None, vec![full_name(&[LEAF_CRL])]),
         ("its own point of two", None, None, vec![full_name(&[other, LEAF_CRL])]),
         ("another point", not_about, not_about, vec![full_name(&[other])]),
-        (
-            "a point without URL",
-            not_about,
-            not_about,
-            vec![context(0, &context(0, &context(4, &name("CA"))))],
-        ),
+        ("a point without URL", not_about, not_about, vec![context(0, &context(0, &directory(&name("CA"))))]),
         ("leaves", None, not_about, vec![flag(1)]),
-        ("a point relative to the issuer", not_about, not_about, vec![context(0, &context(1, &name("CA")))]),
+        (
+            "a point relative to the issuer",
+            not_about,
+            not_about,
+            vec![context(0, &context(1, &name("CA").der()))],
+        ),
         ("CAs", not_about, None, vec![flag(2)]),
         ("some reasons", not_about, not_about, vec![context_primitive(3, &[1, 0b0100_0000])]),
         ("other issuers' certificates", not_about, not_about, vec![flag(4)]),
         ("attribute certificates", not_about, not_about, vec![flag(5)]),
     ] {
-        let about = list().about(&fields);
+        let about = list().with(about(&fields));
         let pki = Pki::new();
         assert_eq!(pki.code_under(&about), of_leaf, "{what}");
-        let root = Entity::root(&Template::ca("Root", 1));
-        let ca = root.issue(&Template::ca("CA", 2).with_crls(&[LEAF_CRL]));
-        let leaf = ca.issue(&Template::leaf("Leaf", SERIAL));
-        let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone());
+        let root = self_signed(&ca_profile("Root", 1));
+        let ca = issued(&root, &ca_profile("CA", 2).with(Extension::crl_distribution_points(&[LEAF_CRL])));
+        let leaf = issued(&ca, &leaf_profile("Leaf", SERIAL));
+        let chain = [&leaf, &ca, &root].map(parsed);
         let evidence = staged(&[("leaf.crl", &about.sign(&root))]);
         let verdict = check_chain(&chain, Purpose::Timestamping, &evidence, time(AT), None);
         assert_eq!(verdict.err().map(|error| error.code()), of_ca, "{what}");
@@ -424,64 +473,78 @@ fn what_a_list_is_about() {
 fn deltas() {
     let url = "http://crl.example.test/delta.crl";
     let pki = Pki::new();
-    let base = || list().with_deltas_at(&[url]);
-    let delta = || List { this_update: "20240501000000Z", ..List::new(6) }.delta_of(5);
+    let base = || list().with(Extension::freshest_crl(&[url]));
+    let delta = || RevocationList { this_update: day("2024-05-01"), ..numbered(6) }.delta_of(5);
     let missing = Some(Code::RevocationMissing);
     let mismatch = Some(Code::RevocationNotForCertificate);
     let point = full_name(&[LEAF_CRL]);
     for (what, code, base, deltas) in [
         ("none staged", missing, base(), vec![]),
         ("of nobody", None, base(), vec![delta()]),
-        ("that revokes", REVOKED, base(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        ("that revokes", REVOKED, base(), vec![delta().listing(SERIAL, before(), &[reason(1)])]),
         (
             "that lifts a hold",
             None,
-            base().listing(SERIAL, BEFORE, &[because(6)]),
-            vec![delta().listing(SERIAL, "20240401000000Z", &[because(8)])],
+            base().listing(SERIAL, before(), &[reason(6)]),
+            vec![delta().listing(SERIAL, day("2024-04-01"), &[reason(8)])],
         ),
         (
             "that lifts no revocation",
             REVOKED,
-            base().listing(SERIAL, BEFORE, &[because(1)]),
-            vec![delta().listing(SERIAL, "20240401000000Z", &[because(8)])],
+            base().listing(SERIAL, before(), &[reason(1)]),
+            vec![delta().listing(SERIAL, day("2024-04-01"), &[reason(8)])],
         ),
         ("of an older base", None, base(), vec![delta().delta_of(3)]),
         ("of a newer base", mismatch, base(), vec![delta().delta_of(6)]),
-        ("no newer than the base", mismatch, base(), vec![delta().with(CRL_NUMBER, false, &integer(5))]),
+        (
+            "no newer than the base",
+            mismatch,
+            base(),
+            vec![delta().with(Extension::new(CRL_NUMBER, false, integer(5)))],
+        ),
         ("without number", mismatch, base(), vec![delta().without(CRL_NUMBER)]),
-        ("that is a complete list", None, base(), vec![List::new(6)]),
+        ("that is a complete list", None, base(), vec![numbered(6)]),
         ("base without number", mismatch, base().without(CRL_NUMBER), vec![delta()]),
         (
             "that is stale",
             Some(Code::RevocationStale),
             base(),
-            vec![List { next_update: Some("20240531000000Z"), ..delta() }],
+            vec![RevocationList { next_update: Some(day("2024-05-31")), ..delta() }],
         ),
         (
             "of the same scope",
             None,
-            base().about(slice::from_ref(&point)),
-            vec![delta().about(slice::from_ref(&point))],
+            base().with(about(slice::from_ref(&point))),
+            vec![delta().with(about(slice::from_ref(&point)))],
         ),
-        ("of another scope", mismatch, base().about(slice::from_ref(&point)), vec![delta()]),
-        ("by LDAP only", missing, list().with_deltas_at(&["ldap://ldap.example.test"]), vec![delta()]),
-        ("that nobody asked for", REVOKED, list(), vec![delta().listing(SERIAL, BEFORE, &[because(1)])]),
+        ("of another scope", mismatch, base().with(about(slice::from_ref(&point))), vec![delta()]),
+        (
+            "by LDAP only",
+            missing,
+            list().with(Extension::freshest_crl(&["ldap://ldap.example.test"])),
+            vec![delta()],
+        ),
+        ("that nobody asked for", REVOKED, list(), vec![delta().listing(SERIAL, before(), &[reason(1)])]),
         (
             "that nobody asked for, stale",
             None,
             list(),
-            vec![List { next_update: Some("20240531000000Z"), ..delta() }],
+            vec![RevocationList { next_update: Some(day("2024-05-31")), ..delta() }],
         ),
         (
             "named relative to the issuer",
             missing,
-            list().with(FRESHEST_CRL, false, &sequence(&[sequence(&[context(0, &context(1, &name("CA")))])])),
+            list().with(Extension::new(
+                FRESHEST_CRL,
+                false,
+                sequence(&[sequence(&[context(0, &context(1, &name("CA").der()))])]),
+            )),
             vec![delta()],
         ),
         (
             "without URL",
             None,
-            list().with(FRESHEST_CRL, false, &sequence(&[sequence::<Vec<u8>>(&[])])),
+            list().with(Extension::new(FRESHEST_CRL, false, sequence(&[sequence::<Vec<u8>>(&[])]))),
             vec![],
         ),
     ] {
@@ -494,15 +557,15 @@ fn deltas() {
         assert_eq!(pki.code(&staged(&named)), code, "{what}");
     }
     // found by issuer, and the newest of several
-    let (base, old) = (base().sign(&pki.ca), delta().listing(SERIAL, BEFORE, &[because(6)]).sign(&pki.ca));
-    let new =
-        delta().with(CRL_NUMBER, false, &integer(7)).listing(SERIAL, BEFORE, &[because(8)]).sign(&pki.ca);
+    let (base, old) = (base().sign(&pki.ca), delta().listing(SERIAL, before(), &[reason(6)]).sign(&pki.ca));
+    let new = delta()
+        .with(Extension::new(CRL_NUMBER, false, integer(7)))
+        .listing(SERIAL, before(), &[reason(8)])
+        .sign(&pki.ca);
     assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old)])), REVOKED);
     assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old), ("y", &new)])), None);
     // a certificate that speaks of deltas where its list does not
-    let freshest = sequence(&[sequence(&[full_name(&[url])])]);
-    let pki =
-        Pki::of(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]).with(FRESHEST_CRL, false, &freshest));
+    let pki = Pki::of(&listed_leaf(&[LEAF_CRL]).with(Extension::freshest_crl(&[url])));
     assert_eq!(pki.code_under(&list()), missing);
 }
 
@@ -511,56 +574,60 @@ fn deltas_of_the_cache() {
     use base64::Engine as _;
     let pki = Pki::new();
     let base64 = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
-    let code = |base: &List, delta: &List| {
+    let code = |base: &RevocationList, delta: &RevocationList| {
         let (base, delta) = (base64(&base.sign(&pki.ca)), base64(&delta.sign(&pki.ca)));
         let file = format!(r#"{{"baseCRL":"{base}","deltaCRL":"{delta}"}}"#);
         pki.code(&staged(&[("cache", file.as_bytes())]))
     };
-    let delta = List::new(6).delta_of(5);
+    let delta = numbered(6).delta_of(5);
     assert_eq!(code(&list(), &delta), None);
-    assert_eq!(code(&list(), &delta.clone().listing(SERIAL, BEFORE, &[])), REVOKED);
+    assert_eq!(code(&list(), &delta.clone().listing(SERIAL, before(), &[])), REVOKED);
     // a base that came with a delta does not hold without one; a newer base does
     assert_eq!(code(&list(), &list()), Some(Code::RevocationMissing));
-    assert_eq!(code(&list(), &List::new(6)), None);
-    assert_eq!(code(&List::new(6), &delta), Some(Code::RevocationNotForCertificate));
+    assert_eq!(code(&list(), &numbered(6)), None);
+    assert_eq!(code(&numbered(6), &delta), Some(Code::RevocationNotForCertificate));
 }
 
 #[test]
 fn ocsp() {
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
-    let good = || Answer::good(&pki.leaf.certificate);
-    let of = |answer: Answer| pki.code(&staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]));
+    let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
+    let good = || good_response(&pki.leaf);
+    let of = |answer: Response| pki.code(&staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]));
     let missing = Some(Code::RevocationOcspMissing);
     for (what, code, answer) in [
         ("good", None, good()),
-        ("by the key's hash", None, Answer { by_key: true, ..good() }),
-        ("named by SHA-256", None, Answer { id_hash: SHA256, ..good() }),
-        ("revoked", REVOKED, Answer { status: revoked(BEFORE, Some(1)), ..good() }),
-        ("revoked without reason", REVOKED, Answer { status: revoked(BEFORE, None), ..good() }),
-        ("on hold", REVOKED, Answer { status: revoked(BEFORE, Some(6)), ..good() }),
-        ("unknown", Some(Code::RevocationOcspUnknown), Answer { status: unknown(), ..good() }),
-        ("about another", missing, Answer { serial: vec![9], ..good() }),
-        ("stale", Some(Code::RevocationStale), Answer { next_update: Some("20240601115959Z"), ..good() }),
-        ("just in time", None, Answer { next_update: Some("20240601120000Z"), ..good() }),
+        ("by the key's hash", None, Response { is_responder_named_by_key: true, ..good() }),
+        ("named by SHA-256", None, Response { is_named_by_sha256: true, ..good() }),
+        ("revoked", REVOKED, Response { status: revoked(before(), Some(1)), ..good() }),
+        ("revoked without reason", REVOKED, Response { status: revoked(before(), None), ..good() }),
+        ("on hold", REVOKED, Response { status: revoked(before(), Some(6)), ..good() }),
+        ("unknown", Some(Code::RevocationOcspUnknown), Response { status: unknown(), ..good() }),
+        ("about another", missing, Response { serial: 9, ..good() }),
+        (
+            "stale",
+            Some(Code::RevocationStale),
+            Response { next_update: Some(time("2024-06-01T11:59:59Z")), ..good() },
+        ),
+        ("just in time", None, Response { next_update: Some(time("2024-06-01T12:00:00Z")), ..good() }),
         (
             "not yet valid",
             Some(Code::RevocationNotYetValid),
-            Answer { this_update: "20240601120001Z", ..good() },
+            Response { this_update: time("2024-06-01T12:00:01Z"), ..good() },
         ),
-        ("without end", Some(Code::RevocationMalformed), Answer { next_update: None, ..good() }),
+        ("without end", Some(Code::RevocationMalformed), Response { next_update: None, ..good() }),
         (
             "critical extension",
             Some(Code::RevocationCriticalExtension),
-            Answer { extensions: vec![extension("1.2.3", true, &null())], ..good() },
+            Response { extensions: vec![unknown_extension(true)], ..good() },
         ),
-        ("extension", None, Answer { extensions: vec![extension("1.2.3", false, &null())], ..good() }),
+        ("extension", None, Response { extensions: vec![unknown_extension(false)], ..good() }),
     ] {
         assert_eq!(of(answer), code, "{what}");
     }
     assert_eq!(pki.unknown(&RevocationEvidence::default()), Unknown::OcspMissing);
     // a response in which the responder says that it does not answer
     let refused = |status| Err(EvidenceError::OcspRefused { status });
-    let refusal = Answer { response_status: 6, ..good() }.sign(&pki.ca, &pki.ca);
+    let refusal = Response { response_status: 6, ..good() }.sign(&pki.ca, &pki.ca);
     let mut evidence = RevocationEvidence::default();
     assert_eq!(evidence.add_file("leaf.ocsp", &refusal), refused("unauthorized"));
     assert_eq!(evidence.add_file("leaf.ocsp", &sequence(&[enumerated(3)])), refused("tryLater"));
@@ -570,8 +637,8 @@ fn ocsp() {
     let pem = pem("OCSP RESPONSE", &good().sign(&pki.ca, &pki.ca));
     assert_eq!(pki.code(&staged(&[("leaf.pem", pem.as_bytes())])), None);
     let padded = |bytes: usize| {
-        let of = |length| Answer {
-            extensions: vec![extension("1.2.3", false, &octets(&vec![0; length]))],
+        let of = |length| Response {
+            extensions: vec![Extension::new("1.2.3", false, octets(&vec![0; length]))],
             ..good()
         };
         let without = of(bytes - 1000).sign(&pki.ca, &pki.ca).len();
@@ -586,79 +653,82 @@ fn ocsp() {
 
 #[test]
 fn ocsp_responders() {
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
-    let purpose = sequence(&[oid("1.3.6.1.5.5.7.3.9")]);
+    let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
+    const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
     let template = || {
-        Template::leaf("Responder", 8).with(EXTENDED_KEY_USAGE, false, &purpose).with(
-            "1.3.6.1.5.5.7.48.1.5",
+        leaf_profile("Responder", 8).with(purposes(false, &[OCSP_SIGNING])).with(Extension::new(
+            NO_CHECK,
             false,
-            &null(),
-        )
+            null(),
+        ))
     };
-    let code = |responder: &Entity, files: &[(&str, &[u8])]| {
-        let answer = Answer {
-            certificates: vec![responder.certificate.clone()],
-            ..Answer::good(&pki.leaf.certificate)
-        };
+    let code = |responder: &Credential, files: &[(&str, &[u8])]| {
+        let answer =
+            Response { certificates: vec![responder.certificate().to_vec()], ..good_response(&pki.leaf) };
         let response = answer.sign(&pki.ca, responder);
         pki.code(&staged(&[&[("leaf.ocsp", response.as_slice())], files].concat()))
     };
     let refused = Some(Code::RevocationSignature);
-    assert_eq!(code(&pki.ca.issue(&template()), &[]), None);
-    assert_eq!(code(&pki.ca.issue(&template().without(EXTENDED_KEY_USAGE)), &[]), refused);
-    let any = sequence(&[oid("2.5.29.37.0")]);
-    assert_eq!(code(&pki.ca.issue(&template().with(EXTENDED_KEY_USAGE, false, &any)), &[]), refused);
-    let expired = Template { not_after: "20240601115959Z", ..template() };
-    assert_eq!(code(&pki.ca.issue(&expired), &[]), Some(Code::RevocationResponderNotValid));
+    assert_eq!(code(&issued(&pki.ca, &template()), &[]), None);
+    assert_eq!(code(&issued(&pki.ca, &template().without(EXTENDED_KEY_USAGE)), &[]), refused);
+    assert_eq!(code(&issued(&pki.ca, &template().with(purposes(false, &["2.5.29.37.0"]))), &[]), refused);
+    let expired = Profile { not_after: time("2024-06-01T11:59:59Z"), ..template() };
+    assert_eq!(code(&issued(&pki.ca, &expired), &[]), Some(Code::RevocationResponderNotValid));
     assert_eq!(
-        code(&pki.ca.issue(&template().with(KEY_USAGE, true, &tagged(0x03, &[5, 0x20]))), &[]),
+        code(
+            &issued(&pki.ca, &template().with(Extension::new(KEY_USAGE, true, tagged(0x03, &[5, 0x20])))),
+            &[]
+        ),
         refused
     );
-    assert_eq!(code(&Entity::root(&Template::ca("Elsewhere", 1)).issue(&template()), &[]), refused);
+    assert_eq!(code(&issued(&self_signed(&ca_profile("Elsewhere", 1)), &template()), &[]), refused);
     // Without the mark that it need not be checked, a list must say that the responder itself is not revoked.
-    let checked = pki.ca.issue(&template().without("1.3.6.1.5.5.7.48.1.5").with_crls(&[LEAF_CRL]));
-    let (good, bad) = (list().sign(&pki.ca), list().listing(8, BEFORE, &[]).sign(&pki.ca));
+    let checked =
+        issued(&pki.ca, &template().without(NO_CHECK).with(Extension::crl_distribution_points(&[LEAF_CRL])));
+    let (good, bad) = (list().sign(&pki.ca), list().listing(8, before(), &[]).sign(&pki.ca));
     assert_eq!(code(&checked, &[("leaf.crl", &good)]), None);
     assert_eq!(code(&checked, &[("leaf.crl", &bad)]), refused);
     assert_eq!(code(&checked, &[]), refused);
     // more certificates than anyone sends
-    let responder = pki.ca.issue(&template());
+    let responder = issued(&pki.ca, &template());
     for (count, added) in [
         (limits::OCSP_CERTIFICATES, Ok(())),
         (limits::OCSP_CERTIFICATES + 1, Err(EvidenceError::OcspResponse)),
     ] {
-        let certificates = vec![responder.certificate.clone(); count];
-        let response =
-            Answer { certificates, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &responder);
+        let certificates = vec![responder.certificate().to_vec(); count];
+        let response = Response { certificates, ..good_response(&pki.leaf) }.sign(&pki.ca, &responder);
         assert_eq!(RevocationEvidence::default().add_file("leaf.ocsp", &response), added);
     }
     // a response that does not bring its signer along, and one with the signature of another
-    let responder = pki.ca.issue(&template());
-    let lonely = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &responder);
+    let responder = issued(&pki.ca, &template());
+    let lonely = good_response(&pki.leaf).sign(&pki.ca, &responder);
     assert_eq!(pki.code(&staged(&[("leaf.ocsp", &lonely)])), Some(Code::RevocationResponderMissing));
     // what a responder revoked in its time stays revoked when it has expired, or is itself revoked
-    let listed = list().listing(8, BEFORE, &[]).sign(&pki.ca);
+    let listed = list().listing(8, before(), &[]).sign(&pki.ca);
     for (responder, files) in
-        [(pki.ca.issue(&expired), vec![]), (checked, vec![("leaf.crl", listed.as_slice())])]
+        [(issued(&pki.ca, &expired), vec![]), (checked, vec![("leaf.crl", listed.as_slice())])]
     {
-        let certificates = vec![responder.certificate.clone()];
+        let certificates = vec![responder.certificate().to_vec()];
         let answer =
-            Answer { certificates, status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
+            Response { certificates, status: revoked(before(), Some(1)), ..good_response(&pki.leaf) };
         let response = answer.sign(&pki.ca, &responder);
         assert_eq!(pki.code(&staged(&[&[("leaf.ocsp", response.as_slice())], &files[..]].concat())), REVOKED);
     }
-    let forged = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
-    let forged = Answer::good(&pki.leaf.certificate).sign(&pki.ca, &forged);
+    let forged = forged(&pki.ca);
+    let forged = good_response(&pki.leaf).sign(&pki.ca, &forged);
     assert_eq!(pki.code(&staged(&[("leaf.ocsp", &forged)])), refused);
 }
 
 #[test]
 fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]).with_crls(&[LEAF_CRL]));
-    let answer =
-        |status: Vec<u8>| Answer { status, ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &pki.ca);
-    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, BEFORE, &[]).sign(&pki.ca));
-    let is_good = answer(context_primitive(0, &[]));
+    let pki = Pki::of(
+        &leaf_profile("Leaf", SERIAL)
+            .with(Extension::ocsp_responder(OCSP))
+            .with(Extension::crl_distribution_points(&[LEAF_CRL])),
+    );
+    let answer = |status: Vec<u8>| Response { status, ..good_response(&pki.leaf) }.sign(&pki.ca, &pki.ca);
+    let (good, bad) = (list().sign(&pki.ca), list().listing(SERIAL, before(), &[]).sign(&pki.ca));
+    let is_good = answer(ocsp::good());
     for (what, code, files) in [
         ("nothing", Some(Code::RevocationMissing), vec![]),
         ("a list", None, vec![("leaf.crl", &good)]),
@@ -668,7 +738,7 @@ fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
         (
             "an answer that revokes",
             REVOKED,
-            vec![("leaf.ocsp", &answer(revoked(BEFORE, None))), ("leaf.crl", &good)],
+            vec![("leaf.ocsp", &answer(revoked(before(), None))), ("leaf.crl", &good)],
         ),
         ("no knowledge", Some(Code::RevocationMissing), vec![("leaf.ocsp", &answer(unknown()))]),
         ("no knowledge, a list", None, vec![("leaf.ocsp", &answer(unknown())), ("leaf.crl", &good)]),
@@ -677,14 +747,15 @@ fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
             files.into_iter().map(|(name, bytes)| (name, bytes.as_slice())).collect();
         assert_eq!(pki.code(&staged(&files)), code, "{what}");
     }
-    let https = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&["https://ocsp.example.test"]));
+    let https =
+        Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder("https://ocsp.example.test")));
     assert_eq!(https.code(&RevocationEvidence::default()), Some(Code::RevocationUrl));
     // the newest of two answers
-    let old = Answer { status: unknown(), ..Answer::good(&pki.leaf.certificate) }.sign(&pki.ca, &pki.ca);
-    let new = Answer {
-        this_update: "20240501000000Z",
-        status: revoked(BEFORE, None),
-        ..Answer::good(&pki.leaf.certificate)
+    let old = Response { status: unknown(), ..good_response(&pki.leaf) }.sign(&pki.ca, &pki.ca);
+    let new = Response {
+        this_update: day("2024-05-01"),
+        status: revoked(before(), None),
+        ..good_response(&pki.leaf)
     };
     let new = new.sign(&pki.ca, &pki.ca);
     assert_eq!(pki.code(&staged(&[("a", &old), ("b", &new), ("c", &is_good)])), REVOKED);
@@ -692,11 +763,11 @@ fn ocsp_before_lists_and_lists_where_it_gives_no_answer() {
 
 #[test]
 fn an_authentic_signing_time_counts_for_ocsp_too() {
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
-    let answer = Answer {
-        status: revoked(BEFORE, Some(1)),
-        extensions: vec![invalid_since("20240201000000Z")],
-        ..Answer::good(&pki.leaf.certificate)
+    let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
+    let answer = Response {
+        status: revoked(before(), Some(1)),
+        extensions: vec![invalid_since(day("2024-02-01"))],
+        ..good_response(&pki.leaf)
     };
     let evidence = staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]);
     let code = |signed: Option<UnixTime>| {
@@ -705,24 +776,25 @@ fn an_authentic_signing_time_counts_for_ocsp_too() {
             .map(|error| error.code())
     };
     assert_eq!(code(Some(time("2024-01-31T23:59:59Z"))), None);
-    assert_eq!(code(Some(time("2024-02-01T00:00:00Z"))), REVOKED);
+    assert_eq!(code(Some(day("2024-02-01"))), REVOKED);
     assert_eq!(code(None), REVOKED);
 }
 
 #[test]
 fn revoked_outweighs_unknown() {
-    let ca = Template::ca("CA", 2).with_crls(&["http://crl.example.test/ca.crl"]);
-    let root = Entity::root(&Template::ca("Root", 1));
-    let ca = root.issue(&ca);
-    let leaf = ca.issue(&Template::leaf("Leaf", SERIAL).with_crls(&[LEAF_CRL]));
-    let chain = [&leaf, &ca, &root].map(|entity| entity.certificate.clone());
+    let ca =
+        ca_profile("CA", 2).with(Extension::crl_distribution_points(&["http://crl.example.test/ca.crl"]));
+    let root = self_signed(&ca_profile("Root", 1));
+    let ca = issued(&root, &ca);
+    let leaf = issued(&ca, &listed_leaf(&[LEAF_CRL]));
+    let chain = [&leaf, &ca, &root].map(parsed);
     let check =
         |evidence: &RevocationEvidence| check_chain(&chain, Purpose::Timestamping, evidence, time(AT), None);
-    let revokes_ca = list().listing(2, BEFORE, &[]).sign(&root);
+    let revokes_ca = list().listing(2, before(), &[]).sign(&root);
     let expected = RevocationError::Revoked {
         purpose: Purpose::Timestamping,
         certificate: "CN=CA".into(),
-        at: time("2024-03-01T00:00:00Z"),
+        at: day("2024-03-01"),
         reason: None,
     };
     assert_eq!(check(&staged(&[("ca.crl", &revokes_ca)])), Err(expected));
@@ -734,8 +806,9 @@ fn revoked_outweighs_unknown() {
 #[test]
 fn mutated_evidence_never_passes_nor_panics() {
     let pki = Pki::new();
-    let crl =
-        list().listing(SERIAL, BEFORE, &[because(1), invalid_since(BEFORE)]).about(&[full_name(&[LEAF_CRL])]);
+    let crl = list()
+        .listing(SERIAL, before(), &[reason(1), invalid_since(before())])
+        .with(about(&[full_name(&[LEAF_CRL])]));
     let mut seen = 0;
     mutate(&crl.sign(&pki.ca), |mutated| {
         seen += 1;
@@ -744,8 +817,8 @@ fn mutated_evidence_never_passes_nor_panics() {
         let code = pki.code(&evidence).expect("a list that was changed proves nothing");
         assert!(added.is_ok() || code == Code::RevocationMalformed);
     });
-    let pki = Pki::of(&Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]));
-    let answer = Answer { status: revoked(BEFORE, Some(1)), ..Answer::good(&pki.leaf.certificate) };
+    let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
+    let answer = Response { status: revoked(before(), Some(1)), ..good_response(&pki.leaf) };
     mutate(&answer.sign(&pki.ca, &pki.ca), |mutated| {
         seen += 1;
         let mut evidence = RevocationEvidence::default();

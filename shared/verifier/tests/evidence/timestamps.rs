@@ -5,16 +5,21 @@ use std::fs;
 use std::slice;
 use std::time::Duration;
 
+use assay_fixtures::certificate::{Credential, Extension, Profile, uri};
+use assay_fixtures::der::{
+    boolean, context, context_primitive, generalized_time, integer, null, octets, oid, sequence, tagged,
+};
+use assay_fixtures::keys::{Hash, Key};
+use assay_fixtures::timestamp::{
+    CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, Stamp, certificate_id, signing_certificate,
+};
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::notary::trust_store::read_certificates;
 use assay_verifier::timestamp::{self, PathError, Timestamp, TimestampError};
 use assay_verifier::x509::{Certificate, RequirementError};
 
-use crate::support::cms::*;
-use crate::support::der::*;
-use crate::support::pki::*;
-use crate::support::{mutate, real_data, time};
+use crate::support::*;
 
 const MS_2010: &str = "ms-root-ca-2010.crt";
 const MS_2020: &str = "tsa/root-ms-identity-verification-2020.crt";
@@ -126,36 +131,50 @@ fn mutated_real_tokens_never_pass_nor_panic() {
 
 const STAMPED: &[u8] = b"a signature";
 
+const SIGNING_TIME: &str = "1.2.840.113549.1.9.5";
+const SIGNING_CERTIFICATE: &str = "1.2.840.113549.1.9.16.2.12";
+
 /// A TSA under an issuing CA under a root.
 struct Pki {
-    root: Entity,
-    ca: Entity,
-    tsa: Entity,
+    root: Credential,
+    ca: Credential,
+    tsa: Credential,
 }
 
 impl Pki {
     fn new() -> Self {
-        Self::of(&Template::ca("Root", 1), &Template::ca("CA", 2), &Template::tsa("TSA", 3))
+        Self::of(&ca_profile("Root", 1), &ca_profile("CA", 2), &tsa_profile("TSA", 3))
     }
 
-    fn of(root: &Template, ca: &Template, tsa: &Template) -> Self {
-        let root = Entity::root(root);
-        let ca = root.issue(ca);
-        let tsa = ca.issue(tsa);
+    fn of(root: &Profile, ca: &Profile, tsa: &Profile) -> Self {
+        let root = self_signed(root);
+        let ca = issued(&root, ca);
+        let tsa = issued(&ca, tsa);
         Self { root, ca, tsa }
     }
 
-    fn token(&self) -> Token {
-        Token::new(&self.tsa, &[&self.ca.certificate, &self.tsa.certificate])
+    /// A good token, of unknown accuracy.
+    fn token(&self) -> Stamp<'_> {
+        Stamp { after_time: Vec::new(), ..Stamp::new(&self.tsa, time("2024-06-01T12:00:00Z")) }
     }
 
-    fn verify(&self, token: &Token) -> Result<Timestamp, TimestampError> {
-        timestamp::verify(&token.sign(STAMPED, &self.tsa), STAMPED, slice::from_ref(&self.root.certificate))
+    fn verify(&self, token: &Stamp<'_>) -> Result<Timestamp, TimestampError> {
+        timestamp::verify(&token.token(STAMPED), STAMPED, slice::from_ref(&parsed(&self.root)))
     }
 
-    fn code(&self, token: &Token) -> Option<Code> {
+    fn code(&self, token: &Stamp<'_>) -> Option<Code> {
         self.verify(token).err().map(|error| error.code())
     }
+}
+
+fn with_certificates<'a>(stamp: Stamp<'a>, certificates: &[&Credential]) -> Stamp<'a> {
+    let certificates = certificates.iter().map(|credential| credential.certificate().to_vec()).collect();
+    Stamp { certificates, ..stamp }
+}
+
+/// An AlgorithmIdentifier without parameters.
+fn algorithm(id: &str) -> Vec<u8> {
+    sequence(&[oid(id)])
 }
 
 #[test]
@@ -163,14 +182,14 @@ fn a_good_token() {
     let pki = Pki::new();
     let proof = pki.verify(&pki.token()).unwrap();
     assert_eq!((proof.time, proof.accuracy), (time("2024-06-01T12:00:00Z"), Duration::ZERO));
-    let chain = [&pki.tsa, &pki.ca, &pki.root].map(|entity| entity.certificate.clone());
+    let chain = [&pki.tsa, &pki.ca, &pki.root].map(parsed);
     assert_eq!(proof.chain, chain);
-    let other_root = Entity::root(&Template::ca("Root", 1));
-    let token = pki.token().sign(STAMPED, &pki.tsa);
+    let other_root = Credential::self_signed(&ca_profile("Root", 1), &Key::derived("other"));
+    let token = pki.token().token(STAMPED);
     let under = |anchors: &[Certificate]| timestamp::verify(&token, STAMPED, anchors).map(|_| ());
     assert_eq!(under(&[]), Err(TimestampError::NoAnchors));
-    assert_eq!(under(slice::from_ref(&other_root.certificate)).unwrap_err().code(), Code::TimestampUntrusted);
-    assert_eq!(under(&[other_root.certificate, pki.root.certificate.clone()]), Ok(()));
+    assert_eq!(under(slice::from_ref(&parsed(&other_root))).unwrap_err().code(), Code::TimestampUntrusted);
+    assert_eq!(under(&[parsed(&other_root), parsed(&pki.root)]), Ok(()));
 }
 
 #[test]
@@ -178,36 +197,33 @@ fn what_makes_a_token_malformed() {
     let pki = Pki::new();
     let good = || pki.token();
     for (what, token) in [
-        ("outer type", Token { outer_type: "1.2.840.113549.1.7.1", ..good() }),
-        ("SignedData version", Token { signed_data_version: 1, ..good() }),
-        ("content type", Token { content_type: "1.2.840.113549.1.7.1", ..good() }),
-        ("TSTInfo version", Token { info_version: 2, ..good() }),
-        ("time without zone", Token { time: "20240601120000", ..good() }),
-        ("time with offset", Token { time: "20240601120000+0200", ..good() }),
-        ("time with trailing zero", Token { time: "20240601120000.50Z", ..good() }),
-        ("CRLs", Token { crls: context(1, &sequence(&[null()])), ..good() }),
-        ("signer version", Token { signer_version: 3, ..good() }),
-        (
-            "critical extension",
-            Token { after_time: context(1, &extension("1.2.3", true, &null())), ..good() },
-        ),
-        ("what follows the TSTInfo's last field", Token { after_time: null(), ..good() }),
+        ("outer type", Stamp { outer_type: "1.2.840.113549.1.7.1", ..good() }),
+        ("SignedData version", Stamp { signed_data_version: 1, ..good() }),
+        ("content type", Stamp { content_type: "1.2.840.113549.1.7.1", ..good() }),
+        ("TSTInfo version", Stamp { info_version: 2, ..good() }),
+        ("time without zone", Stamp { time: tagged(0x18, b"20240601120000"), ..good() }),
+        ("time with offset", Stamp { time: tagged(0x18, b"20240601120000+0200"), ..good() }),
+        ("time with trailing zero", Stamp { time: tagged(0x18, b"20240601120000.50Z"), ..good() }),
+        ("CRLs", Stamp { crls: context(1, &sequence(&[null()])), ..good() }),
+        ("signer version", Stamp { signer_version: 3, ..good() }),
+        ("critical extension", Stamp { after_time: context(1, &unknown_extension(true).der()), ..good() }),
+        ("what follows the TSTInfo's last field", Stamp { after_time: null(), ..good() }),
     ] {
         assert_eq!(pki.code(&token), Some(Code::TimestampMalformed), "{what}");
     }
     for (what, token) in [
-        ("no CRLs in a list of CRLs", Token { crls: context(1, &[]), ..good() }),
-        ("nonce", Token { after_time: integer(u64::MAX), ..good() }),
-        ("explicit ordering", Token { after_time: boolean(true), ..good() }),
-        ("TSA name", Token { after_time: context(0, &context(4, &name("TSA"))), ..good() }),
-        ("extension", Token { after_time: context(1, &extension("1.2.3", false, &null())), ..good() }),
-        ("fraction", Token { time: "20240601120000.123456789Z", ..good() }),
+        ("no CRLs in a list of CRLs", Stamp { crls: context(1, &[]), ..good() }),
+        ("nonce", Stamp { after_time: integer(u64::MAX), ..good() }),
+        ("explicit ordering", Stamp { after_time: boolean(true), ..good() }),
+        ("TSA name", Stamp { after_time: context(0, &directory(&name("TSA"))), ..good() }),
+        ("extension", Stamp { after_time: context(1, &unknown_extension(false).der()), ..good() }),
+        ("fraction", Stamp { time: tagged(0x18, b"20240601120000.123456789Z"), ..good() }),
     ] {
         assert_eq!(pki.code(&token), None, "{what}");
     }
-    let der = good().sign(STAMPED, &pki.tsa);
+    let der = good().token(STAMPED);
     let verify =
-        |token: &[u8]| timestamp::verify(token, STAMPED, slice::from_ref(&pki.root.certificate)).map(|_| ());
+        |token: &[u8]| timestamp::verify(token, STAMPED, slice::from_ref(&parsed(&pki.root))).map(|_| ());
     assert_eq!(verify(&der), Ok(()));
     let malformed = Err(TimestampError::Malformed { what: "BER" });
     assert_eq!(verify(&[der.as_slice(), &[0]].concat()), malformed);
@@ -223,10 +239,10 @@ fn what_makes_a_token_malformed() {
 #[test]
 fn sizes_are_bounded() {
     let pki = Pki::new();
-    let of = |certificates: usize, signers: usize| Token {
+    let of = |certificates: usize, signers: usize| Stamp {
         certificates: [
-            vec![pki.ca.certificate.der().to_vec(); certificates - 1],
-            vec![pki.tsa.certificate.der().to_vec()],
+            vec![pki.ca.certificate().to_vec(); certificates - 1],
+            vec![pki.tsa.certificate().to_vec()],
         ]
         .concat(),
         signers,
@@ -265,7 +281,7 @@ fn accuracy() {
         (sequence(&[context_primitive(1, &[0])]), policy, None),
         (sequence(&[context_primitive(0, &[0xff])]), policy, None),
     ] {
-        let verdict = pki.verify(&Token { after_time: after_time.clone(), policy, ..pki.token() });
+        let verdict = pki.verify(&Stamp { after_time: after_time.clone(), policy, ..pki.token() });
         match expected {
             Some(micros) => assert_eq!(verdict.unwrap().accuracy, Duration::from_micros(micros)),
             None => assert_eq!(verdict.unwrap_err().code(), Code::TimestampMalformed, "{after_time:?}"),
@@ -276,13 +292,13 @@ fn accuracy() {
 #[test]
 fn imprints() {
     let pki = Pki::new();
-    let sha1 = Token { imprint_algorithm: SHA1, ..pki.token() };
+    let sha1 = Stamp { imprint_algorithm: SHA1, ..pki.token() };
     assert_eq!(pki.verify(&sha1).map(|_| ()), Err(TimestampError::ImprintAlgorithm { oid: SHA1.into() }));
     // the hash is of SHA-256's length, whatever is claimed
-    let sha512 = Token { imprint_algorithm: "2.16.840.1.101.3.4.2.3", ..pki.token() };
+    let sha512 = Stamp { imprint_algorithm: "2.16.840.1.101.3.4.2.3", ..pki.token() };
     assert_eq!(pki.verify(&sha512).map(|_| ()), Err(TimestampError::ImprintMismatch));
-    let token = pki.token().sign(b"another signature", &pki.tsa);
-    let verdict = timestamp::verify(&token, STAMPED, slice::from_ref(&pki.root.certificate));
+    let token = pki.token().token(b"another signature");
+    let verdict = timestamp::verify(&token, STAMPED, slice::from_ref(&parsed(&pki.root)));
     assert_eq!(verdict.map(|_| ()), Err(TimestampError::ImprintMismatch));
 }
 
@@ -290,9 +306,9 @@ fn imprints() {
 fn signed_attributes() {
     let pki = Pki::new();
     let good = || pki.token();
-    let id = || ess_id(None, &pki.tsa, None);
+    let id = || certificate_id(None, &pki.tsa, &[]);
     for (what, code, token) in [
-        ("no content type", Some(Code::TimestampAttribute), good().without(CONTENT_TYPE)),
+        ("no content type", Some(Code::TimestampAttribute), good().with(CONTENT_TYPE, &[])),
         (
             "other content type",
             Some(Code::TimestampAttribute),
@@ -308,12 +324,12 @@ fn signed_attributes() {
         (
             "wrong message digest",
             Some(Code::TimestampSignatureWrong),
-            Token { digest_is_right: false, ..good() },
+            good().with(MESSAGE_DIGEST, &[octets(&Hash::Sha256.digest(b"other"))]),
         ),
-        ("no certificate", Some(Code::TimestampAttribute), good().without(SIGNING_CERTIFICATE_V2)),
+        ("no certificate", Some(Code::TimestampAttribute), good().with(SIGNING_CERTIFICATE_V2, &[])),
         ("certificate by SHA-1 only", Some(Code::TimestampAttribute), {
             good()
-                .without(SIGNING_CERTIFICATE_V2)
+                .with(SIGNING_CERTIFICATE_V2, &[])
                 .with(SIGNING_CERTIFICATE, &[signing_certificate(&[sequence(&[octets(&[0; 20])])])])
         }),
         (
@@ -322,24 +338,33 @@ fn signed_attributes() {
             good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[])]),
         ),
         ("another certificate", Some(Code::TimestampSigningCertificate), {
-            good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[ess_id(None, &pki.ca, None)])])
+            good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[certificate_id(None, &pki.ca, &[])])])
         }),
         ("another certificate first", Some(Code::TimestampSigningCertificate), {
-            good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[ess_id(None, &pki.ca, None), id()])])
+            good().with(
+                SIGNING_CERTIFICATE_V2,
+                &[signing_certificate(&[certificate_id(None, &pki.ca, &[]), id()])],
+            )
         }),
         ("another certificate second", None, {
-            good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[id(), ess_id(None, &pki.ca, None)])])
+            good().with(
+                SIGNING_CERTIFICATE_V2,
+                &[signing_certificate(&[id(), certificate_id(None, &pki.ca, &[])])],
+            )
         }),
         (
             "hash named",
             None,
             good().with(
                 SIGNING_CERTIFICATE_V2,
-                &[signing_certificate(&[ess_id(Some(SHA256), &pki.tsa, None)])],
+                &[signing_certificate(&[certificate_id(Some(SHA256), &pki.tsa, &[])])],
             ),
         ),
         ("SHA-1 named", Some(Code::TimestampAlgorithm), {
-            good().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[ess_id(Some(SHA1), &pki.tsa, None)])])
+            good().with(
+                SIGNING_CERTIFICATE_V2,
+                &[signing_certificate(&[certificate_id(Some(SHA1), &pki.tsa, &[])])],
+            )
         }),
         ("policies", None, {
             good().with(
@@ -347,21 +372,24 @@ fn signed_attributes() {
                 &[sequence(&[sequence(&[id()]), sequence(&[sequence(&[oid("1.2.3")])])])],
             )
         }),
-        ("signing time", None, good().with(SIGNING_TIME, &[generalized_time("20240601115959Z")])),
+        ("signing time", None, good().with(SIGNING_TIME, &[generalized_time(time("2024-06-01T11:59:59Z"))])),
         ("signing time in UTCTime", None, good().with(SIGNING_TIME, &[tagged(0x17, b"240601115959Z")])),
         (
             "signing time outside",
             Some(Code::TimestampCertificateNotValid),
-            good().with(SIGNING_TIME, &[generalized_time("20190601115959Z")]),
+            good().with(SIGNING_TIME, &[generalized_time(time("2019-06-01T11:59:59Z"))]),
         ),
         ("malformed signing time", Some(Code::TimestampAttribute), good().with(SIGNING_TIME, &[null()])),
         ("two signing times", Some(Code::TimestampAttribute), {
             good().with(
                 SIGNING_TIME,
-                &[generalized_time("20240601115959Z"), generalized_time("20240601115959Z")],
+                &[
+                    generalized_time(time("2024-06-01T11:59:59Z")),
+                    generalized_time(time("2024-06-01T11:59:59Z")),
+                ],
             )
         }),
-        ("unsorted attributes", None, Token { sort_attributes: false, ..good() }),
+        ("unsorted attributes", None, Stamp { are_attributes_sorted: false, ..good() }),
     ] {
         assert_eq!(pki.code(&token), code, "{what}");
     }
@@ -370,9 +398,8 @@ fn signed_attributes() {
 #[test]
 fn the_signer_named_by_issuer_and_serial() {
     let pki = Pki::new();
-    let directory = |name: &[u8]| context(4, name);
-    let serial = tagged(0x02, pki.tsa.certificate.serial());
-    let (issuer, other) = (pki.ca.name(), pki.root.name());
+    let serial = integer(pki.tsa.serial);
+    let (issuer, other) = (&pki.ca.subject, &pki.root.subject);
     for (what, code, names, serial) in [
         ("right", None, vec![directory(issuer)], serial.clone()),
         ("other issuer", Some(Code::TimestampSigningCertificate), vec![directory(other)], serial.clone()),
@@ -382,16 +409,16 @@ fn the_signer_named_by_issuer_and_serial() {
         (
             "a URL",
             Some(Code::TimestampSigningCertificate),
-            vec![url("http://ca.example.test")],
+            vec![uri("http://ca.example.test")],
             serial.clone(),
         ),
     ] {
         let issuer_serial = sequence(&[sequence(&names), serial]);
-        let id = ess_id(None, &pki.tsa, Some(issuer_serial));
+        let id = certificate_id(None, &pki.tsa, &issuer_serial);
         let token = pki.token().with(SIGNING_CERTIFICATE_V2, &[signing_certificate(&[id])]);
         assert_eq!(pki.code(&token), code, "{what}");
     }
-    let without = Token { certificates: vec![pki.ca.certificate.der().to_vec()], ..pki.token() };
+    let without = Stamp { certificates: vec![pki.ca.certificate().to_vec()], ..pki.token() };
     assert_eq!(pki.verify(&without).map(|_| ()), Err(TimestampError::SignerCertificateMissing));
 }
 
@@ -399,17 +426,17 @@ fn the_signer_named_by_issuer_and_serial() {
 fn signatures() {
     let pki = Pki::new();
     let code = |digest_algorithm, signature_algorithm: Vec<u8>| {
-        pki.code(&Token { digest_algorithm, signature_algorithm, ..pki.token() })
+        pki.code(&Stamp { digest_algorithm, signature_algorithm, ..pki.token() })
     };
-    assert_eq!(code(SHA256, algorithm(ECDSA_SHA256)), None);
-    assert_eq!(code(SHA1, algorithm(ECDSA_SHA256)), Some(Code::TimestampAlgorithm));
+    assert_eq!(code(SHA256, algorithm("1.2.840.10045.4.3.2")), None);
+    assert_eq!(code(SHA1, algorithm("1.2.840.10045.4.3.2")), Some(Code::TimestampAlgorithm));
     assert_eq!(code(SHA256, algorithm("1.2.840.10045.4.1")), Some(Code::TimestampAlgorithm));
     assert_eq!(code(SHA256, algorithm("1.2.840.10045.4.3.3")), Some(Code::TimestampSignatureWrong));
     assert_eq!(code(SHA256, algorithm("1.2.840.113549.1.1.1")), Some(Code::TimestampAlgorithm));
     assert_eq!(code(SHA256, algorithm("1.3.101.112")), Some(Code::TimestampAlgorithm));
-    let other = Entity { certificate: pki.tsa.certificate.clone(), key: Key::new() };
-    let token = pki.token().sign(STAMPED, &other);
-    let verdict = timestamp::verify(&token, STAMPED, slice::from_ref(&pki.root.certificate));
+    let other = forged(&pki.tsa);
+    let token = Stamp { authority: &other, ..pki.token() }.token(STAMPED);
+    let verdict = timestamp::verify(&token, STAMPED, slice::from_ref(&parsed(&pki.root)));
     assert_eq!(verdict.unwrap_err().code(), Code::TimestampSignatureWrong);
 }
 
@@ -417,7 +444,7 @@ fn signatures() {
 fn of_several_certificates_only_those_of_x509_are_taken() {
     let pki = Pki::new();
     let mut token = pki.token();
-    token.certificates.push(Entity::root(&Template::ca("Elsewhere", 9)).certificate.der().to_vec());
+    token.certificates.push(self_signed(&ca_profile("Elsewhere", 9)).certificate().to_vec());
     token.certificates.reverse();
     assert_eq!(pki.code(&token), None);
     let mut attribute = pki.token();
@@ -430,95 +457,70 @@ fn of_several_certificates_only_those_of_x509_are_taken() {
 
 #[test]
 fn certificates_of_the_path() {
-    let (root, ca, tsa) = (|| Template::ca("Root", 1), || Template::ca("CA", 2), || Template::tsa("TSA", 3));
+    let (root, ca, tsa) = (|| ca_profile("Root", 1), || ca_profile("CA", 2), || tsa_profile("TSA", 3));
+    let until = |end, profile| Profile { not_after: time(end), ..profile };
     let usage = |bits: u8| tagged(0x03, &[0, bits]);
-    let eku = |purposes: &[&str]| sequence(&purposes.iter().map(|purpose| oid(purpose)).collect::<Vec<_>>());
     let any = "2.5.29.37.0";
     let unsuitable = Some(Code::TimestampCertificateUnsuitable);
     let not_valid = Some(Code::TimestampCertificateNotValid);
-    let constraint = |names: &[Vec<u8>]| {
-        let subtrees: Vec<_> = names.iter().map(|name| sequence(&[name])).collect();
-        sequence(&[context(0, &subtrees.concat())])
-    };
-    let names = |names: &[Vec<u8>]| sequence(names);
-    let dns = |name: &str| context_primitive(2, name.as_bytes());
-    let mail = |name: &str| context_primitive(1, name.as_bytes());
     for (what, code, root, ca, tsa) in [
-        ("expired since", None, root(), ca(), Template { not_after: "20240601120000Z", ..tsa() }),
-        ("expired before", not_valid, root(), ca(), Template { not_after: "20240601115959Z", ..tsa() }),
-        ("not yet valid", not_valid, root(), ca(), Template { not_before: "20240601120001Z", ..tsa() }),
-        ("CA expired before", not_valid, root(), Template { not_after: "20240601115959Z", ..ca() }, tsa()),
-        ("root expired before", not_valid, Template { not_after: "20240601115959Z", ..root() }, ca(), tsa()),
-        ("no key usage", unsuitable, root(), ca(), tsa().without(KEY_USAGE)),
-        ("key usage not critical", None, root(), ca(), tsa().with(KEY_USAGE, false, &usage(0x80))),
-        ("key encipherment", unsuitable, root(), ca(), tsa().with(KEY_USAGE, true, &usage(0xa0))),
-        ("no EKU", unsuitable, root(), ca(), tsa().without(EXTENDED_KEY_USAGE)),
+        ("expired since", None, root(), ca(), until("2024-06-01T12:00:00Z", tsa())),
+        ("expired before", not_valid, root(), ca(), until("2024-06-01T11:59:59Z", tsa())),
         (
-            "EKU not critical",
+            "not yet valid",
+            not_valid,
+            root(),
+            ca(),
+            Profile { not_before: time("2024-06-01T12:00:01Z"), ..tsa() },
+        ),
+        ("CA expired before", not_valid, root(), until("2024-06-01T11:59:59Z", ca()), tsa()),
+        ("root expired before", not_valid, until("2024-06-01T11:59:59Z", root()), ca(), tsa()),
+        ("no key usage", unsuitable, root(), ca(), tsa().without(KEY_USAGE)),
+        (
+            "key usage not critical",
+            None,
+            root(),
+            ca(),
+            tsa().with(Extension::new(KEY_USAGE, false, usage(0x80))),
+        ),
+        (
+            "key encipherment",
             unsuitable,
             root(),
             ca(),
-            tsa().with(EXTENDED_KEY_USAGE, false, &eku(&[TIME_STAMPING])),
+            tsa().with(Extension::new(KEY_USAGE, true, usage(0xa0))),
         ),
+        ("no EKU", unsuitable, root(), ca(), tsa().without(EXTENDED_KEY_USAGE)),
+        ("EKU not critical", unsuitable, root(), ca(), tsa().with(purposes(false, &[TIME_STAMPING]))),
         (
             "two EKUs",
             unsuitable,
             root(),
             ca(),
-            tsa().with(EXTENDED_KEY_USAGE, true, &eku(&[TIME_STAMPING, "1.3.6.1.5.5.7.3.3"])),
+            tsa().with(purposes(true, &[TIME_STAMPING, "1.3.6.1.5.5.7.3.3"])),
         ),
-        ("any EKU", unsuitable, root(), ca(), tsa().with(EXTENDED_KEY_USAGE, true, &eku(&[any]))),
-        ("CA with EKU", None, root(), ca().with(EXTENDED_KEY_USAGE, false, &eku(&[TIME_STAMPING])), tsa()),
-        ("CA with any EKU", None, root(), ca().with(EXTENDED_KEY_USAGE, false, &eku(&[any])), tsa()),
-        (
-            "CA for code",
-            unsuitable,
-            root(),
-            ca().with(EXTENDED_KEY_USAGE, false, &eku(&["1.3.6.1.5.5.7.3.3"])),
-            tsa(),
-        ),
-        (
-            "root for code",
-            unsuitable,
-            root().with(EXTENDED_KEY_USAGE, false, &eku(&["1.3.6.1.5.5.7.3.3"])),
-            ca(),
-            tsa(),
-        ),
-        (
-            "TSA is a CA",
-            unsuitable,
-            root(),
-            ca(),
-            tsa().with(BASIC_CONSTRAINTS, true, &sequence(&[boolean(true)])),
-        ),
+        ("any EKU", unsuitable, root(), ca(), tsa().with(purposes(true, &[any]))),
+        ("CA with EKU", None, root(), ca().with(purposes(false, &[TIME_STAMPING])), tsa()),
+        ("CA with any EKU", None, root(), ca().with(purposes(false, &[any])), tsa()),
+        ("CA for code", unsuitable, root(), ca().with(purposes(false, &["1.3.6.1.5.5.7.3.3"])), tsa()),
+        ("root for code", unsuitable, root().with(purposes(false, &["1.3.6.1.5.5.7.3.3"])), ca(), tsa()),
+        ("TSA is a CA", unsuitable, root(), ca(), tsa().with(Extension::ca(None))),
         ("CA is none", unsuitable, root(), ca().without(BASIC_CONSTRAINTS), tsa()),
         (
             "CA without certificate signing",
             unsuitable,
             root(),
-            ca().with(KEY_USAGE, true, &usage(0x02)),
+            ca().with(Extension::new(KEY_USAGE, true, usage(0x02))),
             tsa(),
         ),
-        (
-            "path too long",
-            unsuitable,
-            root().with(BASIC_CONSTRAINTS, true, &sequence(&[boolean(true), integer(0)])),
-            ca(),
-            tsa(),
-        ),
-        (
-            "path just long enough",
-            None,
-            root().with(BASIC_CONSTRAINTS, true, &sequence(&[boolean(true), integer(1)])),
-            ca(),
-            tsa(),
-        ),
-        ("unknown critical extension", unsuitable, root(), ca(), tsa().with("1.2.3.4", true, &null())),
-        ("unknown extension", None, root(), ca(), tsa().with("1.2.3.4", false, &null())),
+        ("path too long", unsuitable, root().with(Extension::ca(Some(0))), ca(), tsa()),
+        ("path just long enough", None, root().with(Extension::ca(Some(1))), ca(), tsa()),
+        ("unknown critical extension", unsuitable, root(), ca(), tsa().with(unknown_extension(true))),
+        ("unknown extension", None, root(), ca(), tsa().with(unknown_extension(false))),
         (
             "unknown critical extension of the root",
             unsuitable,
-            root().with("1.2.3.4", true, &null()),
+            root().with(unknown_extension(true)),
             ca(),
             tsa(),
         ),
@@ -527,62 +529,62 @@ fn certificates_of_the_path() {
             None,
             root(),
             ca(),
-            tsa().with("2.5.29.17", true, &names(&[dns("tsa.example.test")])),
+            tsa().with(alternative_names(true, &[dns("tsa.example.test")])),
         ),
         (
             "critical directory name",
             unsuitable,
             root(),
             ca(),
-            tsa().with("2.5.29.17", true, &names(&[context(4, &name("X"))])),
+            tsa().with(alternative_names(true, &[directory(&name("X"))])),
         ),
         (
             "critical policies",
             None,
             root(),
             ca(),
-            tsa().with("2.5.29.32", true, &sequence(&[sequence(&[oid("1.2.3")])])),
+            tsa().with(Extension::new("2.5.29.32", true, sequence(&[sequence(&[oid("1.2.3")])]))),
         ),
         (
             "explicit policy",
             unsuitable,
             root(),
-            ca().with("2.5.29.36", false, &sequence(&[context_primitive(0, &[0])])),
+            ca().with(Extension::new("2.5.29.36", false, sequence(&[context_primitive(0, &[0])]))),
             tsa(),
         ),
         (
             "no policy mapping",
             None,
             root(),
-            ca().with("2.5.29.36", true, &sequence(&[context_primitive(1, &[0])])),
+            ca().with(Extension::new("2.5.29.36", true, sequence(&[context_primitive(1, &[0])]))),
             tsa(),
         ),
         (
             "name inside constraints",
             None,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
-            tsa().with("2.5.29.17", false, &names(&[dns("tsa.example.test")])),
+            ca().with(name_constraints(true, permitted(&[dns("example.test")]))),
+            tsa().with(alternative_names(false, &[dns("tsa.example.test")])),
         ),
         (
             "name outside constraints",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
-            tsa().with("2.5.29.17", false, &names(&[dns("tsa.example.org")])),
+            ca().with(name_constraints(true, permitted(&[dns("example.test")]))),
+            tsa().with(alternative_names(false, &[dns("tsa.example.org")])),
         ),
         (
             "name outside the root's constraints",
             unsuitable,
-            root().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
+            root().with(name_constraints(true, permitted(&[dns("example.test")]))),
             ca(),
-            tsa().with("2.5.29.17", false, &names(&[dns("tsa.example.org")])),
+            tsa().with(alternative_names(false, &[dns("tsa.example.org")])),
         ),
         (
             "constraints on names that it lacks",
             None,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
+            ca().with(name_constraints(true, permitted(&[dns("example.test")]))),
             tsa(),
         ),
         // notation compares no directory names, and refuses critical constraints on them
@@ -590,43 +592,43 @@ fn certificates_of_the_path() {
             "critical constraints on directory names",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[context(4, &name("TSA"))])),
+            ca().with(name_constraints(true, permitted(&[directory(&name("TSA"))]))),
             tsa(),
         ),
         (
             "name inside constraints on directory names",
             None,
             root(),
-            ca().with("2.5.29.30", false, &constraint(&[context(4, &name("TSA"))])),
+            ca().with(name_constraints(false, permitted(&[directory(&name("TSA"))]))),
             tsa(),
         ),
         (
             "name outside constraints on directory names",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", false, &constraint(&[context(4, &name("X"))])),
+            ca().with(name_constraints(false, permitted(&[directory(&name("X"))]))),
             tsa(),
         ),
         (
             "a mail address in another letter case than the excluded one",
             None,
             root(),
-            ca().with("2.5.29.30", true, &sequence(&[context(1, &sequence(&[mail("a@b.test")]))])),
-            tsa().with("2.5.29.17", false, &names(&[mail("A@b.test")])),
+            ca().with(name_constraints(true, excluded(&[mail("a@b.test")]))),
+            tsa().with(alternative_names(false, &[mail("A@b.test")])),
         ),
         (
             "a mail address below an excluded host",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", true, &sequence(&[context(1, &sequence(&[mail("b.test")]))])),
-            tsa().with("2.5.29.17", false, &names(&[mail("a@c.b.test")])),
+            ca().with(name_constraints(true, excluded(&[mail("b.test")]))),
+            tsa().with(alternative_names(false, &[mail("a@c.b.test")])),
         ),
         (
             "a URI without a host under constraints of another kind",
             unsuitable,
             root(),
-            ca().with("2.5.29.30", true, &constraint(&[dns("example.test")])),
-            tsa().with("2.5.29.17", false, &names(&[url("urn:x")])),
+            ca().with(name_constraints(true, permitted(&[dns("example.test")]))),
+            tsa().with(alternative_names(false, &[uri("urn:x")])),
         ),
     ] {
         let pki = Pki::of(&root, &ca, &tsa);
@@ -643,58 +645,54 @@ fn certificates_of_the_path() {
 #[test]
 fn paths() {
     let pki = Pki::new();
-    let root = pki.root.certificate.clone();
-    let with = |certificates: &[&Certificate], anchors: &[Certificate]| {
-        let token = Token::new(&pki.tsa, certificates).sign(STAMPED, &pki.tsa);
-        timestamp::verify(&token, STAMPED, anchors)
+    let with = |certificates: &[&Credential], anchors: &[&Credential]| {
+        let anchors: Vec<Certificate> = anchors.iter().map(|anchor| parsed(anchor)).collect();
+        timestamp::verify(&with_certificates(pki.token(), certificates).token(STAMPED), STAMPED, &anchors)
             .map(|proof| proof.chain.len())
             .map_err(|error| error.code())
     };
-    let (ca, tsa) = (&pki.ca.certificate, &pki.tsa.certificate);
-    assert_eq!(with(&[tsa, ca, &root], slice::from_ref(&root)), Ok(3));
-    assert_eq!(with(&[ca, tsa], slice::from_ref(&root)), Ok(3));
-    assert_eq!(with(&[tsa], slice::from_ref(&root)), Err(Code::TimestampUntrusted));
-    assert_eq!(with(&[tsa], slice::from_ref(tsa)), Err(Code::TimestampUntrusted));
+    let Pki { root, ca, tsa } = &pki;
+    assert_eq!(with(&[tsa, ca, root], &[root]), Ok(3));
+    assert_eq!(with(&[ca, tsa], &[root]), Ok(3));
+    assert_eq!(with(&[tsa], &[root]), Err(Code::TimestampUntrusted));
+    assert_eq!(with(&[tsa], &[tsa]), Err(Code::TimestampUntrusted));
 
     // The same root under an older one: either may be trusted, in whatever order the certificates come.
-    let old = Entity::root(&Template::ca("Old root", 4));
-    let cross = old.cross_sign(&Template::ca("Root", 5), &pki.root.key);
+    let old = self_signed(&ca_profile("Old root", 4));
+    let cross = old.issue(&ca_profile("Root", 5), &root.key);
     for certificates in [[tsa, ca, &cross], [&cross, ca, tsa]] {
-        assert_eq!(with(&certificates, slice::from_ref(&root)), Ok(3));
-        assert_eq!(with(&certificates, slice::from_ref(&old.certificate)), Ok(4));
-        assert_eq!(with(&certificates, &[old.certificate.clone(), root.clone()]), Ok(3));
+        assert_eq!(with(&certificates, &[root]), Ok(3));
+        assert_eq!(with(&certificates, &[&old]), Ok(4));
+        assert_eq!(with(&certificates, &[&old, root]), Ok(3));
     }
     // The first path is expired, the second is not.
-    let expired =
-        old.cross_sign(&Template { not_after: "20230101000000Z", ..Template::ca("Root", 6) }, &pki.root.key);
-    assert_eq!(with(&[tsa, ca, &expired, &cross], slice::from_ref(&old.certificate)), Ok(4));
-    assert_eq!(
-        with(&[tsa, ca, &expired], slice::from_ref(&old.certificate)),
-        Err(Code::TimestampCertificateNotValid)
-    );
+    let expired = old.issue(&Profile { not_after: day("2023-01-01"), ..ca_profile("Root", 6) }, &root.key);
+    assert_eq!(with(&[tsa, ca, &expired, &cross], &[&old]), Ok(4));
+    assert_eq!(with(&[tsa, ca, &expired], &[&old]), Err(Code::TimestampCertificateNotValid));
     // Certificates of one name and other keys do not lead astray.
-    let decoys: Vec<Entity> = (100..108).map(|serial| Entity::root(&Template::ca("CA", serial))).collect();
-    let mut certificates: Vec<&Certificate> = decoys.iter().map(|decoy| &decoy.certificate).collect();
+    let decoys: Vec<Credential> = (100..108).map(|serial| self_signed(&ca_profile("CA", serial))).collect();
+    let mut certificates: Vec<&Credential> = decoys.iter().collect();
     certificates.extend([ca, tsa]);
-    assert_eq!(with(&certificates, slice::from_ref(&root)), Ok(3));
+    assert_eq!(with(&certificates, &[root]), Ok(3));
 }
 
 #[test]
 fn the_search_for_a_path_is_bounded() {
     // Every one of some CAs has issued a certificate to every other: more paths than anyone may be made to walk.
-    let entities: Vec<Entity> =
-        ["A", "B", "C", "D", "E", "F"].map(|name| Entity::root(&Template::ca(name, 1))).into();
-    let tsa = entities[0].issue(&Template::tsa("TSA", 2));
-    let mut certificates = vec![tsa.certificate.clone()];
+    let entities: Vec<Credential> =
+        ["A", "B", "C", "D", "E", "F"].map(|name| self_signed(&ca_profile(name, 1))).into();
+    let tsa = issued(&entities[0], &tsa_profile("TSA", 2));
+    let mut certificates = vec![tsa.clone()];
     for issuer in &entities {
-        for subject in entities.iter().filter(|subject| subject.name() != issuer.name()) {
-            let template = Template { subject: subject.name().to_vec(), ..Template::ca("", 3) };
-            certificates.push(issuer.cross_sign(&template, &subject.key));
+        for subject in entities.iter().filter(|subject| subject.subject != issuer.subject) {
+            let template = Profile { subject: subject.subject.clone(), ..ca_profile("", 3) };
+            certificates.push(issuer.issue(&template, &subject.key));
         }
     }
-    let anchor = Entity::root(&Template::ca("Nobody", 1)).certificate;
-    let certificates: Vec<&Certificate> = certificates.iter().collect();
-    let token = Token::new(&tsa, &certificates).sign(STAMPED, &tsa);
+    let anchor = parsed(&self_signed(&ca_profile("Nobody", 1)));
+    let certificates: Vec<&Credential> = certificates.iter().collect();
+    let stamp = Stamp::new(&tsa, time("2024-06-01T12:00:00Z"));
+    let token = with_certificates(stamp, &certificates).token(STAMPED);
     let verdict = timestamp::verify(&token, STAMPED, &[anchor]);
     assert_eq!(verdict.map(|_| ()), Err(TimestampError::Path(PathError::TooManyPaths)));
 }
@@ -703,33 +701,33 @@ fn the_search_for_a_path_is_bounded() {
 fn covering_the_signing_chain() {
     let pki = Pki::new();
     let after_time = sequence(&[integer(1), context_primitive(0, &[0x01, 0xf4])]);
-    let proof = pki.verify(&Token { after_time, ..pki.token() }).unwrap();
-    let root = Entity::root(&Template::ca("Publisher", 1));
-    let chain = |not_before, not_after| {
-        let leaf = root.issue(&Template { not_before, not_after, ..Template::leaf("Signer", 2) });
-        vec![leaf.certificate, root.certificate.clone()]
+    let proof = pki.verify(&Stamp { after_time, ..pki.token() }).unwrap();
+    let root = self_signed(&ca_profile("Publisher", 1));
+    let chain = |from, until| {
+        let validity =
+            Profile { not_before: time(from), not_after: time(until), ..leaf_profile("Signer", 2) };
+        let leaf = issued(&root, &validity);
+        vec![parsed(&leaf), parsed(&root)]
     };
     let code = |chain: &[Certificate]| proof.covers(chain).err().map(|error| error.code());
     let outside = Some(Code::TimestampOutsideValidity);
-    assert_eq!(code(&chain("20240601115958Z", "20240601120002Z")), None);
-    assert_eq!(code(&chain("20240601115959Z", "20240601120002Z")), outside);
-    assert_eq!(code(&chain("20240601115958Z", "20240601120001Z")), outside);
+    assert_eq!(code(&chain("2024-06-01T11:59:58Z", "2024-06-01T12:00:02Z")), None);
+    assert_eq!(code(&chain("2024-06-01T11:59:59Z", "2024-06-01T12:00:02Z")), outside);
+    assert_eq!(code(&chain("2024-06-01T11:59:58Z", "2024-06-01T12:00:01Z")), outside);
     assert_eq!(code(&[]), None);
     let exact = pki.verify(&pki.token()).unwrap();
-    assert_eq!(exact.covers(&chain("20240601120000Z", "20240601120000Z")), Ok(()));
+    assert_eq!(exact.covers(&chain("2024-06-01T12:00:00Z", "2024-06-01T12:00:00Z")), Ok(()));
     // an accuracy that reaches beyond all time covers nothing
     let after_time = sequence(&[integer(u64::from(u32::MAX))]);
-    let endless = Token { after_time, time: "99991231235959Z", ..pki.token() };
     let pki = Pki::of(
-        &Template { not_after: "99991231235959Z", ..Template::ca("Root", 1) },
-        &Template { not_after: "99991231235959Z", ..Template::ca("CA", 2) },
-        &Template { not_after: "99991231235959Z", ..Template::tsa("TSA", 3) },
+        &Profile { not_after: time("9999-12-31T23:59:59Z"), ..ca_profile("Root", 1) },
+        &Profile { not_after: time("9999-12-31T23:59:59Z"), ..ca_profile("CA", 2) },
+        &Profile { not_after: time("9999-12-31T23:59:59Z"), ..tsa_profile("TSA", 3) },
     );
-    let endless =
-        Token { certificates: pki.token().certificates, attributes: pki.token().attributes, ..endless };
+    let endless = Stamp { after_time, time: generalized_time(time("9999-12-31T23:59:59Z")), ..pki.token() };
     let proof = pki.verify(&endless).unwrap();
     assert_eq!(
-        proof.covers(slice::from_ref(&pki.root.certificate)).unwrap_err().code(),
+        proof.covers(slice::from_ref(&parsed(&pki.root))).unwrap_err().code(),
         Code::TimestampOutsideValidity
     );
 }
@@ -737,8 +735,8 @@ fn covering_the_signing_chain() {
 #[test]
 fn mutated_tokens_never_pass_for_another_time() {
     let pki = Pki::new();
-    let token = pki.token().sign(STAMPED, &pki.tsa);
-    let anchors = [pki.root.certificate.clone()];
+    let token = pki.token().token(STAMPED);
+    let anchors = [parsed(&pki.root)];
     let mut failed = 0;
     mutate(&token, |mutated| match timestamp::verify(mutated, STAMPED, &anchors) {
         Ok(proof) => assert_eq!((proof.time, proof.accuracy), (time("2024-06-01T12:00:00Z"), Duration::ZERO)),

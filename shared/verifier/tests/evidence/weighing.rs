@@ -2,6 +2,10 @@
 //!
 //! Every case is asked with its files under many names and in both orders: the answer is the same.
 
+use assay_fixtures::certificate::{Extension, full_name, pem};
+use assay_fixtures::der::{context_primitive, enumerated, sequence};
+use assay_fixtures::ocsp::{Response, good, revoked, unknown};
+use assay_fixtures::revocation_list::{RevocationList, reason};
 use assay_verifier::codes::Code;
 use assay_verifier::revocation::{
     EvidenceError, EvidenceKind, Purpose, RevocationEvidence, Standing, Unknown, check_chain,
@@ -9,15 +13,11 @@ use assay_verifier::revocation::{
 use assay_verifier::x509::Certificate;
 
 use crate::revocation::*;
-use crate::support::crl::*;
-use crate::support::der::*;
-use crate::support::ocsp::{Answer, revoked, unknown};
-use crate::support::pki::*;
-use crate::support::time;
+use crate::support::*;
 
 const STALE: Option<Code> = Some(Code::RevocationStale);
-const FUTURE: &str = "20240801000000Z";
-const ENDED: Option<&str> = Some("20240531000000Z");
+const FUTURE: &str = "2024-08-01T00:00:00Z";
+const ENDED: &str = "2024-05-31T00:00:00Z";
 
 /// The code under files, whose names and order must not matter.
 fn code(chain: &[Certificate], files: &[&[u8]], what: &str) -> Option<Code> {
@@ -41,35 +41,35 @@ fn code(chain: &[Certificate], files: &[&[u8]], what: &str) -> Option<Code> {
 }
 
 /// A list of a number, issued on a day of 2024.
-fn of(number: u64, this_update: &'static str) -> List {
-    List { this_update, ..List::new(number) }
+fn of(number: u64, this_update: &str) -> RevocationList {
+    RevocationList { this_update: time(this_update), ..numbered(number) }
 }
 
-fn ended(list: List) -> List {
-    List { next_update: ENDED, ..list }
+fn ended(list: RevocationList) -> RevocationList {
+    RevocationList { next_update: Some(time(ENDED)), ..list }
 }
 
-fn revoking(list: List) -> List {
-    list.listing(SERIAL, BEFORE, &[because(1)])
+fn revoking(list: RevocationList) -> RevocationList {
+    list.listing(SERIAL, before(), &[reason(1)])
 }
 
-fn holding(list: List) -> List {
-    list.listing(SERIAL, BEFORE, &[because(6)])
+fn holding(list: RevocationList) -> RevocationList {
+    list.listing(SERIAL, before(), &[reason(6)])
 }
 
-fn releasing(list: List) -> List {
-    list.listing(SERIAL, "20240401000000Z", &[because(8)])
+fn releasing(list: RevocationList) -> RevocationList {
+    list.listing(SERIAL, day("2024-04-01"), &[reason(8)])
 }
 
-const JAN: &str = "20240101000000Z";
-const FEB: &str = "20240201000000Z";
-const MAR: &str = "20240301000000Z";
+const JAN: &str = "2024-01-01T00:00:00Z";
+const FEB: &str = "2024-02-01T00:00:00Z";
+const MAR: &str = "2024-03-01T00:00:00Z";
 
 #[test]
 fn lists_among_lists() {
     let pki = Pki::new();
     let flag = |number| context_primitive(number, &[0xff]);
-    let without_number = |list: List| list.without(CRL_NUMBER);
+    let without_number = |list: RevocationList| list.without(CRL_NUMBER);
     let own = full_name(&[LEAF_CRL]);
     for (what, expected, lists) in [
         ("an emergency list beside the old one", REVOKED, vec![of(5, JAN), revoking(of(6, FEB))]),
@@ -92,43 +92,43 @@ fn lists_among_lists() {
         (
             "a list about CAs does not make one fresh",
             STALE,
-            vec![ended(of(5, JAN)), of(6, FEB).about(&[flag(2)])],
+            vec![ended(of(5, JAN)), of(6, FEB).with(about(&[flag(2)]))],
         ),
         (
             "a list about CAs does not make one stale",
             None,
-            vec![of(5, JAN), ended(of(6, FEB)).about(&[flag(2)])],
+            vec![of(5, JAN), ended(of(6, FEB)).with(about(&[flag(2)]))],
         ),
         (
             "a list about CAs that has the serial number",
             REVOKED,
-            vec![of(5, JAN), revoking(of(6, FEB)).about(&[flag(2)])],
+            vec![of(5, JAN), revoking(of(6, FEB)).with(about(&[flag(2)]))],
         ),
         (
             "some reasons",
             REVOKED,
-            vec![of(5, JAN), revoking(of(1, FEB)).about(&[context_primitive(3, &[1, 0x40])])],
+            vec![of(5, JAN), revoking(of(1, FEB)).with(about(&[context_primitive(3, &[1, 0x40])]))],
         ),
-        ("an indirect list of others", None, vec![of(5, JAN), of(1, FEB).about(&[flag(4)])]),
+        ("an indirect list of others", None, vec![of(5, JAN), of(1, FEB).with(about(&[flag(4)]))]),
         (
             "an indirect list with the serial number, whosever it is",
             Some(Code::RevocationNotForCertificate),
-            vec![of(5, JAN), revoking(of(1, FEB)).about(&[flag(4)])],
+            vec![of(5, JAN), revoking(of(1, FEB)).with(about(&[flag(4)]))],
         ),
         (
             "numbers of different scopes",
             None,
-            vec![ended(of(900, JAN)).about(std::slice::from_ref(&own)), of(5, FEB)],
+            vec![ended(of(900, JAN)).with(about(std::slice::from_ref(&own))), of(5, FEB)],
         ),
         (
             "numbers of different scopes, the later one ended",
             STALE,
-            vec![of(900, JAN), ended(of(5, FEB)).about(&[own])],
+            vec![of(900, JAN), ended(of(5, FEB)).with(about(&[own]))],
         ),
         (
             "a newer list that nobody understands",
             Some(Code::RevocationCriticalExtension),
-            vec![of(5, JAN), of(6, FEB).with("1.2.3", true, &null())],
+            vec![of(5, JAN), of(6, FEB).with(unknown_extension(true))],
         ),
         ("on hold", REVOKED, vec![of(5, JAN), holding(of(6, FEB))]),
         ("on hold no more", None, vec![holding(of(5, JAN)), of(6, FEB)]),
@@ -138,7 +138,7 @@ fn lists_among_lists() {
         (
             "on hold, and a newer list of another kind",
             REVOKED,
-            vec![holding(of(5, JAN)), of(6, FEB).about(&[flag(2)])],
+            vec![holding(of(5, JAN)), of(6, FEB).with(about(&[flag(2)]))],
         ),
         ("on hold in a list that has ended", None, vec![ended(holding(of(5, JAN))), of(6, FEB)]),
         ("released, in a list", None, vec![holding(of(5, JAN)), releasing(of(6, FEB))]),
@@ -153,7 +153,7 @@ fn lists_among_lists() {
 #[test]
 fn deltas_among_lists() {
     let pki = Pki::new();
-    let base = || of(5, JAN).with_deltas_at(&["http://crl.example.test/delta.crl"]);
+    let base = || of(5, JAN).with(Extension::freshest_crl(&["http://crl.example.test/delta.crl"]));
     let delta = |number, base| of(number, FEB).delta_of(base);
     let later = |number, base| of(number, MAR).delta_of(base);
     let mismatch = Some(Code::RevocationNotForCertificate);
@@ -164,11 +164,17 @@ fn deltas_among_lists() {
         ("two, the older has ended", None, vec![base(), ended(delta(6, 5)), later(7, 5)]),
         ("of a base that is not there", mismatch, vec![base(), delta(9, 8)]),
         ("of a base that is not there, revoking", REVOKED, vec![base(), revoking(delta(9, 8))]),
-        ("of two bases", None, vec![base(), delta(7, 5), List { this_update: FEB, ..base() }]),
+        (
+            "of two bases",
+            None,
+            vec![base(), delta(7, 5), RevocationList { this_update: time(FEB), ..base() }],
+        ),
         (
             "older than the newest base",
             mismatch,
-            vec![base(), delta(6, 5), { of(7, MAR).with_deltas_at(&["http://crl.example.test/delta.crl"]) }],
+            vec![base(), delta(6, 5), {
+                of(7, MAR).with(Extension::freshest_crl(&["http://crl.example.test/delta.crl"]))
+            }],
         ),
         ("on hold in the older", None, vec![base(), holding(delta(6, 5)), later(7, 5)]),
         (
@@ -186,7 +192,7 @@ fn deltas_among_lists() {
         (
             "on hold in the base, released with the hold's time",
             REVOKED,
-            vec![holding(base()), delta(6, 5).listing(SERIAL, BEFORE, &[because(8)])],
+            vec![holding(base()), delta(6, 5).listing(SERIAL, before(), &[reason(8)])],
         ),
         (
             "released, and on hold again",
@@ -212,7 +218,7 @@ fn deltas_among_lists() {
 #[test]
 fn lists_of_others() {
     let pki = Pki::new();
-    let other = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
+    let other = forged(&pki.ca);
     for (what, expected, own, foreign) in [
         ("that revokes", None, of(5, JAN), revoking(of(6, FEB))),
         ("that has ended", None, of(5, JAN), ended(of(6, FEB))),
@@ -227,27 +233,36 @@ fn lists_of_others() {
 
 #[test]
 fn answers_among_lists() {
-    let both = Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]).with_crls(&[LEAF_CRL]);
-    let [both, responder_only, neither] =
-        [both, Template::leaf("Leaf", SERIAL).with_ocsp(&[OCSP]), Template::leaf("Leaf", SERIAL)]
-            .map(|leaf| Pki::of(&leaf));
-    let answer = |status: Vec<u8>, this_update| {
+    let both = leaf_profile("Leaf", SERIAL)
+        .with(Extension::ocsp_responder(OCSP))
+        .with(Extension::crl_distribution_points(&[LEAF_CRL]));
+    let [both, responder_only, neither] = [
+        both,
+        leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)),
+        leaf_profile("Leaf", SERIAL),
+    ]
+    .map(|leaf| Pki::of(&leaf));
+    let answer = |status: Vec<u8>, this_update: &str| {
+        let this_update = time(this_update);
         move |pki: &Pki| {
-            Answer { status: status.clone(), this_update, ..Answer::good(&pki.leaf.certificate) }
+            Response { status: status.clone(), this_update, ..good_response(&pki.leaf) }
                 .sign(&pki.ca, &pki.ca)
         }
     };
-    let good = || context_primitive(0, &[]);
     let stale = |pki: &Pki| {
-        Answer { this_update: FEB, next_update: ENDED, ..Answer::good(&pki.leaf.certificate) }
+        Response { this_update: time(FEB), next_update: Some(time(ENDED)), ..good_response(&pki.leaf) }
             .sign(&pki.ca, &pki.ca)
     };
     let stale_revoked = |pki: &Pki| {
-        Answer { next_update: ENDED, status: revoked(BEFORE, None), ..Answer::good(&pki.leaf.certificate) }
-            .sign(&pki.ca, &pki.ca)
+        Response {
+            next_update: Some(time(ENDED)),
+            status: revoked(before(), None),
+            ..good_response(&pki.leaf)
+        }
+        .sign(&pki.ca, &pki.ca)
     };
-    let list = |list: List| move |pki: &Pki| list.sign(&pki.ca);
-    let hold = || revoked(BEFORE, Some(6));
+    let list = |list: RevocationList| move |pki: &Pki| list.sign(&pki.ca);
+    let hold = || revoked(before(), Some(6));
     type Make<'a> = Box<dyn Fn(&Pki) -> Vec<u8> + 'a>;
     let cases: Vec<(&str, Option<Code>, &Pki, Vec<Make<'_>>)> = vec![
         (
@@ -266,7 +281,7 @@ fn answers_among_lists() {
             "an older revocation, a newer list",
             REVOKED,
             &both,
-            vec![Box::new(answer(revoked(BEFORE, None), JAN)), Box::new(list(of(5, FEB)))],
+            vec![Box::new(answer(revoked(before(), None), JAN)), Box::new(list(of(5, FEB)))],
         ),
         ("a stale revocation alone", REVOKED, &responder_only, vec![Box::new(stale_revoked)]),
         ("a stale good, a list", None, &both, vec![Box::new(stale), Box::new(list(of(5, JAN)))]),
@@ -287,7 +302,7 @@ fn answers_among_lists() {
             "a future revocation",
             REVOKED,
             &both,
-            vec![Box::new(answer(revoked(BEFORE, None), FUTURE)), Box::new(list(of(5, JAN)))],
+            vec![Box::new(answer(revoked(before(), None), FUTURE)), Box::new(list(of(5, JAN)))],
         ),
         (
             "a future good alone",
@@ -348,7 +363,7 @@ fn answers_among_lists() {
             "a certificate that names nothing, an answer that revokes",
             REVOKED,
             &neither,
-            vec![Box::new(answer(revoked(BEFORE, None), JAN))],
+            vec![Box::new(answer(revoked(before(), None), JAN))],
         ),
     ];
     for (what, expected, pki, files) in cases {
@@ -363,7 +378,7 @@ fn answers_among_lists() {
 fn files_that_cannot_be_used() {
     let pki = Pki::new();
     let good = list().sign(&pki.ca);
-    let other = list().sign(&Entity::root(&Template::ca("Other CA", 7)));
+    let other = list().sign(&self_signed(&ca_profile("Other CA", 7)));
     let two = format!("{}{}", pem("X509 CRL", &good), pem("X509 CRL", &other));
     let cut = &two.as_bytes()[..two.len() - 40];
     let indented = two.replacen("-----BEGIN", " -----BEGIN", 2).replacen(" -----BEGIN", "-----BEGIN", 1);
@@ -385,7 +400,7 @@ fn files_that_cannot_be_used() {
             other => panic!("{what}: {other:?}"),
         }
         // what does not rest on staged files is not touched, and a revocation stays one
-        assert_eq!(Pki::of(&Template::leaf("Leaf", SERIAL)).code(&evidence), None, "{what}");
+        assert_eq!(Pki::of(&leaf_profile("Leaf", SERIAL)).code(&evidence), None, "{what}");
         evidence.add_file("x", &revoking(of(6, FEB)).sign(&pki.ca)).unwrap();
         assert_eq!(pki.code(&evidence), REVOKED, "{what}");
     }
@@ -403,11 +418,11 @@ fn files_that_cannot_be_used() {
 fn how_evidence_stands() {
     let pki = Pki::new();
     let delta_url = "http://crl.example.test/delta.crl";
-    let other = Entity { certificate: pki.ca.certificate.clone(), key: Key::new() };
-    let answer = Answer { next_update: ENDED, ..Answer::good(&pki.leaf.certificate) };
+    let other = forged(&pki.ca);
+    let answer = Response { next_update: Some(time(ENDED)), ..good_response(&pki.leaf) };
     let evidence = staged(&[
         ("old", &ended(of(5, JAN)).sign(&pki.ca)),
-        ("new", &of(6, FEB).with_deltas_at(&[delta_url]).sign(&pki.ca)),
+        ("new", &of(6, FEB).with(Extension::freshest_crl(&[delta_url])).sign(&pki.ca)),
         ("future", &of(7, FUTURE).sign(&pki.ca)),
         ("forged", &of(8, FEB).sign(&other)),
         ("ocsp", &answer.sign(&pki.ca, &pki.ca)),
@@ -416,7 +431,7 @@ fn how_evidence_stands() {
         Standing::ProvesNothing(why) => why.code(),
         other => panic!("{other:?}"),
     };
-    let outlook = evidence.outlook(&[&pki.ca.certificate], time(AT));
+    let outlook = evidence.outlook(&[&parsed(&pki.ca)], time(AT));
     let standings: Vec<_> = outlook.iter().map(|one| (one.file.as_str(), &one.standing)).collect();
     assert_eq!(standings[0], ("old", &Standing::Superseded { by: "new".into() }));
     let codes: Vec<_> =
@@ -449,8 +464,11 @@ fn as_many_lists_as_there_may_be() {
         evidence.add_file(&number.to_string(), &list).unwrap();
     }
     for serial in 100..150 {
-        let leaf = pki.ca.issue(&Template::leaf("Leaf", serial).with_crls(&[LEAF_CRL]));
-        let chain = [&[leaf.certificate][..], &pki.chain[1..]].concat();
+        let leaf = issued(
+            &pki.ca,
+            &leaf_profile("Leaf", serial).with(Extension::crl_distribution_points(&[LEAF_CRL])),
+        );
+        let chain = [&[parsed(&leaf)][..], &pki.chain[1..]].concat();
         for _ in 0..100 {
             assert_eq!(check_chain(&chain, Purpose::CodeSigning, &evidence, time(AT), None), Ok(()));
         }
