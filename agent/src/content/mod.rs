@@ -10,6 +10,7 @@ use assay_verifier::json::{self, JsonError, JsonProblem};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
 
+use assay_judge::graph::{Walk, check_depth};
 use assay_judge::image::{Image, is_attestation};
 use assay_judge::judgement::CheckedContent;
 use assay_judge::parallel;
@@ -202,10 +203,30 @@ struct ContentWalk<'a> {
     content: CheckedContent,
     platforms: BTreeSet<String>,
     layers: Vec<Descriptor>,
-    /// Digest and size. If two descriptors of one digest differ in size, one of them is wrong.
-    seen: HashSet<(Digest, u64)>,
+    /// Every blob that the walk meets counts as visited, by digest and size. If two descriptors of one digest differ in size, one of them
+    /// is wrong.
+    graph: Walk<Entry, (Digest, u64)>,
     /// The outcomes of the manifests among them, for manifests that are listed again.
-    visited: HashMap<(Digest, u64), Reached>,
+    reached: HashMap<(Digest, u64), Reached>,
+    /// The indexes that must lead to something that is there.
+    needed: Vec<NeededIndex>,
+}
+
+/// The image's own manifest or an entry of an index, yet to be visited.
+struct Entry {
+    descriptor: Descriptor,
+    /// Whether it is what would run here.
+    is_needed: bool,
+    /// The place of the index that lists it in [`ContentWalk::needed`]; none if nobody needs that index.
+    index: Option<usize>,
+}
+
+/// An index that is what would run here, and what of it is there.
+struct NeededIndex {
+    digest: Digest,
+    lists_own: bool,
+    has_own: bool,
+    has_any: bool,
 }
 
 /// What became of a manifest.
@@ -225,55 +246,67 @@ impl<'a> ContentWalk<'a> {
             content: check.unread(),
             platforms: BTreeSet::new(),
             layers: Vec::new(),
-            seen: HashSet::new(),
-            visited: HashMap::new(),
+            graph: Walk::within(limits::IMAGE_BLOBS),
+            reached: HashMap::new(),
+            needed: Vec::new(),
         };
-        if walk.manifest(&image.target, None, true, 1) == Reached::Absent {
-            walk.unjudged(format!("the image's own manifest {} is not in the store", image.target.digest));
+        // the platform of an image by itself is the one that its config names
+        let target = Descriptor { platform: None, ..image.target.clone() };
+        walk.graph.add_root(Entry { descriptor: target, is_needed: true, index: None });
+        while let Some((entry, depth)) = walk.graph.take_next() {
+            walk.visit(&entry, depth);
         }
+        walk.note_lacking();
         walk
     }
 
     /// What the walk came to, and how many blobs it met.
     fn finish(mut self) -> (Walked, usize) {
         self.content.platforms = self.platforms.into_iter().collect();
-        (Walked { content: self.content, layers: self.layers }, self.seen.len())
+        (Walked { content: self.content, layers: self.layers }, self.graph.visited())
     }
 
     fn unjudged(&mut self, why: String) {
         self.content.unjudged.push(why);
     }
 
-    /// Reads a manifest and what it names, once. If it is `needed`, it is what would run here, so its config must be there.
-    fn manifest(
-        &mut self,
-        descriptor: &Descriptor,
-        platform: Option<&Platform>,
-        needed: bool,
-        depth: usize,
-    ) -> Reached {
+    fn visit(&mut self, entry: &Entry, depth: usize) {
+        let Entry { descriptor, is_needed, index } = entry;
+        let is_root = depth == 1;
+        let is_layer = !is_root && ManifestKind::from_media_type(&descriptor.media_type).is_none();
+        if is_layer {
+            self.layer(descriptor);
+        } else if self.manifest(descriptor, *is_needed, depth) == Reached::Absent {
+            if is_root {
+                self.unjudged(format!("the image's own manifest {} is not in the store", descriptor.digest));
+            }
+            return;
+        }
+        if let Some(index) = index.and_then(|index| self.needed.get_mut(index)) {
+            index.has_any |= is_layer || !is_attestation(descriptor);
+            index.has_own |= !is_layer && *is_needed;
+        }
+    }
+
+    /// Reads a manifest and adds what it names, once. If it is needed, its config must be there.
+    fn manifest(&mut self, descriptor: &Descriptor, is_needed: bool, depth: usize) -> Reached {
         let key = (descriptor.digest.clone(), descriptor.size);
-        if let Some(reached) = self.visited.get(&key) {
+        if let Some(reached) = self.reached.get(&key) {
             return *reached;
         }
-        self.seen.insert(key.clone());
-        let reached = self.first_visit(descriptor, platform, needed, depth);
-        self.visited.insert(key, reached);
+        let reached = match self.graph.visit(key.clone()).and(check_depth(depth)) {
+            Ok(()) => self.first_visit(descriptor, is_needed, depth),
+            Err(_) => {
+                self.content.limit =
+                    Some(format!("{} is nested too deep or among too many blobs", descriptor.digest));
+                Reached::Bad
+            }
+        };
+        self.reached.insert(key, reached);
         reached
     }
 
-    fn first_visit(
-        &mut self,
-        descriptor: &Descriptor,
-        platform: Option<&Platform>,
-        needed: bool,
-        depth: usize,
-    ) -> Reached {
-        if depth > limits::INDEX_DEPTH || self.seen.len() > limits::INDEX_ENTRIES {
-            self.content.limit =
-                Some(format!("{} is nested too deep or among too many blobs", descriptor.digest));
-            return Reached::Bad;
-        }
+    fn first_visit(&mut self, descriptor: &Descriptor, is_needed: bool, depth: usize) -> Reached {
         let bytes = match self.read(descriptor) {
             Ok(bytes) => bytes,
             Err(reached) => return reached,
@@ -289,57 +322,57 @@ impl<'a> ContentWalk<'a> {
         if manifest.manifests.is_empty()
             || ManifestKind::from_media_type(&descriptor.media_type) != Some(ManifestKind::Index)
         {
-            self.image(&manifest, platform, needed);
+            self.image(&manifest, descriptor.platform.as_ref(), is_needed);
         } else {
-            self.index(descriptor, &manifest, needed, depth);
+            self.index(descriptor, manifest.manifests, is_needed, depth);
         }
         Reached::Read
     }
 
-    /// Reads the manifests of an index. Those of other platforms may be absent. One for this node's platform must be there, or one for
-    /// any platform if the index has none for the node's or the node is not known.
-    fn index(&mut self, descriptor: &Descriptor, index: &Manifest, needed: bool, depth: usize) {
+    /// Adds the manifests of an index. Those of other platforms may be absent. One for this node's platform must be there, or one for any
+    /// platform if the index has none for the node's or the node is not known.
+    fn index(&mut self, descriptor: &Descriptor, listed: Vec<Descriptor>, is_needed: bool, depth: usize) {
         let own = |entry: &Descriptor| {
             self.check.node.is_some_and(|node| entry.platform.as_ref().is_some_and(|of| runs_on(node, of)))
         };
-        let has_own = index.manifests.iter().any(own);
+        let lists_own = listed.iter().any(own);
         // by digest: one manifest may be listed for several platforms
-        let candidates: HashSet<&Digest> = index
-            .manifests
+        let candidates: HashSet<Digest> = listed
             .iter()
             .filter(|entry| match self.check.node {
                 // an entry without a platform is for this node if no other entry is
-                Some(_) => own(entry) || !has_own && entry.platform.is_none(),
+                Some(_) => own(entry) || !lists_own && entry.platform.is_none(),
                 None => !is_attestation(entry),
             })
-            .map(|entry| &entry.digest)
+            .filter(|_| is_needed)
+            .map(|entry| entry.digest.clone())
             .collect();
-        let mut any = false;
-        let mut any_own = false;
-        for entry in &index.manifests {
-            if ManifestKind::from_media_type(&entry.media_type).is_none() {
-                self.layer(entry);
-                any = true;
-                continue;
-            }
-            let is_candidate = candidates.contains(&entry.digest);
-            if self.manifest(entry, entry.platform.as_ref(), needed && is_candidate, depth + 1)
-                != Reached::Absent
-            {
-                any |= !is_attestation(entry);
-                any_own |= is_candidate;
-            }
+        let index = is_needed.then_some(self.needed.len());
+        if is_needed {
+            let digest = descriptor.digest.clone();
+            self.needed.push(NeededIndex { digest, lists_own, has_own: false, has_any: false });
         }
-        match self.check.node {
-            Some(Node { os, architecture, .. }) if needed && has_own && !any_own => self.unjudged(format!(
-                "{}: the manifest for {os}/{architecture} is not in the store",
-                descriptor.digest
-            )),
-            _ if needed && !any => self.unjudged(format!(
-                "{}: none of the manifests that it lists is in the store",
-                descriptor.digest
-            )),
-            _ => {}
+        let entry = |descriptor: Descriptor| {
+            let is_needed = candidates.contains(&descriptor.digest);
+            Entry { descriptor, is_needed, index }
+        };
+        self.graph.add(depth, listed.into_iter().map(entry));
+    }
+
+    /// Notes what no index that is needed leads to.
+    fn note_lacking(&mut self) {
+        for NeededIndex { digest, lists_own, has_own, has_any } in std::mem::take(&mut self.needed) {
+            match self.check.node {
+                Some(Node { os, architecture, .. }) if lists_own && !has_own => {
+                    self.unjudged(format!(
+                        "{digest}: the manifest for {os}/{architecture} is not in the store"
+                    ));
+                }
+                _ if !has_any => {
+                    self.unjudged(format!("{digest}: none of the manifests that it lists is in the store"))
+                }
+                _ => {}
+            }
         }
     }
 
@@ -348,7 +381,7 @@ impl<'a> ContentWalk<'a> {
         let mut platform = platform.map(Platform::to_string);
         if let Some(config) = &manifest.config {
             self.content.layer_bytes = self.content.layer_bytes.saturating_add(config.size);
-            if self.seen.insert((config.digest.clone(), config.size)) {
+            if self.graph.visit((config.digest.clone(), config.size)) != Ok(false) {
                 match self.read(config) {
                     Ok(bytes) => match platform_of(config, &bytes) {
                         Ok(said) => platform = platform.or(said),
@@ -371,12 +404,13 @@ impl<'a> ContentWalk<'a> {
 
     fn layer(&mut self, layer: &Descriptor) {
         self.content.layer_bytes = self.content.layer_bytes.saturating_add(layer.size);
-        if self.check.mode == ContentMode::Full && self.seen.insert((layer.digest.clone(), layer.size)) {
-            if self.seen.len() > limits::INDEX_ENTRIES {
-                self.content.limit = Some(format!("more than {} blobs", limits::INDEX_ENTRIES));
-            } else {
-                self.layers.push(Descriptor::new(&layer.media_type, layer.digest.clone(), layer.size));
-            }
+        let key = (layer.digest.clone(), layer.size);
+        if self.check.mode != ContentMode::Full || self.graph.is_visited(&key) {
+            return;
+        }
+        match self.graph.visit(key) {
+            Ok(_) => self.layers.push(Descriptor::new(&layer.media_type, layer.digest.clone(), layer.size)),
+            Err(_) => self.content.limit = Some(format!("more than {} blobs", limits::IMAGE_BLOBS)),
         }
     }
 

@@ -13,6 +13,7 @@ use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
 
+use assay_judge::graph::check_depth;
 use assay_judge::image_config;
 use assay_judge::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
 
@@ -194,7 +195,7 @@ impl Chains<'_> {
         let place = (record.namespace.clone(), record.target.digest.clone());
         if !self.known.contains_key(&place) {
             let mut found = ImageLayers::default();
-            let mut budget = limits::INDEX_ENTRIES;
+            let mut budget = limits::IMAGE_BLOBS;
             let available =
                 self.add_chains(&record.namespace, &record.target, 1, &mut budget, &mut found.chains);
             found.is_unknown = match available {
@@ -236,7 +237,7 @@ impl Chains<'_> {
     ) -> Option<Availability> {
         *budget = budget.checked_sub(1)?;
         let is_index = match ManifestKind::from_media_type(&target.media_type)? {
-            ManifestKind::Index if depth > limits::INDEX_DEPTH => return None,
+            ManifestKind::Index if check_depth(depth).is_err() => return None,
             kind => kind == ManifestKind::Index,
         };
         if !self.store.has(namespace, &target.digest) {

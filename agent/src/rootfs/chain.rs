@@ -1,7 +1,6 @@
 //! Reads the layers of an image from its manifests and configs, and says what containerd calls their snapshots.
 
-use std::collections::HashSet;
-
+use assay_judge::graph::{GraphLimit, Walk, check_depth};
 use assay_judge::image::{Image, is_attestation};
 use assay_judge::store::{Store, fetch};
 use assay_report::words::count;
@@ -25,15 +24,15 @@ impl Chain {
 /// The layers of every manifest of an image that is there and has any.
 pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, String> {
     let mut found = Vec::new();
-    let mut open = vec![(image.target.clone(), 1)];
-    let mut visited = HashSet::new();
-    while let Some((descriptor, depth)) = open.pop() {
-        if !visited.insert((descriptor.digest.clone(), descriptor.size)) {
+    let mut walk = Walk::within(limits::IMAGE_BLOBS);
+    walk.add_root(image.target.clone());
+    while let Some((descriptor, depth)) = walk.take_next() {
+        let over =
+            |_: GraphLimit| format!("{} is nested too deep or among too many blobs", descriptor.digest);
+        if !walk.visit((descriptor.digest.clone(), descriptor.size)).map_err(over)? {
             continue;
         }
-        if depth > limits::INDEX_DEPTH || visited.len() > limits::INDEX_ENTRIES {
-            return Err(format!("{} is nested too deep or among too many blobs", descriptor.digest));
-        }
+        check_depth(depth).map_err(over)?;
         let Some(kind) = ManifestKind::from_media_type(&descriptor.media_type) else { continue };
         // manifests of other platforms are not there; that of the image itself is, or its content is not judged
         if is_attestation(&descriptor) || !store.has(&image.namespace, &descriptor.digest) {
@@ -46,7 +45,8 @@ pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, Str
         let manifest =
             Manifest::parse(&read(&descriptor)?).map_err(|error| format!("{} {error}", descriptor.digest))?;
         if kind == ManifestKind::Index {
-            open.extend(manifest.manifests.into_iter().map(|entry| (entry, depth + 1)));
+            // of manifests with the same layers, the blobs of the last are read
+            walk.add(depth, manifest.manifests.into_iter().rev());
             continue;
         }
         let Some(config) = &manifest.config else { continue };

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use assay_judge::graph::Walk;
 use assay_report::bundle::{GapKind, LockedImage};
+use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
@@ -148,7 +149,7 @@ impl Carrier {
     /// Every manifest that an index leads to and the registry has. Registries may hold some platforms of an index only.
     async fn children(&self, wanted: &Wanted, root: &Fetched) -> Result<Vec<Descriptor>, StagingError> {
         let mut found = Vec::new();
-        let mut walk = Walk::within(MANIFESTS);
+        let mut walk = Walk::within(limits::FETCHED_MANIFESTS);
         let manifests = |index: &Manifest| {
             let is_manifest = |one: &&Descriptor| ManifestKind::from_media_type(&one.media_type).is_some();
             index.manifests.iter().filter(is_manifest).cloned().collect::<Vec<_>>()
@@ -226,9 +227,6 @@ impl Carrier {
         Ok(None)
     }
 }
-
-/// Manifests of one image: the largest public index has some 40.
-const MANIFESTS: usize = 1_000;
 
 /// The annotation that names an image in `index.json`.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -60,13 +60,23 @@ impl<N, K: Eq + Hash> Walk<N, K> {
     /// Marks a manifest as visited. False if it was visited before.
     ///
     /// # Errors
-    /// [`GraphLimit::Manifests`]
+    /// [`GraphLimit::Manifests`] if more than that were visited; it counts as visited all the same.
     pub fn visit(&mut self, key: K) -> Result<bool, GraphLimit> {
         let is_new = self.visited.insert(key);
         if self.visited.len() > self.most_manifests {
             return Err(GraphLimit::Manifests { most: self.most_manifests });
         }
         Ok(is_new)
+    }
+
+    /// Whether it was visited before.
+    pub fn is_visited(&self, key: &K) -> bool {
+        self.visited.contains(key)
+    }
+
+    /// How many were visited.
+    pub fn visited(&self) -> usize {
+        self.visited.len()
     }
 
     /// Counts the entries of an index, before anything of them is kept.
@@ -84,14 +94,28 @@ impl<N, K: Eq + Hash> Walk<N, K> {
     /// [`GraphLimit::Depth`] if there is anything to add below the deepest level; nothing is added then.
     pub fn follow(&mut self, depth: usize, next: impl IntoIterator<Item = N>) -> Result<(), GraphLimit> {
         let mut next = next.into_iter().peekable();
-        if depth >= limits::INDEX_DEPTH {
-            return if next.peek().is_some() { Err(GraphLimit::Depth) } else { Ok(()) };
+        if next.peek().is_some() {
+            check_depth(depth + 1)?;
+            self.add(depth, next);
         }
-        let begin = self.open.len();
-        self.open.extend(next.map(|next| (next, depth + 1)));
-        self.open[begin..].reverse();
         Ok(())
     }
+
+    /// Adds what a manifest at `depth` leads to, in its order, however deep it is. The caller checks the depth of what it takes
+    /// ([`check_depth`]), because not everything that it added counts.
+    pub fn add(&mut self, depth: usize, next: impl IntoIterator<Item = N>) {
+        let begin = self.open.len();
+        self.open.extend(next.into_iter().map(|next| (next, depth + 1)));
+        self.open[begin..].reverse();
+    }
+}
+
+/// Whether a manifest at `depth` is followed.
+///
+/// # Errors
+/// [`GraphLimit::Depth`]
+pub fn check_depth(depth: usize) -> Result<(), GraphLimit> {
+    if depth > limits::INDEX_DEPTH { Err(GraphLimit::Depth) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -126,6 +150,7 @@ mod tests {
         let mut walk = Walk::within(2);
         assert_eq!([1, 2, 2].map(|key| walk.visit(key)), [Ok(true), Ok(true), Ok(false)]);
         assert_eq!(walk.visit(3), Err(GraphLimit::Manifests { most: 2 }));
+        assert_eq!((walk.is_visited(&3), walk.is_visited(&4), walk.visited()), (true, false, 3));
         assert_eq!(walk.count_entries(limits::GRAPH_MANIFESTS), Ok(()));
         assert_eq!(walk.count_entries(1), Err(GraphLimit::Entries));
         assert_eq!(walk.follow(limits::INDEX_DEPTH - 1, [()]), Ok(()));

@@ -24,6 +24,12 @@ pub const INDEX_DEPTH: usize = 8;
 /// Entries that are followed of one index or manifest; the largest public multi-platform index has some 40.
 pub const INDEX_ENTRIES: usize = 20_000;
 
+/// Blobs of one image that are walked through, as many as one index may list: its indexes, manifests, configs and layers.
+pub const IMAGE_BLOBS: usize = INDEX_ENTRIES;
+
+/// Manifests that are fetched of one image from a registry: the largest public multi-platform index has some 40.
+pub const FETCHED_MANIFESTS: usize = 1_000;
+
 /// Indexes that are looked at above one image: the same manifest is listed by an index or two of each release.
 pub const PARENT_INDEXES: usize = 1_000;
 
