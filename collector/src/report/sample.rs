@@ -213,6 +213,7 @@ pub(crate) fn hostile() -> SiteReport {
                 container: owned(),
                 id: text.to_owned(),
                 drift: Some(drift(text)),
+                custody: Some(custody(text, LinkState::Broken)),
             }];
             image.content.mismatched = vec![Mismatch {
                 digest: digest("blob"),
@@ -401,6 +402,17 @@ fn drift(text: &str) -> Drift {
         }],
         ..Drift::not_run(text, text.to_owned())
     }
+}
+
+/// A chain of custody whose snapshots are in `state`.
+pub(crate) fn custody(text: &str, state: LinkState) -> Custody {
+    let link = |step| CustodyLink {
+        step,
+        subject: text.to_owned(),
+        state: if step == CustodyStep::Snapshot { state } else { LinkState::Proven },
+        evidence: text.to_owned(),
+    };
+    Custody::new(CustodyStep::ALL.into_iter().map(link).collect())
 }
 
 /// An image that has not been judged, with a digest made from `name`.

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::custody::{Custody, CustodyLink, CustodyStep, LinkState};
 use crate::drift::Drift;
 use crate::omitted::{List, Omitted};
-use crate::signature::Signature;
+use crate::signature::{CheckResult, Signature};
 use crate::verdict::{Reason, Status, Via};
 use assay_verifier::oci::{Descriptor, Digest};
 
@@ -73,6 +74,48 @@ impl Image {
         let differing = differing.then_some(Reason::RootfsMismatch);
         self.reason.into_iter().chain(self.also.iter().copied()).chain(altered).chain(differing).collect()
     }
+
+    /// How the chains of the image's containers contradict each other or the image's verdict; none if they do not.
+    pub fn custody_contradiction(&self) -> Option<&'static str> {
+        self.in_use.iter().filter_map(|container| container.custody.as_ref()).find_map(|custody| {
+            let first = custody.first_broken();
+            match self.status {
+                _ if !custody.is_well_formed() => Some("a chain of custody is not in order"),
+                Status::Passed if first.is_some_and(|link| !self.is_excused(custody, link)) => {
+                    Some("passed with a chain of custody that is not proven")
+                }
+                Status::Passed => None,
+                Status::Skipped if first.is_none() => {
+                    Some("not judged, with a chain of custody that is proven")
+                }
+                Status::Skipped | Status::Inconclusive
+                    if first.is_some_and(|link| link.state == LinkState::Broken) =>
+                {
+                    Some("not failed, with a chain of custody that is broken")
+                }
+                _ if first.is_none() && !self.reasons().iter().all(may_lie_elsewhere) => {
+                    Some("not passed, with a chain of custody that is proven")
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether the trust policy accepts a signature whose root is not trusted, which proves none.
+    fn is_excused(&self, custody: &Custody, first: &CustodyLink) -> bool {
+        let is_alone = |link: &CustodyLink| link.step == CustodyStep::Root || link.state == LinkState::Proven;
+        let is_lax = self.omitted.count(List::Signatures) > 0
+            || self.signatures.iter().any(|signature| {
+                signature.status == Status::Passed
+                    && signature.checks.authenticity.result != CheckResult::Passed
+            });
+        first.state == LinkState::Unproven && custody.links.iter().all(is_alone) && is_lax
+    }
+}
+
+/// Whether what is wrong with an image may be apart from what one of its containers stands on: in a snapshot of another one.
+fn may_lie_elsewhere(reason: &Reason) -> bool {
+    matches!(reason, Reason::RootfsMismatch | Reason::Unreadable | Reason::Limit)
 }
 
 /// An image of a node: one target in one namespace. Records that disagree on the size or the media type of one digest are of
@@ -111,6 +154,9 @@ pub struct ContainerUse {
     /// What its writable layer holds; absent if that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+    /// How it leads to the root certificate of the image's signature; absent unless snapshots were compared (`--rootfs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custody: Option<Custody>,
 }
 
 /// What hashing an image's content showed.

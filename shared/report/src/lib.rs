@@ -32,6 +32,7 @@
 //! |---|---|
 //! | `node.rs` | the node report, `assay/node-report/v1`: the run, the agent, the node, the inputs |
 //! | `coverage.rs`, `image.rs`, `signature.rs` | its parts: what was looked at; one image; one signature and its checks |
+//! | `custody.rs` | the chain from a container to the root certificate |
 //! | `verdict.rs`, `exit_code.rs` | statuses and reasons; what both programs exit with |
 //! | `asked.rs` | what an agent was asked to do |
 //! | `site.rs`, `waiver.rs` | the site report, `assay/site-report/v1`; the exceptions that a site granted |
@@ -62,6 +63,7 @@ mod bounds;
 pub mod bundle;
 pub mod clean;
 mod coverage;
+mod custody;
 pub mod document;
 mod drift;
 pub mod evidence;
@@ -82,6 +84,7 @@ pub mod words;
 pub use asked::{Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, RootfsMode, canonical_store};
 pub use bounds::{TooLarge, check_size};
 pub use coverage::*;
+pub use custody::*;
 pub use drift::*;
 pub use exit_code::ExitCode;
 pub use image::*;

@@ -14,6 +14,7 @@ pub enum List {
     Chain,
     Companions,
     Crls,
+    Custody,
     Differing,
     Enumerated,
     Findings,

@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::asked::Asked;
 use crate::clean;
 use crate::coverage::{Companion, Contradiction, Coverage, CrossCheck, Enumerated, Unlisted, Unreadable};
+use crate::custody::{Custody, CustodyLink, CustodyStep};
 use crate::drift::{CoveringMount, Drift, DriftFinding};
 use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs, RootfsFinding};
 use crate::inventory::{Inventory, InventoryImage};
@@ -340,6 +341,17 @@ struct Detail {
     signatures: usize,
     /// Certificates and notes of one signature.
     facts: usize,
+    /// Which chains of custody.
+    chains: Chains,
+}
+
+/// Which chains of custody a part of a report has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chains {
+    All,
+    /// Those that have a link that is not proven.
+    NotWhole,
+    None,
 }
 
 const FULL: Detail = Detail {
@@ -347,15 +359,18 @@ const FULL: Detail = Detail {
     entries: limits::REPORT_ENTRIES,
     signatures: limits::REPORT_SIGNATURES,
     facts: limits::REPORT_ENTRIES,
+    chains: Chains::All,
 };
 
 /// What is left of a part that is too large, step by step. Texts are what others compare, so they are cut last.
-const SHORTER: [Detail; 5] = [
-    Detail { entries: 100, signatures: 100, facts: 100, ..FULL },
-    Detail { entries: 10, signatures: 10, facts: 10, ..FULL },
-    Detail { entries: 3, signatures: 3, facts: 3, ..FULL },
-    Detail { entries: 1, signatures: 1, facts: 0, ..FULL },
-    Detail { text: 128, entries: 1, signatures: 0, facts: 0 },
+const SHORTER: [Detail; 6] = [
+    // a chain says again what the image says
+    Detail { chains: Chains::NotWhole, ..FULL },
+    Detail { entries: 100, signatures: 100, facts: 100, chains: Chains::NotWhole, ..FULL },
+    Detail { entries: 10, signatures: 10, facts: 10, chains: Chains::NotWhole, ..FULL },
+    Detail { entries: 3, signatures: 3, facts: 3, chains: Chains::NotWhole, ..FULL },
+    Detail { entries: 1, signatures: 1, facts: 0, chains: Chains::None, ..FULL },
+    Detail { text: 128, entries: 1, signatures: 0, facts: 0, chains: Chains::None },
 ];
 
 /// Bytes that a part may have where the whole is too large, step by step: first what no ordinary image has…
@@ -527,7 +542,7 @@ impl Bound for Image {
         cut(references, detail.entries, detail, omitted, List::References);
         media_type.bound(detail);
         cut(platforms, detail.entries, detail, omitted, List::Platforms);
-        cut(in_use, detail.entries, detail, omitted, List::InUse);
+        bound_containers(in_use, detail, omitted);
         also.truncate(Reason::ALL.len());
         message.bound(detail);
         hint.bound(detail);
@@ -597,7 +612,30 @@ impl Bound for InventoryImage {
         cut(references, detail.entries, detail, omitted, List::References);
         media_type.bound(detail);
         cut(platforms, detail.entries, detail, omitted, List::Platforms);
-        cut(in_use, detail.entries, detail, omitted, List::InUse);
+        bound_containers(in_use, detail, omitted);
+    }
+}
+
+/// Leaves out chains of custody and cuts the list of containers: those whose chain is whole go before others.
+fn bound_containers(containers: &mut Vec<ContainerUse>, detail: Detail, omitted: &mut Omitted) {
+    let is_whole = |container: &ContainerUse| container.custody.as_ref().is_none_or(Custody::is_whole);
+    keep(containers, detail.entries, is_whole, omitted, List::InUse);
+    let is_left_out = |custody: &Custody| match detail.chains {
+        Chains::All => false,
+        Chains::NotWhole => custody.is_whole(),
+        Chains::None => true,
+    };
+    let chains =
+        containers.iter_mut().filter_map(|container| container.custody.take_if(|one| is_left_out(one)));
+    omitted.add(List::Custody, chains.count());
+    containers.bound(detail);
+}
+
+impl Bound for Custody {
+    fn bound(&mut self, detail: Detail) {
+        let Self { links, broken: _ } = self;
+        links.truncate(CustodyStep::ALL.len());
+        links.bound(detail);
     }
 }
 
@@ -708,9 +746,10 @@ macro_rules! texts {
 texts! {
     Companion { namespace, name, kind; digest, subject }
     ChainCertificate { subject, sha256; not_after }
-    ContainerUse { pod, pod_namespace, container, id, drift }
+    ContainerUse { pod, pod_namespace, container, id, drift, custody }
     Contradiction { code, namespace, id, message; effect }
     CoveringMount { destination, source, mount_type, hides; class }
+    CustodyLink { subject, evidence; step, state }
     CrlInput { issuer, sha256; this_update, next_update }
     DriftFinding { path, before, after; class, kind, size, sha256 }
     Enumerated { namespace; records, containers, snapshots, content }

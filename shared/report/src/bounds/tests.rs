@@ -169,7 +169,7 @@ fn what_a_verdict_rests_on_stays() {
     let findings = notes.chain([finding(Effect::Failed, most)]).collect();
     let cross_check = CrossCheck { findings, checked: vec![] };
     let mut coverage = Coverage { cross_check, ..Coverage::default() };
-    Bound::bound(&mut coverage, SHORTER[4]);
+    Bound::bound(&mut coverage, SHORTER[5]);
     assert_eq!((coverage.cross_check.findings.len(), coverage.verdict()), (1, ExitCode::Failed));
     assert_eq!(coverage.omitted.count(List::Findings), most as u64);
 }
