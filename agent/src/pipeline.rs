@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use assay_judge::bundle::{BundleFault, Bundles};
 use assay_judge::ci_commands;
+use assay_judge::custody::Custodian;
 use assay_judge::errors::with_sources;
 use assay_judge::image::Image;
 use assay_judge::judge::Judge;
@@ -86,7 +87,12 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let inputs = bundle_inputs(&bundles, &signatures)?;
     let (carried, omitted) =
         if plan.asked.evidence { carried::collect(sources, &signatures, &images) } else { (Vec::new(), 0) };
-    let images = images.into_iter().map(Examined::into_report).collect();
+    let custodian = Custodian { signatures: &signatures, trust: &trust };
+    let images = images.into_iter().map(|examined| match plan.asked.rootfs {
+        None => examined.into_report(),
+        Some(_) => custodian.report(examined),
+    });
+    let images = images.collect();
     let containerd = listing.containerd.clone();
     let mut report = NodeReport {
         carried,

@@ -34,12 +34,13 @@ impl<'l> Changes<'l> {
 
     /// Takes back a verdict that may be due to the change: a pass, or a missing signature. Anything else that was found wrong
     /// was wrong, and the verdict stays.
-    pub(crate) fn mark(&self, Examined { image, judgement, .. }: &mut Examined) {
+    pub(crate) fn mark(&self, Examined { image, judgement, changed, .. }: &mut Examined) {
         let is_open =
             |reason: &Reason| matches!(reason, Reason::NoSignature | Reason::Unreadable | Reason::Limit);
         let may_be_due_to_it = judgement.status == Status::Passed
             || judgement.reason == Some(Reason::NoSignature) && judgement.also.iter().all(is_open);
         if self.changed.contains(&image.id()) && may_be_due_to_it {
+            *changed = true;
             judgement.status = Status::Inconclusive;
             judgement.reason = Some(Reason::Unreadable);
             judgement.also.retain(|reason| *reason == Reason::Limit);

@@ -11,6 +11,8 @@ use assay_judge::image_config;
 
 /// The layers of an image's manifest, the lowest first, with what containerd calls their snapshots.
 pub(super) struct Chain {
+    pub(super) manifest: Descriptor,
+    pub(super) config: Digest,
     pub(super) layers: Vec<(Descriptor, Digest)>,
     pub(super) keys: Vec<Digest>,
 }
@@ -68,7 +70,9 @@ pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, Str
         for diff_id in &diff_ids {
             keys.push(image_config::chain_id(keys.last(), diff_id));
         }
-        found.push(Chain { layers: manifest.layers.into_iter().zip(diff_ids).collect(), keys });
+        let config = config.digest.clone();
+        let layers = manifest.layers.into_iter().zip(diff_ids).collect();
+        found.push(Chain { manifest: descriptor, config, layers, keys });
     }
     Ok(found)
 }

@@ -12,6 +12,8 @@ mod compare;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
+mod finding;
+#[cfg(target_os = "linux")]
 mod layers;
 #[cfg(all(test, target_os = "linux"))]
 mod mutations;
@@ -23,6 +25,8 @@ mod proof;
 mod shelf;
 #[cfg(target_os = "linux")]
 mod snapshot;
+#[cfg(target_os = "linux")]
+mod stand;
 #[cfg(target_os = "linux")]
 mod task;
 #[cfg(all(test, target_os = "linux"))]

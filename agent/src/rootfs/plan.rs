@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::image::Image;
 use assay_judge::judgement::Examined;
-use assay_judge::store::{Container, IdMap, Snapshot as SnapshotName, Snapshotter, Store, docker};
-use assay_report::{Rootfs, RootfsDifference, RootfsFinding, RootfsMode, RootfsResult};
+use assay_judge::store::{Container, IdMap, Snapshot as SnapshotName, Snapshotter, Store};
+use assay_report::{Rootfs, RootfsFinding, RootfsMode, RootfsResult};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::chain::{Chain, chains};
-use super::compare::Difference;
+use super::finding::{named, sentence};
 use super::shelf::{Form, Shelf};
+use super::stand::{Problem, Stand};
 use super::task::{Outcome, Task, TaskKey, Unjudged};
-use super::tree::printable;
 
 /// What is to be compared of one image.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(super) struct Plan {
     unjudged: Vec<Unjudged>,
     /// Why nothing need be compared.
     unneeded: Option<String>,
+    /// What each container stands on.
+    stands: Vec<Stand>,
 }
 
 impl Plan {
@@ -35,7 +37,7 @@ impl Plan {
         tasks: &BTreeMap<TaskKey, Task>,
         outcomes: &BTreeMap<&TaskKey, Outcome>,
     ) -> Examined {
-        let Self { tasks: own, mut findings, mut unjudged, unneeded } = self;
+        let Self { tasks: own, mut findings, mut unjudged, unneeded, stands } = self;
         let mut rootfs = Rootfs::default();
         let mut more = 0;
         for key in &own {
@@ -50,29 +52,19 @@ impl Plan {
             rootfs.files += found.files;
             rootfs.times += found.times;
             more += found.more;
-            let task = &tasks[key];
-            findings.extend(found.findings.iter().map(|finding| {
-                let number = finding.layer.or(if task.layers.len() == 1 { Some(0) } else { None });
-                let layer = number.and_then(|number| task.layers.get(usize::from(number)));
-                RootfsFinding {
-                    path: printable(&finding.path),
-                    kind: match finding.kind {
-                        Difference::Extra => RootfsDifference::Extra,
-                        Difference::Missing => RootfsDifference::Missing,
-                        Difference::Changed => RootfsDifference::Changed,
-                    },
-                    layer: layer.map(|(layer, _)| layer.digest.clone()),
-                    snapshot: key.id.clone(),
-                    before: finding.before.clone(),
-                    after: finding.after.clone(),
-                }
-            }));
+            findings.extend(found.findings.iter().map(|finding| named(key, &tasks[key], finding)));
             if found.is_partial {
                 let why = format!("snapshot {}: {}", key.id, found.unseen.join("; "));
                 unjudged.push(Unjudged::unreadable(why));
             }
         }
         findings.sort();
+        findings.dedup();
+        let mut told = BTreeSet::new();
+        unjudged.retain(|one| told.insert(one.why.clone()));
+        let why = unjudged.first().map(|first| first.why.clone());
+        let footings =
+            stands.into_iter().map(|stand| stand.conclude(tasks, outcomes, why.as_deref())).collect();
         more += findings.len().saturating_sub(limits::ROOTFS_FINDINGS);
         findings.truncate(limits::ROOTFS_FINDINGS);
         rootfs.differing = findings.iter().map(sentence).collect();
@@ -92,22 +84,10 @@ impl Plan {
             many => format!("; and {} more", many - 1),
         };
         rootfs.why = unjudged.into_iter().next().map(|first| first.why + &others).or(unneeded);
-        examined.with_rootfs(rootfs, more, is_needed, is_limit)
+        let mut examined = examined.with_rootfs(rootfs, more, is_needed, is_limit);
+        examined.footings = footings;
+        examined
     }
-}
-
-/// A difference for people.
-fn sentence(finding: &RootfsFinding) -> String {
-    let RootfsFinding { path, kind, layer, snapshot, before, after } = finding;
-    let path = if path.is_empty() { "the root directory" } else { path };
-    let (before, after) = (before.as_deref().unwrap_or_default(), after.as_deref().unwrap_or_default());
-    let what = match kind {
-        RootfsDifference::Extra => format!("is extra: {after}"),
-        RootfsDifference::Missing => format!("is missing: {before}"),
-        RootfsDifference::Changed => format!("has {after} instead of {before}"),
-    };
-    let layer = layer.as_ref().map(|layer| format!(" of the layer {layer}")).unwrap_or_default();
-    format!("{path} {what} (snapshot {snapshot}{layer})")
 }
 
 pub(super) struct Search<'s> {
@@ -131,41 +111,46 @@ impl<'s> Search<'s> {
                 return plan;
             }
         };
-        let listing = self.store.listing();
+        let store = self.store;
+        let listing = store.listing();
         let is_own = |container: &&Container| {
             container.namespace == image.namespace && image.in_use.binary_search(&container.usage).is_ok()
         };
         let containers: Vec<&Container> = listing.containers.iter().filter(is_own).collect();
         let mut used: BTreeSet<&str> = BTreeSet::new();
         for container in &containers {
-            let Some(snapshot) = &container.snapshot else { continue };
-            used.insert(&snapshot.snapshotter);
-            let parent = listing
-                .snapshots
-                .get(&(image.namespace.clone(), snapshot.clone()))
-                .and_then(Option::as_deref);
-            let is_top = |parent: &str| chains.iter().any(|chain| chain.top() == Some(parent));
-            let is_plain = match parent {
-                None => chains.iter().any(|chain| chain.keys.is_empty()),
-                Some(parent) => is_top(parent) || docker::is_init(container, parent),
+            let shelf = match &container.snapshot {
+                Some(snapshot) => self.shelf(&snapshot.snapshotter),
+                None => Err("it has no snapshot".to_owned()),
             };
-            let is_compared = match (parent, &container.ids) {
-                (Some(copy), Some(ids)) if !is_plain => {
-                    let of =
-                        chains.iter().find(|chain| chain.top().is_some_and(|top| ids.names_copy(copy, top)));
-                    of.is_some_and(|chain| {
-                        self.plan_copy(&snapshot.snapshotter, copy, image, chain, ids, &mut plan)
-                    })
-                }
-                _ => is_plain,
-            };
-            if !is_compared {
-                plan.unjudged.push(Unjudged::unreadable(format!(
-                    "the container {} runs on {}, a copy of the image for the users of its own namespace, which is not compared",
-                    container.usage.id,
-                    parent.unwrap_or("nothing"),
-                )));
+            let mut stand = Stand::find(store, shelf, image, &chains, container);
+            match &stand.problem {
+                Some(Problem::Finding(finding)) => plan.findings.push(finding.clone()),
+                Some(Problem::Unknown(why)) => plan.unjudged.push(Unjudged::unreadable(why.clone())),
+                None => {}
             }
+            if let Some(snapshot) = &container.snapshot {
+                used.insert(&snapshot.snapshotter);
+            }
+            if let (Some(snapshot), Some(copy), Some(ids)) =
+                (&container.snapshot, &stand.copy, &container.ids)
+                && stand.problem.is_none()
+            {
+                let of = chains.iter().find(|chain| chain.top().is_some_and(|top| ids.names_copy(copy, top)));
+                let is_compared = of.is_some_and(|chain| {
+                    self.plan_copy(&snapshot.snapshotter, copy, image, chain, ids, &mut plan)
+                });
+                if !is_compared {
+                    let why = format!(
+                        "the container {} runs on {copy}, a copy of the image for the users of its own namespace, which is not \
+                         compared",
+                        container.usage.id
+                    );
+                    plan.unjudged.push(Unjudged::unreadable(why.clone()));
+                    stand.problem = Some(Problem::Unknown(why));
+                }
+            }
+            plan.stands.push(stand);
         }
         let mut names: BTreeSet<String> = used.iter().map(|name| (*name).to_owned()).collect();
         if mode == RootfsMode::All {
@@ -204,6 +189,13 @@ impl<'s> Search<'s> {
             }
         }
         plan
+    }
+
+    /// The snapshotter of that name, opened once.
+    pub(super) fn shelf(&mut self, name: &str) -> Result<&Shelf, String> {
+        let snapshotters = &self.snapshotters;
+        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
+        shelf.as_ref().map_err(String::clone)
     }
 
     /// Plans a copy of the image's files for a container's own users; false if it cannot be compared.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use assay_judge::store::Snapshotter;
 use assay_report::{RootfsDifference, RootfsFinding};
-use assay_verifier::oci::Digest;
 
 use super::chain::Chain;
 use super::snapshot::sees_overlay_attributes;
@@ -76,7 +75,7 @@ impl Shelf {
                     rows.push((name.clone(), row.id.clone()));
                     next = row.parent.clone();
                 }
-                _ => return Err(wrong_parent(&rows, Some(key), next)),
+                _ => return Err(wrong_parent(&rows, Some(key.as_str()), next)),
             }
         }
         if next.is_some() { Err(wrong_parent(&rows, None, next)) } else { Ok(rows) }
@@ -84,9 +83,9 @@ impl Shelf {
 }
 
 /// That a snapshot does not stand on what the layers say.
-fn wrong_parent(
+pub(super) fn wrong_parent(
     rows: &[(String, String)],
-    expected: Option<&Digest>,
+    expected: Option<&str>,
     found: Option<String>,
 ) -> Box<RootfsFinding> {
     let stands_on = |name: Option<String>| match name {
@@ -98,13 +97,13 @@ fn wrong_parent(
         kind: RootfsDifference::Changed,
         layer: None,
         snapshot: rows.last().map_or_else(String::new, |(_, id)| id.clone()),
-        before: Some(stands_on(expected.map(Digest::to_string))),
+        before: Some(stands_on(expected.map(str::to_owned))),
         after: Some(stands_on(found)),
     })
 }
 
 /// The namespace and the key in the name of a snapshot.
-fn place(name: &str) -> Option<(String, String)> {
+pub(super) fn place(name: &str) -> Option<(String, String)> {
     let mut parts = name.splitn(3, '/');
     let (namespace, _, key) = (parts.next()?, parts.next()?, parts.next()?);
     Some((namespace.to_owned(), key.to_owned()))

@@ -236,6 +236,7 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
     };
     let has_drift = |image: &Image| image.in_use.iter().any(|container| container.drift.is_some());
     let lacks_drift = |image: &Image| image.in_use.iter().any(|container| container.drift.is_none());
+    let has_custody = |image: &Image| image.in_use.iter().any(|container| container.custody.is_some());
     let mut seen = BTreeSet::new();
     for image in &report.images {
         let contradiction = match image.status {
@@ -249,7 +250,7 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
             Status::Passed if is_uncompared(image) => {
                 "passed without its snapshots being compared, as was asked"
             }
-            _ if asked.is_some() && rootfs.is_none() && image.rootfs.is_some() => {
+            _ if asked.is_some() && rootfs.is_none() && (image.rootfs.is_some() || has_custody(image)) => {
                 "its snapshots were compared without being asked for"
             }
             Status::Passed if drift == Some(DriftMode::Fail) && is_unclean(image) => {
@@ -261,6 +262,7 @@ pub(crate) fn consistent(report: &NodeReport) -> Result<(), BadReport> {
             _ if asked.is_some() && drift.is_none() && has_drift(image) => {
                 "its writable layers were looked at without being asked for"
             }
+            _ if let Some(contradiction) = image.custody_contradiction() => contradiction,
             _ if is_of_another_mode(image) => "its content was not checked as asked",
             _ if !seen.insert(image.id()) => "listed twice",
             _ => continue,

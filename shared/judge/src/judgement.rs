@@ -6,6 +6,7 @@ use assay_report::{Content, Image as ImageReport, List, Omitted, Reason, Rootfs,
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 
+use crate::footing::Footing;
 use crate::image::Image;
 use crate::sources::Origin;
 
@@ -165,11 +166,35 @@ pub struct Judged {
 pub struct Examined {
     pub image: Image,
     pub judgement: Judgement,
+    /// Whether the image changed while the store was read, so that the verdict was taken back.
+    pub changed: bool,
+    /// What its signatures alone come to.
+    pub(crate) by_signatures: BySignatures,
     pub(crate) content: CheckedContent,
     /// What comparing its snapshots showed; none if that was not asked for.
     pub(crate) rootfs: Option<Rootfs>,
     /// How many differences of its snapshots are not named.
     pub(crate) unnamed_files: usize,
+    /// What its containers stand on; none of a container that was not looked at.
+    pub footings: Vec<Footing>,
+}
+
+/// The verdict on an image's signatures, without what its content and its snapshots add.
+#[derive(Debug)]
+pub(crate) struct BySignatures {
+    pub(crate) status: Status,
+    pub(crate) reasons: BTreeSet<Reason>,
+    pub(crate) message: Option<String>,
+}
+
+impl From<&Judgement> for BySignatures {
+    fn from(judgement: &Judgement) -> Self {
+        Self {
+            status: judgement.status,
+            reasons: judgement.reason.into_iter().chain(judgement.also.iter().copied()).collect(),
+            message: judgement.message.clone(),
+        }
+    }
 }
 
 /// What the content of an image is.
@@ -205,10 +230,13 @@ impl Judged {
         let Self { image, judgement } = self;
         Examined {
             image,
+            changed: false,
+            by_signatures: BySignatures::from(&judgement),
             judgement: with_content(judgement, &content),
             content,
             rootfs: None,
             unnamed_files: 0,
+            footings: Vec::new(),
         }
     }
 }
@@ -250,7 +278,7 @@ impl Examined {
     /// The image's row of a report.
     pub fn into_report(self) -> ImageReport {
         let via = self.via();
-        let Self { image, judgement, content, rootfs, unnamed_files } = self;
+        let Self { image, judgement, content, rootfs, unnamed_files, .. } = self;
         let Judgement { status, reason, also, message, hint, policy, signatures, .. } = judgement;
         let mut omitted = Omitted::default();
         omitted.add(List::Signatures, signatures.omitted);

@@ -7,7 +7,9 @@
 pub mod bundle;
 pub mod ci_commands;
 pub mod confinement;
+pub mod custody;
 pub mod errors;
+pub mod footing;
 pub mod graph;
 pub mod image;
 pub mod image_config;
