@@ -7,7 +7,7 @@ use std::path::Path;
 use assay_report::{Asked, ExitCode, Outcome, SiteReport};
 
 use super::error::CommandError;
-use super::run::{RunContext, RunPlan, carry_out};
+use super::visits::{RunContext, RunPlan, carry_out};
 use crate::errors::with_sources;
 use crate::fleet::{CONCURRENCY, Log, Progress, ResultStore, RetryPolicy, Verbosity};
 use crate::journal::Journal;
@@ -45,7 +45,7 @@ pub fn demo(options: &cli::Demo) -> Result<ExitCode, CommandError> {
     let progress = Progress::new(site.site.nodes.len(), Verbosity::Silent, log, false);
     let results = ResultStore::open(&options.out, false)
         .map_err(|source| CommandError::Folder(OutputError::Write { path: options.out.clone(), source }))?;
-    let run_plan = RunPlan::new(site.site.nodes.clone(), plan, None, None);
+    let run_plan = RunPlan::new(site.site.nodes.clone(), plan, |_, _| None, None);
     let context = RunContext {
         results,
         journal: Journal::none(),

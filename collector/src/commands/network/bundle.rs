@@ -11,9 +11,9 @@ use assay_judge::trust as agent_trust;
 use assay_report::ExitCode;
 use assay_report::bundle::Completeness;
 
-use super::error::CommandError;
 use crate::bundle::{self, Contents, Difference, OpenError, Opened};
 use crate::cli::{self, BundleCommand, TextOrJson};
+use crate::commands::error::CommandError;
 use crate::report::text::{count, size};
 use crate::site_key::SiteKey;
 use crate::trust::{self, TrustEditError};

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use assay_report::ExitCode;
 
-use super::error::CommandError;
-use super::runtime::block_on;
 use crate::clean;
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
+use crate::commands::error::CommandError;
+use crate::commands::runtime::{self, block_on};
 use crate::evidence::{self, Checked, Discrepancy, NodeCheck};
 use crate::report::text::count;
 use crate::scratch::Scratch;
@@ -27,7 +27,7 @@ pub fn evidence(options: &cli::Evidence) -> Result<ExitCode, CommandError> {
 
 fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let key = SiteKey::load(&options.key, &mut config::passphrase)?;
-    super::runtime::remove_scratch_on_signals()?;
+    runtime::remove_scratch_on_signals()?;
     let packed = block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key))??;
     // What a check would reject is not signed.
     let system = |source| CommandError::System { what: "a scratch folder", source };
@@ -56,7 +56,7 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     // A missing file is a mistake of the command line, not of the evidence.
     std::fs::File::open(&options.evidence)
         .map_err(|source| config::ConfigError::Unreadable { path: options.evidence.clone(), source })?;
-    super::runtime::remove_scratch_on_signals()?;
+    runtime::remove_scratch_on_signals()?;
     let checked = evidence::check(&options.evidence, &keys);
     match options.format {
         EvidenceFormat::Json => console::print_json_line(&checked),

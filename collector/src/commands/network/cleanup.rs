@@ -6,9 +6,9 @@ use std::sync::Arc;
 use assay_report::ExitCode;
 use tokio::task::JoinSet;
 
-use super::error::CommandError;
-use super::runtime::block_on;
 use crate::clean;
+use crate::commands::error::CommandError;
+use crate::commands::runtime::block_on;
 use crate::errors::with_sources;
 use crate::journal::{self, Journal, State};
 use crate::lock::FolderLock;

@@ -1,29 +1,21 @@
 //! `assay run`: visits a site and writes its reports.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use assay_report::{ExitCode, NodeRow, Selection, SiteRun, SiteWaivers};
+use assay_report::{ExitCode, NodeRow, Selection};
 use assay_verifier::time::UnixTime;
-use tokio::sync::mpsc::unbounded_channel;
 
-use super::error::CommandError;
-use super::runtime::block_on;
+use crate::commands::error::CommandError;
+use crate::commands::visits::{RunContext, RunPlan, carry_out};
 use crate::config::ConfigError;
-use crate::fleet::{
-    self, Event, Finished, Log, Progress, ResultStore, RetryPolicy, RunId, Verbosity, Visits,
-};
+use crate::fleet::{self, Log, Progress, ResultStore, RunId, Verbosity};
 use crate::journal::{self, Journal};
 use crate::nodes::Node;
 use crate::output::{OutputError, RunFolder};
-use crate::report::difference::Baseline;
-use crate::report::machines::Machines;
+use crate::report::SiteModel;
 use crate::report::text::count;
-use crate::report::{ReportHeader, SiteModel};
-use crate::stop::{self, Stop};
-use crate::transport::Connect;
 use crate::transport::ssh::Connector;
 use crate::transport::ssh::targets::{self, Purpose};
 use crate::visit::VisitPlan;
@@ -64,7 +56,8 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
             Purpose::HostKeys,
         ),
     });
-    let mut run_plan = RunPlan::new(nodes, plan, earlier.as_ref(), options.limit);
+    let accepted = |node: &Node, plan: &VisitPlan| earlier.as_ref()?.accepted(node, plan);
+    let mut run_plan = RunPlan::new(nodes, plan, accepted, options.limit);
     let connector = connector(&run_plan.to_visit)?;
     let output = RunFolder::prepare(&options.out).map_err(CommandError::Folder)?;
     let (log, journal) = (output.path("run.log"), output.path(journal::FILE_NAME));
@@ -123,7 +116,7 @@ fn say_what_is_next(site: &SiteModel, options: &cli::Run, output: &RunFolder) {
 }
 
 /// An earlier run that is continued.
-pub(super) struct EarlierRun {
+struct EarlierRun {
     results: ResultStore,
     /// When visits must have ended whose results still count.
     within: RangeInclusive<UnixTime>,
@@ -133,8 +126,9 @@ pub(super) struct EarlierRun {
 
 impl EarlierRun {
     /// The result of a node, if it still counts.
-    fn accepted(&self, node: &Node, inputs: &str) -> Option<(RunId, NodeRow)> {
-        let (run, row) = self.results.accepted(&node.name, inputs, &self.within)?;
+    fn accepted(&self, node: &Node, plan: &VisitPlan) -> Option<(RunId, NodeRow)> {
+        let inputs = plan.inputs_digest(node).ok()?;
+        let (run, row) = self.results.accepted(&node.name, &inputs, &self.within)?;
         let host_key = row.host_key.as_deref()?;
         let hosts = self.hosts.as_ref().ok()?;
         hosts.may_show(&node.name, host_key).then_some((run, row))
@@ -145,113 +139,4 @@ impl EarlierRun {
 fn within(age: Duration) -> RangeInclusive<UnixTime> {
     let now = clock::now();
     now.earlier(age).or_else(|| UnixTime::from_seconds(0)).unwrap_or(now)..=now
-}
-
-/// What a run is about.
-pub(super) struct RunPlan {
-    /// The nodes that it reports on, sorted by name.
-    nodes: Vec<Node>,
-    /// Those that have no result yet.
-    to_visit: Vec<Node>,
-    /// The results of the others.
-    resumed: Vec<Finished>,
-    run: RunId,
-    /// What the site is called.
-    site: Option<String>,
-    plan: VisitPlan,
-    /// The machines behind the results that exist already.
-    machines: Machines,
-    selection: Option<Selection>,
-}
-
-impl RunPlan {
-    /// Plans visits to all `nodes`, or to those without an accepted earlier result, `limit` at most. If there are earlier
-    /// results, this run continues theirs under its id.
-    pub(super) fn new(
-        nodes: Vec<Node>,
-        mut plan: VisitPlan,
-        earlier: Option<&EarlierRun>,
-        limit: Option<u32>,
-    ) -> Self {
-        let mut run = RunId { id: plan.run_id.clone(), started: clock::now() };
-        let (mut to_visit, mut resumed, mut machines) = (Vec::new(), Vec::new(), Machines::default());
-        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut reported = Vec::new();
-        for node in nodes {
-            match earlier.and_then(|earlier| earlier.accepted(&node, &plan.inputs_digest(&node).ok()?)) {
-                Some((earlier_run, row)) => {
-                    run = earlier_run;
-                    machines.add(&row);
-                    resumed.push(Finished::from(&row));
-                }
-                None if to_visit.len() < limit => to_visit.push(node.clone()),
-                None => continue,
-            }
-            reported.push(node);
-        }
-        plan.run_id.clone_from(&run.id);
-        Self { nodes: reported, to_visit, resumed, run, site: None, plan, machines, selection: None }
-    }
-}
-
-/// What a run needs on this machine.
-pub(super) struct RunContext {
-    pub(super) results: ResultStore,
-    pub(super) journal: Journal,
-    pub(super) concurrency: usize,
-    pub(super) retry: RetryPolicy,
-    pub(super) waivers: Option<SiteWaivers>,
-    pub(super) baseline: Option<Baseline>,
-}
-
-/// Visits nodes, and writes their reports and the site's.
-pub(super) fn carry_out<C: Connect>(
-    run_plan: RunPlan,
-    connector: C,
-    context: RunContext,
-    progress: Progress,
-    output: &RunFolder,
-) -> Result<SiteModel, CommandError> {
-    let RunPlan { nodes, to_visit, resumed, run, site, plan, machines, selection } = run_plan;
-    let RunContext { results, journal, concurrency, retry, waivers, baseline } = context;
-    let (inputs, accept) = (plan.payload.inputs(), Some(plan.asked.accept.clone()));
-    let visits = Visits {
-        nodes: to_visit,
-        plan,
-        run: run.clone(),
-        journal: journal.clone(),
-        results: results.clone(),
-        concurrency,
-        retry,
-        waivers: waivers.clone(),
-        machines,
-    };
-    let (not_stored, machines) = block_on(async {
-        let (stopper, stop) = Stop::new();
-        tokio::spawn(stop::on_signals(stopper, console::say));
-        let (events, shown) = unbounded_channel();
-        for finished in resumed {
-            // The run goes on even if nothing listens any more.
-            let _ = events.send(Event::Finished(Box::new(finished)));
-        }
-        let showing = tokio::spawn(progress.follow(shown));
-        let rows = fleet::run(connector, visits, stop, events).await;
-        // It ends with the last event. If the display breaks, the reports are still written.
-        let _ = showing.await;
-        rows
-    })?;
-    if let Some(problem) = journal.problem() {
-        console::say(&format!(
-            "the journal could not be written: {problem}; assay cleanup --site finds what is left"
-        ));
-    }
-    let mut not_stored: BTreeMap<String, NodeRow> =
-        not_stored.into_iter().map(|row| (row.name.clone(), row)).collect();
-    let rows = nodes.iter().map(|node| not_stored.remove(&node.name).unwrap_or_else(|| results.row(node)));
-    let run = SiteRun { id: run.id, site, started: run.started, finished: clock::now() };
-    let collector = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(output.write_site(
-        ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection },
-        rows,
-    )?)
 }

@@ -2,8 +2,8 @@
 
 use assay_report::ExitCode;
 
-use super::error::CommandError;
 use crate::cli::{self, SiteKeyCommand};
+use crate::commands::error::CommandError;
 use crate::site_key::{self, SiteKey};
 use crate::{config, console};
 
