@@ -2,6 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place where the environment is read")]
 
+#[cfg(feature = "network")]
+pub(crate) mod registries;
+#[cfg(feature = "network")]
+pub(crate) mod secrets;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, IsTerminal as _, Read as _};
@@ -16,12 +21,9 @@ use crate::cli;
 use crate::fleet::RetryPolicy;
 use crate::nodes::Platform;
 use crate::nodes::{Site, SiteFileError};
-use crate::registry::{self, AuthFile};
 use crate::report::difference::{Baseline, BaselineError};
 use crate::report::terminal::Look;
 use crate::transport::Input;
-use crate::transport::ssh::host_keys::KnownHostsError;
-use crate::transport::ssh::keys::KeyError;
 use crate::visit::{self, AgentError, Payload, PayloadError, StepLimits, VisitPlan};
 use crate::waivers::WaiversError;
 use crate::{clock, random, text, trust, waivers};
@@ -67,48 +69,6 @@ pub enum ConfigError {
     /// A bundle that is to be sent is not a layout.
     #[error(transparent)]
     Bundle(#[from] assay_judge::bundle::BundleFault),
-    /// A `known_hosts` file cannot be used.
-    #[error("{}", path.display())]
-    KnownHosts {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: KnownHostsError,
-    },
-    /// A key for a login cannot be used.
-    #[error("node {node}")]
-    Login {
-        /// The node.
-        node: String,
-        /// What is wrong.
-        source: KeyError,
-    },
-    /// No key is named and there is no agent.
-    #[error("node {node}: it has no identity, and SSH_AUTH_SOCK does not name an SSH agent")]
-    NoAgent {
-        /// The node.
-        node: String,
-    },
-    /// What this machine's `ssh` would do cannot be found out, or assay cannot do the same.
-    #[error("ssh's configuration for {host}: {reason}; --no-ssh-config ignores it")]
-    SshConfig {
-        /// The host.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// A jump host is not a node of the site.
-    #[error("jump host {node} is not in the site file")]
-    NoSuchNode {
-        /// The jump host.
-        node: String,
-    },
-    /// `sudo` wants a password and there is no terminal to ask on.
-    #[error("sudo = \"password\" needs a password; give --sudo-password-file, or run on a terminal")]
-    NoSudoPassword,
-    /// The password for `sudo` is not one line.
-    #[error("the password for sudo is empty or has more than one line")]
-    BadSudoPassword,
     /// An agent cannot be used.
     #[error(transparent)]
     Agent(#[from] AgentError),
@@ -132,6 +92,12 @@ pub enum ConfigError {
         value: String,
         /// The values that it accepts.
         allowed: &'static str,
+    },
+    /// A host that CRLs may be fetched from is not one.
+    #[error("--crl-from {text:?}: write host or host:port")]
+    CrlHost {
+        /// What was given.
+        text: String,
     },
     /// The path of this program is unknown, and the agents are beside it.
     #[error("the path of this program is unknown; name an agent with --agent")]
@@ -231,73 +197,6 @@ pub(crate) fn accept(values: &[String]) -> Result<BTreeSet<Via>, ConfigError> {
     values.iter().map(read).collect()
 }
 
-/// Reads how registries are reached for a bundle.
-///
-/// # Errors
-/// [`ConfigError::Unreadable`]
-pub(crate) fn registries(options: &cli::BundleCreate) -> Result<registry::Options, ConfigError> {
-    let mut authorities = Vec::new();
-    for path in &options.ca {
-        let read = registry::authorities(path);
-        authorities.extend(read.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?);
-    }
-    if let Some(folder) = &options.hosts_dir {
-        // A mistyped name would silently leave out every mirror.
-        let readable = std::fs::read_dir(folder);
-        readable.map_err(|source| ConfigError::Unreadable { path: folder.clone(), source })?;
-    }
-    Ok(registry::Options {
-        from: options.from.clone(),
-        hosts: options.hosts_dir.clone(),
-        plain_http: options.plain_http.iter().cloned().collect(),
-        authorities,
-        crl_from: options.crl_from.clone(),
-        proxies: proxies(),
-        auth_files: auth_files(),
-        request_policy: registry::RequestPolicy {
-            retries: options.retries,
-            ..registry::RequestPolicy::default()
-        },
-    })
-}
-
-/// The files with logins, in the order of containers-auth.json(5), Docker's own last.
-fn auth_files() -> Vec<AuthFile> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = |inner: &str| std::env::home_dir().map(|home| home.join(inner));
-    let may_be = |path: PathBuf| AuthFile { path, is_named: false };
-    let docker = named("DOCKER_CONFIG").or_else(|| home(".docker")).map(|folder| folder.join("config.json"));
-    if let Some(path) = named("REGISTRY_AUTH_FILE") {
-        return [AuthFile { path, is_named: true }].into_iter().chain(docker.map(may_be)).collect();
-    }
-    let podman = [
-        named("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")).or_else(runtime_auth_file),
-        named("XDG_CONFIG_HOME")
-            .or_else(|| home(".config"))
-            .map(|folder| folder.join("containers/auth.json")),
-    ];
-    podman.into_iter().chain([docker]).flatten().map(may_be).collect()
-}
-
-/// Where podman keeps logins if the environment does not name a folder for run-time files, as for root.
-fn runtime_auth_file() -> Option<PathBuf> {
-    #[cfg(target_os = "linux")]
-    {
-        // `/proc/self` belongs to this process's user.
-        let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?);
-        Some(PathBuf::from(format!("/run/containers/{user}/auth.json")))
-    }
-    #[cfg(not(target_os = "linux"))]
-    None
-}
-
-/// The hosts of the proxies that the environment names, read as the HTTP library reads it.
-fn proxies() -> BTreeSet<String> {
-    let names = ["http_proxy", "https_proxy", "all_proxy"];
-    let values = names.iter().flat_map(|name| [variable(name), variable(&name.to_ascii_uppercase())]);
-    values.flatten().filter_map(|value| registry::proxy_host(&value)).collect()
-}
-
 /// A file as text; `-` is standard input.
 ///
 /// # Errors
@@ -350,23 +249,7 @@ pub(crate) fn look() -> Look {
     Look::new(io::stdout().is_terminal(), std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
-/// The name of the environment variable for the passphrase of encrypted keys.
-const PASSPHRASE: &str = "ASSAY_KEY_PASSPHRASE";
-
-/// The passphrase of a key file: from the environment, otherwise asked for if there is a terminal.
-pub(crate) fn passphrase(path: &Path) -> Option<String> {
-    variable(PASSPHRASE).or_else(|| ask(&format!("Passphrase of {}: ", path.display())))
-}
-
 /// The value of an environment variable, unless it is empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Asks for a secret if there is a terminal.
-pub(crate) fn ask(prompt: &str) -> Option<String> {
-    if !io::stdin().is_terminal() {
-        return None;
-    }
-    rpassword::prompt_password(prompt).ok()
 }

@@ -6,6 +6,16 @@
 //! node is reached) → `report` (pure) → `output` (files). `bundle` carries signatures across the air gap, over `registry` (HTTP);
 //! `journal` and `stop` make sure that nothing is left on a node.
 
+#![cfg_attr(
+    not(feature = "network"),
+    expect(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "the demo visits no cluster, continues no run and cleans up after none"
+    )
+)]
+
 pub mod cli;
 pub mod commands;
 mod config;
@@ -13,8 +23,11 @@ mod config;
 mod nodes;
 mod waivers;
 
+#[cfg(feature = "network")]
 pub mod bundle;
+#[cfg(feature = "network")]
 pub mod inventories;
+#[cfg(feature = "network")]
 mod registry;
 
 mod fleet;
@@ -23,7 +36,9 @@ mod stop;
 pub mod transport;
 mod visit;
 
+#[cfg(feature = "network")]
 pub mod evidence;
+#[cfg(feature = "network")]
 pub mod site_key;
 mod trust;
 

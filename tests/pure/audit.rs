@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay::evidence::{Checked, DiscrepancyKind};
+use assay::evidence::Checked;
+use assay::report::discrepancy::DiscrepancyKind;
 use assay::site_key::SiteKey;
 use assay_fixtures::image::{Image, linux};
 use assay_report::ExitCode;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::common::{OUTPUT, REGISTRIES, TextOrJson, VERDICT};
-use crate::registry::NamedHost;
 
 /// `assay bundle`
 #[derive(Debug, Args)]
@@ -167,7 +166,7 @@ pub struct BundleCreate {
     /// Fetch CRLs from this host, as host or host:port, even if it is this machine or on its link, or if a redirect leads to it
     /// in a private network; repeatable
     #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
-    pub crl_from: Vec<NamedHost>,
+    pub crl_from: Vec<String>,
     /// Write the bundle even if images, signatures, their listings or CRLs could not be fetched; the bundle names what is missing
     #[arg(long, help_heading = OUTPUT)]
     pub allow_gaps: bool,

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use assay_report::ExitCode;
 
+use super::network::NetworkError;
 use crate::config::ConfigError;
-use crate::nodes::SiteFileError;
-use crate::nodes::host_key_list::HostKeyListError;
-use crate::nodes::kubernetes::NodeListError;
 use crate::output::OutputError;
 
 /// A command ended before it could say anything about nodes.
@@ -42,27 +40,9 @@ pub enum CommandError {
         /// The name.
         node: String,
     },
-    /// A layout cannot be read.
-    #[error(transparent)]
-    Layout(#[from] crate::bundle::OpenError),
-    /// A bundle cannot be made of layouts.
-    #[error(transparent)]
-    Repack(#[from] crate::bundle::RepackError),
     /// The agent would refuse a bundle.
     #[error(transparent)]
     Refused(Box<assay_judge::bundle::BundleFault>),
-    /// An inventory cannot be used.
-    #[error(transparent)]
-    Inventory(#[from] crate::inventories::InventoryError),
-    /// What a bundle is to carry does not name an image.
-    #[error(transparent)]
-    Wanted(#[from] crate::bundle::WantError),
-    /// The lists of images for a bundle are empty.
-    #[error("the given lists contain no image, so there is nothing to carry")]
-    NothingWanted,
-    /// A bundle cannot be written.
-    #[error(transparent)]
-    Staging(#[from] crate::bundle::StagingError),
     /// A profile has exactly two roots.
     #[error("--profile microsoft: give one --ca and one --tsa, each with one certificate")]
     OneRootEach,
@@ -72,20 +52,9 @@ pub enum CommandError {
     /// Evidence of revocation cannot be used.
     #[error(transparent)]
     Unusable(#[from] crate::trust::UnusableEvidence),
-    /// A site key cannot be used.
+    /// What only commands that reach nodes or registries, or sign, fail with.
     #[error(transparent)]
-    SiteKey(#[from] crate::site_key::SiteKeyError),
-    /// Evidence cannot be packed.
-    #[error(transparent)]
-    Evidence(#[from] crate::evidence::PackError),
-    /// A check would reject the evidence.
-    #[error(
-        "the run's folder is not valid as evidence, so nothing was written: run again, with one folder for each run"
-    )]
-    EvidenceDoesNotHold,
-    /// The nodes of a cluster cannot be found out.
-    #[error(transparent)]
-    Nodes(#[from] NodesError),
+    Network(NetworkError),
     /// There is no such code.
     #[error(
         "there is no code {code:?}{}; assay explain lists all codes",
@@ -113,6 +82,15 @@ pub enum CommandError {
     },
 }
 
+impl<E> From<E> for CommandError
+where
+    NetworkError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self::Network(error.into())
+    }
+}
+
 impl From<assay_judge::bundle::BundleFault> for CommandError {
     fn from(error: assay_judge::bundle::BundleFault) -> Self {
         Self::Refused(Box::new(error))
@@ -135,69 +113,14 @@ impl CommandError {
             | Self::Folder(_)
             | Self::Journal { .. }
             | Self::SameNode { .. }
-            | Self::Layout(_)
-            | Self::Repack(_)
             | Self::Refused(_)
-            | Self::Inventory(_)
-            | Self::Wanted(_)
-            | Self::NothingWanted
-            | Self::Staging(_)
             | Self::OneRootEach
             | Self::Trust(_)
             | Self::Unusable(_)
-            | Self::SiteKey(_)
-            | Self::Evidence(_)
-            | Self::EvidenceDoesNotHold
-            | Self::Nodes(_)
+            | Self::Network(_)
             | Self::UnknownCode { .. }
             | Self::Damaged(_)
             | Self::DemoSite(_) => ExitCode::Usage,
         }
     }
-}
-
-/// The nodes of a cluster cannot be found out, or host keys cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum NodesError {
-    /// kubectl cannot be run.
-    #[error("kubectl cannot be run; run it elsewhere and give its output with --from")]
-    NoKubectl(#[source] io::Error),
-    /// kubectl failed, and has printed why.
-    #[error("kubectl get nodes failed ({0}); its own message is above")]
-    Kubectl(std::process::ExitStatus),
-    /// A file cannot be read.
-    #[error("{}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The text is not a list of nodes.
-    #[error("{from}")]
-    List {
-        /// Where it came from.
-        from: String,
-        /// What is wrong.
-        source: NodeListError,
-    },
-    /// The list of accepted host keys cannot be used.
-    #[error("{}", path.display())]
-    Accepted {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: HostKeyListError,
-    },
-    /// An option has a value that is not valid in a site file.
-    #[error("the options do not make a valid site file")]
-    Options(#[source] SiteFileError),
-    /// A file cannot be written.
-    #[error("{}", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }

@@ -4,7 +4,7 @@ use assay_report::ExitCode;
 use assay_verifier::codes::Code;
 
 use super::error::CommandError;
-use crate::evidence::DiscrepancyKind;
+use crate::report::discrepancy::DiscrepancyKind;
 use crate::report::explanation;
 use crate::{cli, console, suggestion};
 

@@ -20,12 +20,12 @@ use assay_verifier::oci::{Descriptor, Digest};
 use serde::Serialize;
 
 use super::compare::{Comparison, compare};
-use super::discrepancy::{Discrepancy, DiscrepancyKind};
 use super::pack::{digest_of, statement_of};
 use super::unpacked::Unpacked;
 use crate::archive;
 use crate::clean;
 use crate::errors::with_sources;
+use crate::report::discrepancy::{Discrepancy, DiscrepancyKind};
 use crate::report::machines::Machines;
 use crate::report::names::FileNames;
 use crate::report::rows;

@@ -11,12 +11,10 @@
 mod canonical;
 mod check;
 mod compare;
-mod discrepancy;
 mod error;
 mod pack;
 mod unpacked;
 
 pub use check::{Checked, NodeCheck, check};
-pub use discrepancy::{Discrepancy, DiscrepancyKind};
 pub use error::PackError;
 pub use pack::{Packed, pack};

@@ -1,42 +1,29 @@
 //! Hosts and addresses that may be asked for what certificates name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 use reqwest::Url;
 
 /// A host that the operator names, with a port or with every port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NamedHost {
+pub(crate) struct NamedHost {
     pub(super) host: String,
     pub(super) port: Option<u16>,
 }
 
-/// Text that names no host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?}: write host or host:port")]
-pub struct NamedHostError {
-    /// What was given.
-    text: String,
-}
-
-impl FromStr for NamedHost {
-    type Err = NamedHostError;
-
-    fn from_str(text: &str) -> Result<Self, NamedHostError> {
+impl NamedHost {
+    /// Reads `host` or `host:port`; none if the text is neither.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let host = if text.parse::<Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() };
         // a URL leaves out the port of its scheme, and of one of the two alone
         let [http, https] = ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{host}/")).ok());
-        let named = http.zip(https).filter(|(url, _)| {
+        let (http, https) = http.zip(https).filter(|(url, _)| {
             url.path() == "/" && !text.contains(['/', '@', '?', '#']) && url.username().is_empty()
-        });
-        let Some((http, https)) = named else { return Err(NamedHostError { text: text.to_owned() }) };
+        })?;
         let port = http.port().or(https.port());
-        Ok(Self { host: host_of(&http).to_owned(), port })
+        Some(Self { host: host_of(&http).to_owned(), port })
     }
-}
 
-impl NamedHost {
     pub(super) fn names(&self, url: &Url) -> bool {
         let same_port = self.port.is_none() || self.port == url.port_or_known_default();
         host_of(url).eq_ignore_ascii_case(&self.host) && same_port
@@ -212,8 +199,7 @@ mod tests {
 
     #[test]
     fn a_host_is_named_with_its_port_or_with_all() {
-        let is_of =
-            |name: &str, url: &str| name.parse::<NamedHost>().unwrap().names(&Url::parse(url).unwrap());
+        let is_of = |name: &str, url: &str| NamedHost::parse(name).unwrap().names(&Url::parse(url).unwrap());
         for (name, url) in [
             ("127.0.0.1", "http://127.0.0.1:8080/a.crl"),
             ("crl.example", "http://CRL.example./a.crl"),
@@ -233,7 +219,7 @@ mod tests {
             assert!(!is_of(name, url), "{name} {url}");
         }
         for text in ["", "http://crl.example", "crl.example/a", "user@crl.example", "crl.example:x", "a b"] {
-            assert!(text.parse::<NamedHost>().is_err(), "{text}");
+            assert!(NamedHost::parse(text).is_none(), "{text}");
         }
     }
 }

@@ -147,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn names_are_resolved_to_what_may_be_asked() {
         let resolve = async |reach, named: &[&str], proxies: &[&str]| {
-            let named = named.iter().map(|name| name.parse().unwrap()).collect();
+            let named = named.iter().map(|name| NamedHost::parse(name).unwrap()).collect();
             let proxies = proxies.iter().map(|&name| name.to_owned()).collect();
             let resolver = Resolver { reach, named: Arc::new(named), proxies: Arc::new(proxies) };
             resolver.resolve("localhost".parse().unwrap()).await.map(Iterator::count)

@@ -6,6 +6,7 @@
 //! shown as passed unless it was verified: the report of a node whose visit failed is not shown at all.
 
 pub mod difference;
+pub mod discrepancy;
 pub(crate) mod explanation;
 mod exports;
 mod folder;

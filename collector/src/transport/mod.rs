@@ -8,6 +8,7 @@ mod failure;
 mod host;
 mod input;
 mod output;
+#[cfg(feature = "network")]
 pub mod ssh;
 mod this_machine;
 

@@ -8,6 +8,10 @@ use std::process::Command;
 use crate::run;
 use crate::target::cargo;
 
+/// What the demo is made of: both programs, without what speaks to nodes, daemons and registries.
+pub(crate) const PROGRAMS: [&str; 6] =
+    ["--no-default-features", "--package", "assay", "--package", "assay-agent", "--bins"];
+
 /// Builds assay and assay-agent in the profile for the demo, and runs the demo. Gives its exit code.
 ///
 /// # Errors
@@ -17,7 +21,7 @@ pub fn demo(arguments: &[OsString]) -> Result<u8, String> {
     // target/<profile>/assay-tasks
     let target: PathBuf = own.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
     let mut build = Command::new(cargo());
-    build.args(["build", "--profile", "demo", "--package", "assay", "--package", "assay-agent", "--bins"]);
+    build.args(["build", "--profile", "demo"]).args(PROGRAMS);
     run(&mut build)?;
     let program = target.join("demo").join(format!("assay{}", env::consts::EXE_SUFFIX));
     let mut demo = Command::new(&program);

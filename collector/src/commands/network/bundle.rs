@@ -14,6 +14,7 @@ use assay_report::bundle::Completeness;
 use crate::bundle::{self, Contents, Difference, OpenError, Opened};
 use crate::cli::{self, BundleCommand, TextOrJson};
 use crate::commands::error::CommandError;
+use crate::config::secrets;
 use crate::report::text::{count, size};
 use crate::site_key::SiteKey;
 use crate::trust::{self, TrustEditError};
@@ -77,7 +78,8 @@ fn contents(path: &Path) -> Result<Contents, OpenError> {
 
 fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandError> {
     let layouts = paths.iter().map(|path| Opened::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let key = out.site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
+    let key =
+        out.site_key.as_deref().map(|path| SiteKey::load(path, &mut secrets::passphrase)).transpose()?;
     let sign = key.as_ref().map(|key| |document: &[u8]| sign::sign(key, document));
     let signer = sign.as_ref().map(|sign| sign as &bundle::Signer<'_>);
     let finished = bundle::repack(&layouts, &out.out, signer)?;

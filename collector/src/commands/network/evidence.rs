@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use assay_report::ExitCode;
 
+use super::error::NetworkError;
 use crate::clean;
 use crate::cli::{self, EvidenceCommand, EvidenceFormat};
 use crate::commands::error::CommandError;
 use crate::commands::runtime::{self, block_on};
-use crate::evidence::{self, Checked, Discrepancy, NodeCheck};
+use crate::config::secrets;
+use crate::evidence::{self, Checked, NodeCheck};
+use crate::report::discrepancy::Discrepancy;
 use crate::report::text::count;
 use crate::scratch::Scratch;
 use crate::site_key::{self, SiteKey};
@@ -26,7 +29,7 @@ pub fn evidence(options: &cli::Evidence) -> Result<ExitCode, CommandError> {
 }
 
 fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
-    let key = SiteKey::load(&options.key, &mut config::passphrase)?;
+    let key = SiteKey::load(&options.key, &mut secrets::passphrase)?;
     runtime::remove_scratch_on_signals()?;
     let packed = block_on(evidence::pack(&options.report, &options.trust, &options.bundle, &key))??;
     // What a check would reject is not signed.
@@ -37,7 +40,7 @@ fn pack(options: &cli::EvidencePack) -> Result<ExitCode, CommandError> {
     let checked = evidence::check(&draft, std::slice::from_ref(key.public()));
     checked.findings.iter().for_each(|finding| console::say(&line(finding)));
     if checked.verdict == ExitCode::Failed {
-        return Err(CommandError::EvidenceDoesNotHold);
+        return Err(NetworkError::EvidenceDoesNotHold.into());
     }
     let size = packed.write(&options.out)?;
     console::say(&format!(

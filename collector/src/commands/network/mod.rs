@@ -3,6 +3,7 @@
 mod bundle;
 mod cleanup;
 mod dry_run;
+mod error;
 mod evidence;
 mod nodes;
 mod run;
@@ -10,6 +11,7 @@ mod site_key;
 
 pub use bundle::bundle;
 pub use cleanup::cleanup;
+pub use error::NetworkError;
 pub use evidence::evidence;
 pub use nodes::nodes;
 pub use run::run;

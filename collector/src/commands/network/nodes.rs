@@ -13,8 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::task::JoinSet;
 
+use super::error::NodesError;
 use crate::clean;
-use crate::commands::error::{CommandError, NodesError};
+use crate::commands::error::CommandError;
 use crate::commands::runtime::block_on;
 use crate::errors::with_sources;
 use crate::nodes::host_key_list;

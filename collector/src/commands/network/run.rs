@@ -9,7 +9,6 @@ use assay_verifier::time::UnixTime;
 
 use crate::commands::error::CommandError;
 use crate::commands::visits::{RunContext, RunPlan, carry_out};
-use crate::config::ConfigError;
 use crate::fleet::{self, Log, Progress, ResultStore, RunId, Verbosity};
 use crate::journal::{self, Journal};
 use crate::nodes::Node;
@@ -17,7 +16,7 @@ use crate::output::{OutputError, RunFolder};
 use crate::report::SiteModel;
 use crate::report::text::count;
 use crate::transport::ssh::Connector;
-use crate::transport::ssh::targets::{self, Purpose};
+use crate::transport::ssh::targets::{self, Purpose, TargetError};
 use crate::visit::VisitPlan;
 use crate::{cli, clock, config, console};
 
@@ -121,7 +120,7 @@ struct EarlierRun {
     /// When visits must have ended whose results still count.
     within: RangeInclusive<UnixTime>,
     /// Where nodes are and which host keys are known now. If that cannot be found out, no earlier result counts.
-    hosts: Result<Connector, ConfigError>,
+    hosts: Result<Connector, TargetError>,
 }
 
 impl EarlierRun {

@@ -4,13 +4,14 @@ use assay_report::ExitCode;
 
 use crate::cli::{self, SiteKeyCommand};
 use crate::commands::error::CommandError;
+use crate::config::secrets;
+use crate::console;
 use crate::site_key::{self, SiteKey};
-use crate::{config, console};
 
 /// Runs `assay site-key`.
 ///
 /// # Errors
-/// [`CommandError::SiteKey`]
+/// [`CommandError::Network`]
 pub fn site_key(options: &cli::SiteKey) -> Result<ExitCode, CommandError> {
     match &options.command {
         SiteKeyCommand::Create { file, kind, comment } => {
@@ -24,7 +25,7 @@ every trust directory that is to believe it.",
             ));
         }
         SiteKeyCommand::Show { file } => {
-            let key = SiteKey::load(file, &mut config::passphrase)?;
+            let key = SiteKey::load(file, &mut secrets::passphrase)?;
             let public = key.public();
             console::print(&format!("{} {}\n{}\n", public.id(), public.kind(), public.to_openssh()));
         }

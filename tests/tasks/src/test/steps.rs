@@ -7,6 +7,7 @@ use std::process::Command;
 use super::programs::{self, GoProgram, log, python};
 use super::schedule::{Lane, Problem, Result, Step};
 use super::{Job, Place};
+use crate::demo::PROGRAMS;
 use crate::target;
 
 /// What is built and tested for Windows; all other members are for tests on Linux.
@@ -23,9 +24,6 @@ const WINDOWS_PACKAGES: [&str; 10] = [
     "assay",
 ];
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
-
-const LINTS: &[&str] =
-    &["clippy", "--locked", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"];
 
 /// The test programs, in the order in which they are begun; those of one line one after the other. [`built`] finds any that is not here.
 const TEST_PROGRAMS: &[(&str, &[&str])] = &[
@@ -142,7 +140,7 @@ pub(super) fn all() -> Vec<Step> {
         .collect();
     steps.extend([
         Step::new("unit tests", unit_tests).after(&["tests are built"]),
-        Step::new("lints", cargo(LINTS)).alone_in(Lane::Cargo),
+        Step::new("lints", lints).alone_in(Lane::Cargo),
         Step::new("documentation", documentation).alone_in(Lane::Cargo),
         Step::new("demo", demo).alone_in(Lane::Cargo),
         Step::new("made-up sites", samples).after(&["tests are built"]),
@@ -209,6 +207,15 @@ fn built(job: &Job<'_>) -> Result {
     } else {
         Err(Problem::Failed(format!("built {found:?}, and the steps run {known:?}")))
     }
+}
+
+/// Lints everything, and the programs as the demo builds them.
+fn lints(job: &Job<'_>) -> Result {
+    let all = ["--workspace", "--all-targets"];
+    [&all[..], &PROGRAMS].into_iter().try_for_each(|which| {
+        let mut clippy = job.cargo(&["clippy", "--locked", "--quiet"])?;
+        job.run(clippy.args(which).args(["--", "--deny", "warnings"]))
+    })
 }
 
 /// Runs tests of the whole workspace: a choice of packages would have other features, and be built anew.

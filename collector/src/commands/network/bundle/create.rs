@@ -15,7 +15,9 @@ use crate::bundle::{
 use crate::clean;
 use crate::cli::BundleOut;
 use crate::commands::error::CommandError;
+use crate::commands::network::error::NetworkError;
 use crate::commands::runtime::block_on;
+use crate::config::{registries, secrets};
 use crate::registry::Registries;
 use crate::report::text::count;
 use crate::site_key::SiteKey;
@@ -29,9 +31,9 @@ use crate::{cli, clock, config, console, inventories};
 pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandError> {
     let wanted = wanted(options)?;
     let trusting = options.trust.as_deref().map(trusting).transpose()?;
-    let registries = Arc::new(Registries::new(config::registries(options)?));
+    let sources = Arc::new(Registries::new(registries::options(options)?));
     let BundleOut { out, site_key } = &options.out;
-    let key = site_key.as_deref().map(|path| SiteKey::load(path, &mut config::passphrase)).transpose()?;
+    let key = site_key.as_deref().map(|path| SiteKey::load(path, &mut secrets::passphrase)).transpose()?;
     let staging = Arc::new(Staging::open(out)?);
     let progress = Progress::new(wanted.images().count(), options.quiet);
     let concurrency = usize::from(options.concurrency);
@@ -41,7 +43,7 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
     let content = block_on(async move {
         let (events, shown) = unbounded_channel();
         let showing = tokio::spawn(progress.follow(shown));
-        let content = fetch(plan, registries, fetching, events).await;
+        let content = fetch(plan, sources, fetching, events).await;
         let _ = showing.await;
         content
     })??;
@@ -84,7 +86,7 @@ fn wanted(options: &cli::BundleCreate) -> Result<WantList, CommandError> {
     }
     wanted.add_nodes(&inventories::read(&options.inventory)?);
     if wanted.is_empty() {
-        return Err(CommandError::NothingWanted);
+        return Err(NetworkError::NothingWanted.into());
     }
     Ok(wanted)
 }

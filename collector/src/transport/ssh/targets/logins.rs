@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, ConfigError};
+use super::error::TargetError;
+use crate::config::{self, secrets};
 use crate::nodes::ssh_config::{Agent, SshConfig};
 use crate::transport::ssh::keys::{self, KeyError, KeyFile};
 use crate::transport::ssh::{AgentKeys, AgentSocket, Login, PublicKey, held_by};
@@ -46,8 +47,8 @@ impl Logins {
     }
 
     /// The login for a node. Passphrases are asked for here.
-    pub(super) fn login(&mut self, wanted: &Wanted<'_>) -> Result<Login, ConfigError> {
-        let failed = |source| ConfigError::Login { node: wanted.node.to_owned(), source };
+    pub(super) fn login(&mut self, wanted: &Wanted<'_>) -> Result<Login, TargetError> {
+        let failed = |source| TargetError::Login { node: wanted.node.to_owned(), source };
         let place = self.place(&wanted.ssh.agent);
         let mut agent = AgentKeys {
             place: place.clone().unwrap_or(AgentSocket::Usual),
@@ -96,7 +97,7 @@ impl Logins {
                 Some(path) => {
                     failed(KeyError::Unreadable { path, source: std::io::ErrorKind::NotFound.into() })
                 }
-                None => ConfigError::NoAgent { node },
+                None => TargetError::NoAgent { node },
             });
         }
         Ok(Login { files, agent })
@@ -132,7 +133,7 @@ impl Logins {
         };
         let key = match held {
             Some(key) => key,
-            None => Key::Here(KeyFile::read(path, wanted.1.as_deref(), &mut config::passphrase)?),
+            None => Key::Here(KeyFile::read(path, wanted.1.as_deref(), &mut secrets::passphrase)?),
         };
         self.read.insert(wanted, key.clone());
         Ok(key)

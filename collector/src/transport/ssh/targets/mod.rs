@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the environment says where home and the SSH agent are")]
 
+mod error;
 mod logins;
 mod openssh;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli;
-use crate::config::{self, ConfigError};
+use crate::config::{secrets, variable};
 use crate::console;
 use crate::nodes::ssh_config::{self, SshConfig, SshConfigProblem};
 use crate::nodes::{self, Hop, Node, Site, SshAddress, Sudo};
@@ -25,6 +26,7 @@ use crate::transport::Secret;
 use crate::transport::ssh;
 use crate::transport::ssh::host_keys::{self, KnownHosts};
 use crate::transport::ssh::{Connector, Dialling, Login, Target};
+pub(crate) use error::TargetError;
 use logins::{Logins, Wanted};
 use openssh::OpenSsh;
 
@@ -44,7 +46,7 @@ pub(crate) enum Purpose {
 /// Makes a connector for the nodes in `wanted`. Keys are read, and passphrases and passwords are asked for here.
 ///
 /// # Errors
-/// [`ConfigError`]
+/// [`TargetError`]
 pub(crate) fn connector<'a>(
     site: &Site,
     site_path: &Path,
@@ -52,7 +54,7 @@ pub(crate) fn connector<'a>(
     access: &cli::Access,
     wanted: impl IntoIterator<Item = &'a Node>,
     purpose: Purpose,
-) -> Result<Connector, ConfigError> {
+) -> Result<Connector, TargetError> {
     let home = std::env::home_dir();
     let mut reader = Reader {
         site,
@@ -63,7 +65,7 @@ pub(crate) fn connector<'a>(
         home,
         known_hosts: BTreeMap::new(),
         names: BTreeSet::new(),
-        logins: Logins::new(cfg!(windows) || config::variable("SSH_AUTH_SOCK").is_some()),
+        logins: Logins::new(cfg!(windows) || variable("SSH_AUTH_SOCK").is_some()),
         targets: BTreeMap::new(),
         sudo_password: None,
     };
@@ -118,13 +120,13 @@ fn question(node: &Node) -> SshAddress {
     SshAddress { address: node.address.clone(), user: node.user.clone(), port: node.port }
 }
 
-fn problem(asked: &SshAddress, problem: &SshConfigProblem) -> ConfigError {
-    ConfigError::SshConfig { host: asked.address.clone(), reason: problem.to_string() }
+fn problem(asked: &SshAddress, problem: &SshConfigProblem) -> TargetError {
+    TargetError::SshConfig { host: asked.address.clone(), reason: problem.to_string() }
 }
 
 impl Reader<'_> {
     /// Where a node is and how it is logged in to.
-    fn target(&mut self, node: &Node) -> Result<Arc<Target>, ConfigError> {
+    fn target(&mut self, node: &Node) -> Result<Arc<Target>, TargetError> {
         if let Some(target) = self.targets.get(&node.name) {
             return Ok(Arc::clone(target));
         }
@@ -135,7 +137,7 @@ impl Reader<'_> {
     }
 
     /// Where a node is and how it is logged in to, through the given jump host instead of its own.
-    fn target_through(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Arc<Target>, ConfigError> {
+    fn target_through(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Arc<Target>, TargetError> {
         let ssh = self.openssh.ask(question(node))?;
         let place = self.address(node, way)?;
         let login = self.login(node, &ssh, &place)?;
@@ -147,7 +149,7 @@ impl Reader<'_> {
     }
 
     /// The names that a node may be known by in known_hosts.
-    fn names_of(&mut self, node: &Node) -> Result<Vec<String>, ConfigError> {
+    fn names_of(&mut self, node: &Node) -> Result<Vec<String>, TargetError> {
         let ssh = self.openssh.ask(question(node))?;
         let address = ssh.host_name.as_ref().unwrap_or(&node.address);
         let port = node.port.or(ssh.port).unwrap_or(22);
@@ -156,7 +158,7 @@ impl Reader<'_> {
     }
 
     /// Where a node is, without a login.
-    fn address(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Target, ConfigError> {
+    fn address(&mut self, node: &Node, way: Option<Arc<Target>>) -> Result<Target, TargetError> {
         self.host_address(node, &question(node), node.host_key.as_deref(), way)
     }
 
@@ -167,7 +169,7 @@ impl Reader<'_> {
         asked: &SshAddress,
         pin: Option<&str>,
         jump: Option<Arc<Target>>,
-    ) -> Result<Target, ConfigError> {
+    ) -> Result<Target, TargetError> {
         let ssh = self.openssh.ask(asked.clone())?;
         let address = ssh.host_name.as_ref().unwrap_or(&asked.address).clone();
         let port = asked.port.or(ssh.port).unwrap_or(22);
@@ -191,7 +193,7 @@ impl Reader<'_> {
     }
 
     /// The last of the jump hosts before a node. If the site file names them, `ssh` is not asked.
-    fn way(&mut self, node: &Node) -> Result<Option<Arc<Target>>, ConfigError> {
+    fn way(&mut self, node: &Node) -> Result<Option<Arc<Target>>, TargetError> {
         let Some(hops) = &node.jump else {
             let ssh = self.openssh.ask(question(node))?;
             return self.way_of_ssh(node, &question(node), &ssh, &mut Vec::new());
@@ -208,7 +210,7 @@ impl Reader<'_> {
                 (Hop::Host(host), way) => self.host(node, host, way)?,
                 (Hop::Node(name), way) => {
                     let hop = self.site.node(name);
-                    let hop = hop.ok_or_else(|| ConfigError::NoSuchNode { node: name.clone() })?;
+                    let hop = hop.ok_or_else(|| TargetError::NoSuchNode { node: name.clone() })?;
                     match way {
                         // A site file with loops is rejected.
                         None => self.target(hop)?,
@@ -228,7 +230,7 @@ impl Reader<'_> {
         asked: &SshAddress,
         ssh: &SshConfig,
         trail: &mut Vec<SshAddress>,
-    ) -> Result<Option<Arc<Target>>, ConfigError> {
+    ) -> Result<Option<Arc<Target>>, TargetError> {
         let circle = trail.contains(asked) || trail.len() > HOPS;
         trail.push(asked.clone());
         if circle {
@@ -253,16 +255,16 @@ impl Reader<'_> {
         node: &Node,
         host: &SshAddress,
         jump: Option<Arc<Target>>,
-    ) -> Result<Arc<Target>, ConfigError> {
+    ) -> Result<Arc<Target>, TargetError> {
         let ssh = self.openssh.ask(host.clone())?;
         let place = self.host_address(node, host, None, jump)?;
         let login = self.login(node, &ssh, &place)?;
         Ok(Arc::new(Target { login, ..place }))
     }
 
-    fn login(&mut self, node: &Node, ssh: &SshConfig, place: &Target) -> Result<Login, ConfigError> {
+    fn login(&mut self, node: &Node, ssh: &SshConfig, place: &Target) -> Result<Login, TargetError> {
         let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
-        let local_user = config::variable("USER").unwrap_or_default();
+        let local_user = variable("USER").unwrap_or_default();
         let expand = |path: &String| {
             let home = self.home.as_deref();
             ssh_config::expand(path, home, &place.address, &place.user, &local_user)
@@ -280,23 +282,23 @@ impl Reader<'_> {
     }
 
     /// The password for `sudo`: from a file, or typed once for all nodes. It is never in the environment or on a command line.
-    fn sudo_password(&mut self) -> Result<Secret, ConfigError> {
+    fn sudo_password(&mut self) -> Result<Secret, TargetError> {
         if let Some(password) = &self.sudo_password {
             return Ok(password.clone());
         }
         let password = match &self.access.sudo_password_file {
             Some(path) => {
-                text::read(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?
+                text::read(path).map_err(|source| TargetError::Unreadable { path: path.clone(), source })?
             }
-            None => config::ask("Password for sudo on the nodes: ").ok_or(ConfigError::NoSudoPassword)?,
+            None => secrets::ask("Password for sudo on the nodes: ").ok_or(TargetError::NoSudoPassword)?,
         };
         let password =
-            Secret::line(password.trim_end_matches(['\r', '\n'])).ok_or(ConfigError::BadSudoPassword)?;
+            Secret::line(password.trim_end_matches(['\r', '\n'])).ok_or(TargetError::BadSudoPassword)?;
         self.sudo_password = Some(password.clone());
         Ok(password)
     }
 
-    fn known_hosts(&mut self, node: &Node, ssh: &SshConfig) -> Result<Arc<KnownHosts>, ConfigError> {
+    fn known_hosts(&mut self, node: &Node, ssh: &SshConfig) -> Result<Arc<KnownHosts>, TargetError> {
         let written = !node.known_hosts.is_empty();
         let resolve = |path: &PathBuf| nodes::resolve(path, &self.folder, self.home.as_deref());
         let paths: Vec<PathBuf> = if written {
@@ -319,9 +321,9 @@ impl Reader<'_> {
                 // Comments may be in any encoding; everything else is ASCII.
                 Ok(bytes) => known
                     .add(&String::from_utf8_lossy(&text::utf8(&bytes)))
-                    .map_err(|source| ConfigError::KnownHosts { path: path.clone(), source })?,
+                    .map_err(|source| TargetError::KnownHosts { path: path.clone(), source })?,
                 Err(error) if !written && error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(ConfigError::Unreadable { path: path.clone(), source }),
+                Err(source) => return Err(TargetError::Unreadable { path: path.clone(), source }),
             }
         }
         known.look_for(&self.names);

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use tempfile::TempPath;
 
-use crate::config::ConfigError;
+use super::error::TargetError;
 use crate::nodes::SshAddress;
 use crate::nodes::ssh_config::{self, SshConfig};
 
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 8;
 
 impl OpenSsh {
     /// Finds out whether there is an `ssh` to ask.
-    pub(super) fn new(home: Option<&Path>, wanted: bool) -> Result<Self, ConfigError> {
+    pub(super) fn new(home: Option<&Path>, wanted: bool) -> Result<Self, TargetError> {
         let none = Self { config: None, answers: BTreeMap::new() };
         let there = wanted
             && Command::new("ssh").arg("-V").stderr(Stdio::null()).stdin(Stdio::null()).status().is_ok();
@@ -43,12 +43,12 @@ impl OpenSsh {
             return Ok(none);
         }
         let config = write_config(&ssh_config::asking(&files))
-            .map_err(|source| ConfigError::Unreadable { path: std::env::temp_dir(), source })?;
+            .map_err(|source| TargetError::Unreadable { path: std::env::temp_dir(), source })?;
         Ok(Self { config: Some(config), ..none })
     }
 
     /// Asks about many hosts at once.
-    pub(super) fn ask_all(&mut self, questions: Vec<SshAddress>) -> Result<(), ConfigError> {
+    pub(super) fn ask_all(&mut self, questions: Vec<SshAddress>) -> Result<(), TargetError> {
         let Some(config) = &self.config else { return Ok(()) };
         let (waiting, answers) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -72,7 +72,7 @@ impl OpenSsh {
     }
 
     /// What it would do for one host.
-    pub(super) fn ask(&mut self, question: SshAddress) -> Result<SshConfig, ConfigError> {
+    pub(super) fn ask(&mut self, question: SshAddress) -> Result<SshConfig, TargetError> {
         if let Some(answer) = self.answers.get(&question) {
             return Ok(answer.clone());
         }
@@ -85,9 +85,9 @@ impl OpenSsh {
     }
 }
 
-fn ask(config: &Path, question: &SshAddress) -> Result<SshConfig, ConfigError> {
+fn ask(config: &Path, question: &SshAddress) -> Result<SshConfig, TargetError> {
     let host = question.address.clone();
-    let failed = |reason: String| ConfigError::SshConfig { host: host.clone(), reason };
+    let failed = |reason: String| TargetError::SshConfig { host: host.clone(), reason };
     let mut ssh = Command::new("ssh");
     ssh.arg("-G").arg("-F").arg(config).stdin(Stdio::null());
     if let Some(user) = &question.user {

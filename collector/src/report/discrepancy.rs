@@ -3,7 +3,7 @@
 use assay_report::ExitCode;
 use serde::Serialize;
 
-use crate::report::explanation::Explanation;
+use super::explanation::Explanation;
 
 /// Something that is wrong with the evidence.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +20,7 @@ pub struct Discrepancy {
 
 impl Discrepancy {
     /// A discrepancy of the site as a whole.
-    pub(super) fn of_site(kind: DiscrepancyKind, message: String) -> Self {
+    pub(crate) fn of_site(kind: DiscrepancyKind, message: String) -> Self {
         Self { kind, node: None, image: None, message }
     }
 }
@@ -62,7 +62,7 @@ impl DiscrepancyKind {
         }
     }
 
-    pub(super) fn verdict(self) -> ExitCode {
+    pub(crate) fn verdict(self) -> ExitCode {
         match self {
             Self::EvidenceUnsupported => ExitCode::Incomplete,
             _ => ExitCode::Failed,
