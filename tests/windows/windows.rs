@@ -354,7 +354,9 @@ fn a_pipe_that_is_busy_is_waited_for() {
     let store = format!("containerd:{}", pipe.address());
     let agent = std::thread::scope(|scope| {
         let agent = scope.spawn(|| verify_published(&published, &store, &[]));
+        // Nothing outside the agent shows that it has met the busy pipe. It gets the time to, and waits all the while.
         std::thread::sleep(Duration::from_millis(1500));
+        assert!(!agent.is_finished(), "it gave up");
         pipe.free();
         agent.join().unwrap()
     });

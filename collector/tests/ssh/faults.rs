@@ -356,7 +356,8 @@ fn a_collector_that_is_stopped_at_any_step_leaves_nothing() {
     let (stages, site, child) = halted();
     signal(&child, "-TERM");
     // Nodes that are slow to do what they were last told must not bring it back after the clean-up.
-    std::thread::sleep(Duration::from_millis(500));
+    let is_clean_up_halted = |(step, _): &(&str, _)| *step == "before clean-up";
+    wait_until("the others are cleaned up", || traces(&stages).iter().all(is_clean_up_halted));
     stages.iter().for_each(Stage::go_on);
     let ran = site.read(&child.wait_with_output().unwrap());
     assert_eq!(ran.exit, 3, "{}", ran.stderr);

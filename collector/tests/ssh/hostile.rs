@@ -1,6 +1,6 @@
 //! Nodes that lie and servers that attack: each costs the run its own row, in bounded memory and time.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
@@ -36,10 +36,15 @@ fn packet(stream: &mut TcpStream, length: u32, bytes: &[u8]) -> std::io::Result<
     stream.write_all(bytes)
 }
 
+/// Says nothing until the collector hangs up.
+fn until_hung_up(stream: &mut TcpStream) -> std::io::Result<()> {
+    std::io::copy(stream, &mut std::io::sink()).map(drop)
+}
+
 type Attack = fn(&mut TcpStream) -> std::io::Result<()>;
 
 const ATTACKS: [(&str, Attack); 9] = [
-    ("silent", |stream| stream.read(&mut [0; 1 << 10]).map(|_| thread::sleep(Duration::from_secs(60)))),
+    ("silent", until_hung_up),
     ("endless-banner", |stream| {
         loop {
             stream
@@ -53,6 +58,7 @@ const ATTACKS: [(&str, Attack); 9] = [
     }),
     ("slow-drip", |stream| {
         loop {
+            // The pace is the attack: each byte comes before anybody loses patience with the one before.
             stream.write_all(b"S")?;
             thread::sleep(Duration::from_millis(100));
         }
@@ -83,8 +89,7 @@ const ATTACKS: [(&str, Attack); 9] = [
     ("half-a-packet", |stream| {
         stream.write_all(IDENTIFICATION)?;
         packet(stream, 1000, &[20; 100])?;
-        thread::sleep(Duration::from_secs(60));
-        Ok(())
+        until_hung_up(stream)
     }),
 ];
 
