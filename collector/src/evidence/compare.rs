@@ -1,6 +1,6 @@
 //! Compares the verdict that a report gives an image with the one that its raw inputs give.
 
-use assay_report::{Checks, Image, List, Reason, Signature, Status};
+use assay_report::{Image, List, Reason, Signature, Status};
 
 use crate::report::words;
 
@@ -114,9 +114,7 @@ fn same_facts(reported: &Signature, again: &Signature) -> bool {
     let facts = |signature: &Signature| {
         let Signature { policy, status, reason, signer, signing_time, timestamp, checks, target, .. } =
             signature.clone();
-        let Checks { integrity, authenticity, authentic_timestamp, expiry, revocation } = checks;
-        let checks = [integrity, authenticity, authentic_timestamp, expiry, revocation]
-            .map(|check| (check.result, check.action));
+        let checks = checks.named().map(|(_, check)| (check.result, check.action));
         ((policy, status, reason, signer), (signing_time, timestamp), (checks, target.result))
     };
     let whole = |signature: &Signature| {

@@ -90,15 +90,7 @@ pub(super) fn by_reason(site: &SiteModel) -> Vec<Problem<'_>> {
 /// The codes of the checks that did not pass for an image's signatures.
 fn codes(image: &Image) -> impl Iterator<Item = &str> {
     image.signatures.iter().flat_map(|signature| {
-        let checks = &signature.checks;
-        let five = [
-            &checks.integrity,
-            &checks.authenticity,
-            &checks.authentic_timestamp,
-            &checks.expiry,
-            &checks.revocation,
-        ];
-        let five = five.into_iter().map(|check| (check.result, &check.code));
+        let five = signature.checks.named().into_iter().map(|(_, check)| (check.result, &check.code));
         five.chain([(signature.target.result, &signature.target.code)])
             .filter(|(result, _)| matches!(result, CheckResult::Failed | CheckResult::Inconclusive))
             .filter_map(|(_, code)| code.as_deref())

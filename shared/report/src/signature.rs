@@ -127,6 +127,20 @@ pub struct Checks {
     pub revocation: Check,
 }
 
+impl Checks {
+    /// The five checks with their names in words, in the order of the specification.
+    pub fn named(&self) -> [(&'static str, &Check); 5] {
+        let Self { integrity, authenticity, authentic_timestamp, expiry, revocation } = self;
+        [
+            ("integrity", integrity),
+            ("authenticity", authenticity),
+            ("authentic timestamp", authentic_timestamp),
+            ("expiry", expiry),
+            ("revocation", revocation),
+        ]
+    }
+}
+
 /// Whether the signed payload names the image at hand. Always enforced, at every level but `skip`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use assay_report::words::plural;
-use assay_report::{CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
+use assay_report::{Check, CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
 use assay_verifier::time::UnixTime;
 
 use super::images::ImageEntry;
@@ -108,7 +108,7 @@ pub(super) struct CertificateView {
 
 /// One check.
 pub(super) struct CheckView {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) mark: Mark,
     pub(super) action: &'static str,
     pub(super) code: String,
@@ -289,34 +289,31 @@ fn waiver(waiver: &WaivedImage) -> WaiverView {
 }
 
 fn checks(signature: &Signature) -> Vec<CheckView> {
-    let all = &signature.checks;
-    let mut views: Vec<CheckView> = [
-        ("Integrity", &all.integrity),
-        ("Authenticity", &all.authenticity),
-        ("Authentic timestamp", &all.authentic_timestamp),
-        ("Expiry", &all.expiry),
-        ("Revocation", &all.revocation),
-    ]
-    .into_iter()
-    .map(|(name, check)| CheckView {
-        name,
+    let view = |(name, check): (&str, &Check)| CheckView {
+        name: title(name),
         mark: check.result.into(),
         action: words::action(check.action),
         code: check.code.as_deref().map(clean::name).unwrap_or_default(),
         message: check.message.as_deref().map(clean::message).unwrap_or_default(),
-    })
-    .collect();
+    };
+    let mut views: Vec<CheckView> = signature.checks.named().into_iter().map(view).collect();
     let target = &signature.target;
     // a signature of another image does not sign this one, whatever the policy says
     let action = if target.result == CheckResult::Skipped { "skipped" } else { "enforced" };
     views.push(CheckView {
-        name: "Names this image",
+        name: "Names this image".to_owned(),
         mark: target.result.into(),
         action,
         code: target.code.as_deref().map(clean::name).unwrap_or_default(),
         message: target.message.as_deref().map(clean::message).unwrap_or_default(),
     });
     views
+}
+
+/// The same with a capital.
+fn title(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_ascii_uppercase() + rest
 }
 
 /// The result of hashing the content, in a sentence.

@@ -130,14 +130,7 @@ fn push_signature(text: &mut String, signature: &Signature) {
     if let Some(leaf) = signature.chain.first() {
         let _ = writeln!(text, "  certificate expires: {}", leaf.not_after);
     }
-    let checks = &signature.checks;
-    for (name, check) in [
-        ("integrity", &checks.integrity),
-        ("authenticity", &checks.authenticity),
-        ("authentic timestamp", &checks.authentic_timestamp),
-        ("expiry", &checks.expiry),
-        ("revocation", &checks.revocation),
-    ] {
+    for (name, check) in signature.checks.named() {
         let Check { result, action, code, message } = check;
         let action = words::action(*action);
         push_check(text, &format!("{name} ({action})"), *result, code.as_deref(), message.as_deref());
