@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use assay_report::{ContentMode, RootfsMode, Via};
+use assay_report::{ContentMode, DriftMode, RootfsMode, Via};
 use assay_verifier::time::UnixTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -60,6 +60,9 @@ pub(crate) struct VerifyArgs {
     /// Compare the unpacked snapshots of these images with the signed layers, file by file; overlayfs and native
     #[arg(long, value_name = "WHICH")]
     pub(crate) rootfs: Option<RootfsArg>,
+    /// List what containers wrote, and what is mounted over files of their images
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) drift: Option<DriftArg>,
     /// What makes an image pass in place of its own signature: parent-index, platform-manifest; repeatable
     #[arg(long, value_name = "VIA")]
     pub(crate) accept: Vec<ViaArg>,
@@ -230,6 +233,23 @@ impl From<RootfsArg> for RootfsMode {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriftArg {
+    /// it is listed
+    Report,
+    /// it is listed, and the image fails
+    Fail,
+}
+
+impl From<DriftArg> for DriftMode {
+    fn from(arg: DriftArg) -> Self {
+        match arg {
+            DriftArg::Report => Self::Report,
+            DriftArg::Fail => Self::Fail,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ViaArg {
     /// a signed index that lists the image
     ParentIndex,
@@ -315,7 +335,7 @@ mod tests {
                 "{flag}"
             );
         }
-        for (flag, value) in [("--accept", "all"), ("--rootfs", "some")] {
+        for (flag, value) in [("--accept", "all"), ("--rootfs", "some"), ("--drift", "pass")] {
             assert_eq!(refused(&["verify", "--trust", "t", flag, value]), ErrorKind::InvalidValue, "{flag}");
         }
     }

@@ -8,7 +8,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use assay_report::{Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, ContentMode, Node, RootfsMode, Via};
+use assay_report::{
+    Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, ContentMode, DriftMode, Node, RootfsMode, Via,
+};
 use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::time::UnixTime;
 
@@ -183,8 +185,11 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         evidence: args.evidence,
         at: args.at,
         rootfs: args.rootfs.map(RootfsMode::from),
-        drift: None,
+        drift: args.drift.map(DriftMode::from),
     };
+    if asked.drift.is_some() && matches!(store.place, StoreAddress::Layout { .. }) {
+        return Err(ConfigError::DriftOfLayout);
+    }
     if asked.rootfs.is_some() {
         if matches!(store.place, StoreAddress::Layout { .. }) {
             return Err(ConfigError::RootfsOfLayout);
@@ -355,6 +360,9 @@ pub(crate) enum ConfigError {
     /// `--rootfs` with a layout
     #[error("--rootfs compares what containerd unpacked; a layout has nothing unpacked")]
     RootfsOfLayout,
+    /// `--drift` with a layout
+    #[error("--drift looks at what containers wrote; a layout has no containers")]
+    DriftOfLayout,
     /// `--rootfs` with `--content none`
     #[error(
         "--rootfs reads the images' layers, and --content none reads nothing of them; use --content metadata or full"

@@ -78,6 +78,9 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     if let Some(mode) = plan.asked.rootfs {
         images = rootfs::check(&*store, images, mode, plan.jobs);
     }
+    if let Some(mode) = plan.asked.drift {
+        images = rootfs::check_drift(&*store, images, mode, plan.jobs);
+    }
 
     let mut coverage = survey.coverage(Some(&belonging).filter(|_| is_complete));
     coverage.unreadable.extend(changed_meanwhile(plan, listing, &mut images));

@@ -13,7 +13,7 @@ use std::io::{self, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_report::{Asked, ContentMode, RootfsMode, SiteWaivers, Via};
+use assay_report::{Asked, ContentMode, DriftMode, RootfsMode, SiteWaivers, Via};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::{TimeError, UnixTime};
 
@@ -168,8 +168,17 @@ pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
             allowed: "in-use, all",
         })
     });
+    let drift = run.drift.as_ref().map(|value| {
+        let mode = DriftMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        mode.ok_or_else(|| ConfigError::Value {
+            option: "drift",
+            value: value.clone(),
+            allowed: "report, fail",
+        })
+    });
     let asked = Asked {
         rootfs: rootfs.transpose()?,
+        drift: drift.transpose()?,
         accept: accept(&run.accept)?,
         content: content.transpose()?.unwrap_or_default(),
         evidence: run.evidence,

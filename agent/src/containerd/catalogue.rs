@@ -7,7 +7,8 @@ use assay_report::{ContainerUse, Enumerated, Unreadable};
 use assay_verifier::oci::{Descriptor, Digest};
 
 use assay_judge::store::{
-    BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Record, Snapshot, StoredBlob, docker,
+    BlobError, Container, ContentFiles, IdMap, Listing, Manifests, Mount, Record, Snapshot, StoredBlob,
+    docker,
 };
 
 /// The metadata of a containerd, listed once.
@@ -143,9 +144,13 @@ impl Catalogue {
             namespace: namespace.to_owned(),
             image: Some(image).filter(|name| !name.is_empty()),
             snapshot,
-            ids: match specification {
+            ids: match &specification {
                 None => Some(IdMap::default()),
-                Some(json) => IdMap::of_specification(&json).ok(),
+                Some(json) => IdMap::of_specification(json).ok(),
+            },
+            mounts: match &specification {
+                None => Some(Vec::new()),
+                Some(json) => Mount::of_specification(json).ok(),
             },
             usage,
         });

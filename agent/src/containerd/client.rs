@@ -1,5 +1,6 @@
 //! Speaks gRPC with containerd and offers blocking calls. Everything that is asynchronous in the agent is here.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,11 +12,12 @@ use assay_verifier::oci::Digest;
 use containerd_client::Client as Services;
 use containerd_client::services::v1::{
     Container, Image, Info, InfoRequest, ListContainersRequest, ListContentRequest, ListImagesRequest,
-    ListNamespacesRequest, Plugin, PluginsRequest, ReadContentRequest, ReadContentResponse,
+    ListNamespacesRequest, ListTasksRequest, Plugin, PluginsRequest, ReadContentRequest, ReadContentResponse,
     content_client::ContentClient,
     snapshots,
     snapshots::{ListSnapshotsRequest, StatSnapshotRequest},
 };
+use containerd_client::types::v1::{Process, Status as TaskStatus};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tonic::codec::Streaming;
@@ -158,6 +160,15 @@ impl Client {
             message.container.into_iter().for_each(&mut take);
         }
         Ok(())
+    }
+
+    /// The containers of the namespace that run.
+    pub(super) fn running(&self, namespace: &str) -> Result<BTreeSet<String>, Failure> {
+        let mut service = self.services.tasks().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
+        let tasks = self.call(service.list(within(namespace, ListTasksRequest::default())?))?.tasks;
+        let runs = |task: &Process| matches!(task.status(), TaskStatus::Running | TaskStatus::Paused);
+        // a task has the id of its container
+        Ok(tasks.into_iter().filter(runs).map(|task| task.id).collect())
     }
 
     /// Gives every snapshot that `snapshotter` has for the namespace to `take`.

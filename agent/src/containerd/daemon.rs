@@ -3,6 +3,7 @@
 //! It speaks gRPC on the unix socket or the Windows named pipe. Blobs are read from the daemon's files if possible, because that is
 //! ten times faster, and otherwise through gRPC. The daemon says whether a namespace has a blob: on disk all namespaces share them.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use assay_report::Unreadable;
@@ -176,6 +177,10 @@ impl Store for Containerd {
 
     fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
         self.client.lists_snapshot(namespace, snapshot) != Err(Failure::NotFound)
+    }
+
+    fn running(&self, namespace: &str) -> Option<BTreeSet<String>> {
+        self.client.running(namespace).ok()
     }
 
     fn manifests(&self) -> Manifests<'_> {

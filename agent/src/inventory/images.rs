@@ -171,6 +171,7 @@ mod tests {
             image: image.map(str::to_owned),
             snapshot: None,
             ids: None,
+            mounts: None,
             usage,
         }
     }

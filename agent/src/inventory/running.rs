@@ -381,6 +381,7 @@ mod tests {
             image: Some("image".into()),
             snapshot: snapshot.map(of),
             ids: specification.and_then(|json| IdMap::of_specification(json.as_bytes()).ok()),
+            mounts: None,
             usage: ContainerUse { id: "id".into(), ..ContainerUse::default() },
         });
         let mut running = RunningImages::by_snapshots(&store);
@@ -442,6 +443,7 @@ mod tests {
                 image: image.map(str::to_owned),
                 snapshot: Some(of("id")),
                 ids: None,
+                mounts: None,
                 usage: ContainerUse { id: "id".into(), ..ContainerUse::default() },
             });
             let mut running = RunningImages::by_snapshots(&store);

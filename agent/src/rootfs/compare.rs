@@ -360,7 +360,7 @@ impl<V: View> Walk<'_, '_, V> {
 const UNSEEN: usize = 8;
 
 /// What differs in permissions, owner and extended attributes.
-fn attributes<C, D>(expected: &Entry<C>, seen: &Entry<D>) -> Vec<(String, String)> {
+pub(super) fn attributes<C, D>(expected: &Entry<C>, seen: &Entry<D>) -> Vec<(String, String)> {
     let mut differing = Vec::new();
     let is_link = matches!(expected.kind, Kind::Symlink(_));
     if !is_link && expected.mode != seen.mode {
@@ -416,7 +416,7 @@ pub(crate) fn matters(name: &[u8]) -> bool {
 }
 
 /// A file in a few words.
-fn described<C>(entry: &Entry<C>, content: impl Fn(&C) -> String) -> String {
+pub(super) fn described<C>(entry: &Entry<C>, content: impl Fn(&C) -> String) -> String {
     let Entry { kind, mode, uid, gid, .. } = entry;
     let more = match kind {
         Kind::File { size, content: of } => format!(" of {size} bytes{}", content(of)),

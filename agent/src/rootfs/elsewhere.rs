@@ -2,7 +2,8 @@
 
 use assay_judge::judgement::Examined;
 use assay_judge::store::Store;
-use assay_report::{Rootfs, RootfsMode, RootfsResult, Status};
+use assay_report::{Drift, DriftMode, Rootfs, RootfsMode, RootfsResult, Status};
+use assay_verifier::codes::Code;
 
 /// Gives the images that `mode` names without a pass.
 pub(crate) fn check(_: &dyn Store, images: Vec<Examined>, mode: RootfsMode, _: usize) -> Vec<Examined> {
@@ -16,4 +17,11 @@ pub(crate) fn check(_: &dyn Store, images: Vec<Examined>, mode: RootfsMode, _: u
         examined.with_rootfs(rootfs, 0, true, false)
     };
     images.into_iter().map(concluded).collect()
+}
+
+/// Says of every container that its writable layer is not looked at.
+pub(crate) fn check_drift(_: &dyn Store, images: Vec<Examined>, mode: DriftMode, _: usize) -> Vec<Examined> {
+    let why = "writable layers are looked at on Linux alone";
+    let drift = |_: &str| Some((Drift::not_run(Code::WritableLayerUnread.as_str(), why.to_owned()), false));
+    images.into_iter().map(|examined| examined.with_drift(mode, drift)).collect()
 }

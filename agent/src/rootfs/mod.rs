@@ -9,6 +9,8 @@ mod apply;
 mod chain;
 #[cfg(target_os = "linux")]
 mod compare;
+#[cfg(target_os = "linux")]
+mod drift;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
@@ -34,7 +36,9 @@ mod tests;
 #[cfg(target_os = "linux")]
 mod tree;
 
+#[cfg(target_os = "linux")]
+pub(crate) use drift::check as check_drift;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::check;
+pub(crate) use elsewhere::{check, check_drift};
 #[cfg(target_os = "linux")]
 pub(crate) use proof::check;

@@ -1,13 +1,14 @@
 //! Reads which snapshots a snapshotter has, and which stands on which.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use assay_judge::store::Snapshotter;
 use assay_report::{RootfsDifference, RootfsFinding};
 
 use super::chain::Chain;
-use super::snapshot::sees_overlay_attributes;
+use super::compare::Failure;
+use super::snapshot::{Snapshot, sees_overlay_attributes};
 use crate::containerd::snapshots::{self, Snapshots};
 
 /// How a snapshotter keeps files.
@@ -17,6 +18,21 @@ pub(super) enum Form {
     Overlayfs,
     /// Those of all layers together.
     Native,
+}
+
+impl Form {
+    /// Opens the folder of a snapshot in that of its snapshotter.
+    pub(super) fn open(self, snapshotter: &Path, id: &str) -> Result<Snapshot, Failure> {
+        let parts: &[&str] = match self {
+            Self::Overlayfs => &["snapshots", id, "fs"],
+            Self::Native => &["snapshots", id],
+        };
+        let at = || snapshotter.join(parts.join("/"));
+        Snapshot::open(snapshotter, parts).map_err(|failure| match failure {
+            Failure::Unreadable(why) => Failure::Unreadable(format!("{}: {why}", at().display())),
+            failure => failure,
+        })
+    }
 }
 
 /// A snapshotter whose folders are compared.
@@ -56,6 +72,11 @@ impl Shelf {
         }
         names.values_mut().for_each(|names| names.sort());
         Ok(Self { folder, form, snapshots, names })
+    }
+
+    /// Opens the folder of a snapshot.
+    pub(super) fn open_folder(&self, id: &str) -> Result<Snapshot, Failure> {
+        self.form.open(&self.folder, id)
     }
 
     /// The snapshots that one stands on, itself first, each with its name and its folder.

@@ -75,6 +75,36 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// The file of a name, if there is one.
+    pub(super) fn look_for(&mut self, directory: &OwnedFd, name: &[u8]) -> Result<Option<Seen>, Failure> {
+        match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            stat => Ok(Some(self.seen(directory, name, &stat.map_err(failure)?)?)),
+        }
+    }
+
+    /// The first bytes of a regular file, fewer if it has fewer.
+    pub(super) fn head<const N: usize>(
+        &mut self,
+        directory: &OwnedFd,
+        name: &[u8],
+        seen: &Seen,
+    ) -> Result<Vec<u8>, Failure> {
+        let file = File::from(open(directory, name, OFlags::RDONLY | OFlags::NONBLOCK)?);
+        let stat = fstat(&file).map_err(failure)?;
+        let is_same = FileId(stat.st_dev, stat.st_ino) == seen.file
+            && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !is_same {
+            return Err(Failure::Changed);
+        }
+        let mut head = Vec::with_capacity(N);
+        let most = u64::try_from(N).unwrap_or(u64::MAX);
+        file.take(most).read_to_end(&mut head).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        Ok(head)
+    }
+}
+
 impl View for Snapshot {
     type Directory = OwnedFd;
 
@@ -192,11 +222,10 @@ impl Snapshot {
     fn at(&mut self, path: &[Bytes]) -> Result<Option<Seen>, Failure> {
         let (mut seen, mut directory) = self.root()?;
         for (at, name) in path.iter().enumerate() {
-            let stat = match statat(&directory, &**name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => return Ok(None),
-                stat => stat.map_err(failure)?,
+            seen = match self.look_for(&directory, name)? {
+                None => return Ok(None),
+                Some(seen) => seen,
             };
-            seen = self.seen(&directory, name, &stat)?;
             if at + 1 < path.len() {
                 match seen.entry.kind {
                     Kind::Directory => directory = self.open(&directory, name, &seen)?,

@@ -75,13 +75,7 @@ pub(super) fn compare_snapshot(store: &dyn Store, task: &Task, memory: &Memory) 
 
 impl Task {
     fn open(&self, id: &str) -> Result<Snapshot, Unjudged> {
-        let parts: &[&str] = match self.form {
-            Form::Overlayfs => &["snapshots", id, "fs"],
-            Form::Native => &["snapshots", id],
-        };
-        let at = || self.folder.join(parts.join("/"));
-        Snapshot::open(&self.folder, parts)
-            .map_err(|failure| Unjudged::unreadable(format!("{}: {failure}", at().display())))
+        self.form.open(&self.folder, id).map_err(|failure| Unjudged::unreadable(failure.to_string()))
     }
 }
 

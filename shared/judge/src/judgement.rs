@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use assay_report::{Content, Image as ImageReport, List, Omitted, Reason, Rootfs, Signature, Status, Via};
+use assay_report::{
+    Content, Drift, DriftMode, Image as ImageReport, List, Omitted, Reason, Rootfs, Signature, Status, Via,
+};
+use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 
@@ -272,6 +275,51 @@ impl Examined {
         self.judgement = judgement;
         self.rootfs = Some(rootfs);
         self.unnamed_files = more;
+        self
+    }
+
+    /// The verdict, unless the writable layers of the image's containers forbid a pass. `drift` gives what is known of the container of
+    /// an id, and whether a bound was met.
+    pub fn with_drift(mut self, mode: DriftMode, drift: impl Fn(&str) -> Option<(Drift, bool)>) -> Self {
+        let (mut files, mut first) = (0_u64, None);
+        let (mut unjudged, mut is_limit) = (None, false);
+        for container in &mut self.image.in_use {
+            let unknown =
+                || (Drift::not_run(Code::WritableLayerUnread.as_str(), "it is not known".to_owned()), false);
+            let (drift, met) = drift(&container.id).unwrap_or_else(unknown);
+            if let Some(finding) = drift.findings.first() {
+                first.get_or_insert_with(|| format!("{} of {}", finding.sentence(), container.name()));
+            }
+            files = files.saturating_add(drift.count());
+            if let Some(why) = &drift.why {
+                unjudged.get_or_insert_with(|| format!("{}: {why}", container.name()));
+                is_limit |= met;
+            }
+            container.drift = Some(drift);
+        }
+        if mode != DriftMode::Fail || self.judgement.status == Status::Skipped {
+            return self;
+        }
+        if let Some(first) = first {
+            let more = match files.saturating_sub(1) {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            let message = format!("a container differs from its image: {first}{more}");
+            let mut altered = Judgement::failed(Reason::RootfsMismatch, message);
+            altered.hint = Some(
+                "replace the container, and find out what wrote to it; mount a volume where it has to write"
+                    .into(),
+            );
+            self.judgement = self.judgement.and(altered);
+        }
+        if let Some(why) = unjudged {
+            let passes =
+                if self.judgement.status == Status::Passed { "the signature passes, and " } else { "" };
+            let reason = if is_limit { Reason::Limit } else { Reason::Unreadable };
+            let message = format!("{passes}the writable layer of a container cannot be judged: {why}");
+            self.judgement = self.judgement.and(Judgement::inconclusive(reason, message));
+        }
         self
     }
 

@@ -1,6 +1,7 @@
 //! One image of a node report: what identifies it, its verdict, and what the verdict rests on.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -157,6 +158,16 @@ pub struct ContainerUse {
     /// How it leads to the root certificate of the image's signature; absent unless snapshots were compared (`--rootfs`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custody: Option<Custody>,
+}
+
+impl ContainerUse {
+    /// What a person calls it: `shop/web-7d4/app`, or its id outside of Kubernetes.
+    pub fn name(&self) -> String {
+        let Self { pod, pod_namespace, container, id, .. } = self;
+        let Some(pod) = pod else { return id.clone() };
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+        format!("{}/{pod}/{}", text(pod_namespace), text(container))
+    }
 }
 
 /// What hashing an image's content showed.

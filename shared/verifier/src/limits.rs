@@ -258,6 +258,10 @@ pub const DRIFT_FILE_BYTES: u64 = 256 << 20;
 /// Bytes that are hashed of one container, its own files and those below: a minute's work.
 pub const DRIFT_BYTES: u64 = 32 << 30;
 
+/// Containers whose writable layers are looked at at once. Each may have a hundred folders open on each other twice, and a process has
+/// 1,024 open files.
+pub const DRIFT_JOBS: usize = 2;
+
 /// Files under a mount that are looked through for programs.
 pub const DRIFT_COVERED: usize = 20_000;
 

@@ -1,5 +1,7 @@
 //! The trait that every image store implements.
 
+use std::collections::BTreeSet;
+
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::blob::{Blob, BlobError};
@@ -42,6 +44,11 @@ pub trait Store: Sync {
     /// Whether a snapshotter keeps that snapshot for `namespace`, asked anew. True if that cannot be told.
     fn has_snapshot(&self, _namespace: &str, _snapshot: &Snapshot) -> bool {
         true
+    }
+
+    /// The containers of `namespace` that run, asked anew; none if the store does not know.
+    fn running(&self, _namespace: &str) -> Option<BTreeSet<String>> {
+        None
     }
 
     /// Whether it is a bundle of assay's.

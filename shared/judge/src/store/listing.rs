@@ -7,6 +7,7 @@ use assay_report::{ContainerUse, Enumerated, Node, Unreadable};
 use assay_verifier::oci::Descriptor;
 
 use super::id_map::IdMap;
+use super::mount::Mount;
 
 /// What a store has.
 #[derive(Debug, Default)]
@@ -62,6 +63,8 @@ pub struct Container {
     pub snapshot: Option<Snapshot>,
     /// Its user namespace; none if its specification cannot be read.
     pub ids: Option<IdMap>,
+    /// What is mounted into it; none if its specification cannot be read.
+    pub mounts: Option<Vec<Mount>>,
     pub usage: ContainerUse,
 }
 

@@ -15,6 +15,7 @@ pub mod layout;
 mod listing;
 #[doc(hidden)]
 pub mod memory;
+mod mount;
 mod paths;
 pub mod pulled;
 
@@ -24,4 +25,5 @@ pub use id_map::IdMap;
 pub use image_store::{ContentFiles, Manifests, Store, StoredBlob};
 pub use layout::members;
 pub use listing::{Container, Listing, Record, Snapshot, Snapshotter};
+pub use mount::Mount;
 pub use paths::{blob_digest, blob_path, is_evidence};
