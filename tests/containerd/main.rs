@@ -3,6 +3,7 @@
 mod census;
 mod containerd;
 mod content;
+mod drift;
 mod guest;
 mod hints;
 mod image_verifier;

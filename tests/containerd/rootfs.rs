@@ -30,17 +30,21 @@ on_each_release! {
     real_root_file_systems_have_no_differences,
 }
 
-const SNAPSHOTTERS: [&str; 2] = ["overlayfs", "native"];
+pub(super) const SNAPSHOTTERS: [&str; 2] = ["overlayfs", "native"];
 
 /// A containerd that unpacked images.
-struct Node {
-    containerd: Containerd,
-    published: Published,
+pub(super) struct Node {
+    pub(super) containerd: Containerd,
+    pub(super) published: Published,
     snapshotter: &'static str,
 }
 
 impl Node {
-    fn new(release: Release, snapshotter: &'static str, images: &[(&str, Image)]) -> (Self, Vec<Descriptor>) {
+    pub(super) fn new(
+        release: Release,
+        snapshotter: &'static str,
+        images: &[(&str, Image)],
+    ) -> (Self, Vec<Descriptor>) {
         let containerd = Containerd::of(release);
         let mut published = Published::new(AGENT);
         let mut targets = Vec::new();
@@ -65,7 +69,7 @@ impl Node {
         let _ = self.containerd.ctr(["snapshots", "unpack", target.digest.as_str()]).expect_code(0);
     }
 
-    fn snapshots(&self) -> PathBuf {
+    pub(super) fn snapshots(&self) -> PathBuf {
         self.containerd.path(format!("root/io.containerd.snapshotter.v1.{}/snapshots", self.snapshotter))
     }
 
@@ -88,7 +92,7 @@ impl Node {
         self.published.verify(store, &["--rootfs", which]).expect_code(code).report()
     }
 
-    fn stores(&self) -> [String; 2] {
+    pub(super) fn stores(&self) -> [String; 2] {
         [self.containerd.store(), self.containerd.root_store()]
     }
 }
@@ -98,7 +102,7 @@ fn findings(report: &NodeReport) -> Vec<&RootfsFinding> {
 }
 
 /// A tar of what is in a folder, with everything that Linux keeps of files.
-fn tar_of(folder: &Path) -> Vec<u8> {
+pub(super) fn tar_of(folder: &Path) -> Vec<u8> {
     let mut command = Command::new(program("tar", "tar"));
     command
         .args(["--xattrs", "--xattrs-include=*", "--format=posix", "--sort=name", "-C"])
@@ -109,18 +113,18 @@ fn tar_of(folder: &Path) -> Vec<u8> {
     done.stdout
 }
 
-fn image_of(layers: Vec<Vec<u8>>) -> Image {
+pub(super) fn image_of(layers: Vec<Vec<u8>>) -> Image {
     Image { platform: linux_here(), docker: false, base: None, layers, entrypoint: "/bin/tool".into() }
 }
 
-fn run(command: &str, arguments: &[&Path]) {
+pub(super) fn run(command: &str, arguments: &[&Path]) {
     let mut words = command.split(' ');
     let mut command = Command::new(program(words.next().unwrap(), "coreutils libcap2-bin python3"));
     let done = finish(command.args(words).args(arguments));
     assert_eq!(done.code, Some(0), "{command:?}: {}", done.stderr);
 }
 
-fn set_xattr(path: &Path, name: &str, value: &str) {
+pub(super) fn set_xattr(path: &Path, name: &str, value: &str) {
     let script =
         "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode(), follow_symlinks=False)";
     let done = finish(
@@ -423,7 +427,7 @@ fn flip(path: &Path) {
     );
 }
 
-fn mode(path: &Path, mode: u32) {
+pub(super) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 

@@ -261,12 +261,24 @@ impl Containerd {
     /// # Panics
     /// As [`Self::run`].
     pub fn run_labelled(&self, image: &str, name: &str, labels: &[&str]) -> String {
+        let options: Vec<&str> = labels.iter().flat_map(|label| ["--label", *label]).collect();
+        let (id, done) = self.run_with(image, name, &options);
+        let _ = done.expect_code(0);
+        id
+    }
+
+    /// The same with options of `ctr run`; and how that ended.
+    pub fn run_with(&self, image: &str, name: &str, options: &[&str]) -> (String, Finished) {
         let own = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
         let id = format!("{name}-{}", own.trim_start_matches(PREFIX));
-        let labels = labels.iter().flat_map(|label| ["--label", *label]);
-        let arguments = ["run", "--detach"].into_iter().chain(labels).chain([image, &id]);
-        let _ = self.ctr(arguments).expect_code(0);
-        id
+        let arguments = ["run", "--detach"].iter().chain(options).copied().chain([image, &id]);
+        let done = self.ctr(arguments);
+        (id, done)
+    }
+
+    /// Where the files of a running container of Kubernetes' namespace are mounted.
+    pub fn mounted(&self, id: &str) -> PathBuf {
+        self.path(format!("state/io.containerd.runtime.v2.task/{KUBERNETES}/{id}/rootfs"))
     }
 
     /// The names of Kubernetes' images with that target.
