@@ -1,5 +1,5 @@
-//! What containers wrote, and what is mounted over their images: listed on overlayfs and with the native snapshotter, through the daemon
-//! and from its root alone; and a container that wrote nothing is clean.
+//! Writes into running containers: what they added, changed and deleted is listed, and what is mounted over their images is named, on
+//! overlayfs and with the native snapshotter, through the daemon and from its root alone. A container that wrote nothing is clean.
 
 use std::fs;
 use std::path::{Path, PathBuf};
