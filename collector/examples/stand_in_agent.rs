@@ -207,22 +207,12 @@ fn image(status: Status, reason: Option<Reason>) -> Image {
     Image {
         namespace: "k8s.io".into(),
         references: vec!["registry.example.test/a:1".into()],
-        digest: Digest::sha256(b"a"),
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         size: 1,
         platforms: vec!["linux/amd64".into()],
-        in_use: Vec::new(),
         status,
         reason,
-        also: Vec::new(),
-        message: None,
-        hint: None,
-        via: None,
-        policy: None,
-        signatures: Vec::new(),
-        content: Content::default(),
-        rootfs: None,
-        omitted: Omitted::default(),
+        ..Image::unjudged(Digest::sha256(b"a"))
     }
 }
 

@@ -105,31 +105,15 @@ fn qualified(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use assay_report::{Content, Omitted};
     use assay_verifier::oci::Digest;
 
     use super::*;
 
     fn image(references: &[&str], status: Status) -> Image {
         Image {
-            namespace: String::new(),
             references: references.iter().map(|&name| name.to_owned()).collect(),
-            digest: Digest::sha256(b""),
-            media_type: String::new(),
-            size: 0,
-            platforms: vec![],
-            in_use: vec![],
             status,
-            reason: None,
-            also: Vec::new(),
-            message: None,
-            hint: None,
-            via: None,
-            policy: None,
-            signatures: vec![],
-            content: Content::default(),
-            rootfs: None,
-            omitted: Omitted::default(),
+            ..Image::unjudged(Digest::sha256(b""))
         }
     }
 

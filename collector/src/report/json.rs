@@ -172,17 +172,6 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn samples() -> Vec<SiteReport> {
-        vec![
-            sample::site(),
-            sample::waived(),
-            sample::every_outcome(),
-            sample::all_passed(),
-            sample::hostile(),
-            sample::large(5, 20),
-        ]
-    }
-
     fn site(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
         let mut head = report.clone();
         head.nodes.clear();
@@ -200,7 +189,7 @@ mod tests {
     /// Also if a text looks like the pattern at which the pieces meet.
     #[test]
     fn node_by_node_gives_the_same_bytes_as_at_once() {
-        for mut report in samples() {
+        for mut report in sample::all(5, 20) {
             report.run.id = "\"nodes\": []".into();
             let mut whole = laid_out(&report).unwrap();
             whole.push(b'\n');
@@ -217,7 +206,7 @@ mod tests {
 
     #[test]
     fn equal_reports_give_equal_bytes_and_come_back_unchanged() {
-        for report in samples() {
+        for report in sample::all(5, 20) {
             let bytes = site(&report).unwrap();
             assert_eq!(bytes, site(&report.clone()).unwrap());
             assert_eq!(serde_json::from_slice::<SiteReport>(&bytes).unwrap(), report);
@@ -267,7 +256,7 @@ mod tests {
     fn every_report_is_valid_under_its_schema() {
         let (of_site, of_node) = (compiled(&schema::site_report()), compiled(&schema::node_report()));
         let mut nodes = 0;
-        for report in samples() {
+        for report in sample::all(5, 20) {
             let value: Value = serde_json::from_slice(&site(&report).unwrap()).unwrap();
             of_site.validate(&value).unwrap();
             for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {
@@ -389,7 +378,7 @@ mod tests {
     fn reports_of_today_keep_what_the_first_version_promised() {
         let of_site = compiled(&recorded("site-report.schema.json"));
         let of_node = compiled(&recorded("node-report.schema.json"));
-        for mut report in samples() {
+        for mut report in sample::all(5, 20) {
             report.nodes.retain(|row| row.outcome != assay_report::Outcome::ShellRefused);
             of_site.validate(&serde_json::from_slice(&site(&report).unwrap()).unwrap()).unwrap();
             for own in report.nodes.iter().filter_map(|row| row.report.as_ref()) {

@@ -306,6 +306,12 @@ pub(crate) fn hostile() -> SiteReport {
     report
 }
 
+/// A sample of each kind, the last of them a [`large`] one.
+#[cfg(test)]
+pub(crate) fn all(nodes: usize, images: usize) -> Vec<SiteReport> {
+    vec![site(), waived(), every_outcome(), all_passed(), hostile(), large(nodes, images)]
+}
+
 /// `nodes` nodes with `images` images each. Two of three images are on every node, the others on some nodes. One image in a
 /// hundred has a problem everywhere, one more on one node in fifty. One node in fifty is not verified.
 pub(crate) fn large(nodes: usize, images: usize) -> SiteReport {
@@ -431,14 +437,6 @@ pub(crate) fn image(name: &str) -> Image {
             id: digest.hex()[..16].to_owned(),
             ..ContainerUse::default()
         }],
-        status: Status::Inconclusive,
-        reason: None,
-        also: Vec::new(),
-        message: None,
-        hint: None,
-        via: None,
-        policy: None,
-        signatures: Vec::new(),
         content: Content {
             mode: ContentMode::Full,
             checked: 9,
@@ -446,9 +444,7 @@ pub(crate) fn image(name: &str) -> Image {
             absent: 1,
             mismatched: Vec::new(),
         },
-        rootfs: None,
-        omitted: Omitted::default(),
-        digest,
+        ..Image::unjudged(digest)
     }
 }
 

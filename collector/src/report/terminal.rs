@@ -281,15 +281,7 @@ mod tests {
     const PLAIN: Look = Look { width: 100, colour: false };
 
     fn samples() -> Vec<SiteModel> {
-        let reports = [
-            sample::site(),
-            sample::waived(),
-            sample::every_outcome(),
-            sample::all_passed(),
-            sample::hostile(),
-            sample::large(120, 30),
-        ];
-        reports.iter().map(SiteModel::from).collect()
+        sample::all(120, 30).iter().map(SiteModel::from).collect()
     }
 
     #[test]

@@ -296,8 +296,8 @@ mod tests {
     use std::mem::discriminant;
 
     use assay_report::{
-        Agent, BundleInput, CarriedBlob, Content, ContentMode, Coverage, Inputs, Mismatch, Node, Omitted,
-        Reason, Rootfs, TrustPolicyInput,
+        Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Inputs, Mismatch, Node, Omitted, Reason,
+        Rootfs, TrustPolicyInput,
     };
     use assay_verifier::limits::{REPORT_BYTES, REPORT_VALUES};
     use assay_verifier::oci::Digest;
@@ -316,22 +316,11 @@ mod tests {
         Image {
             namespace: "k8s.io".into(),
             references: vec!["registry.example.test/a:1".into()],
-            digest: Digest::sha256(b"a"),
             media_type: "application/vnd.oci.image.manifest.v1+json".into(),
             size: 1,
-            platforms: Vec::new(),
-            in_use: Vec::new(),
             status,
             reason,
-            also: Vec::new(),
-            message: None,
-            hint: None,
-            via: None,
-            policy: None,
-            signatures: Vec::new(),
-            content: Content::default(),
-            rootfs: None,
-            omitted: Omitted::default(),
+            ..Image::unjudged(Digest::sha256(b"a"))
         }
     }
 

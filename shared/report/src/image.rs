@@ -59,6 +59,30 @@ pub struct Image {
 }
 
 impl Image {
+    /// An image of which nothing is known but its digest.
+    pub fn unjudged(digest: Digest) -> Self {
+        Self {
+            namespace: String::new(),
+            references: Vec::new(),
+            digest,
+            media_type: String::new(),
+            size: 0,
+            platforms: Vec::new(),
+            in_use: Vec::new(),
+            status: Status::Inconclusive,
+            reason: None,
+            also: Vec::new(),
+            message: None,
+            hint: None,
+            via: None,
+            policy: None,
+            signatures: Vec::new(),
+            content: Content::default(),
+            rootfs: None,
+            omitted: Omitted::default(),
+        }
+    }
+
     /// What identifies the image.
     pub fn id(&self) -> ImageId<'_> {
         let Self { namespace, digest, media_type, size, .. } = self;

@@ -210,7 +210,6 @@ mod tests {
     use super::*;
     use crate::exit_code::ExitCode;
     use crate::image::{Content, Mismatch, Rootfs};
-    use crate::omitted::Omitted;
     use crate::site::{CleanUp, CleanUpResult, NodeRow, Outcome};
 
     fn time(day: &str) -> UnixTime {
@@ -221,22 +220,10 @@ mod tests {
         Image {
             namespace: "k8s.io".into(),
             references: references.iter().copied().map(Into::into).collect(),
-            digest: Digest::sha256(references.concat().as_bytes()),
-            media_type: String::new(),
             size: 1,
-            platforms: Vec::new(),
-            in_use: Vec::new(),
             status,
             reason,
-            also: Vec::new(),
-            message: None,
-            hint: None,
-            via: None,
-            policy: None,
-            signatures: Vec::new(),
-            content: Content::default(),
-            rootfs: None,
-            omitted: Omitted::default(),
+            ..Image::unjudged(Digest::sha256(references.concat().as_bytes()))
         }
     }
 

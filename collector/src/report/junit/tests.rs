@@ -105,20 +105,9 @@ fn one_file(report: &SiteReport) -> String {
     xml
 }
 
-fn samples() -> Vec<SiteReport> {
-    vec![
-        sample::site(),
-        sample::waived(),
-        sample::every_outcome(),
-        sample::all_passed(),
-        sample::hostile(),
-        sample::large(7, 30),
-    ]
-}
-
 #[test]
 fn every_image_of_every_node_is_a_case_with_its_status() {
-    for report in samples() {
+    for report in sample::all(7, 30) {
         let (suites, cases) = read(&one_file(&report));
         assert_eq!(suites.len(), report.nodes.len());
         for (node, suite) in report.nodes.iter().zip(&suites) {
@@ -153,7 +142,7 @@ fn every_image_of_every_node_is_a_case_with_its_status() {
 
 #[test]
 fn every_problem_names_its_node() {
-    for report in samples() {
+    for report in sample::all(7, 30) {
         let (_, cases) = read(&one_file(&report));
         let mut seen = 0;
         for case in &cases {
@@ -187,7 +176,7 @@ fn a_waived_image_is_skipped_with_approver_reason_and_end() {
 
 #[test]
 fn a_suite_passes_exactly_if_its_node_does() {
-    for report in samples() {
+    for report in sample::all(7, 30) {
         let (_, cases) = read(&one_file(&report));
         for node in &report.nodes {
             let own: Vec<&Case> =
@@ -213,7 +202,7 @@ fn in_node(case: &Case, node: &str) -> bool {
 
 #[test]
 fn counts_are_those_of_the_cases() {
-    for report in samples() {
+    for report in sample::all(7, 30) {
         let (suites, cases) = read(&one_file(&report));
         for count in ["tests", "failures", "errors", "skipped"] {
             let said: usize = suites.iter().map(|suite| suite[count].parse::<usize>().unwrap()).sum();
@@ -297,7 +286,7 @@ fn bounds_files_and_loses_nothing() {
 
 #[test]
 fn equal_reports_give_equal_files() {
-    for report in samples() {
+    for report in sample::all(7, 30) {
         assert_eq!(one_file(&report), one_file(&report.clone()));
     }
 }

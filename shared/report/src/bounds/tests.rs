@@ -40,22 +40,11 @@ fn image(number: usize, status: Status) -> Image {
     Image {
         namespace: "k8s.io".into(),
         references: vec![format!("registry.example.test/app:{number}")],
-        digest: Digest::sha256(&number.to_be_bytes()),
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         size: 1,
-        platforms: vec![],
-        in_use: vec![],
         status,
         reason: (status != Status::Passed).then_some(Reason::NoSignature),
-        also: Vec::new(),
-        message: None,
-        hint: None,
-        via: None,
-        policy: None,
-        signatures: vec![],
-        content: Content::default(),
-        rootfs: None,
-        omitted: Omitted::default(),
+        ..Image::unjudged(Digest::sha256(&number.to_be_bytes()))
     }
 }
 
