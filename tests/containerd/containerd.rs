@@ -14,7 +14,7 @@ use assay_tests::interop::Kept;
 use assay_tests::on_each_release;
 use assay_tests::program::{finish, verdict};
 use assay_tests::published::{AT, GOOD, Published, reference, sleeper, verdicts, verify};
-use assay_verifier::oci::Digest;
+use assay_verifier::oci::{Descriptor, Digest};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
@@ -158,7 +158,8 @@ fn a_missing_config_is_inconclusive(release: Release) {
     assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
 }
 
-fn running_containers_are_named(release: Release) {
+/// A store with an image that runs nothing yet, and one that is idle.
+fn with_a_sleeper(release: Release) -> (Containerd, Published, Descriptor) {
     let containerd = Containerd::of(release);
     let mut published = Published::new(AGENT);
     published.image("team/idle", &[GOOD]);
@@ -168,6 +169,11 @@ fn running_containers_are_named(release: Release) {
     fs::write(containerd.path("images.tar"), published.images.tar()).unwrap();
     let archive = containerd.path("images.tar").display().to_string();
     let _ = containerd.ctr(["images", "import", &archive]).expect_code(0);
+    (containerd, published, target)
+}
+
+fn running_containers_are_named(release: Release) {
+    let (containerd, published, target) = with_a_sleeper(release);
     let id = containerd.run(&reference("team/sleeper"), "one");
 
     let report = published.verify(&containerd.store(), &[]).expect_code(0).report();
@@ -180,15 +186,7 @@ fn running_containers_are_named(release: Release) {
 }
 
 fn a_container_whose_image_was_removed_is_found(release: Release) {
-    let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    published.image("team/idle", &[GOOD]);
-    let target = sleeper().add_to(&mut published.images);
-    published.publish("team/sleeper", &target, &[GOOD]);
-    published.write();
-    fs::write(containerd.path("images.tar"), published.images.tar()).unwrap();
-    let archive = containerd.path("images.tar").display().to_string();
-    let _ = containerd.ctr(["images", "import", &archive]).expect_code(0);
+    let (containerd, published, target) = with_a_sleeper(release);
     let name = reference("team/sleeper");
     let id = containerd.run(&name, "one");
     for record in containerd.images_of(&target.digest) {

@@ -13,7 +13,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_tests::program::{self, verdict};
 use assay_tests::published::{AT, GOOD};
-use assay_tests::vector::{NAME, Vector, verify};
+use assay_tests::vector::{NAME, Vector, statement, verify};
 use assay_verifier::limits;
 use assay_verifier::notary;
 use assay_verifier::oci::{Descriptor, Manifest, media_type};
@@ -103,15 +103,6 @@ fn every_repository_must_pass() {
     vector.sign(&target, GOOD);
     vector.store.name(&target, "registry.example.test/mirror/app:v1");
     vector.expect("passed");
-    let statement = |name: &str, scope: &str, identity: &str| {
-        json!({
-            "name": name,
-            "registryScopes": [scope],
-            "signatureVerification": { "level": "strict" },
-            "trustStores": ["ca:publisher"],
-            "trustedIdentities": [identity],
-        })
-    };
     let other = "x509.subject: C=US, ST=Oregon, O=Somebody Else";
     vector.policy = Some(json!({
         "version": "1.0",

@@ -8,7 +8,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_report::{Reason, SiteReport};
 use assay_tests::program;
 use assay_tests::published::GOOD;
-use assay_tests::vector::Vector;
+use assay_tests::vector::{Vector, statement};
 use assay_verifier::oci::Descriptor;
 use serde_json::{Value, json};
 
@@ -115,15 +115,6 @@ fn an_exception_under_one_statement_is_none_under_another() {
     let (mut vector, target) = Vector::of_image();
     vector.store.name(&target, "registry.example.test/team/app:v2");
     vector.sign(&target, Signature::Expired);
-    let statement = |name: &str, scope: &str, identity: &str| {
-        json!({
-            "name": name,
-            "registryScopes": [scope],
-            "signatureVerification": { "level": "strict" },
-            "trustStores": ["ca:publisher"],
-            "trustedIdentities": [identity],
-        })
-    };
     let other = "x509.subject: C=US, ST=Oregon, O=Somebody Else";
     vector.policy = Some(json!({
         "version": "1.0",

@@ -12,7 +12,7 @@ use assay_fixtures::image::{Image, linux};
 use assay_fixtures::layout::Layout;
 use assay_report::Via;
 use assay_verifier::oci::Descriptor;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{self, Finished, verdict};
 use crate::published::{AT, GOOD};
@@ -33,6 +33,17 @@ pub struct Vector {
     pub policy: Option<Value>,
     /// More flags of `verify`.
     pub flags: Vec<&'static str>,
+}
+
+/// A trust policy's statement that trusts the publisher for `scope`, if the signer is `identity`.
+pub fn statement(name: &str, scope: &str, identity: &str) -> Value {
+    json!({
+        "name": name,
+        "registryScopes": [scope],
+        "signatureVerification": { "level": "strict" },
+        "trustStores": ["ca:publisher"],
+        "trustedIdentities": [identity],
+    })
 }
 
 impl Vector {
