@@ -15,7 +15,7 @@ pub use bundle::{
     BundleSlim,
 };
 pub use common::TextOrJson;
-pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidenceFormat, EvidencePack};
+pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 use common::{CONNECTION, NODES, OUTPUT, VERDICT};

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+
+use super::common::TextOrJson;
 
 /// `assay evidence`
 #[derive(Debug, Args)]
@@ -54,16 +56,7 @@ pub struct EvidenceCheck {
     /// A trusted public key of the site; repeatable, one of them must have signed
     #[arg(long, value_name = "FILE", required = true)]
     pub key: Vec<PathBuf>,
-    /// How the outcome is shown
+    /// How the outcome is shown; as JSON it is `assay/evidence-check/v1`
     #[arg(long, value_enum, default_value = "text")]
-    pub format: EvidenceFormat,
-}
-
-/// How an outcome is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EvidenceFormat {
-    /// For people
-    Text,
-    /// `assay/evidence-check/v1`, for programs
-    Json,
+    pub format: TextOrJson,
 }

@@ -6,7 +6,7 @@ use assay_report::ExitCode;
 
 use super::error::NetworkError;
 use crate::clean;
-use crate::cli::{self, EvidenceCommand, EvidenceFormat};
+use crate::cli::{self, EvidenceCommand, TextOrJson};
 use crate::commands::error::CommandError;
 use crate::commands::runtime::{self, block_on};
 use crate::config::secrets;
@@ -62,8 +62,8 @@ fn check(options: &cli::EvidenceCheck) -> Result<ExitCode, CommandError> {
     runtime::remove_scratch_on_signals()?;
     let checked = evidence::check(&options.evidence, &keys);
     match options.format {
-        EvidenceFormat::Json => console::print_json_line(&checked),
-        EvidenceFormat::Text => console::print(&text(&checked)),
+        TextOrJson::Json => console::print_json_line(&checked),
+        TextOrJson::Text => console::print(&text(&checked)),
     }
     Ok(checked.verdict)
 }
