@@ -29,19 +29,19 @@ pub enum LayoutProblem {
     #[error("{}", explain(.0))]
     Unreadable(io::Error),
     /// A device, a pipe or a socket.
-    #[error("is neither a directory nor a file")]
+    #[error("it is neither a folder nor a file; give the folder or the archive of a layout")]
     NeitherFileNorDirectory,
     /// It is not a tar, or the tar is damaged.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// There is no `oci-layout`.
-    #[error("is not an OCI image layout: {}", why(.0.as_ref()))]
+    #[error("it is not an OCI image layout: {}", why(.0.as_ref()))]
     NoOciLayout(Option<StoreForm>),
     /// `oci-layout` says something else than version 1.0.0.
-    #[error("is not an OCI image layout of version 1.0.0")]
+    #[error("it is not an OCI image layout of version 1.0.0")]
     Version,
     /// There is no `index.json`.
-    #[error("is not an OCI image layout: index.json is missing")]
+    #[error("it is not an OCI image layout: index.json is missing")]
     NoIndex,
     /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
     #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
@@ -67,13 +67,13 @@ impl From<io::Error> for LayoutProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// A file that is not a tar, gzip or Zstandard.
-    #[error("is neither a folder nor a tar, tar.gz or tar.zst, but {}", single(.0))]
+    #[error("it must be a folder or a tar, tar.gz or tar.zst, and it is {}", single(.0))]
     NotAnArchive(FileForm),
     /// A compressed file with something else than a tar in it.
-    #[error("is compressed, and what is in it is not a tar, but {}", single(.0))]
+    #[error("it is compressed, what is in it must be a tar, and that is {}", single(.0))]
     NotATar(FileForm),
     /// The tar or its compression is damaged, or the file cannot be read.
-    #[error("cannot be read{}{error}", position.as_ref().map_or(": ".to_owned(), |position| format!(" {position}: ")))]
+    #[error("it cannot be read{}{error}", position.as_ref().map_or(": ".to_owned(), |position| format!(" {position}: ")))]
     Damaged {
         /// How far it was read; none if it was not opened.
         position: Option<Position>,
@@ -81,7 +81,7 @@ pub enum ArchiveError {
         error: io::Error,
     },
     /// The file ends within the archive.
-    #[error("is cut short {0}; copy or fetch it again")]
+    #[error("it is cut short {0}; copy or fetch it again")]
     CutShort(Position),
     /// A member that matters is a link or a device.
     #[error(
@@ -101,7 +101,7 @@ pub enum ArchiveError {
         name: String,
     },
     /// A member that matters comes twice.
-    #[error("has its member {name} twice")]
+    #[error("it has its member {name} twice; pack it again")]
     Twice {
         /// The member.
         name: String,
@@ -115,11 +115,11 @@ pub enum ArchiveError {
         limit: u64,
     },
     /// More than [`limits::ARCHIVE_MEMBERS`].
-    #[error("has more than {} members", limits::ARCHIVE_MEMBERS)]
+    #[error("it has more than {} members; split it into several", limits::ARCHIVE_MEMBERS)]
     TooManyMembers,
     /// More than [`limits::ARCHIVE_KEPT_BYTES`].
     #[error(
-        "has more than {} bytes of manifests, envelopes, CRLs and names of files, which are kept in memory; unpack it, or use a \
+        "it has more than {} bytes of manifests, envelopes, CRLs and names of files, which are kept in memory; unpack it, or use a \
          plain tar",
         limits::ARCHIVE_KEPT_BYTES
     )]
