@@ -369,7 +369,7 @@ impl<'a> ContentWalk<'a> {
                     ));
                 }
                 _ if !has_any => {
-                    self.unjudged(format!("{digest}: none of the manifests that it lists is in the store"))
+                    self.unjudged(format!("{digest}: none of the manifests that it lists is in the store"));
                 }
                 _ => {}
             }
