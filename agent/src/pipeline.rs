@@ -76,7 +76,7 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let mut images: Vec<Examined> = examined.collect();
     images.sort_by(|one, other| one.image.id().cmp(&other.image.id()));
     if let Some(mode) = plan.asked.rootfs {
-        images = rootfs::check(&*store, images, mode, plan.jobs);
+        images = rootfs::check(sources, images, mode, plan.jobs);
     }
     if let Some(mode) = plan.asked.drift {
         images = rootfs::check_drift(&*store, images, mode, plan.jobs);

@@ -1,12 +1,13 @@
 //! Says of every image that its snapshots are not compared on this system.
 
 use assay_judge::judgement::Examined;
+use assay_judge::sources::Sources;
 use assay_judge::store::Store;
 use assay_report::{Drift, DriftMode, Rootfs, RootfsMode, RootfsResult, Status};
 use assay_verifier::codes::Code;
 
 /// Gives the images that `mode` names without a pass.
-pub(crate) fn check(_: &dyn Store, images: Vec<Examined>, mode: RootfsMode, _: usize) -> Vec<Examined> {
+pub(crate) fn check(_: Sources<'_>, images: Vec<Examined>, mode: RootfsMode, _: usize) -> Vec<Examined> {
     let concluded = |examined: Examined| {
         let is_wanted = mode == RootfsMode::All || !examined.image.in_use.is_empty();
         if !is_wanted || examined.judgement.status == Status::Skipped {

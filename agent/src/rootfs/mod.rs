@@ -1,6 +1,7 @@
 //! What runs is what was signed: unpacked snapshots, compared with the layers that they were unpacked from.
 //!
-//! A layer's tar is read once, and its digests are checked. What its snapshot's folder must hold follows from it as containerd's
+//! A layer's tar is read once, and its digests are checked; if the layer is not in the store any more, the list of its files in a
+//! bundle is read instead. What its snapshot's folder must hold follows from it as containerd's
 //! applier says. The folder is then walked and compared, file by file. Nothing is mounted, written or locked.
 
 #[cfg(target_os = "linux")]
@@ -17,6 +18,8 @@ mod elsewhere;
 mod finding;
 #[cfg(target_os = "linux")]
 mod layers;
+#[cfg(target_os = "linux")]
+mod lists;
 #[cfg(all(test, target_os = "linux"))]
 mod mutations;
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::image::Image;
 use assay_judge::judgement::Examined;
+use assay_judge::sources::Sources;
 use assay_judge::store::{Container, IdMap, Snapshot as SnapshotName, Snapshotter, Store};
 use assay_report::{Rootfs, RootfsFinding, RootfsMode, RootfsResult};
 use assay_verifier::limits;
@@ -11,6 +12,7 @@ use assay_verifier::oci::{Descriptor, Digest};
 
 use super::chain::{Chain, chains};
 use super::finding::{named, sentence};
+use super::lists::{List, Lists};
 use super::shelf::{Form, Shelf};
 use super::stand::{Problem, Stand};
 use super::task::{Outcome, Task, TaskKey, Unjudged};
@@ -52,6 +54,7 @@ impl Plan {
             rootfs.files += found.files;
             rootfs.times += found.times;
             more += found.more;
+            rootfs.lists += u64::from(!tasks[key].lists.is_empty());
             findings.extend(found.findings.iter().map(|finding| named(key, &tasks[key], finding)));
             if found.is_partial {
                 let why = format!("snapshot {}: {}", key.id, found.unseen.join("; "));
@@ -92,14 +95,23 @@ impl Plan {
 
 pub(super) struct Search<'s> {
     pub(super) store: &'s dyn Store,
+    lists: Lists<'s>,
     pub(super) snapshotters: Vec<Snapshotter>,
     pub(super) shelves: BTreeMap<String, Result<Shelf, String>>,
     pub(super) tasks: BTreeMap<TaskKey, Task>,
 }
 
 impl<'s> Search<'s> {
-    pub(super) fn new(store: &'s dyn Store) -> Self {
-        Self { store, snapshotters: store.snapshotters(), shelves: BTreeMap::new(), tasks: BTreeMap::new() }
+    pub(super) fn new(sources: Sources<'s>) -> Self {
+        let Sources { store, bundles } = sources;
+        let lists = Lists::new(bundles);
+        Self {
+            store,
+            lists,
+            snapshotters: store.snapshotters(),
+            shelves: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+        }
     }
 
     pub(super) fn plan(&mut self, image: &Image, mode: RootfsMode) -> Plan {
@@ -225,10 +237,10 @@ impl<'s> Search<'s> {
             }
             None => return false,
         };
-        if !chain.layers.iter().all(|(layer, _)| self.store.has(&image.namespace, &layer.digest)) {
+        let Ok(lists) = lists_of(self.store, &self.lists, &image.namespace, &chain.layers) else {
             // that is said of the layers themselves
             return true;
-        }
+        };
         let key = TaskKey { snapshotter: name.to_owned(), id: row.id.clone() };
         plan.tasks.insert(key.clone());
         self.tasks.entry(key).or_insert_with(|| Task {
@@ -239,6 +251,7 @@ impl<'s> Search<'s> {
             below: below.into_iter().map(|(_, id)| id).collect(),
             namespace: image.namespace.clone(),
             layers: chain.layers.clone(),
+            lists,
             copy: Some(ids.clone()),
         });
         true
@@ -263,6 +276,7 @@ impl<'s> Search<'s> {
                 match shelf.below(found, &image.namespace, chain) {
                     Ok(rows) => add_tasks(
                         self.store,
+                        &self.lists,
                         name,
                         shelf,
                         &image.namespace,
@@ -282,6 +296,7 @@ impl<'s> Search<'s> {
 #[expect(clippy::too_many_arguments, reason = "it is a part of one function")]
 fn add_tasks(
     store: &dyn Store,
+    lists: &Lists<'_>,
     snapshotter: &str,
     shelf: &Shelf,
     namespace: &str,
@@ -290,23 +305,16 @@ fn add_tasks(
     tasks: &mut BTreeMap<TaskKey, Task>,
     plan: &mut Plan,
 ) {
-    let is_there = |(layer, _): &&(Descriptor, Digest)| store.has(namespace, &layer.digest);
-    let discarded = |layer: &Descriptor| {
-        Unjudged::unreadable(format!(
-            "the layer {} is not in the store any more; containerd discards layers that are unpacked where discard_unpacked_layers is set",
-            layer.digest
-        ))
-    };
     let ids: Vec<String> = rows.iter().map(|(_, id)| id.clone()).collect();
     let mut add = |at: usize, layers: &[(Descriptor, Digest)]| {
         let (name, id) = &rows[at];
         let key = TaskKey { snapshotter: snapshotter.to_owned(), id: id.clone() };
-        if let Some((layer, _)) = layers.iter().find(|layer| !is_there(layer)) {
+        let lists = match lists_of(store, lists, namespace, layers) {
+            Ok(lists) => lists,
             // another image may have the same files in a blob that is there
-            if !tasks.contains_key(&key) {
-                return plan.unjudged.push(discarded(layer));
-            }
-        }
+            Err(_) if tasks.contains_key(&key) => BTreeMap::new(),
+            Err(why) => return plan.unjudged.push(Unjudged::unreadable(why)),
+        };
         plan.tasks.insert(key.clone());
         tasks.entry(key).or_insert_with(|| Task {
             name: name.clone(),
@@ -316,6 +324,7 @@ fn add_tasks(
             below: ids[at + 1..].to_vec(),
             namespace: namespace.to_owned(),
             layers: layers.to_vec(),
+            lists,
             copy: None,
         });
     };
@@ -328,4 +337,18 @@ fn add_tasks(
         }
         Form::Native => add(0, &chain.layers),
     }
+}
+
+/// The lists of those layers that the store does not have, by their places.
+///
+/// # Errors
+/// Why one of them cannot be compared with.
+fn lists_of(
+    store: &dyn Store,
+    lists: &Lists<'_>,
+    namespace: &str,
+    layers: &[(Descriptor, Digest)],
+) -> Result<BTreeMap<usize, List>, String> {
+    let gone = layers.iter().enumerate().filter(|(_, (layer, _))| !store.has(namespace, &layer.digest));
+    gone.map(|(at, (layer, diff_id))| Ok((at, lists.find(layer, diff_id)?))).collect()
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use assay_judge::judgement::Examined;
 use assay_judge::parallel;
-use assay_judge::store::Store;
+use assay_judge::sources::Sources;
 use assay_report::{RootfsMode, Status};
 use assay_verifier::limits;
 
@@ -21,12 +21,12 @@ use crate::containerd::snapshots::{self, Snapshots};
 
 /// Compares the snapshots of the images that `mode` names, and gives all images with what that showed.
 pub(crate) fn check(
-    store: &dyn Store,
+    sources: Sources<'_>,
     images: Vec<Examined>,
     mode: RootfsMode,
     jobs: usize,
 ) -> Vec<Examined> {
-    let mut search = Search::new(store);
+    let mut search = Search::new(sources);
     let planned: Vec<(Examined, Option<Plan>)> = images
         .into_iter()
         .map(|examined| {
@@ -40,7 +40,7 @@ pub(crate) fn check(
     let Search { shelves, tasks, .. } = search;
     let memory = Memory::default();
     let keys: Vec<&TaskKey> = tasks.keys().collect();
-    let run = |key: &TaskKey| compare_snapshot(store, &tasks[key], &memory);
+    let run = |key: &TaskKey| compare_snapshot(sources, &tasks[key], &memory);
     let jobs = jobs.min(limits::ROOTFS_JOBS);
     let mut outcomes: BTreeMap<&TaskKey, Outcome> =
         parallel::map(jobs, keys, || (), |(), key| (key, run(key))).into_iter().collect();

@@ -1,15 +1,18 @@
 //! Compares one snapshot with the layers that were unpacked into it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use assay_judge::layer;
-use assay_judge::store::{IdMap, Store};
+use assay_judge::sources::Sources;
+use assay_judge::store::{IdMap, Store as _};
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::apply::{Applier, CAPABILITY, OPAQUE, Problem, Whiteouts};
 use super::compare::{Comparison, compare};
 use super::layers::{self, LayerError};
+use super::lists::List;
 use super::shelf::Form;
 use super::snapshot::{Folders, Snapshot};
 use super::tree::{Kind, Memory, TooLarge, Tree};
@@ -34,6 +37,8 @@ pub(super) struct Task {
     pub(super) namespace: String,
     /// What was unpacked into it, the lowest first.
     pub(super) layers: Vec<(Descriptor, Digest)>,
+    /// Lists of the layers that are not in the store, by their places in `layers`.
+    pub(super) lists: BTreeMap<usize, List>,
     /// The users of the container that it is a copy for.
     pub(super) copy: Option<IdMap>,
 }
@@ -55,7 +60,7 @@ impl Unjudged {
 }
 
 /// Compares one snapshot.
-pub(super) fn compare_snapshot(store: &dyn Store, task: &Task, memory: &Memory) -> Outcome {
+pub(super) fn compare_snapshot(sources: Sources<'_>, task: &Task, memory: &Memory) -> Outcome {
     let mut snapshot = task.open(&task.id)?;
     let tree = match &task.copy {
         None => {
@@ -64,11 +69,11 @@ pub(super) fn compare_snapshot(store: &dyn Store, task: &Task, memory: &Memory) 
             let is_upper = task.form == Form::Overlayfs && !task.below.is_empty();
             let below = if is_upper { &task.below[..] } else { &[] };
             for number in 0..task.layers.len() {
-                apply(store, task, number, is_upper, below, &mut tree)?;
+                apply(sources, task, number, is_upper, below, &mut tree)?;
             }
             tree
         }
-        Some(ids) => copied(store, task, ids, memory)?,
+        Some(ids) => copied(sources, task, ids, memory)?,
     };
     Ok(compare(&tree, &mut snapshot, task.copy.is_some()))
 }
@@ -81,7 +86,7 @@ impl Task {
 
 /// Applies a layer to the tree of its snapshot, which stands on those `below`.
 fn apply(
-    store: &dyn Store,
+    sources: Sources<'_>,
     task: &Task,
     number: usize,
     is_upper: bool,
@@ -90,12 +95,25 @@ fn apply(
 ) -> Result<(), Unjudged> {
     let (layer, diff_id) = &task.layers[number];
     let unread = |why: &dyn fmt::Display| Unjudged::unreadable(format!("the layer {}: {why}", layer.digest));
-    let blob = store.open(&task.namespace, &layer.digest).map_err(|error| unread(&error))?;
+    let list = task.lists.get(&number);
     let number = u16::try_from(number).map_err(|_| unread(&"there are too many below it"))?;
     let whiteouts = if is_upper { Whiteouts::Overlay } else { Whiteouts::Remove };
     let mut lower = Folders(below.iter().map(|id| task.open(id)).collect::<Result<_, _>>()?);
     let mut applier = Applier::new(tree, whiteouts, &mut lower, number);
-    layers::apply(blob, layer, diff_id, &mut applier).map_err(|error| Unjudged {
+    let applied = match list {
+        None => {
+            let blob = sources.store.open(&task.namespace, &layer.digest).map_err(|error| unread(&error))?;
+            layers::apply(blob, layer, diff_id, &mut applier)
+        }
+        Some(List { bundle, carried }) => {
+            let bundle = &sources.bundles[*bundle];
+            let blob = bundle.layout.open("", &carried.list).map_err(|error| {
+                unread(&format_args!("the list of its files in {} {error}", bundle.path().display()))
+            })?;
+            layers::apply_list(blob, carried, &mut applier)
+        }
+    };
+    applied.map_err(|error| Unjudged {
         is_limit: matches!(
             error,
             LayerError::Layer(layer::LayerError::Grows) | LayerError::Problem(Problem::TooLarge(_))
@@ -107,13 +125,18 @@ fn apply(
 
 /// What the copy of an image's files for the users of a container must hold: containerd mounts the snapshots and gives every file
 /// another owner, so that overlayfs copies all that it shows.
-fn copied<'m>(store: &dyn Store, task: &Task, ids: &IdMap, memory: &'m Memory) -> Result<Tree<'m>, Unjudged> {
+fn copied<'m>(
+    sources: Sources<'_>,
+    task: &Task,
+    ids: &IdMap,
+    memory: &'m Memory,
+) -> Result<Tree<'m>, Unjudged> {
     let mut all = Tree::new(memory);
     for number in 0..task.layers.len() {
         let mut folder = Tree::new(memory);
         // the uppermost snapshot below is the first
         let below = &task.below[task.layers.len() - number..];
-        apply(store, task, number, number > 0, below, &mut folder)?;
+        apply(sources, task, number, number > 0, below, &mut folder)?;
         all.lay_over(&folder, OPAQUE).map_err(|error| Unjudged {
             is_limit: true,
             is_memory: true,

@@ -164,9 +164,11 @@ fn crls(layouts: &[Opened], staging: &Staging) -> Result<Vec<CarriedCrl>, Repack
 /// What is missing `of` bundles and is in none of all.
 fn gaps(documents: &[&BundleManifest], of: &[&BundleManifest]) -> Vec<Gap> {
     let mut crls = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     let mut carried: BTreeMap<&str, BTreeSet<&Digest>> = BTreeMap::new();
     for document in documents {
         let missing = document.missing();
+        listed.extend(document.layer_files.iter().map(|files| files.layer.as_str()));
         crls.extend(document.crls.iter().map(|crl| crl.url.as_str()));
         for LockedImage { reference, digest, .. } in &document.images {
             if !missing.contains_key(digest.as_str()) && !missing.contains_key(reference.as_str()) {
@@ -184,6 +186,7 @@ fn gaps(documents: &[&BundleManifest], of: &[&BundleManifest]) -> Vec<Gap> {
         // a name that stands for another image elsewhere fills nothing
         let is_filled = |gap: &&Gap| match gap.kind {
             GapKind::Crl => crls.contains(gap.what.as_str()),
+            GapKind::LayerFiles => listed.contains(gap.what.as_str()),
             GapKind::Image | GapKind::Signature | GapKind::Listing => carried
                 .get(gap.what.as_str())
                 .is_some_and(|there| locked.get(gap.what.as_str()).unwrap_or(&none).is_subset(there)),

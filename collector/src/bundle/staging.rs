@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use assay_judge::replacement::Replacement;
 use assay_judge::store::blob_path;
 use assay_report::bundle::{
-    BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, Completeness, DOCUMENT, Gap, LockedImage,
-    SIGNATURE, Tool,
+    BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, CarriedLayerFiles, Completeness, DOCUMENT,
+    Gap, LockedImage, SIGNATURE, Tool,
 };
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
@@ -41,6 +41,8 @@ pub struct BundleContent {
     pub images: Vec<LockedImage>,
     /// The CRLs, each in the file that it names.
     pub crls: Vec<CarriedCrl>,
+    /// The lists of layers' files, which are among the blobs.
+    pub layer_files: Vec<CarriedLayerFiles>,
     /// The paths of other evidence of revocation, published at an unknown place.
     pub evidence: BTreeSet<String>,
     /// What is missing.
@@ -105,6 +107,15 @@ pub enum StagingError {
         path.display()
     )]
     TooLargeToCompress {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Lists of layers' files, which an agent reads in any order.
+    #[error(
+        "{}: a compressed bundle cannot carry lists of layers' files, which an agent reads in any order; run again with a name that ends in .tar",
+        path.display()
+    )]
+    ListsInCompressed {
         /// The output.
         path: PathBuf,
     },
@@ -220,6 +231,11 @@ impl Staging {
             (false, true) => Completeness::GapsAccepted,
             (false, false) => return Err(StagingError::Gaps { gaps: content.gaps.len() }),
         };
+        if !content.layer_files.is_empty()
+            && matches!(Packing::from_name(&self.out), Packing::Gzip | Packing::Zstd)
+        {
+            return Err(StagingError::ListsInCompressed { path: self.out.clone() });
+        }
         let mut names = vec!["oci-layout".to_owned(), "index.json".to_owned()];
         names.extend(content.crls.iter().map(|crl| crl.file.clone()));
         names.extend(content.evidence.iter().cloned());
@@ -356,12 +372,14 @@ fn index(mut entries: Vec<Descriptor>) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn manifest(content: BundleContent, completeness: Completeness, files: Vec<CarriedFile>) -> BundleManifest {
-    let BundleContent { mut images, mut crls, mut gaps, left_out, .. } = content;
+    let BundleContent { mut images, mut crls, mut layer_files, mut gaps, left_out, .. } = content;
     gaps.extend(left_out);
     images.sort();
     images.dedup();
     crls.sort();
     crls.dedup();
+    layer_files.sort();
+    layer_files.dedup();
     gaps.sort();
     gaps.dedup();
     BundleManifest {
@@ -370,6 +388,7 @@ fn manifest(content: BundleContent, completeness: Completeness, files: Vec<Carri
         completeness,
         images,
         crls,
+        layer_files,
         gaps,
         files,
     }

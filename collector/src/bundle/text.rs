@@ -210,7 +210,7 @@ fn title(kind: GapKind, completeness: Option<Completeness>) -> &'static str {
 const LEFT_OUT: &str = "left out";
 
 /// What a gap of a kind is called, and what is to be done about it.
-const GAPS: [(GapKind, &str, &str); 4] = [
+const GAPS: [(GapKind, &str, &str); 5] = [
     (
         GapKind::Image,
         "image not carried",
@@ -218,6 +218,11 @@ const GAPS: [(GapKind, &str, &str); 4] = [
     ),
     (GapKind::Signature, "signature not carried", "make the bundle again when its registry gives it"),
     (GapKind::Listing, "signatures not listed", LISTING),
+    (
+        GapKind::LayerFiles,
+        "list of a layer's files not carried",
+        "make the bundle again on a machine that reaches a registry which has the layer; nodes that keep their layers do without",
+    ),
     (
         GapKind::Crl,
         "CRL not carried",

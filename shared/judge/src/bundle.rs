@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_report::bundle::{BundleManifest, FileError, PAYLOAD_TYPE};
+use assay_report::bundle::{BundleManifest, CarriedLayerFiles, FileError, PAYLOAD_TYPE};
 use assay_report::document::DocumentError;
 use assay_verifier::dsse::{DsseEnvelope, DsseError, VerifyError, VerifyingKey};
 use assay_verifier::oci::Digest;
@@ -85,6 +85,16 @@ pub fn add_evidence(paths: &[PathBuf], evidence: &mut RevocationEvidence) -> Res
 }
 
 impl Bundle {
+    /// Its path, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lists of layers' files that its document names.
+    pub fn layer_files(&self) -> &[CarriedLayerFiles] {
+        self.manifest.as_ref().map_or(&[], |manifest| &manifest.layer_files)
+    }
+
     /// What people know a CRL by: the bundle, and the URL that the CRL was fetched from, if the bundle says so. In the bundle its
     /// name is a hash.
     fn name_of(&self, file: &str) -> String {

@@ -43,6 +43,10 @@ pub struct BundleManifest {
     pub images: Vec<LockedImage>,
     /// The CRLs in it, sorted by file.
     pub crls: Vec<CarriedCrl>,
+    /// The lists of layers' files in it, sorted. Only a list that is named here counts: a layout may carry whatever strangers
+    /// pushed to its registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer_files: Vec<CarriedLayerFiles>,
     /// What was asked for and is not in it, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -109,6 +113,22 @@ pub struct CarriedCrl {
     pub next_update: Option<UnixTime>,
 }
 
+/// The list of a layer's files, with which nodes compare what they unpacked after they discarded the layer itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CarriedLayerFiles {
+    /// The digest of the layer, as manifests name it.
+    pub layer: Digest,
+    /// The digest of its tar, as configs name it.
+    pub diff_id: Digest,
+    /// The digest of the list, which is a blob of the bundle.
+    pub list: Digest,
+    /// Bytes of the list.
+    pub size: u64,
+    /// How many entries the layer has.
+    pub entries: u64,
+}
+
 /// Something that was asked for and could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -132,6 +152,8 @@ pub enum GapKind {
     Signature,
     /// The registry's list of what refers to an image, or a part of it: it is unknown whether there are signatures.
     Listing,
+    /// The list of a layer's files: nodes that discarded the layer cannot compare what they unpacked, and say so.
+    LayerFiles,
     /// A CRL: certificates that demand it have an unknown status, which verification says by itself.
     Crl,
 }
@@ -174,11 +196,11 @@ impl BundleManifest {
         self.completeness != Completeness::Partial
     }
 
-    /// What is missing of images, all but CRLs: by each image's name, by the digest that a name has behind its `@`, and by those
+    /// What is missing of images and their signatures: by each image's name, by the digest that a name has behind its `@`, and by those
     /// that the name is locked to.
     pub fn missing(&self) -> BTreeMap<&str, &Gap> {
         let mut missing = BTreeMap::new();
-        for gap in self.gaps.iter().filter(|gap| gap.kind != GapKind::Crl) {
+        for gap in self.gaps.iter().filter(|gap| !matches!(gap.kind, GapKind::Crl | GapKind::LayerFiles)) {
             let digest = gap.what.rsplit_once('@').map(|(_, digest)| digest);
             for name in core::iter::once(gap.what.as_str()).chain(digest) {
                 missing.entry(name).or_insert(gap);
@@ -299,6 +321,7 @@ mod tests {
                 signatures: 1,
             }],
             crls: vec![],
+            layer_files: vec![],
             gaps: vec![],
             files: vec![file("index.json", b"i"), file("oci-layout", b"o")],
         }

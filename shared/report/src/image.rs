@@ -256,6 +256,9 @@ pub struct Mismatch {
 pub struct Rootfs {
     /// Snapshots that were compared.
     pub snapshots: u64,
+    /// How many of them were compared by lists of files in bundles, since the layers themselves are not in the store; absent if none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lists: u64,
     /// What differs, a sentence for each file.
     pub differing: Vec<String>,
     /// How the comparison came out; absent in older reports.
@@ -273,6 +276,11 @@ pub struct Rootfs {
     /// The same as `differing`, in the same order, for programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<RootfsFinding>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How comparing unpacked snapshots with the signed layers came out.

@@ -11,16 +11,28 @@ use super::error::{LayerError, Unsupported, damaged};
 use super::hashed::Hashed;
 use super::member::{Device, Kind, Member, MemberKind, Sha256};
 
-/// Hands every entry of a tar to `take`, in order.
+/// What stands for the content of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Its bytes, to the end of a block.
+    Bytes,
+    /// Its digest.
+    Digest,
+}
+
+/// Hands every entry of a tar to `take`, in order, with the bytes of its headers. Gives the number of entries.
 ///
 /// # Errors
 /// [`LayerError`] as `E`; what `take` refuses.
 pub(super) fn entries<E: From<LayerError>>(
     tar: &mut Hashed<impl Read>,
-    mut take: impl FnMut(&Member) -> Result<(), E>,
-) -> Result<(), E> {
+    of_files: Content,
+    mut take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
+) -> Result<u64, E> {
     let mut buffer = vec![0; BUFFER_BYTES];
-    while let Some((header, records)) = next_header(tar)? {
+    let mut headers = Vec::new();
+    let mut count = 0;
+    while let Some((header, records)) = next_header(tar, &mut headers)? {
         let mut member = member(&header, &records)?;
         let size = match records.number(b"size")? {
             Some(size) => size,
@@ -28,26 +40,39 @@ pub(super) fn entries<E: From<LayerError>>(
         };
         match &mut member.kind {
             MemberKind::Plain(Kind::File { size: of_file, content }) => {
-                let mut hasher = DigestAlgorithm::Sha256.hasher();
-                tar.each(size, &mut buffer, |piece| hasher.update(piece))?;
-                (*of_file, *content) = (size, Sha256::of(hasher));
+                *of_file = size;
+                match of_files {
+                    Content::Bytes => {
+                        let mut hasher = DigestAlgorithm::Sha256.hasher();
+                        tar.each(size, &mut buffer, |piece| hasher.update(piece))?;
+                        *content = Sha256::of(hasher);
+                        tar.pad(size)?;
+                    }
+                    Content::Digest if tar.fill(&mut content.0)? => {}
+                    Content::Digest => return Err(damaged("it ends within an entry").into()),
+                }
             }
             // Go passes over such a size, and other readers do not
             _ if size > 0 => return Err(damaged("an entry that has no content has a size").into()),
             _ => {}
         }
-        tar.pad(size)?;
-        take(&member)?;
+        take(&member, &headers)?;
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
-/// The header of the next entry with what was said about it before; none at the end.
-fn next_header(tar: &mut Hashed<impl Read>) -> Result<Option<(tar::Header, Records)>, LayerError> {
+/// The header of the next entry with what was said about it before; none at the end. `raw` gets the bytes of all of them.
+fn next_header(
+    tar: &mut Hashed<impl Read>,
+    raw: &mut Vec<u8>,
+) -> Result<Option<(tar::Header, Records)>, LayerError> {
+    raw.clear();
     let mut records = Records::default();
     let (mut long_name, mut long_link) = (None, None);
     loop {
         let Some(header) = block(tar)? else { return Ok(None) };
+        raw.extend_from_slice(header.as_bytes());
         let kind = header.entry_type().as_byte();
         if !matches!(kind, b'x' | b'g' | b'L' | b'K') {
             // GNU's forms go before those of POSIX
@@ -59,12 +84,15 @@ fn next_header(tar: &mut Hashed<impl Read>) -> Result<Option<(tar::Header, Recor
             return Ok(Some((header, records)));
         }
         let size = entry_size(&header)?;
-        if size > limits::ARCHIVE_HEADER_BYTES {
+        let read = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+        if size > limits::ARCHIVE_HEADER_BYTES || read > HEADERS * limits::ARCHIVE_HEADER_BYTES {
             return Err(damaged("the headers of an entry are implausibly large"));
         }
         let mut bytes = Vec::new();
         tar.each(size, &mut [0; 512], |piece| bytes.extend_from_slice(piece))?;
         tar.pad(size)?;
+        raw.extend_from_slice(&bytes);
+        raw.resize(raw.len().next_multiple_of(header.as_bytes().len()), 0);
         match kind {
             b'x' => records = Records::parse(&bytes)?,
             b'g' => {
@@ -230,3 +258,6 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// Long enough to make few calls, short enough to stay in the cache.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// Headers that may stand before one entry: its records, a long name and a long link, and one more of each.
+const HEADERS: u64 = 6;

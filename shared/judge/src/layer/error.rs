@@ -34,6 +34,19 @@ pub enum LayerError {
     /// It decompresses to too much.
     #[error("it decompresses to an implausible size")]
     Grows,
+    /// It is a list of a later version.
+    #[error(
+        "the list of its files is of the version {0:?}, which is not known; verify with the version of assay that made the bundle"
+    )]
+    Version(String),
+    /// It is the list of another layer.
+    #[error("the list of its files is that of the layer {layer} with the diff_id {diff_id}")]
+    OtherLayer {
+        /// The digest of that layer.
+        layer: String,
+        /// The digest of its tar.
+        diff_id: String,
+    },
     /// containerd does not unpack one of its entries either, so that no snapshot of it is right.
     #[error("containerd does not unpack its entry {}: {why}", printable(path))]
     Refused {

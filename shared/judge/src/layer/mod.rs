@@ -5,9 +5,11 @@
 mod entries;
 mod error;
 mod hashed;
+mod list;
 mod member;
 mod read;
 
 pub use error::{LayerError, Unsupported};
+pub use list::{ListError, read_list, write_list};
 pub use member::{Bytes, Device, Kind, Member, MemberKind, Sha256, WHITEOUT, printable};
 pub use read::read;

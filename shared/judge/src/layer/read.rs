@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest};
 
-use super::entries::entries;
+use super::entries::{Content, entries};
 use super::error::LayerError;
 use super::hashed::Hashed;
 use super::member::Member;
@@ -23,8 +23,18 @@ pub fn read<E: From<LayerError>>(
     stream: impl Read + Send,
     descriptor: &Descriptor,
     diff_id: &Digest,
-    take: impl FnMut(&Member) -> Result<(), E>,
+    mut take: impl FnMut(&Member) -> Result<(), E>,
 ) -> Result<(), E> {
+    read_with_headers(stream, descriptor, diff_id, |member, _| take(member)).map(|_| ())
+}
+
+/// The same, with the bytes of each entry's headers. Gives the number of entries.
+pub(super) fn read_with_headers<E: From<LayerError>>(
+    stream: impl Read + Send,
+    descriptor: &Descriptor,
+    diff_id: &Digest,
+    take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
+) -> Result<u64, E> {
     // one byte more than there should be is enough to know that there are more
     let mut packed =
         Hashed::new(stream.take(descriptor.size.saturating_add(1)), descriptor.digest.algorithm());
@@ -43,8 +53,8 @@ fn unpack<E: From<LayerError>>(
     packed: &mut (impl Read + Send),
     size: u64,
     diff_id: &Digest,
-    take: impl FnMut(&Member) -> Result<(), E>,
-) -> Result<(), E> {
+    take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
+) -> Result<u64, E> {
     let mut head = Vec::new();
     packed.by_ref().take(MAGIC).read_to_end(&mut head).map_err(LayerError::from)?;
     // what is not compressed is a tar, whatever it begins with
@@ -52,11 +62,11 @@ fn unpack<E: From<LayerError>>(
     let content = decompressed(io::Cursor::new(head).chain(packed), compression);
     let mut tar = Hashed::new(content, diff_id.algorithm());
     tar.most = size.saturating_mul(limits::LAYER_RATIO).saturating_add(limits::LAYER_FREE_BYTES);
-    entries(&mut tar, take)?;
+    let count = entries(&mut tar, Content::Bytes, take)?;
     // what follows the end of the tar is part of its digest
     io::copy(&mut tar, &mut io::sink()).map_err(LayerError::from)?;
     match tar.finish() {
-        (found, _) if found == *diff_id => Ok(()),
+        (found, _) if found == *diff_id => Ok(count),
         (found, _) => Err(LayerError::DiffId { expected: diff_id.clone(), found }.into()),
     }
 }

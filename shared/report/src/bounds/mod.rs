@@ -553,7 +553,16 @@ impl Bound for Image {
         signatures.bound(detail);
         let Content { mode: _, checked: _, bytes: _, absent: _, mismatched } = content;
         cut(mismatched, detail.entries, detail, omitted, List::Mismatched);
-        if let Some(Rootfs { snapshots: _, differing, result: _, why, files: _, times: _, findings }) = rootfs
+        if let Some(Rootfs {
+            snapshots: _,
+            lists: _,
+            differing,
+            result: _,
+            why,
+            files: _,
+            times: _,
+            findings,
+        }) = rootfs
         {
             cut(differing, detail.entries, detail, omitted, List::Differing);
             why.bound(detail);
