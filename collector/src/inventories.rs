@@ -25,6 +25,8 @@ pub struct NodeImage {
     pub references: BTreeSet<String>,
     /// The nodes that have it.
     pub nodes: BTreeSet<String>,
+    /// The platforms that they have of it, such as `linux/amd64`.
+    pub platforms: BTreeSet<String>,
 }
 
 /// What nodes have.
@@ -79,10 +81,15 @@ pub fn read(paths: &[PathBuf]) -> Result<NodeImages, InventoryError> {
         let inventory = read_one(path)?;
         for image in inventory.images {
             let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
-            let known = found
-                .entry((image.digest, image.media_type, image.size))
-                .or_insert_with(|| NodeImage { target, references: BTreeSet::new(), nodes: BTreeSet::new() });
+            let known =
+                found.entry((image.digest, image.media_type, image.size)).or_insert_with(|| NodeImage {
+                    target,
+                    references: BTreeSet::new(),
+                    nodes: BTreeSet::new(),
+                    platforms: BTreeSet::new(),
+                });
             known.references.extend(image.references);
+            known.platforms.extend(image.platforms);
             known.nodes.insert(inventory.node.clone());
         }
         let node = &inventory.node;
@@ -109,6 +116,7 @@ struct OneImage {
     digest: Digest,
     media_type: String,
     size: u64,
+    platforms: Vec<String>,
 }
 
 fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
@@ -132,6 +140,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
                 digest: image.digest,
                 media_type: image.media_type,
                 size: image.size,
+                platforms: image.platforms,
             });
             (inventory.node.hostname, inventory.coverage, images.collect())
         }
@@ -142,6 +151,7 @@ fn read_one(path: &Path) -> Result<OneNode, InventoryError> {
                 digest: image.digest,
                 media_type: image.media_type,
                 size: image.size,
+                platforms: image.platforms,
             });
             (report.node.hostname, report.coverage, images.collect())
         }

@@ -21,6 +21,8 @@ mod layers;
 #[cfg(target_os = "linux")]
 mod lists;
 #[cfg(all(test, target_os = "linux"))]
+mod lists_tests;
+#[cfg(all(test, target_os = "linux"))]
 mod mutations;
 #[cfg(target_os = "linux")]
 mod plan;

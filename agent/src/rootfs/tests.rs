@@ -9,6 +9,7 @@ use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm};
 use super::apply::{Applier, CAPABILITY, Lower, OPAQUE, Problem, Whiteouts};
 use super::compare::{Difference, Failure, FileId, Seen, View, compare};
 use super::layers;
+use super::lists_tests::check_list;
 use super::tree::{Bytes, Device, Entry, Id, Kind, Memory, Sha256, TooLarge, Tree};
 
 /// Nothing below.
@@ -27,7 +28,7 @@ pub(super) fn sha256(content: &[u8]) -> Sha256 {
 }
 
 /// An entry of a layer: type and path, then what the type needs, then anything of `mode=`, `owner=`, `cap`.
-fn member(line: &str) -> (Member, Vec<u8>) {
+pub(super) fn member(line: &str) -> (Member, Vec<u8>) {
     let mut words = line.split(' ');
     let (kind, path) = (words.next().unwrap(), words.next().unwrap());
     let mut content = Vec::new();
@@ -295,6 +296,8 @@ fn layers_are_applied_as_containerd_applies_them() {
     ] {
         let memory = Memory::default();
         let mut base = Tree::new(&memory);
+        check_list(first);
+        check_list(second);
         apply(&mut base, first, Whiteouts::Remove, &mut Nothing, 0).unwrap();
         let mut folder = Tree::new(&memory);
         apply(&mut folder, second, Whiteouts::Overlay, &mut Nothing, 1).unwrap();
@@ -323,6 +326,7 @@ fn what_containerd_refuses_is_refused() {
     ] {
         for whiteouts in [Whiteouts::Remove, Whiteouts::Overlay] {
             let memory = Memory::default();
+            check_list(lines);
             let applied = apply(&mut Tree::new(&memory), lines, whiteouts, &mut Nothing, 0);
             if overlayfs_alone && whiteouts == Whiteouts::Remove {
                 assert_eq!(applied, Ok(()), "{why}");
@@ -546,7 +550,7 @@ fn findings_say_what_is_there_instead_and_are_bounded() {
 }
 
 /// A tar of these entries, as Go and GNU tar write such.
-fn tar_of(lines: &[&str]) -> Vec<u8> {
+pub(super) fn tar_of(lines: &[&str]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for line in lines {
         let (member, content) = member(line);
@@ -558,9 +562,14 @@ fn tar_of(lines: &[&str]) -> Vec<u8> {
             MemberKind::Plain(Kind::Block(_)) => tar::EntryType::Block,
             MemberKind::Plain(Kind::Fifo) => tar::EntryType::Fifo,
             MemberKind::HardLink(_) => tar::EntryType::Link,
+            MemberKind::GlobalHeader => tar::EntryType::XGlobalHeader,
             _ => tar::EntryType::Regular,
         };
         header.set_entry_type(kind);
+        if kind == tar::EntryType::XGlobalHeader {
+            // what stands before it is not about it
+            header.set_path(String::from_utf8_lossy(&member.path).as_ref()).unwrap();
+        }
         let link = match &member.kind {
             MemberKind::Plain(Kind::Symlink(target)) => target.to_vec(),
             MemberKind::HardLink(target) => target.clone(),
@@ -608,7 +617,7 @@ fn unpack<'m>(
 }
 
 /// A layer's tar in each packing.
-fn packed(tar: &[u8]) -> [Vec<u8>; 3] {
+pub(super) fn packed(tar: &[u8]) -> [Vec<u8>; 3] {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(tar).unwrap();
     let zstd = ruzstd::encoding::compress_to_vec(tar, ruzstd::encoding::CompressionLevel::Fastest);

@@ -1,10 +1,11 @@
 //! What the tasks that fetch a bundle share: where they fetch from, what they keep, and what they report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assay_report::bundle::{Gap, GapKind};
 use assay_verifier::oci::Digest;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::demand::Trusting;
@@ -21,6 +22,11 @@ pub(crate) enum FetchEvent {
         name: String,
         /// How many.
         signatures: usize,
+    },
+    /// The list of a layer's files is done.
+    LayerFiles {
+        /// The layer.
+        layer: Digest,
     },
     /// A CRL is done.
     Crl {
@@ -43,6 +49,10 @@ pub(super) struct Carrier {
     pub(super) wanted: Arc<WantList>,
     pub(super) crls: bool,
     pub(super) trusting: Option<Trusting>,
+    /// Who may make the list of a layer.
+    pub(super) listing: Semaphore,
+    /// The layers whose lists are made or were.
+    pub(super) listed: Mutex<BTreeSet<(Digest, Digest)>>,
     pub(super) content: Mutex<BundleContent>,
     /// Where CRLs are published that signatures will demand, and a signature that does.
     pub(super) urls: Mutex<BTreeMap<String, String>>,
@@ -58,6 +68,10 @@ impl Carrier {
 
     pub(super) fn content(&self) -> MutexGuard<'_, BundleContent> {
         lock(&self.content)
+    }
+
+    pub(super) fn listed(&self) -> MutexGuard<'_, BTreeSet<(Digest, Digest)>> {
+        lock(&self.listed)
     }
 
     pub(super) fn gap(&self, kind: GapKind, what: &str, why: String) {

@@ -1,5 +1,5 @@
 //! Fetches what a bundle carries of images: index and platform manifests, parents, the signatures of each, and the CRLs that
-//! those will demand. Layers and configs are not fetched.
+//! those will demand; the lists of its layers' files if they are asked for, for which layers are read and not kept.
 //!
 //! Whatever claims to be a signature is carried, and judged where it is used; only whose CRLs are worth a request is asked
 //! here ([`Demand`]). What cannot be fetched is a [`Gap`], for any reason, unless a registry says
@@ -11,12 +11,14 @@ use assay_judge::graph::Walk;
 use assay_report::bundle::{GapKind, LockedImage};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use super::carrier::{Carrier, FetchEvent, lock};
 use super::crls;
 use super::demand::Trusting;
+use super::layer_files::{ImageManifest, LISTING};
 use super::signatures::ReferrerBudget;
 use super::staging::{BundleContent, Staging, StagingError};
 use super::wanted::{WantList, Wanted, Which};
@@ -32,6 +34,8 @@ pub(crate) struct FetchPlan {
     pub crls: bool,
     /// Whose CRLs are fetched: those of signatures that are trusted under it, or else a few of each.
     pub trusting: Option<Trusting>,
+    /// Whether the lists of layers' files are carried.
+    pub layer_files: bool,
     /// How many images at once.
     pub concurrency: usize,
 }
@@ -46,7 +50,7 @@ pub(crate) async fn fetch(
     staging: Arc<Staging>,
     events: UnboundedSender<FetchEvent>,
 ) -> Result<BundleContent, StagingError> {
-    let FetchPlan { wanted, crls, trusting, concurrency } = plan;
+    let FetchPlan { wanted, crls, trusting, layer_files, concurrency } = plan;
     let wanted = Arc::new(wanted);
     let carrier = Arc::new(Carrier {
         registries,
@@ -55,6 +59,8 @@ pub(crate) async fn fetch(
         wanted: Arc::clone(&wanted),
         crls,
         trusting,
+        listing: Semaphore::new(LISTING),
+        listed: Mutex::default(),
         content: Mutex::default(),
         urls: Mutex::default(),
     });
@@ -66,7 +72,7 @@ pub(crate) async fn fetch(
             && let Some(image) = waiting.next()
         {
             let carrier = Arc::clone(&carrier);
-            running.spawn(async move { carrier.image(&image).await });
+            running.spawn(async move { carrier.image(&image, layer_files).await });
         }
         match running.join_next().await {
             None => break,
@@ -83,7 +89,7 @@ pub(crate) async fn fetch(
 }
 
 impl Carrier {
-    async fn image(&self, wanted: &Wanted) -> Result<(), StagingError> {
+    async fn image(&self, wanted: &Wanted, layer_files: bool) -> Result<(), StagingError> {
         let root = match self.root(wanted).await {
             Ok(root) => root,
             Err(error) => {
@@ -98,7 +104,8 @@ impl Carrier {
             self.content().entries.push(entry);
         }
         let mut subjects = vec![root.descriptor.clone()];
-        subjects.extend(self.children(wanted, &root).await?);
+        let mut manifests = self.children(wanted, &root).await?;
+        subjects.extend(manifests.iter().map(|child| child.fetched.descriptor.clone()));
         subjects.extend(self.parent(wanted, &root).await?);
         let mut signatures = 0;
         let mut budget = ReferrerBudget::default();
@@ -113,6 +120,11 @@ impl Carrier {
             signatures: signatures as u64,
         });
         self.content().images.extend(locked);
+        if layer_files {
+            let digest = root.descriptor.digest.clone();
+            manifests.push(ImageManifest { fetched: root, platform: None });
+            self.layer_files(wanted, &digest, &manifests).await?;
+        }
         self.say(FetchEvent::Image { name: wanted.title().to_owned(), signatures });
         Ok(())
     }
@@ -147,7 +159,7 @@ impl Carrier {
     }
 
     /// Every manifest that an index leads to and the registry has. Registries may hold some platforms of an index only.
-    async fn children(&self, wanted: &Wanted, root: &Fetched) -> Result<Vec<Descriptor>, StagingError> {
+    async fn children(&self, wanted: &Wanted, root: &Fetched) -> Result<Vec<ImageManifest>, StagingError> {
         let mut found = Vec::new();
         let mut walk = Walk::within(limits::FETCHED_MANIFESTS);
         let manifests = |index: &Manifest| {
@@ -170,7 +182,7 @@ impl Carrier {
                 Ok(fetched) => {
                     self.keep(&child.digest, &fetched.bytes)?;
                     within = walk.follow(depth, manifests(&fetched.manifest));
-                    found.push(fetched.descriptor);
+                    found.push(ImageManifest { fetched, platform: child.platform });
                 }
                 Err(error) if error.is_not_found() => {
                     let platform = child.platform.as_ref().map(|platform| format!(" for {platform}"));

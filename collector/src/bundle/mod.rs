@@ -12,6 +12,7 @@ mod contents;
 mod crls;
 mod demand;
 mod fetch;
+mod layer_files;
 mod opened;
 mod packing;
 mod repack;

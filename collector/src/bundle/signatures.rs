@@ -228,7 +228,7 @@ impl Carrier {
         Ok(Ok(Fetched { descriptor, bytes, manifest }))
     }
 
-    async fn blob(
+    pub(super) async fn blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,

@@ -195,6 +195,25 @@ impl Staging {
         self.write(&path, bytes)
     }
 
+    /// The list of a layer's files that an earlier run left; none if it did not, or if it is not what was said of it.
+    pub(super) fn layer_files(&self, layer: &Descriptor, diff_id: &Digest) -> Option<CarriedLayerFiles> {
+        let bytes = fs::read(self.folder.join(listed_path(&layer.digest))).ok()?;
+        let files: CarriedLayerFiles = serde_json::from_slice(&bytes).ok()?;
+        let is_it = files.layer == layer.digest && files.diff_id == *diff_id;
+        let list = self.blob(&files.list).filter(|list| list.len() as u64 == files.size);
+        (is_it && list.is_some()).then_some(files)
+    }
+
+    /// Adds the list of a layer's files.
+    ///
+    /// # Errors
+    /// As [`Self::add_blob`].
+    pub(super) fn add_layer_files(&self, files: &CarriedLayerFiles, list: &[u8]) -> Result<(), StagingError> {
+        self.add_blob(&files.list, list)?;
+        self.make_folder(LISTED)?;
+        self.write(&listed_path(&files.layer), &serde_json::to_vec(files)?)
+    }
+
     /// Adds the CRL that was published at `url`, and gives its path in the bundle.
     ///
     /// # Errors
@@ -339,6 +358,10 @@ impl Staging {
             Ok(())
         };
         let failed = |source| StagingError::Write { path: self.folder.clone(), source };
+        let listed = self.folder.join(LISTED);
+        if listed.is_dir() {
+            fs::remove_dir_all(&listed).map_err(failed)?;
+        }
         for folder in ["", "crls/", "blobs/sha256/", "blobs/sha384/", "blobs/sha512/"] {
             walk(folder).map_err(failed)?;
         }
@@ -349,6 +372,13 @@ impl Staging {
         let _ = fs::remove_dir(self.folder.join(CRLS));
         Ok(())
     }
+}
+
+/// Where it is said of which layer a list is, while the bundle is in the making.
+const LISTED: &str = "listed";
+
+fn listed_path(layer: &Digest) -> String {
+    format!("{LISTED}/{}-{}.json", layer.algorithm().name(), layer.hex())
 }
 
 /// Where the CRL of a URL is in a bundle: under the name that the reference's cache gives it, by which verification finds

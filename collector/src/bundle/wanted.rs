@@ -34,6 +34,8 @@ pub(crate) struct WantList {
     images: BTreeMap<(Repository, Which), BTreeSet<String>>,
     /// What nodes say of the digests that they hold.
     targets: BTreeMap<Digest, Descriptor>,
+    /// The platforms that they have of them.
+    platforms: BTreeMap<Digest, BTreeSet<String>>,
     gaps: BTreeSet<Gap>,
 }
 
@@ -106,6 +108,7 @@ impl WantList {
                 self.images.entry((repository, Which::Digest(digest.clone()))).or_default().insert(name);
             }
             self.targets.insert(digest.clone(), image.target.clone());
+            self.platforms.entry(digest.clone()).or_default().extend(image.platforms.iter().cloned());
         }
         for what in &nodes.unreadable {
             self.gap(what, "images may be missing for it");
@@ -129,6 +132,11 @@ impl WantList {
     /// What nodes say that a digest is.
     pub(crate) fn target(&self, digest: &Digest) -> Option<&Descriptor> {
         self.targets.get(digest)
+    }
+
+    /// The platforms that nodes have of an image; none if no node says that it has any.
+    pub(crate) fn platforms(&self, digest: &Digest) -> Option<&BTreeSet<String>> {
+        self.platforms.get(digest).filter(|platforms| !platforms.is_empty())
     }
 
     /// Every image, sorted.
@@ -175,6 +183,7 @@ mod tests {
             target: Descriptor::new("m", Digest::sha256(b""), 0),
             references: references.iter().map(|&name| name.to_owned()).collect(),
             nodes: BTreeSet::new(),
+            platforms: BTreeSet::new(),
         };
         let by_digest = format!("r.example/app@{}", Digest::sha256(b""));
         let mut nodes = NodeImages::default();

@@ -163,6 +163,10 @@ pub struct BundleCreate {
     /// Fetch only the CRLs of signatures that this trust directory trusts [default: a few for every signature]
     #[arg(long, value_name = "DIR")]
     pub trust: Option<PathBuf>,
+    /// Also carry the list of each layer's files, so that nodes that discard their layers after unpacking can verify with
+    /// --rootfs. Every layer is downloaded and read, and only its list is kept
+    #[arg(long)]
+    pub rootfs: bool,
     /// Fetch CRLs from this host, as host or host:port, even if it is this machine or on its link, or if a redirect leads to it
     /// in a private network; repeatable
     #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]

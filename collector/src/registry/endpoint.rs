@@ -1,6 +1,7 @@
 //! Asks one host that answers for a registry: the registry itself, or a mirror.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Repository, media_type};
 use assay_verifier::{json, limits};
@@ -9,7 +10,7 @@ use reqwest::{Client, Url};
 
 use super::error::RegistryError;
 use super::hosts::RegistryHost;
-use super::http::{self, HttpError, Network, Redirects, Reply};
+use super::http::{self, Body, HttpError, Network, Redirects, Reply};
 use super::login::Login;
 use super::options::Options;
 use super::paging;
@@ -69,7 +70,7 @@ impl Endpoint {
         reference: &str,
     ) -> Result<Download, RegistryError> {
         let url = self.host.url(repository, "manifests", reference);
-        download(self.get(repository, url, &MANIFESTS.join(", "), limits::MANIFEST_BYTES).await?)
+        download(self.get(repository, url, &MANIFESTS.join(", "), MANIFEST).await?)
     }
 
     /// What a listing names as a manifest of that digest and size, not checked yet.
@@ -81,7 +82,8 @@ impl Endpoint {
         let url = self.host.url(repository, "manifests", entry.digest.as_str());
         // its type may be unknown here, and then it is not a signature
         let accept = format!("{}, */*;q=0.1", MANIFESTS.join(", "));
-        let reply = self.get(repository, url, &accept, entry.size.min(limits::MANIFEST_BYTES)).await?;
+        let body = Body::Memory { limit: entry.size.min(limits::MANIFEST_BYTES) };
+        let reply = self.get(repository, url, &accept, body).await?;
         download(reply)
     }
 
@@ -93,7 +95,19 @@ impl Endpoint {
         limit: u64,
     ) -> Result<Download, RegistryError> {
         let url = self.host.url(repository, "blobs", digest.as_str());
-        download(self.get(repository, url, "*/*", limit).await?)
+        download(self.get(repository, url, "*/*", Body::Memory { limit }).await?)
+    }
+
+    /// A blob of any size, into a file, not checked yet. Gives where it was.
+    pub(super) async fn large_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        file: &File,
+    ) -> Result<String, RegistryError> {
+        let url = self.host.url(repository, "blobs", blob.digest.as_str());
+        let body = Body::File { limit: blob.size, file };
+        Ok(download(self.get(repository, url, "*/*", body).await?)?.url)
     }
 
     /// What is listed as referring to `subject`. No artifact type is asked for, and none of an entry decides anything: copies
@@ -129,8 +143,7 @@ impl Endpoint {
             if seen.len() > PAGES || listed.len() > limits::INDEX_ENTRIES {
                 return Err(pages("are more than any real listing has"));
             }
-            let reply =
-                self.get(repository, url.clone(), media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
+            let reply = self.get(repository, url.clone(), media_type::OCI_INDEX, MANIFEST).await?;
             let is_first = seen.len() == 1;
             match reply.status.as_u16() {
                 200 if is_listing(&reply) => {}
@@ -155,7 +168,7 @@ impl Endpoint {
     ) -> Result<(), RegistryError> {
         let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
         let url = self.host.url(repository, "manifests", &tag);
-        let reply = self.get(repository, url, media_type::OCI_INDEX, limits::MANIFEST_BYTES).await?;
+        let reply = self.get(repository, url, media_type::OCI_INDEX, MANIFEST).await?;
         match reply.status.as_u16() {
             200 => listed.extend(entries(&reply)?),
             404 => {}
@@ -170,12 +183,12 @@ impl Endpoint {
         repository: &Repository,
         url: Url,
         accept: &str,
-        limit: u64,
+        body: Body<'_>,
     ) -> Result<Reply, RegistryError> {
         let mut authorization = self.login.known(repository).await;
         let mut tried = false;
         loop {
-            let reply = self.follow(&url, accept, limit, authorization.as_ref()).await?;
+            let reply = self.follow(&url, accept, body, authorization.as_ref()).await?;
             let status = reply.status.as_u16();
             match status {
                 401 | 403 if !self.host.is(&reply.url) => {
@@ -206,7 +219,7 @@ impl Endpoint {
         &self,
         url: &Url,
         accept: &str,
-        limit: u64,
+        body: Body<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Reply, HttpError> {
         let mut url = url.clone();
@@ -217,7 +230,7 @@ impl Endpoint {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
             let request = || self.client.get(url.clone()).header(ACCEPT, accept).headers(headers.clone());
-            let reply = http::get(request, limit, &self.network).await?;
+            let reply = http::get(request, body, &self.network).await?;
             match reply.leads_to()? {
                 Some(next) => url = next,
                 None => return Ok(reply),
@@ -274,6 +287,9 @@ fn entries(reply: &Reply) -> Result<Vec<Descriptor>, RegistryError> {
         why: error.to_string(),
     })
 }
+
+/// Where manifests and listings go.
+const MANIFEST: Body<'_> = Body::Memory { limit: limits::MANIFEST_BYTES };
 
 /// The media types that are asked for.
 const MANIFESTS: [&str; 5] = [

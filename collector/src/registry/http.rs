@@ -1,6 +1,8 @@
 //! Makes one GET, bounded in bytes and time, and repeats it if that may help.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +21,27 @@ pub(super) struct Reply {
     pub(super) url: Url,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
+    /// Empty if it is in a file.
     pub(super) body: Vec<u8>,
+}
+
+/// Where the body of an answer goes, and how many bytes it may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body<'f> {
+    /// Into memory.
+    Memory { limit: u64 },
+    /// Into a file, in place of what is there, if the answer is what was asked for.
+    File { limit: u64, file: &'f File },
+}
+
+impl Body<'_> {
+    /// How long one request may take.
+    fn patience(self, policy: &RequestPolicy) -> Duration {
+        match self {
+            Self::Memory { .. } => policy.request,
+            Self::File { limit, .. } => policy.request.saturating_add(Duration::from_secs(limit / SLOWEST)),
+        }
+    }
 }
 
 impl Reply {
@@ -135,7 +157,7 @@ fn leaves_tls(from: &Url, to: &Url) -> bool {
 /// out. A server that cannot be connected to is not asked again in this run.
 pub(super) async fn get(
     request: impl Fn() -> RequestBuilder,
-    limit: u64,
+    body: Body<'_>,
     network: &Network,
 ) -> Result<Reply, HttpError> {
     let policy = &network.policy;
@@ -148,7 +170,7 @@ pub(super) async fn get(
         if let Some(why) = network.unreachable(&server) {
             return Err(HttpError::Unreachable { url, why });
         }
-        let once = tokio::time::timeout(policy.request, send_once(&client, request, limit)).await;
+        let once = tokio::time::timeout(body.patience(policy), send_once(&client, request, body)).await;
         let once = once.unwrap_or(Err(HttpError::TimedOut { url }));
         if once.is_ok() {
             network.answered(&server);
@@ -178,19 +200,34 @@ pub(super) async fn get(
     }
 }
 
-async fn send_once(client: &Client, request: Request, limit: u64) -> Result<Reply, HttpError> {
+async fn send_once(client: &Client, request: Request, into: Body<'_>) -> Result<Reply, HttpError> {
     let mut response = client.execute(request).await.map_err(|error| HttpError::from_reqwest(&error))?;
     let url = response.url().clone();
+    let (limit, file) = match into {
+        Body::Memory { limit } => (limit, None),
+        Body::File { limit, file } if response.status() == StatusCode::OK => (limit, Some(file)),
+        Body::File { .. } => (OTHER_ANSWER, None),
+    };
     let too_large = || HttpError::TooLarge { url: without_query(&url), limit };
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
+    let unwritten =
+        |error: io::Error| HttpError::Unwritten { url: without_query(&url), why: error.to_string() };
+    if let Some(mut file) = file {
+        file.set_len(0).and_then(|()| file.rewind()).map_err(unwritten)?;
+    }
     let mut body = Vec::new();
+    let mut length = 0_u64;
     while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::from_reqwest(&error))? {
-        if body.len() as u64 + chunk.len() as u64 > limit {
+        length = length.saturating_add(chunk.len() as u64);
+        if length > limit {
             return Err(too_large());
         }
-        body.extend_from_slice(&chunk);
+        match file {
+            None => body.extend_from_slice(&chunk),
+            Some(mut file) => file.write_all(&chunk).map_err(unwritten)?,
+        }
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), url, body })
 }
@@ -282,6 +319,14 @@ pub(crate) enum HttpError {
         /// What is read.
         limit: u64,
     },
+    /// The body cannot be kept.
+    #[error("{url}: cannot be kept: {why}")]
+    Unwritten {
+        /// What was asked for.
+        url: String,
+        /// Why not.
+        why: String,
+    },
     /// There can be no client, since the system's authorities or those given cannot be used.
     #[error("the authorities to trust cannot be used: {why}")]
     Tls {
@@ -327,6 +372,12 @@ const CONNECT: Duration = Duration::from_secs(20);
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Bytes in a second below which the download of a large blob is given up.
+const SLOWEST: u64 = 32 << 10;
+
+/// Bytes of an answer that is not the blob that was asked for.
+const OTHER_ANSWER: u64 = 1 << 20;
 
 /// Redirects of one request: a registry that keeps blobs elsewhere needs one or two.
 pub(super) const REDIRECTS: usize = 5;

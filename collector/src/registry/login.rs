@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::credentials::{Credentials, StoredCredential};
 use super::hosts::RegistryHost;
-use super::http::{self, HttpError, Network, Redirects, Reply};
+use super::http::{self, Body, HttpError, Network, Redirects, Reply};
 use super::options::Options;
 use super::tls::Authority;
 use super::urls::{authority, is_named, without_query};
@@ -222,7 +222,7 @@ impl Login {
             }
         };
         let fault = |why: String| LoginFault::Token { registry: self.host.registry(), why };
-        let reply = http::get(request, TOKEN_BYTES, &self.network).await;
+        let reply = http::get(request, Body::Memory { limit: TOKEN_BYTES }, &self.network).await;
         let reply = reply.map_err(|error| fault(error.to_string()))?;
         let answer: Option<TokenAnswer> = serde_json::from_slice(&reply.body).ok();
         let tokens = answer.map(|answer| [answer.token, answer.access_token]).into_iter().flatten().flatten();

@@ -22,6 +22,8 @@ mod tls;
 mod urls;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
@@ -152,6 +154,28 @@ impl Registries {
         Err(RegistryError::all_failed(failed))
     }
 
+    /// A blob of any size, into `file` in place of what is there.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub(crate) async fn large_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        file: &File,
+    ) -> Result<(), RegistryError> {
+        let endpoints = self.endpoints(repository).await?;
+        let mut failed = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.host.pulls) {
+            match endpoint.large_blob(repository, blob, file).await {
+                Ok(_) if is_blob(file, blob).await => return Ok(()),
+                Ok(url) => failed.push(RegistryError::other_bytes(url, &blob.digest)),
+                Err(error) => failed.push(error),
+            }
+        }
+        Err(RegistryError::all_failed(failed))
+    }
+
     /// The hosts that list what refers to the manifests of a repository, in the order in which they are asked.
     ///
     /// # Errors
@@ -222,6 +246,27 @@ fn registry_of(repository: &Repository) -> &str {
 fn check_digest(found: Download, descriptor: &Descriptor) -> Result<Download, RegistryError> {
     let is_it = descriptor.digest.matches(&found.bytes) && found.bytes.len() as u64 == descriptor.size;
     if is_it { Ok(found) } else { Err(RegistryError::other_bytes(found.url, &descriptor.digest)) }
+}
+
+/// Whether a file can be read and has the bytes that a descriptor says.
+async fn is_blob(file: &File, blob: &Descriptor) -> bool {
+    let (file, blob) = (file.try_clone(), blob.clone());
+    let hash = move || -> std::io::Result<bool> {
+        let mut file = file?;
+        file.rewind()?;
+        let mut hasher = blob.digest.algorithm().hasher();
+        let mut buffer = vec![0; 64 << 10];
+        let mut size = 0_u64;
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(hasher.finish() == blob.digest && size == blob.size);
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+            size = size.saturating_add(read as u64);
+        }
+    };
+    tokio::task::spawn_blocking(hash).await.is_ok_and(|is_it| is_it.unwrap_or(false))
 }
 
 /// A manifest that is what its digest says, and what `expected` says.

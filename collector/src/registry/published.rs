@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::addresses::{AddressPolicy, ForbiddenAddress, NamedHost, host_of};
 use super::error::RegistryError;
-use super::http::{self, HttpError, Network, Redirects};
+use super::http::{self, Body, HttpError, Network, Redirects};
 use super::urls::without_query;
 
 /// What fetches published things.
@@ -67,7 +67,7 @@ impl Publishers {
             };
             self.check(&url, reach).map_err(|error| refused(&url, &error.to_string()))?;
             let client = self.client(reach).await?;
-            let reply = http::get(|| client.get(url.clone()), limit, network).await?;
+            let reply = http::get(|| client.get(url.clone()), Body::Memory { limit }, network).await?;
             match (reply.status.as_u16(), reply.leads_to()?) {
                 (200, _) => return Ok(reply.body),
                 (_, Some(next)) => url = next,

@@ -281,5 +281,8 @@ pub const LAYER_FREE_BYTES: u64 = 256 << 20;
 /// Bytes of the list of one layer's files, compressed: some million files.
 pub const LAYER_LIST_BYTES: u64 = 64 << 20;
 
+/// Bytes of all such lists of one bundle: of some 1,000 images of average size.
+pub const LAYER_LISTS_BYTES: u64 = 1 << 30;
+
 /// Snapshots that are compared at once: each decompresses a layer, whose window takes up to 8 MiB for what `zstd -19` made.
 pub const ROOTFS_JOBS: usize = 4;

@@ -5,7 +5,7 @@ use std::fmt;
 use assay_verifier::oci::Hasher;
 
 /// One entry of a layer's tar.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its path, as the tar has it.
     pub path: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Member {
 }
 
 /// What an entry of a tar is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberKind {
     /// A file of this kind.
     Plain(Kind),

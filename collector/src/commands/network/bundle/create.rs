@@ -10,7 +10,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::progress::Progress;
 use crate::bundle::{
-    BundleContent, FetchPlan, FinishedBundle, Signer, Staging, StagingError, Trusting, WantList, fetch,
+    BundleContent, FetchPlan, FinishedBundle, Packing, Signer, Staging, StagingError, Trusting, WantList,
+    fetch,
 };
 use crate::clean;
 use crate::cli::BundleOut;
@@ -34,10 +35,14 @@ pub(super) fn create(options: &cli::BundleCreate) -> Result<ExitCode, CommandErr
     let sources = Arc::new(Registries::new(registries::options(options)?));
     let BundleOut { out, site_key } = &options.out;
     let key = site_key.as_deref().map(|path| SiteKey::load(path, &mut secrets::passphrase)).transpose()?;
+    if options.rootfs && matches!(Packing::from_name(out), Packing::Gzip | Packing::Zstd) {
+        return Err(StagingError::ListsInCompressed { path: out.clone() }.into());
+    }
     let staging = Arc::new(Staging::open(out)?);
     let progress = Progress::new(wanted.images().count(), options.quiet);
     let concurrency = usize::from(options.concurrency);
-    let plan = FetchPlan { wanted, crls: !options.no_crls, trusting, concurrency };
+    let plan =
+        FetchPlan { wanted, crls: !options.no_crls, trusting, layer_files: options.rootfs, concurrency };
 
     let fetching = Arc::clone(&staging);
     let content = block_on(async move {

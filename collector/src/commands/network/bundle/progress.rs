@@ -28,6 +28,7 @@ impl Progress {
                 FetchEvent::Image { name, signatures } => {
                     self.step(&format!("{name}: {}", count(signatures, "signature")));
                 }
+                FetchEvent::LayerFiles { layer } => self.line(&format!("listed the files of {layer}"), false),
                 FetchEvent::Crl { url } => self.step(&url),
                 FetchEvent::Crls(count) => self.bar.lengthen(count),
                 FetchEvent::Note(text) => self.line(&text, false),
