@@ -9,6 +9,7 @@ mod hints;
 mod image_verifier;
 mod images;
 mod inventory;
+mod layer_files;
 mod procedure;
 mod rootfs;
 mod stores;

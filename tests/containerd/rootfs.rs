@@ -74,7 +74,7 @@ impl Node {
     }
 
     /// The folder of the snapshot that has `file`, of the uppermost if there are several.
-    fn folder(&self, file: &str) -> PathBuf {
+    pub(super) fn folder(&self, file: &str) -> PathBuf {
         let mut numbers: Vec<u32> = fs::read_dir(self.snapshots())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
@@ -97,7 +97,7 @@ impl Node {
     }
 }
 
-fn findings(report: &NodeReport) -> Vec<&RootfsFinding> {
+pub(super) fn findings(report: &NodeReport) -> Vec<&RootfsFinding> {
     report.images.iter().flat_map(|image| image.rootfs.iter().flat_map(|rootfs| &rootfs.findings)).collect()
 }
 
@@ -134,7 +134,7 @@ pub(super) fn set_xattr(path: &Path, name: &str, value: &str) {
 }
 
 /// An image of two layers with every kind of file in it, and whiteouts.
-fn of_every_kind() -> Image {
+pub(super) fn of_every_kind() -> Image {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let path = |name: &str| root.join(name);

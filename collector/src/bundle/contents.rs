@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_report::bundle::{CarriedCrl, CarriedFile, Completeness, Gap};
+use assay_report::bundle::{CarriedCrl, CarriedFile, CarriedLayerFiles, Completeness, Gap};
 use assay_verifier::dsse::DsseEnvelope;
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
@@ -44,6 +44,8 @@ pub struct Contents {
     pub crls: Vec<CarriedCrl>,
     /// Other evidence of revocation, published at an unknown place; sorted.
     pub evidence: Vec<CarriedFile>,
+    /// The lists of layers' files, sorted by layer.
+    pub layer_files: Vec<CarriedLayerFiles>,
     /// What was asked for and is not in it.
     pub gaps: Vec<Gap>,
     /// Its size in bytes, unpacked.
@@ -123,6 +125,7 @@ impl Contents {
             unknown: census.unknown(),
             crls: document.map(|document| document.crls.clone()).unwrap_or_default(),
             evidence,
+            layer_files: document.map(|document| document.layer_files.clone()).unwrap_or_default(),
             gaps: document.map(|document| document.gaps.clone()).unwrap_or_default(),
             size: opened.size()?,
         })
@@ -149,9 +152,10 @@ pub(crate) struct Difference {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Change {
-    /// `image`, `signature`, `crl`, `evidence` or `gap`
+    /// `image`, `signature`, `crl`, `evidence`, `layer-files` or `gap`
     pub kind: &'static str,
-    /// An image's name, for a signature that of its image; a CRL's URL; the digest of other evidence; what is missing.
+    /// An image's name, for a signature that of its image; a CRL's URL; the digest of other evidence; the digest of a
+    /// layer; what is missing.
     pub what: String,
     /// What it was; null if it is new.
     pub old: Option<String>,
@@ -173,6 +177,10 @@ impl Difference {
             sets(&contents.evidence, |file| (file.digest.to_string(), file.digest.to_string()))
         };
         changes.extend(changed("evidence", &evidence(old), &evidence(new)));
+        let lists = |contents: &Contents| {
+            sets(&contents.layer_files, |files| (files.layer.to_string(), files.list.to_string()))
+        };
+        changes.extend(changed("layer-files", &lists(old), &lists(new)));
         let gaps = |contents: &Contents| sets(&contents.gaps, |gap| (gap.what.clone(), gap.why.clone()));
         changes.extend(changed("gap", &gaps(old), &gaps(new)));
         changes.sort();

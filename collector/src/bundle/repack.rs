@@ -1,11 +1,13 @@
-//! Makes one bundle of several layouts, or a slim one of one: manifests, signatures, envelopes and CRLs are kept, layers and
+//! Makes one bundle of several layouts, or a slim one of one: manifests, signatures, envelopes, CRLs and the lists of the layers of what is kept; layers and
 //! everything else are left behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
 //! may be the one that revokes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use assay_report::bundle::{BundleManifest, CarriedCrl, Completeness, Gap, GapKind, LockedImage};
+use assay_report::bundle::{
+    BundleManifest, CarriedCrl, CarriedLayerFiles, Completeness, Gap, GapKind, LockedImage,
+};
 use assay_verifier::limits;
 use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
@@ -26,6 +28,20 @@ pub enum RepackError {
     Partial {
         /// Which.
         path: PathBuf,
+    },
+    /// Two of them have other lists of one layer's files.
+    #[error(
+        "{} and {}: the lists of the files of the layer {layer} are not the same; make one of the bundles again",
+        one.display(),
+        other.display()
+    )]
+    Lists {
+        /// The layer.
+        layer: Digest,
+        /// One of them.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
     },
     /// The bundle cannot be written.
     #[error(transparent)]
@@ -51,6 +67,7 @@ pub(crate) fn repack(
     let mut content = BundleContent { gaps_accepted: true, ..BundleContent::default() };
     let mut graph = SignatureGraph::default();
     let mut sparse = Vec::new();
+    let mut layers = BTreeSet::new();
     for layout in layouts {
         let census = LayoutCensus::take(layout, |_, _| ())?;
         let mut kept = BTreeSet::new();
@@ -76,6 +93,7 @@ pub(crate) fn repack(
                 }
             }
             graph.add(descriptor, &manifest);
+            layers.extend(manifest.layers.into_iter().map(|layer| layer.digest));
             kept.insert(descriptor.digest.clone());
             Ok(())
         })?;
@@ -94,6 +112,7 @@ pub(crate) fn repack(
     let documents: Vec<&BundleManifest> = layouts.iter().filter_map(Opened::document).collect();
     content.images = images(&documents, &graph);
     content.crls = crls(layouts, &staging)?;
+    layer_files(layouts, &layers, &staging, &mut content)?;
     for layout in layouts {
         layout.each_undescribed(|_, bytes| -> Result<(), RepackError> {
             content.evidence.insert(staging.add_evidence(&bytes)?);
@@ -102,7 +121,7 @@ pub(crate) fn repack(
     }
     let (complete, others): (Vec<_>, Vec<_>) =
         documents.iter().partition(|document| document.completeness == Completeness::Complete);
-    content.gaps = gaps(&documents, &others);
+    content.gaps.extend(gaps(&documents, &others));
     // another layout may have had it
     sparse.retain(|(envelope, _)| !content.blobs.contains(envelope));
     content.gaps.extend(sparse.into_iter().map(|(_, gap)| gap));
@@ -137,6 +156,38 @@ fn images(documents: &[&BundleManifest], graph: &SignatureGraph) -> Vec<LockedIm
         ..image.clone()
     };
     locked.map(&mut counted).collect()
+}
+
+/// Copies the lists of the files of those `layers`. What other layers have is needed by nothing.
+fn layer_files(
+    layouts: &[Opened],
+    layers: &BTreeSet<Digest>,
+    staging: &Staging,
+    content: &mut BundleContent,
+) -> Result<(), RepackError> {
+    let mut known = BTreeMap::<&Digest, (&Opened, &CarriedLayerFiles)>::new();
+    for layout in layouts {
+        let lists = layout.document().into_iter().flat_map(|document| &document.layer_files);
+        for files in lists.filter(|files| layers.contains(&files.layer)) {
+            let (first, same) = known.entry(&files.layer).or_insert((layout, files));
+            if *same != files {
+                return Err(RepackError::Lists {
+                    layer: files.layer.clone(),
+                    one: first.path().to_owned(),
+                    other: layout.path().to_owned(),
+                });
+            }
+        }
+    }
+    for (layer, (layout, files)) in known {
+        if copy(layout, staging, content, &files.list, limits::LAYER_LIST_BYTES)? {
+            content.layer_files.push(files.clone());
+        } else {
+            let why = format!("{}: the list of its files is not there", layout.path().display());
+            content.gaps.push(Gap { kind: GapKind::LayerFiles, what: layer.to_string(), why });
+        }
+    }
+    Ok(())
 }
 
 /// The newest CRL of each URL.

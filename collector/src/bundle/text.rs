@@ -81,6 +81,11 @@ pub(crate) fn contents_text(bundles: &[Contents], look: Look) -> String {
         for file in &contents.evidence {
             wrap(&mut out, 0, &format!("evidence of revocation: {}", clean::name(&file.path)), look);
         }
+        if !contents.layer_files.is_empty() {
+            let bytes = contents.layer_files.iter().map(|files| files.size).sum();
+            let layers = count(contents.layer_files.len(), "layer");
+            wrap(&mut out, 0, &format!("lists of the files of {layers}: {}", size(bytes)), look);
+        }
         for gap in &contents.gaps {
             let title = title(gap.kind, contents.completeness);
             wrap(&mut out, 0, &clean::message(&format!("{title}: {}: {}", gap.what, gap.why)), look);
@@ -102,7 +107,7 @@ fn completeness(completeness: Option<Completeness>) -> &'static str {
 /// How two bundles differ.
 pub(crate) fn difference_text(difference: &Difference, look: Look) -> String {
     if difference.changes.is_empty() {
-        return "no difference in images, signatures, CRLs and gaps\n".to_owned();
+        return "no difference in images, signatures, CRLs, lists of files and gaps\n".to_owned();
     }
     let mut table = table(look);
     table.set_header(["", "KIND", "WHAT", "WAS", "IS"]);

@@ -1,0 +1,157 @@
+//! Layers that nodes discarded after unpacking: a bundle from a live registry has the lists of their files, snapshots are compared
+//! with those, and a list that is missing, of another layer, or not the only one is never a pass.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use assay_report::{NodeReport, RootfsDifference, RootfsResult};
+use assay_tests::containerd::Release;
+use assay_tests::on_each_release;
+use assay_tests::packages::program;
+use assay_tests::program::{Finished, finish, verdict};
+use assay_tests::published::reference;
+use assay_tests::registry::Registry;
+use serde_json::Value;
+
+use super::rootfs::{Node, SNAPSHOTTERS, findings, of_every_kind};
+
+const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
+
+on_each_release! {
+    snapshots_are_compared_with_lists,
+    lists_that_cannot_be_used_are_not_a_pass,
+}
+
+/// A node that discarded the layers of its image.
+fn discarded(release: Release, snapshotter: &'static str) -> Node {
+    let (node, targets) = Node::new(release, snapshotter, &[("team/app", of_every_kind())]);
+    for layer in node.published.images.layers(&targets[0]) {
+        let _ = node.containerd.ctr(["content", "rm", layer.digest.as_str()]).expect_code(0);
+    }
+    node
+}
+
+/// Carries the node's image to a registry, and makes a bundle with the lists of its layers' files from there.
+fn lists(node: &Node, out: &str) -> PathBuf {
+    let registry = Registry::debian("");
+    let layout = node.published.path("registry");
+    node.published.images.write(&layout).unwrap();
+    let mut copy = Command::new(program("skopeo", "skopeo"));
+    copy.args(["copy", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
+    copy.arg(format!("oci:{}:{}", layout.display(), reference("team/app")));
+    let _ = finish(copy.arg(format!("docker://{}/team/app:v1", registry.host()))).expect_code(0);
+    fs::remove_dir_all(layout).unwrap();
+    let out = node.published.path(out);
+    let _ = create(&registry, &out, &[]).expect_code(0);
+    out
+}
+
+fn create(registry: &Registry, out: &PathBuf, more: &[&str]) -> Finished {
+    let mut create = Command::new(ASSAY);
+    create.args(["bundle", "create", "--rootfs", "--image", &reference("team/app"), "--out"]).arg(out);
+    create.args(["--from", &registry.host(), "--plain-http", &registry.host()]).args(more);
+    finish(create.env("NO_PROXY", "127.0.0.1").env("DOCKER_CONFIG", out.with_extension("none")))
+}
+
+fn verify(node: &Node, store: &str, bundles: &[&PathBuf], code: i32) -> NodeReport {
+    let bundles = bundles.iter().flat_map(|path| ["--signatures", path.to_str().unwrap()]);
+    let more: Vec<&str> = ["--rootfs", "all"].into_iter().chain(bundles).collect();
+    node.published.verify(store, &more).expect_code(code).report()
+}
+
+fn snapshots_are_compared_with_lists(release: Release) {
+    for snapshotter in SNAPSHOTTERS {
+        let node = discarded(release, snapshotter);
+        let lists = lists(&node, "lists.tar");
+        for store in node.stores() {
+            let report = verify(&node, &store, &[&lists], 0);
+            let (image, rootfs) = (&report.images[0], report.images[0].rootfs.as_ref().unwrap());
+            assert_eq!((verdict(image), image.content.absent), ("passed".into(), 2));
+            assert_eq!(rootfs.result, Some(RootfsResult::Passed));
+            assert_eq!(rootfs.lists, rootfs.snapshots);
+            assert_eq!(rootfs.snapshots, if snapshotter == "overlayfs" { 2 } else { 1 });
+            assert!(rootfs.files > 20, "{rootfs:?}");
+        }
+        let tool = node.folder("bin/setuid").join("bin/setuid");
+        fs::write(&tool, "setuiD").unwrap();
+        for store in node.stores() {
+            let report = verify(&node, &store, &[&lists], 1);
+            assert_eq!(verdict(&report.images[0]), "failed/rootfs-mismatch");
+            let found = findings(&report);
+            assert_eq!(found.iter().map(|one| &*one.path).collect::<Vec<_>>(), ["bin/setuid"]);
+            assert_eq!(found[0].kind, RootfsDifference::Changed);
+        }
+    }
+}
+
+fn lists_that_cannot_be_used_are_not_a_pass(release: Release) {
+    for snapshotter in SNAPSHOTTERS {
+        let node = discarded(release, snapshotter);
+        let lists = lists(&node, "lists");
+        let document = lists.join("bundle.json");
+        let original = fs::read(&document).unwrap();
+        let change = |change: &dyn Fn(&mut Vec<Value>)| {
+            let mut value: Value = serde_json::from_slice(&original).unwrap();
+            change(value["layer_files"].as_array_mut().unwrap());
+            fs::write(&document, value.to_string()).unwrap();
+        };
+        let store = node.containerd.store();
+        let refused = |bundles: &[&PathBuf]| {
+            let report = verify(&node, &store, bundles, 3);
+            assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
+            let rootfs = report.images[0].rootfs.clone().unwrap();
+            assert_ne!(rootfs.result, Some(RootfsResult::Passed));
+            rootfs.why.unwrap()
+        };
+        let _ = verify(&node, &store, &[&lists], 0);
+
+        // no list: of the layers at all, and of one of them
+        let _ = refused(&[]);
+        change(&|files| drop(files.pop()));
+        let _ = refused(&[&lists]);
+
+        // the list of another layer
+        change(&|files| {
+            for member in ["list", "size", "entries"] {
+                let (one, other) = (files[0][member].take(), files[1][member].take());
+                (files[0][member], files[1][member]) = (other, one);
+            }
+        });
+        let _ = refused(&[&lists]);
+
+        // one of another tar
+        change(&|files| {
+            let one = files[0]["diff_id"].clone();
+            files[1]["diff_id"] = one;
+        });
+        let _ = refused(&[&lists]);
+
+        // one that is not whole
+        change(&|files| files[0]["entries"] = 1.into());
+        let _ = refused(&[&lists]);
+
+        // another one in another bundle: which is right?
+        let other = node.published.path("other");
+        let copied = finish(Command::new("cp").arg("-r").arg(&lists).arg(&other));
+        assert_eq!(copied.code, Some(0));
+        fs::write(&document, &original).unwrap();
+        let both = refused(&[&lists, &other]);
+        assert!(both.contains(lists.to_str().unwrap()) && both.contains(other.to_str().unwrap()), "{both}");
+        // the same one twice is one
+        fs::write(other.join("bundle.json"), &original).unwrap();
+        let _ = verify(&node, &store, &[&lists, &other], 0);
+
+        // a byte of a list that is not what the bundle names is a damaged bundle, as everywhere
+        let value: Value = serde_json::from_slice(&original).unwrap();
+        let digest = value["layer_files"][0]["list"].as_str().unwrap().replace(':', "/");
+        let blob = lists.join("blobs").join(digest);
+        let mut bytes = fs::read(&blob).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&blob, bytes).unwrap();
+        let _ = node
+            .published
+            .verify(&store, &["--rootfs", "all", "--signatures", lists.to_str().unwrap()])
+            .expect_code(2);
+    }
+}
