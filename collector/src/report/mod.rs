@@ -7,6 +7,7 @@
 
 pub mod difference;
 pub mod discrepancy;
+mod drift;
 pub(crate) mod explanation;
 mod exports;
 mod folder;

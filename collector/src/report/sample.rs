@@ -20,7 +20,9 @@ pub(crate) fn site() -> SiteReport {
         control_plane.push(passed(image(&format!("kubernetes/{name}")), "v1.34.2"));
     }
     control_plane.push(passed(image("kubernetes/etcd"), "3.6.4-0"));
-    control_plane.push(passed(image("shop/ledger"), "1.9.3"));
+    let mut ledger = passed(image("shop/ledger"), "1.9.3");
+    ledger.in_use.iter_mut().for_each(|container| container.drift = Some(dropped()));
+    control_plane.push(ledger);
     control_plane.push(skipped(image("tools/debug"), "latest"));
     control_plane.push(failed(image("shop/gateway"), "5.0.1", Reason::Authenticity));
 
@@ -380,6 +382,59 @@ fn tampered(mut image: Image) -> Image {
         found: Digest::sha256(b"tampered").as_str().into(),
     }];
     image
+}
+
+/// What a container of a shop has that its image does not.
+fn dropped() -> Drift {
+    let finding = |class, path: &str, kind, before: Option<&str>, after: Option<&str>| DriftFinding {
+        class,
+        path: path.into(),
+        kind,
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+        size: after.map(|_| 34_512),
+        sha256: after.map(|_| digest(path)),
+    };
+    Drift {
+        result: DriftResult::Drifted,
+        code: Some("writable-layer-differs".into()),
+        why: None,
+        running: Some(true),
+        added: 1,
+        changed: 1,
+        deleted: 1,
+        findings: vec![
+            finding(
+                FileClass::Program,
+                "usr/local/bin/miner",
+                DriftKind::Added,
+                None,
+                Some("file of 34512 bytes, mode 0755, owner 0:0"),
+            ),
+            finding(
+                FileClass::Other,
+                "etc/ledger.conf",
+                DriftKind::Changed,
+                Some("812 bytes"),
+                Some("34512 bytes"),
+            ),
+            finding(
+                FileClass::Other,
+                "etc/motd",
+                DriftKind::Deleted,
+                Some("file of 12 bytes, mode 0644, owner 0:0"),
+                None,
+            ),
+        ],
+        mounts: vec![CoveringMount {
+            class: FileClass::Library,
+            destination: "/usr/lib/libssl.so.3".into(),
+            source: Some("/opt/patched/libssl.so.3".into()),
+            mount_type: Some("bind".into()),
+            hides: "usr/lib/libssl.so.3".into(),
+        }],
+        ..Drift::not_run("", String::new())
+    }
 }
 
 /// Drift in which every text is `text`.

@@ -12,7 +12,7 @@ use super::difference::{Difference, NodeChange};
 use super::model::{SiteModel, SiteNode};
 use super::problems::{self, Problem};
 use super::text::count;
-use super::{names, text, verdict, words};
+use super::{drift, names, text, verdict, words};
 use crate::clean;
 
 /// A site of up to this many nodes is listed in full; of a larger one, only the nodes with problems.
@@ -80,6 +80,7 @@ pub fn render(report: &SiteModel, look: Look) -> String {
         out.push('\n');
         out.push_str(&one_problem(report, &problem, look));
     }
+    out.push_str(&drifted(report, look));
     if let Some(difference) = &report.difference {
         out.push('\n');
         out.push_str(&changes(report, difference, look));
@@ -171,6 +172,42 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
         wrap(&mut out, 2, &format!("What to do: {todo}"), look);
     }
     out
+}
+
+/// The images whose containers are not clean, if writable layers were looked at, each with its containers; empty if there are none.
+fn drifted(report: &SiteModel, look: Look) -> String {
+    let mut out = String::new();
+    let told = report.results.iter().filter(|judged| drift::told(&judged.image).next().is_some());
+    let (mut shown, mut more) = (0, 0);
+    for judged in told {
+        if shown == CASES {
+            more += 1;
+            continue;
+        }
+        shown += 1;
+        let (image, nodes) = (&judged.image, node_names(report, &judged.nodes));
+        let subject = format!("{}  {}  on {nodes}", names::short(image), names::short_digest(image));
+        wrap(&mut out, 2, &subject, look);
+        let containers = drift::containers(image);
+        for container in containers.iter().take(NAMES) {
+            wrap(&mut out, 6, &container.summary, look);
+            for line in container.files.iter().take(NAMES).chain(container.mounts.iter().take(NAMES)) {
+                wrap(&mut out, 8, line, look);
+            }
+        }
+        if containers.len() > NAMES {
+            wrap(&mut out, 6, &format!("and {}", count(containers.len() - NAMES, "more container")), look);
+        }
+    }
+    if more > 0 {
+        wrap(&mut out, 2, &format!("and {}", count(more, "more image")), look);
+    }
+    if out.is_empty() {
+        return out;
+    }
+    let mut heading = "\n".to_owned();
+    wrap(&mut heading, 0, "What containers wrote, and what is mounted over their images", look);
+    heading + &out
 }
 
 /// What changed since an earlier run: counts, and the names of what became worse.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use assay_report::words::plural;
-use assay_report::{Check, CheckResult, ContainerUse, ContentMode, List, Reason, Signature, WaivedImage};
+use assay_report::{
+    Check, CheckResult, ContainerUse, ContentMode, Image, List, Reason, Signature, WaivedImage,
+};
 use assay_verifier::time::UnixTime;
 
 use super::images::ImageEntry;
@@ -11,6 +13,7 @@ use super::mark::Mark;
 use super::node_list::{NodeList, NodeNames};
 use super::{expiry, signers};
 use crate::clean;
+use crate::report::drift::{self, ContainerDrift};
 use crate::report::model::ImageResult;
 use crate::report::text;
 use crate::report::text::{count, number};
@@ -57,6 +60,8 @@ pub(super) struct ResultView {
     pub(super) mismatched: Vec<Blob>,
     pub(super) more_mismatched: u64,
     pub(super) rootfs: Option<Files>,
+    /// What is known of writable layers, and those that are not clean; none if they were not looked at.
+    pub(super) drift: Option<(String, Vec<ContainerDrift>)>,
     pub(super) in_use: Vec<String>,
     pub(super) signatures: Vec<SignatureView>,
     pub(super) more_signatures: u64,
@@ -210,6 +215,7 @@ impl Details<'_> {
             more_mismatched: omitted(List::Mismatched)
                 .saturating_add(image.content.mismatched.len().saturating_sub(SHOWN) as u64),
             rootfs,
+            drift: drift(image),
             in_use: running(judged),
             signatures: image
                 .signatures
@@ -341,6 +347,18 @@ fn content(judged: &ImageResult) -> String {
         sentence.push_str(&format!("; {} not on the node", range(least.absent, most.absent)));
     }
     sentence
+}
+
+/// What is known of the writable layers of the containers on the first node, and those that are not clean.
+fn drift(image: &Image) -> Option<(String, Vec<ContainerDrift>)> {
+    let looked_at = image.in_use.iter().filter(|container| container.drift.is_some()).count();
+    let told = drift::told(image).count();
+    let rest = match (looked_at, looked_at - told) {
+        (0, _) => return None,
+        (_, 0) => String::new(),
+        (_, clean) => format!("{} with the files of the image and no others", count(clean, "container")),
+    };
+    Some((rest, drift::containers(image)))
 }
 
 /// Where a signature was found. For a bundle only the file's name: its folder was made for the visit.

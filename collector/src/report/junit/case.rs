@@ -7,6 +7,7 @@ use assay_report::{Check, CheckResult, Image, List, Signature, Status, WaivedIma
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
 use crate::clean;
+use crate::report::drift;
 use crate::report::explanation::image_reason;
 use crate::report::text::count;
 use crate::report::{names, text, words};
@@ -103,6 +104,10 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
     );
     let differing = image.rootfs.iter().flat_map(|rootfs| &rootfs.differing);
     list(&mut text, "Changed file", differing.map(|file| clean::name(file)), omitted(List::Differing));
+    for container in drift::containers(image) {
+        let lines = std::iter::once(container.summary).chain(container.files).chain(container.mounts);
+        list(&mut text, "Writable layer", lines, 0);
+    }
     if let Some(policy) = &image.policy {
         list(&mut text, "Policy", std::iter::once(clean::name(policy)), 0);
     }

@@ -10,6 +10,8 @@
 //! | `skipped` | the trust policy says level `skip` |
 //! | no child | passed |
 //!
+//! `system-out` of a suite names what the writable layers of the node's containers hold, if that was asked for.
+//!
 //! In `classname` a point is written `%2E` and a percent sign `%25`.
 //!
 //! The properties of a suite are text, and are left out if they are empty: `format`, `run.id`,

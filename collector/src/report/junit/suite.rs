@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use assay_report::{ExitCode, NodeRow, SiteRun};
+use assay_report::{ExitCode, NodeReport, NodeRow, SiteRun};
 use assay_verifier::time::UnixTime;
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::case;
 use crate::clean;
 use crate::report::node_problems::{self, NodeProblem, Subject};
-use crate::report::{explanation, names};
+use crate::report::{drift, explanation, names};
 
 /// The suite of `node`, called `name`: cases for the node itself, then its images.
 pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &str, id: usize) -> TestSuite {
@@ -42,7 +42,25 @@ pub(super) fn node_suite(run: &SiteRun, collector: &str, node: &NodeRow, name: &
         }
         suite.add_test_case(case);
     }
+    suite.set_system_out(drifted(own));
     suite
+}
+
+/// What the writable layers of the node's containers hold, whatever the verdict: a case has no output.
+fn drifted(report: Option<&NodeReport>) -> String {
+    let mut text = String::new();
+    for image in report.iter().flat_map(|own| &own.images) {
+        for container in drift::containers(image) {
+            text.push_str(&format!("{}\n  {}\n", names::full(image), container.summary));
+            for line in container.files.iter().chain(&container.mounts) {
+                text.push_str(&format!("    {line}\n"));
+            }
+        }
+        if text.len() > clean::BLOCK {
+            break;
+        }
+    }
+    clean::block(&text, clean::BLOCK)
 }
 
 /// A suite of one case: the verdict on all `nodes` nodes.
