@@ -378,7 +378,7 @@ fn with_content(mut judgement: Judgement, checked: &CheckedContent) -> Judgement
 
 #[cfg(test)]
 mod tests {
-    use assay_report::Mismatch;
+    use assay_report::{ContainerUse, DriftFinding, DriftKind, DriftResult, FileClass, Mismatch};
     use assay_verifier::oci::{Descriptor, Digest};
 
     use super::*;
@@ -437,6 +437,56 @@ mod tests {
             let found: Vec<Reason> = report.reason.iter().chain(&report.also).copied().collect();
             assert_eq!((report.status, &found[..]), (then, reasons));
             assert_eq!(report.via.is_some(), then == Status::Passed);
+        }
+    }
+
+    #[test]
+    fn drift_only_downgrades_a_verdict_and_only_if_it_is_to_fail() {
+        use DriftMode::{Fail, Report};
+        use DriftResult::{Clean, Drifted, Inconclusive, NotRun};
+        use Reason::{Expiry, Limit, RootfsMismatch, Unreadable};
+        let drift = |result, why: &str| {
+            let findings = (result == Drifted).then(|| DriftFinding {
+                class: FileClass::Program,
+                path: "tool".into(),
+                kind: DriftKind::Added,
+                before: None,
+                after: None,
+                size: None,
+                sha256: None,
+            });
+            let findings: Vec<_> = findings.into_iter().collect();
+            let why = Some(why.to_owned()).filter(|why| !why.is_empty());
+            Drift { result, why, added: findings.len() as u64, findings, ..Drift::not_run("", String::new()) }
+        };
+        for (status, reason, mode, result, why, then, reasons) in [
+            (Status::Passed, None, Fail, Clean, "", Status::Passed, &[][..]),
+            (Status::Passed, None, Fail, Drifted, "", Status::Failed, &[RootfsMismatch]),
+            (Status::Passed, None, Fail, Drifted, "x", Status::Failed, &[RootfsMismatch, Unreadable]),
+            (Status::Passed, None, Fail, Inconclusive, "x", Status::Inconclusive, &[Unreadable]),
+            (Status::Passed, None, Fail, Inconclusive, "limit", Status::Inconclusive, &[Limit]),
+            (Status::Passed, None, Fail, NotRun, "x", Status::Inconclusive, &[Unreadable]),
+            (Status::Failed, Some(Expiry), Fail, Drifted, "", Status::Failed, &[Expiry, RootfsMismatch]),
+            (Status::Failed, Some(Expiry), Fail, Clean, "", Status::Failed, &[Expiry]),
+            (Status::Skipped, None, Fail, Drifted, "", Status::Skipped, &[]),
+            (Status::Passed, None, Report, Drifted, "x", Status::Passed, &[]),
+            (Status::Passed, None, Report, NotRun, "x", Status::Passed, &[]),
+        ] {
+            let image = Image {
+                namespace: String::new(),
+                target: Descriptor::new("m", Digest::sha256(b""), 0),
+                references: vec![],
+                in_use: vec![ContainerUse { id: "id".into(), ..ContainerUse::default() }],
+                recorded: true,
+            };
+            let mut judgement = Judgement::failed(Reason::NoSignature, "");
+            (judgement.status, judgement.reason) = (status, reason);
+            let examined = Judged { image, judgement }.with_content(CheckedContent::default());
+            let report =
+                examined.with_drift(mode, |_| Some((drift(result, why), why == "limit"))).into_report();
+            let found: Vec<Reason> = report.reason.iter().chain(&report.also).copied().collect();
+            assert_eq!((report.status, &found[..]), (then, reasons), "{mode:?} {result:?}");
+            assert_eq!(report.in_use[0].drift, Some(drift(result, why)));
         }
     }
 }

@@ -89,7 +89,7 @@ impl MountPoints {
         Self { paths, links, root }
     }
 
-    fn have(&self, path: &[u8], entry: &Entry<()>) -> bool {
+    pub(super) fn have(&self, path: &[u8], entry: &Entry<()>) -> bool {
         let is_plain = entry.mode & 0o6022 == 0
             && entry.xattrs.iter().next().is_none()
             && [(0, 0), self.root].contains(&(entry.uid, entry.gid));

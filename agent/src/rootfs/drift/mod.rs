@@ -9,5 +9,7 @@ mod class;
 mod layer;
 mod mounts;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use check::check;
