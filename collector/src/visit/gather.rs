@@ -296,8 +296,8 @@ mod tests {
     use std::mem::discriminant;
 
     use assay_report::{
-        Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Inputs, Mismatch, Node, Omitted, Reason,
-        Rootfs, TrustPolicyInput,
+        Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Drift, Inputs, Mismatch, Node, Omitted,
+        Reason, Rootfs, TrustPolicyInput,
     };
     use assay_verifier::limits::{REPORT_BYTES, REPORT_VALUES};
     use assay_verifier::oci::Digest;
