@@ -51,6 +51,11 @@ impl<'t, 'm> Applier<'t, 'm> {
         Self { tree, whiteouts, lower, layer, unpacked: HashSet::new() }
     }
 
+    /// The tree as it is so far.
+    pub(crate) fn tree(&mut self) -> &mut Tree<'m> {
+        self.tree
+    }
+
     /// Applies one entry, in the order of the tar.
     ///
     /// # Errors

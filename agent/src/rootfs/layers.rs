@@ -1,8 +1,9 @@
 //! Applies a layer to a tree, by its tar or by the list of its files.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use assay_judge::layer;
+use assay_judge::store::members::Compression;
 use assay_judge::store::{Blob, BlobContent};
 use assay_report::bundle::CarriedLayerFiles;
 use assay_verifier::oci::{Descriptor, Digest};
@@ -19,7 +20,21 @@ pub(crate) fn apply(
     diff_id: &Digest,
     applier: &mut Applier<'_, '_>,
 ) -> Result<(), LayerError> {
-    layer::read(stream(blob)?, descriptor, diff_id, |member| Ok(applier.apply(member)?))
+    let mut stream = stream(blob)?;
+    let mut head = Vec::new();
+    stream.by_ref().take(4).read_to_end(&mut head).map_err(layer::LayerError::from)?;
+    let window = applier.tree().memory().window;
+    let taken = match Compression::detect(&head) {
+        // the decoder keeps a block or two more than the window
+        Some(Compression::Zstd) => usize::try_from(window).unwrap_or(usize::MAX) + 2 * ZSTD_BLOCK,
+        _ => 0,
+    };
+    applier.tree().take(taken).map_err(Problem::from)?;
+    let stream = io::Cursor::new(head).chain(stream);
+    let applied =
+        layer::read_within(stream, descriptor, diff_id, window, |member| Ok(applier.apply(member)?));
+    applier.tree().give_back(taken);
+    applied
 }
 
 /// Applies the layer whose list of files `blob` should be.
@@ -43,6 +58,9 @@ fn stream(blob: Blob<'_>) -> Result<Box<dyn Read + Send + '_>, LayerError> {
         .into()),
     }
 }
+
+/// Bytes that a block of Zstandard has at most. RFC 8878, 3.1.1.2.
+const ZSTD_BLOCK: usize = 128 << 10;
 
 /// Why a layer cannot be applied.
 #[derive(Debug, thiserror::Error)]

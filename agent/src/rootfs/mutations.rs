@@ -154,7 +154,7 @@ fn every_mutation_is_found() {
     let mut kinds = std::collections::BTreeMap::<&str, u32>::new();
     let mut count = 0;
     while count < 12_000 {
-        let memory = Memory::default();
+        let memory = Memory::shared();
         let layer = some_layer(&mut dice);
         let lines: Vec<&str> = layer.iter().map(String::as_str).collect();
         let unpacked = |memory| {

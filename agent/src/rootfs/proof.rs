@@ -6,6 +6,7 @@
 //!
 //! Findings only downgrade a verdict. What was not compared, for whatever reason, is said and is not a pass.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use assay_judge::judgement::Examined;
@@ -38,16 +39,20 @@ pub(crate) fn check(
         })
         .collect();
     let Search { shelves, tasks, .. } = search;
-    let memory = Memory::default();
-    let keys: Vec<&TaskKey> = tasks.keys().collect();
-    let run = |key: &TaskKey| compare_snapshot(sources, &tasks[key], &memory);
+    let (shared, alone) = (Memory::shared(), Memory::alone());
+    let mut keys: Vec<&TaskKey> = tasks.keys().collect();
+    // the largest first, so that none is left for one thread in the end
+    keys.sort_by_key(|key| {
+        Reverse(tasks[key].layers.iter().map(|(layer, _)| layer.size).fold(0, u64::saturating_add))
+    });
+    let run = |key: &TaskKey, memory: &Memory| compare_snapshot(sources, &tasks[key], memory);
     let jobs = jobs.min(limits::ROOTFS_JOBS);
     let mut outcomes: BTreeMap<&TaskKey, Outcome> =
-        parallel::map(jobs, keys, || (), |(), key| (key, run(key))).into_iter().collect();
+        parallel::map(jobs, keys, || (), |(), key| (key, run(key, &shared))).into_iter().collect();
     for (key, outcome) in &mut outcomes {
         // what had no room beside others may have it by itself
         if matches!(outcome, Err(Unjudged { is_memory: true, .. })) {
-            *outcome = run(key);
+            *outcome = run(key, &alone);
         }
     }
     // if containerd has removed it meanwhile, missing files are not a difference

@@ -116,9 +116,14 @@ fn apply(
     applied.map_err(|error| Unjudged {
         is_limit: matches!(
             error,
-            LayerError::Layer(layer::LayerError::Grows) | LayerError::Problem(Problem::TooLarge(_))
+            LayerError::Layer(layer::LayerError::Grows | layer::LayerError::Window(_))
+                | LayerError::Problem(Problem::TooLarge(_))
         ),
-        is_memory: matches!(error, LayerError::Problem(Problem::TooLarge(TooLarge::Memory))),
+        is_memory: matches!(
+            error,
+            LayerError::Layer(layer::LayerError::Window(_))
+                | LayerError::Problem(Problem::TooLarge(TooLarge::Memory))
+        ),
         ..unread(&error)
     })
 }

@@ -294,7 +294,7 @@ fn layers_are_applied_as_containerd_applies_them() {
         ("a global header has a name like any other entry", &[], &["f a 1", "g a"], &[], &[]),
         ("a whiteout's name may begin like one", &[], &["f .wh..wh.plnk x"], &[".wh.plnk whiteout 0 0"], &[]),
     ] {
-        let memory = Memory::default();
+        let memory = Memory::shared();
         let mut base = Tree::new(&memory);
         check_list(first);
         check_list(second);
@@ -325,7 +325,7 @@ fn what_containerd_refuses_is_refused() {
         ("a whiteout that comes twice", &["f .wh.a 1", "f .wh.a 1"], true),
     ] {
         for whiteouts in [Whiteouts::Remove, Whiteouts::Overlay] {
-            let memory = Memory::default();
+            let memory = Memory::shared();
             check_list(lines);
             let applied = apply(&mut Tree::new(&memory), lines, whiteouts, &mut Nothing, 0);
             if overlayfs_alone && whiteouts == Whiteouts::Remove {
@@ -335,7 +335,7 @@ fn what_containerd_refuses_is_refused() {
             }
         }
     }
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let name = "f ".to_owned() + &"a".repeat(256) + " 1";
     assert!(apply(&mut Tree::new(&memory), &[&name], Whiteouts::Remove, &mut Nothing, 0).is_err());
 }
@@ -354,7 +354,7 @@ impl Lower for Below {
 /// A directory that a layer has no entry of is as it is below, or as containerd makes one that is nowhere.
 #[test]
 fn implied_directories_may_have_the_attributes_that_they_have_below() {
-    let memory = Memory::default();
+    let memory = Memory::shared();
     for lines in [&["f a/b/c 1"][..], &["f a/.wh..wh..opq x", "f a/b/c 1"]] {
         let mut tree = Tree::new(&memory);
         apply(&mut tree, lines, Whiteouts::Overlay, &mut Below, 1).unwrap();
@@ -380,7 +380,7 @@ fn implied_directories_may_have_the_attributes_that_they_have_below() {
 
 #[test]
 fn trees_are_bounded() {
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let mut tree = Tree::new(&memory);
     let deep = |depth: usize| format!("f {}a 1", "d/".repeat(depth));
     let depth = assay_verifier::limits::ROOTFS_DEPTH;
@@ -477,7 +477,7 @@ pub(super) fn paths(tree: &Tree<'_>, directory: Id, found: &mut Vec<(Id, Bytes, 
 /// Times and what the kernel and security modules write are noise.
 #[test]
 fn noise_is_not_found() {
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let expected = {
         let mut tree = Tree::new(&memory);
         apply(&mut tree, &["d a", "f a/b 1", "s l t"], Whiteouts::Overlay, &mut Nothing, 0).unwrap();
@@ -509,7 +509,7 @@ fn noise_is_not_found() {
 
 #[test]
 fn findings_say_what_is_there_instead_and_are_bounded() {
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let tree = |lines: &[&str]| {
         let mut tree = Tree::new(&memory);
         apply(&mut tree, lines, Whiteouts::Overlay, &mut Nothing, 2).unwrap();
@@ -629,7 +629,7 @@ fn layers_are_read_in_every_packing_and_both_digests_are_checked() {
     let lines = ["d a", "f a/b 123 cap owner=4000000000", "h c a/b cap", "s l a/b", "c dev", "p fifo"];
     let tar = tar_of(&lines);
     let diff_id = Digest::sha256(&tar);
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let mut expected = Tree::new(&memory);
     apply(&mut expected, &lines, Whiteouts::Remove, &mut Nothing, 0).unwrap();
     for blob in packed(&tar) {
@@ -655,10 +655,77 @@ fn layers_are_read_in_every_packing_and_both_digests_are_checked() {
     }
 }
 
+/// GNU tar's three forms in PAX headers, and what Go does not take for a map of one.
+#[test]
+fn files_with_holes_are_read_in_every_form() {
+    let memory = Memory::shared();
+    let entry = |records: &[(&str, &[u8])], data: &[u8]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_pax_extensions(records.iter().copied()).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_path("GNUSparseFile.1/real").unwrap();
+        header.set_mode(0o644);
+        header.set_size(data.len() as u64);
+        header.set_cksum();
+        builder.append(&header, data).unwrap();
+        builder.into_inner().unwrap()
+    };
+    let read = |tar: Vec<u8>| unpack(&memory, &tar, &tar, &Digest::sha256(&tar));
+    let expected = [&[0; 1000][..], b"one", &[0; 97], b"two", &[0; 8]].concat();
+    let map = |text: &str, data: &[u8]| {
+        let mut content = text.as_bytes().to_vec();
+        content.resize(content.len().next_multiple_of(512), 0);
+        content.extend(data);
+        content
+    };
+    let (name, real): ((_, &[u8]), (_, &[u8])) =
+        (("GNU.sparse.name", b"real"), ("GNU.sparse.realsize", b"1111"));
+    let (major, minor): ((_, &[u8]), (_, &[u8])) = (("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"));
+    let blocks: (_, &[u8]) = ("GNU.sparse.numblocks", b"2");
+    let size: (_, &[u8]) = ("GNU.sparse.size", b"1111");
+    let in_map: (_, &[u8]) = ("GNU.sparse.map", b"1000,3,1100,3");
+    let by_turns: [(_, &[u8]); 4] = [
+        ("GNU.sparse.offset", b"1000"),
+        ("GNU.sparse.numbytes", b"3"),
+        ("GNU.sparse.offset", b"1100"),
+        ("GNU.sparse.numbytes", b"3"),
+    ];
+    for (what, records, data) in [
+        ("0.0", [&[size, blocks][..], &by_turns, &[("path", b"real")]].concat(), b"onetwo".to_vec()),
+        ("0.1", vec![name, size, blocks, in_map], b"onetwo".to_vec()),
+        ("1.0", vec![major, minor, name, real], map("2\n1000\n3\n1100\n3\n", b"onetwo")),
+    ] {
+        let tree = read(entry(&records, &data)).unwrap();
+        let id = tree.get(&[b"real"[..].into()]).unwrap_or_else(|| panic!("{what}"));
+        let kind = Kind::File { size: 1111, content: sha256(&expected) };
+        assert_eq!(tree.inode(id).entry.kind, kind, "{what}");
+    }
+    let is = |read: Result<Tree<'_>, layers::LayerError>, which: fn(&LayerError) -> bool| matches!(read, Err(layers::LayerError::Layer(error)) if which(&error));
+    // a map that does not fit
+    for (what, records, data) in [
+        ("less content", vec![name, size, blocks, in_map], b"onetw".to_vec()),
+        ("more content", vec![name, size, blocks, in_map], b"onetwo3".to_vec()),
+        ("a part too few", vec![name, size, in_map], b"onetwo".to_vec()),
+        ("past the end", vec![name, ("GNU.sparse.size", b"1102"), blocks, in_map], b"onetwo".to_vec()),
+        ("backwards", vec![major, minor, name, real], map("2\n1100\n3\n1000\n3\n", b"onetwo")),
+        ("no end", vec![major, minor, name, real], map("20", b"")),
+        ("a huge count", vec![major, minor, name, real], map("9223372036854775807\n", b"")),
+        ("out of turn", vec![name, size, blocks, ("GNU.sparse.numbytes", b"3")], b"onetwo".to_vec()),
+    ] {
+        assert!(is(read(entry(&records, &data)), |error| matches!(error, LayerError::Damaged(_))), "{what}");
+    }
+    let endless = [name, ("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.numblocks", b"1")];
+    let grown = read(entry(&[&endless[..], &[("GNU.sparse.map", b"0,1")]].concat(), b"1"));
+    assert!(is(grown, |error| matches!(error, LayerError::Grows)));
+    // of no form that Go knows: an entry as any other
+    let tree = read(entry(&[("GNU.sparse.major", b"7"), name], b"onetwo")).unwrap();
+    assert!(tree.get(&[b"GNUSparseFile.1"[..].into(), b"real"[..].into()]).is_some());
+}
+
 #[test]
 fn long_names_of_every_form_are_read() {
     let long = "n/".repeat(120) + "end";
-    let memory = Memory::default();
+    let memory = Memory::shared();
     let content = |builder: tar::Builder<Vec<u8>>| builder.into_inner().unwrap();
     let mut gnu = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
@@ -693,7 +760,7 @@ fn long_names_of_every_form_are_read() {
 #[test]
 fn damaged_layers_are_errors() {
     let tar = tar_of(&["d a", "f a/b 123 cap", "h c a/b", "s l a/b", "c dev", "p fifo"]);
-    let memory = Memory::default();
+    let memory = Memory::shared();
     for length in (0..tar.len()).step_by(97) {
         let cut = &tar[..length];
         let _ = unpack(&memory, cut, cut, &Digest::sha256(cut));

@@ -87,13 +87,23 @@ pub(crate) struct Implied {
     pub(crate) lower: Option<Entry>,
 }
 
-/// What the trees that are made at once may take of memory.
+/// What the trees that are made at once may take of memory, with what it takes to read their layers.
 #[derive(Debug)]
-pub(crate) struct Memory(AtomicUsize);
+pub(crate) struct Memory {
+    left: AtomicUsize,
+    /// The largest window of Zstandard that a layer may need.
+    pub(crate) window: u64,
+}
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self(AtomicUsize::new(limits::ROOTFS_TREE_BYTES))
+impl Memory {
+    /// For trees that are made beside each other.
+    pub(crate) fn shared() -> Self {
+        Self { left: AtomicUsize::new(limits::ROOTFS_MEMORY_BYTES), window: limits::ROOTFS_WINDOW_BYTES }
+    }
+
+    /// For one tree at a time.
+    pub(crate) fn alone() -> Self {
+        Self { window: limits::ZSTD_WINDOW_BYTES, ..Self::shared() }
     }
 }
 
@@ -107,7 +117,7 @@ pub(crate) struct Tree<'m> {
 
 impl Drop for Tree<'_> {
     fn drop(&mut self) {
-        self.memory.0.fetch_add(self.taken, Ordering::Relaxed);
+        self.memory.left.fetch_add(self.taken, Ordering::Relaxed);
     }
 }
 
@@ -130,11 +140,23 @@ impl<'m> Tree<'m> {
     /// # Errors
     /// [`TooLarge::Memory`]
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), TooLarge> {
-        let taken =
-            self.memory.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let taken = self
+            .memory
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         taken.map_err(|_| TooLarge::Memory)?;
         self.taken += bytes;
         Ok(())
+    }
+
+    /// Gives back bytes that were taken and are free again.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        self.taken -= bytes;
+        self.memory.left.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn memory(&self) -> &'m Memory {
+        self.memory
     }
 
     pub(crate) fn inode(&self, id: Id) -> &Inode {
@@ -315,7 +337,7 @@ pub(crate) struct TooManyLinks;
 pub(crate) enum TooLarge {
     #[error(
         "its files take more than the {} bytes of memory that there are for them",
-        limits::ROOTFS_TREE_BYTES
+        limits::ROOTFS_MEMORY_BYTES
     )]
     Memory,
     #[error("its directories are more than {} deep", limits::ROOTFS_DEPTH)]

@@ -228,9 +228,13 @@ pub const REPORT_SIGNATURES: usize = 2 * SIGNATURES_PER_IMAGE;
 /// Bytes of the blobs that a report carries, which base64 makes a third longer: some 3,000 signatures with their manifests.
 pub const CARRIED_BYTES: usize = 32 << 20;
 
-/// Bytes of memory for the trees that unpacked snapshots are compared with, of all that are compared at once: some 100,000 files.
-/// A snapshot that does not fit beside others is compared again by itself.
-pub const ROOTFS_TREE_BYTES: usize = 32 << 20;
+/// Bytes of memory for the trees that unpacked snapshots are compared with and for the windows of Zstandard, of all that are
+/// compared at once: some 120,000 files of layers in gzip. A snapshot that does not fit beside others is compared again by itself.
+pub const ROOTFS_MEMORY_BYTES: usize = 44 << 20;
+
+/// Bytes of a layer's Zstandard window while others are read beside it. Builders and `zstd -19` need these 8 MiB; a layer that needs
+/// more, up to [`ZSTD_WINDOW_BYTES`], is read by itself.
+pub const ROOTFS_WINDOW_BYTES: u64 = 8 << 20;
 
 /// Directories in each other in a layer. Each is an open file while a snapshot is walked, and a process has 1,024 of those; real
 /// ones are under 40.
@@ -284,5 +288,8 @@ pub const LAYER_LIST_BYTES: u64 = 64 << 20;
 /// Bytes of all such lists of one bundle: of some 1,000 images of average size.
 pub const LAYER_LISTS_BYTES: u64 = 1 << 30;
 
-/// Snapshots that are compared at once: each decompresses a layer, whose window takes up to 8 MiB for what `zstd -19` made.
+/// Bytes of the map of a sparse file in a layer: some 20,000 parts with holes between them.
+pub const SPARSE_MAP_BYTES: usize = 256 << 10;
+
+/// Snapshots that are compared at once: each may take [`ROOTFS_WINDOW_BYTES`] beside its tree.
 pub const ROOTFS_JOBS: usize = 4;

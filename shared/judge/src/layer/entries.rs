@@ -10,6 +10,7 @@ use assay_verifier::oci::DigestAlgorithm;
 use super::error::{LayerError, Unsupported, damaged};
 use super::hashed::Hashed;
 use super::member::{Device, Kind, Member, MemberKind, Sha256};
+use super::sparse;
 
 /// What stands for the content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,23 +39,31 @@ pub(super) fn entries<E: From<LayerError>>(
             Some(size) => size,
             None => entry_size(&header)?,
         };
-        match &mut member.kind {
-            MemberKind::Plain(Kind::File { size: of_file, content }) => {
-                *of_file = size;
-                match of_files {
-                    Content::Bytes => {
-                        let mut hasher = DigestAlgorithm::Sha256.hasher();
-                        tar.each(size, &mut buffer, |piece| hasher.update(piece))?;
-                        *content = Sha256::of(hasher);
-                        tar.pad(size)?;
-                    }
-                    Content::Digest if tar.fill(&mut content.0)? => {}
-                    Content::Digest => return Err(damaged("it ends within an entry").into()),
+        match (&mut member.kind, sparse::form(&records)) {
+            (MemberKind::Plain(Kind::File { size: of_file, content }), form) => match of_files {
+                Content::Bytes => {
+                    let mut hasher = DigestAlgorithm::Sha256.hasher();
+                    *of_file = match form {
+                        None => {
+                            tar.each(size, &mut buffer, |piece| hasher.update(piece))?;
+                            size
+                        }
+                        Some(form) => sparse::expand(tar, form, &records, size, &mut buffer, &mut hasher)?,
+                    };
+                    *content = Sha256::of(hasher);
+                    tar.pad(size)?;
                 }
-            }
+                Content::Digest => {
+                    *of_file = if form.is_some() { sparse::size(&records, size)? } else { size };
+                    if !tar.fill(&mut content.0)? {
+                        return Err(damaged("it ends within an entry").into());
+                    }
+                }
+            },
+            (_, Some(_)) => return Err(damaged("an entry that has no content has holes").into()),
             // Go passes over such a size, and other readers do not
-            _ if size > 0 => return Err(damaged("an entry that has no content has a size").into()),
-            _ => {}
+            (_, None) if size > 0 => return Err(damaged("an entry that has no content has a size").into()),
+            (_, None) => {}
         }
         take(&member, &headers)?;
         count += 1;
@@ -138,14 +147,14 @@ fn block(tar: &mut Hashed<impl Read>) -> Result<Option<tar::Header>, LayerError>
 }
 
 fn member(header: &tar::Header, records: &Records) -> Result<Member, LayerError> {
-    if records.0.keys().any(|key| key.starts_with(b"GNU.sparse.")) {
-        return Err(LayerError::Sparse);
-    }
     let text = |key: &[u8], in_header: &[u8]| match records.get(key) {
         Some(value) => value.to_vec(),
         None => in_header.to_vec(),
     };
-    let path = text(b"path", &header.path_bytes());
+    let path = match sparse::form(records).and_then(|_| records.get(b"GNU.sparse.name")) {
+        Some(name) => name.to_vec(),
+        None => text(b"path", &header.path_bytes()),
+    };
     let link = || text(b"linkpath", &header.link_name_bytes().unwrap_or_default());
     let refused = |why| LayerError::Refused { path: path.clone(), why };
     let old = header.as_old();
@@ -217,21 +226,35 @@ fn number(field: &[u8]) -> Option<u64> {
 
 /// The records of a PAX header. POSIX, `pax`, "pax Extended Header".
 #[derive(Debug, Default)]
-struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(super) struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Records {
     fn parse(mut bytes: &[u8]) -> Result<Self, LayerError> {
         let mut records = BTreeMap::new();
+        let mut parts: Vec<&[u8]> = Vec::new();
         while !bytes.is_empty() {
             let (key, value, rest) = record(bytes).ok_or_else(|| damaged("a PAX record is malformed"))?;
-            records.insert(key.to_vec(), value.to_vec());
+            match key {
+                // the oldest form of sparse files repeats these two by turns
+                b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
+                    let is_offset = key == b"GNU.sparse.offset";
+                    if is_offset != parts.len().is_multiple_of(2) || value.contains(&b',') {
+                        return Err(damaged("the map of a sparse file is malformed"));
+                    }
+                    parts.push(value);
+                }
+                key => drop(records.insert(key.to_vec(), value.to_vec())),
+            }
             bytes = rest;
+        }
+        if !parts.is_empty() {
+            records.insert(b"GNU.sparse.map".to_vec(), parts.join(&b','));
         }
         Ok(Self(records))
     }
 
     /// The value; none if it is empty, which leaves the header's own.
-    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice).filter(|value| !value.is_empty())
     }
 
@@ -257,7 +280,7 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// Long enough to make few calls, short enough to stay in the cache.
-const BUFFER_BYTES: usize = 64 << 10;
+pub(super) const BUFFER_BYTES: usize = 64 << 10;
 
 /// Headers that may stand before one entry: its records, a long name and a long link, and one more of each.
 const HEADERS: u64 = 6;

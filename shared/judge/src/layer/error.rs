@@ -28,9 +28,9 @@ pub enum LayerError {
     /// It cannot be read as a tar.
     #[error("it cannot be read as a layer: {0}")]
     Damaged(String),
-    /// It has files with holes, in a form that is not read.
-    #[error("it has sparse files in PAX form, which are not read")]
-    Sparse,
+    /// It needs more memory to be decompressed than there is for it.
+    #[error("it {0}")]
+    Window(String),
     /// It decompresses to too much.
     #[error("it decompresses to an implausible size")]
     Grows,
@@ -61,6 +61,7 @@ impl From<io::Error> for LayerError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::FileTooLarge => Self::Grows,
+            io::ErrorKind::OutOfMemory => Self::Window(error.to_string()),
             _ => Self::Damaged(error.to_string()),
         }
     }

@@ -46,6 +46,12 @@ impl<R: Read> Hashed<R> {
         Ok(())
     }
 
+    /// Counts the bytes of a hole, which the tar does not have, as if it gave them.
+    pub(super) fn count_hole(&mut self, bytes: u64) -> Result<(), LayerError> {
+        self.most = self.most.checked_sub(bytes).ok_or(LayerError::Grows)?;
+        Ok(())
+    }
+
     /// Passes over what fills the last block of an entry.
     pub(super) fn pad(&mut self, size: u64) -> Result<(), LayerError> {
         self.each(size.wrapping_neg() % BLOCK, &mut [0; 512], |_| {})
@@ -77,4 +83,4 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 /// Bytes of a block of a tar.
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;

@@ -33,13 +33,19 @@ pub fn write_list(
     let out = Bounded { inner: out, left: limits::LAYER_LIST_BYTES };
     let mut packed = GzBuilder::new().mtime(0).write(out, Compression::default());
     packed.write_all(format!("{VERSION} {} {diff_id}\n", layer.digest).as_bytes())?;
-    let count = read_with_headers(stream, layer, diff_id, |member, headers| -> Result<(), ListError> {
-        packed.write_all(headers)?;
-        if let MemberKind::Plain(Kind::File { content, .. }) = &member.kind {
-            packed.write_all(&content.0)?;
-        }
-        Ok(())
-    })?;
+    let count = read_with_headers(
+        stream,
+        layer,
+        diff_id,
+        limits::ZSTD_WINDOW_BYTES,
+        |member, headers| -> Result<(), ListError> {
+            packed.write_all(headers)?;
+            if let MemberKind::Plain(Kind::File { content, .. }) = &member.kind {
+                packed.write_all(&content.0)?;
+            }
+            Ok(())
+        },
+    )?;
     packed.write_all(&[0; END])?;
     packed.write_all(&count.to_be_bytes())?;
     packed.finish()?;

@@ -8,8 +8,9 @@ mod hashed;
 mod list;
 mod member;
 mod read;
+mod sparse;
 
 pub use error::{LayerError, Unsupported};
 pub use list::{ListError, read_list, write_list};
 pub use member::{Bytes, Device, Kind, Member, MemberKind, Sha256, WHITEOUT, printable};
-pub use read::read;
+pub use read::{read, read_within};

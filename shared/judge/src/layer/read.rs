@@ -3,16 +3,16 @@
 //! The tar may be plain, gzip or Zstandard. Both of its digests are checked: that of the blob, which the manifest names, and
 //! that of the tar, which the config names as `diff_id`. Nothing that was read counts before both are right.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest};
 
-use super::entries::{Content, entries};
+use super::entries::{BUFFER_BYTES, Content, entries};
 use super::error::LayerError;
 use super::hashed::Hashed;
 use super::member::Member;
-use crate::store::members::{Compression, decompressed};
+use crate::store::members::{Compression, decompressed_within};
 
 /// Reads the layer that `stream` should be, and hands every entry to `take` in the order of the tar. A file's content is its
 /// digest by then.
@@ -23,9 +23,23 @@ pub fn read<E: From<LayerError>>(
     stream: impl Read + Send,
     descriptor: &Descriptor,
     diff_id: &Digest,
+    take: impl FnMut(&Member) -> Result<(), E>,
+) -> Result<(), E> {
+    read_within(stream, descriptor, diff_id, limits::ZSTD_WINDOW_BYTES, take)
+}
+
+/// The same with a smaller bound on Zstandard's window, in bytes.
+///
+/// # Errors
+/// As [`read`]; [`LayerError::Window`] if the layer needs a larger window.
+pub fn read_within<E: From<LayerError>>(
+    stream: impl Read + Send,
+    descriptor: &Descriptor,
+    diff_id: &Digest,
+    window: u64,
     mut take: impl FnMut(&Member) -> Result<(), E>,
 ) -> Result<(), E> {
-    read_with_headers(stream, descriptor, diff_id, |member, _| take(member)).map(|_| ())
+    read_with_headers(stream, descriptor, diff_id, window, |member, _| take(member)).map(|_| ())
 }
 
 /// The same, with the bytes of each entry's headers. Gives the number of entries.
@@ -33,12 +47,13 @@ pub(super) fn read_with_headers<E: From<LayerError>>(
     stream: impl Read + Send,
     descriptor: &Descriptor,
     diff_id: &Digest,
+    window: u64,
     take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
 ) -> Result<u64, E> {
     // one byte more than there should be is enough to know that there are more
     let mut packed =
         Hashed::new(stream.take(descriptor.size.saturating_add(1)), descriptor.digest.algorithm());
-    let taken = unpack(&mut packed, descriptor.size, diff_id, take);
+    let taken = unpack(&mut packed, descriptor.size, diff_id, window, take);
     // of a blob that is not the signed one, it matters little what is in it
     io::copy(&mut packed, &mut io::sink()).map_err(LayerError::from)?;
     let (found, size) = packed.finish();
@@ -53,14 +68,16 @@ fn unpack<E: From<LayerError>>(
     packed: &mut (impl Read + Send),
     size: u64,
     diff_id: &Digest,
+    window: u64,
     take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
 ) -> Result<u64, E> {
     let mut head = Vec::new();
     packed.by_ref().take(MAGIC).read_to_end(&mut head).map_err(LayerError::from)?;
     // what is not compressed is a tar, whatever it begins with
     let compression = Compression::detect(&head).unwrap_or(Compression::None);
-    let content = decompressed(io::Cursor::new(head).chain(packed), compression);
-    let mut tar = Hashed::new(content, diff_id.algorithm());
+    let content = decompressed_within(io::Cursor::new(head).chain(packed), compression, window);
+    // headers are short, and a call of the decoder for each is dear
+    let mut tar = Hashed::new(BufReader::with_capacity(BUFFER_BYTES, content), diff_id.algorithm());
     tar.most = size.saturating_mul(limits::LAYER_RATIO).saturating_add(limits::LAYER_FREE_BYTES);
     let count = entries(&mut tar, Content::Bytes, take)?;
     // what follows the end of the tar is part of its digest

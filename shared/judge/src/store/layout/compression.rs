@@ -76,11 +76,21 @@ pub fn decompressed<'r>(
     packed: impl Read + Send + 'r,
     compression: Compression,
 ) -> Box<dyn Read + Send + 'r> {
+    decompressed_within(packed, compression, limits::ZSTD_WINDOW_BYTES)
+}
+
+/// The same with another bound on Zstandard's window, in bytes. If that is too small, the error's kind is
+/// [`io::ErrorKind::OutOfMemory`].
+pub fn decompressed_within<'r>(
+    packed: impl Read + Send + 'r,
+    compression: Compression,
+    window: u64,
+) -> Box<dyn Read + Send + 'r> {
     let packed = BufReader::new(packed);
     match compression {
         Compression::None => Box::new(packed),
         Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
-        Compression::Zstd => Box::new(Zstd::new(packed)),
+        Compression::Zstd => Box::new(Zstd::new(packed, window)),
     }
 }
 
@@ -120,9 +130,9 @@ struct Zstd<R> {
 }
 
 impl<R: BufRead> Zstd<R> {
-    fn new(source: R) -> Self {
+    fn new(source: R, window: u64) -> Self {
         let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(limits::ZSTD_WINDOW_BYTES);
+        decoder.set_max_window_size(window);
         Self { source, decoder, in_frame: false }
     }
 
@@ -144,10 +154,11 @@ impl<R: BufRead> Zstd<R> {
                     }
                 }
                 Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
-                    return Err(io::Error::other(format!(
+                    let why = format!(
                         "needs a window of {requested} bytes to be decompressed, and {max} are the most; decompress it with \
                          zstd -d and use the tar, or compress it again without --long and --ultra"
-                    )));
+                    );
+                    return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
                 }
                 Err(error) => return Err(failed(&error)),
             }
@@ -221,7 +232,7 @@ mod tests {
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"any"].concat();
         let stream = [&skippable[..], &frame, &skippable, &frame].concat();
         let mut read = Vec::new();
-        Zstd::new(&stream[..]).read_to_end(&mut read).unwrap();
+        Zstd::new(&stream[..], limits::ZSTD_WINDOW_BYTES).read_to_end(&mut read).unwrap();
         assert!(read == [&text[..], &text].concat());
     }
 
@@ -229,7 +240,9 @@ mod tests {
     fn cut_zstd_is_an_error() {
         let frame = compress_to_vec(&b"some text that is cut".repeat(100)[..], CompressionLevel::Fastest);
         for length in 1..frame.len() {
-            let cut = Zstd::new(&frame[..length]).read_to_end(&mut Vec::new()).unwrap_err();
+            let cut = Zstd::new(&frame[..length], limits::ZSTD_WINDOW_BYTES)
+                .read_to_end(&mut Vec::new())
+                .unwrap_err();
             assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof, "{length}");
         }
     }
@@ -246,7 +259,7 @@ mod tests {
     #[test]
     fn windows_are_bounded_in_every_frame() {
         let most = u8::try_from(limits::ZSTD_WINDOW_BYTES.ilog2() - 10).unwrap() << 3;
-        let read = |stream: &[u8]| Zstd::new(stream).read_to_end(&mut Vec::new());
+        let read = |stream: &[u8]| Zstd::new(stream, limits::ZSTD_WINDOW_BYTES).read_to_end(&mut Vec::new());
         assert_eq!(read(&frame(most, EMPTY)).unwrap(), 0);
         assert_eq!(read(&frame(most, EMPTY).repeat(3)).unwrap(), 0);
         // a frame in one piece has its own size for a window
@@ -268,7 +281,7 @@ mod tests {
             let frame = frame(0x38, &block);
             [&repeated, &frame[6..]].concat()
         };
-        let read = |stream: &[u8]| Zstd::new(stream).read_to_end(&mut Vec::new());
+        let read = |stream: &[u8]| Zstd::new(stream, limits::ZSTD_WINDOW_BYTES).read_to_end(&mut Vec::new());
         assert_eq!(read(&block(1, &[0, 0])).unwrap(), 10 + 65_539);
         assert!(read(&block(60, &[0xff; 120])).is_err());
     }

@@ -14,7 +14,7 @@ use assay_verifier::limits;
 use super::compression::{Bounded, HEAD};
 use super::error::Position;
 
-pub use super::compression::{Compression, Growth, decompressed};
+pub use super::compression::{Compression, Growth, decompressed, decompressed_within};
 pub use super::error::ArchiveError;
 
 /// A member of a tar. Reading it gives its content.
