@@ -44,6 +44,18 @@ pub mod fuzzing {
         #[cfg(target_os = "linux")]
         crate::containerd::snapshots::fuzz(bytes);
     }
+
+    /// Applies a layer to a tree.
+    #[cfg(target_os = "linux")]
+    pub fn layer(bytes: &[u8]) {
+        crate::rootfs::fuzz::layer(bytes);
+    }
+
+    /// Compares trees.
+    #[cfg(target_os = "linux")]
+    pub fn trees(bytes: &[u8]) {
+        crate::rootfs::fuzz::trees(bytes);
+    }
 }
 
 /// The command line's definition, for man pages.

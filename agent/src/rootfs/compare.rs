@@ -123,17 +123,25 @@ pub(crate) enum Difference {
     Changed,
 }
 
-/// Compares what `view` shows with what should be there. Of a copy whose owners were changed, files may lack their setuid and setgid
-/// bits, which the kernel takes from what gets an owner and containerd before 2 does not give back; and names of one file may have
-/// become files by themselves.
-pub(crate) fn compare(expected: &Tree<'_>, view: &mut impl View, is_copy: bool) -> Comparison {
-    let mut names = vec![0_u16; expected.len()];
-    count_names(expected, Tree::ROOT, &mut names);
+/// How the files came where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// They were unpacked.
+    Unpacked,
+    /// Their owners were changed as well. Files may lack their setuid and setgid bits, which the kernel takes from what gets an owner
+    /// and containerd before 2 does not give back.
+    Shifted,
+    /// Their owners were changed on overlayfs, which copied them first: names of one file may have become files by themselves as well.
+    Copied,
+}
+
+/// Compares what `view` shows with what should be there.
+pub(crate) fn compare(expected: &Tree<'_>, view: &mut impl View, made: Made) -> Comparison {
     let mut walk = Walk {
         expected,
         view,
-        names,
-        is_copy,
+        names: expected.names_of_files(),
+        made,
         ids: HashMap::new(),
         files: HashMap::new(),
         found: Comparison::default(),
@@ -150,21 +158,11 @@ pub(crate) fn compare(expected: &Tree<'_>, view: &mut impl View, is_copy: bool) 
     walk.found
 }
 
-/// How many names each file has, directories aside.
-fn count_names(tree: &Tree<'_>, directory: Id, names: &mut [u16]) {
-    for id in tree.inode(directory).names.values() {
-        match tree.inode(*id).entry.kind {
-            Kind::Directory => count_names(tree, *id, names),
-            _ => names[id.index()] = names[id.index()].saturating_add(1),
-        }
-    }
-}
-
 struct Walk<'t, 'm, V> {
     expected: &'t Tree<'m>,
     view: &'t mut V,
     names: Vec<u16>,
-    is_copy: bool,
+    made: Made,
     /// The file that was seen under a name of each that should have several.
     ids: HashMap<Id, FileId>,
     /// Of each file that has several names, which it should be, and its content.
@@ -263,7 +261,7 @@ impl<V: View> Walk<'_, '_, V> {
                 return self.find(path, Difference::Changed, layer, Some(texts.0), Some(texts.1));
             }
         }
-        if !self.is_copy {
+        if self.made != Made::Copied {
             self.same_file(id, &seen, &mut differing);
         }
         self.attributes(path, id, &seen, differing);
@@ -309,7 +307,7 @@ impl<V: View> Walk<'_, '_, V> {
     fn attributes(&mut self, path: &[u8], id: Id, seen: &Seen, mut differing: Vec<(String, String)>) {
         let inode = self.expected.inode(id);
         let mut found = attributes(&inode.entry, &seen.entry);
-        if self.is_copy && matches!(inode.entry.kind, Kind::File { .. }) {
+        if self.made != Made::Unpacked && matches!(inode.entry.kind, Kind::File { .. }) {
             let mut cleared = inode.entry.clone();
             cleared.mode &= !0o6000;
             if attributes(&cleared, &seen.entry).is_empty() {

@@ -17,11 +17,15 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod finding;
 #[cfg(target_os = "linux")]
+pub(crate) mod fuzz;
+#[cfg(target_os = "linux")]
 mod layers;
 #[cfg(target_os = "linux")]
 mod lists;
 #[cfg(all(test, target_os = "linux"))]
 mod lists_tests;
+#[cfg(target_os = "linux")]
+mod model;
 #[cfg(all(test, target_os = "linux"))]
 mod mutations;
 #[cfg(target_os = "linux")]

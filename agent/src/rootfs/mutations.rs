@@ -1,8 +1,9 @@
 //! Changes snapshots in every way, and looks whether each change is found.
 
 use super::apply::{CAPABILITY, OPAQUE, Whiteouts};
-use super::compare::compare;
-use super::tests::{Below, Dice, Nothing, Seeing, apply, paths, sha256};
+use super::compare::{Made, compare};
+use super::model::{Nothing, Seeing};
+use super::tests::{Below, Dice, apply, paths, sha256};
 use super::tree::{Bytes, Device, Entry, Id, Kind, Memory, Tree, WHITEOUT};
 
 /// A layer of every kind of file, and the paths in it.
@@ -164,12 +165,12 @@ fn every_mutation_is_found() {
         };
         let mut expected = Tree::new(&memory);
         apply(&mut expected, &lines, Whiteouts::Overlay, &mut Below, 3).unwrap();
-        let sound = compare(&expected, &mut Seeing(&unpacked(&memory)), false);
+        let sound = compare(&expected, &mut Seeing(&unpacked(&memory)), Made::Unpacked);
         assert!(sound.findings.is_empty() && !sound.is_partial && sound.more == 0, "{:?}", sound.findings);
         for _ in 0..30 {
             let mut there = unpacked(&memory);
             let Some(what) = mutate(&mut there, &mut dice) else { continue };
-            let found = compare(&expected, &mut Seeing(&there), false);
+            let found = compare(&expected, &mut Seeing(&there), Made::Unpacked);
             assert!(!found.findings.is_empty(), "{what} is not found in {lines:#?}");
             *kinds.entry(what).or_default() += 1;
             count += 1;

@@ -222,10 +222,7 @@ impl<'s> Search<'s> {
     ) -> bool {
         let snapshotters = &self.snapshotters;
         let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
-        // natively, names of one file are shifted once for each name
-        let Some(shelf) = shelf.as_ref().ok().filter(|shelf| shelf.form == Form::Overlayfs) else {
-            return false;
-        };
+        let Ok(shelf) = shelf.as_ref() else { return false };
         let found = shelf.names.get(&(image.namespace.clone(), copy.to_owned()));
         let Some([found]) = found.map(Vec::as_slice) else { return false };
         let Some(row) = shelf.snapshots.get(found) else { return false };

@@ -1,6 +1,7 @@
 //! Reads which snapshots a snapshotter has, and which stands on which.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use assay_judge::store::Snapshotter;
@@ -63,6 +64,13 @@ impl Shelf {
         let folder = snapshotters.iter().find(|one| one.name == name).and_then(|one| one.folder.clone());
         let folder =
             folder.ok_or_else(|| format!("where the snapshotter {name} keeps its folders is not known"))?;
+        // if it is root's, all files in it have the owners that the layers say
+        let owner = std::fs::metadata(folder.join("snapshots")).map_or(0, |metadata| metadata.uid());
+        if owner != 0 {
+            return Err(format!(
+                "the snapshotter {name} is the user {owner}'s: where containerd runs in a user namespace, files have other owners than the layers say"
+            ));
+        }
         let snapshots = snapshots::open(&folder)?.unwrap_or_default();
         let mut names: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         for name in snapshots.keys() {

@@ -10,7 +10,7 @@ use assay_judge::store::{IdMap, Store as _};
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::apply::{Applier, CAPABILITY, OPAQUE, Problem, Whiteouts};
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, Made, compare};
 use super::layers::{self, LayerError};
 use super::lists::List;
 use super::shelf::Form;
@@ -62,20 +62,41 @@ impl Unjudged {
 /// Compares one snapshot.
 pub(super) fn compare_snapshot(sources: Sources<'_>, task: &Task, memory: &Memory) -> Outcome {
     let mut snapshot = task.open(&task.id)?;
-    let tree = match &task.copy {
-        None => {
-            let mut tree = Tree::new(memory);
+    let mut tree = Tree::new(memory);
+    let made = match (&task.copy, task.form) {
+        (Some(_), Form::Overlayfs) => {
+            shown(sources, task, &mut tree)?;
+            Made::Copied
+        }
+        (copy, _) => {
             // on overlayfs, whiteouts of the lowest layer have nothing to hide, and containerd unpacks it into a plain folder
             let is_upper = task.form == Form::Overlayfs && !task.below.is_empty();
             let below = if is_upper { &task.below[..] } else { &[] };
             for number in 0..task.layers.len() {
+                if number > 0 {
+                    tree.split_special_files().map_err(no_room)?;
+                }
                 apply(sources, task, number, is_upper, below, &mut tree)?;
             }
-            tree
+            match copy {
+                None => Made::Unpacked,
+                Some(_) => {
+                    tree.split_special_files().map_err(no_room)?;
+                    Made::Shifted
+                }
+            }
         }
-        Some(ids) => copied(sources, task, ids, memory)?,
     };
-    Ok(compare(&tree, &mut snapshot, task.copy.is_some()))
+    if let Some(ids) = &task.copy {
+        // containerd goes from path to path, and shifts a file once for each of its names
+        tree.each_entry(|entry| {
+            (entry.uid, entry.gid) = ids.to_host(entry.uid, entry.gid);
+            if entry.kind != Kind::Directory {
+                entry.xattrs.remove(CAPABILITY);
+            }
+        });
+    }
+    Ok(compare(&tree, &mut snapshot, made))
 }
 
 impl Task {
@@ -128,31 +149,19 @@ fn apply(
     })
 }
 
-/// What the copy of an image's files for the users of a container must hold: containerd mounts the snapshots and gives every file
-/// another owner, so that overlayfs copies all that it shows.
-fn copied<'m>(
-    sources: Sources<'_>,
-    task: &Task,
-    ids: &IdMap,
-    memory: &'m Memory,
-) -> Result<Tree<'m>, Unjudged> {
-    let mut all = Tree::new(memory);
+/// What overlayfs shows of an image's snapshots. For the users of a container, containerd mounts them and gives every file another
+/// owner, so that overlayfs copies all that it shows.
+fn shown(sources: Sources<'_>, task: &Task, all: &mut Tree<'_>) -> Result<(), Unjudged> {
     for number in 0..task.layers.len() {
-        let mut folder = Tree::new(memory);
+        let mut folder = Tree::new(all.memory());
         // the uppermost snapshot below is the first
         let below = &task.below[task.layers.len() - number..];
         apply(sources, task, number, number > 0, below, &mut folder)?;
-        all.lay_over(&folder, OPAQUE).map_err(|error| Unjudged {
-            is_limit: true,
-            is_memory: true,
-            ..Unjudged::unreadable(error.to_string())
-        })?;
+        all.lay_over(&folder, OPAQUE).map_err(no_room)?;
     }
-    all.each_entry(|entry| {
-        (entry.uid, entry.gid) = ids.to_host(entry.uid, entry.gid);
-        if entry.kind != Kind::Directory {
-            entry.xattrs.remove(CAPABILITY);
-        }
-    });
-    Ok(all)
+    Ok(())
+}
+
+fn no_room(error: TooLarge) -> Unjudged {
+    Unjudged { is_limit: true, is_memory: true, ..Unjudged::unreadable(error.to_string()) }
 }

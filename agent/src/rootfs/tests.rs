@@ -7,19 +7,11 @@ use assay_judge::store::{Blob, BlobContent};
 use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm};
 
 use super::apply::{Applier, CAPABILITY, Lower, OPAQUE, Problem, Whiteouts};
-use super::compare::{Difference, Failure, FileId, Seen, View, compare};
+use super::compare::{Difference, Made, compare};
 use super::layers;
 use super::lists_tests::check_list;
+use super::model::{Nothing, Seeing};
 use super::tree::{Bytes, Device, Entry, Id, Kind, Memory, Sha256, TooLarge, Tree};
-
-/// Nothing below.
-pub(super) struct Nothing;
-
-impl Lower for Nothing {
-    fn directory(&mut self, _: &[Bytes]) -> Result<Option<Entry>, String> {
-        Ok(None)
-    }
-}
 
 pub(super) fn sha256(content: &[u8]) -> Sha256 {
     let mut hasher = DigestAlgorithm::Sha256.hasher();
@@ -366,16 +358,45 @@ fn implied_directories_may_have_the_attributes_that_they_have_below() {
             let id = there.get(&[b"a"[..].into()]).unwrap();
             let entry = &mut there.inode_mut(id).entry;
             (entry.mode, entry.uid) = (mode, uid);
-            assert_eq!(compare(&tree, &mut Seeing(&there), false).findings.len(), findings, "{mode:o} {uid}");
+            assert_eq!(
+                compare(&tree, &mut Seeing(&there), Made::Unpacked).findings.len(),
+                findings,
+                "{mode:o} {uid}"
+            );
             // whether it hides what is below is the layer's alone to say
             let entry = &mut there.inode_mut(id).entry;
             match entry.xattrs.get(OPAQUE) {
                 Some(_) => entry.xattrs.remove(OPAQUE),
                 None => entry.xattrs.insert(OPAQUE, b"y"),
             }
-            assert_eq!(compare(&tree, &mut Seeing(&there), false).findings.len(), 1, "{mode:o} {uid}");
+            assert_eq!(
+                compare(&tree, &mut Seeing(&there), Made::Unpacked).findings.len(),
+                1,
+                "{mode:o} {uid}"
+            );
         }
     }
+}
+
+/// A copy of a snapshot has hard links between regular files alone, and its owners are shifted for each name.
+#[test]
+fn copies_keep_hard_links_of_regular_files() {
+    let memory = Memory::shared();
+    let mut tree = Tree::new(&memory);
+    let lines = ["s l t", "h m l", "d d", "h d/n l", "p p", "h q p", "f a 1", "h d/b a"];
+    apply(&mut tree, &lines, Whiteouts::Remove, &mut Nothing, 3).unwrap();
+    tree.split_special_files().unwrap();
+    let id = |path: &str| {
+        let path: Vec<Bytes> = path.split('/').map(|name| name.as_bytes().into()).collect();
+        tree.get(&path).unwrap()
+    };
+    let special = ["l", "m", "d/n", "p", "q"].map(id);
+    assert_eq!(special.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
+    assert_eq!(id("a"), id("d/b"));
+    let (regular, directory) = (id("a"), id("d"));
+    tree.each_entry(|entry| entry.uid += 100);
+    assert!(special.iter().all(|id| tree.inode(*id).entry.uid == 100 && tree.inode(*id).layer == 3));
+    assert_eq!((tree.inode(regular).entry.uid, tree.inode(directory).entry.uid), (200, 100));
 }
 
 #[test]
@@ -405,53 +426,6 @@ fn trees_are_bounded() {
     // what a tree took is there again for the next
     drop(tree);
     apply(&mut Tree::new(&memory), &["f a 1"], Whiteouts::Remove, &mut Nothing, 0).unwrap();
-}
-
-/// A tree seen as if it were on a disk.
-pub(super) struct Seeing<'t, 'm>(pub(super) &'t Tree<'m>);
-
-impl Seeing<'_, '_> {
-    fn seen(&self, id: Id) -> Seen {
-        let Entry { kind, mode, uid, gid, mtime, xattrs } = self.0.inode(id).entry.clone();
-        let kind = match kind {
-            Kind::Directory => Kind::Directory,
-            Kind::File { size, .. } => Kind::File { size, content: () },
-            Kind::Symlink(target) => Kind::Symlink(target),
-            Kind::Character(device) => Kind::Character(device),
-            Kind::Block(device) => Kind::Block(device),
-            Kind::Fifo => Kind::Fifo,
-            Kind::Socket => Kind::Socket,
-        };
-        let entry = Entry { kind, mode, uid, gid, mtime, xattrs };
-        Seen { entry, file: FileId(0, id.index() as u64), links: 2, version: [0; 4] }
-    }
-}
-
-impl View for Seeing<'_, '_> {
-    type Directory = Id;
-
-    fn root(&mut self) -> Result<(Seen, Id), Failure> {
-        Ok((self.seen(Tree::ROOT), Tree::ROOT))
-    }
-
-    fn names(&mut self, directory: &Id) -> Result<Vec<Bytes>, Failure> {
-        Ok(self.0.inode(*directory).names.keys().rev().cloned().collect())
-    }
-
-    fn look(&mut self, directory: &Id, name: &[u8]) -> Result<Seen, Failure> {
-        Ok(self.seen(self.0.inode(*directory).names[name]))
-    }
-
-    fn open(&mut self, directory: &Id, name: &[u8], _: &Seen) -> Result<Id, Failure> {
-        Ok(self.0.inode(*directory).names[name])
-    }
-
-    fn content(&mut self, directory: &Id, name: &[u8], _: &Seen) -> Result<Sha256, Failure> {
-        match &self.0.inode(self.0.inode(*directory).names[name]).entry.kind {
-            Kind::File { content, .. } => Ok(*content),
-            _ => Err(Failure::Changed),
-        }
-    }
 }
 
 /// Numbers that look random and are the same in every run.
@@ -503,7 +477,7 @@ fn noise_is_not_found() {
             entry.mode = 0o777;
         }
     }
-    let found = compare(&expected, &mut Seeing(&there), false);
+    let found = compare(&expected, &mut Seeing(&there), Made::Unpacked);
     assert_eq!((found.findings.len(), found.times), (0, 1));
 }
 
@@ -517,7 +491,7 @@ fn findings_say_what_is_there_instead_and_are_bounded() {
     };
     let expected = tree(&["d bin", "f bin/a 1 mode=755", "f bin/b 1", "d etc", "s etc/l t"]);
     let there = tree(&["d bin", "f bin/a 1 mode=4755 owner=1", "d etc", "s etc/l u", "f etc/new 12"]);
-    let found = compare(&expected, &mut Seeing(&there), false);
+    let found = compare(&expected, &mut Seeing(&there), Made::Unpacked);
     let texts: Vec<_> = found
         .findings
         .iter()
@@ -545,7 +519,7 @@ fn findings_say_what_is_there_instead_and_are_bounded() {
 
     let many: Vec<String> = (0..1_500).map(|number| format!("p {number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let found = compare(&tree(&[]), &mut Seeing(&tree(&many)), false);
+    let found = compare(&tree(&[]), &mut Seeing(&tree(&many)), Made::Unpacked);
     assert_eq!((found.findings.len(), found.more), (1_000, 500));
 }
 
@@ -635,7 +609,7 @@ fn layers_are_read_in_every_packing_and_both_digests_are_checked() {
     for blob in packed(&tar) {
         let tree = unpack(&memory, &blob, &blob, &diff_id).unwrap();
         assert_eq!(dump(&tree), dump(&expected));
-        assert!(compare(&expected, &mut Seeing(&tree), false).findings.is_empty());
+        assert!(compare(&expected, &mut Seeing(&tree), Made::Unpacked).findings.is_empty());
         let other = unpack(&memory, &blob, &blob, &Digest::sha256(b"other")).unwrap_err();
         assert!(matches!(other, layers::LayerError::Layer(LayerError::DiffId { .. })), "{other}");
         for changed in [&blob[..blob.len() - 1], &[&blob[..], b"x"].concat()] {

@@ -3,7 +3,7 @@
 //! Names are bytes. A file's content is its size and its SHA-256. Hard links are several names of one [`Inode`]. The tree is plain
 //! data: it reads nothing. Trees that are made at once share a bound on their [`Memory`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use assay_judge::layer::{Bytes, Device, Kind, Sha256, WHITEOUT, printable};
@@ -168,11 +168,6 @@ impl<'m> Tree<'m> {
         &mut self.inodes[id.index()]
     }
 
-    /// How many files were ever added, the root with them.
-    pub(crate) fn len(&self) -> usize {
-        self.inodes.len()
-    }
-
     /// The file at that path.
     pub(crate) fn get(&self, path: &[Bytes]) -> Option<Id> {
         path.iter().try_fold(Self::ROOT, |id, name| self.inode(id).names.get(name).copied())
@@ -249,10 +244,54 @@ impl<'m> Tree<'m> {
         Ok(())
     }
 
-    /// Changes every file, and what is known of directories that are implied.
+    /// Makes each name of a symbolic link, a device or a FIFO a file by itself. containerd does so wherever it copies a snapshot
+    /// (continuity, `fs/copy.go`).
+    ///
+    /// # Errors
+    /// [`TooLarge`]
+    pub(crate) fn split_special_files(&mut self) -> Result<(), TooLarge> {
+        let names = self.names_of_files();
+        let is_shared = |id: Id| {
+            let kind = &self.inode(id).entry.kind;
+            names[id.index()] > 1 && !matches!(kind, Kind::File { .. })
+        };
+        let mut further = Vec::new();
+        let mut seen = BTreeSet::new();
+        for directory in (0..).map(Id).take(self.inodes.len()) {
+            for (name, id) in &self.inode(directory).names {
+                if is_shared(*id) && !seen.insert(*id) {
+                    further.push((directory, name.clone(), *id));
+                }
+            }
+        }
+        for (directory, name, id) in further {
+            let (entry, layer) = (self.inode(id).entry.clone(), self.inode(id).layer);
+            self.add(directory, &name, entry, layer)?;
+        }
+        Ok(())
+    }
+
+    /// How many names each file has, by [`Id::index`]; directories have none here.
+    pub(crate) fn names_of_files(&self) -> Vec<u16> {
+        let mut names = vec![0; self.inodes.len()];
+        self.count_names(Self::ROOT, &mut names);
+        names
+    }
+
+    fn count_names(&self, directory: Id, names: &mut [u16]) {
+        for id in self.inode(directory).names.values() {
+            match self.inode(*id).entry.kind {
+                Kind::Directory => self.count_names(*id, names),
+                _ => names[id.index()] = names[id.index()].saturating_add(1),
+            }
+        }
+    }
+
+    /// Changes every file once for each of its names, and what is known of directories that are implied.
     pub(crate) fn each_entry(&mut self, change: impl Fn(&mut Entry)) {
-        for inode in &mut self.inodes {
-            change(&mut inode.entry);
+        let names = self.names_of_files();
+        for (inode, names) in self.inodes.iter_mut().zip(names) {
+            (0..names.max(1)).for_each(|_| change(&mut inode.entry));
             inode.implied.iter_mut().filter_map(|implied| implied.lower.as_mut()).for_each(&change);
         }
     }
