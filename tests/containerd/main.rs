@@ -12,4 +12,5 @@ mod inventory;
 mod layer_files;
 mod procedure;
 mod rootfs;
+mod rootfs_real;
 mod stores;

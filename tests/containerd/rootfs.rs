@@ -1,5 +1,5 @@
 //! Unpacked snapshots, compared with the signed layers: whatever is changed in one is found, on overlayfs and with the native
-//! snapshotter, through the daemon and from its root alone; and nothing is found where nothing was changed.
+//! snapshotter, through the daemon and from its root alone.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assay_fixtures::image::{Image, linux_here};
+use assay_judge::layer::printable;
 use assay_report::{NodeReport, RootfsDifference, RootfsFinding, RootfsResult};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
@@ -19,6 +20,7 @@ const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 on_each_release! {
     every_change_of_a_snapshot_is_found,
+    what_umoci_finds_is_found,
     a_byte_is_changed_and_content_and_signature_still_pass,
     a_program_that_is_dropped_under_a_running_container_is_found,
     unpacking_that_broke_off_is_found,
@@ -27,7 +29,6 @@ on_each_release! {
     snapshots_that_stand_on_others_are_found,
     rights_that_are_missing_are_not_a_pass,
     copies_for_user_namespaces_are_compared,
-    real_root_file_systems_have_no_differences,
 }
 
 pub(super) const SNAPSHOTTERS: [&str; 2] = ["overlayfs", "native"];
@@ -496,6 +497,71 @@ fn compared_by_tar(archive: &Path, folder: &Path) -> Vec<String> {
     text.lines().filter_map(differs).collect()
 }
 
+/// umoci unpacks the image, keeps a list of its files (mtree), and makes a layer of what differs from that list: each path in that layer is
+/// among ours, but for directories, whose times differ as soon as anything in them does.
+fn what_umoci_finds_is_found(release: Release) {
+    let (node, _) = Node::new(release, "native", &[("team/app", of_every_kind())]);
+    let layout = node.containerd.path("layout");
+    let mut images = node.published.images.clone();
+    images.name(&image_target(&node.verify(&node.containerd.store(), "all", 0).images[0]), "sound");
+    images.write(&layout).unwrap();
+    let umoci = |arguments: &[&str]| {
+        let mut command = Command::new(program("umoci", "umoci"));
+        finish(command.current_dir(node.containerd.path("")).arg("--log=error").args(arguments))
+    };
+    let _ = umoci(&["unpack", "--image", "layout:sound", "bundle"]).expect_code(0);
+    let bundle = node.containerd.path("bundle/rootfs");
+    let pairs =
+        [(bundle, node.containerd.path("kept-bundle")), (node.snapshots(), node.containerd.path("kept"))];
+    pairs.iter().for_each(|(sound, kept)| run("cp -a", &[sound, kept]));
+    let mut compared = 0;
+    for (what, file, change, ..) in CHANGES {
+        change(&pairs[0].0);
+        change(&node.folder(file));
+        let _ = umoci(&["repack", "--image", "layout:changed", "bundle"]).expect_code(0);
+        let report = node.verify(&node.containerd.store(), "all", 1);
+        let found = findings(&report);
+        for path in in_the_last_layer(&layout) {
+            let path = printable(&path);
+            // of two names that are of one file no more, the second is named
+            if what == "a hard link that is broken" && path == "bin/linked" {
+                continue;
+            }
+            assert!(found.iter().any(|one| one.path == path), "{what}: umoci alone finds {path}: {found:#?}");
+            compared += 1;
+        }
+        for (sound, kept) in &pairs {
+            run("rm -rf", &[sound]);
+            run("cp -a", &[kept, sound]);
+        }
+    }
+    assert!(compared > 15, "{compared}");
+}
+
+/// The paths in the uppermost layer of the image that was added last to a layout, directories aside.
+fn in_the_last_layer(layout: &Path) -> Vec<Vec<u8>> {
+    let blob = |digest: &str| fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
+    let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    let index = json(&fs::read(layout.join("index.json")).unwrap());
+    let name = "org.opencontainers.image.ref.name";
+    let entries = index["manifests"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["annotations"][name] == "changed").unwrap();
+    let manifest = json(&blob(entry["digest"].as_str().unwrap()));
+    let layer = blob(manifest["layers"].as_array().unwrap().last().unwrap()["digest"].as_str().unwrap());
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(&layer[..]));
+    let files = archive.entries().unwrap().map(Result::unwrap);
+    let files = files.filter(|entry| entry.header().entry_type() != tar::EntryType::Directory);
+    files
+        .map(|entry| {
+            let path = entry.path_bytes();
+            let path = path.strip_prefix(b"./").unwrap_or(&path);
+            let (folder, name) =
+                path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+            [folder, name.strip_prefix(b".wh.").unwrap_or(name)].concat()
+        })
+        .collect()
+}
+
 /// The files that a container sees are not the blobs that are hashed: this is what nothing else on a node looks at.
 fn a_byte_is_changed_and_content_and_signature_still_pass(release: Release) {
     let (node, _) = Node::new(release, "overlayfs", &[("team/app", of_every_kind())]);
@@ -704,68 +770,4 @@ fn copies_for_user_namespaces_are_compared(release: Release) {
         let report = node.verify(&node.containerd.store(), "in-use", 1);
         assert_eq!(verdict(&report.images[0]), "failed/rootfs-mismatch", "{what}");
     }
-}
-
-/// Real root file systems: this machine's own programs and libraries, as a distribution's packages have them, in one layer and in
-/// several, with what one layer changes of another.
-fn real_root_file_systems_have_no_differences(release: Release) {
-    let images = real_images();
-    for snapshotter in SNAPSHOTTERS {
-        let named: Vec<(&str, Image)> =
-            images.iter().map(|(name, image)| (name.as_str(), image.clone())).collect();
-        let (node, _) = Node::new(release, snapshotter, &named);
-        for store in node.stores() {
-            let report = node.verify(&store, "all", 0);
-            assert_eq!(report.images.len(), images.len());
-            for image in &report.images {
-                let rootfs = image.rootfs.as_ref().unwrap();
-                assert_eq!(rootfs.result, Some(RootfsResult::Passed), "{store}: {rootfs:?}");
-                assert!(rootfs.files > 100, "{rootfs:?}");
-            }
-        }
-    }
-}
-
-/// Folders of this machine that no package manager writes to while the test runs.
-fn real_images() -> Vec<(String, Image)> {
-    let tar = |arguments: &[&str]| {
-        let mut command = Command::new(program("tar", "tar"));
-        let done = finish(
-            command
-                .args(["--xattrs", "--xattrs-include=security.capability", "--format=posix", "-C", "/", "-c"])
-                .args(arguments),
-        );
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
-        done.stdout
-    };
-    let python = tar(&["--exclude=__pycache__", "usr/lib/python3"]);
-    let programs = tar(&[
-        "--ignore-failed-read",
-        "bin",
-        "usr/bin/passwd",
-        "usr/bin/su",
-        "usr/bin/mount",
-        "usr/bin/perl",
-        "usr/sbin",
-    ]);
-    let configuration = tar(&["--ignore-failed-read", "etc"]);
-    // without entries of directories, in GNU's own form, as old tools write it
-    let plain = {
-        let mut command = Command::new(program("tar", "tar"));
-        let done = finish(command.args([
-            "--format=gnu",
-            "--no-recursion",
-            "-C",
-            "/",
-            "-c",
-            "usr/share/doc/base-files/copyright",
-        ]));
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
-        done.stdout
-    };
-    vec![
-        ("real/python".into(), image_of(vec![python.clone()])),
-        ("real/stacked".into(), image_of(vec![programs.clone(), configuration.clone(), python])),
-        ("real/again".into(), image_of(vec![configuration.clone(), programs, configuration, plain])),
-    ]
 }

@@ -34,6 +34,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("podman", "podman"),
     ("buildah", "buildah"),
     ("umoci", "umoci"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("bsdtar", "libarchive-tools"),
+    ("setcap", "libcap2-bin"),
+    ("zstd", "zstd"),
     ("setpriv", "util-linux"),
     ("ionice", "util-linux"),
     ("strace", "strace"),
@@ -229,6 +233,18 @@ pub(super) fn libraries(job: &Job<'_>) -> Result {
 /// The program that [`libraries`] makes.
 pub(super) fn reference(place: &Place) -> PathBuf {
     place.work.join("bin/reference")
+}
+
+/// Root file systems that layers were made of, kept for later runs.
+pub(super) fn roots(job: &Job<'_>) -> Result {
+    let folder = job.place.work.join("roots");
+    let status = job.command("tests/interop/roots.sh")?.arg(&folder).status()?;
+    job.place.set_variable("ROOTS", folder);
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(2) => Err(Problem::Missing("Debian's packages for it cannot be fetched".to_owned())),
+        _ => Err(Problem::Failed(format!("tests/interop/roots.sh: {status}"))),
+    }
 }
 
 /// cargo-deny: installed, or built, which takes minutes.

@@ -125,6 +125,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("format", cargo(&["fmt", "--all", "--check"])),
         // first of cargo's, since most others wait for it
         Step::new("tests are built", built).alone_in(Lane::Cargo),
+        Step::new("root file systems", programs::roots),
         Step::new("containerd 2", programs::containerd_2).alone_in(Lane::Go),
         Step::new("registry with referrers", programs::referrers_registry).alone_in(Lane::Go),
         Step::new("notation's libraries", programs::libraries).alone_in(Lane::Go),
@@ -134,10 +135,11 @@ pub(super) fn all() -> Vec<Step> {
             .iter()
             .map(|(name, program)| Step::new(name, |job| program.provide(job)).alone_in(Lane::Go)),
     );
-    let needed: Vec<&str> = ["tests are built", "containerd 2", "registry with referrers"]
-        .into_iter()
-        .chain(GO_PROGRAMS.iter().map(|(name, _)| *name))
-        .collect();
+    let needed: Vec<&str> =
+        ["tests are built", "containerd 2", "registry with referrers", "root file systems"]
+            .into_iter()
+            .chain(GO_PROGRAMS.iter().map(|(name, _)| *name))
+            .collect();
     steps.extend([
         Step::new("unit tests", unit_tests).after(&["tests are built"]),
         Step::new("lints", lints).alone_in(Lane::Cargo),
