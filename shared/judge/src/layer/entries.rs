@@ -134,13 +134,14 @@ fn block(tar: &mut Hashed<impl Read>) -> Result<Option<tar::Header>, LayerError>
         };
     }
     let bytes = header.as_bytes();
-    // some programs took the bytes for signed ones
-    let checked = || bytes[..148].iter().chain(&bytes[156..]);
-    let unsigned: i64 = checked().map(|byte| i64::from(*byte)).sum();
-    let signed: i64 = checked().map(|byte| i64::from(byte.cast_signed())).sum();
+    let sum = |value: fn(u8) -> i64| -> i64 {
+        let of = |part: &[u8]| part.iter().map(|byte| value(*byte)).sum::<i64>();
+        of(&bytes[..148]) + of(&bytes[156..]) + 8 * i64::from(b' ')
+    };
     let right =
         header.cksum().map(i64::from).map_err(|_| damaged("the checksum of a header is not a number"))?;
-    if [unsigned, signed].iter().all(|sum| sum + 8 * i64::from(b' ') != right) {
+    // some programs took the bytes for signed ones
+    if sum(i64::from) != right && sum(|byte| i64::from(byte.cast_signed())) != right {
         return Err(damaged("the checksum of a header is wrong"));
     }
     Ok(Some(header))
