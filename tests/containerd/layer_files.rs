@@ -39,7 +39,7 @@ fn lists(node: &Node, out: &str) -> PathBuf {
     node.published.images.write(&layout).unwrap();
     let mut copy = Command::new(program("skopeo", "skopeo"));
     copy.args(["copy", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
-    copy.arg(format!("oci:{}:{}", layout.display(), reference("team/app")));
+    copy.arg(format!("oci:{}", layout.display()));
     let _ = finish(copy.arg(format!("docker://{}/team/app:v1", registry.host()))).expect_code(0);
     fs::remove_dir_all(layout).unwrap();
     let out = node.published.path(out);

@@ -4,6 +4,7 @@
 mod carried;
 mod crls;
 mod forms;
+mod layer_files;
 mod listings;
 mod logins;
 mod mirrors;

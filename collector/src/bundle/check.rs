@@ -12,6 +12,7 @@ use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::time::UnixTime;
 use serde::Serialize;
 
+use super::unlisted::Listed;
 use crate::inventories::NodeImages;
 use crate::trust::{self, TrustCheck};
 
@@ -81,6 +82,9 @@ pub struct CheckedImage {
     pub not_carried: Option<String>,
     /// The subjects of the certificates whose signatures pass.
     pub signers: Vec<String>,
+    /// If the bundles have lists of layers' files: how many of its layers are in none. A node that discarded them cannot verify it with
+    /// --rootfs.
+    pub unlisted_layers: u64,
 }
 
 /// Why an image has no signature in the bundles.
@@ -128,6 +132,7 @@ pub fn check(
     let nodes = nodes(wanted);
     let documents: Vec<Option<&BundleManifest>> = carried.documents().map(|(_, document)| document).collect();
     let made_for = MadeFor::new(&documents);
+    let listed_layers = Listed::new(carried);
     let trust = trust::check(trust, at);
     let expiring = expiring(&trust, &today, now, at);
     let verdict = ExitCode::from_statuses(then.iter().map(|image| image.status));
@@ -136,7 +141,12 @@ pub fn check(
     let checked = |(image, today): (Image, &Image)| {
         let key = (&image.digest, image.media_type.as_str(), image.size);
         let nodes = nodes.get(&key).cloned().unwrap_or_default();
-        checked_image(image, today.status, nodes, &made_for)
+        let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
+        let had = wanted.iter().flat_map(|wanted| &wanted.images);
+        let had = had.filter(|one| one.target == target).map(|one| &one.platforms);
+        let platforms = had.into_iter().find(|platforms| !platforms.is_empty());
+        let unlisted_layers = listed_layers.as_ref().map_or(0, |listed| listed.missing(target, platforms));
+        CheckedImage { unlisted_layers, ..checked_image(image, today.status, nodes, &made_for) }
     };
     BundleCheck {
         schema: CHECK_SCHEMA,
@@ -208,6 +218,7 @@ fn checked_image(
         unsigned,
         not_carried,
         signers: signers.into_iter().collect(),
+        unlisted_layers: 0,
     }
 }
 

@@ -121,8 +121,9 @@ impl Carrier {
         });
         self.content().images.extend(locked);
         if layer_files {
-            let digest = root.descriptor.digest.clone();
-            manifests.push(ImageManifest { fetched: root, platform: None });
+            let entry = root.descriptor.clone();
+            let digest = entry.digest.clone();
+            manifests.push(ImageManifest { fetched: root, entry });
             self.layer_files(wanted, &digest, &manifests).await?;
         }
         self.say(FetchEvent::Image { name: wanted.title().to_owned(), signatures });
@@ -182,7 +183,7 @@ impl Carrier {
                 Ok(fetched) => {
                     self.keep(&child.digest, &fetched.bytes)?;
                     within = walk.follow(depth, manifests(&fetched.manifest));
-                    found.push(ImageManifest { fetched, platform: child.platform });
+                    found.push(ImageManifest { fetched, entry: child });
                 }
                 Err(error) if error.is_not_found() => {
                     let platform = child.platform.as_ref().map(|platform| format!(" for {platform}"));

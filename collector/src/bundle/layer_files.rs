@@ -12,7 +12,7 @@ use assay_judge::image_config;
 use assay_judge::layer::{ListError, write_list};
 use assay_report::bundle::{CarriedLayerFiles, GapKind};
 use assay_verifier::limits;
-use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, Repository};
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
 
 use super::carrier::{Carrier, FetchEvent};
 use super::staging::StagingError;
@@ -20,27 +20,23 @@ use super::wanted::Wanted;
 use crate::errors::with_sources;
 use crate::registry::{Fetched, RegistryError};
 
-/// A manifest of an image, and the platform that the index lists it for.
+/// A manifest of an image, and the entry of the index that lists it.
 pub(super) struct ImageManifest {
     pub(super) fetched: Fetched,
-    pub(super) platform: Option<Platform>,
+    pub(super) entry: Descriptor,
 }
 
-impl ImageManifest {
-    /// Whether nodes compare what is unpacked of it: containers of Windows have other snapshots. `platforms` are those that nodes
-    /// have of the image, if they say so.
-    fn is_compared(&self, platforms: Option<&BTreeSet<String>>) -> bool {
-        let Fetched { descriptor, .. } = &self.fetched;
-        if ManifestKind::from_media_type(&descriptor.media_type) != Some(ManifestKind::Image) {
-            return false;
-        }
-        let Some(platform) = &self.platform else { return true };
-        let entry = Descriptor { platform: Some(platform.clone()), ..descriptor.clone() };
-        let own = format!("{}/{}", platform.os, platform.architecture);
-        let is_own = |said: &String| said.split(' ').next().is_some_and(|said| is_variant(said, &own));
-        let is_had = platforms.is_none_or(|platforms| platforms.iter().any(is_own));
-        platform.os != "windows" && !is_attestation(&entry) && is_had
+/// Whether nodes compare what is unpacked of a manifest that an index lists, or that stands by itself: containers of Windows have
+/// other snapshots. `platforms` are those that nodes have of the image, if they say so.
+pub(super) fn is_compared(entry: &Descriptor, platforms: Option<&BTreeSet<String>>) -> bool {
+    if ManifestKind::from_media_type(&entry.media_type) != Some(ManifestKind::Image) {
+        return false;
     }
+    let Some(platform) = &entry.platform else { return true };
+    let own = format!("{}/{}", platform.os, platform.architecture);
+    let is_own = |said: &String| said.split(' ').next().is_some_and(|said| is_variant(said, &own));
+    let is_had = platforms.is_none_or(|platforms| platforms.iter().any(is_own));
+    platform.os != "windows" && !is_attestation(entry) && is_had
 }
 
 /// Whether a platform is this one, or one of its variants.
@@ -57,7 +53,7 @@ impl Carrier {
         manifests: &[ImageManifest],
     ) -> Result<(), StagingError> {
         let platforms = self.wanted.platforms(root);
-        for image in manifests.iter().filter(|image| image.is_compared(platforms)) {
+        for image in manifests.iter().filter(|image| is_compared(&image.entry, platforms)) {
             let Fetched { descriptor, manifest, .. } = &image.fetched;
             let diff_ids = match self.diff_ids(&wanted.repository, manifest).await {
                 Ok(Some(diff_ids)) => diff_ids,
@@ -194,23 +190,19 @@ pub(super) const LISTING: usize = 2;
 
 #[cfg(test)]
 mod tests {
-    use assay_verifier::oci::media_type;
+    use assay_verifier::oci::{Platform, media_type};
 
     use super::*;
 
     #[test]
     fn lists_are_made_for_the_platforms_that_nodes_have() {
-        let manifest = |platform: Option<(&str, &str)>| ImageManifest {
-            fetched: Fetched {
-                descriptor: Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256(b""), 0),
-                bytes: Vec::new(),
-                manifest: Manifest::default(),
-            },
+        let entry = |platform: Option<(&str, &str)>| Descriptor {
             platform: platform.map(|(os, architecture)| Platform {
                 os: os.to_owned(),
                 architecture: architecture.to_owned(),
                 ..Platform::default()
             }),
+            ..Descriptor::new(media_type::OCI_MANIFEST, Digest::sha256(b""), 0)
         };
         let nodes = BTreeSet::from(["linux/arm64/v8".to_owned(), "windows/amd64 10.0.20348.1".to_owned()]);
         for (platform, anywhere, on_nodes) in [
@@ -221,9 +213,9 @@ mod tests {
             (Some(("windows", "amd64")), false, false),
             (Some(("unknown", "unknown")), false, false),
         ] {
-            let manifest = manifest(platform);
-            assert_eq!(manifest.is_compared(None), anywhere, "{platform:?}");
-            assert_eq!(manifest.is_compared(Some(&nodes)), on_nodes, "{platform:?}");
+            let entry = entry(platform);
+            assert_eq!(is_compared(&entry, None), anywhere, "{platform:?}");
+            assert_eq!(is_compared(&entry, Some(&nodes)), on_nodes, "{platform:?}");
         }
     }
 }

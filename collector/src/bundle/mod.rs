@@ -20,6 +20,7 @@ mod signature_graph;
 mod signatures;
 mod staging;
 mod text;
+mod unlisted;
 mod wanted;
 
 pub use check::{BundleCheck, check};

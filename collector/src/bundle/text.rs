@@ -170,6 +170,7 @@ pub(crate) fn check_text(check: &BundleCheck, look: Look) -> String {
         }
         wrap(&mut out, 2, &format!("What to do: {todo}"), look);
     }
+    unlisted(&mut out, check, look);
     expiring(&mut out, check, look);
     for what in &check.unreadable {
         wrap(&mut out, 0, &clean::message(&format!("unreadable: {what}")), look);
@@ -307,6 +308,29 @@ fn write_image(out: &mut String, image: &CheckedImage, look: Look) {
     if let Some(why) = image.not_carried.as_ref().or(image.hint.as_ref()) {
         wrap(out, 6, &clean::message(why), look);
     }
+}
+
+/// Images of which nodes may have neither layers nor lists.
+fn unlisted(out: &mut String, check: &BundleCheck, look: Look) {
+    let images: Vec<&CheckedImage> = check.images.iter().filter(|image| image.unlisted_layers > 0).collect();
+    if images.is_empty() {
+        return;
+    }
+    let images_text = count(images.len(), "image");
+    out.push_str(&format!("\nLayers without a list of their files [{images_text}]\n"));
+    for image in images.iter().take(IMAGES) {
+        let name = clean::name(names::preferred(&image.references));
+        wrap(out, 2, &format!("{name}: {}", count(image.unlisted_layers, "layer")), look);
+    }
+    if images.len() > IMAGES {
+        wrap(out, 2, &format!("and {} more", images.len() - IMAGES), look);
+    }
+    wrap(
+        out,
+        2,
+        "What to do: make the bundle with --rootfs from these nodes' inventories; nodes that keep their layers do without",
+        look,
+    );
 }
 
 fn expiring(out: &mut String, check: &BundleCheck, look: Look) {

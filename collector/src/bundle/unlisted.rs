@@ -1,0 +1,51 @@
+//! Counts the layers of images whose files no bundle lists, as far as the bundles have the images' manifests.
+
+use std::collections::BTreeSet;
+
+use assay_judge::bundle::Bundles;
+use assay_judge::store::fetch;
+use assay_verifier::limits;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind};
+
+use super::layer_files::is_compared;
+
+/// The layers whose files bundles list.
+pub(super) struct Listed<'b> {
+    bundles: &'b Bundles,
+    layers: BTreeSet<&'b Digest>,
+}
+
+impl<'b> Listed<'b> {
+    /// None if no bundle has a list: then nobody asked for any.
+    pub(super) fn new(bundles: &'b Bundles) -> Option<Self> {
+        let files = bundles.each.iter().flat_map(|bundle| bundle.layer_files());
+        let layers: BTreeSet<&Digest> = files.map(|files| &files.layer).collect();
+        (!layers.is_empty()).then_some(Self { bundles, layers })
+    }
+
+    /// How many layers of an image have no list. `platforms` are those that nodes have of it, if they say so.
+    pub(super) fn missing(&self, image: Descriptor, platforms: Option<&BTreeSet<String>>) -> u64 {
+        let mut missing = BTreeSet::new();
+        let mut visited = BTreeSet::new();
+        let mut open = vec![image];
+        while let Some(entry) = open.pop() {
+            if visited.len() > limits::INDEX_ENTRIES || !visited.insert(entry.digest.clone()) {
+                continue;
+            }
+            let Some(manifest) = self.manifest(&entry) else { continue };
+            if is_compared(&entry, platforms) {
+                let layers = manifest.layers.into_iter().map(|layer| layer.digest);
+                missing.extend(layers.filter(|layer| !self.layers.contains(layer)));
+            }
+            open.extend(manifest.manifests);
+        }
+        missing.len() as u64
+    }
+
+    fn manifest(&self, entry: &Descriptor) -> Option<Manifest> {
+        ManifestKind::from_media_type(&entry.media_type)?;
+        let read = |layout| fetch(layout, "", entry, limits::MANIFEST_BYTES).ok();
+        let bytes = self.bundles.each.iter().find_map(|bundle| read(&bundle.layout))?;
+        Manifest::parse(&bytes).ok()
+    }
+}

@@ -1,0 +1,168 @@
+//! Lists of layers' files: bundles are made with them from a live registry, say what is missing, and keep them when they are merged
+//! and slimmed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assay_fixtures::image::{Image, linux};
+use assay_report::bundle::{BundleManifest, Completeness, GapKind};
+use assay_tests::packages::program;
+use assay_tests::program::{Finished, finish};
+use assay_tests::published::{GOOD, Published, reference};
+use assay_tests::registry::Registry;
+use assay_verifier::oci::Digest;
+use serde_json::Value;
+
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
+const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
+
+/// An image of two platforms in a registry.
+struct Live {
+    published: Published,
+    registry: Registry,
+    layers: Vec<Digest>,
+}
+
+impl Live {
+    fn new() -> Self {
+        let registry = Registry::debian("");
+        let mut published = Published::new(AGENT);
+        let platforms =
+            ["amd64", "arm64"].map(|of| Image::of_text(linux(of), "app", of).add_to(&mut published.images));
+        let layers = platforms.iter().flat_map(|platform| published.images.layers(platform));
+        let layers = layers.map(|layer| layer.digest).collect();
+        let index = published.images.add_index(false, &platforms);
+        published.publish("team/app", &index, &[GOOD]);
+        published.write();
+        let layout = published.path("registry");
+        published.images.write(&layout).unwrap();
+        let mut copy = Command::new(program("skopeo", "skopeo"));
+        copy.args(["copy", "--all", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
+        copy.arg(format!("oci:{}", layout.display()));
+        let _ = finish(copy.arg(format!("docker://{}/team/app:v1", registry.host()))).expect_code(0);
+        Self { published, registry, layers }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.published.path(name)
+    }
+
+    fn assay(&self, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(ASSAY);
+        command.args(arguments).current_dir(self.path(""));
+        finish(command.env("NO_PROXY", "127.0.0.1").env("DOCKER_CONFIG", self.path("none")))
+    }
+
+    fn create(&self, out: &str, more: &[&str]) -> Finished {
+        let (image, host) = (reference("team/app"), self.registry.host());
+        let first = ["bundle", "create", "--image", &image, "--from", &host, "--plain-http", &host];
+        self.assay(&[&first, &["--retries", "0", "--out", out][..], more].concat())
+    }
+
+    fn document(&self, bundle: &str) -> BundleManifest {
+        let opened = assay::bundle::Opened::open(&self.path(bundle)).unwrap();
+        opened.check_files().unwrap();
+        opened.document().unwrap().clone()
+    }
+
+    /// The layers whose files a bundle lists.
+    fn listed(&self, bundle: &str) -> Vec<Digest> {
+        self.document(bundle).layer_files.into_iter().map(|files| files.layer).collect()
+    }
+
+    /// Where the registry keeps a blob.
+    fn stored(&self, digest: &Digest) -> PathBuf {
+        let folder = self.registry.storage().join("docker/registry/v2/blobs/sha256");
+        folder.join(&digest.hex()[..2]).join(digest.hex()).join("data")
+    }
+}
+
+fn sorted(mut digests: Vec<Digest>) -> Vec<Digest> {
+    digests.sort();
+    digests.dedup();
+    digests
+}
+
+#[test]
+fn lists_are_made_once_and_kept() {
+    let live = Live::new();
+    let all = sorted(live.layers.clone());
+    let _ = live.create("lists.tar", &["--rootfs"]).expect_code(0);
+    assert_eq!(live.listed("lists.tar"), all);
+    // equal layers give equal bytes
+    let _ = live.create("again.tar", &["--rootfs"]).expect_code(0);
+    assert_eq!(fs::read(live.path("lists.tar")).unwrap(), fs::read(live.path("again.tar")).unwrap());
+    let _ = live.assay(&["bundle", "diff", "lists.tar", "again.tar"]).expect_code(0);
+
+    let _ = live.create("plain.tar", &[]).expect_code(0);
+    assert_eq!(live.listed("plain.tar"), []);
+    let difference = live.assay(&["bundle", "diff", "plain.tar", "lists.tar", "--format", "json"]);
+    let difference: Value = serde_json::from_slice(&difference.expect_code(1).stdout).unwrap();
+    let kinds = difference["changes"].as_array().unwrap().iter().map(|change| change["kind"].clone());
+    assert_eq!(kinds.collect::<Vec<_>>(), vec![Value::from("layer-files"); all.len()]);
+
+    let list = live.assay(&["bundle", "list", "lists.tar", "--format", "json"]).expect_code(0);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list[0]["layer_files"].as_array().unwrap().len(), all.len());
+
+    for (out, from) in [
+        ("slim.tar", &["bundle", "slim", "lists.tar"][..]),
+        ("merged.tar", &["bundle", "merge", "plain.tar", "lists.tar"]),
+        ("twice.tar", &["bundle", "merge", "lists.tar", "again.tar"]),
+    ] {
+        let _ = live.assay(&[from, &["--out", out]].concat()).expect_code(0);
+        assert_eq!(live.listed(out), all, "{out}");
+    }
+    // an agent reads lists in any order, and from a compressed archive it cannot
+    for out in ["lists.tar.gz", "lists.tar.zst"] {
+        let _ = live.create(out, &["--rootfs"]).expect_code(2);
+        let _ = live.assay(&["bundle", "slim", "lists.tar", "--out", out]).expect_code(2);
+        assert!(!live.path(out).exists(), "{out}");
+    }
+}
+
+#[test]
+fn a_layer_that_cannot_be_listed_is_a_gap_and_the_next_run_goes_on() {
+    let live = Live::new();
+    let all = sorted(live.layers.clone());
+    let lost = live.stored(&all[0]);
+    let bytes = fs::read(&lost).unwrap();
+    let damaged = [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat();
+    for damage in [None, Some(&damaged)] {
+        match damage {
+            None => fs::remove_file(&lost).unwrap(),
+            Some(damaged) => fs::write(&lost, damaged).unwrap(),
+        }
+        let _ = live.create("site.tar", &["--rootfs"]).expect_code(3);
+        assert!(!live.path("site.tar").exists());
+    }
+    let _ = live.create("gaps.tar", &["--rootfs", "--allow-gaps"]).expect_code(3);
+    let document = live.document("gaps.tar");
+    assert_eq!(document.completeness, Completeness::GapsAccepted);
+    let gaps: Vec<_> = document.gaps.iter().map(|gap| (gap.kind, gap.what.as_str())).collect();
+    assert_eq!(gaps, [(GapKind::LayerFiles, all[0].as_str())]);
+    assert_eq!(live.listed("gaps.tar"), all[1..]);
+    let trust = live.path("trust");
+    let check = |bundle: &str| {
+        let both = ["bundle", "check", "bundle", bundle, "--trust", trust.to_str().unwrap()];
+        let at = assay_tests::published::AT;
+        let done = live.assay(&[&both[..], &["--at", at, "--format", "json"]].concat());
+        let check: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let images = check["images"].as_array().unwrap().iter();
+        images.map(|image| image["unlisted_layers"].as_u64().unwrap()).max().unwrap()
+    };
+    assert_eq!(check("gaps.tar"), 1);
+
+    fs::write(&lost, &bytes).unwrap();
+    // the lists that are there already are not made again
+    for layer in &all[1..] {
+        fs::remove_file(live.stored(layer)).unwrap();
+    }
+    let _ = live.create("site.tar", &["--rootfs"]).expect_code(0);
+    assert_eq!(live.listed("site.tar"), all);
+    assert!(!Path::new(&live.path("site.tar.partial")).exists());
+    assert_eq!(check("site.tar"), 0);
+    let _ = live.assay(&["bundle", "merge", "gaps.tar", "site.tar", "--out", "merged.tar"]).expect_code(0);
+    assert_eq!(live.document("merged.tar").completeness, Completeness::Complete);
+}
