@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_judge::bundle::Bundles;
+use assay_judge::bundle::{Bundle, Bundles};
 use assay_judge::store::fetch;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind};
@@ -18,7 +18,7 @@ pub(super) struct Listed<'b> {
 impl<'b> Listed<'b> {
     /// None if no bundle has a list: then nobody asked for any.
     pub(super) fn new(bundles: &'b Bundles) -> Option<Self> {
-        let files = bundles.each.iter().flat_map(|bundle| bundle.layer_files());
+        let files = bundles.each.iter().flat_map(Bundle::layer_files);
         let layers: BTreeSet<&Digest> = files.map(|files| &files.layer).collect();
         (!layers.is_empty()).then_some(Self { bundles, layers })
     }
