@@ -12,15 +12,22 @@ pub(super) fn check_list(lines: &[&str]) {
     // records are in the order of their names
     expected.iter_mut().for_each(|member| member.xattrs.sort());
     let tar = tar_of(lines);
-    assert_eq!(from_layer(&tar), expected);
-    let (list, carried) = list_of(&tar, &tar);
+    let diff_id = Digest::sha256(&tar);
+    assert_eq!(from_layer(&tar, &diff_id), expected);
+    let (list, carried) = list_of(&tar, &diff_id);
     assert_eq!(from_list(&list, &carried).unwrap(), expected);
 }
 
-fn from_layer(tar: &[u8]) -> Vec<Member> {
-    let layer = Descriptor::new("layer", Digest::sha256(tar), tar.len() as u64);
+/// Asserts that the entries of a layer, however it is packed, are the same in its list.
+pub(super) fn check_layer(blob: &[u8], diff_id: &Digest) {
+    let (list, carried) = list_of(blob, diff_id);
+    assert_eq!(from_list(&list, &carried).unwrap(), from_layer(blob, diff_id));
+}
+
+fn from_layer(blob: &[u8], diff_id: &Digest) -> Vec<Member> {
+    let layer = Descriptor::new("layer", Digest::sha256(blob), blob.len() as u64);
     let mut members = Vec::new();
-    layer::read(tar, &layer, &Digest::sha256(tar), |member| -> Result<(), LayerError> {
+    layer::read(blob, &layer, diff_id, |member| -> Result<(), LayerError> {
         members.push(member.clone());
         Ok(())
     })
@@ -28,13 +35,12 @@ fn from_layer(tar: &[u8]) -> Vec<Member> {
     members
 }
 
-/// The list of the layer that is `blob`, with the tar in it.
-fn list_of(blob: &[u8], tar: &[u8]) -> (Vec<u8>, CarriedLayerFiles) {
+/// The list of the layer that is `blob`.
+fn list_of(blob: &[u8], diff_id: &Digest) -> (Vec<u8>, CarriedLayerFiles) {
     let layer = Descriptor::new("layer", Digest::sha256(blob), blob.len() as u64);
-    let diff_id = Digest::sha256(tar);
     let mut list = Vec::new();
-    let entries = layer::write_list(blob, &layer, &diff_id, &mut list).unwrap();
-    let carried = carried(&list, layer.digest, diff_id, entries);
+    let entries = layer::write_list(blob, &layer, diff_id, &mut list).unwrap();
+    let carried = carried(&list, layer.digest, diff_id.clone(), entries);
     (list, carried)
 }
 
@@ -66,11 +72,12 @@ const LINES: [&str; 8] = [
 #[test]
 fn lists_are_deterministic_and_read_from_every_packing() {
     let tar = tar_of(&LINES);
+    let diff_id = Digest::sha256(&tar);
     for blob in packed(&tar) {
-        let (list, files) = list_of(&blob, &tar);
-        assert_eq!(list, list_of(&blob, &tar).0);
+        let (list, files) = list_of(&blob, &diff_id);
+        assert_eq!(list, list_of(&blob, &diff_id).0);
         assert_eq!(files.entries, LINES.len() as u64);
-        assert_eq!(from_list(&list, &files).unwrap(), from_layer(&tar));
+        assert_eq!(from_list(&list, &files).unwrap(), from_layer(&tar, &diff_id));
     }
 }
 
@@ -89,7 +96,7 @@ fn layers_that_are_not_the_signed_ones_are_not_listed() {
 #[test]
 fn damaged_lists_are_errors() {
     let tar = tar_of(&LINES);
-    let (list, files) = list_of(&tar, &tar);
+    let (list, files) = list_of(&tar, &Digest::sha256(&tar));
     let named = |list: &[u8]| carried(list, files.layer.clone(), files.diff_id.clone(), files.entries);
     for length in 0..list.len() {
         let cut = &list[..length];

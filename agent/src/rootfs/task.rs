@@ -115,8 +115,11 @@ fn apply(
     tree: &mut Tree<'_>,
 ) -> Result<(), Unjudged> {
     let (layer, diff_id) = &task.layers[number];
-    let unread = |why: &dyn fmt::Display| Unjudged::unreadable(format!("the layer {}: {why}", layer.digest));
-    let list = task.lists.get(&number);
+    let list = task.lists.get(&number).map(|list| (list, &sources.bundles[list.bundle]));
+    let by = list.map(|(_, bundle)| format!(" by the list of its files in {}", bundle.path().display()));
+    let by = by.unwrap_or_default();
+    let unread =
+        |why: &dyn fmt::Display| Unjudged::unreadable(format!("the layer {}{by}: {why}", layer.digest));
     let number = u16::try_from(number).map_err(|_| unread(&"there are too many below it"))?;
     let whiteouts = if is_upper { Whiteouts::Overlay } else { Whiteouts::Remove };
     let mut lower = Folders(below.iter().map(|id| task.open(id)).collect::<Result<_, _>>()?);
@@ -126,11 +129,9 @@ fn apply(
             let blob = sources.store.open(&task.namespace, &layer.digest).map_err(|error| unread(&error))?;
             layers::apply(blob, layer, diff_id, &mut applier)
         }
-        Some(List { bundle, carried }) => {
-            let bundle = &sources.bundles[*bundle];
-            let blob = bundle.layout.open("", &carried.list).map_err(|error| {
-                unread(&format_args!("the list of its files in {} {error}", bundle.path().display()))
-            })?;
+        Some((List { carried, .. }, bundle)) => {
+            let blob = bundle.layout.open("", &carried.list);
+            let blob = blob.map_err(|error| unread(&format_args!("the blob {} {error}", carried.list)))?;
             layers::apply_list(blob, carried, &mut applier)
         }
     };

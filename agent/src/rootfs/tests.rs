@@ -9,7 +9,7 @@ use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm};
 use super::apply::{Applier, CAPABILITY, Lower, OPAQUE, Problem, Whiteouts};
 use super::compare::{Difference, Made, compare};
 use super::layers;
-use super::lists_tests::check_list;
+use super::lists_tests::{check_layer, check_list};
 use super::model::{Nothing, Seeing};
 use super::tree::{Bytes, Device, Entry, Id, Kind, Memory, Sha256, TooLarge, Tree};
 
@@ -587,6 +587,7 @@ fn unpack<'m>(
     let mut nothing = Nothing;
     let mut applier = Applier::new(&mut tree, Whiteouts::Remove, &mut nothing, 0);
     layers::apply(blob, &descriptor, diff_id, &mut applier)?;
+    check_layer(of, diff_id);
     Ok(tree)
 }
 
