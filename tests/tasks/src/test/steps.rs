@@ -109,6 +109,9 @@ const GO_PROGRAMS: &[(&str, GoProgram)] = &[
     ),
 ];
 
+/// What the names of the tests of conformance begin with.
+const CONFORMANCE: &str = "conformance::";
+
 /// What all other steps need.
 pub(super) fn foundations() -> Vec<Step> {
     vec![
@@ -150,7 +153,7 @@ pub(super) fn all() -> Vec<Step> {
     ]);
     steps.extend(TEST_PROGRAMS.iter().map(|(name, programs)| {
         let step =
-            Step::new(name, |job| programs.iter().try_for_each(|program| test(job, &["--test", program])));
+            Step::new(name, |job| programs.iter().try_for_each(|program| test_program(job, program)));
         let step = if programs.contains(&"windows") { step.alone_in(Lane::Wine) } else { step };
         step.after(&needed)
     }));
@@ -226,6 +229,11 @@ fn test(job: &Job<'_>, which: &[&str]) -> Result {
     job.run(test.args(which))
 }
 
+/// Runs a test program, without the cases of conformance: they have a step of their own.
+fn test_program(job: &Job<'_>, program: &str) -> Result {
+    test(job, &["--test", program, "--", "--skip", CONFORMANCE])
+}
+
 fn unit_tests(job: &Job<'_>) -> Result {
     let own = test(job, &["--lib", "--bins"]);
     own.and(test(job, &["--doc"]))
@@ -255,9 +263,9 @@ fn windows_own_tests(job: &Job<'_>) -> Result {
     job.run(test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "tests/interop/wine/run"))
 }
 
-/// The cases once more, with a table of how they compare.
+/// The cases, with a table of how they compare.
 fn conformance(job: &Job<'_>) -> Result {
-    test(job, &["--test", "pure", "conformance", "--", "--nocapture"])
+    test(job, &["--test", "pure", "--", CONFORMANCE, "--nocapture"])
 }
 
 /// The outside runner, and beside it our list of deliberate differences.
