@@ -13,7 +13,7 @@ use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
 
-use assay_judge::graph::check_depth;
+use assay_judge::graph::{Walk, check_depth};
 use assay_judge::image_config;
 use assay_judge::store::{Container, Listing, Record, Snapshot, Store, docker, fetch};
 
@@ -195,9 +195,7 @@ impl Chains<'_> {
         let place = (record.namespace.clone(), record.target.digest.clone());
         if !self.known.contains_key(&place) {
             let mut found = ImageLayers::default();
-            let mut budget = limits::IMAGE_BLOBS;
-            let available =
-                self.add_chains(&record.namespace, &record.target, 1, &mut budget, &mut found.chains);
+            let available = self.add_chains(record, &mut found.chains);
             found.is_unknown = match available {
                 None => true,
                 Some(Availability::Absent) => found.chains.is_empty(),
@@ -226,44 +224,44 @@ impl Chains<'_> {
         expected.is_none()
     }
 
-    /// Adds the chain ids of a manifest. None if something cannot be read.
-    fn add_chains(
-        &mut self,
-        namespace: &str,
-        target: &Descriptor,
-        depth: usize,
-        budget: &mut usize,
-        found: &mut BTreeSet<Option<Digest>>,
-    ) -> Option<Availability> {
-        *budget = budget.checked_sub(1)?;
-        let is_index = match ManifestKind::from_media_type(&target.media_type)? {
-            ManifestKind::Index if check_depth(depth).is_err() => return None,
-            kind => kind == ManifestKind::Index,
-        };
-        if !self.store.has(namespace, &target.digest) {
-            return Some(Availability::Absent);
-        }
-        let bytes = fetch(self.store, namespace, target, limits::MANIFEST_BYTES).ok()?;
-        let manifest = Manifest::parse(&bytes).ok()?;
-        if is_index {
-            let mut available = Availability::Complete;
-            for child in &manifest.manifests {
-                if ManifestKind::from_media_type(&child.media_type).is_some() {
-                    available = available.max(self.add_chains(namespace, child, depth + 1, budget, found)?);
-                }
+    /// Adds the chain ids of the manifests of an image. None if something cannot be read.
+    fn add_chains(&mut self, record: &Record, found: &mut BTreeSet<Option<Digest>>) -> Option<Availability> {
+        let Record { namespace, target, .. } = record;
+        let mut available = Availability::Complete;
+        let mut walk = Walk::within(limits::IMAGE_BLOBS);
+        walk.add_root(target.clone());
+        while let Some((target, depth)) = walk.take_next() {
+            let is_index = ManifestKind::from_media_type(&target.media_type)? == ManifestKind::Index;
+            if !walk.visit((target.digest.clone(), target.size, is_index)).ok()? {
+                continue;
             }
-            return Some(available);
+            if is_index {
+                check_depth(depth).ok()?;
+            }
+            if !self.store.has(namespace, &target.digest) {
+                available = Availability::Absent;
+                continue;
+            }
+            let bytes = fetch(self.store, namespace, &target, limits::MANIFEST_BYTES).ok()?;
+            let manifest = Manifest::parse(&bytes).ok()?;
+            if is_index {
+                let is_manifest =
+                    |child: &Descriptor| ManifestKind::from_media_type(&child.media_type).is_some();
+                walk.add(depth, manifest.manifests.into_iter().filter(is_manifest));
+                continue;
+            }
+            let Some(config) = manifest.config else { continue };
+            if !self.store.has(namespace, &config.digest) {
+                available = Availability::Absent;
+                continue;
+            }
+            let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
+            if let Some(diff_ids) = image_config::diff_ids(&bytes).ok()? {
+                let chain = self.chain(&diff_ids);
+                found.insert(chain);
+            }
         }
-        let Some(config) = manifest.config else { return Some(Availability::Complete) };
-        if !self.store.has(namespace, &config.digest) {
-            return Some(Availability::Absent);
-        }
-        let bytes = fetch(self.store, namespace, &config, limits::MANIFEST_BYTES).ok()?;
-        if let Some(diff_ids) = image_config::diff_ids(&bytes).ok()? {
-            let chain = self.chain(&diff_ids);
-            found.insert(chain);
-        }
-        Some(Availability::Complete)
+        Some(available)
     }
 
     /// The chain id of layers applied one after another, the lowest first.
@@ -279,7 +277,7 @@ impl Chains<'_> {
 }
 
 /// Whether everything that names an image's layers is in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Availability {
     Complete,
     /// A manifest or config is not in the store, as those of other platforms are not.
@@ -387,6 +385,21 @@ mod tests {
         let mut running = RunningImages::by_snapshots(&store);
         let codes = running.findings.into_iter().map(|finding| finding.code).collect();
         (running.by_container.remove(0), codes)
+    }
+
+    #[test]
+    fn a_manifest_is_read_once_however_often_it_is_listed() {
+        let mut store = Memory::default();
+        let config = store.put("config", br#"{"rootfs":{"diff_ids":null}}"#);
+        let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
+        let manifest = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
+        let listed = vec![manifest; limits::IMAGE_BLOBS + 1];
+        let index = serde_json::json!({"manifests": listed}).to_string();
+        let target = store.put(media_type::OCI_INDEX, index.as_bytes());
+        let mut chains = chains(&store);
+        let layers = chains.layers(&Record { target, ..record() });
+        assert!(!layers.is_unknown);
+        assert_eq!(layers.chains, [None].into());
     }
 
     #[test]

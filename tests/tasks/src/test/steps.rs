@@ -152,8 +152,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("release", release).alone_in(Lane::Cargo).after(&["peers from PyPI and npm"]),
     ]);
     steps.extend(TEST_PROGRAMS.iter().map(|(name, programs)| {
-        let step =
-            Step::new(name, |job| programs.iter().try_for_each(|program| test_program(job, program)));
+        let step = Step::new(name, |job| programs.iter().try_for_each(|program| test_program(job, program)));
         let step = if programs.contains(&"windows") { step.alone_in(Lane::Wine) } else { step };
         step.after(&needed)
     }));
