@@ -19,7 +19,9 @@ use assay_judge::store::layout::Reading;
 use assay_judge::store::pulled::Pulled;
 use assay_judge::store::{Listing, Store};
 use assay_judge::trust::{self, Trust};
-use assay_report::{BundleInput, ContentMode, Coverage, ExitCode, List, Node, NodeReport, Unreadable};
+use assay_report::{
+    BundleInput, ContentMode, Coverage, DriftMode, ExitCode, List, Node, NodeReport, Unreadable,
+};
 use assay_verifier::oci::Digest;
 
 use crate::cli::{TextOrJson, VerifyFormat};
@@ -90,7 +92,8 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
     let inputs = bundle_inputs(&bundles, &signatures)?;
     let (carried, omitted) =
         if plan.asked.evidence { carried::collect(sources, &signatures, &images) } else { (Vec::new(), 0) };
-    let custodian = Custodian { signatures: &signatures, trust: &trust };
+    let drift_fails = plan.asked.drift == Some(DriftMode::Fail);
+    let custodian = Custodian { signatures: &signatures, trust: &trust, drift_fails };
     let images = images.into_iter().map(|examined| match plan.asked.rootfs {
         None => examined.into_report(),
         Some(_) => custodian.report(examined),

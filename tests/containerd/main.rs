@@ -3,6 +3,7 @@
 mod census;
 mod containerd;
 mod content;
+mod custody;
 mod drift;
 mod guest;
 mod hints;

@@ -46,14 +46,25 @@ impl Node {
         snapshotter: &'static str,
         images: &[(&str, Image)],
     ) -> (Self, Vec<Descriptor>) {
+        Self::publish(release, snapshotter, |published| {
+            let add = |(name, image): &(&str, Image)| {
+                let target = image.add_to(&mut published.images);
+                published.publish(name, &target, &[GOOD]);
+                target
+            };
+            images.iter().map(add).collect()
+        })
+    }
+
+    /// With what `publish` publishes, of which it gives what is to be unpacked.
+    pub(super) fn publish(
+        release: Release,
+        snapshotter: &'static str,
+        publish: impl FnOnce(&mut Published) -> Vec<Descriptor>,
+    ) -> (Self, Vec<Descriptor>) {
         let containerd = Containerd::of(release);
         let mut published = Published::new(AGENT);
-        let mut targets = Vec::new();
-        for (name, image) in images {
-            let target = image.add_to(&mut published.images);
-            published.publish(name, &target, &[GOOD]);
-            targets.push(target);
-        }
+        let targets = publish(&mut published);
         published.write();
         containerd.import(KUBERNETES, &published.images);
         let node = Self { containerd, published, snapshotter };
@@ -89,7 +100,7 @@ impl Node {
         numbers.iter().rev().map(folder).find(has).unwrap_or_else(|| panic!("no snapshot has {file}"))
     }
 
-    fn verify(&self, store: &str, which: &str, code: i32) -> NodeReport {
+    pub(super) fn verify(&self, store: &str, which: &str, code: i32) -> NodeReport {
         self.published.verify(store, &["--rootfs", which]).expect_code(code).report()
     }
 
@@ -415,7 +426,7 @@ const OVERLAY_CHANGES: [Change; 6] = {
 };
 
 /// Changes a bit, and nothing that a listing shows.
-fn flip(path: &Path) {
+pub(super) fn flip(path: &Path) {
     let before = path.metadata().unwrap();
     let mut bytes = fs::read(path).unwrap();
     bytes[1] ^= 1;

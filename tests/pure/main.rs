@@ -3,6 +3,7 @@
 mod audit;
 mod bundles;
 mod conformance;
+mod custody;
 mod demo_site;
 mod evidence;
 mod fuzz;

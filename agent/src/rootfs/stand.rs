@@ -243,8 +243,13 @@ impl Stand {
         let layers = match unread {
             Some(why) => LinkFact::new(layers, LinkState::Unproven, why),
             None => {
-                let evidence =
-                    "each has the digest that the manifest names and the diff_id that its config names";
+                let is_listed =
+                    keys.iter().any(|key| tasks.get(key).is_some_and(|task| !task.lists.is_empty()));
+                let list =
+                    if is_listed { ", in the store or by the list of its files in a bundle" } else { "" };
+                let evidence = format!(
+                    "each has the digest that the manifest names and the diff_id that its config names{list}"
+                );
                 LinkFact::new(layers, LinkState::Proven, evidence)
             }
         };

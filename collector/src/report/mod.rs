@@ -5,6 +5,7 @@
 //! is treated as hostile and goes through `clean` before it is shown; only JSON holds it unchanged. Nothing is
 //! shown as passed unless it was verified: the report of a node whose visit failed is not shown at all.
 
+mod custody;
 pub mod difference;
 pub mod discrepancy;
 mod drift;

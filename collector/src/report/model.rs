@@ -7,8 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use assay_report::{
-    CleanUpResult, ContainerUse, Content, Drift, ExitCode, Image, List, NodeReport, NodeRow, Selection,
-    Signature, SiteInputs, SiteReport, SiteRun, SiteSummary, SiteWaivers, Status, Summary, Via, WaivedImage,
+    CleanUpResult, ContainerUse, Content, CustodyStep, Drift, ExitCode, Image, LinkState, List, NodeReport,
+    NodeRow, Selection, Signature, SiteInputs, SiteReport, SiteRun, SiteSummary, SiteWaivers, Status,
+    Summary, Via, WaivedImage,
 };
 use assay_verifier::oci::Digest;
 
@@ -279,12 +280,19 @@ fn same_result(one: &Image, other: &Image) -> bool {
         && *mode == other.content.mode
         && *mismatched == other.content.mismatched
         && *rootfs == other.rootfs
+        && broken_links(in_use) == broken_links(&other.in_use)
         && drifts(in_use).eq(drifts(&other.in_use))
         && [List::Signatures, List::Mismatched, List::Differing]
             .iter()
             .all(|list| one.omitted.count(*list) == other.omitted.count(*list))
         && signatures.len() == other.signatures.len()
         && signatures.iter().zip(&other.signatures).all(|(one, other)| same_signature(one, other))
+}
+
+/// The links at which chains of custody are broken or not proven.
+fn broken_links(containers: &[ContainerUse]) -> BTreeSet<(CustodyStep, LinkState)> {
+    let chains = containers.iter().filter_map(|container| container.custody.as_ref()?.first_broken());
+    chains.map(|link| (link.step, link.state)).collect()
 }
 
 /// The drift of the containers that have any. What they are called is without meaning.

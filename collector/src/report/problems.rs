@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use assay_report::{CheckResult, ExitCode, Image};
 use assay_verifier::oci::Digest;
 
+use super::custody;
 use super::explanation::{Explanation, image_reason};
 use super::model::SiteModel;
 use crate::clean;
@@ -69,7 +70,7 @@ pub(super) fn by_reason(site: &SiteModel) -> Vec<Problem<'_>> {
         let group = problems.entry((severity, code)).or_insert_with(|| Group::new(explanation));
         let message = clean::message_or(image.message.as_deref(), explanation.what);
         let hint = clean::message_or(image.hint.as_deref(), explanation.todo);
-        group.add(Some(image), (message, hint, Vec::new()), &judged.nodes);
+        group.add(Some(image), (message, hint, custody::broken(image)), &judged.nodes);
         group.checks.extend(codes(image));
     }
     let mut problems: Vec<Problem<'_>> = problems

@@ -53,6 +53,7 @@ pub(crate) fn site() -> SiteReport {
     servercore.via = Some(Via::ParentIndex);
     let windows = vec![pause, servercore, failed(image("shop/iis-front"), "7.1.0", Reason::Revocation)];
 
+    let linux = linux.into_iter().map(with_custody).collect();
     let mut worker = node("worker-1", "linux", &[], linux);
     worker.clean_up = CleanUp {
         result: CleanUpResult::Failed,
@@ -465,15 +466,62 @@ fn drift(text: &str) -> Drift {
     }
 }
 
-/// A chain of custody whose snapshots are in `state`.
-pub(crate) fn custody(text: &str, state: LinkState) -> Custody {
-    let link = |step| CustodyLink {
-        step,
-        subject: text.to_owned(),
-        state: if step == CustodyStep::Snapshot { state } else { LinkState::Proven },
-        evidence: text.to_owned(),
-    };
+/// A chain of custody in which every text is `text`.
+fn custody(text: &str, state: LinkState) -> Custody {
+    let link = |step| CustodyLink { step, subject: text.to_owned(), state, evidence: text.to_owned() };
     Custody::new(CustodyStep::ALL.into_iter().map(link).collect())
+}
+
+/// `image` with chains of custody that are broken where its reason says.
+fn with_custody(mut image: Image) -> Image {
+    use CustodyStep::{Container, Index, Layers, Manifest, Root, Signature, Snapshot};
+    let broken = match image.reason {
+        None => None,
+        Some(Reason::InUseUnlisted) => Some(Container),
+        Some(Reason::RootfsMismatch | Reason::Unreadable | Reason::Limit) => Some(Snapshot),
+        Some(Reason::ContentMismatch) => Some(Layers),
+        Some(Reason::WrongDigest) => Some(Index),
+        Some(Reason::Authenticity) => Some(Root),
+        Some(_) => Some(Signature),
+    };
+    let worst = if image.status == Status::Failed { LinkState::Broken } else { LinkState::Unproven };
+    let state = |step| match broken {
+        _ if image.status == Status::Skipped && step != Container => LinkState::Unproven,
+        Some(broken) if broken == step => worst,
+        Some(Signature) if step == Root => LinkState::Unproven,
+        _ => LinkState::Proven,
+    };
+    let digest = |name: &str| digest(&format!("{name} of {}", image.digest)).to_string();
+    let proven = |step| match step {
+        Container => ("d3b07384d113".to_owned(), "it names the image, whose record has its digest"),
+        Snapshot => (
+            "overlayfs/d3b07384d113".to_owned(),
+            "it stands on 3 snapshots, whose 412 files are those of the layers",
+        ),
+        Layers => (
+            format!("3 layers, chain id {}", digest("chain")),
+            "each has the digest that the manifest names and the diff_id that its config names",
+        ),
+        Manifest => (
+            digest("manifest"),
+            "the manifest for linux/amd64 matches this digest, and so does its config, which names the layers",
+        ),
+        Index => (image.digest.to_string(), "the index matches this digest and lists the manifest"),
+        Signature => (digest("signature"), "it is of the index, by CN=Example Publisher; found in site.tar"),
+        Root => (
+            "CN=Example Publisher Root CA,O=Example Publisher,C=US".to_owned(),
+            "the trust store ca:publisher has the certificate, to which the signer's chain leads",
+        ),
+    };
+    let link = |step| {
+        let (subject, evidence) = proven(step);
+        let found = image.message.as_deref().unwrap_or("it was not looked at");
+        let evidence = if state(step) == LinkState::Proven { evidence } else { found };
+        CustodyLink { step, subject, state: state(step), evidence: evidence.to_owned() }
+    };
+    let custody = Custody::new(CustodyStep::ALL.into_iter().map(link).collect());
+    image.in_use.iter_mut().for_each(|container| container.custody = Some(custody.clone()));
+    image
 }
 
 /// An image that has not been judged, with a digest made from `name`.

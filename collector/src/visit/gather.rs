@@ -296,8 +296,8 @@ mod tests {
     use std::mem::discriminant;
 
     use assay_report::{
-        Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Drift, Inputs, Mismatch, Node, Omitted,
-        Reason, Rootfs, TrustPolicyInput,
+        Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Custody, CustodyLink, CustodyStep, Drift,
+        Inputs, LinkState, Mismatch, Node, Omitted, Reason, Rootfs, TrustPolicyInput,
     };
     use assay_verifier::limits::{REPORT_BYTES, REPORT_VALUES};
     use assay_verifier::oci::Digest;
@@ -711,4 +711,67 @@ mod tests {
         "東京",
         "",
     ];
+
+    #[test]
+    fn chains_of_custody_agree_with_verdicts() {
+        use CustodyStep::{Root, Signature, Snapshot};
+        use LinkState::{Broken, Proven, Unproven};
+        let chain = |step: CustodyStep, state: LinkState| {
+            let link = |at| CustodyLink {
+                step: at,
+                subject: String::new(),
+                state: if at == step { state } else { Proven },
+                evidence: String::new(),
+            };
+            Custody::new(CustodyStep::ALL.into_iter().map(link).collect())
+        };
+        let judge = |status, reason, custody: Custody, rootfs: RootfsResult| {
+            let mut image = image(status, reason);
+            image.in_use =
+                vec![ContainerUse { id: "id".into(), custody: Some(custody), ..ContainerUse::default() }];
+            image.rootfs = Some(Rootfs { result: Some(rootfs), ..Rootfs::default() });
+            let mut report = report(vec![image]);
+            report.asked.iter_mut().for_each(|asked| asked.rootfs = Some(RootfsMode::InUse));
+            consistent(&report).is_ok()
+        };
+        let passes = |custody| judge(Status::Passed, None, custody, RootfsResult::Passed);
+        assert!(passes(chain(Snapshot, Proven)));
+        for step in CustodyStep::ALL {
+            assert!(!passes(chain(step, Broken)), "{}", step.as_str());
+            assert!(!passes(chain(step, Unproven)), "{}", step.as_str());
+        }
+        let incomplete = |change: fn(&mut Custody)| {
+            let mut custody = chain(Snapshot, Proven);
+            change(&mut custody);
+            passes(custody)
+        };
+        assert!(incomplete(|custody| custody.links.retain(|link| link.step != CustodyStep::Index)));
+        assert!(!incomplete(|custody| custody.links.retain(|link| link.step != Root)));
+        assert!(!incomplete(|custody| custody.links.reverse()));
+        assert!(!incomplete(|custody| custody.links.extend(custody.links.clone())));
+        assert!(!incomplete(|custody| custody.links.clear()));
+        assert!(!incomplete(|custody| custody.broken = Some(Root)));
+        let fails = |reason, custody| judge(Status::Failed, Some(reason), custody, RootfsResult::Failed);
+        assert!(fails(Reason::NoSignature, chain(Signature, Broken)));
+        assert!(!fails(Reason::NoSignature, chain(Signature, Proven)));
+        // the snapshot of another container may be the one
+        assert!(fails(Reason::RootfsMismatch, chain(Signature, Proven)));
+        let open = |custody| {
+            judge(Status::Inconclusive, Some(Reason::Unreadable), custody, RootfsResult::Inconclusive)
+        };
+        assert!(open(chain(Snapshot, Unproven)));
+        assert!(!open(chain(Snapshot, Broken)));
+        assert!(!judge(Status::Skipped, None, chain(Snapshot, Proven), RootfsResult::NotRun));
+        let mut unasked = report(vec![Image {
+            in_use: vec![ContainerUse {
+                id: "id".into(),
+                custody: Some(chain(Snapshot, Proven)),
+                ..ContainerUse::default()
+            }],
+            ..image(Status::Passed, None)
+        }]);
+        assert!(consistent(&unasked).is_err());
+        unasked.asked = None;
+        assert!(consistent(&unasked).is_ok());
+    }
 }

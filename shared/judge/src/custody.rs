@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use assay_report::{
-    CheckResult, Custody, CustodyLink, CustodyStep, Image as ImageReport, LinkState, Mismatch, Reason,
-    Signature, Status, Via,
+    CheckResult, ContainerUse, Custody, CustodyLink, CustodyStep, Drift, Image as ImageReport, LinkState,
+    Mismatch, Reason, Signature, Status, Via,
 };
 use assay_verifier::notary::trust_store::StoreType;
 use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
@@ -24,21 +24,24 @@ use crate::trust::Trust;
 pub struct Custodian<'a> {
     pub signatures: &'a Signatures,
     pub trust: &'a Trust,
+    /// Whether an image fails if a container of it differs from it (`--drift fail`).
+    pub drift_fails: bool,
 }
 
 impl Custodian<'_> {
     /// The image's row of a report, with a chain for each of its containers. A container without a footing was not looked at.
     pub fn report(&self, examined: Examined) -> ImageReport {
         let (signature, root, signed) = self.signature(&examined);
-        let chain = |id: &str| {
-            let footing = examined.footings.iter().find(|footing| footing.container == id);
-            let mut links = vec![container(&examined, footing, id)];
-            links.extend(content(&examined, footing, &signed));
+        let chain = |user: &ContainerUse| {
+            let footing = examined.footings.iter().find(|footing| footing.container == user.id);
+            let drift = user.drift.as_ref().filter(|_| self.drift_fails);
+            let mut links = vec![container(&examined, footing, &user.id)];
+            links.extend(content(&examined, footing, drift, &signed));
             links.push(at(CustodyStep::Signature, signature.clone()));
             links.push(at(CustodyStep::Root, root.clone()));
             Custody::new(links)
         };
-        let chains: Vec<Custody> = examined.image.in_use.iter().map(|user| chain(&user.id)).collect();
+        let chains: Vec<Custody> = examined.image.in_use.iter().map(chain).collect();
         let mut row = examined.into_report();
         for (user, chain) in row.in_use.iter_mut().zip(chains) {
             user.custody = Some(chain);
@@ -240,12 +243,25 @@ fn container(examined: &Examined, footing: Option<&Footing>, id: &str) -> Custod
 }
 
 /// The links of the snapshot, the layers, the manifest and the index.
-fn content(examined: &Examined, footing: Option<&Footing>, signed: &Signed) -> Vec<CustodyLink> {
+fn content(
+    examined: &Examined,
+    footing: Option<&Footing>,
+    drift: Option<&Drift>,
+    signed: &Signed,
+) -> Vec<CustodyLink> {
     let Examined { image, content, by_signatures, .. } = examined;
     let target = &image.target;
     let unread = || LinkFact::new("", LinkState::Unproven, "it was not looked at");
     let known = footing.and_then(|footing| footing.manifest.as_ref());
-    let snapshot = footing.map_or_else(unread, |footing| footing.snapshot.clone());
+    let mut snapshot = footing.map_or_else(unread, |footing| footing.snapshot.clone());
+    if let Some(Drift { findings, why, .. }) = drift {
+        if let Some(first) = findings.first() {
+            let evidence = format!("its writable layer differs from the image: {}", first.sentence());
+            worsen(&mut snapshot, LinkState::Broken, evidence);
+        } else if let Some(why) = why {
+            worsen(&mut snapshot, LinkState::Unproven, format!("its writable layer cannot be judged: {why}"));
+        }
+    }
     let mut layers = footing.map_or_else(unread, |footing| footing.layers.clone());
     let is_index = ManifestKind::from_media_type(&target.media_type) == Some(ManifestKind::Index);
     let mut manifest = match known {

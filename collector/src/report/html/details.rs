@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use assay_report::words::plural;
 use assay_report::{
-    Check, CheckResult, ContainerUse, ContentMode, Image, List, Reason, Signature, WaivedImage,
+    Check, CheckResult, ContainerUse, ContentMode, Custody, CustodyLink, Image, LinkState, List, Reason,
+    Signature, WaivedImage,
 };
 use assay_verifier::time::UnixTime;
 
@@ -17,7 +18,7 @@ use crate::report::drift::{self, ContainerDrift};
 use crate::report::model::ImageResult;
 use crate::report::text;
 use crate::report::text::{count, number};
-use crate::report::{explanation, names, words};
+use crate::report::{custody, explanation, names, words};
 
 /// Items of one kind that are shown of one image.
 const SHOWN: usize = 20;
@@ -63,6 +64,9 @@ pub(super) struct ResultView {
     /// What is known of writable layers, and those that are not clean; none if they were not looked at.
     pub(super) drift: Option<(String, Vec<ContainerDrift>)>,
     pub(super) in_use: Vec<String>,
+    /// Chains of custody, on the first node.
+    pub(super) chains: Vec<ChainView>,
+    pub(super) more_chains: u64,
     pub(super) signatures: Vec<SignatureView>,
     pub(super) more_signatures: u64,
 }
@@ -85,6 +89,27 @@ pub(super) struct Blob {
 pub(super) struct Files {
     pub(super) summary: String,
     pub(super) differing: Vec<String>,
+}
+
+/// The chain of custody of a container.
+pub(super) struct ChainView {
+    pub(super) container: String,
+    pub(super) mark: Mark,
+    /// Such as `broken at the snapshot`.
+    pub(super) summary: String,
+    pub(super) is_whole: bool,
+    pub(super) links: Vec<LinkView>,
+}
+
+/// A link of a chain of custody.
+pub(super) struct LinkView {
+    pub(super) mark: Mark,
+    pub(super) step: &'static str,
+    pub(super) state: &'static str,
+    /// Whether it is the one that the summary names.
+    pub(super) is_first: bool,
+    pub(super) subject: String,
+    pub(super) evidence: String,
 }
 
 /// A signature as the page shows it.
@@ -186,6 +211,7 @@ impl Details<'_> {
             },
             differing: shown(rootfs.differing.iter(), omitted(List::Differing), |file| clean::name(file)),
         });
+        let chains = custody::worst_first(image);
         ResultView {
             mark: Mark::of_result(judged),
             waiver: judged.waiver.as_ref().map(waiver),
@@ -217,6 +243,8 @@ impl Details<'_> {
             rootfs,
             drift: drift(image),
             in_use: running(judged),
+            chains: chains.iter().take(SHOWN).map(|chain| view(*chain)).collect(),
+            more_chains: omitted(List::Custody).saturating_add(chains.len().saturating_sub(SHOWN) as u64),
             signatures: image
                 .signatures
                 .iter()
@@ -283,6 +311,25 @@ impl Details<'_> {
                 .collect(),
             checks: checks(signature),
         }
+    }
+}
+
+fn view((container, custody): (&ContainerUse, &Custody)) -> ChainView {
+    let state = custody.first_broken().map_or(LinkState::Proven, |link| link.state);
+    let link = |link: &CustodyLink| LinkView {
+        mark: link.state.into(),
+        step: custody::step(link.step),
+        state: custody::state(link.state),
+        is_first: custody.broken == Some(link.step),
+        subject: clean::name(&link.subject),
+        evidence: clean::message(&link.evidence),
+    };
+    ChainView {
+        container: custody::name(container),
+        mark: state.into(),
+        summary: custody::summary(custody),
+        is_whole: custody.is_whole(),
+        links: custody.links.iter().map(link).collect(),
     }
 }
 
@@ -368,26 +415,13 @@ fn source(source: &str) -> String {
 
 /// The containers that run the image: those on the first node, and the number on all nodes.
 fn running(judged: &ImageResult) -> Vec<String> {
-    let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.count(List::InUse), container);
+    let mut texts = shown(judged.image.in_use.iter(), judged.image.omitted.count(List::InUse), custody::name);
     if judged.containers > judged.image.in_use.len() as u64 {
         let all = count(judged.containers, "container");
         let example = if texts.is_empty() { "" } else { ", on the first:" };
         texts.insert(0, format!("{all} on these nodes{example}"));
     }
     texts
-}
-
-fn container(container: &ContainerUse) -> String {
-    let name = |name: &Option<String>| name.as_deref().map_or_else(|| "-".into(), clean::name);
-    match (&container.pod_namespace, &container.pod) {
-        (None, None) => clean::name(&container.id),
-        _ => format!(
-            "{}/{}, container {}",
-            name(&container.pod_namespace),
-            name(&container.pod),
-            name(&container.container)
-        ),
-    }
 }
 
 /// The first of `items` and the number of others. The node's report left out `omitted` of them.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use assay_report::{CheckResult, ExitCode, Outcome, Status};
+use assay_report::{CheckResult, ExitCode, LinkState, Outcome, Status};
 
 use crate::report::model::ImageResult;
 
@@ -68,6 +68,16 @@ impl From<CheckResult> for Mark {
             CheckResult::Skipped => Self::Skipped,
             CheckResult::NotRun => Self::NotRun,
             CheckResult::Inconclusive => Self::Inconclusive,
+        }
+    }
+}
+
+impl From<LinkState> for Mark {
+    fn from(state: LinkState) -> Self {
+        match state {
+            LinkState::Proven => Self::Passed,
+            LinkState::Unproven => Self::Inconclusive,
+            LinkState::Broken => Self::Failed,
         }
     }
 }

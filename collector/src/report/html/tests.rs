@@ -57,6 +57,21 @@ fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
 }
 
 #[test]
+fn every_link_of_a_chain_says_its_state_in_a_word() {
+    let page = site(&sample::site()).unwrap();
+    let chains = page.matches("<details class=\"chain\"").count();
+    assert!(chains > 10, "{chains}");
+    // a chain that is whole is closed until it is asked for
+    assert!(page.contains("<details class=\"chain\">") && page.contains("<details class=\"chain\" open>"));
+    for words in ["</svg> proven</span>", "</svg> not proven</span>", "</svg> broken</span>"] {
+        assert!(page.contains(words), "{words}");
+    }
+    for summary in ["every link is proven", "broken at the snapshot", "broken at the root certificate"] {
+        assert!(page.contains(summary), "{summary}");
+    }
+}
+
+#[test]
 fn equal_reports_give_equal_pages() {
     for report in samples() {
         assert_eq!(site(&report).unwrap(), site(&report.clone()).unwrap());

@@ -7,6 +7,7 @@ use assay_report::{Check, CheckResult, Image, List, Signature, Status, WaivedIma
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
 
 use crate::clean;
+use crate::report::custody;
 use crate::report::drift;
 use crate::report::explanation::image_reason;
 use crate::report::text::count;
@@ -94,6 +95,13 @@ fn particulars(image: &Image, message: &str, hint: &str) -> String {
         }),
         omitted(List::InUse),
     );
+    let chains = custody::worst_first(image);
+    let told = chains.iter().map(|(container, custody)| {
+        let why = custody.first_broken().map(|link| format!(": {}", clean::message(&link.evidence)));
+        let (summary, why) = (custody::summary(custody), why.unwrap_or_default());
+        format!("{} ({}): {summary}{why}", custody::name(container), clean::name(&container.id))
+    });
+    list(&mut text, "Custody", told, omitted(List::Custody));
     list(
         &mut text,
         "Changed blob",

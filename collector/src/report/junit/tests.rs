@@ -159,6 +159,29 @@ fn every_problem_names_its_node() {
 }
 
 #[test]
+fn a_case_names_the_first_broken_link_of_each_container() {
+    let report = sample::site();
+    let (_, cases) = read(&one_file(&report));
+    let mut told = BTreeSet::new();
+    for image in report.nodes.iter().filter_map(|row| row.accepted()).flat_map(|own| &own.images) {
+        let Some(custody) = image.in_use.iter().find_map(|container| container.custody.as_ref()) else {
+            continue;
+        };
+        assert_eq!(image.custody_contradiction(), None);
+        let digest = format!("Digest: {}\n", image.digest);
+        let texts = cases.iter().filter_map(|case| case.child.as_ref()).map(|(.., text)| text);
+        for text in texts.filter(|text| text.contains(&digest)) {
+            let line = text.lines().find(|line| line.starts_with("Custody: "));
+            let Some(line) = line else { continue };
+            let first = custody.first_broken().unwrap();
+            assert!(line.contains(crate::report::custody::step(first.step)), "{line}");
+            told.insert(first.step);
+        }
+    }
+    assert!(told.len() >= 6, "{told:?}");
+}
+
+#[test]
 fn a_waived_image_is_skipped_with_approver_reason_and_end() {
     let report = sample::waived();
     let (_, cases) = read(&one_file(&report));
