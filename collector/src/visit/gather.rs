@@ -665,6 +665,10 @@ mod tests {
                 image.signatures = (0..most).flat_map(|_| image.signatures.clone()).collect();
                 image.content.mismatched.retain(|_| image.status != Status::Passed);
                 image.rootfs = image.rootfs.take().filter(|_| image.status != Status::Passed);
+                let is_failed = image.status == Status::Failed;
+                for container in &mut image.in_use {
+                    container.custody = container.custody.take().filter(|_| is_failed);
+                }
             }
             let data = vec![7; numbers.below(100)];
             report.carried = vec![CarriedBlob {

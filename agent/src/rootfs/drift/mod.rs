@@ -10,6 +10,7 @@ mod layer;
 mod mounts;
 mod stack;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 mod tests;
 
 pub(crate) use check::check;
