@@ -34,7 +34,8 @@ impl Custodian<'_> {
         let (signature, root, signed) = self.signature(&examined);
         let chain = |user: &ContainerUse| {
             let footing = examined.footings.iter().find(|footing| footing.container == user.id);
-            let drift = user.drift.as_ref().filter(|_| self.drift_fails);
+            let counts = self.drift_fails && examined.judgement.status != Status::Skipped;
+            let drift = user.drift.as_ref().filter(|_| counts);
             let mut links = vec![container(&examined, footing, &user.id)];
             links.extend(content(&examined, footing, drift, &signed));
             links.push(at(CustodyStep::Signature, signature.clone()));
