@@ -697,6 +697,21 @@ fn files_with_holes_are_read_in_every_form() {
     assert!(tree.get(&[b"GNUSparseFile.1"[..].into(), b"real"[..].into()]).is_some());
 }
 
+/// A window that is larger than the share of one layer has room if no other layer is read.
+#[test]
+fn layers_with_large_windows_are_read_by_themselves() {
+    let tar = tar_of(&["f a 1"]);
+    // RFC 8878: a frame whose window is 16 MiB, with one block as it is
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 14 << 3];
+    let block = u32::try_from(tar.len()).unwrap() << 3 | 1;
+    frame.extend(&block.to_le_bytes()[..3]);
+    frame.extend(&tar);
+    let (shared, alone) = (Memory::shared(), Memory::alone());
+    let refused = unpack(&shared, &frame, &frame, &Digest::sha256(&tar));
+    assert!(matches!(refused, Err(layers::LayerError::Layer(LayerError::Window(_)))));
+    assert!(unpack(&alone, &frame, &frame, &Digest::sha256(&tar)).is_ok());
+}
+
 #[test]
 fn long_names_of_every_form_are_read() {
     let long = "n/".repeat(120) + "end";
