@@ -137,7 +137,7 @@ impl<'s> Search<'s> {
             };
             let mut stand = Stand::find(store, shelf, image, &chains, container);
             match &stand.problem {
-                Some(Problem::Finding(finding)) => plan.findings.push(finding.clone()),
+                Some(Problem::Finding(finding)) => plan.findings.push(RootfsFinding::clone(finding)),
                 Some(Problem::Unknown(why)) => plan.unjudged.push(Unjudged::unreadable(why.clone())),
                 None => {}
             }

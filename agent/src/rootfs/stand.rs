@@ -46,7 +46,7 @@ struct Way<'w> {
 /// Why it is not proven that a container stands on the image's layers.
 pub(super) enum Problem {
     /// It stands on something else.
-    Finding(RootfsFinding),
+    Finding(Box<RootfsFinding>),
     /// It cannot be told.
     Unknown(String),
 }
@@ -161,7 +161,7 @@ impl Stand {
             name.and_then(|name| place(name)).is_some_and(|(of, found)| of == namespace && found == key)
         };
         let wrong = |trail: &[(String, String)], expected, found: Option<&String>| {
-            Err(Problem::Finding(*wrong_parent(trail, expected, found.cloned())))
+            Err(Problem::Finding(wrong_parent(trail, expected, found.cloned())))
         };
         if let Some(between) = between {
             let row = below.filter(|name| is(Some(name), between)).and_then(|name| shelf.snapshots.get(name));
@@ -175,7 +175,7 @@ impl Stand {
         match (chain.top(), below) {
             (None, None) => Ok(()),
             (Some(top), Some(name)) if is(below, top) => {
-                let rows = shelf.below(name, namespace, chain).map_err(|found| Problem::Finding(*found))?;
+                let rows = shelf.below(name, namespace, chain).map_err(Problem::Finding)?;
                 let compared = match shelf.form {
                     Form::Overlayfs => rows.len(),
                     Form::Native => 1,
