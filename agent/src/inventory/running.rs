@@ -393,7 +393,7 @@ mod tests {
         let config = store.put("config", br#"{"rootfs":{"diff_ids":null}}"#);
         let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
         let manifest = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
-        let listed = vec![manifest; limits::IMAGE_BLOBS + 1];
+        let listed = vec![manifest; limits::IMAGE_BLOBS];
         let index = serde_json::json!({"manifests": listed}).to_string();
         let target = store.put(media_type::OCI_INDEX, index.as_bytes());
         let mut chains = chains(&store);

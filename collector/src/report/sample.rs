@@ -53,7 +53,8 @@ pub(crate) fn site() -> SiteReport {
     servercore.via = Some(Via::ParentIndex);
     let windows = vec![pause, servercore, failed(image("shop/iis-front"), "7.1.0", Reason::Revocation)];
 
-    let linux = linux.into_iter().map(with_custody).collect();
+    let [linux, control_plane] =
+        [linux, control_plane].map(|images| images.into_iter().map(with_custody).collect());
     let mut worker = node("worker-1", "linux", &[], linux);
     worker.clean_up = CleanUp {
         result: CleanUpResult::Failed,

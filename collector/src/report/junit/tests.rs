@@ -163,14 +163,16 @@ fn a_case_names_the_first_broken_link_of_each_container() {
     let report = sample::site();
     let (_, cases) = read(&one_file(&report));
     let mut told = BTreeSet::new();
-    for image in report.nodes.iter().filter_map(|row| row.accepted()).flat_map(|own| &own.images) {
+    let accepted = report.nodes.iter().filter_map(|row| Some((row, row.accepted()?)));
+    for (row, image) in accepted.flat_map(|(row, own)| own.images.iter().map(move |image| (row, image))) {
         let Some(custody) = image.in_use.iter().find_map(|container| container.custody.as_ref()) else {
             continue;
         };
         assert_eq!(image.custody_contradiction(), None);
         let digest = format!("Digest: {}\n", image.digest);
         let texts = cases.iter().filter_map(|case| case.child.as_ref()).map(|(.., text)| text);
-        for text in texts.filter(|text| text.contains(&digest)) {
+        let node = format!("Node: {}\n", row.name);
+        for text in texts.filter(|text| text.starts_with(&node) && text.contains(&digest)) {
             let line = text.lines().find(|line| line.starts_with("Custody: "));
             let Some(line) = line else { continue };
             let first = custody.first_broken().unwrap();
