@@ -6,4 +6,6 @@ fn main() {
     let target = std::env::var("TARGET").unwrap_or_default();
     println!("cargo::rustc-env=ASSAY_TARGET={target}");
     println!("cargo::rerun-if-changed=build.rs");
+    // the linker reads it
+    println!("cargo::rerun-if-changed=left-out.ld");
 }
