@@ -11,6 +11,7 @@ use assay_judge::image::is_attestation;
 use assay_judge::image_config;
 use assay_judge::layer::{ListError, write_list};
 use assay_report::bundle::{CarriedLayerFiles, GapKind};
+use assay_report::words::count;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
 
@@ -86,8 +87,8 @@ impl Carrier {
         })?;
         match diff_ids {
             Some(diff_ids) if diff_ids.len() != manifest.layers.len() => Err(format!(
-                "it has {} layers, and its config names {}",
-                manifest.layers.len(),
+                "it has {}, and its config names {}",
+                count(manifest.layers.len(), "layer"),
                 diff_ids.len()
             )),
             diff_ids => Ok(diff_ids),
