@@ -12,7 +12,7 @@ use assay::report::machines::Machines;
 use assay::report::{self, ReportHeader};
 use assay_report::SiteReport;
 
-#[path = "../src/report/sample.rs"]
+#[path = "../src/report/sample/mod.rs"]
 mod sample;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -14,4 +14,5 @@ mod layer_files;
 mod procedure;
 mod rootfs;
 mod rootfs_real;
+mod rootfs_recipes;
 mod stores;

@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::image::{Image, linux_here};
 use assay_judge::layer::printable;
 use assay_report::{NodeReport, RootfsDifference, RootfsFinding, RootfsResult};
@@ -25,8 +24,6 @@ on_each_release! {
     a_byte_is_changed_and_content_and_signature_still_pass,
     a_program_that_is_dropped_under_a_running_container_is_found,
     unpacking_that_broke_off_is_found,
-    an_entrypoint_that_became_empty_is_found_as_in_containerd_9115,
-    a_program_that_was_deleted_is_found_as_in_containerd_8678,
     layers_that_were_discarded_are_not_a_pass,
     only_what_was_asked_for_is_compared,
     snapshots_that_stand_on_others_are_found,
@@ -619,34 +616,6 @@ fn a_program_that_is_dropped_under_a_running_container_is_found(release: Release
         let [finding] = &found[..] else { panic!("{found:#?}") };
         assert_eq!((finding.path.as_str(), finding.kind), ("dropped", RootfsDifference::Extra));
     }
-}
-
-/// What containerd issues 9115 and 8678 were opened for, done as they say: the image of a running container is changed, and the next
-/// container runs on what is left.
-fn changed_below_a_container(release: Release, change: fn(&Path)) -> (String, RootfsDifference) {
-    let mut image = sleeper();
-    let content = b"#!/bin/sh\nexec /sleeper\n";
-    let script = LayerFile { path: "docker-entrypoint.sh", mode: 0o755, content };
-    image.layers.push(archive::layer(&[script]));
-    let (node, _) = Node::new(release, "overlayfs", &[("team/sleeper", image)]);
-    let _ = node.containerd.run(&reference("team/sleeper"), "first");
-    let _ = node.verify(&node.containerd.store(), "in-use", 0);
-    change(&node.folder("docker-entrypoint.sh").join("docker-entrypoint.sh"));
-    let _ = node.containerd.run(&reference("team/sleeper"), "second");
-    let report = node.verify(&node.containerd.store(), "in-use", 1);
-    let found = findings(&report);
-    let [finding] = &found[..] else { panic!("{found:#?}") };
-    (finding.path.clone(), finding.kind)
-}
-
-fn an_entrypoint_that_became_empty_is_found_as_in_containerd_9115(release: Release) {
-    let found = changed_below_a_container(release, |path| drop(fs::File::create(path).unwrap()));
-    assert_eq!(found, ("docker-entrypoint.sh".to_owned(), RootfsDifference::Changed));
-}
-
-fn a_program_that_was_deleted_is_found_as_in_containerd_8678(release: Release) {
-    let found = changed_below_a_container(release, |path| fs::remove_file(path).unwrap());
-    assert_eq!(found, ("docker-entrypoint.sh".to_owned(), RootfsDifference::Missing));
 }
 
 /// A node that lost its power while it unpacked has snapshots whose files are empty, cut short or not there at all, and containerd takes
