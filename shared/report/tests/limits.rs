@@ -43,13 +43,13 @@ const CASES: &[(&str, &str, &str)] = &[
         "the_search_for_a_path_is_bounded",
     ),
     ("TIMESTAMP_SIGNERS", "shared/verifier/tests/evidence/timestamps.rs", "sizes_are_bounded"),
-    ("OCSP_RESPONSE_BYTES", "shared/verifier/tests/evidence/revocation.rs", "ocsp"),
+    ("OCSP_RESPONSE_BYTES", "shared/verifier/tests/evidence/ocsp.rs", "ocsp"),
     ("EXTENSIONS", "shared/verifier/tests/evidence/revocation.rs", "malformed_lists"),
     ("EVIDENCE_FILES", "shared/verifier/src/revocation/evidence.rs", "the_number_of_files_is_bounded"),
     ("EVIDENCE_FILE_BYTES", "shared/report/tests/limits.rs", "documents"),
     ("EVIDENCE_MEMO", "shared/verifier/src/revocation/memo.rs", "a_full_memo_keeps_no_more"),
     ("CRL_URLS", "shared/verifier/tests/evidence/revocation.rs", "urls"),
-    ("OCSP_CERTIFICATES", "shared/verifier/tests/evidence/revocation.rs", "ocsp_responders"),
+    ("OCSP_CERTIFICATES", "shared/verifier/tests/evidence/ocsp.rs", "ocsp_responders"),
     ("DSSE_ENVELOPE_BYTES", "shared/verifier/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
     ("DSSE_SIGNATURES", "shared/verifier/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
     ("SITE_KEY_BYTES", "shared/verifier/src/dsse/tests.rs", "what_is_no_public_key_of_a_site_is_refused"),
@@ -59,6 +59,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("REPORT_TEXT_LETTERS", "shared/report/src/bounds/tests.rs", "lists_and_texts_are_cut_and_counted"),
     ("REPORT_ENTRIES", "shared/report/src/bounds/tests.rs", "lists_and_texts_are_cut_and_counted"),
     ("REPORT_SIGNATURES", "shared/report/src/bounds/tests.rs", "what_a_verdict_rests_on_stays"),
+    ("DRIFT_FINDINGS", "shared/report/src/bounds/tests.rs", "drift_is_cut_and_counted"),
     ("CARRIED_BYTES", "shared/report/src/bounds/tests.rs", "the_largest_carried_blobs_are_dropped"),
 ];
 

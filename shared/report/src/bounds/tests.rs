@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::Action;
+use crate::{Action, DriftKind, FileClass};
 use crate::{ChainCertificate, CheckResult, Effect, ExitCode, NODE_REPORT_SCHEMA, Reason, TrustPolicyInput};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
@@ -117,6 +117,39 @@ fn lists_and_texts_are_cut_and_counted() {
     assert_eq!(outside.coverage.omitted.count(List::Unreadable), 1);
     let message = outside.images[0].message.clone().unwrap();
     assert!(message.chars().count() <= letters && message.ends_with("more letters)"));
+}
+
+#[test]
+fn drift_is_cut_and_counted() {
+    let most = limits::DRIFT_FINDINGS;
+    let finding = |number: usize| DriftFinding {
+        class: FileClass::Other,
+        path: format!("{number:04}"),
+        kind: DriftKind::Added,
+        before: None,
+        after: None,
+        size: None,
+        sha256: None,
+    };
+    let mount = |number: usize| CoveringMount {
+        class: FileClass::Other,
+        destination: format!("/{number:04}"),
+        source: None,
+        mount_type: None,
+        hides: String::new(),
+    };
+    let mut inside = Drift {
+        findings: (0..most).map(finding).collect(),
+        mounts: (0..most).map(mount).collect(),
+        ..Drift::not_run("", String::new())
+    };
+    let whole = inside.clone();
+    inside.bound(FULL);
+    assert_eq!(inside, whole);
+    inside.findings.push(finding(most));
+    inside.mounts.push(mount(most));
+    inside.bound(FULL);
+    assert_eq!(inside, Drift { more: 1, more_mounts: 1, ..whole });
 }
 
 #[test]
