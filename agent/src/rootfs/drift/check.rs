@@ -22,13 +22,12 @@ pub(crate) fn check(store: &dyn Store, images: Vec<Examined>, mode: DriftMode, j
     let shelves = open_shelves(&listing.containers, &store.snapshotters());
     let containers: Vec<&Container> = listing.containers.iter().collect();
     let jobs = jobs.min(limits::DRIFT_JOBS);
-    let looked = parallel::map(jobs, containers, || (), |(), container| look(container, &shelves));
+    let looked =
+        parallel::map(jobs, containers, || (), |(), container| (container, look(container, &shelves)));
     let running: BTreeMap<&str, Option<BTreeSet<String>>> =
         listing.namespaces.iter().map(|namespace| (namespace.as_str(), store.running(namespace))).collect();
-    let drifts: BTreeMap<(&str, &str), (Drift, bool)> = listing
-        .containers
-        .iter()
-        .zip(looked)
+    let drifts: BTreeMap<(&str, &str), (Drift, bool)> = looked
+        .into_iter()
         .map(|(container, (drift, is_limit))| {
             let (namespace, id) = (container.namespace.as_str(), container.usage.id.as_str());
             let runs = running.get(namespace).and_then(Option::as_ref);
@@ -131,7 +130,7 @@ impl<'s> Writable<'s> {
             found.unseen(b"the container's specification", &why);
         }
         let mut view = self.stack(&[&own[..], &self.below].concat())?;
-        let targets = targets(mounts, &mut view);
+        let targets = targets(mounts, &mut view, &mut found);
         let ids = container.ids.as_ref();
         let root = ids.map_or((0, 0), |ids| ids.to_host(0, 0));
         let points = MountPoints {

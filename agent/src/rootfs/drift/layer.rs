@@ -40,7 +40,7 @@ impl Found {
         }
     }
 
-    fn limit(&mut self, why: String) {
+    pub(super) fn limit(&mut self, why: String) {
         self.is_limit = true;
         self.has_only_moved = false;
         self.unseen.insert(0, why);

@@ -5,16 +5,29 @@ use assay_report::{CoveringMount, FileClass};
 use assay_verifier::limits;
 
 use super::class::class;
-use super::layer::class_in;
+use super::layer::{Found, class_in};
 use super::stack::Stack;
 use crate::rootfs::apply::push;
 use crate::rootfs::compare::Failure;
 use crate::rootfs::tree::{Kind, printable};
 
-/// Where each mount is once all links are followed. What does not lead anywhere is left out.
-pub(super) fn targets<'m>(mounts: &'m [Mount], view: &mut Stack) -> Vec<(Vec<u8>, &'m Mount)> {
-    let resolved = |mount: &'m Mount| Some((view.resolve(mount.destination.as_bytes()).ok()?, mount));
-    mounts.iter().take(limits::DRIFT_MOUNTS).filter_map(resolved).collect()
+/// Where each mount is once all links are followed. `found` gets those of which that cannot be told.
+pub(super) fn targets<'m>(
+    mounts: &'m [Mount],
+    view: &mut Stack,
+    found: &mut Found,
+) -> Vec<(Vec<u8>, &'m Mount)> {
+    if mounts.len() > limits::DRIFT_MOUNTS {
+        found.limit(format!("it has more mounts than the {} that are looked at", limits::DRIFT_MOUNTS));
+    }
+    let mut targets = Vec::new();
+    for mount in mounts.iter().take(limits::DRIFT_MOUNTS) {
+        match view.resolve(mount.destination.as_bytes()) {
+            Ok(path) => targets.push((path, mount)),
+            Err(failure) => found.unseen(mount.destination.as_bytes(), &failure),
+        }
+    }
+    targets
 }
 
 /// The mounts that hide something of the image, in the order of a report.

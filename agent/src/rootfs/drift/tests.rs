@@ -2,11 +2,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use assay_judge::store::Mount;
 use assay_report::{DriftKind, FileClass};
 use assay_verifier::limits;
 
 use super::class::class;
 use super::layer::{Found, Layer, MountPoints};
+use super::mounts::targets;
 use super::stack::Stack;
 use crate::rootfs::apply::CAPABILITY;
 use crate::rootfs::shelf::Form;
@@ -144,6 +146,26 @@ fn a_copy_is_compared_with_what_it_is_a_copy_of() {
         ]
     );
     assert!(found.unseen.is_empty() && !found.is_limit);
+}
+
+#[test]
+fn a_mount_that_leads_to_no_place_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("own")).unwrap();
+    symlink("loop", folder.path().join("own/loop")).unwrap();
+    let mount =
+        |destination: &str| Mount { destination: destination.to_owned(), source: None, mount_type: None };
+    let resolved = |mounts: &[Mount]| {
+        let mut view = Stack::new(vec![Snapshot::open(folder.path(), &["own"]).unwrap()], Form::Native);
+        let mut found = Found::default();
+        let targets = targets(mounts, &mut view, &mut found).len();
+        (targets, found.unseen.len(), found.is_limit)
+    };
+    assert_eq!(resolved(&[mount("/new/folder"), mount("/")]), (2, 0, false));
+    assert_eq!(resolved(&[mount("/new"), mount("/loop/x")]), (1, 1, false));
+    let most = limits::DRIFT_MOUNTS;
+    assert_eq!(resolved(&vec![mount("/new"); most]), (most, 0, false));
+    assert_eq!(resolved(&vec![mount("/new"); most + 1]), (most, 1, true));
 }
 
 #[test]
