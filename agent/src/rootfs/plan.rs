@@ -205,9 +205,7 @@ impl<'s> Search<'s> {
 
     /// The snapshotter of that name, opened once.
     pub(super) fn shelf(&mut self, name: &str) -> Result<&Shelf, String> {
-        let snapshotters = &self.snapshotters;
-        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
-        shelf.as_ref().map_err(String::clone)
+        open_once(&mut self.shelves, &self.snapshotters, name)
     }
 
     /// Plans a copy of the image's files for a container's own users; false if it cannot be compared.
@@ -220,9 +218,7 @@ impl<'s> Search<'s> {
         ids: &IdMap,
         plan: &mut Plan,
     ) -> bool {
-        let snapshotters = &self.snapshotters;
-        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
-        let Ok(shelf) = shelf.as_ref() else { return false };
+        let Ok(shelf) = open_once(&mut self.shelves, &self.snapshotters, name) else { return false };
         let found = shelf.names.get(&(image.namespace.clone(), copy.to_owned()));
         let Some([found]) = found.map(Vec::as_slice) else { return false };
         let Some(row) = shelf.snapshots.get(found) else { return false };
@@ -234,9 +230,12 @@ impl<'s> Search<'s> {
             }
             None => return false,
         };
-        let Ok(lists) = lists_of(self.store, &self.lists, &image.namespace, &chain.layers) else {
-            // that is said of the layers themselves
-            return true;
+        let lists = match lists_of(self.store, &self.lists, &image.namespace, &chain.layers) {
+            Ok(lists) => lists,
+            Err(why) => {
+                plan.unjudged.push(Unjudged::unreadable(why));
+                return true;
+            }
         };
         let key = TaskKey { snapshotter: name.to_owned(), id: row.id.clone() };
         plan.tasks.insert(key.clone());
@@ -262,9 +261,7 @@ impl<'s> Search<'s> {
         chains: &[Chain],
         plan: &mut Plan,
     ) -> Result<bool, String> {
-        let snapshotters = &self.snapshotters;
-        let shelf = self.shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
-        let shelf = shelf.as_ref().map_err(String::clone)?;
+        let shelf = open_once(&mut self.shelves, &self.snapshotters, name)?;
         let mut is_found = false;
         for chain in chains {
             let Some(top) = chain.top() else { continue };
@@ -288,6 +285,15 @@ impl<'s> Search<'s> {
         }
         Ok(is_found)
     }
+}
+
+fn open_once<'s>(
+    shelves: &'s mut BTreeMap<String, Result<Shelf, String>>,
+    snapshotters: &[Snapshotter],
+    name: &str,
+) -> Result<&'s Shelf, String> {
+    let shelf = shelves.entry(name.to_owned()).or_insert_with(|| Shelf::open(name, snapshotters));
+    shelf.as_ref().map_err(String::clone)
 }
 
 #[expect(clippy::too_many_arguments, reason = "it is a part of one function")]
