@@ -86,6 +86,9 @@ impl Custodian<'_> {
             _ if is_distrusted => {
                 LinkFact::new(subject, LinkState::Unproven, "it is intact, and its root is not trusted")
             }
+            Some(_) if matches!(signed, Signed::Unknown) => {
+                LinkFact::new(subject, LinkState::Unproven, "which index it is of is not known")
+            }
             Some(row) if row.status == Status::Passed => {
                 LinkFact::new(subject, LinkState::Proven, signature_evidence(row, image, &signed))
             }
@@ -108,7 +111,7 @@ impl Custodian<'_> {
                 }
             }
             None if is_distrusted => LinkFact::new("", LinkState::Broken, message),
-            None => unproven("there is no signature that leads to it"),
+            None => unproven("no signature leads to it"),
         };
         (signature, root, signed)
     }
@@ -123,7 +126,7 @@ impl Custodian<'_> {
             Some(Via::PlatformManifest) => Signed::Manifests,
             Some(Via::ParentIndex) => {
                 let parent = self.signatures.parents_of(&image.target).into_iter().find(has);
-                parent.map_or(Signed::Target, |parent| Signed::Parent(parent.digest.clone()))
+                parent.map_or(Signed::Unknown, |parent| Signed::Parent(parent.digest.clone()))
             }
         }
     }
@@ -173,6 +176,8 @@ enum Signed {
     Parent(Digest),
     /// The manifests that the target lists.
     Manifests,
+    /// An index that lists the target, and is not found again.
+    Unknown,
 }
 
 /// The row that the links of signature and root are about: one that passes and is trusted, or the one that the verdict names.
@@ -192,6 +197,7 @@ fn signature_evidence(row: &Signature, image: &Image, signed: &Signed) -> String
         Signed::Target => image.target.digest.to_string(),
         Signed::Parent(index) => format!("the index {index}"),
         Signed::Manifests => "a manifest of the index, all of which are signed".to_owned(),
+        Signed::Unknown => "an index".to_owned(),
     };
     let signer = row.signer.as_deref().unwrap_or("a signer without a name");
     let time = match (&row.timestamp, row.signing_time) {
@@ -199,17 +205,8 @@ fn signature_evidence(row: &Signature, image: &Image, signed: &Signed) -> String
         (None, Some(time)) => format!(", dated {time}"),
         (None, None) => String::new(),
     };
-    let checks = &row.checks;
-    let lax: Vec<&str> = [
-        ("authenticity", &checks.authenticity),
-        ("expiry", &checks.expiry),
-        ("authentic timestamp", &checks.authentic_timestamp),
-        ("revocation", &checks.revocation),
-    ]
-    .into_iter()
-    .filter(|(_, check)| check.result != CheckResult::Passed)
-    .map(|(name, _)| name)
-    .collect();
+    let lax = row.checks.named().into_iter().filter(|(_, check)| check.result != CheckResult::Passed);
+    let lax: Vec<&str> = lax.map(|(name, _)| name).collect();
     let lax = if lax.is_empty() {
         String::new()
     } else {
