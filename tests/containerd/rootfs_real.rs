@@ -87,6 +87,15 @@ fn publish(published: &mut Published, roots: &[&Root]) -> Vec<Descriptor> {
     roots.iter().map(publish).collect()
 }
 
+/// A containerd that has the images and unpacks them with that snapshotter.
+fn containerd_with(published: &Published, release: Release, snapshotter: &str) -> Containerd {
+    let containerd = Containerd::of(release);
+    containerd.import(KUBERNETES, &published.images);
+    let default = format!("containerd.io/defaults/snapshotter={snapshotter}");
+    let _ = containerd.ctr(["namespaces", "label", KUBERNETES, &default]).expect_code(0);
+    containerd
+}
+
 fn plain(bytes: &[u8]) -> Vec<u8> {
     let mut tar = Vec::new();
     let compression = Compression::detect(bytes).unwrap();
@@ -103,10 +112,7 @@ fn real_root_file_systems_have_no_differences(release: Release) {
         let roots: Vec<&Root> = roots.iter().filter(is_wanted).collect();
         let targets = publish(&mut published, &roots);
         published.write();
-        let containerd = Containerd::of(release);
-        containerd.import(KUBERNETES, &published.images);
-        let default = format!("containerd.io/defaults/snapshotter={snapshotter}");
-        let _ = containerd.ctr(["namespaces", "label", KUBERNETES, &default]).expect_code(0);
+        let containerd = containerd_with(&published, release, snapshotter);
         for (target, root) in targets.iter().zip(&roots) {
             let done = containerd.ctr(["snapshots", "unpack", target.digest.as_str()]);
             assert_eq!(done.code, Some(0), "{}: {}", root.name, done.stderr);
@@ -140,10 +146,7 @@ fn real_root_file_systems_of_user_namespaces_have_no_differences(release: Releas
         let mut published = Published::new(AGENT);
         let targets = publish(&mut published, &roots);
         published.write();
-        let containerd = Containerd::of(release);
-        containerd.import(KUBERNETES, &published.images);
-        let default = format!("containerd.io/defaults/snapshotter={snapshotter}");
-        let _ = containerd.ctr(["namespaces", "label", KUBERNETES, &default]).expect_code(0);
+        let containerd = containerd_with(&published, release, snapshotter);
         for (target, root) in targets.iter().zip(&roots) {
             let _ = containerd.ctr(["snapshots", "unpack", target.digest.as_str()]).expect_code(0);
             let image = reference(&format!("roots/{}", root.name));
