@@ -217,7 +217,7 @@ struct Entry {
     descriptor: Descriptor,
     /// Whether it is what would run here.
     is_needed: bool,
-    /// The place of the index that lists it in [`ContentWalk::needed`]; none if nobody needs that index.
+    /// The place of the index that lists it in [`ContentWalk::needed`]; none if that index is not needed.
     index: Option<usize>,
 }
 

@@ -1,5 +1,5 @@
-//! Makes one bundle of several layouts, or a slim one of one: manifests, signatures, envelopes, CRLs and the lists of the layers of what is kept; layers and
-//! everything else are left behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
+//! Makes one bundle of several layouts, or a slim one of one. It keeps manifests, signatures, envelopes, CRLs, and the lists of the
+//! layers of what it keeps. It leaves layers and everything else behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
 //! may be the one that revokes.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,7 +16,7 @@ pub(super) struct Listed<'b> {
 }
 
 impl<'b> Listed<'b> {
-    /// None if no bundle has a list: then nobody asked for any.
+    /// None if no bundle has a list, because then lists were not asked for.
     pub(super) fn new(bundles: &'b Bundles) -> Option<Self> {
         let files = bundles.each.iter().flat_map(Bundle::layer_files);
         let layers: BTreeSet<&Digest> = files.map(|files| &files.layer).collect();

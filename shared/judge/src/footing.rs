@@ -1,4 +1,4 @@
-//! What the containers of an image stand on, as whoever compares snapshots tells it.
+//! Says what the containers of an image stand on. The comparison of snapshots makes it.
 
 use assay_report::LinkState;
 use assay_verifier::oci::{Descriptor, Digest};

@@ -164,7 +164,7 @@ pub enum DriftKind {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FileClass {
-    /// A file that gives whoever runs it other rights: setuid, setgid, file capabilities.
+    /// A file that runs with other rights than its user's: setuid, setgid, file capabilities.
     Privileged,
     /// A file that can be run: an `x` bit, an ELF program, or `#!`.
     Program,

@@ -93,7 +93,7 @@ pub(crate) fn list() -> RevocationList {
     numbered(5)
 }
 
-/// A list of nobody, of the first half of 2024.
+/// A list without entries, for the first half of 2024.
 pub(crate) fn numbered(number: u64) -> RevocationList {
     RevocationList::new(number, day("2024-01-01"), day("2024-07-01"))
 }

@@ -83,7 +83,7 @@ pub(crate) fn purposes(is_critical: bool, purposes: &[&str]) -> Extension {
     Extension { critical: is_critical, ..Extension::extended_key_usage(purposes) }
 }
 
-/// An extension that nobody knows.
+/// An extension of an unknown type.
 pub(crate) fn unknown_extension(is_critical: bool) -> Extension {
     Extension::new("1.2.3.4", is_critical, null())
 }

@@ -33,7 +33,7 @@ pub enum TargetError {
         /// What is wrong.
         source: KeyError,
     },
-    /// No key is named and there is no agent.
+    /// The site file names no key, and an SSH agent is not running.
     #[error("node {node}: it has no identity, and SSH_AUTH_SOCK does not name an SSH agent")]
     NoAgent {
         /// The node.
@@ -53,7 +53,7 @@ pub enum TargetError {
         /// The jump host.
         node: String,
     },
-    /// `sudo` wants a password and there is no terminal to ask on.
+    /// `sudo` needs a password, and there is no terminal on which to ask for it.
     #[error("sudo = \"password\" needs a password; give --sudo-password-file, or run on a terminal")]
     NoSudoPassword,
     /// The password for `sudo` is not one line.
