@@ -55,6 +55,8 @@ pub struct CheckedBundle {
     pub gaps: Vec<String>,
     /// The same by its kind.
     pub missing: Vec<Gap>,
+    /// How many lists of layers' files it has.
+    pub layer_lists: usize,
 }
 
 /// An image at that time.
@@ -82,9 +84,9 @@ pub struct CheckedImage {
     pub not_carried: Option<String>,
     /// The subjects of the certificates whose signatures pass.
     pub signers: Vec<String>,
-    /// If the bundles have lists of layers' files: how many of its layers are in none. A node that discarded them cannot verify it with
-    /// --rootfs.
-    pub unlisted_layers: u64,
+    /// How many of its layers have no list of their files. A node that discarded them cannot verify it with --rootfs. Null if no
+    /// bundle has lists, or if the bundles do not have all manifests that have layers.
+    pub unlisted_layers: Option<u64>,
 }
 
 /// Why an image has no signature in the bundles.
@@ -145,7 +147,7 @@ pub fn check(
         let had = wanted.iter().flat_map(|wanted| &wanted.images);
         let had = had.filter(|one| one.target == target).map(|one| &one.platforms);
         let platforms = had.into_iter().find(|platforms| !platforms.is_empty());
-        let unlisted_layers = listed_layers.as_ref().map_or(0, |listed| listed.missing(target, platforms));
+        let unlisted_layers = listed_layers.as_ref().and_then(|listed| listed.missing(target, platforms));
         CheckedImage { unlisted_layers, ..checked_image(image, today.status, nodes, &made_for) }
     };
     BundleCheck {
@@ -193,6 +195,7 @@ fn bundle(path: &std::path::Path, document: Option<&BundleManifest>) -> CheckedB
         completeness: document.map(|document| document.completeness),
         gaps: missing.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
         missing,
+        layer_lists: document.map_or(0, |document| document.layer_files.len()),
     }
 }
 
@@ -218,7 +221,7 @@ fn checked_image(
         unsigned,
         not_carried,
         signers: signers.into_iter().collect(),
-        unlisted_layers: 0,
+        unlisted_layers: None,
     }
 }
 

@@ -310,17 +310,22 @@ fn write_image(out: &mut String, image: &CheckedImage, look: Look) {
     }
 }
 
-/// Images of which nodes may have neither layers nor lists.
+/// Images of which nodes may have neither layers nor lists, if lists were asked for.
 fn unlisted(out: &mut String, check: &BundleCheck, look: Look) {
-    let images: Vec<&CheckedImage> = check.images.iter().filter(|image| image.unlisted_layers > 0).collect();
-    if images.is_empty() {
+    let images: Vec<&CheckedImage> =
+        check.images.iter().filter(|image| image.unlisted_layers != Some(0)).collect();
+    if images.is_empty() || check.bundles.iter().all(|bundle| bundle.layer_lists == 0) {
         return;
     }
     let images_text = count(images.len(), "image");
     out.push_str(&format!("\nLayers without a list of their files [{images_text}]\n"));
     for image in images.iter().take(IMAGES) {
         let name = clean::name(names::preferred(&image.references));
-        wrap(out, 2, &format!("{name}: {}", count(image.unlisted_layers, "layer")), look);
+        let layers = match image.unlisted_layers {
+            Some(layers) => count(layers, "layer"),
+            None => "not known, because the bundles do not have all of its manifests".to_owned(),
+        };
+        wrap(out, 2, &format!("{name}: {layers}"), look);
     }
     if images.len() > IMAGES {
         wrap(out, 2, &format!("and {} more", images.len() - IMAGES), look);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use assay_judge::bundle::{Bundle, Bundles};
+use assay_judge::graph::Walk;
 use assay_judge::store::fetch;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind};
@@ -23,27 +24,27 @@ impl<'b> Listed<'b> {
         (!layers.is_empty()).then_some(Self { bundles, layers })
     }
 
-    /// How many layers of an image have no list. `platforms` are those that nodes have of it, if they say so.
-    pub(super) fn missing(&self, image: Descriptor, platforms: Option<&BTreeSet<String>>) -> u64 {
+    /// How many layers of an image have no list; none if the bundles do not have all manifests that have layers. `platforms` are those
+    /// that nodes have of the image, if they say so.
+    pub(super) fn missing(&self, image: Descriptor, platforms: Option<&BTreeSet<String>>) -> Option<u64> {
         let mut missing = BTreeSet::new();
-        let mut visited = BTreeSet::new();
-        let mut open = vec![image];
-        while let Some(entry) = open.pop() {
-            if visited.len() > limits::INDEX_ENTRIES || !visited.insert(entry.digest.clone()) {
+        let mut walk = Walk::within(limits::IMAGE_BLOBS);
+        walk.add_root(image);
+        while let Some((entry, depth)) = walk.take_next() {
+            let is_index = ManifestKind::from_media_type(&entry.media_type) == Some(ManifestKind::Index);
+            let is_needed = is_index || is_compared(&entry, platforms);
+            if !is_needed || !walk.visit(entry.digest.clone()).ok()? {
                 continue;
             }
-            let Some(manifest) = self.manifest(&entry) else { continue };
-            if is_compared(&entry, platforms) {
-                let layers = manifest.layers.into_iter().map(|layer| layer.digest);
-                missing.extend(layers.filter(|layer| !self.layers.contains(layer)));
-            }
-            open.extend(manifest.manifests);
+            let manifest = self.manifest(&entry)?;
+            let layers = manifest.layers.into_iter().map(|layer| layer.digest);
+            missing.extend(layers.filter(|layer| !self.layers.contains(layer)));
+            walk.follow(depth, manifest.manifests).ok()?;
         }
-        missing.len() as u64
+        Some(missing.len() as u64)
     }
 
     fn manifest(&self, entry: &Descriptor) -> Option<Manifest> {
-        ManifestKind::from_media_type(&entry.media_type)?;
         let read = |layout| fetch(layout, "", entry, limits::MANIFEST_BYTES).ok();
         let bytes = self.bundles.each.iter().find_map(|bundle| read(&bundle.layout))?;
         Manifest::parse(&bytes).ok()
