@@ -2,6 +2,7 @@
 
 use assay_report::{ContainerUse, CoveringMount, Drift, DriftFinding, DriftResult, FileClass, Image};
 
+use super::custody;
 use super::text::{count, number};
 use crate::clean;
 
@@ -59,7 +60,7 @@ fn describe(container: &ContainerUse, drift: &Drift) -> ContainerDrift {
     add_more(&mut files, drift.findings.len(), drift.more);
     let mut mounts: Vec<String> = drift.mounts.iter().take(SHOWN).map(mount).collect();
     add_more(&mut mounts, drift.mounts.len(), drift.more_mounts);
-    let summary = format!("{}{state}: {}", clean::name(&container.name()), summary(drift));
+    let summary = format!("{}{state}: {}", custody::name(container), summary(drift));
     ContainerDrift { summary, files, mounts }
 }
 
