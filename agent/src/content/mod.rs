@@ -344,7 +344,6 @@ impl<'a> ContentWalk<'a> {
                 Some(_) => own(entry) || !lists_own && entry.platform.is_none(),
                 None => !is_attestation(entry),
             })
-            .filter(|_| is_needed)
             .map(|entry| entry.digest.clone())
             .collect();
         let index = is_needed.then_some(self.needed.len());
@@ -353,7 +352,7 @@ impl<'a> ContentWalk<'a> {
             self.needed.push(NeededIndex { digest, lists_own, has_own: false, has_any: false });
         }
         let entry = |descriptor: Descriptor| {
-            let is_needed = candidates.contains(&descriptor.digest);
+            let is_needed = is_needed && candidates.contains(&descriptor.digest);
             Entry { descriptor, is_needed, index }
         };
         self.graph.add(depth, listed.into_iter().map(entry));
