@@ -236,7 +236,7 @@ pub const ROOTFS_MEMORY_BYTES: usize = 44 << 20;
 /// more, up to [`ZSTD_WINDOW_BYTES`], is read by itself.
 pub const ROOTFS_WINDOW_BYTES: u64 = 8 << 20;
 
-/// Directories in each other in a layer. Each is an open file while a snapshot is walked, and a process has 1,024 of those; real
+/// Directories in each other in a layer, and in what a container wrote. Each is an open file while a snapshot is walked, and a process has 1,024 of those; real
 /// ones are under 40.
 pub const ROOTFS_DEPTH: usize = 200;
 

@@ -192,6 +192,12 @@ impl Layer<'_> {
             push(&mut path, name);
             match self.entry(&path, name, &own, &below) {
                 Ok(None) => {}
+                // each directory is reached from the root, so that a deep one costs as many calls
+                Ok(Some(_)) if is_deepest(&path) => self.found.limit(format!(
+                    "{}: it is nested too deep; the limit is {} directories",
+                    printable(&path),
+                    limits::ROOTFS_DEPTH
+                )),
                 Ok(Some(is_opaque)) => rest.push((path.clone(), is_whole || is_opaque)),
                 Err(failure) => self.found.unseen(&path, &failure),
             }
@@ -415,6 +421,11 @@ impl Layer<'_> {
             (entry.uid, entry.gid) = ids.to_host(entry.uid, entry.gid);
         }
     }
+}
+
+/// Whether nothing is looked at in a directory, because of its depth.
+pub(super) fn is_deepest(path: &[u8]) -> bool {
+    path.iter().filter(|byte| **byte == b'/').count() >= limits::ROOTFS_DEPTH
 }
 
 /// What kind of file a file is.

@@ -5,7 +5,7 @@ use assay_report::{CoveringMount, FileClass};
 use assay_verifier::limits;
 
 use super::class::class;
-use super::layer::{Found, class_in};
+use super::layer::{Found, class_in, is_deepest};
 use super::stack::Stack;
 use crate::rootfs::apply::push;
 use crate::rootfs::compare::Failure;
@@ -83,7 +83,7 @@ fn hidden(path: &[u8], below: &mut Stack, left: &mut usize) -> Result<Option<(Fi
             if *left == 0 || kind <= FileClass::Program {
                 return Ok(best);
             }
-            if place.seen.entry.kind == Kind::Directory {
+            if place.seen.entry.kind == Kind::Directory && !is_deepest(&path) {
                 rest.push(path);
             }
         }

@@ -169,6 +169,18 @@ fn a_mount_that_leads_to_no_place_is_not_passed_over() {
 }
 
 #[test]
+fn depth_is_bounded() {
+    for (depth, is_limit) in [(limits::ROOTFS_DEPTH, false), (limits::ROOTFS_DEPTH + 1, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["own", "below"] {
+            fs::create_dir_all(folder.path().join(name).join("d/".repeat(depth))).unwrap();
+        }
+        let found = compare(folder.path());
+        assert_eq!((found.is_limit, found.unseen.len()), (is_limit, usize::from(is_limit)));
+    }
+}
+
+#[test]
 fn what_is_not_named_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["own", "below"] {
