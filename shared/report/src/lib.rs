@@ -40,6 +40,7 @@
 //! | [`bundle`], [`evidence`], [`document`] | `bundle.json` and `evidence.json`, and what both share |
 //! | [`statement`] | in-toto statements about nodes |
 //! | `bounds/`, `omitted.rs` | bounds on reports, and what they leave out |
+//! | [`frame`] | a report in the log of a container |
 //! | [`clean`], [`words`] | text that is safe to show; counts in words |
 
 #![no_std]
@@ -68,6 +69,7 @@ pub mod document;
 mod drift;
 pub mod evidence;
 mod exit_code;
+pub mod frame;
 mod image;
 mod inventory;
 mod node;
