@@ -7,12 +7,13 @@ use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::linux_here;
 use assay_report::{ContainerUse, Custody, CustodyStep, LinkState, NodeReport};
 use assay_tests::containerd::{KUBERNETES, Release};
+use assay_tests::kinds::{of_every_kind, run};
 use assay_tests::on_each_release;
 use assay_tests::program::verdict;
 use assay_tests::published::{GOOD, reference, sleeper};
 use assay_verifier::oci::Descriptor;
 
-use crate::rootfs::{Node, SNAPSHOTTERS, flip, of_every_kind, run};
+use crate::rootfs::{Node, SNAPSHOTTERS, flip};
 
 on_each_release! {
     every_link_of_what_is_signed_and_untouched_is_proven,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use assay_fixtures::image::Image;
 use assay_report::{Drift, DriftKind, DriftResult, FileClass, NodeReport};
 use assay_tests::containerd::Release;
+use assay_tests::kinds::{image_of, mode, run, set_xattr, tar_of};
 use assay_tests::on_each_release;
 use assay_tests::packages::need_root;
 use assay_tests::program::verdict;
@@ -14,7 +15,7 @@ use assay_tests::published::reference;
 use assay_tests::static_program;
 use assay_verifier::oci::Digest;
 
-use crate::rootfs::{Node, SNAPSHOTTERS, image_of, mode, run, set_xattr, tar_of};
+use crate::rootfs::{Node, SNAPSHOTTERS};
 
 on_each_release! {
     what_a_container_wrote_is_listed,

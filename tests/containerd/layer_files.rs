@@ -7,6 +7,7 @@ use std::process::Command;
 
 use assay_report::{NodeReport, RootfsDifference, RootfsResult};
 use assay_tests::containerd::Release;
+use assay_tests::kinds::of_every_kind;
 use assay_tests::on_each_release;
 use assay_tests::packages::program;
 use assay_tests::program::{Finished, finish, verdict};
@@ -14,7 +15,7 @@ use assay_tests::published::reference;
 use assay_tests::registry::Registry;
 use serde_json::Value;
 
-use super::rootfs::{Node, SNAPSHOTTERS, findings, of_every_kind};
+use super::rootfs::{Node, SNAPSHOTTERS, findings};
 
 const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
 

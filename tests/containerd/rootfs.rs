@@ -2,14 +2,15 @@
 //! snapshotter, through the daemon and from its root alone.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use assay_fixtures::image::{Image, linux_here};
+use assay_fixtures::image::Image;
 use assay_judge::layer::printable;
 use assay_report::{NodeReport, RootfsDifference, RootfsFinding, RootfsResult};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
+use assay_tests::kinds::{mode, of_every_kind, run, set_xattr};
 use assay_tests::on_each_release;
 use assay_tests::packages::{need_root, program};
 use assay_tests::program::{finish, verdict};
@@ -111,90 +112,6 @@ impl Node {
 
 pub(super) fn findings(report: &NodeReport) -> Vec<&RootfsFinding> {
     report.images.iter().flat_map(|image| image.rootfs.iter().flat_map(|rootfs| &rootfs.findings)).collect()
-}
-
-/// A tar of what is in a folder, with everything that Linux keeps of files.
-pub(super) fn tar_of(folder: &Path) -> Vec<u8> {
-    let mut command = Command::new(program("tar", "tar"));
-    command
-        .args(["--xattrs", "--xattrs-include=*", "--format=posix", "--sort=name", "-C"])
-        .arg(folder)
-        .args(["-c", "."]);
-    let done = finish(&mut command);
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
-    done.stdout
-}
-
-pub(super) fn image_of(layers: Vec<Vec<u8>>) -> Image {
-    Image { platform: linux_here(), docker: false, base: None, layers, entrypoint: "/bin/tool".into() }
-}
-
-pub(super) fn run(command: &str, arguments: &[&Path]) {
-    let mut words = command.split(' ');
-    let mut command = Command::new(program(words.next().unwrap(), "coreutils libcap2-bin python3"));
-    let done = finish(command.args(words).args(arguments));
-    assert_eq!(done.code, Some(0), "{command:?}: {}", done.stderr);
-}
-
-pub(super) fn set_xattr(path: &Path, name: &str, value: &str) {
-    let script =
-        "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode(), follow_symlinks=False)";
-    let done = finish(
-        Command::new(program("python3", "python3")).args(["-c", script]).arg(path).args([name, value]),
-    );
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
-}
-
-/// An image of two layers with every kind of file in it, and whiteouts.
-pub(super) fn of_every_kind() -> Image {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let path = |name: &str| root.join(name);
-    for name in ["bin", "etc/deep/down", "old", "replaced"] {
-        fs::create_dir_all(path(name)).unwrap();
-    }
-    for (name, text) in [
-        ("bin/tool", "#!/bin/sh"),
-        ("bin/setuid", "setuid"),
-        ("bin/ping", "ping"),
-        ("bin/linked", "linked"),
-        ("etc/passwd", "root:x:0:0"),
-        ("etc/deep/down/file", "deep"),
-        ("old/hidden", "hidden"),
-        ("replaced/a", "a"),
-    ] {
-        fs::write(path(name), text).unwrap();
-    }
-    fs::set_permissions(path("bin/tool"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(path("bin/setuid"), fs::Permissions::from_mode(0o4755)).unwrap();
-    run("setcap cap_net_raw,cap_dac_override,cap_fowner+ep", &[&path("bin/ping")]);
-    fs::hard_link(path("bin/linked"), path("bin/linked-too")).unwrap();
-    symlink("tool", path("bin/link")).unwrap();
-    run("mkfifo", &[&path("etc/fifo")]);
-    run("mknod -m 666", &[&path("etc/null"), Path::new("c"), Path::new("1"), Path::new("3")]);
-    run("chown 40000:30000", &[&path("etc/passwd")]);
-    set_xattr(&path("etc/passwd"), "user.note", "noted");
-    fs::write(path("etc/a name of its own \u{e9}\u{1}"), "odd").unwrap();
-    let long = "long/".repeat(30);
-    fs::create_dir_all(path(&long)).unwrap();
-    fs::write(path(&long).join("file"), "far").unwrap();
-    let lower = tar_of(root);
-
-    let mut upper = tar::Builder::new(Vec::new());
-    for (name, text) in [
-        (".wh.old", ""),
-        ("replaced/.wh..wh..opq", ""),
-        ("replaced/b", "b"),
-        // of directories that this layer has no entry of
-        ("etc/deep/down/more", "more"),
-        ("etc/.wh.nothing", ""),
-    ] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        upper.append_data(&mut header, name, text.as_bytes()).unwrap();
-    }
-    image_of(vec![lower, upper.into_inner().unwrap()])
 }
 
 /// A change of the folder of a snapshot: what it is, the file whose snapshot it is of, what is done there, and the path that is named.
@@ -437,10 +354,6 @@ pub(super) fn flip(path: &Path) {
         (before.len(), before.mtime()),
         (path.metadata().unwrap().len(), path.metadata().unwrap().mtime())
     );
-}
-
-pub(super) fn mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn every_change_of_a_snapshot_is_found(release: Release) {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod certificates;
 pub mod cgroup;
 pub mod containerd;
+pub mod kinds;
 pub mod published;
 pub mod registry;
 pub mod served;
