@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use assay_report::{ContentMode, DriftMode, RootfsMode, Via};
+use assay_verifier::oci::{Digest, DigestError};
 use assay_verifier::time::UnixTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Judge an image that containerd is about to pull, as its image verifier; standard input has the descriptor
     ImageVerifier(ImageVerifierArgs),
+    /// Run verify or inventory as the container of a Kubernetes job; the report goes to the container's log, in a frame
+    Job(Box<JobArgs>),
     /// Show the version, the target and the digest of this program
     Version(VersionArgs),
 }
@@ -143,6 +146,28 @@ pub(crate) struct ImageVerifierArgs {
     /// The media type of standard input
     #[arg(long, value_name = "TYPE")]
     pub(crate) stdin_media_type: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The node's name, which the report gives as its host name
+    #[arg(long, value_name = "NAME", value_parser = node_name)]
+    pub(crate) node_name: String,
+    /// A folder with the parts of an archive of the trust directory and the bundles: part-0000, part-0001 and so on
+    #[arg(long, value_name = "DIR", requires = "archive_sha256")]
+    pub(crate) parts: Option<PathBuf>,
+    /// The archive's digest
+    #[arg(long, value_name = "HEX", requires = "parts", value_parser = hex_digest)]
+    pub(crate) archive_sha256: Option<Digest>,
+    /// An empty folder, into which the archive is unpacked. The command runs in it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: PathBuf,
+    /// Where the termination message goes, which repeats the report's digest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) termination_log: Option<PathBuf>,
+    /// verify or inventory, with its options
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -285,6 +310,20 @@ fn run_id(text: &str) -> Result<String, &'static str> {
     } else {
         Err("at most 128 printable ASCII letters without spaces")
     }
+}
+
+/// Checks the name of a node: RFC 1123, as Kubernetes' names of objects.
+fn node_name(text: &str) -> Result<String, &'static str> {
+    let is_usual = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    if matches!(text.len(), 1..=253) && text.bytes().all(is_usual) {
+        Ok(text.to_owned())
+    } else {
+        Err("a node's name has at most 253 of the letters a-z, 0-9, - and .")
+    }
+}
+
+fn hex_digest(text: &str) -> Result<Digest, DigestError> {
+    format!("sha256:{text}").parse()
 }
 
 #[cfg(test)]

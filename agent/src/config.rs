@@ -169,6 +169,7 @@ impl Plan {
                 })
             }
             Command::ImageVerifier(args) => Self::ImageVerifier(image_verifier(args)?),
+            Command::Job(_) => return Err(ConfigError::JobInJob),
             Command::Version(args) => Self::Version { format: args.format, agent: agent() },
         })
     }
@@ -368,6 +369,9 @@ pub(crate) enum ConfigError {
         "--rootfs reads the images' layers, and --content none reads nothing of them; use --content metadata or full"
     )]
     RootfsOfNothing,
+    /// A job whose command is a job
+    #[error("a job cannot be the command of a job")]
+    JobInJob,
     /// The clock is before 1970 or past 9999.
     #[error("the clock of this node is not set; give the time with --at")]
     Clock,

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::image_verifier::PullError;
 use crate::inspect::InspectError;
 use crate::inventory::UnknownImage;
+use crate::job::{DeliveryError, JobError};
 use crate::output::OutputError;
 use crate::store::StoreError;
 use assay_judge::bundle::BundleFault;
@@ -26,6 +27,10 @@ pub(crate) enum Error {
     Inspect(#[from] InspectError),
     #[error(transparent)]
     Pull(#[from] PullError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error("what was delivered to the job cannot be used")]
+    Delivery(#[from] DeliveryError),
     #[error("store")]
     Store(#[source] StoreError),
     #[error(transparent)]
@@ -40,7 +45,7 @@ impl Error {
             Self::Config(_) | Self::Trust(_) | Self::Bundle(_) | Self::UnknownImage(_) | Self::Inspect(_) => {
                 ExitCode::Usage
             }
-            Self::Output(_) | Self::Pull(_) => ExitCode::Usage,
+            Self::Output(_) | Self::Pull(_) | Self::Job(_) | Self::Delivery(_) => ExitCode::Usage,
             // a store that cannot be reached is not a mistake of the command line
             Self::Store(_) | Self::Json(_) => ExitCode::Incomplete,
         }

@@ -2,7 +2,8 @@
 //!
 //! In this order: it turns the command line into a plan; opens the trust directory, the bundles and the store; groups the store's
 //! records into images; looks for signatures in the store and the bundles; judges the signatures of each image and hashes its
-//! content; writes the report. It opens no socket but containerd's and writes nothing but its report.
+//! content; writes the report. It opens no socket but containerd's. It writes nothing but its report and, in Kubernetes, what was
+//! delivered to its pod.
 
 mod cli;
 mod config;
@@ -13,6 +14,7 @@ mod error;
 mod image_verifier;
 mod inspect;
 mod inventory;
+mod job;
 mod output;
 mod pipeline;
 mod priority;
@@ -27,7 +29,7 @@ use assay_judge::errors::with_sources;
 use assay_report::{Agent, ExitCode};
 use clap::Parser as _;
 
-use cli::{Cli, TextOrJson};
+use cli::{Cli, Command, TextOrJson};
 use config::{InspectPlan, Plan};
 use console::{json_line, print_clap, say};
 use error::Error;
@@ -87,15 +89,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Error> {
-    match Plan::new(cli.command)? {
-        Plan::Verify(plan) => {
-            priority::lower(plan.nice);
-            pipeline::verify(&plan)
-        }
-        Plan::Inventory(plan) => {
-            priority::lower(plan.nice);
-            pipeline::inventory(&plan)
-        }
+    let command = match cli.command {
+        Command::Job(args) => return job::run(*args),
+        command => command,
+    };
+    match Plan::new(command)? {
+        Plan::Verify(plan) => pipeline::verify(&plan, Sink::open(&plan.output)?),
+        Plan::Inventory(plan) => pipeline::inventory(&plan, Sink::open(&plan.output)?),
         Plan::Inspect(plan) => inspect(&plan),
         Plan::ImageVerifier(plan) => pipeline::image_verifier(&plan),
         Plan::Version { format, agent } => version(format, &agent),
@@ -109,7 +109,7 @@ fn inspect(plan: &InspectPlan) -> Result<ExitCode, Error> {
         TextOrJson::Json => json_line(&inspection)?,
         TextOrJson::Text => ci_commands::escape(&inspect::text(&inspection)).into_owned().into_bytes(),
     };
-    sink.write(&bytes)?;
+    sink.write(bytes)?;
     if inspection.is_empty() {
         say("assay-agent: there is no signature in the layout");
     }
@@ -124,6 +124,6 @@ fn version(format: TextOrJson, agent: &Agent) -> Result<ExitCode, Error> {
             format!("assay-agent {} {} sha256:{sha256}\n", agent.version, agent.target).into_bytes()
         }
     };
-    Sink::Stdout.write(&bytes)?;
+    Sink::Stdout.write(bytes)?;
     Ok(ExitCode::Passed)
 }

@@ -14,19 +14,20 @@ pub(crate) enum Output {
 }
 
 /// An output that is ready to be written.
-pub(crate) enum Sink {
+pub(crate) enum Sink<'m> {
     Stdout,
+    Memory(&'m mut Vec<u8>),
     File { file: Replacement, path: PathBuf },
 }
 
-impl Sink {
+impl Sink<'_> {
     /// Prepares the output, so that one that cannot be written is found before the work is done.
     ///
     /// # Errors
     /// [`OutputError`] if no file can be made there.
     pub(crate) fn open(output: &Output) -> Result<Self, OutputError> {
         let Output::File(path) = output else { return Ok(Self::Stdout) };
-        let file = Replacement::open(path).map_err(|error| OutputError { path: path.clone(), error })?;
+        let file = Replacement::open(path).map_err(|error| OutputError::new(path.clone(), error))?;
         Ok(Self::File { file, path: path.clone() })
     }
 
@@ -34,18 +35,21 @@ impl Sink {
     ///
     /// # Errors
     /// [`OutputError`] if it could not be written whole. A file under the output's name is then as it was.
-    pub(crate) fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
-        let (outcome, path) = match self {
+    pub(crate) fn write(self, bytes: Vec<u8>) -> Result<(), OutputError> {
+        match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
-                (stdout.write_all(bytes).and_then(|()| stdout.flush()), "standard output".into())
+                stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(OutputError::stdout)
+            }
+            Self::Memory(memory) => {
+                *memory = bytes;
+                Ok(())
             }
             Self::File { mut file, path } => {
-                let written = file.write_all(bytes).and_then(|()| file.sync());
-                (written.and_then(|()| file.put()), path)
+                let written = file.write_all(&bytes).and_then(|()| file.sync());
+                written.and_then(|()| file.put()).map_err(|error| OutputError::new(path, error))
             }
-        };
-        outcome.map_err(|error| OutputError { path, error })
+        }
     }
 }
 
@@ -55,4 +59,14 @@ impl Sink {
 pub(crate) struct OutputError {
     path: PathBuf,
     error: io::Error,
+}
+
+impl OutputError {
+    pub(crate) fn new(path: PathBuf, error: io::Error) -> Self {
+        Self { path, error }
+    }
+
+    pub(crate) fn stdout(error: io::Error) -> Self {
+        Self::new("standard output".into(), error)
+    }
 }

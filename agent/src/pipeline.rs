@@ -35,13 +35,14 @@ use crate::inventory::changes::Changes;
 use crate::inventory::coverage;
 use crate::inventory::running::RunningImages;
 use crate::output::Sink;
+use crate::priority;
 use crate::report::{self, carried, outcome, procedure, table};
 use crate::rootfs;
 use crate::store;
 
 /// Judges the images of a store and writes a report.
-pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
-    let sink = Sink::open(&plan.output)?;
+pub(crate) fn verify(plan: &VerifyPlan, sink: Sink<'_>) -> Result<ExitCode, Error> {
+    priority::lower(plan.nice);
     let mut trust = trust::read(&plan.trust)?;
     let bundles = Bundles::open(&plan.bundles, &mut trust)?;
     let mode = plan.asked.content;
@@ -111,8 +112,8 @@ pub(crate) fn verify(plan: &VerifyPlan) -> Result<ExitCode, Error> {
 }
 
 /// Lists the images of a store, unverified.
-pub(crate) fn inventory(plan: &InventoryPlan) -> Result<ExitCode, Error> {
-    let sink = Sink::open(&plan.output)?;
+pub(crate) fn inventory(plan: &InventoryPlan, sink: Sink<'_>) -> Result<ExitCode, Error> {
+    priority::lower(plan.nice);
     let store = store::open(&plan.store, Reading::Manifests).map_err(Error::Store)?;
     let mode = ContentMode::Metadata;
     let mut survey = Survey::new(Sources::without_bundles(&*store), mode);
@@ -129,7 +130,7 @@ pub(crate) fn inventory(plan: &InventoryPlan) -> Result<ExitCode, Error> {
         TextOrJson::Json => json_line(&report)?,
         TextOrJson::Text => ci_commands::escape(&table::write(&report, plan.width)).into_owned().into_bytes(),
     };
-    sink.write(&bytes)?;
+    sink.write(bytes)?;
     outcome::say_unreadable(&report.coverage.unreadable);
     let is_complete = !report.images.is_empty() && report.coverage.unreadable.is_empty();
     Ok(if is_complete { ExitCode::Passed } else { ExitCode::Incomplete })
@@ -152,7 +153,7 @@ pub(crate) fn image_verifier(plan: &ImageVerifierPlan) -> Result<ExitCode, Error
     trust.warnings.iter().for_each(|warning| say(&warning.to_string()));
     images.iter().filter_map(|image| image.hint.as_ref()).for_each(|hint| say(hint));
     let outcomes: Vec<String> = images.iter().map(outcome::line).collect();
-    Sink::Stdout.write(&image_verifier::reason(&outcomes.join("; ")))?;
+    Sink::Stdout.write(image_verifier::reason(&outcomes.join("; ")))?;
     Ok(ExitCode::from_statuses(images.iter().map(|image| image.status)))
 }
 
@@ -226,7 +227,7 @@ fn changed_meanwhile(plan: &VerifyPlan, before: &Listing, images: &mut [Examined
 }
 
 /// Writes the report of a run whose store could not be opened: no image, and the reason why.
-fn without_store(plan: &VerifyPlan, trust: &Trust, sink: Sink, why: &str) -> Result<ExitCode, Error> {
+fn without_store(plan: &VerifyPlan, trust: &Trust, sink: Sink<'_>, why: &str) -> Result<ExitCode, Error> {
     say(&format!("assay-agent: {why}"));
     let unreadable = vec![Unreadable { what: plan.store.place.to_string(), why: why.to_owned() }];
     let coverage = Coverage { unreadable, ..Coverage::default() };
@@ -243,7 +244,7 @@ fn bundle_inputs(bundles: &Bundles, signatures: &Signatures) -> Result<Vec<Bundl
     inputs.collect()
 }
 
-fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), Error> {
+fn write(plan: &VerifyPlan, sink: Sink<'_>, report: &mut NodeReport) -> Result<(), Error> {
     let bytes = match plan.format {
         VerifyFormat::Report => {
             report.fit();
@@ -251,5 +252,5 @@ fn write(plan: &VerifyPlan, sink: Sink, report: &mut NodeReport) -> Result<(), E
         }
         VerifyFormat::Procedure => ci_commands::escape_json(&procedure::write(&report.images)?),
     };
-    Ok(sink.write(&bytes)?)
+    Ok(sink.write(bytes)?)
 }

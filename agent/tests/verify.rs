@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
 
+mod job;
 mod support;
 
 use std::fs::File;

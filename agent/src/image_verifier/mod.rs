@@ -26,7 +26,7 @@ pub(crate) use arguments::Arguments;
 /// Gives containerd the reason why nothing was judged.
 pub(crate) fn refuse(why: &str) {
     // the exit code refuses the image even if the reason cannot be given
-    let _ = Sink::Stdout.write(&reason(&format!("not judged: {why}")));
+    let _ = Sink::Stdout.write(reason(&format!("not judged: {why}")));
 }
 
 /// Refuses a command line that clap does not accept. Help is refused too, because containerd takes exit code 0 for a yes.

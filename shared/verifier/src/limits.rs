@@ -225,6 +225,10 @@ pub const REPORT_ENTRIES: usize = 1_000;
 /// Signatures of one image that a report has rows for: all that are tried under one statement, and as many more.
 pub const REPORT_SIGNATURES: usize = 2 * SIGNATURES_PER_IMAGE;
 
+/// Bytes of the archive that is delivered to a job of Kubernetes, compressed: a trust directory and the bundles of some thousand
+/// images. It comes in objects of at most 1 MiB, and all of them are kept by the cluster's one database.
+pub const DELIVERED_BYTES: u64 = 8 << 20;
+
 /// Bytes of the blobs that a report carries, which base64 makes a third longer: some 3,000 signatures with their manifests.
 pub const CARRIED_BYTES: usize = 32 << 20;
 
