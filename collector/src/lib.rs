@@ -30,6 +30,9 @@ pub mod inventories;
 #[cfg(feature = "network")]
 mod registry;
 
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+
 mod fleet;
 mod journal;
 mod stop;
