@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use assay_report::{ContentMode, DriftMode, RootfsMode, Via};
+use assay_report::{ContentMode, DriftMode, Namespace, RootfsMode, Via};
 use assay_verifier::oci::{Digest, DigestError};
 use assay_verifier::time::UnixTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,8 +40,8 @@ pub(crate) struct StoreArgs {
     #[arg(long, value_name = "STORE", default_value = "containerd")]
     pub(crate) store: StoreSpec,
     /// Only this namespace of containerd; repeatable [default: every namespace]
-    #[arg(long, value_name = "NS")]
-    pub(crate) namespace: Vec<String>,
+    #[arg(long, value_name = "NS", value_parser = namespace)]
+    pub(crate) namespace: Vec<Namespace>,
 }
 
 #[derive(Debug, Args)]
@@ -303,6 +303,10 @@ pub(crate) enum TextOrJson {
     Json,
 }
 
+fn namespace(text: &str) -> Result<Namespace, &'static str> {
+    Namespace::new(text).ok_or("a namespace has a name, such as k8s.io")
+}
+
 /// Checks an id. It ends up in reports, logs and file names, so it is short and printable and has no spaces.
 fn run_id(text: &str) -> Result<String, &'static str> {
     if text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -365,9 +369,13 @@ mod tests {
     #[test]
     fn verify_needs_a_trust_directory_and_sane_values() {
         assert_eq!(refused(&["verify"]), ErrorKind::MissingRequiredArgument);
-        for (flag, value) in
-            [("--at", "yesterday"), ("--jobs", "0"), ("--run-id", "a b"), ("--run-id", &"x".repeat(129))]
-        {
+        for (flag, value) in [
+            ("--at", "yesterday"),
+            ("--jobs", "0"),
+            ("--namespace", ""),
+            ("--run-id", "a b"),
+            ("--run-id", &"x".repeat(129)),
+        ] {
             assert_eq!(
                 refused(&["verify", "--trust", "t", flag, value]),
                 ErrorKind::ValueValidation,

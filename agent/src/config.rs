@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_report::{
-    Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, ContentMode, DriftMode, Node, RootfsMode, Via,
+    Agent, Asked, CONTAINERD_PIPE, CONTAINERD_SOCKET, ContentMode, DriftMode, Namespace, Node, RootfsMode,
+    Via,
 };
 use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::time::UnixTime;
@@ -94,7 +95,7 @@ pub(crate) enum Inspected {
 pub(crate) struct StorePlan {
     pub(crate) place: StoreAddress,
     /// The namespaces to limit the run to; empty: all.
-    pub(crate) namespaces: Vec<String>,
+    pub(crate) namespaces: Vec<Namespace>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +183,7 @@ fn verify(args: VerifyArgs) -> Result<VerifyPlan, ConfigError> {
         accept: args.accept.into_iter().map(Via::from).collect(),
         content: args.content.into(),
         images: args.image.iter().cloned().collect(),
-        namespaces: store.namespaces.iter().cloned().collect(),
+        namespaces: store.namespaces.iter().map(Namespace::to_string).collect(),
         evidence: args.evidence,
         at: args.at,
         rootfs: args.rootfs.map(RootfsMode::from),

@@ -164,7 +164,7 @@ fn read_layout(path: &Path) -> Result<Vec<SignatureFacts>, InspectError> {
         .map(|candidate| {
             let read = |envelope: &Descriptor| {
                 let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
-                let bytes = fetch(&layout, &candidate.namespace, envelope, limit)
+                let bytes = fetch(&layout, candidate.namespace.as_ref(), envelope, limit)
                     .map_err(|error| format!("the envelope {} {error}", envelope.digest))?;
                 facts(&envelope.media_type, &bytes).map_err(|error| error.to_string())
             };

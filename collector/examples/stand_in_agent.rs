@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use assay_report::{
-    Agent, Asked, BundleInput, Content, ContentMode, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Node,
-    NodeReport, Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Via,
+    Agent, Asked, BundleInput, Content, ContentMode, Coverage, Image, Inputs, NODE_REPORT_SCHEMA, Namespace,
+    Node, NodeReport, Omitted, Reason, Run, Status, Summary, TrustPolicyInput, Via,
 };
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
@@ -205,7 +205,7 @@ fn report(run: &str, bundles: impl Iterator<Item = String>, asked: Asked, store:
 
 fn image(status: Status, reason: Option<Reason>) -> Image {
     Image {
-        namespace: "k8s.io".into(),
+        namespace: Namespace::new("k8s.io"),
         references: vec!["registry.example.test/a:1".into()],
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         size: 1,

@@ -7,7 +7,7 @@ use std::process::Command;
 use assay_fixtures::certificate::{Credential, Name, Profile};
 use assay_fixtures::keys::Key;
 use assay_fixtures::layout::Layout;
-use assay_report::Reason;
+use assay_report::{Namespace, Reason};
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::packages;
 use assay_tests::program::finish;
@@ -134,7 +134,8 @@ fn an_image_of_a_docker_archive_is_told_from_one_of_a_registry(release: Release)
     for store in [containerd.store(), containerd.root_store()] {
         let report = published.verify(&store, &[]).expect_code(1).report();
         let hints = |namespace: &str, name: &str| {
-            let mut images = report.images.iter().filter(|image| image.namespace == namespace);
+            let mut images =
+                report.images.iter().filter(|image| image.namespace == Namespace::new(namespace));
             let image = images.find(|image| image.references == [reference(name)]).unwrap();
             let hint = image.hint.clone().unwrap_or_default();
             (image.reason, hint.contains(MADE_ANEW), hint.contains(DOCKERS))

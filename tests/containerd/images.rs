@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use assay_fixtures::archive;
 use assay_fixtures::image::{Image, linux, linux_here, windows};
 use assay_fixtures::layout::Layout;
+use assay_report::Namespace;
 use assay_tests::containerd::{Containerd, KUBERNETES, Release};
 use assay_tests::on_each_release;
 use assay_tests::program::verdict;
@@ -143,7 +144,7 @@ fn the_names_of_one_target_are_one_image(release: Release) {
         let found: Vec<(&str, &[String])> = report
             .images
             .iter()
-            .map(|image| (image.namespace.as_str(), image.references.as_slice()))
+            .map(|image| (Namespace::text(image.namespace.as_ref()), image.references.as_slice()))
             .collect();
         assert_eq!(found, [(KUBERNETES, &names[..]), ("other", &[reference("team/app")])], "{store}");
         assert_eq!(report.coverage.images, 2);

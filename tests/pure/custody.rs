@@ -150,7 +150,7 @@ fn chain_and_verdict_are_one() {
                     for shows in CONTENT {
                         for snapshots in SNAPSHOTS {
                             let image = image::Image {
-                                namespace: String::new(),
+                                namespace: None,
                                 target: target.clone(),
                                 references: vec![reference(name)],
                                 in_use: vec![ContainerUse { id: "id".into(), ..ContainerUse::default() }],

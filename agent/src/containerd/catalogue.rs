@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_report::{ContainerUse, Enumerated, Unreadable};
+use assay_report::{ContainerUse, Enumerated, Namespace, Unreadable};
 use assay_verifier::oci::{Descriptor, Digest};
 
 use assay_judge::store::{
@@ -15,16 +15,16 @@ use assay_judge::store::{
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     /// The namespaces to list; empty: all.
-    wanted: Vec<String>,
+    wanted: Vec<Namespace>,
     /// Whether every namespace is listed.
     all: bool,
     pub(super) listing: Listing,
     /// Blobs by namespace; a namespace whose content could not be listed is absent.
-    content: BTreeMap<String, BTreeMap<Digest, Stored>>,
+    content: BTreeMap<Namespace, BTreeMap<Digest, Stored>>,
     /// Snapshots that are listed and that no container's snapshotter has.
-    others: BTreeSet<(String, Snapshot)>,
+    others: BTreeSet<(Namespace, Snapshot)>,
     /// What was listed to its end.
-    complete: BTreeSet<(String, RecordKind)>,
+    complete: BTreeSet<(Namespace, RecordKind)>,
 }
 
 /// What a namespace has.
@@ -82,25 +82,25 @@ pub(super) struct ContentRecord {
 
 impl Catalogue {
     /// A catalogue of the `wanted` namespaces, or of all if none is given.
-    pub(super) fn new(wanted: &[String]) -> Self {
+    pub(super) fn new(wanted: &[Namespace]) -> Self {
         Self { wanted: wanted.to_vec(), all: wanted.is_empty(), ..Self::default() }
     }
 
     /// Whether a namespace is to be listed.
-    pub(super) fn wants(&self, namespace: &str) -> bool {
-        self.all || self.wanted.iter().any(|wanted| wanted == namespace)
+    pub(super) fn wants(&self, namespace: &Namespace) -> bool {
+        self.all || self.wanted.contains(namespace)
     }
 
     /// Takes in a namespace that exists. False if it is not wanted.
-    pub(super) fn namespace(&mut self, name: &str) -> bool {
-        let wanted = self.wants(name);
+    pub(super) fn namespace(&mut self, namespace: &Namespace) -> bool {
+        let wanted = self.wants(namespace);
         if wanted {
-            self.listing.namespaces.push(name.to_owned());
+            self.listing.namespaces.push(namespace.clone());
         }
         wanted
     }
 
-    pub(super) fn image(&mut self, namespace: &str, record: ImageRecord) {
+    pub(super) fn image(&mut self, namespace: &Namespace, record: ImageRecord) {
         let ImageRecord { name, media_type, digest, size } = record;
         let target = match (digest.parse(), u64::try_from(size)) {
             (Ok(digest), Ok(size)) => Descriptor::new(media_type, digest, size),
@@ -119,10 +119,10 @@ impl Catalogue {
                 );
             }
         };
-        self.listing.records.push(Record { namespace: namespace.to_owned(), name, target, marked: false });
+        self.listing.records.push(Record { namespace: Some(namespace.clone()), name, target, marked: false });
     }
 
-    pub(super) fn container(&mut self, namespace: &str, record: ContainerRecord) {
+    pub(super) fn container(&mut self, namespace: &Namespace, record: ContainerRecord) {
         let ContainerRecord { id, image, snapshotter, snapshot_key, labels, specification } = record;
         let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
         let usage = ContainerUse {
@@ -135,13 +135,13 @@ impl Catalogue {
         };
         let snapshot = if !snapshot_key.is_empty() {
             Some(Snapshot { snapshotter, key: snapshot_key })
-        } else if namespace == docker::NAMESPACE {
+        } else if namespace.as_str() == docker::NAMESPACE {
             specification.as_ref().and_then(|json| docker::snapshot(&usage.id, json))
         } else {
             None
         };
         self.listing.containers.push(Container {
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             image: Some(image).filter(|name| !name.is_empty()),
             snapshot,
             ids: match &specification {
@@ -157,34 +157,38 @@ impl Catalogue {
     }
 
     /// Takes in everything that a namespace's content store lists.
-    pub(super) fn content(&mut self, namespace: &str, records: impl IntoIterator<Item = ContentRecord>) {
+    pub(super) fn content(
+        &mut self,
+        namespace: &Namespace,
+        records: impl IntoIterator<Item = ContentRecord>,
+    ) {
         let stored = |record: ContentRecord| {
             // containerd itself keeps only digests of this form
             let digest = record.digest.parse().ok()?;
             Some((digest, Stored { size: u64::try_from(record.size).ok()?, refers: record.refers }))
         };
-        self.content.insert(namespace.to_owned(), records.into_iter().filter_map(stored).collect());
+        self.content.insert(namespace.clone(), records.into_iter().filter_map(stored).collect());
     }
 
-    pub(super) fn snapshot(&mut self, namespace: &str, record: SnapshotRecord) {
+    pub(super) fn snapshot(&mut self, namespace: &Namespace, record: SnapshotRecord) {
         let SnapshotRecord { snapshotter, key, parent } = record;
         let parent = Some(parent).filter(|parent| !parent.is_empty());
-        self.listing.snapshots.insert((namespace.to_owned(), Snapshot { snapshotter, key }), parent);
+        self.listing.snapshots.insert((namespace.clone(), Snapshot { snapshotter, key }), parent);
     }
 
     /// The snapshotters that containers of `namespace` use.
-    pub(super) fn snapshotters(&self, namespace: &str) -> BTreeSet<String> {
-        let own = self.listing.containers.iter().filter(|container| container.namespace == namespace);
+    pub(super) fn snapshotters(&self, namespace: &Namespace) -> BTreeSet<String> {
+        let own = self.listing.containers.iter().filter(|container| container.namespace == *namespace);
         own.filter_map(|container| Some(container.snapshot.as_ref()?.snapshotter.clone())).collect()
     }
 
     /// Notes that all records of a kind in `namespace` were listed. Only then is their count known.
-    pub(super) fn enumerated(&mut self, namespace: &str, kind: RecordKind) {
-        self.complete.insert((namespace.to_owned(), kind));
+    pub(super) fn enumerated(&mut self, namespace: &Namespace, kind: RecordKind) {
+        self.complete.insert((namespace.clone(), kind));
     }
 
     /// Notes that something could not be listed.
-    pub(super) fn unreadable(&mut self, namespace: &str, what: &str, why: &str) {
+    pub(super) fn unreadable(&mut self, namespace: &Namespace, what: &str, why: &str) {
         let what = format!("{namespace}: {what}");
         self.listing.unreadable.push(Unreadable { what, why: why.to_owned() });
     }
@@ -200,7 +204,7 @@ impl Catalogue {
                 self.unreadable(&namespace, "namespace", "the namespace does not exist");
             }
         }
-        let used: BTreeMap<String, BTreeSet<String>> = self
+        let used: BTreeMap<Namespace, BTreeSet<String>> = self
             .listing
             .namespaces
             .iter()
@@ -224,17 +228,20 @@ impl Catalogue {
     }
 
     /// The number of records of each kind that was listed completely.
-    fn count(&self, namespace: &str) -> Enumerated {
+    fn count(&self, namespace: &Namespace) -> Enumerated {
         let Listing { records, containers, snapshots, .. } = &self.listing;
-        let is_own = |other: &String| other == namespace;
+        let is_own = |other: &Namespace| other == namespace;
         let known = |kind, count: usize| {
-            let complete = self.complete.contains(&(namespace.to_owned(), kind));
+            let complete = self.complete.contains(&(namespace.clone(), kind));
             complete.then(|| u64::try_from(count).unwrap_or(u64::MAX))
         };
         let content = self.content.get(namespace).map(BTreeMap::len);
         Enumerated {
-            namespace: namespace.to_owned(),
-            records: known(RecordKind::Records, records.iter().filter(|one| is_own(&one.namespace)).count()),
+            namespace: Some(namespace.clone()),
+            records: known(
+                RecordKind::Records,
+                records.iter().filter(|one| one.namespace.as_ref().is_some_and(is_own)).count(),
+            ),
             containers: known(
                 RecordKind::Containers,
                 containers.iter().filter(|one| is_own(&one.namespace)).count(),
@@ -279,7 +286,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`BlobError::Absent`] if it does not have it, [`BlobError::Unreadable`] if that is not known.
-    pub(super) fn size(&self, namespace: &str, digest: &Digest) -> Result<u64, BlobError> {
+    pub(super) fn size(&self, namespace: &Namespace, digest: &Digest) -> Result<u64, BlobError> {
         let content = self.content.get(namespace).ok_or_else(|| BlobError::Unreadable {
             why: format!("the content of namespace {namespace} could not be listed"),
         })?;
@@ -293,13 +300,13 @@ impl Catalogue {
     }
 
     /// Whether a snapshot is listed.
-    pub(super) fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
-        let place = (namespace.to_owned(), snapshot.clone());
+    pub(super) fn has_snapshot(&self, namespace: &Namespace, snapshot: &Snapshot) -> bool {
+        let place = (namespace.clone(), snapshot.clone());
         self.listing.snapshots.contains_key(&place) || self.others.contains(&place)
     }
 
     /// Whether `namespace` has the blob, as far as is known.
-    pub(super) fn has(&self, namespace: &str, digest: &Digest) -> bool {
+    pub(super) fn has(&self, namespace: &Namespace, digest: &Digest) -> bool {
         self.content.get(namespace).is_none_or(|content| content.contains_key(digest))
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use assay_report::Namespace;
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 use containerd_client::Client as Services;
@@ -106,12 +107,14 @@ impl Client {
         Ok(response.version)
     }
 
-    pub(super) fn namespaces(&self) -> Result<Vec<String>, ContainerdError> {
+    pub(super) fn namespaces(&self) -> Result<Vec<Namespace>, ContainerdError> {
         let mut service = self.services.namespaces();
-        let response = self.call(service.list(ListNamespacesRequest::default())).map_err(|failure| {
-            ContainerdError::NoNamespaces { address: self.address.clone(), why: failure.to_string() }
-        })?;
-        Ok(response.namespaces.into_iter().map(|namespace| namespace.name).collect())
+        let refused = |why| ContainerdError::NoNamespaces { address: self.address.clone(), why };
+        let response = self
+            .call(service.list(ListNamespacesRequest::default()))
+            .map_err(|failure| refused(failure.to_string()))?;
+        let named: Option<_> = response.namespaces.iter().map(|one| Namespace::new(&one.name)).collect();
+        named.ok_or_else(|| refused("one of them has no name".to_owned()))
     }
 
     /// Where the content store keeps its files; none if the daemon does not say.
@@ -140,19 +143,23 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure::NotFound`] if it has none.
-    pub(super) fn lists_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> Result<(), Failure> {
+    pub(super) fn lists_snapshot(&self, namespace: &Namespace, snapshot: &Snapshot) -> Result<(), Failure> {
         let mut service = self.services.snapshots();
         let Snapshot { snapshotter, key } = snapshot.clone();
         self.call(service.stat(within(namespace, StatSnapshotRequest { snapshotter, key })?)).map(drop)
     }
 
-    pub(super) fn images(&self, namespace: &str) -> Result<Vec<Image>, Failure> {
+    pub(super) fn images(&self, namespace: &Namespace) -> Result<Vec<Image>, Failure> {
         let mut service = self.services.images().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         Ok(self.call(service.list(within(namespace, ListImagesRequest::default())?))?.images)
     }
 
     /// Gives every container of the namespace to `take`, one by one: each carries its whole runtime specification.
-    pub(super) fn containers(&self, namespace: &str, mut take: impl FnMut(Container)) -> Result<(), Failure> {
+    pub(super) fn containers(
+        &self,
+        namespace: &Namespace,
+        mut take: impl FnMut(Container),
+    ) -> Result<(), Failure> {
         let mut service = self.services.containers().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         let mut stream =
             self.call(service.list_stream(within(namespace, ListContainersRequest::default())?))?;
@@ -163,7 +170,7 @@ impl Client {
     }
 
     /// The containers of the namespace that run.
-    pub(super) fn running(&self, namespace: &str) -> Result<BTreeSet<String>, Failure> {
+    pub(super) fn running(&self, namespace: &Namespace) -> Result<BTreeSet<String>, Failure> {
         let mut service = self.services.tasks().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         let tasks = self.call(service.list(within(namespace, ListTasksRequest::default())?))?.tasks;
         let runs = |task: &Process| matches!(task.status(), TaskStatus::Running | TaskStatus::Paused);
@@ -174,7 +181,7 @@ impl Client {
     /// Gives every snapshot that `snapshotter` has for the namespace to `take`.
     pub(super) fn snapshots(
         &self,
-        namespace: &str,
+        namespace: &Namespace,
         snapshotter: &str,
         mut take: impl FnMut(snapshots::Info),
     ) -> Result<(), Failure> {
@@ -189,7 +196,7 @@ impl Client {
     }
 
     /// Gives every blob of the namespace to `take`.
-    pub(super) fn content(&self, namespace: &str, mut take: impl FnMut(Info)) -> Result<(), Failure> {
+    pub(super) fn content(&self, namespace: &Namespace, mut take: impl FnMut(Info)) -> Result<(), Failure> {
         let mut service = self.services.content().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         let mut stream = self.call(service.list(within(namespace, ListContentRequest::default())?))?;
         while let Some(message) = self.next(&mut stream)? {
@@ -199,7 +206,7 @@ impl Client {
     }
 
     /// Begins to read a blob.
-    pub(super) fn read(&self, namespace: &str, digest: &Digest) -> Result<ContentReader<'_>, Failure> {
+    pub(super) fn read(&self, namespace: &Namespace, digest: &Digest) -> Result<ContentReader<'_>, Failure> {
         let mut service: ContentClient<Channel> = self.services.content();
         let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
         let stream = self.call(service.read(within(namespace, request)?))?;
@@ -210,14 +217,14 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure::NotFound`] if it does not.
-    pub(super) fn lists(&self, namespace: &str, digest: &Digest) -> Result<(), Failure> {
+    pub(super) fn lists(&self, namespace: &Namespace, digest: &Digest) -> Result<(), Failure> {
         let mut service: ContentClient<Channel> = self.services.content();
         let request = InfoRequest { digest: digest.to_string() };
         self.call(service.info(within(namespace, request)?)).map(drop)
     }
 
     /// Whether the daemon itself has the bytes of a blob, and not only a record of it.
-    pub(super) fn has(&self, namespace: &str, digest: &Digest) -> bool {
+    pub(super) fn has(&self, namespace: &Namespace, digest: &Digest) -> bool {
         self.read(namespace, digest).is_ok_and(|mut reader| reader.read(&mut [0]).is_ok())
     }
 
@@ -279,8 +286,8 @@ impl Read for ContentReader<'_> {
 }
 
 /// A request within a namespace. containerd reads the namespace from the call's metadata.
-fn within<T>(namespace: &str, message: T) -> Result<Request<T>, Failure> {
-    let value = AsciiMetadataValue::try_from(namespace).map_err(|_| Failure::NotFound)?;
+fn within<T>(namespace: &Namespace, message: T) -> Result<Request<T>, Failure> {
+    let value = AsciiMetadataValue::try_from(namespace.as_str()).map_err(|_| Failure::NotFound)?;
     let mut request = Request::new(message);
     request.metadata_mut().insert("containerd-namespace", value);
     Ok(request)

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use assay_report::Unreadable;
+use assay_report::{Namespace, Unreadable};
 use assay_verifier::oci::Digest;
 use containerd_client::services::v1::snapshots::Info as SnapshotInfo;
 use containerd_client::services::v1::{Container as GrpcContainer, Image as GrpcImage, Info};
@@ -33,7 +33,7 @@ struct Containerd {
 ///
 /// # Errors
 /// [`ContainerdError`] if nothing can be listed. A namespace that cannot be listed is named in the listing.
-pub(crate) fn open(address: &str, namespaces: &[String]) -> Result<Box<dyn Store>, ContainerdError> {
+pub(crate) fn open(address: &str, namespaces: &[Namespace]) -> Result<Box<dyn Store>, ContainerdError> {
     let client = Client::connect(address)?;
     let version = client.version()?;
     let mut catalogue = Catalogue::new(namespaces);
@@ -70,7 +70,7 @@ impl Containerd {
 }
 
 /// Notes the namespaces that appeared or were removed while they were listed. Their listings are not complete.
-fn confirm(catalogue: &mut Catalogue, before: &[String], after: &[String]) {
+fn confirm(catalogue: &mut Catalogue, before: &[Namespace], after: &[Namespace]) {
     let gone = before.iter().filter(|one| !after.contains(one)).map(|one| (one, "was removed"));
     let new = after.iter().filter(|one| !before.contains(one)).map(|one| (one, "appeared"));
     for (namespace, what) in gone.chain(new) {
@@ -85,7 +85,7 @@ fn confirm(catalogue: &mut Catalogue, before: &[String], after: &[String]) {
 }
 
 /// Lists one namespace. A failure is noted, and the rest is listed.
-fn list(client: &Client, catalogue: &mut Catalogue, namespace: &str) {
+fn list(client: &Client, catalogue: &mut Catalogue, namespace: &Namespace) {
     match client.images(namespace) {
         Ok(images) => {
             images.into_iter().for_each(|image| catalogue.image(namespace, image.into()));
@@ -126,7 +126,8 @@ impl Store for Containerd {
         &self.catalogue.listing
     }
 
-    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, namespace: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        let namespace = namespace.ok_or_else(|| BlobError::Absent.of_listed())?;
         let size = self.catalogue.size(namespace, digest)?;
         if let Some(blob) = self.file(digest)? {
             return Ok(blob);
@@ -138,12 +139,12 @@ impl Store for Containerd {
         Ok(Blob { size, content: BlobContent::Stream(Box::new(stream)) })
     }
 
-    fn has(&self, namespace: &str, digest: &Digest) -> bool {
-        self.catalogue.has(namespace, digest)
+    fn has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
+        namespace.is_none_or(|namespace| self.catalogue.has(namespace, digest))
     }
 
-    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
-        self.client.lists(namespace, digest) != Err(Failure::NotFound)
+    fn still_has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
+        namespace.is_none_or(|namespace| self.client.lists(namespace, digest) != Err(Failure::NotFound))
     }
 
     fn content_files(&self) -> Option<ContentFiles> {
@@ -160,7 +161,7 @@ impl Store for Containerd {
         }
         let files = now.still(files, |digest| directory.lacks(digest));
         // if the daemon has a blob that cannot be seen here, these are not its files
-        let has = |(namespace, digest): &(String, Digest)| self.client.has(namespace, digest);
+        let has = |(namespace, digest): &(Namespace, Digest)| self.client.has(namespace, digest);
         (!files.lost.iter().any(has)).then_some(files)
     }
 
@@ -175,11 +176,11 @@ impl Store for Containerd {
         snapshotters
     }
 
-    fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
+    fn has_snapshot(&self, namespace: &Namespace, snapshot: &Snapshot) -> bool {
         self.client.lists_snapshot(namespace, snapshot) != Err(Failure::NotFound)
     }
 
-    fn running(&self, namespace: &str) -> Option<BTreeSet<String>> {
+    fn running(&self, namespace: &Namespace) -> Option<BTreeSet<String>> {
         self.client.running(namespace).ok()
     }
 

@@ -4,6 +4,8 @@
 //! `containers/<id>/…`, `snapshots/<snapshotter>/<key>/…`, `content/blob/<digest>/…`. A record that is not as it should be is reported,
 //! and the others are read.
 
+use assay_report::{Namespace, Unreadable};
+
 use super::catalogue::{
     Catalogue, ContainerRecord, ContentRecord, ImageRecord, RecordKind, SnapshotRecord, is_reference,
 };
@@ -16,14 +18,21 @@ use super::bolt::{BoltError, Bucket, Item, Pages};
 /// [`BoltError`] if the file is damaged or cannot be read.
 pub(super) fn read<P: Pages + ?Sized>(
     file: &Bucket<'_, P>,
-    wanted: &[String],
+    wanted: &[Namespace],
 ) -> Result<Option<Catalogue>, BoltError> {
     let mut catalogue = None;
     file.each(|key, item| {
         if let (b"v1", Item::Bucket(version)) = (key, item) {
             let listed = catalogue.insert(Catalogue::new(wanted));
             version.each(|key, item| match item {
-                Item::Bucket(bucket) => namespace(listed, &text(key), &bucket),
+                Item::Bucket(bucket) => match Namespace::new(&text(key)) {
+                    Some(name) => namespace(listed, &name, &bucket),
+                    None => {
+                        let (what, why) = ("namespaces".to_owned(), "one of them has no name".to_owned());
+                        listed.listing.unreadable.push(Unreadable { what, why });
+                        Ok(())
+                    }
+                },
                 // the version of the schema
                 Item::Value(_) => Ok(()),
             })?;
@@ -35,7 +44,7 @@ pub(super) fn read<P: Pages + ?Sized>(
 
 fn namespace<P: Pages + ?Sized>(
     catalogue: &mut Catalogue,
-    namespace: &str,
+    namespace: &Namespace,
     bucket: &Bucket<'_, P>,
 ) -> Result<(), BoltError> {
     if !catalogue.namespace(namespace) {
@@ -90,7 +99,7 @@ fn namespace<P: Pages + ?Sized>(
 /// `snapshots/<snapshotter>/<key>`
 fn snapshots<P: Pages + ?Sized>(
     catalogue: &mut Catalogue,
-    namespace: &str,
+    namespace: &Namespace,
     snapshotter: &str,
     bucket: &Bucket<'_, P>,
 ) -> Result<(), BoltError> {
@@ -116,7 +125,7 @@ fn snapshots<P: Pages + ?Sized>(
 /// `content/blob/<digest>`, beside `content/ingests`.
 fn blobs<P: Pages + ?Sized>(
     catalogue: &mut Catalogue,
-    namespace: &str,
+    namespace: &Namespace,
     bucket: &Bucket<'_, P>,
     content: &mut Vec<ContentRecord>,
 ) -> Result<(), BoltError> {

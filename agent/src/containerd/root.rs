@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use assay_report::Unreadable;
+use assay_report::{Namespace, Unreadable};
 use assay_verifier::oci::Digest;
 
 use super::bolt::{self, BoltError, Pages};
@@ -25,7 +25,7 @@ use assay_judge::store::{
 pub(crate) struct Root {
     path: PathBuf,
     metadata: File,
-    namespaces: Vec<String>,
+    namespaces: Vec<Namespace>,
     catalogue: Catalogue,
     /// None if there is no content yet.
     content: Option<Directory>,
@@ -48,7 +48,7 @@ impl Root {
     ///
     /// # Errors
     /// [`RootError`] if the folder is not a containerd root or its metadata cannot be read.
-    pub(crate) fn open(path: &Path, namespaces: &[String]) -> Result<Self, RootError> {
+    pub(crate) fn open(path: &Path, namespaces: &[Namespace]) -> Result<Self, RootError> {
         let at = |problem| RootError { path: path.to_owned(), problem };
         let directory = Directory::new(path).map_err(|error| at(error.into()))?;
         if !path.is_dir() {
@@ -85,7 +85,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let _ = read(bytes, &[]);
 }
 
-fn read<P: Pages + ?Sized>(metadata: &P, namespaces: &[String]) -> Result<Catalogue, RootProblem> {
+fn read<P: Pages + ?Sized>(metadata: &P, namespaces: &[Namespace]) -> Result<Catalogue, RootProblem> {
     bolt::read(metadata, |file| metadata::read(&file, namespaces))?.ok_or(RootProblem::NotContainerds)
 }
 
@@ -94,7 +94,8 @@ impl Store for Root {
         &self.catalogue.listing
     }
 
-    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, namespace: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+        let namespace = namespace.ok_or_else(|| BlobError::Absent.of_listed())?;
         self.catalogue.size(namespace, digest)?;
         let content = self.content.as_ref().ok_or_else(|| BlobError::Absent.of_listed())?;
         let (bytes, size) = content.blob(digest).map_err(|error| match is_stray(&error) {
@@ -105,12 +106,14 @@ impl Store for Root {
         Ok(Blob { size, content: BlobContent::Stream(bytes) })
     }
 
-    fn has(&self, namespace: &str, digest: &Digest) -> bool {
-        self.catalogue.has(namespace, digest)
+    fn has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
+        namespace.is_none_or(|namespace| self.catalogue.has(namespace, digest))
     }
 
-    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
-        read(&self.metadata, &self.namespaces).map_or(true, |now| now.has(namespace, digest))
+    fn still_has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
+        namespace.is_none_or(|namespace| {
+            read(&self.metadata, &self.namespaces).map_or(true, |now| now.has(namespace, digest))
+        })
     }
 
     fn content_files(&self) -> Option<ContentFiles> {
@@ -135,7 +138,7 @@ impl Store for Root {
         names.into_iter().map(|name| Snapshotter { folder: folders.remove(&name), name }).collect()
     }
 
-    fn has_snapshot(&self, namespace: &str, snapshot: &Snapshot) -> bool {
+    fn has_snapshot(&self, namespace: &Namespace, snapshot: &Snapshot) -> bool {
         read(&self.metadata, &self.namespaces).map_or(true, |now| now.has_snapshot(namespace, snapshot))
     }
 

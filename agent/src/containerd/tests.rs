@@ -8,6 +8,7 @@ use super::catalogue::Catalogue;
 use super::metadata;
 use super::root::{METADATA, Root, RootProblem};
 use assay_judge::store::form::{StoreForm, Whole};
+use assay_report::Namespace;
 
 const PAGE: usize = 4096;
 
@@ -231,9 +232,12 @@ fn damage_is_named() {
     }
 }
 
+fn namespaces(names: &[&str]) -> Vec<Namespace> {
+    names.iter().filter_map(|name| Namespace::new(name)).collect()
+}
+
 fn list(file: &[u8], wanted: &[&str]) -> Result<Option<Catalogue>, BoltError> {
-    let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-    bolt::read(file, |root| metadata::read(&root, &wanted))
+    bolt::read(file, |root| metadata::read(&root, &namespaces(wanted)))
 }
 
 /// Metadata that a containerd of that version wrote.
@@ -250,12 +254,12 @@ fn what_each_release_wrote_is_read() {
     for version in ["1.6", "2.2"] {
         let file = recorded(version);
         let listing = list(&file, &[]).unwrap().unwrap().listing;
-        assert_eq!(listing.namespaces, ["default", "k8s.io"]);
+        assert_eq!(listing.namespaces, namespaces(&["default", "k8s.io"]));
         assert_eq!(listing.unreadable, []);
         let names: Vec<&str> = listing
             .records
             .iter()
-            .filter(|record| record.namespace == "k8s.io")
+            .filter(|record| record.namespace == Namespace::new("k8s.io"))
             .map(|record| record.name.as_str())
             .collect();
         let mut expected: Vec<String> = [
@@ -287,8 +291,18 @@ fn what_each_release_wrote_is_read() {
             ]
         );
         let one = list(&file, &["default", "none"]).unwrap().unwrap().listing;
-        assert_eq!((one.namespaces, one.unreadable.len()), (vec!["default".to_owned()], 1));
+        assert_eq!((one.namespaces, one.unreadable.len()), (namespaces(&["default"]), 1));
     }
+}
+
+#[test]
+fn a_namespace_without_a_name_is_said() {
+    let unnamed = file(&[
+        leaf(2, &[("v1", Put::Bucket(3))]),
+        leaf(3, &[("", Put::Inline(&[])), ("k8s.io", Put::Inline(&[]))]),
+    ]);
+    let listing = list(&unnamed, &[]).unwrap().unwrap().listing;
+    assert_eq!((listing.namespaces, listing.unreadable.len()), (namespaces(&["k8s.io"]), 1));
 }
 
 #[test]

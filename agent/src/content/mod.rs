@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use assay_report::{Content, ContentMode, Mismatch, Node};
+use assay_report::{Content, ContentMode, Mismatch, Namespace, Node};
 use assay_verifier::json::{self, JsonError, JsonProblem};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Platform, media_type, shape};
@@ -68,7 +68,7 @@ impl ContentCheck<'_> {
         walked
             .into_iter()
             .map(|(image, Walked { mut content, layers: own })| {
-                let namespace = &image.as_ref().namespace;
+                let namespace = image.as_ref().namespace.as_ref();
                 for layer in &own {
                     let outcome = layers.outcome(namespace, layer);
                     note(&mut content, layer, outcome);
@@ -82,25 +82,25 @@ impl ContentCheck<'_> {
 
     /// Hashes each distinct layer once.
     fn layers<T: AsRef<Image>>(&self, walked: &[(T, Walked)]) -> HashedLayers {
-        let wanted: BTreeMap<(&str, Key<'_>), &Descriptor> = walked
+        let wanted: BTreeMap<(Option<&Namespace>, Key<'_>), &Descriptor> = walked
             .iter()
             .flat_map(|(image, walked)| {
-                let namespace = image.as_ref().namespace.as_str();
+                let namespace = image.as_ref().namespace.as_ref();
                 walked.layers.iter().map(move |layer| ((namespace, key(layer)), layer))
             })
             .collect();
         // each namespace is asked whether it has a blob, but the bytes are the same in all
-        let mut distinct: HashMap<Key<'_>, (&str, &Descriptor)> = HashMap::new();
-        let mut absent: BTreeMap<String, HashSet<Digest>> = BTreeMap::new();
+        let mut distinct: HashMap<Key<'_>, (Option<&Namespace>, &Descriptor)> = HashMap::new();
+        let mut absent: BTreeMap<Option<Namespace>, HashSet<Digest>> = BTreeMap::new();
         for ((namespace, key), layer) in wanted {
             if self.store.has(namespace, &layer.digest) {
                 distinct.entry(key).or_insert((namespace, layer));
             } else {
-                absent.entry(namespace.to_owned()).or_default().insert(layer.digest.clone());
+                absent.entry(namespace.cloned()).or_default().insert(layer.digest.clone());
             }
         }
         // the largest first: a large one taken last would leave the other threads idle
-        let mut order: Vec<(&str, &Descriptor)> = distinct.into_values().collect();
+        let mut order: Vec<(Option<&Namespace>, &Descriptor)> = distinct.into_values().collect();
         order.sort_unstable_by_key(|(_, layer)| (std::cmp::Reverse(layer.size), &layer.digest));
         let hashed = parallel::map(
             self.jobs,
@@ -117,13 +117,13 @@ impl ContentCheck<'_> {
 /// How the layers of all images came out.
 struct HashedLayers {
     /// By namespace.
-    absent: BTreeMap<String, HashSet<Digest>>,
+    absent: BTreeMap<Option<Namespace>, HashSet<Digest>>,
     hashed: HashMap<(Digest, u64), Result<(), BlobError>>,
 }
 
 impl HashedLayers {
-    fn outcome(&self, namespace: &str, layer: &Descriptor) -> Result<(), BlobError> {
-        if self.absent.get(namespace).is_some_and(|absent| absent.contains(&layer.digest)) {
+    fn outcome(&self, namespace: Option<&Namespace>, layer: &Descriptor) -> Result<(), BlobError> {
+        if self.absent.get(&namespace.cloned()).is_some_and(|absent| absent.contains(&layer.digest)) {
             return Err(BlobError::Absent);
         }
         self.hashed.get(&(layer.digest.clone(), layer.size)).cloned().unwrap_or(Err(BlobError::Absent))
@@ -199,7 +199,7 @@ fn note(checked: &mut CheckedContent, descriptor: &Descriptor, outcome: Result<(
 /// The walk through one image's indexes, manifests and configs.
 struct ContentWalk<'a> {
     check: &'a ContentCheck<'a>,
-    namespace: &'a str,
+    namespace: Option<&'a Namespace>,
     content: CheckedContent,
     platforms: BTreeSet<String>,
     layers: Vec<Descriptor>,
@@ -242,7 +242,7 @@ impl<'a> ContentWalk<'a> {
     fn through(check: &'a ContentCheck<'a>, image: &'a Image) -> Self {
         let mut walk = Self {
             check,
-            namespace: &image.namespace,
+            namespace: image.namespace.as_ref(),
             content: check.unread(),
             platforms: BTreeSet::new(),
             layers: Vec::new(),
@@ -506,7 +506,7 @@ mod tests {
 
     fn image(target: &Descriptor) -> Image {
         let target = target.clone();
-        Image { namespace: String::new(), target, references: vec![], in_use: vec![], recorded: true }
+        Image { namespace: None, target, references: vec![], in_use: vec![], recorded: true }
     }
 
     fn checked(store: &Memory, target: &Descriptor, mode: ContentMode) -> CheckedContent {
@@ -592,7 +592,7 @@ mod tests {
                 let manifest = json!({"config": config, "layers": [layer]}).to_string();
                 let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
                 // each namespace sees it, and the bytes are the same
-                Image { namespace: (number % 3).to_string(), ..image(&target) }
+                Image { namespace: Namespace::new(&(number % 3).to_string()), ..image(&target) }
             })
             .collect();
         let check = ContentCheck { store: &store, mode: ContentMode::Full, node: None, jobs: 3 };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use assay_report::{ImageId, Reason, Status, Unreadable};
+use assay_report::{ImageId, Namespace, Reason, Status, Unreadable};
 use assay_verifier::oci::Digest;
 
 use assay_judge::judgement::Examined;
@@ -26,7 +26,11 @@ impl<'l> Changes<'l> {
         let changed = before.iter().filter(|(key, names)| after.get(*key) != Some(names));
         let appeared = after.iter().filter(|(key, _)| !before.contains_key(*key));
         let unreadable = |(id, names): (&ImageId<'_>, &BTreeSet<&str>)| Unreadable {
-            what: format!("{}: image {}", id.namespace, names.first().unwrap_or(&id.digest.as_str())),
+            what: format!(
+                "{}: image {}",
+                Namespace::text(id.namespace),
+                names.first().unwrap_or(&id.digest.as_str())
+            ),
             why: "it appeared while the store was read; run again".to_owned(),
         };
         Self { changed: changed.map(|(key, _)| *key).collect(), appeared: appeared.map(unreadable).collect() }
@@ -54,7 +58,7 @@ impl<'l> Changes<'l> {
 fn images(listing: &Listing) -> BTreeMap<ImageId<'_>, BTreeSet<&str>> {
     let mut images: BTreeMap<ImageId<'_>, BTreeSet<&str>> = BTreeMap::new();
     for record in &listing.records {
-        let names = images.entry(ImageId::new(&record.namespace, &record.target)).or_default();
+        let names = images.entry(ImageId::new(record.namespace.as_ref(), &record.target)).or_default();
         if record.name.parse::<Digest>().is_err() {
             names.insert(&record.name);
         }
@@ -71,7 +75,7 @@ mod tests {
 
     fn listing(records: &[(&str, &str)]) -> Listing {
         let record = |(name, content): &(&str, &str)| Record {
-            namespace: "k8s.io".into(),
+            namespace: Namespace::new("k8s.io"),
             name: (*name).to_owned(),
             target: Descriptor::new("m", Digest::sha256(content.as_bytes()), 1),
             marked: false,

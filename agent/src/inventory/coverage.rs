@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use assay_report::{Companion, Contradiction, Coverage, CrossCheck, Effect, Omitted, Unlisted, Unreadable};
+use assay_report::{
+    Companion, Contradiction, Coverage, CrossCheck, Effect, Namespace, Omitted, Unlisted, Unreadable,
+};
 use assay_verifier::codes::Code;
 use assay_verifier::oci::Digest;
 
@@ -64,7 +66,7 @@ pub(crate) fn prove(
     unreadable.sort();
     unreadable.dedup();
     Coverage {
-        namespaces: listing.namespaces.clone(),
+        namespaces: listing.namespaces.iter().map(Namespace::to_string).collect(),
         images: inventory.total,
         containers: inventory.containers,
         unlisted: unlisted.into_iter().collect(),
@@ -111,11 +113,11 @@ fn contradictions(files: ContentFiles) -> impl Iterator<Item = Contradiction> {
     };
     let lost = files.lost.into_iter().map(move |(namespace, digest)| {
         let message = "the blob is recorded, but its file is missing";
-        finding(Code::ContentFileMissing, Effect::Inconclusive, namespace, &digest, message)
+        finding(Code::ContentFileMissing, Effect::Inconclusive, Some(namespace), &digest, message)
     });
     let stray = files.stray.into_iter().flatten().map(move |digest| {
         let message = "the blob has a file, but no namespace has a record of it";
-        finding(Code::ContentRecordMissing, Effect::None, String::new(), &digest, message)
+        finding(Code::ContentRecordMissing, Effect::None, None, &digest, message)
     });
     lost.chain(stray)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_report::{ImageId, Unlisted, words};
+use assay_report::{ImageId, Namespace, Unlisted, words};
 use assay_verifier::oci::{Descriptor, Digest, Reference};
 
 use assay_judge::image::{self, Image};
@@ -39,30 +39,30 @@ impl Inventory {
             .iter()
             .map(|container| container.image.as_deref()?.parse::<Reference>().ok()?.digest)
             .collect();
-        let used: BTreeSet<(&str, &str)> = containers()
+        let used: BTreeSet<(Option<&Namespace>, &str)> = containers()
             .filter_map(|(one, runs)| {
                 let what = match runs {
                     RunningImage::Other(digest) => digest.as_str(),
                     RunningImage::Named | RunningImage::Nothing => one.image.as_deref()?,
                 };
-                Some((one.namespace.as_str(), what))
+                Some((Some(&one.namespace), what))
             })
             .collect();
         let records = || listing.records.iter().chain(unnamed);
-        let mut by_name: HashMap<(&str, &str), ImageId<'_>> = HashMap::new();
+        let mut by_name: HashMap<(Option<&Namespace>, &str), ImageId<'_>> = HashMap::new();
         for record in records() {
-            let id = ImageId::new(&record.namespace, &record.target);
-            by_name.entry((&record.namespace, &record.name)).or_insert(id);
+            let id = ImageId::new(record.namespace.as_ref(), &record.target);
+            by_name.entry((record.namespace.as_ref(), &record.name)).or_insert(id);
         }
         // what a container runs is an image, even if it claims to be something else
         let runs = |record: &Record| {
-            used.contains(&(&*record.namespace, &*record.name))
-                || used.contains(&(&*record.namespace, record.target.digest.as_str()))
+            used.contains(&(record.namespace.as_ref(), &*record.name))
+                || used.contains(&(record.namespace.as_ref(), record.target.digest.as_str()))
         };
         let mut images = image::group(records().filter(|record| runs(record) || !is_companion(record)));
         let mut unlisted = Vec::new();
         for ((container, runs), named) in containers().zip(&named) {
-            let namespace = container.namespace.as_str();
+            let namespace = Some(&container.namespace);
             let by_name = |name: &String| by_name.get(&(namespace, name.as_str())).copied();
             let id = match runs {
                 RunningImage::Named => container
@@ -77,7 +77,7 @@ impl Inventory {
                 Some(image) => image.in_use.push(container.usage.clone()),
                 None => {
                     unlisted.push(Unlisted {
-                        namespace: container.namespace.clone(),
+                        namespace: namespace.cloned(),
                         kind: "container".to_owned(),
                         id: container.usage.id.clone(),
                         name: container.image.clone(),
@@ -116,7 +116,7 @@ impl Inventory {
 }
 
 fn find_digest<'a>(
-    namespace: &'a str,
+    namespace: Option<&'a Namespace>,
     digest: &'a Digest,
     images: &BTreeMap<ImageId<'a>, Image>,
 ) -> Option<ImageId<'a>> {
@@ -126,9 +126,9 @@ fn find_digest<'a>(
 }
 
 /// An image of which only the digest in a container's image name is known.
-fn unrecorded(namespace: &str, digest: &Digest) -> Image {
+fn unrecorded(namespace: Option<&Namespace>, digest: &Digest) -> Image {
     Image {
-        namespace: namespace.to_owned(),
+        namespace: namespace.cloned(),
         target: Descriptor::new("", digest.clone(), 0),
         references: Vec::new(),
         in_use: Vec::new(),
@@ -161,13 +161,13 @@ mod tests {
 
     fn record(name: &str, content: &str) -> Record {
         let target = Descriptor::new("m", Digest::sha256(content.as_bytes()), 1);
-        Record { namespace: NAMESPACE.into(), name: name.into(), target, marked: false }
+        Record { namespace: Namespace::new(NAMESPACE), name: name.into(), target, marked: false }
     }
 
     fn container(id: &str, image: Option<&str>) -> Container {
         let usage = ContainerUse { id: id.into(), ..ContainerUse::default() };
         Container {
-            namespace: NAMESPACE.into(),
+            namespace: Namespace::new(NAMESPACE).unwrap(),
             image: image.map(str::to_owned),
             snapshot: None,
             ids: None,
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn names_of_one_target_are_one_image() {
         let mut other = record("r.example/app:v1", "app");
-        other.namespace = "other".into();
+        other.namespace = Namespace::new("other");
         let records = vec![
             record("r.example/app:v1", "app"),
             record("r.example/app@sha256:…", "app"),

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use assay_report::{Contradiction, Effect};
+use assay_report::{Contradiction, Effect, Namespace};
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Reference};
@@ -64,7 +64,9 @@ impl RunningImages {
         chains: &mut Chains<'_>,
         container: &Container,
     ) -> RunningImage {
-        let listed = |namespace: &&assay_report::Enumerated| namespace.namespace == container.namespace;
+        let listed = |namespace: &&assay_report::Enumerated| {
+            namespace.namespace.as_ref() == Some(&container.namespace)
+        };
         if listing.enumerated.iter().find(listed).is_none_or(|namespace| namespace.snapshots.is_none()) {
             self.checked = false;
             return RunningImage::Named;
@@ -87,8 +89,11 @@ impl RunningImages {
                 return RunningImage::Named;
             }
         };
-        let own: Vec<&Record> =
-            listing.records.iter().filter(|record| record.namespace == container.namespace).collect();
+        let own: Vec<&Record> = listing
+            .records
+            .iter()
+            .filter(|record| record.namespace.as_ref() == Some(&container.namespace))
+            .collect();
         // without the container's own mappings it cannot be available whether the first is a copy; Docker's is available by its name
         let is_copy = match &below[..] {
             [init, ..] if docker::is_init(container, init) => Some(true),
@@ -145,7 +150,7 @@ impl RunningImages {
         self.findings.push(Contradiction {
             code: code.as_str().to_owned(),
             effect,
-            namespace: container.namespace.clone(),
+            namespace: Some(container.namespace.clone()),
             id: container.usage.id.clone(),
             message,
         });
@@ -160,9 +165,9 @@ fn repository(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// The key of the snapshot that is not there.
-fn below<'l>(listing: &'l Listing, namespace: &str, own: &Snapshot) -> Result<Vec<&'l str>, String> {
+fn below<'l>(listing: &'l Listing, namespace: &Namespace, own: &Snapshot) -> Result<Vec<&'l str>, String> {
     let mut below = Vec::new();
-    let mut place = (namespace.to_owned(), own.clone());
+    let mut place = (namespace.clone(), own.clone());
     while below.len() < limits::SNAPSHOT_DEPTH
         && let Some(parent) = listing.snapshots.get(&place)
     {
@@ -176,7 +181,7 @@ fn below<'l>(listing: &'l Listing, namespace: &str, own: &Snapshot) -> Result<Ve
 /// The chain ids of images, each found out once.
 struct Chains<'s> {
     store: &'s dyn Store,
-    known: HashMap<(String, Digest), ImageLayers>,
+    known: HashMap<(Option<Namespace>, Digest), ImageLayers>,
     /// Every chain id with that of the layers below its topmost one; none below the lowest.
     lower: HashMap<Digest, Option<Digest>>,
 }
@@ -227,6 +232,7 @@ impl Chains<'_> {
     /// Adds the chain ids of the manifests of an image. None if something cannot be read.
     fn add_chains(&mut self, record: &Record, found: &mut BTreeSet<Option<Digest>>) -> Option<Availability> {
         let Record { namespace, target, .. } = record;
+        let namespace = namespace.as_ref();
         let mut available = Availability::Complete;
         let mut walk = Walk::within(limits::IMAGE_BLOBS);
         walk.add_root(target.clone());
@@ -297,9 +303,13 @@ mod tests {
         Chains { store, known: HashMap::new(), lower: HashMap::new() }
     }
 
+    fn namespace() -> Namespace {
+        Namespace::new("n").unwrap()
+    }
+
     fn record() -> Record {
         let target = Descriptor::new("m", Digest::sha256(b"image"), 1);
-        Record { namespace: "n".into(), name: "image".into(), target, marked: false }
+        Record { namespace: Some(namespace()), name: "image".into(), target, marked: false }
     }
 
     #[test]
@@ -321,7 +331,7 @@ mod tests {
         let mut chains = chains(&store);
         let two = chains.chain(&[a.clone(), b.clone()]);
         let layers = ImageLayers { chains: [two.clone()].into(), is_unknown: false };
-        chains.known.insert(("n".into(), record().target.digest), layers);
+        chains.known.insert((Some(namespace()), record().target.digest), layers);
         let two = two.unwrap();
         let (two, a, b) = (two.as_str(), a.as_str(), b.as_str());
         for (snapshots, expected) in [
@@ -341,7 +351,7 @@ mod tests {
         }
         chains.known.clear();
         let layers = ImageLayers { chains: [None].into(), is_unknown: false };
-        chains.known.insert(("n".into(), record().target.digest), layers);
+        chains.known.insert((Some(namespace()), record().target.digest), layers);
         assert!(chains.match_layers(&record(), &[]) && !chains.match_layers(&record(), &[a]));
     }
 
@@ -361,21 +371,21 @@ mod tests {
             (layer.as_str(), None),
             ("bare", None),
         ] {
-            store.listing.snapshots.insert(("n".into(), of(key)), parent.map(str::to_owned));
+            store.listing.snapshots.insert((namespace(), of(key)), parent.map(str::to_owned));
         }
         store.listing.enumerated.push(Enumerated {
-            namespace: "n".into(),
+            namespace: Some(namespace()),
             snapshots: Some(5),
             ..Default::default()
         });
         store.listing.records.push(Record {
-            namespace: "n".into(),
+            namespace: Some(namespace()),
             name: "image".into(),
             target,
             marked: false,
         });
         store.listing.containers.push(Container {
-            namespace: "n".into(),
+            namespace: namespace(),
             image: Some("image".into()),
             snapshot: snapshot.map(of),
             ids: specification.and_then(|json| IdMap::of_specification(json.as_bytes()).ok()),
@@ -434,25 +444,26 @@ mod tests {
     fn docker_puts_one_snapshot_between_an_image_and_its_container() {
         let layer = Digest::sha256(b"layer");
         let run = |namespace: &str, image: Option<&str>, chain: &[&str]| {
+            let namespace = Namespace::new(namespace).unwrap();
             let mut store = Memory::default();
             let config = format!(r#"{{"rootfs":{{"diff_ids":["{layer}"]}}}}"#);
             let config = store.put("config", config.as_bytes());
             let manifest = serde_json::json!({"config": config, "layers": []}).to_string();
             let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
             let digest = target.digest.clone();
-            store.listing.records.push(Record { namespace: namespace.into(), target, ..record() });
+            store.listing.records.push(Record { namespace: Some(namespace.clone()), target, ..record() });
             let of = |key: &str| Snapshot { snapshotter: "overlayfs".into(), key: key.into() };
             for (key, parent) in chain.iter().zip(chain.iter().skip(1).map(Some).chain([None])) {
                 let parent = parent.map(|parent| (*parent).to_owned());
-                store.listing.snapshots.insert((namespace.into(), of(key)), parent);
+                store.listing.snapshots.insert((namespace.clone(), of(key)), parent);
             }
             store.listing.enumerated.push(Enumerated {
-                namespace: namespace.into(),
+                namespace: Some(namespace.clone()),
                 snapshots: Some(4),
                 ..Default::default()
             });
             store.listing.containers.push(Container {
-                namespace: namespace.into(),
+                namespace: namespace.clone(),
                 image: image.map(str::to_owned),
                 snapshot: Some(of("id")),
                 ids: None,
@@ -500,11 +511,11 @@ mod tests {
                 ("pool", Some("loop")),
             ]
             .into_iter()
-            .map(|(key, parent)| (("n".to_owned(), snapshot(key)), parent.map(str::to_owned)))
+            .map(|(key, parent)| ((namespace(), snapshot(key)), parent.map(str::to_owned)))
             .collect(),
             ..Listing::default()
         };
-        let of = |key: &str| below(&listing, "n", &snapshot(key));
+        let of = |key: &str| below(&listing, &namespace(), &snapshot(key));
         assert_eq!(of("container"), Ok(vec!["upper", "lower"]));
         assert_eq!(of("lower"), Ok(vec![]));
         assert_eq!(of("orphan"), Err("nothing".to_owned()));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use assay_report::{CarriedBlob, Via};
+use assay_report::{CarriedBlob, Namespace, Via};
 use assay_verifier::limits;
 use assay_verifier::oci::Digest;
 
@@ -23,15 +23,15 @@ pub(crate) fn collect(
     let in_store: HashMap<&Digest, &Candidate> =
         signatures.all().filter(|one| one.origin == Origin::Store).map(|one| (&one.digest, one)).collect();
     // by digest: the namespace, and the media type unless it is a manifest
-    let mut wanted: BTreeMap<&Digest, (&str, Option<&str>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&Digest, (Option<&Namespace>, Option<&str>)> = BTreeMap::new();
     for examined in images {
         let (image, target) = (&examined.image, &examined.image.target);
         let rows = examined.judgement.signatures.kept.iter();
         for row in rows.filter(|row| row.origin == Origin::Store) {
             let Some(candidate) = in_store.get(&row.signature.digest) else { continue };
-            wanted.insert(&candidate.digest, (&candidate.namespace, None));
+            wanted.insert(&candidate.digest, (candidate.namespace.as_ref(), None));
             if let Ok(envelope) = &candidate.envelope {
-                wanted.insert(&envelope.digest, (&candidate.namespace, Some(&envelope.media_type)));
+                wanted.insert(&envelope.digest, (candidate.namespace.as_ref(), Some(&envelope.media_type)));
             }
         }
         let manifests = match examined.via() {
@@ -43,12 +43,12 @@ pub(crate) fn collect(
             }
         };
         for manifest in manifests {
-            wanted.insert(&manifest.digest, (&image.namespace, None));
+            wanted.insert(&manifest.digest, (image.namespace.as_ref(), None));
         }
     }
-    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.layout.has("", digest)));
+    wanted.retain(|digest, _| !bundles.iter().any(|bundle| bundle.layout.has(None, digest)));
     let omitted = drop_largest(store, &mut wanted);
-    let read = |(digest, (namespace, media_type)): (&Digest, (&str, Option<&str>))| {
+    let read = |(digest, (namespace, media_type)): (&Digest, (Option<&Namespace>, Option<&str>))| {
         let data = read_unchecked(store, namespace, digest, limits::MANIFEST_BYTES).ok()?;
         let media_type = match media_type {
             Some(media_type) => media_type.to_owned(),
@@ -60,9 +60,12 @@ pub(crate) fn collect(
 }
 
 /// Keeps the smallest blobs, as many as a report may carry, and gives how many were dropped.
-fn drop_largest(store: &dyn Store, wanted: &mut BTreeMap<&Digest, (&str, Option<&str>)>) -> usize {
-    let size = |(digest, (namespace, _)): (&&Digest, &(&str, Option<&str>))| {
-        Some((store.open(namespace, digest).ok()?.size, (*digest).clone()))
+fn drop_largest(
+    store: &dyn Store,
+    wanted: &mut BTreeMap<&Digest, (Option<&Namespace>, Option<&str>)>,
+) -> usize {
+    let size = |(digest, (namespace, _)): (&&Digest, &(Option<&Namespace>, Option<&str>))| {
+        Some((store.open(*namespace, digest).ok()?.size, (*digest).clone()))
     };
     let mut by_size: Vec<(u64, Digest)> = wanted.iter().filter_map(size).collect();
     by_size.sort_unstable();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use assay_report::words::count;
-use assay_report::{Image, NodeReport, Status, Unreadable};
+use assay_report::{Image, Namespace, NodeReport, Status, Unreadable};
 
 use crate::console::say;
 
@@ -27,12 +27,19 @@ pub(crate) fn say_outcome(report: &NodeReport) {
         let name = unlisted.name.as_deref().unwrap_or("none");
         say(&format!(
             "unlisted: container {} in {} runs an image without a record: {name}",
-            unlisted.id, unlisted.namespace
+            unlisted.id,
+            Namespace::text(unlisted.namespace.as_ref())
         ));
     }
     say_unreadable(&report.coverage.unreadable);
     for finding in &report.coverage.cross_check.findings {
-        say(&format!("{}: {} {}: {}", finding.code, finding.namespace, finding.id, finding.message));
+        say(&format!(
+            "{}: {} {}: {}",
+            finding.code,
+            Namespace::text(finding.namespace.as_ref()),
+            finding.id,
+            finding.message
+        ));
     }
     if report.images.is_empty() {
         say("assay-agent: there is no image in the store; nothing was verified");

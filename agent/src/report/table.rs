@@ -2,7 +2,7 @@
 //! terminal.
 
 use assay_report::words::count;
-use assay_report::{ContainerUse, Inventory, InventoryImage, Unlisted};
+use assay_report::{ContainerUse, Inventory, InventoryImage, Namespace, Unlisted};
 use assay_verifier::oci::{Digest, Reference};
 
 /// How many containers of an image are named. The others are counted.
@@ -15,7 +15,7 @@ const SHORT: usize = 12;
 pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
     let columns = Columns::new(&inventory.images, width);
     let mut text = String::new();
-    let mut namespace = None;
+    let mut namespace: Option<&Option<Namespace>> = None;
     let mut images: Vec<&InventoryImage> = inventory.images.iter().collect();
     images.sort_by_key(|image| (&image.namespace, names(image)));
     for image in images {
@@ -24,8 +24,10 @@ pub(crate) fn write(inventory: &Inventory, width: usize) -> String {
                 text.push('\n');
             }
             namespace = Some(&image.namespace);
-            let heading =
-                if image.namespace.is_empty() { "IMAGE" } else { &crate::console::clean(&image.namespace) };
+            let heading = match &image.namespace {
+                None => "IMAGE",
+                Some(namespace) => &crate::console::clean(namespace.as_str()),
+            };
             columns.row(&mut text, heading, ["DIGEST", "PLATFORM", "SIZE", "USED BY"]);
         }
         rows(&mut text, image, &columns);
@@ -112,9 +114,13 @@ fn describe_user(user: &ContainerUse) -> String {
 fn describe_unlisted(unlisted: &Unlisted) -> String {
     let name = unlisted.name.as_deref().unwrap_or("-");
     let id = unlisted.id.parse().map_or_else(|_| unlisted.id.clone(), |digest| short(&digest));
-    crate::console::clean(&format!("{}  {}  {id}  {name}", unlisted.namespace, unlisted.kind))
-        .trim_start()
-        .to_owned()
+    crate::console::clean(&format!(
+        "{}  {}  {id}  {name}",
+        Namespace::text(unlisted.namespace.as_ref()),
+        unlisted.kind
+    ))
+    .trim_start()
+    .to_owned()
         + "\n"
 }
 
@@ -214,7 +220,7 @@ mod tests {
             ..ContainerUse::default()
         };
         InventoryImage {
-            namespace: "k8s.io".into(),
+            namespace: Namespace::new("k8s.io"),
             references: references.iter().map(|&name| name.to_owned()).collect(),
             digest: Digest::sha256(b""),
             media_type: String::new(),

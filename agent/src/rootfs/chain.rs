@@ -37,11 +37,11 @@ pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, Str
         check_depth(depth).map_err(over)?;
         let Some(kind) = ManifestKind::from_media_type(&descriptor.media_type) else { continue };
         // manifests of other platforms are not there; that of the image itself is, or its content is not judged
-        if is_attestation(&descriptor) || !store.has(&image.namespace, &descriptor.digest) {
+        if is_attestation(&descriptor) || !store.has(image.namespace.as_ref(), &descriptor.digest) {
             continue;
         }
         let read = |descriptor: &Descriptor| {
-            fetch(store, &image.namespace, descriptor, limits::MANIFEST_BYTES)
+            fetch(store, image.namespace.as_ref(), descriptor, limits::MANIFEST_BYTES)
                 .map_err(|error| format!("{} {error}", descriptor.digest))
         };
         let manifest =
@@ -52,7 +52,7 @@ pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, Str
             continue;
         }
         let Some(config) = &manifest.config else { continue };
-        if !store.has(&image.namespace, &config.digest) {
+        if !store.has(image.namespace.as_ref(), &config.digest) {
             return Err(format!("the config {} is not in the store", config.digest));
         }
         let diff_ids = image_config::diff_ids(&read(config)?)

@@ -6,7 +6,7 @@ use assay_judge::image::Image;
 use assay_judge::judgement::Examined;
 use assay_judge::sources::Sources;
 use assay_judge::store::{Container, IdMap, Snapshot as SnapshotName, Snapshotter, Store};
-use assay_report::{Rootfs, RootfsFinding, RootfsMode, RootfsResult};
+use assay_report::{Namespace, Rootfs, RootfsFinding, RootfsMode, RootfsResult};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest};
 
@@ -126,7 +126,8 @@ impl<'s> Search<'s> {
         let store = self.store;
         let listing = store.listing();
         let is_own = |container: &&Container| {
-            container.namespace == image.namespace && image.in_use.binary_search(&container.usage).is_ok()
+            Some(&container.namespace) == image.namespace.as_ref()
+                && image.in_use.binary_search(&container.usage).is_ok()
         };
         let containers: Vec<&Container> = listing.containers.iter().filter(is_own).collect();
         let mut used: BTreeSet<&str> = BTreeSet::new();
@@ -135,7 +136,7 @@ impl<'s> Search<'s> {
                 Some(snapshot) => self.shelf(&snapshot.snapshotter),
                 None => Err("it has no snapshot".to_owned()),
             };
-            let mut stand = Stand::find(store, shelf, image, &chains, container);
+            let mut stand = Stand::find(store, shelf, &chains, container);
             match &stand.problem {
                 Some(Problem::Finding(finding)) => plan.findings.push(RootfsFinding::clone(finding)),
                 Some(Problem::Unknown(why)) => plan.unjudged.push(Unjudged::unreadable(why.clone())),
@@ -150,7 +151,7 @@ impl<'s> Search<'s> {
             {
                 let of = chains.iter().find(|chain| chain.top().is_some_and(|top| ids.names_copy(copy, top)));
                 let is_compared = of.is_some_and(|chain| {
-                    self.plan_copy(&snapshot.snapshotter, copy, image, chain, ids, &mut plan)
+                    self.plan_copy(&snapshot.snapshotter, copy, &container.namespace, chain, ids, &mut plan)
                 });
                 if !is_compared {
                     let why = format!(
@@ -181,9 +182,11 @@ impl<'s> Search<'s> {
                 // one that may have it, and cannot be looked into
                 Err(why) => {
                     let may_have = |chain: &Chain| {
-                        let Some(key) = chain.top().map(str::to_owned) else { return false };
-                        self.store
-                            .has_snapshot(&image.namespace, &SnapshotName { snapshotter: name.clone(), key })
+                        let (Some(namespace), Some(key)) = (&image.namespace, chain.top()) else {
+                            return false;
+                        };
+                        let snapshot = SnapshotName { snapshotter: name.clone(), key: key.to_owned() };
+                        self.store.has_snapshot(namespace, &snapshot)
                     };
                     if used.contains(&*name) || chains.iter().any(may_have) {
                         plan.unjudged.push(Unjudged::unreadable(why));
@@ -213,16 +216,16 @@ impl<'s> Search<'s> {
         &mut self,
         name: &str,
         copy: &str,
-        image: &Image,
+        namespace: &Namespace,
         chain: &Chain,
         ids: &IdMap,
         plan: &mut Plan,
     ) -> bool {
         let Ok(shelf) = open_once(&mut self.shelves, &self.snapshotters, name) else { return false };
-        let found = shelf.names.get(&(image.namespace.clone(), copy.to_owned()));
+        let found = shelf.names.get(&(namespace.clone(), copy.to_owned()));
         let Some([found]) = found.map(Vec::as_slice) else { return false };
         let Some(row) = shelf.snapshots.get(found) else { return false };
-        let below = match row.parent.as_ref().map(|top| shelf.below(top, &image.namespace, chain)) {
+        let below = match row.parent.as_ref().map(|top| shelf.below(top, namespace, chain)) {
             Some(Ok(below)) => below,
             Some(Err(finding)) => {
                 plan.findings.push(*finding);
@@ -230,7 +233,7 @@ impl<'s> Search<'s> {
             }
             None => return false,
         };
-        let lists = match lists_of(self.store, &self.lists, &image.namespace, &chain.layers) {
+        let lists = match lists_of(self.store, &self.lists, namespace, &chain.layers) {
             Ok(lists) => lists,
             Err(why) => {
                 plan.unjudged.push(Unjudged::unreadable(why));
@@ -245,7 +248,7 @@ impl<'s> Search<'s> {
             folder: shelf.folder.clone(),
             form: shelf.form,
             below: below.into_iter().map(|(_, id)| id).collect(),
-            namespace: image.namespace.clone(),
+            namespace: namespace.clone(),
             layers: chain.layers.clone(),
             lists,
             copy: Some(ids.clone()),
@@ -262,18 +265,19 @@ impl<'s> Search<'s> {
         plan: &mut Plan,
     ) -> Result<bool, String> {
         let shelf = open_once(&mut self.shelves, &self.snapshotters, name)?;
+        let Some(namespace) = &image.namespace else { return Ok(false) };
         let mut is_found = false;
         for chain in chains {
             let Some(top) = chain.top() else { continue };
-            for found in shelf.names.get(&(image.namespace.clone(), top.to_owned())).into_iter().flatten() {
+            for found in shelf.names.get(&(namespace.clone(), top.to_owned())).into_iter().flatten() {
                 is_found = true;
-                match shelf.below(found, &image.namespace, chain) {
+                match shelf.below(found, namespace, chain) {
                     Ok(rows) => add_tasks(
                         self.store,
                         &self.lists,
                         name,
                         shelf,
-                        &image.namespace,
+                        namespace,
                         chain,
                         &rows,
                         &mut self.tasks,
@@ -302,7 +306,7 @@ fn add_tasks(
     lists: &Lists<'_>,
     snapshotter: &str,
     shelf: &Shelf,
-    namespace: &str,
+    namespace: &Namespace,
     chain: &Chain,
     rows: &[(String, String)],
     tasks: &mut BTreeMap<TaskKey, Task>,
@@ -325,7 +329,7 @@ fn add_tasks(
             folder: shelf.folder.clone(),
             form: shelf.form,
             below: ids[at + 1..].to_vec(),
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             layers: layers.to_vec(),
             lists,
             copy: None,
@@ -349,9 +353,9 @@ fn add_tasks(
 fn lists_of(
     store: &dyn Store,
     lists: &Lists<'_>,
-    namespace: &str,
+    namespace: &Namespace,
     layers: &[(Descriptor, Digest)],
 ) -> Result<BTreeMap<usize, List>, String> {
-    let gone = layers.iter().enumerate().filter(|(_, (layer, _))| !store.has(namespace, &layer.digest));
+    let gone = layers.iter().enumerate().filter(|(_, (layer, _))| !store.has(Some(namespace), &layer.digest));
     gone.map(|(at, (layer, diff_id))| Ok((at, lists.find(layer, diff_id)?))).collect()
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use assay_judge::store::Snapshotter;
-use assay_report::{RootfsDifference, RootfsFinding};
+use assay_report::{Namespace, RootfsDifference, RootfsFinding};
 
 use super::chain::Chain;
 use super::compare::Failure;
@@ -42,7 +42,7 @@ pub(super) struct Shelf {
     pub(super) form: Form,
     pub(super) snapshots: Snapshots,
     /// The names of snapshots, by namespace and key.
-    pub(super) names: BTreeMap<(String, String), Vec<String>>,
+    pub(super) names: BTreeMap<(Namespace, String), Vec<String>>,
 }
 
 impl Shelf {
@@ -72,7 +72,7 @@ impl Shelf {
             ));
         }
         let snapshots = snapshots::open(&folder)?.unwrap_or_default();
-        let mut names: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        let mut names: BTreeMap<(Namespace, String), Vec<String>> = BTreeMap::new();
         for name in snapshots.keys() {
             if let Some(place) = place(name) {
                 names.entry(place).or_default().push(name.clone());
@@ -91,13 +91,13 @@ impl Shelf {
     pub(super) fn below(
         &self,
         top: &str,
-        namespace: &str,
+        namespace: &Namespace,
         chain: &Chain,
     ) -> Result<Vec<(String, String)>, Box<RootfsFinding>> {
         let mut rows: Vec<(String, String)> = Vec::new();
         let mut next = Some(top.to_owned());
         for key in chain.keys.iter().rev() {
-            let expected = (namespace.to_owned(), key.to_string());
+            let expected = (namespace.clone(), key.to_string());
             let found = next.as_ref().and_then(|name| Some((name, self.snapshots.get(name)?)));
             match found {
                 Some((name, row)) if place(name).as_ref() == Some(&expected) => {
@@ -132,8 +132,8 @@ pub(super) fn wrong_parent(
 }
 
 /// The namespace and the key in the name of a snapshot.
-pub(super) fn place(name: &str) -> Option<(String, String)> {
+pub(super) fn place(name: &str) -> Option<(Namespace, String)> {
     let mut parts = name.splitn(3, '/');
     let (namespace, _, key) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((namespace.to_owned(), key.to_owned()))
+    Some((Namespace::new(namespace)?, key.to_owned()))
 }

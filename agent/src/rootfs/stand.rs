@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_judge::footing::{Footing, FootingManifest, LinkFact};
-use assay_judge::image::Image;
 use assay_judge::store::{Container, Snapshot as SnapshotName, Store, docker};
 use assay_report::words::count;
-use assay_report::{LinkState, RootfsFinding};
+use assay_report::{LinkState, Namespace, RootfsFinding};
 
 use super::chain::Chain;
 use super::finding::{named, sentence};
@@ -37,7 +36,7 @@ pub(super) struct Stand {
 struct Way<'w> {
     shelf: &'w Shelf,
     snapshotter: &'w str,
-    namespace: &'w str,
+    namespace: &'w Namespace,
     /// The snapshot between the container's own and the image's, if there is one.
     between: Option<&'w str>,
     chain: &'w Chain,
@@ -56,7 +55,6 @@ impl Stand {
     pub(super) fn find(
         store: &dyn Store,
         shelf: Result<&Shelf, String>,
-        image: &Image,
         chains: &[Chain],
         container: &Container,
     ) -> Self {
@@ -72,7 +70,7 @@ impl Stand {
             is_gone: false,
             problem: None,
         };
-        stand.problem = stand.look(store, shelf, image, chains, container).err();
+        stand.problem = stand.look(store, shelf, chains, container).err();
         stand
     }
 
@@ -80,7 +78,6 @@ impl Stand {
         &mut self,
         store: &dyn Store,
         shelf: Result<&Shelf, String>,
-        image: &Image,
         chains: &[Chain],
         container: &Container,
     ) -> Result<(), Problem> {
@@ -89,7 +86,7 @@ impl Stand {
         self.snapshot = format!("{}/{}", own.snapshotter, own.key);
         let parent_of = |key: &str| {
             let name = SnapshotName { snapshotter: own.snapshotter.clone(), key: key.to_owned() };
-            store.listing().snapshots.get(&(image.namespace.clone(), name)).map(Option::as_deref)
+            store.listing().snapshots.get(&(container.namespace.clone(), name)).map(Option::as_deref)
         };
         let parent = parent_of(&own.key).ok_or_else(|| unknown("has no snapshot in the store"))?;
         let on_top = |top: Option<&str>| chains.iter().find(|chain| chain.top() == top);
@@ -124,11 +121,16 @@ impl Stand {
         let between = parent.filter(|_| self.has_init || self.copy.is_some());
         let shelf = shelf.map_err(Problem::Unknown)?;
         let names = |key: &str| {
-            shelf.names.get(&(image.namespace.clone(), key.to_owned())).map(Vec::as_slice).unwrap_or_default()
+            shelf
+                .names
+                .get(&(container.namespace.clone(), key.to_owned()))
+                .map(Vec::as_slice)
+                .unwrap_or_default()
         };
-        let way = Way { shelf, snapshotter: &own.snapshotter, namespace: &image.namespace, between, chain };
+        let way =
+            Way { shelf, snapshotter: &own.snapshotter, namespace: &container.namespace, between, chain };
         if names(&own.key).is_empty() {
-            if store.has_snapshot(&image.namespace, own) {
+            if store.has_snapshot(&container.namespace, own) {
                 let what = format!("has the snapshot {}, which {} does not have", own.key, own.snapshotter);
                 return Err(unknown(&what));
             }
@@ -158,7 +160,7 @@ impl Stand {
         let Way { shelf, snapshotter, namespace, between, chain } = *way;
         let task = |id: &str| TaskKey { snapshotter: snapshotter.to_owned(), id: id.to_owned() };
         let is = |name: Option<&String>, key: &str| {
-            name.and_then(|name| place(name)).is_some_and(|(of, found)| of == namespace && found == key)
+            name.and_then(|name| place(name)).is_some_and(|(of, found)| of == *namespace && found == key)
         };
         let wrong = |trail: &[(String, String)], expected, found: Option<&String>| {
             Err(Problem::Finding(wrong_parent(trail, expected, found.cloned())))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use assay_judge::layer;
 use assay_judge::sources::Sources;
 use assay_judge::store::{IdMap, Store as _};
+use assay_report::Namespace;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::apply::{Applier, CAPABILITY, OPAQUE, Problem, Whiteouts};
@@ -34,7 +35,7 @@ pub(super) struct Task {
     pub(super) form: Form,
     /// The folders of the snapshots below, the uppermost first.
     pub(super) below: Vec<String>,
-    pub(super) namespace: String,
+    pub(super) namespace: Namespace,
     /// What was unpacked into it, the lowest first.
     pub(super) layers: Vec<(Descriptor, Digest)>,
     /// Lists of the layers that are not in the store, by their places in `layers`.
@@ -126,11 +127,12 @@ fn apply(
     let mut applier = Applier::new(tree, whiteouts, &mut lower, number);
     let applied = match list {
         None => {
-            let blob = sources.store.open(&task.namespace, &layer.digest).map_err(|error| unread(&error))?;
+            let blob =
+                sources.store.open(Some(&task.namespace), &layer.digest).map_err(|error| unread(&error))?;
             layers::apply(blob, layer, diff_id, &mut applier)
         }
         Some((List { carried, .. }, bundle)) => {
-            let blob = bundle.layout.open("", &carried.list);
+            let blob = bundle.layout.open(None, &carried.list);
             let blob = blob.map_err(|error| unread(&format_args!("the blob {} {error}", carried.list)))?;
             layers::apply_list(blob, carried, &mut applier)
         }

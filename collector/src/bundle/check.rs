@@ -166,7 +166,7 @@ pub fn check(
 
 /// The images of nodes by name; one without a name still is one, by its digest.
 fn listed(wanted: &NodeImages) -> Vec<Record> {
-    let listed = |name: &str, target: &Descriptor| Record::new("", name, target.clone());
+    let listed = |name: &str, target: &Descriptor| Record::new(None, name, target.clone());
     let images = wanted.images.iter().flat_map(|image| {
         let nameless =
             image.references.is_empty().then(|| listed(image.target.digest.as_str(), &image.target));

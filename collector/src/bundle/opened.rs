@@ -99,7 +99,7 @@ impl Opened {
     /// # Errors
     /// [`OpenProblem::Blob`] if the bytes are others, cannot be read, or are more than `limit`.
     pub fn blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, OpenError> {
-        let error = match read_unchecked(&self.layout, "", digest, limit) {
+        let error = match read_unchecked(&self.layout, None, digest, limit) {
             Ok(bytes) if digest.matches(&bytes) => return Ok(Some(bytes)),
             Ok(bytes) => BlobError::Mismatch { found: digest.algorithm().digest(&bytes).to_string() },
             Err(BlobError::Absent) => return Ok(None),
@@ -110,12 +110,12 @@ impl Opened {
 
     /// Whether a blob is there.
     pub fn has(&self, digest: &Digest) -> bool {
-        self.layout.has("", digest)
+        self.layout.has(None, digest)
     }
 
     /// Whether a blob of unknown type may be a manifest.
     pub(super) fn may_be_manifest(&self, digest: &Digest) -> bool {
-        may_be_manifest(&self.layout, "", digest)
+        may_be_manifest(&self.layout, None, digest)
     }
 
     /// A manifest or index; none if it is not there.

@@ -45,7 +45,7 @@ impl<'b> Listed<'b> {
     }
 
     fn manifest(&self, entry: &Descriptor) -> Option<Manifest> {
-        let read = |layout| fetch(layout, "", entry, limits::MANIFEST_BYTES).ok();
+        let read = |layout| fetch(layout, None, entry, limits::MANIFEST_BYTES).ok();
         let bytes = self.bundles.each.iter().find_map(|bundle| read(&bundle.layout))?;
         Manifest::parse(&bytes).ok()
     }

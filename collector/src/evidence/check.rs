@@ -11,8 +11,8 @@ use assay_judge::trust::{self, Trust};
 use assay_report::evidence::{EvidenceNode, REPORT, TRUST};
 use assay_report::statement;
 use assay_report::{
-    CarriedBlob, CrlInput, ExitCode, Image, ImageId, Inputs, List, NodeReport, NodeRow, Outcome, SiteReport,
-    SiteSummary, SiteWaivers, Status, TrustedCertificate, Via, canonical_store,
+    CarriedBlob, CrlInput, ExitCode, Image, ImageId, Inputs, List, Namespace, NodeReport, NodeRow, Outcome,
+    SiteReport, SiteSummary, SiteWaivers, Status, TrustedCertificate, Via, canonical_store,
 };
 use assay_verifier::dsse::{DsseEnvelope, VerifyingKey};
 use assay_verifier::limits::REPORT_TEXT_LETTERS;
@@ -367,13 +367,13 @@ impl Recheck<'_> {
             .zip(&listed)
             .flat_map(|(image, entries)| entries.iter().flat_map(|entry| names_of(image, entry)));
         let signed = bundles.judge(trust, report.run.verified_at, &BTreeSet::new(), named.collect(), carried);
-        let signed: BTreeSet<(&str, &Digest)> = signed
+        let signed: BTreeSet<(Option<&Namespace>, &Digest)> = signed
             .iter()
             .filter(|manifest| manifest.status == Status::Passed)
-            .map(|manifest| (manifest.namespace.as_str(), &manifest.digest))
+            .map(|manifest| (manifest.namespace.as_ref(), &manifest.digest))
             .collect();
         let is_partly = |(image, entries): &(&'r Image, &Vec<Descriptor>)| {
-            let is_signed = |entry: &&Descriptor| signed.contains(&(image.namespace.as_str(), &entry.digest));
+            let is_signed = |entry: &&Descriptor| signed.contains(&(image.namespace.as_ref(), &entry.digest));
             let lacks = |entry: &Descriptor| {
                 let of = entry.platform.as_ref().map(ToString::to_string);
                 of.is_some_and(|of| !image.platforms.contains(&of))
@@ -455,7 +455,7 @@ fn target(image: &Image) -> Descriptor {
 
 /// A record of `target` for each name of the image.
 fn names_of(image: &Image, target: &Descriptor) -> Vec<Record> {
-    let listed = |name: &String| Record::new(&image.namespace, name, target.clone());
+    let listed = |name: &String| Record::new(image.namespace.clone(), name, target.clone());
     image.references.iter().map(listed).collect()
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use assay_report::{Image, NodeRow, SITE_REPORT_SCHEMA, SiteRun, Status};
+use assay_report::{Image, Namespace, NodeRow, SITE_REPORT_SCHEMA, SiteRun, Status};
 use assay_verifier::oci::Digest;
 use serde::Deserialize;
 
@@ -268,7 +268,7 @@ impl Comparison {
                         waived: row.waiver(image).is_some(),
                         codes: codes(image),
                     };
-                    let key = (image.namespace.clone(), image.digest.clone());
+                    let key = (Namespace::text(image.namespace.as_ref()).to_owned(), image.digest.clone());
                     let was = before.images.remove(&key).map(|(standing, _)| standing);
                     self.image(place, image, was, after);
                 }

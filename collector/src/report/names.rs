@@ -58,8 +58,10 @@ pub(super) fn full(image: &Image) -> String {
         name.push('@');
         name.push_str(image.digest.as_str());
     }
-    if !matches!(image.namespace.as_str(), "" | USUAL_NAMESPACE) {
-        name.push_str(&format!(" (namespace {})", clean::name(&image.namespace)));
+    if let Some(namespace) = &image.namespace
+        && namespace.as_str() != USUAL_NAMESPACE
+    {
+        name.push_str(&format!(" (namespace {})", clean::name(namespace.as_str())));
     }
     name
 }
@@ -118,6 +120,8 @@ const DEVICES: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use assay_report::Namespace;
+
     use super::*;
     use crate::report::sample;
 
@@ -149,7 +153,7 @@ mod tests {
             let mut image = image(references);
             assert_eq!(repository(&image), group);
             assert_eq!(full(&image), format!("{name}@{digest}"));
-            image.namespace = "moby".into();
+            image.namespace = Namespace::new("moby");
             assert_eq!(full(&image), format!("{name}@{digest} (namespace moby)"));
         }
         let image = image(&[digest.as_str()]);

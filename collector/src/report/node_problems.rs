@@ -2,7 +2,7 @@
 //! for everything. Every report shows these problems, so they are found in one place.
 
 use assay_report::{
-    CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, NodeRow, Outcome, SameMachine,
+    CleanUpResult, Contradiction, Coverage, Effect, ExitCode, List, Namespace, NodeRow, Outcome, SameMachine,
 };
 
 use super::explanation::{self, Explanation};
@@ -146,7 +146,8 @@ fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
         let image = container.name.as_deref().unwrap_or("an unknown image");
         clean::message(&format!(
             "container {} in namespace {} runs {image}",
-            container.id, container.namespace
+            container.id,
+            Namespace::text(container.namespace.as_ref())
         ))
     });
     let reason = assay_report::Reason::InUseUnlisted;
@@ -177,6 +178,7 @@ fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
 
 fn particular(contradiction: &Contradiction) -> String {
     let Contradiction { code, namespace, id, message, .. } = contradiction;
+    let namespace = Namespace::text(namespace.as_ref());
     clean::message(&format!("{code}: {id} in namespace {namespace}: {message}"))
 }
 

@@ -297,7 +297,7 @@ mod tests {
 
     use assay_report::{
         Agent, BundleInput, CarriedBlob, ContentMode, Coverage, Custody, CustodyLink, CustodyStep, Drift,
-        Inputs, LinkState, Mismatch, Node, Omitted, Reason, Rootfs, TrustPolicyInput,
+        Inputs, LinkState, Mismatch, Namespace, Node, Omitted, Reason, Rootfs, TrustPolicyInput,
     };
     use assay_verifier::limits::{REPORT_BYTES, REPORT_VALUES};
     use assay_verifier::oci::Digest;
@@ -314,7 +314,7 @@ mod tests {
 
     fn image(status: Status, reason: Option<Reason>) -> Image {
         Image {
-            namespace: "k8s.io".into(),
+            namespace: Namespace::new("k8s.io"),
             references: vec!["registry.example.test/a:1".into()],
             media_type: "application/vnd.oci.image.manifest.v1+json".into(),
             size: 1,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_report::{ContainerUse, ImageId};
+use assay_report::{ContainerUse, ImageId, Namespace};
 use assay_verifier::oci::{Descriptor, Reference};
 
 use crate::store::Record;
@@ -10,7 +10,7 @@ use crate::store::Record;
 /// One target in one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    pub namespace: String,
+    pub namespace: Option<Namespace>,
     pub target: Descriptor,
     /// Sorted.
     pub references: Vec<String>,
@@ -24,13 +24,14 @@ pub struct Image {
 pub fn group<'r>(records: impl IntoIterator<Item = &'r Record>) -> BTreeMap<ImageId<'r>, Image> {
     let mut images: BTreeMap<ImageId<'_>, Image> = BTreeMap::new();
     for record in records {
-        let image = images.entry(ImageId::new(&record.namespace, &record.target)).or_insert_with(|| Image {
-            namespace: record.namespace.clone(),
-            target: record.target.clone(),
-            references: Vec::new(),
-            in_use: Vec::new(),
-            recorded: true,
-        });
+        let image =
+            images.entry(ImageId::new(record.namespace.as_ref(), &record.target)).or_insert_with(|| Image {
+                namespace: record.namespace.clone(),
+                target: record.target.clone(),
+                references: Vec::new(),
+                in_use: Vec::new(),
+                recorded: true,
+            });
         image.references.push(record.name.clone());
     }
     images
@@ -45,7 +46,7 @@ impl AsRef<Self> for Image {
 impl Image {
     /// What identifies the image.
     pub fn id(&self) -> ImageId<'_> {
-        ImageId::new(&self.namespace, &self.target)
+        ImageId::new(self.namespace.as_ref(), &self.target)
     }
 
     /// Sorts the names and the containers.

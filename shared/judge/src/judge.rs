@@ -257,19 +257,22 @@ impl Judge<'_> {
             Err(flaw) => return SignatureVerdict::unfetched(statement, flaw.code, flaw.message.clone()),
         };
         let limit = u64::try_from(limits::ENVELOPE_BYTES).unwrap_or(u64::MAX);
-        let bytes = match fetch(self.sources.get(candidate.origin), &candidate.namespace, envelope, limit) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let message = format!("the envelope {} {error}", envelope.digest);
-                let code = match error {
-                    BlobError::Unreadable { .. } => return SignatureVerdict::unreadable(statement, message),
-                    BlobError::Absent => Code::EnvelopeMissing,
-                    BlobError::TooLarge { .. } => Code::EnvelopeTooLarge,
-                    BlobError::Mismatch { .. } => Code::EnvelopeAltered,
-                };
-                return SignatureVerdict::unfetched(statement, code, message);
-            }
-        };
+        let bytes =
+            match fetch(self.sources.get(candidate.origin), candidate.namespace.as_ref(), envelope, limit) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    let message = format!("the envelope {} {error}", envelope.digest);
+                    let code = match error {
+                        BlobError::Unreadable { .. } => {
+                            return SignatureVerdict::unreadable(statement, message);
+                        }
+                        BlobError::Absent => Code::EnvelopeMissing,
+                        BlobError::TooLarge { .. } => Code::EnvelopeTooLarge,
+                        BlobError::Mismatch { .. } => Code::EnvelopeAltered,
+                    };
+                    return SignatureVerdict::unfetched(statement, code, message);
+                }
+            };
         let Trust { store, evidence, .. } = self.trust;
         let verifier = Verifier { trust_store: store, evidence, at: self.at };
         verifier.verify(&envelope.media_type, &bytes, target, statement)
@@ -297,8 +300,9 @@ impl Judge<'_> {
     /// of them. None if the store has none of them.
     fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
         let store = self.sources.store;
-        let is_there =
-            |entry: &&Descriptor| !is_attestation(entry) && store.has(&image.namespace, &entry.digest);
+        let is_there = |entry: &&Descriptor| {
+            !is_attestation(entry) && store.has(image.namespace.as_ref(), &entry.digest)
+        };
         let mut signatures = SignatureRows::default();
         let mut worst: Option<Judgement> = None;
         let mut count = 0_usize;
@@ -325,7 +329,7 @@ impl Judge<'_> {
     /// What to do about an image without a signature.
     fn hint(&self, image: &Image) -> String {
         let hint = self.hint_of(image);
-        if image.namespace == docker::NAMESPACE {
+        if image.namespace.as_ref().is_some_and(|namespace| namespace.as_str() == docker::NAMESPACE) {
             return format!(
                 "{hint}; the image belongs to Docker's own store (namespace {}), not to Kubernetes: --namespace k8s.io \
                  leaves it out",
@@ -386,7 +390,8 @@ impl Judge<'_> {
     /// so containerd makes one when it imports the archive; for the newer format Docker makes one. Neither compresses layers, while
     /// every client that pushes to a registry does.
     fn is_made_anew(&self, image: &Image) -> bool {
-        let bytes = fetch(self.sources.store, &image.namespace, &image.target, limits::MANIFEST_BYTES);
+        let bytes =
+            fetch(self.sources.store, image.namespace.as_ref(), &image.target, limits::MANIFEST_BYTES);
         let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
         manifest.is_some_and(|manifest| {
             manifest.layers.iter().any(|layer| UNCOMPRESSED.contains(&layer.media_type.as_str()))

@@ -385,7 +385,7 @@ mod tests {
 
     fn joined(status: Status, reason: Option<Reason>, checked: CheckedContent) -> ImageReport {
         let image = Image {
-            namespace: String::new(),
+            namespace: None,
             target: Descriptor::new("m", Digest::sha256(b""), 0),
             references: vec![],
             in_use: vec![],
@@ -473,7 +473,7 @@ mod tests {
             (Status::Passed, None, Report, NotRun, "x", Status::Passed, &[]),
         ] {
             let image = Image {
-                namespace: String::new(),
+                namespace: None,
                 target: Descriptor::new("m", Digest::sha256(b""), 0),
                 references: vec![],
                 in_use: vec![ContainerUse { id: "id".into(), ..ContainerUse::default() }],

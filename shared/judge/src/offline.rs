@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_report::{self as report, CarriedBlob, Via};
+use assay_report::{self as report, CarriedBlob, Namespace, Via};
 use assay_verifier::oci::{Descriptor, Digest};
 use assay_verifier::time::UnixTime;
 
@@ -78,7 +78,7 @@ impl Bundles {
         let locked =
             self.documents().filter_map(|(_, document)| document).flat_map(|one| &one.images).map(|image| {
                 let target = Descriptor::new(&image.media_type, image.digest.clone(), image.size);
-                Record::new("", &image.reference, target)
+                Record::new(None, &image.reference, target)
             });
         locked.chain(self.each.iter().flat_map(|bundle| images_of(&bundle.layout))).collect()
     }
@@ -118,14 +118,14 @@ impl Store for Carried<'_> {
         &self.listing
     }
 
-    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, _: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         let bytes = self.blobs.get(digest).ok_or(BlobError::Absent)?;
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(Blob { size, content: BlobContent::Stream(Box::new(*bytes)) })
     }
 
     /// It is not known which of the manifests that an index lists the node had, so each of them must be signed.
-    fn has(&self, _: &str, _: &Digest) -> bool {
+    fn has(&self, _: Option<&Namespace>, _: &Digest) -> bool {
         true
     }
 

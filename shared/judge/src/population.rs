@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use assay_report::{Companion, ImageId, Unlisted, Unreadable};
+use assay_report::{Companion, ImageId, Namespace, Unlisted, Unreadable};
 use assay_verifier::limits;
 use assay_verifier::oci::census::{self, Nature, Unnamed};
 use assay_verifier::oci::{Descriptor, Digest, Manifest, companion_tag};
@@ -31,19 +31,21 @@ impl Population {
         let mut population = Self::default();
         let companions = listing.records.iter().filter(|record| signatures.is_companion(record));
         let companions: Vec<&Record> = companions.collect();
-        let mut images: HashMap<(&str, &str), &Digest> = HashMap::new();
+        let mut images: HashMap<(&Option<Namespace>, &str), &Digest> = HashMap::new();
         if !companions.is_empty() {
             let named = listing.records.iter().filter(|record| !signatures.is_companion(record));
-            images.extend(named.map(|one| ((&*one.namespace, &*one.name), &one.target.digest)));
+            images.extend(named.map(|one| ((&one.namespace, &*one.name), &one.target.digest)));
         }
         for record in companions {
-            let mut companion = described(store, &record.namespace, Some(&record.name), &record.target);
+            let mut companion =
+                described(store, record.namespace.as_ref(), Some(&record.name), &record.target);
             let of_name = || companion_tag(&record.name).and_then(|tag| tag.subject);
-            let beside = || images.get(&(&*record.namespace, &*record.name)).map(|digest| (*digest).clone());
+            let beside = || images.get(&(&record.namespace, &*record.name)).map(|digest| (*digest).clone());
             companion.subject = companion.subject.or_else(of_name).or_else(beside);
             population.companions.push(companion);
         }
-        let named = listing.records.iter().map(|one| ImageId::new(&one.namespace, &one.target)).collect();
+        let named =
+            listing.records.iter().map(|one| ImageId::new(one.namespace.as_ref(), &one.target)).collect();
         let layout = LayoutFacts { store, signatures, named, signed: signatures.own_signatures() };
         match store.manifests() {
             Manifests::Roots(roots) => {
@@ -59,7 +61,7 @@ impl Population {
 
     fn add(&mut self, layout: &LayoutFacts<'_>, entry: &Descriptor, what: Unnamed) {
         let image = || Record {
-            namespace: String::new(),
+            namespace: None,
             name: entry.digest.to_string(),
             target: Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size),
             marked: false,
@@ -74,10 +76,10 @@ impl Population {
                 what: format!("index.json: {}", entry.digest),
                 why: "the entry has no name and its manifest is missing, so it may be an image".to_owned(),
             }),
-            Unnamed::Companion => self.companions.push(described(layout.store, "", None, entry)),
+            Unnamed::Companion => self.companions.push(described(layout.store, None, None, entry)),
             Unnamed::Signature => {}
             Unnamed::Blob => self.blobs.push(Unlisted {
-                namespace: String::new(),
+                namespace: None,
                 kind: "blob".to_owned(),
                 id: entry.digest.to_string(),
                 name: Some(entry.media_type.clone()).filter(|name| !name.is_empty()),
@@ -87,13 +89,13 @@ impl Population {
 
     /// Adds what a content store holds without a name and what refers to an image.
     fn add_referrers(&mut self, layout: &LayoutFacts<'_>) {
-        let named: HashSet<(&str, &Digest)> =
+        let named: HashSet<(Option<&Namespace>, &Digest)> =
             layout.named.iter().map(|target| (target.namespace, target.digest)).collect();
         let referrers = layout.signatures.in_store.iter().filter(|found| {
             found.subject.is_some()
                 && layout.signatures.nature(&found.digest) == Nature::Attached
                 && !layout.signed.contains(&found.digest)
-                && !named.contains(&(&*found.namespace, &found.digest))
+                && !named.contains(&(found.namespace.as_ref(), &found.digest))
         });
         self.companions.extend(referrers.map(|found| Companion {
             namespace: found.namespace.clone(),
@@ -106,11 +108,16 @@ impl Population {
 }
 
 /// Describes a companion by its manifest.
-fn described(store: &dyn Store, namespace: &str, name: Option<&str>, target: &Descriptor) -> Companion {
+fn described(
+    store: &dyn Store,
+    namespace: Option<&Namespace>,
+    name: Option<&str>,
+    target: &Descriptor,
+) -> Companion {
     let bytes = fetch(store, namespace, target, limits::MANIFEST_BYTES).ok();
     let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()).unwrap_or_default();
     Companion {
-        namespace: namespace.to_owned(),
+        namespace: namespace.cloned(),
         name: name.map(str::to_owned),
         digest: target.digest.clone(),
         kind: census::kind(&target.media_type, &manifest).to_owned(),
@@ -128,7 +135,7 @@ struct LayoutFacts<'s> {
 
 impl census::Layout for LayoutFacts<'_> {
     fn is_named(&self, entry: &Descriptor) -> bool {
-        self.named.contains(&ImageId::new("", entry))
+        self.named.contains(&ImageId::new(None, entry))
     }
 
     fn listed_by(&self, digest: &Digest) -> &[Descriptor] {
@@ -144,11 +151,11 @@ impl census::Layout for LayoutFacts<'_> {
     }
 
     fn has(&self, digest: &Digest) -> bool {
-        self.store.has("", digest) && !self.signatures.is_unread(digest)
+        self.store.has(None, digest) && !self.signatures.is_unread(digest)
     }
 
     fn may_be_manifest(&self, entry: &Descriptor) -> bool {
-        may_be_manifest(self.store, "", &entry.digest)
+        may_be_manifest(self.store, None, &entry.digest)
     }
 
     fn is_bundle(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use assay_report::{Reason, Unreadable};
+use assay_report::{Namespace, Reason, Unreadable};
 use assay_verifier::codes::Code;
 use assay_verifier::json;
 use assay_verifier::limits;
@@ -25,7 +25,7 @@ use crate::store::{BlobError, Manifests, Record, Store, StoredBlob, fetch, read_
 pub struct Candidate {
     pub origin: Origin,
     /// The namespace that its blobs are in.
-    pub namespace: String,
+    pub namespace: Option<Namespace>,
     pub digest: Digest,
     pub subject: Descriptor,
     /// The envelope, or why the manifest does not lead to one.
@@ -86,7 +86,7 @@ struct ReadIndex {
 /// A manifest in the store of the images. It may belong to no image.
 #[derive(Clone, Debug)]
 pub struct StoredManifest {
-    pub namespace: String,
+    pub namespace: Option<Namespace>,
     pub digest: Digest,
     /// The most telling of its types.
     pub kind: String,
@@ -367,7 +367,7 @@ impl Search<'_, '_> {
         }
         let Some(manifest) = self.manifest(descriptor) else { return Ok(()) };
         self.graph.count_entries(manifest.manifests.len())?;
-        let index = self.take("", descriptor, &manifest, depth == 1);
+        let index = self.take(None, descriptor, &manifest, depth == 1);
         // what a manifest refers to is as reachable as what it holds
         let is_manifest = |next: &Descriptor| media_type::known_manifest(&next.media_type).is_some();
         let other = |next: &Descriptor| Next::Other(Box::new(next.clone()));
@@ -393,7 +393,7 @@ impl Search<'_, '_> {
     /// Reads a manifest of a layout; none if it cannot be used. A signature whose bytes differ from its entry stays a candidate,
     /// which will fail.
     fn manifest(&mut self, descriptor: &Descriptor) -> Option<Manifest> {
-        match fetch(self.store, "", descriptor, limits::MANIFEST_BYTES) {
+        match fetch(self.store, None, descriptor, limits::MANIFEST_BYTES) {
             Ok(bytes) => match Manifest::parse(&bytes) {
                 Ok(manifest) => Some(manifest),
                 Err(error) => {
@@ -410,14 +410,14 @@ impl Search<'_, '_> {
                 if !self.mismatched.insert(descriptor.digest.clone()) {
                     return None;
                 }
-                let bytes = read_unchecked(self.store, "", &descriptor.digest, limits::MANIFEST_BYTES);
+                let bytes = read_unchecked(self.store, None, &descriptor.digest, limits::MANIFEST_BYTES);
                 let manifest = Manifest::parse(&bytes.ok()?).ok()?;
                 if SignatureManifest::read(&descriptor.media_type, &manifest) != Ok(None) {
                     let message = format!(
                         "the signature manifest {} of {} bytes is {found}",
                         descriptor.digest, descriptor.size
                     );
-                    self.flawed("", &descriptor.digest, manifest.subject?, message);
+                    self.flawed(None, &descriptor.digest, manifest.subject?, message);
                 }
                 None
             }
@@ -442,11 +442,11 @@ impl Search<'_, '_> {
             if blob.size > limit {
                 continue;
             }
-            let bytes = match read_unchecked(self.store, blob.namespace, blob.digest, limit) {
+            let bytes = match read_unchecked(self.store, Some(blob.namespace), blob.digest, limit) {
                 Ok(bytes) => bytes,
                 Err(BlobError::Absent) => continue,
                 // a blob that belongs to no image may be removed at any time; if it belongs to one, its absence is found there
-                Err(_) if !self.store.still_has(blob.namespace, blob.digest) => continue,
+                Err(_) if !self.store.still_has(Some(blob.namespace), blob.digest) => continue,
                 Err(error) => {
                     self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
                     continue;
@@ -464,12 +464,12 @@ impl Search<'_, '_> {
             };
             let descriptor = Descriptor::new(media_type, blob.digest.clone(), blob.size);
             if blob.digest.matches(&bytes) {
-                self.take(blob.namespace, &descriptor, &manifest, true);
+                self.take(Some(blob.namespace), &descriptor, &manifest, true);
             } else if SignatureManifest::read(&descriptor.media_type, &manifest) != Ok(None)
                 && let Some(subject) = manifest.subject
             {
                 let message = format!("the signature manifest {} is altered", blob.digest);
-                self.flawed(blob.namespace, blob.digest, subject, message);
+                self.flawed(Some(blob.namespace), blob.digest, subject, message);
             }
         }
     }
@@ -478,7 +478,7 @@ impl Search<'_, '_> {
     /// manifest. Gives the place of an index in [`Signatures::indexes`].
     fn take(
         &mut self,
-        namespace: &str,
+        namespace: Option<&Namespace>,
         descriptor: &Descriptor,
         manifest: &Manifest,
         listed: bool,
@@ -486,7 +486,7 @@ impl Search<'_, '_> {
         let digest = &descriptor.digest;
         if self.origin == Origin::Store && listed {
             self.signatures.in_store.push(StoredManifest {
-                namespace: namespace.to_owned(),
+                namespace: namespace.cloned(),
                 digest: digest.clone(),
                 kind: census::kind(&descriptor.media_type, manifest).to_owned(),
                 subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
@@ -534,7 +534,13 @@ impl Search<'_, '_> {
         index
     }
 
-    fn flawed(&mut self, namespace: &str, digest: &Digest, subject: Descriptor, message: String) {
+    fn flawed(
+        &mut self,
+        namespace: Option<&Namespace>,
+        digest: &Digest,
+        subject: Descriptor,
+        message: String,
+    ) {
         self.candidate(
             namespace,
             digest,
@@ -545,7 +551,7 @@ impl Search<'_, '_> {
 
     fn candidate(
         &mut self,
-        namespace: &str,
+        namespace: Option<&Namespace>,
         digest: &Digest,
         subject: Descriptor,
         envelope: Result<Descriptor, ManifestFlaw>,
@@ -558,12 +564,11 @@ impl Search<'_, '_> {
         match candidates.get_mut(place) {
             Some(known) if known.envelope.is_ok() || envelope.is_err() => {}
             Some(known) => {
-                (known.origin, known.namespace, known.envelope) =
-                    (self.origin, namespace.to_owned(), envelope);
+                (known.origin, known.namespace, known.envelope) = (self.origin, namespace.cloned(), envelope);
             }
             None => candidates.push(Candidate {
                 origin: self.origin,
-                namespace: namespace.to_owned(),
+                namespace: namespace.cloned(),
                 digest: digest.clone(),
                 subject,
                 envelope,
@@ -619,7 +624,7 @@ pub fn sniff(bytes: &[u8]) -> Result<Option<(String, Manifest)>, ManifestError> 
 /// Reads whole blobs of one namespace for a census.
 pub(crate) fn reader<'s>(
     store: &'s dyn Store,
-    namespace: &'s str,
+    namespace: Option<&'s Namespace>,
 ) -> impl FnMut(&Descriptor, u64) -> Option<Vec<u8>> + 's {
     move |blob, limit| fetch(store, namespace, blob, limit).ok()
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::exit_code::ExitCode;
+use crate::namespace::Namespace;
 use crate::omitted::Omitted;
 use assay_verifier::oci::Digest;
 
@@ -63,7 +64,9 @@ impl Coverage {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Enumerated {
     /// containerd's namespace; empty in a layout.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// Image records, several of which may point at one image, and those of signatures too.
     pub records: Option<u64>,
     /// Containers.
@@ -93,7 +96,9 @@ pub struct Contradiction {
     /// What it does to the run.
     pub effect: Effect,
     /// containerd's namespace; empty if it is of none.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// The container's id or the blob's digest.
     pub id: String,
     /// What contradicts what.
@@ -118,7 +123,9 @@ pub enum Effect {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Companion {
     /// containerd's namespace; empty in a layout.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// The name that it is listed under; null if it has none.
     pub name: Option<String>,
     /// Its digest.
@@ -134,7 +141,9 @@ pub struct Companion {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unlisted {
     /// containerd's namespace.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// `manifest`, `container`, or `blob` if a layout lists something that is not a manifest
     pub kind: String,
     /// The digest or the container's id.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::custody::{Custody, CustodyLink, CustodyStep, LinkState};
 use crate::drift::Drift;
+use crate::namespace::Namespace;
 use crate::omitted::{List, Omitted};
 use crate::signature::{CheckResult, Signature};
 use crate::verdict::{Reason, Status, Via};
@@ -19,7 +20,9 @@ use assay_verifier::oci::{Descriptor, Digest};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Image {
     /// containerd's namespace; empty in a layout.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// Every name that points at the digest, sorted.
     pub references: Vec<String>,
     /// The target's digest.
@@ -62,7 +65,7 @@ impl Image {
     /// An image of which nothing is known but its digest.
     pub fn unjudged(digest: Digest) -> Self {
         Self {
-            namespace: String::new(),
+            namespace: None,
             references: Vec::new(),
             digest,
             media_type: String::new(),
@@ -86,7 +89,7 @@ impl Image {
     /// What identifies the image.
     pub fn id(&self) -> ImageId<'_> {
         let Self { namespace, digest, media_type, size, .. } = self;
-        ImageId { namespace, digest, media_type, size: *size }
+        ImageId { namespace: namespace.as_ref(), digest, media_type, size: *size }
     }
 
     /// Everything that is wrong with it: the reason, what else its agent found, and what the report itself shows.
@@ -148,7 +151,7 @@ fn may_lie_elsewhere(reason: &Reason) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId<'a> {
     /// containerd's namespace; empty in a layout.
-    pub namespace: &'a str,
+    pub namespace: Option<&'a Namespace>,
     /// The target's digest.
     pub digest: &'a Digest,
     /// The target's media type.
@@ -159,7 +162,7 @@ pub struct ImageId<'a> {
 
 impl<'a> ImageId<'a> {
     /// The image that a target is in a namespace.
-    pub fn new(namespace: &'a str, target: &'a Descriptor) -> Self {
+    pub fn new(namespace: Option<&'a Namespace>, target: &'a Descriptor) -> Self {
         Self { namespace, digest: &target.digest, media_type: &target.media_type, size: target.size }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coverage::Coverage;
 use crate::image::ContainerUse;
+use crate::namespace::Namespace;
 use crate::node::Node;
 use crate::omitted::Omitted;
 use assay_verifier::oci::Digest;
@@ -35,7 +36,9 @@ pub struct Inventory {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryImage {
     /// containerd's namespace; empty in a layout.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// Every name that points at the digest, sorted.
     pub references: Vec<String>,
     /// The target's digest.

@@ -32,6 +32,7 @@
 //! |---|---|
 //! | `node.rs` | the node report, `assay/node-report/v1`: the run, the agent, the node, the inputs |
 //! | `coverage.rs`, `image.rs`, `signature.rs` | its parts: what was looked at; one image; one signature and its checks |
+//! | `namespace.rs` | containerd's namespaces |
 //! | `custody.rs` | the chain from a container to the root certificate |
 //! | `verdict.rs`, `exit_code.rs` | statuses and reasons; what both programs exit with |
 //! | `asked.rs` | what an agent was asked to do |
@@ -72,6 +73,7 @@ mod exit_code;
 pub mod frame;
 mod image;
 mod inventory;
+mod namespace;
 mod node;
 mod omitted;
 #[cfg(feature = "schema")]
@@ -91,6 +93,7 @@ pub use drift::*;
 pub use exit_code::ExitCode;
 pub use image::*;
 pub use inventory::{INVENTORY_SCHEMA, Inventory, InventoryImage};
+pub use namespace::Namespace;
 pub use node::*;
 pub use omitted::{List, Omitted};
 pub use signature::*;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 use crate::document::HEX_SHA256;
 use crate::image::Image;
+use crate::namespace::Namespace;
 use crate::omitted::List;
 use crate::verdict::{Reason, Status};
 use assay_verifier::oci::{Digest, Reference};
@@ -72,7 +73,9 @@ pub enum WaiverState {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WaivedImage {
     /// The image's namespace.
-    pub namespace: String,
+    #[serde(with = "crate::namespace")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub namespace: Option<Namespace>,
     /// The image's digest.
     pub digest: Digest,
     /// Why the waiver was granted.
@@ -98,7 +101,7 @@ impl SiteWaivers {
     /// Rows of one digest in one namespace are covered together or not at all: what runs is the same bytes.
     pub(crate) fn cover(&mut self, node: &str, images: &[Image]) -> Vec<WaivedImage> {
         let mut covered_images = Vec::new();
-        let mut by_digest = BTreeMap::<(&String, &Digest), Vec<&Image>>::new();
+        let mut by_digest = BTreeMap::<(&Option<Namespace>, &Digest), Vec<&Image>>::new();
         for image in images.iter().filter(|image| is_wrong(image)) {
             by_digest.entry((&image.namespace, &image.digest)).or_default().push(image);
         }
@@ -145,8 +148,8 @@ impl Waiver {
 }
 
 impl WaivedImage {
-    fn key(&self) -> (&str, &Digest) {
-        (&self.namespace, &self.digest)
+    fn key(&self) -> (Option<&Namespace>, &Digest) {
+        (self.namespace.as_ref(), &self.digest)
     }
 }
 
@@ -155,7 +158,7 @@ pub(crate) fn covering<'w>(waived: &'w [WaivedImage], image: &Image) -> Option<&
     if !is_wrong(image) {
         return None;
     }
-    let key = (image.namespace.as_str(), &image.digest);
+    let key = (image.namespace.as_ref(), &image.digest);
     let found = waived.binary_search_by(|waived| waived.key().cmp(&key)).ok()?;
     waived.get(found)
 }
@@ -218,7 +221,7 @@ mod tests {
 
     fn image(references: &[&str], status: Status, reason: Option<Reason>) -> Image {
         Image {
-            namespace: "k8s.io".into(),
+            namespace: Namespace::new("k8s.io"),
             references: references.iter().copied().map(Into::into).collect(),
             size: 1,
             status,

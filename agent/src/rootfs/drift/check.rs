@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_judge::judgement::Examined;
 use assay_judge::parallel;
 use assay_judge::store::{Container, Snapshotter, Store, docker};
-use assay_report::{CoveringMount, Drift, DriftKind, DriftMode, DriftResult};
+use assay_report::{CoveringMount, Drift, DriftKind, DriftMode, DriftResult, Namespace};
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
 
@@ -24,20 +24,20 @@ pub(crate) fn check(store: &dyn Store, images: Vec<Examined>, mode: DriftMode, j
     let jobs = jobs.min(limits::DRIFT_JOBS);
     let looked =
         parallel::map(jobs, containers, || (), |(), container| (container, look(container, &shelves)));
-    let running: BTreeMap<&str, Option<BTreeSet<String>>> =
-        listing.namespaces.iter().map(|namespace| (namespace.as_str(), store.running(namespace))).collect();
-    let drifts: BTreeMap<(&str, &str), (Drift, bool)> = looked
+    let running: BTreeMap<&Namespace, Option<BTreeSet<String>>> =
+        listing.namespaces.iter().map(|namespace| (namespace, store.running(namespace))).collect();
+    let drifts: BTreeMap<(Option<&Namespace>, &str), (Drift, bool)> = looked
         .into_iter()
         .map(|(container, (drift, is_limit))| {
-            let (namespace, id) = (container.namespace.as_str(), container.usage.id.as_str());
+            let (namespace, id) = (&container.namespace, container.usage.id.as_str());
             let runs = running.get(namespace).and_then(Option::as_ref);
             let drift = Drift { running: runs.map(|ids| ids.contains(id)), ..drift };
-            ((namespace, id), (drift, is_limit))
+            ((Some(namespace), id), (drift, is_limit))
         })
         .collect();
     let with_drift = |examined: Examined| {
         let namespace = examined.image.namespace.clone();
-        examined.with_drift(mode, |id| drifts.get(&(namespace.as_str(), id)).cloned())
+        examined.with_drift(mode, |id| drifts.get(&(namespace.as_ref(), id)).cloned())
     };
     images.into_iter().map(with_drift).collect()
 }

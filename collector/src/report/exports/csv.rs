@@ -7,7 +7,7 @@
 use std::io;
 
 use assay_judge::ci_commands;
-use assay_report::{Image, NodeRow, Reason};
+use assay_report::{Image, Namespace, NodeRow, Reason};
 
 use crate::clean;
 use crate::report::{names, words};
@@ -76,7 +76,7 @@ impl<W: io::Write> Table<W> {
             clean::name(&node.name),
             node.address.as_deref().map(clean::name).unwrap_or_default(),
             node.outcome.as_str().to_owned(),
-            cell(|image| clean::name(&image.namespace)),
+            cell(|image| clean::name(Namespace::text(image.namespace.as_ref()))),
             cell(|image| clean::name(names::reference(image))),
             cell(|image| image.digest.to_string()),
             cell(|image| words::status(image.status).to_owned()),

@@ -71,7 +71,7 @@ pub(crate) fn site() -> SiteReport {
             .unreadable
             .push(Unreadable { what: "namespace buildkit".into(), why: "permission denied".into() });
         report.coverage.unlisted.push(Unlisted {
-            namespace: "k8s.io".into(),
+            namespace: Namespace::new("k8s.io"),
             kind: "container".into(),
             id: "4be0643f1d98c3a2".into(),
             name: Some("registry.example.test/shop/old-job:1.0.0".into()),
@@ -209,7 +209,7 @@ pub(crate) fn hostile() -> SiteReport {
             image.status = status;
             image.reason = reason;
             image.references = vec![text.to_owned()];
-            image.namespace = text.to_owned();
+            image.namespace = Namespace::new(text);
             image.media_type = text.to_owned();
             image.platforms = vec![text.to_owned()];
             image.message = owned();
@@ -286,7 +286,7 @@ pub(crate) fn hostile() -> SiteReport {
             }
             report.coverage.namespaces = vec![text.to_owned()];
             report.coverage.unlisted = vec![Unlisted {
-                namespace: text.to_owned(),
+                namespace: Namespace::new(text),
                 kind: "container".into(),
                 id: text.to_owned(),
                 name: owned(),
@@ -295,7 +295,7 @@ pub(crate) fn hostile() -> SiteReport {
             report.coverage.cross_check.findings = vec![Contradiction {
                 code: text.to_owned(),
                 effect: Effect::Inconclusive,
-                namespace: text.to_owned(),
+                namespace: Namespace::new(text),
                 id: text.to_owned(),
                 message: text.to_owned(),
             }];
@@ -394,7 +394,7 @@ fn tampered(mut image: Image) -> Image {
 pub(crate) fn image(name: &str) -> Image {
     let digest = digest(name);
     Image {
-        namespace: "k8s.io".into(),
+        namespace: Namespace::new("k8s.io"),
         references: vec![format!("registry.example.test/{name}")],
         media_type: "application/vnd.oci.image.index.v1+json".into(),
         size: 1_613,

@@ -34,7 +34,7 @@ pub fn snapshot(id: &str, specification: &[u8]) -> Option<Snapshot> {
 
 /// Whether `key` is the snapshot that the daemon puts on the image's for that container.
 pub fn is_init(container: &Container, key: &str) -> bool {
-    container.namespace == NAMESPACE && key.strip_suffix("-init") == Some(&container.usage.id)
+    container.namespace.as_str() == NAMESPACE && key.strip_suffix("-init") == Some(&container.usage.id)
 }
 
 #[cfg(test)]

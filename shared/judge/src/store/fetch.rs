@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use assay_report::Namespace;
 use assay_report::words::count;
 use assay_verifier::json;
 use assay_verifier::limits;
@@ -16,7 +17,7 @@ use super::image_store::Store;
 /// [`BlobError`]; [`BlobError::TooLarge`] by what the descriptor says, before anything is read.
 pub fn fetch(
     store: &dyn Store,
-    namespace: &str,
+    namespace: Option<&Namespace>,
     descriptor: &Descriptor,
     limit: u64,
 ) -> Result<Vec<u8>, BlobError> {
@@ -46,7 +47,7 @@ pub fn fetch(
 /// [`BlobError`]; [`BlobError::TooLarge`] if there are more than `limit`.
 pub fn read_unchecked(
     store: &dyn Store,
-    namespace: &str,
+    namespace: Option<&Namespace>,
     digest: &Digest,
     limit: u64,
 ) -> Result<Vec<u8>, BlobError> {
@@ -67,7 +68,7 @@ pub fn read_unchecked(
 }
 
 /// Whether a blob of unknown type may be a manifest: it is a JSON object, or it cannot be read.
-pub fn may_be_manifest(store: &dyn Store, namespace: &str, digest: &Digest) -> bool {
+pub fn may_be_manifest(store: &dyn Store, namespace: Option<&Namespace>, digest: &Digest) -> bool {
     match read_unchecked(store, namespace, digest, limits::MANIFEST_BYTES) {
         Ok(bytes) => json::is_object(&bytes),
         // no manifest is so large
@@ -83,7 +84,7 @@ pub fn may_be_manifest(store: &dyn Store, namespace: &str, digest: &Digest) -> b
 /// [`BlobError`] if it is not, or if it cannot be read.
 pub fn verify(
     store: &dyn Store,
-    namespace: &str,
+    namespace: Option<&Namespace>,
     descriptor: &Descriptor,
     buffer: &mut [u8],
 ) -> Result<(), BlobError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use assay_report::Namespace;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::blob::{Blob, BlobError};
@@ -12,21 +13,21 @@ pub trait Store: Sync {
     /// What the store listed when it was opened.
     fn listing(&self) -> &Listing;
 
-    /// The blob of that digest as `namespace` sees it.
+    /// The blob of that digest as `namespace` sees it. A layout has no namespaces, and looks at none.
     ///
     /// # Errors
     /// [`BlobError::Absent`] if the store does not list it, [`BlobError::Unreadable`] if it does and its bytes are not
     /// to be had: gone since, or no file.
-    fn open(&self, namespace: &str, digest: &Digest) -> Result<Blob<'_>, BlobError>;
+    fn open(&self, namespace: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError>;
 
     /// Whether `namespace` has the blob, as far as can be told without reading it.
-    fn has(&self, namespace: &str, digest: &Digest) -> bool {
+    fn has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
         !matches!(self.open(namespace, digest), Err(BlobError::Absent))
     }
 
     /// Whether `namespace` still has the blob, asked anew: a store that is in use changes while it is read. True if that
     /// cannot be told.
-    fn still_has(&self, namespace: &str, digest: &Digest) -> bool {
+    fn still_has(&self, namespace: Option<&Namespace>, digest: &Digest) -> bool {
         self.has(namespace, digest)
     }
 
@@ -42,12 +43,12 @@ pub trait Store: Sync {
     }
 
     /// Whether a snapshotter keeps that snapshot for `namespace`, asked anew. True if that cannot be told.
-    fn has_snapshot(&self, _namespace: &str, _snapshot: &Snapshot) -> bool {
+    fn has_snapshot(&self, _namespace: &Namespace, _snapshot: &Snapshot) -> bool {
         true
     }
 
     /// The containers of `namespace` that run, asked anew; none if the store does not know.
-    fn running(&self, _namespace: &str) -> Option<BTreeSet<String>> {
+    fn running(&self, _namespace: &Namespace) -> Option<BTreeSet<String>> {
         None
     }
 
@@ -72,7 +73,7 @@ pub enum Manifests<'s> {
 #[derive(Debug, Default)]
 pub struct ContentFiles {
     /// Blobs by namespace of which there is a record and no file.
-    pub lost: Vec<(String, Digest)>,
+    pub lost: Vec<(Namespace, Digest)>,
     /// Blobs of which there is a file and no record in any namespace; none if not every namespace was listed.
     pub stray: Option<Vec<Digest>>,
 }
@@ -87,7 +88,7 @@ impl ContentFiles {
 /// A blob as the content store lists it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredBlob<'s> {
-    pub namespace: &'s str,
+    pub namespace: &'s Namespace,
     pub digest: &'s Digest,
     pub size: u64,
     /// Whether the store has labelled it as something that refers to other content.

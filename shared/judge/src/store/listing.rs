@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use assay_report::{ContainerUse, Enumerated, Node, Unreadable};
+use assay_report::{ContainerUse, Enumerated, Namespace, Node, Unreadable};
 use assay_verifier::oci::Descriptor;
 
 use super::id_map::IdMap;
@@ -13,11 +13,11 @@ use super::mount::Mount;
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The namespaces that were listed, sorted.
-    pub namespaces: Vec<String>,
+    pub namespaces: Vec<Namespace>,
     pub records: Vec<Record>,
     pub containers: Vec<Container>,
     /// Every snapshot of the snapshotters that the containers of a namespace use, each with its parent's key.
-    pub snapshots: BTreeMap<(String, Snapshot), Option<String>>,
+    pub snapshots: BTreeMap<(Namespace, Snapshot), Option<String>>,
     /// What was enumerated of each namespace, sorted.
     pub enumerated: Vec<Enumerated>,
     /// The system whose images are kept, if it is known; otherwise that of this machine.
@@ -38,8 +38,8 @@ impl Listing {
 /// A name that points at an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Empty in a layout.
-    pub namespace: String,
+    /// None in a layout.
+    pub namespace: Option<Namespace>,
     pub name: String,
     pub target: Descriptor,
     /// Whether the store says that it belongs to an image.
@@ -48,15 +48,15 @@ pub struct Record {
 
 impl Record {
     /// A record that the store does not mark.
-    pub fn new(namespace: &str, name: &str, target: Descriptor) -> Self {
-        Self { namespace: namespace.to_owned(), name: name.to_owned(), target, marked: false }
+    pub fn new(namespace: Option<Namespace>, name: &str, target: Descriptor) -> Self {
+        Self { namespace, name: name.to_owned(), target, marked: false }
     }
 }
 
 /// A container, running or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    pub namespace: String,
+    pub namespace: Namespace,
     /// The name of the image record that it was made from; none for a container without an image.
     pub image: Option<String>,
     /// What its file system is; none for one that brings its own.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use assay_report::Namespace;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::{Blob, BlobContent, BlobError, Listing, Manifests, Store};
@@ -29,7 +30,7 @@ impl Store for Memory {
         &self.listing
     }
 
-    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, _: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         if self.unreadable.contains(digest) {
             return Err(BlobError::Unreadable { why: "no permission".into() });
         }
@@ -38,7 +39,7 @@ impl Store for Memory {
         Ok(Blob { size: content.len() as u64, content: BlobContent::Stream(Box::new(&content[..])) })
     }
 
-    fn has(&self, _: &str, digest: &Digest) -> bool {
+    fn has(&self, _: Option<&Namespace>, digest: &Digest) -> bool {
         self.blobs.contains_key(digest)
     }
 

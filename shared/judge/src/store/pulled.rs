@@ -1,5 +1,6 @@
 //! An image that is about to be pulled as a store: its name and its descriptor, and no byte of it yet.
 
+use assay_report::Namespace;
 use assay_verifier::oci::{Descriptor, Digest};
 
 use super::{Blob, BlobError, Listing, Manifests, Record, Store};
@@ -13,7 +14,7 @@ impl Pulled {
     /// The image `target`, pulled by that name.
     pub fn new(name: &str, target: Descriptor) -> Self {
         // containerd does not say for which of its namespaces it pulls
-        let record = Record::new("", name, target);
+        let record = Record::new(None, name, target);
         Self { listing: Listing { records: vec![record], ..Listing::default() } }
     }
 }
@@ -23,12 +24,12 @@ impl Store for Pulled {
         &self.listing
     }
 
-    fn open(&self, _: &str, _: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, _: Option<&Namespace>, _: &Digest) -> Result<Blob<'_>, BlobError> {
         Err(BlobError::Absent)
     }
 
     /// Anything that an index lists may come with it: the client chooses the platforms and does not tell.
-    fn has(&self, _: &str, _: &Digest) -> bool {
+    fn has(&self, _: Option<&Namespace>, _: &Digest) -> bool {
         true
     }
 

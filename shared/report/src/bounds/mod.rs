@@ -25,6 +25,7 @@ use crate::custody::{Custody, CustodyLink, CustodyStep};
 use crate::drift::{CoveringMount, Drift, DriftFinding};
 use crate::image::{ContainerUse, Content, Image, Mismatch, Rootfs, RootfsFinding};
 use crate::inventory::{Inventory, InventoryImage};
+use crate::namespace::Namespace;
 use crate::node::{
     Agent, BundleInput, CarriedBlob, CrlInput, Inputs, Node, NodeReport, Run, TrustPolicyInput,
     TrustedCertificate,
@@ -490,6 +491,16 @@ trait Bound {
 impl Bound for String {
     fn bound(&mut self, detail: Detail) {
         if let Some(changed) = clean::changed(self, detail.text, true) {
+            *self = changed;
+        }
+    }
+}
+
+impl Bound for Namespace {
+    fn bound(&mut self, detail: Detail) {
+        // clean text is not empty if the text was not
+        let changed = clean::changed(self.as_str(), detail.text, true);
+        if let Some(changed) = changed.and_then(|name| Self::new(&name)) {
             *self = changed;
         }
     }

@@ -38,7 +38,7 @@ fn signature(number: usize, status: Status) -> Signature {
 
 fn image(number: usize, status: Status) -> Image {
     Image {
-        namespace: "k8s.io".into(),
+        namespace: Namespace::new("k8s.io"),
         references: vec![format!("registry.example.test/app:{number}")],
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         size: 1,
@@ -169,7 +169,7 @@ fn what_a_verdict_rests_on_stays() {
     // a container and a contradiction that fail, behind thousands of notes
     let most = limits::REPORT_ENTRIES;
     let unlisted = |kind: &str, number: usize| Unlisted {
-        namespace: String::new(),
+        namespace: None,
         kind: kind.into(),
         id: format!("{number:09}"),
         name: None,
@@ -177,7 +177,7 @@ fn what_a_verdict_rests_on_stays() {
     let finding = |effect, number: usize| Contradiction {
         code: String::new(),
         effect,
-        namespace: String::new(),
+        namespace: None,
         id: format!("{number:09}"),
         message: String::new(),
     };
@@ -319,7 +319,7 @@ fn values_are_counted_whatever_strings_hold() {
 #[test]
 fn inventories_are_bounded() {
     let row = |number: usize| InventoryImage {
-        namespace: String::new(),
+        namespace: None,
         references: (0..limits::REPORT_ENTRIES + 1).map(|name| format!("{number}\u{202e}{name}")).collect(),
         digest: Digest::sha256(b""),
         media_type: String::new(),

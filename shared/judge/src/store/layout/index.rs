@@ -98,5 +98,5 @@ pub(super) fn read_index(bytes: &[u8]) -> Result<(Vec<Descriptor>, Vec<Unreadabl
 pub(super) fn record(entry: &Descriptor) -> Option<Record> {
     let name = census::name(entry)?.to_owned();
     let target = Descriptor::new(&entry.media_type, entry.digest.clone(), entry.size);
-    Some(Record { namespace: String::new(), name, target, marked: census::is_marked(entry) })
+    Some(Record { namespace: None, name, target, marked: census::is_marked(entry) })
 }

@@ -15,8 +15,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use assay_report::Enumerated;
 use assay_report::bundle::{CarriedFile, DOCUMENT, SIGNATURE};
+use assay_report::{Enumerated, Namespace};
 use assay_verifier::limits;
 use assay_verifier::oci::census;
 use assay_verifier::oci::{Descriptor, Digest};
@@ -155,9 +155,9 @@ impl Layout {
         // a blob that is not what its name says is a file with another digest
         let mut blob = |digest: &Digest| -> Result<CarriedFile, LayoutError> {
             let path = blob_path(digest);
-            let size = self.open("", digest).map(|blob| blob.size);
+            let size = self.open(None, digest).map(|blob| blob.size);
             let size = size.map_err(|error| unreadable(&path, error.to_string()))?;
-            match verify(self, "", &Descriptor::new("", digest.clone(), size), &mut buffer) {
+            match verify(self, None, &Descriptor::new("", digest.clone(), size), &mut buffer) {
                 Ok(()) => Ok(CarriedFile { path, size, digest: digest.clone() }),
                 Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::sha256(b""))),
                 Err(error) => Err(unreadable(&path, error.to_string())),
@@ -200,7 +200,7 @@ impl Store for Layout {
         &self.listing
     }
 
-    fn open(&self, _: &str, digest: &Digest) -> Result<Blob<'_>, BlobError> {
+    fn open(&self, _: Option<&Namespace>, digest: &Digest) -> Result<Blob<'_>, BlobError> {
         match &self.files {
             Files::Archive(archive) => archive.blob(digest),
             Files::Directory(directory) => {
