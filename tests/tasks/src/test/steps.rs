@@ -128,6 +128,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("format", cargo(&["fmt", "--all", "--check"])),
         // first of cargo's, since most others wait for it
         Step::new("tests are built", built).alone_in(Lane::Cargo),
+        Step::new("agent as it travels", agent).alone_in(Lane::Cargo).after(&["tests are built"]),
         Step::new("root file systems", programs::roots),
         Step::new("containerd 2", programs::containerd_2).alone_in(Lane::Go),
         Step::new("registry with referrers", programs::referrers_registry).alone_in(Lane::Go),
@@ -139,7 +140,7 @@ pub(super) fn all() -> Vec<Step> {
             .map(|(name, program)| Step::new(name, |job| program.provide(job)).alone_in(Lane::Go)),
     );
     let needed: Vec<&str> =
-        ["tests are built", "containerd 2", "registry with referrers", "root file systems"]
+        ["agent as it travels", "containerd 2", "registry with referrers", "root file systems"]
             .into_iter()
             .chain(GO_PROGRAMS.iter().map(|(name, _)| *name))
             .collect();
@@ -163,7 +164,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("variants beside live notation", variants).after(&[
             "peers from PyPI and npm",
             "notation",
-            "tests are built",
+            "agent as it travels",
         ]),
         Step::new("mutants beside notation's libraries", mutants).after(&[
             "peers from PyPI and npm",
@@ -171,7 +172,7 @@ pub(super) fn all() -> Vec<Step> {
             "tests are built",
         ]),
         Step::new("conformance cases", conformance).after(&["tests are built"]),
-        Step::new("conformance cases, outside runner", outside_runner).after(&["tests are built"]),
+        Step::new("conformance cases, outside runner", outside_runner).after(&["agent as it travels"]),
         Step::new("certificates, tokens and CRLs of others", real_data),
         Step::new("JUnit read back", junit).after(&sites),
         Step::new("SARIF, OSCAL, Prometheus read back", exports).after(&sites),
@@ -211,6 +212,17 @@ fn built(job: &Job<'_>) -> Result {
     } else {
         Err(Problem::Failed(format!("built {found:?}, and the steps run {known:?}")))
     }
+}
+
+/// Builds the agent that nodes of this machine's kind get. Each run of it hashes it, and that of the tests' build is eight times
+/// as large.
+fn agent(job: &Job<'_>) -> Result {
+    job.run(&mut job.cargo(&["agent"])?)
+}
+
+/// The agent that nodes of this machine's kind get.
+fn agent_of(place: &Place) -> PathBuf {
+    place.root.join(target::folder()).join(target::host()).join("agent/assay-agent")
 }
 
 /// Lints everything, and the programs as the demo builds them.
@@ -274,7 +286,7 @@ fn outside_runner(job: &Job<'_>) -> Result {
     if !runner.is_file() {
         return Err(Problem::Missing(format!("it is not at {}", runner.display())));
     }
-    let agent = debug(job.place, "agent-under-test").display().to_string();
+    let agent = agent_of(job.place).display().to_string();
     let question = "verify --store layout:{layout} --trust {trust} --image {image} --content none --output -";
     let (path, file) = log(job, "run_cases.log")?;
     let mut run = job.command(runner)?;
@@ -376,7 +388,7 @@ fn variants(job: &Job<'_>) -> Result {
         ));
     };
     let mut run = python(job)?;
-    run.arg("tests/interop/differential/run.py").arg(notation).arg(debug(job.place, "assay-agent"));
+    run.arg("tests/interop/differential/run.py").arg(notation).arg(agent_of(job.place));
     job.run(&mut run)
 }
 
