@@ -1,6 +1,6 @@
 //! Builds the programs of a release.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -61,30 +61,39 @@ pub(crate) fn agents(programs: &[Program]) -> Result<Vec<PathBuf>> {
 }
 
 /// The agents in one folder, from which the collector's build takes them: each compressed, and `embedded.rs`, the table that is
-/// compiled into the collector.
+/// compiled into the collector. A file that is already as it is to be stays untouched, so that cargo builds no collector anew.
 pub(crate) fn together(programs: &[Program], built: &[PathBuf]) -> Result<PathBuf> {
     let folder = std::path::absolute(target::folder())?.join("agents");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
     fs::create_dir_all(&folder)?;
     let mut agents: Vec<_> = programs.iter().map(Program::name).zip(built).collect();
     agents.sort();
+    let mut files = BTreeMap::new();
     let mut table = String::from("&[\n");
     for (name, path) in agents {
         let bytes = fs::read(path)?;
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&bytes)?;
-        fs::write(folder.join(&name), packed.finish()?)?;
         writeln!(
             table,
             "Embedded {{ name: {name:?}, size: {size}, sha256: {sha256:?}, packed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\")) }},",
             size = bytes.len(),
             sha256 = sha256(&file(path)?)?,
         )?;
+        files.insert(folder.join(name), packed.finish()?);
     }
     table += "]\n";
-    fs::write(folder.join("embedded.rs"), table)?;
+    files.insert(folder.join("embedded.rs"), table.into_bytes());
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if !files.contains_key(&path) {
+            fs::remove_file(path)?;
+        }
+    }
+    for (path, bytes) in files {
+        if fs::read(&path).ok().as_ref() != Some(&bytes) {
+            fs::write(path, bytes)?;
+        }
+    }
     Ok(folder)
 }
 
