@@ -10,10 +10,19 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::transport::Input;
 
 /// An archive that is being written. Entries have the order in which they are added.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Archive {
     input: Input,
     folders: BTreeSet<String>,
+    /// The mode of folders.
+    folder_mode: u32,
+}
+
+impl Default for Archive {
+    /// An archive whose folders are for their owner alone.
+    fn default() -> Self {
+        Self { input: Input::default(), folders: BTreeSet::new(), folder_mode: 0o700 }
+    }
 }
 
 /// An archive cannot be written.
@@ -54,6 +63,11 @@ const MTIME: u64 = 946_684_800;
 const DEPTH: usize = 16;
 
 impl Archive {
+    /// An archive whose folders everyone may read.
+    pub fn for_all() -> Self {
+        Self { folder_mode: 0o755, ..Self::default() }
+    }
+
     /// Adds a file whose bytes are `content`.
     ///
     /// # Errors
@@ -62,7 +76,7 @@ impl Archive {
         for (at, _) in name.match_indices('/') {
             let folder = name.get(..=at).unwrap_or_default();
             if self.folders.insert(folder.to_owned()) {
-                self.header(folder, tar::EntryType::Directory, 0o700, 0)?;
+                self.header(folder, tar::EntryType::Directory, self.folder_mode, 0)?;
             }
         }
         self.header(name, tar::EntryType::Regular, mode, content.size())?;

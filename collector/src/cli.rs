@@ -3,6 +3,8 @@
 mod bundle;
 mod common;
 mod evidence;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod trust;
 
 use std::path::PathBuf;
@@ -14,8 +16,10 @@ pub use bundle::{
     Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
     BundleSlim,
 };
-pub use common::TextOrJson;
+pub use common::{RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::{Kubernetes, KubernetesCommand, KubernetesImage};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 use common::{CONNECTION, NODES, OUTPUT, VERDICT};
@@ -59,6 +63,9 @@ pub enum Command {
     Evidence(Evidence),
     /// Make or show the key that signs the site's bundles and evidence
     SiteKey(SiteKey),
+    /// Make what a cluster is given so that its nodes can be verified via Kubernetes: the agent's image
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Kubernetes),
     /// Explain a code of a report: what happened, why it matters, what to do
     Explain(Explain),
     /// List the agents that are part of this program, or write them to a folder to carry them to nodes by other means

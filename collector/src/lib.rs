@@ -89,6 +89,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Trust(options) => commands::trust(options),
         Command::Evidence(options) => commands::evidence(options),
         Command::SiteKey(options) => commands::site_key(options),
+        #[cfg(feature = "kubernetes")]
+        Command::Kubernetes(options) => commands::kubernetes(options),
         Command::Explain(options) => commands::explain(options),
         Command::Agents(options) => commands::agents(options),
         Command::Completions(options) => Ok(commands::completions(options)),

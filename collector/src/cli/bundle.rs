@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::common::{OUTPUT, REGISTRIES, TextOrJson, VERDICT};
+use super::common::{OUTPUT, REGISTRIES, RegistryAccess, TextOrJson, VERDICT};
 
 /// `assay bundle`
 #[derive(Debug, Args)]
@@ -150,13 +150,8 @@ pub struct BundleCreate {
     /// containerd's folder of hosts.toml files, such as /etc/containerd/certs.d: mirrors and their CAs
     #[arg(long, value_name = "DIR", conflicts_with = "from", help_heading = REGISTRIES)]
     pub hosts_dir: Option<PathBuf>,
-    /// A registry, as host or host:port, to contact without TLS. A login server without TLS must be named as well;
-    /// repeatable
-    #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
-    pub plain_http: Vec<String>,
-    /// Certificates in PEM or DER to trust in addition to the system's: of CAs or of a registry itself; repeatable
-    #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
-    pub ca: Vec<PathBuf>,
+    #[command(flatten)]
+    pub access: RegistryAccess,
     /// Do not carry CRLs, because they are staged in the trust directory
     #[arg(long)]
     pub no_crls: bool,
@@ -177,9 +172,6 @@ pub struct BundleCreate {
     /// How many images are fetched at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = REGISTRIES)]
     pub concurrency: u16,
-    /// How often a request is repeated if a server is busy or fails
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20), help_heading = REGISTRIES)]
-    pub retries: u32,
     /// Print only what is missing
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,

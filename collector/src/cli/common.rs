@@ -1,6 +1,8 @@
 //! What several commands share on the command line.
 
-use clap::ValueEnum;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 /// The groups of options in the help of commands that have many.
 pub(super) const NODES: &str = "Nodes";
@@ -16,4 +18,19 @@ pub enum TextOrJson {
     Text,
     /// For programs
     Json,
+}
+
+/// How registries are spoken to.
+#[derive(Debug, Args)]
+pub struct RegistryAccess {
+    /// A registry, as host or host:port, to contact without TLS. A login server without TLS must be named as well;
+    /// repeatable
+    #[arg(long, value_name = "HOST", help_heading = REGISTRIES)]
+    pub plain_http: Vec<String>,
+    /// Certificates in PEM or DER to trust in addition to the system's: of CAs or of a registry itself; repeatable
+    #[arg(long, value_name = "FILE", help_heading = REGISTRIES)]
+    pub ca: Vec<PathBuf>,
+    /// How often a request is repeated if a server is busy or fails
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20), help_heading = REGISTRIES)]
+    pub retries: u32,
 }

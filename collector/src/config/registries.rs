@@ -14,11 +14,6 @@ use crate::registry::{AuthFile, NamedHost, Options, RequestPolicy, authorities, 
 /// # Errors
 /// [`ConfigError::Unreadable`], [`ConfigError::CrlHost`]
 pub(crate) fn options(options: &cli::BundleCreate) -> Result<Options, ConfigError> {
-    let mut trusted = Vec::new();
-    for path in &options.ca {
-        let read = authorities(path);
-        trusted.extend(read.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?);
-    }
     if let Some(folder) = &options.hosts_dir {
         // A mistyped name would silently leave out every mirror.
         let readable = std::fs::read_dir(folder);
@@ -29,12 +24,28 @@ pub(crate) fn options(options: &cli::BundleCreate) -> Result<Options, ConfigErro
     Ok(Options {
         from: options.from.clone(),
         hosts: options.hosts_dir.clone(),
-        plain_http: options.plain_http.iter().cloned().collect(),
-        authorities: trusted,
         crl_from: options.crl_from.iter().map(host).collect::<Result<_, _>>()?,
+        ..access(&options.access)?
+    })
+}
+
+/// Reads how registries are reached themselves, without mirrors.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`]
+pub(crate) fn access(access: &cli::RegistryAccess) -> Result<Options, ConfigError> {
+    let mut trusted = Vec::new();
+    for path in &access.ca {
+        let read = authorities(path);
+        trusted.extend(read.map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?);
+    }
+    Ok(Options {
+        plain_http: access.plain_http.iter().cloned().collect(),
+        authorities: trusted,
         proxies: proxies(),
         auth_files: auth_files(),
-        request_policy: RequestPolicy { retries: options.retries, ..RequestPolicy::default() },
+        request_policy: RequestPolicy { retries: access.retries, ..RequestPolicy::default() },
+        ..Options::default()
     })
 }
 

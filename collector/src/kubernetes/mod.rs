@@ -1,3 +1,4 @@
-//! What a cluster is given: the pod in which an agent looks at its node.
+//! What a cluster is given: the image of the agent, and the pod in which an agent looks at its node.
 
+pub(crate) mod image;
 pub mod pod;

@@ -6,7 +6,7 @@ use std::fs::File;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, Repository, media_type};
 use assay_verifier::{json, limits};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Client, Url};
+use reqwest::{Client, Method, Url};
 
 use super::error::RegistryError;
 use super::hosts::RegistryHost;
@@ -41,6 +41,17 @@ pub(crate) struct Listing {
     pub entries: Vec<Descriptor>,
     /// Why there may be more.
     pub fault: Option<RegistryError>,
+}
+
+/// What is asked of a host.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+    /// What is sent.
+    pub(super) content: &'a [u8],
+    /// Where the answer goes.
+    pub(super) answer: Body<'a>,
 }
 
 /// A manifest or blob that a registry sent, not checked yet.
@@ -177,7 +188,6 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Asks, and logs in if the registry demands it.
     async fn get(
         &self,
         repository: &Repository,
@@ -185,10 +195,23 @@ impl Endpoint {
         accept: &str,
         body: Body<'_>,
     ) -> Result<Reply, RegistryError> {
+        let accept = HeaderValue::from_str(accept).unwrap_or(HeaderValue::from_static("*/*"));
+        let headers = HeaderMap::from_iter([(ACCEPT, accept)]);
+        self.ask(repository, url, Ask { method: &Method::GET, headers: &headers, content: &[], answer: body })
+            .await
+    }
+
+    /// Asks, and logs in if the registry demands it.
+    pub(super) async fn ask(
+        &self,
+        repository: &Repository,
+        url: Url,
+        ask: Ask<'_>,
+    ) -> Result<Reply, RegistryError> {
         let mut authorization = self.login.known(repository).await;
         let mut tried = false;
         loop {
-            let reply = self.follow(&url, accept, body, authorization.as_ref()).await?;
+            let reply = self.follow(&url, ask, authorization.as_ref()).await?;
             let status = reply.status.as_u16();
             match status {
                 401 | 403 if !self.host.is(&reply.url) => {
@@ -214,25 +237,34 @@ impl Endpoint {
         }
     }
 
-    /// Asks, and follows redirects. Secrets go to this host alone.
+    /// Asks, and follows redirects if nothing is sent. Secrets go to this host alone.
     async fn follow(
         &self,
         url: &Url,
-        accept: &str,
-        body: Body<'_>,
+        ask: Ask<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Reply, HttpError> {
         let mut url = url.clone();
         for _ in 0..=http::REDIRECTS {
             let is_own = self.host.is(&url);
-            let mut headers = if is_own { self.host.headers.clone() } else { HeaderMap::new() };
+            let mut headers = ask.headers.clone();
+            if is_own {
+                headers.extend(self.host.headers.clone());
+            }
             if let Some(authorization) = authorization.filter(|_| is_own) {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
-            let request = || self.client.get(url.clone()).header(ACCEPT, accept).headers(headers.clone());
-            let reply = http::get(request, body, &self.network).await?;
+            let request = || {
+                let request = self.client.request(ask.method.clone(), url.clone()).headers(headers.clone());
+                if ask.method.is_safe() { request } else { request.body(ask.content.to_vec()) }
+            };
+            let reply = http::get(request, ask.answer, &self.network).await?;
             match reply.leads_to()? {
-                Some(next) => url = next,
+                Some(next) if ask.method.is_safe() => url = next,
+                Some(_) => {
+                    let why = "it leads elsewhere, where nothing is sent".to_owned();
+                    return Err(HttpError::Refused { url: without_query(&url), why });
+                }
                 None => return Ok(reply),
             }
         }
@@ -252,7 +284,7 @@ fn download(reply: Reply) -> Result<Download, RegistryError> {
     }
 }
 
-fn unexpected(reply: &Reply) -> RegistryError {
+pub(super) fn unexpected(reply: &Reply) -> RegistryError {
     if reply.status.as_u16() == 407 {
         let why =
             "the proxy demands a login: give user and password in the URL that names the proxy".to_owned();

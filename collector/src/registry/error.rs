@@ -67,6 +67,9 @@ pub(crate) enum RegistryError {
         /// What they do.
         why: &'static str,
     },
+    /// What is pushed cannot be read.
+    #[error("what is pushed cannot be read")]
+    Pushed(#[from] std::io::Error),
     /// Several hosts were asked, and each failed in its own way.
     #[error("none of {} hosts gives it: {}", .0.len(), .0.iter().map(|error| with_sources(error)).collect::<Vec<_>>().join("; "))]
     AllFailed(Vec<Self>),

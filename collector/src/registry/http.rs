@@ -1,4 +1,4 @@
-//! Makes one GET, bounded in bytes and time, and repeats it if that may help.
+//! Makes one request, bounded in bytes and time, and repeats it if that may help.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -47,15 +47,20 @@ impl Body<'_> {
 impl Reply {
     /// Where a redirect leads; none if this is not one. From HTTPS to HTTP none leads.
     pub(super) fn leads_to(&self) -> Result<Option<Url>, HttpError> {
-        let refused = |why: &str| HttpError::Refused { url: without_query(&self.url), why: why.to_owned() };
         if !matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
+        self.location().map(Some)
+    }
+
+    /// Where an answer says that to go on, which is not from HTTPS to HTTP.
+    pub(super) fn location(&self) -> Result<Url, HttpError> {
+        let refused = |why: &str| HttpError::Refused { url: without_query(&self.url), why: why.to_owned() };
         let location = self.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let next = location.and_then(|location| self.url.join(location).ok());
         let next = next.filter(|next| matches!(next.scheme(), "http" | "https") && next.has_host());
         let next = next.ok_or_else(|| refused("it leads nowhere"))?;
-        if leaves_tls(&self.url, &next) { Err(refused(LEAVES_TLS)) } else { Ok(Some(next)) }
+        if leaves_tls(&self.url, &next) { Err(refused(LEAVES_TLS)) } else { Ok(next) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Fetches manifests, listings of signatures and blobs from registries, and checks each against its digest before it is used.
+//! Fetches manifests, listings of signatures and blobs from registries, and checks each against its digest before it is used. The
+//! agent's image is pushed to them.
 //!
 //! The only place that speaks HTTP, with reqwest. OCI distribution specification 1.1: manifests, blobs, referrers with paging,
 //! and the fallback tag. oci-client is not used: its requests read bodies of any length into memory, drop
@@ -18,12 +19,16 @@ mod login;
 mod options;
 mod paging;
 mod published;
+#[cfg(feature = "kubernetes")]
+mod push;
 mod tls;
 mod urls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
+#[cfg(feature = "kubernetes")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
@@ -174,6 +179,28 @@ impl Registries {
             }
         }
         Err(RegistryError::all_failed(failed))
+    }
+
+    /// Pushes an image to its registry, under its digest and a tag. `image` is what it consists of, each with its file: a manifest
+    /// stands after what it names, and the image is the last. It is read back.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    #[cfg(feature = "kubernetes")]
+    pub(crate) async fn push(
+        &self,
+        repository: &Repository,
+        tag: Option<&str>,
+        image: &[(Descriptor, PathBuf)],
+    ) -> Result<(), RegistryError> {
+        let endpoints = self.endpoints(repository).await?;
+        // the last is the registry itself
+        let endpoint = endpoints.last().ok_or(RegistryError::NoEndpoint)?;
+        endpoint.push(repository, tag, image).await?;
+        if let Some((index, _)) = image.last() {
+            self.manifest(repository, &index.digest, Some(index)).await?;
+        }
+        Ok(())
     }
 
     /// The hosts that list what refers to the manifests of a repository, in the order in which they are asked.

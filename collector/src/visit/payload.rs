@@ -90,7 +90,7 @@ impl Payload {
         trust: &Path,
         bundles: &[PathBuf],
     ) -> Result<Self, PayloadError> {
-        let trust_files = read_trust(trust)?;
+        let trust_files = trust_files(trust)?;
         let trust_sent = sent("trust".to_owned(), &packed(&trust_files)?)?;
 
         let mut files = Vec::new();
@@ -198,7 +198,7 @@ impl Shipment {
 /// # Errors
 /// [`PayloadError`]
 pub(crate) fn trust_archive(trust: &Path) -> Result<Input, PayloadError> {
-    packed(&read_trust(trust)?)
+    packed(&trust_files(trust)?)
 }
 
 /// The bundles as they are sent, each as one file with its own name. A folder becomes an archive.
@@ -218,7 +218,11 @@ fn packed(files: &[(String, Input)]) -> Result<Input, PayloadError> {
     Ok(archive.finish())
 }
 
-fn read_trust(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
+/// What the agent reads of a trust directory, by its paths there, in memory.
+///
+/// # Errors
+/// [`PayloadError`]
+pub(crate) fn trust_files(trust: &Path) -> Result<Vec<(String, Input)>, PayloadError> {
     let unreadable = |path: &Path, source| ArchiveError::Unreadable { path: path.to_owned(), source };
     std::fs::read_dir(trust).map_err(|source| unreadable(trust, source))?;
     let mut found = Vec::new();
@@ -324,18 +328,18 @@ mod tests {
             std::fs::write(path, file).unwrap();
         }
         // What is not a public key may be a private one.
-        assert!(matches!(read_trust(trust.path()), Err(PayloadError::Key { .. })));
+        assert!(matches!(trust_files(trust.path()), Err(PayloadError::Key { .. })));
         let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPuVMm+qc+jemYFCkmuCFgLfxIR+AwxCOTGnf8tIccjD\n";
         std::fs::write(trust.path().join("keys/site.pub"), public).unwrap();
-        let names: Vec<_> = read_trust(trust.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = trust_files(trust.path()).unwrap().into_iter().map(|(name, _)| name).collect();
         assert_eq!(
             names,
             ["crls/a.crl", "keys/site.pub", "trustpolicy.json", "truststore/x509/ca/site/root.crt"]
         );
         std::fs::remove_file(trust.path().join("trustpolicy.json")).unwrap();
-        assert!(matches!(read_trust(trust.path()), Err(PayloadError::NoTrustPolicy { .. })));
+        assert!(matches!(trust_files(trust.path()), Err(PayloadError::NoTrustPolicy { .. })));
         assert!(matches!(
-            read_trust(&trust.path().join("none")),
+            trust_files(&trust.path().join("none")),
             Err(PayloadError::Archive(ArchiveError::Unreadable { .. }))
         ));
     }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::bundle::{OpenError, RepackError, StagingError, WantError};
+#[cfg(feature = "kubernetes")]
+use crate::commands::kubernetes::KubernetesError;
 use crate::evidence::PackError;
 use crate::inventories::InventoryError;
 use crate::nodes::SiteFileError;
@@ -47,6 +49,10 @@ pub enum NetworkError {
         "the run's folder is not valid as evidence, so nothing was written: run again, with one folder for each run"
     )]
     EvidenceDoesNotHold,
+    /// What a cluster is given cannot be made.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
     /// The nodes of a cluster cannot be found out.
     #[error(transparent)]
     Nodes(#[from] NodesError),

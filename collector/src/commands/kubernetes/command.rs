@@ -1,0 +1,17 @@
+//! Chooses the subcommand of `assay kubernetes`.
+
+use assay_report::ExitCode;
+
+use super::image::image;
+use crate::cli::{self, KubernetesCommand};
+use crate::commands::error::CommandError;
+
+/// Runs `assay kubernetes`.
+///
+/// # Errors
+/// [`CommandError`]
+pub fn kubernetes(options: &cli::Kubernetes) -> Result<ExitCode, CommandError> {
+    match &options.command {
+        KubernetesCommand::Image(options) => image(options),
+    }
+}

@@ -1,0 +1,8 @@
+//! `assay kubernetes`: makes what a cluster is given.
+
+mod command;
+mod error;
+mod image;
+
+pub use command::kubernetes;
+pub use error::KubernetesError;
