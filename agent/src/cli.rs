@@ -86,8 +86,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FORMAT", default_value = "report")]
     pub(crate) format: VerifyFormat,
     /// An id that the report repeats
-    #[arg(long, value_name = "ID", value_parser = run_id, default_value = "")]
-    pub(crate) run_id: String,
+    #[arg(long, value_name = "ID", value_parser = run_id)]
+    pub(crate) run_id: Option<String>,
     /// A value for this run only, which the report repeats: it shows that the report is of this run
     #[arg(long, value_name = "TEXT", value_parser = run_id)]
     pub(crate) nonce: Option<String>,
@@ -309,10 +309,10 @@ fn namespace(text: &str) -> Result<Namespace, &'static str> {
 
 /// Checks an id. It ends up in reports, logs and file names, so it is short and printable and has no spaces.
 fn run_id(text: &str) -> Result<String, &'static str> {
-    if text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic()) {
+    if matches!(text.len(), 1..=128) && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
-        Err("at most 128 printable ASCII letters without spaces")
+        Err("an id has at most 128 printable ASCII letters, and no spaces")
     }
 }
 
@@ -373,7 +373,9 @@ mod tests {
             ("--at", "yesterday"),
             ("--jobs", "0"),
             ("--namespace", ""),
+            ("--run-id", ""),
             ("--run-id", "a b"),
+            ("--nonce", ""),
             ("--run-id", &"x".repeat(129)),
         ] {
             assert_eq!(

@@ -43,7 +43,7 @@ pub(crate) struct VerifyPlan {
     pub(crate) nice: bool,
     pub(crate) output: Output,
     pub(crate) format: VerifyFormat,
-    pub(crate) run_id: String,
+    pub(crate) run_id: Option<String>,
     /// The options that the report repeats.
     pub(crate) asked: Asked,
     pub(crate) clock: Clock,

@@ -200,7 +200,7 @@ fn node_of<'n>(store: &StorePlan, listing: &Listing, node: &'n Node) -> Option<&
 fn take_manifests<T: AsRef<Image>>(checked: &mut [(T, CheckedContent)]) -> HashSet<Digest> {
     let mut manifests = HashSet::new();
     for (image, content) in checked {
-        manifests.insert(image.as_ref().target.digest.clone());
+        manifests.insert(image.as_ref().target.digest().clone());
         manifests.extend(std::mem::take(&mut content.manifests));
     }
     manifests

@@ -151,10 +151,12 @@ fn chain_and_verdict_are_one() {
                         for snapshots in SNAPSHOTS {
                             let image = image::Image {
                                 namespace: None,
-                                target: target.clone(),
+                                target: match recorded {
+                                    true => image::ImageTarget::Recorded(target.clone()),
+                                    false => image::ImageTarget::Unrecorded(target.digest.clone()),
+                                },
                                 references: vec![reference(name)],
                                 in_use: vec![ContainerUse { id: "id".into(), ..ContainerUse::default() }],
-                                recorded,
                             };
                             let judged = judge.judge_all(vec![image], 1).remove(0);
                             let is_skipped = policy_text.contains("\"skip\"")

@@ -107,7 +107,10 @@ impl ContentCheck<'_> {
             order,
             || vec![0; BUFFER_BYTES],
             |buffer, (namespace, layer)| {
-                ((layer.digest.clone(), layer.size), verify(self.store, namespace, layer, buffer))
+                (
+                    (layer.digest.clone(), layer.size),
+                    verify(self.store, namespace, &layer.digest, layer.size, buffer),
+                )
             },
         );
         HashedLayers { absent, hashed: hashed.into_iter().collect() }
@@ -250,8 +253,9 @@ impl<'a> ContentWalk<'a> {
             reached: HashMap::new(),
             needed: Vec::new(),
         };
+        let Some(target) = image.target.recorded() else { return walk };
         // the platform of an image by itself is the one that its config names
-        let target = Descriptor { platform: None, ..image.target.clone() };
+        let target = Descriptor { platform: None, ..target.clone() };
         walk.graph.add_root(Entry { descriptor: target, is_needed: true, index: None });
         while let Some((entry, depth)) = walk.graph.take_next() {
             walk.visit(&entry, depth);
@@ -461,6 +465,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use assay_judge::image::ImageTarget;
     use assay_judge::store::memory::Memory;
 
     /// Images put into a store.
@@ -505,8 +510,8 @@ mod tests {
     }
 
     fn image(target: &Descriptor) -> Image {
-        let target = target.clone();
-        Image { namespace: None, target, references: vec![], in_use: vec![], recorded: true }
+        let target = ImageTarget::Recorded(target.clone());
+        Image { namespace: None, target, references: vec![], in_use: vec![] }
     }
 
     fn checked(store: &Memory, target: &Descriptor, mode: ContentMode) -> CheckedContent {

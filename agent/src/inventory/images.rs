@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_report::{ImageId, Namespace, Unlisted, words};
-use assay_verifier::oci::{Descriptor, Digest, Reference};
+use assay_verifier::oci::{Digest, Reference};
 
-use assay_judge::image::{self, Image};
+use assay_judge::image::{self, Image, ImageTarget};
 use assay_judge::store::{Listing, Record};
 
 use super::running::RunningImage;
@@ -83,7 +83,7 @@ impl Inventory {
                         name: container.image.clone(),
                     });
                     if let Some(digest) = named.as_ref().filter(|_| *runs == RunningImage::Named) {
-                        let id = ImageId { namespace, digest, media_type: "", size: 0 };
+                        let id = ImageId::unrecorded(namespace, digest);
                         let image = images.entry(id).or_insert_with(|| unrecorded(namespace, digest));
                         image.references.extend(container.image.clone());
                         image.in_use.push(container.usage.clone());
@@ -120,7 +120,7 @@ fn find_digest<'a>(
     digest: &'a Digest,
     images: &BTreeMap<ImageId<'a>, Image>,
 ) -> Option<ImageId<'a>> {
-    let least = ImageId { namespace, digest, media_type: "", size: 0 };
+    let least = ImageId::unrecorded(namespace, digest);
     let (id, _) = images.range(least..).next()?;
     (id.namespace == namespace && id.digest == digest).then_some(*id)
 }
@@ -129,10 +129,9 @@ fn find_digest<'a>(
 fn unrecorded(namespace: Option<&Namespace>, digest: &Digest) -> Image {
     Image {
         namespace: namespace.cloned(),
-        target: Descriptor::new("", digest.clone(), 0),
+        target: ImageTarget::Unrecorded(digest.clone()),
         references: Vec::new(),
         in_use: Vec::new(),
-        recorded: false,
     }
 }
 
@@ -153,6 +152,7 @@ pub(crate) struct UnknownImage {
 #[cfg(test)]
 mod tests {
     use assay_report::ContainerUse;
+    use assay_verifier::oci::Descriptor;
 
     use super::*;
     use assay_judge::store::Container;
@@ -232,7 +232,9 @@ mod tests {
         let used: BTreeMap<&str, (bool, usize)> = inventory
             .images
             .iter()
-            .map(|image| (image.references[0].as_str(), (image.recorded, image.in_use.len())))
+            .map(|image| {
+                (image.references[0].as_str(), (image.target.recorded().is_some(), image.in_use.len()))
+            })
             .collect();
         assert_eq!(
             used,

@@ -25,7 +25,7 @@ pub(crate) fn collect(
     // by digest: the namespace, and the media type unless it is a manifest
     let mut wanted: BTreeMap<&Digest, (Option<&Namespace>, Option<&str>)> = BTreeMap::new();
     for examined in images {
-        let (image, target) = (&examined.image, &examined.image.target);
+        let image = &examined.image;
         let rows = examined.judgement.signatures.kept.iter();
         for row in rows.filter(|row| row.origin == Origin::Store) {
             let Some(candidate) = in_store.get(&row.signature.digest) else { continue };
@@ -34,10 +34,10 @@ pub(crate) fn collect(
                 wanted.insert(&envelope.digest, (candidate.namespace.as_ref(), Some(&envelope.media_type)));
             }
         }
-        let manifests = match examined.via() {
-            None => Vec::new(),
-            Some(Via::ParentIndex) => signatures.parents_of(target),
-            Some(Via::PlatformManifest) => {
+        let manifests = match (examined.via(), image.target.recorded()) {
+            (None, _) | (_, None) => Vec::new(),
+            (Some(Via::ParentIndex), Some(target)) => signatures.parents_of(target),
+            (Some(Via::PlatformManifest), Some(target)) => {
                 let listed = signatures.listed_by(target).iter().filter(|entry| !is_attestation(entry));
                 std::iter::once(target).chain(listed).collect()
             }

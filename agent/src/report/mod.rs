@@ -32,7 +32,7 @@ pub(crate) fn node_report(
     NodeReport {
         schema: NODE_REPORT_SCHEMA.into(),
         run: Run {
-            id: plan.run_id.clone(),
+            id: plan.run_id.clone().unwrap_or_default(),
             started: plan.clock.verified_at,
             finished: plan.clock.finished(),
             verified_at: plan.clock.verified_at,
@@ -65,16 +65,19 @@ pub(crate) fn inventory(
     images: Vec<(Image, CheckedContent)>,
     coverage: Coverage,
 ) -> Inventory {
-    let row = |(image, content): (Image, CheckedContent)| InventoryImage {
-        namespace: image.namespace,
-        references: image.references,
-        digest: image.target.digest,
-        media_type: image.target.media_type,
-        size: image.target.size,
-        platforms: content.platforms,
-        content_size: content.layer_bytes,
-        in_use: image.in_use,
-        omitted: Omitted::default(),
+    let row = |(image, content): (Image, CheckedContent)| {
+        let (digest, media_type, size) = image.target.into_report();
+        InventoryImage {
+            namespace: image.namespace,
+            references: image.references,
+            digest,
+            media_type,
+            size,
+            platforms: content.platforms,
+            content_size: content.layer_bytes,
+            in_use: image.in_use,
+            omitted: Omitted::default(),
+        }
     };
     Inventory {
         schema: INVENTORY_SCHEMA.into(),

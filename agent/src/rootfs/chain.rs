@@ -27,7 +27,7 @@ impl Chain {
 pub(super) fn chains(store: &dyn Store, image: &Image) -> Result<Vec<Chain>, String> {
     let mut found = Vec::new();
     let mut walk = Walk::within(limits::IMAGE_BLOBS);
-    walk.add_root(image.target.clone());
+    image.target.recorded().into_iter().for_each(|target| walk.add_root(target.clone()));
     while let Some((descriptor, depth)) = walk.take_next() {
         let over =
             |_: GraphLimit| format!("{} is nested too deep or among too many blobs", descriptor.digest);

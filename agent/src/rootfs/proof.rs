@@ -33,7 +33,7 @@ pub(crate) fn check(
         .map(|examined| {
             let image = &examined.image;
             let is_wanted = mode == RootfsMode::All || !image.in_use.is_empty();
-            let is_judged = image.recorded && examined.judgement.status != Status::Skipped;
+            let is_judged = image.target.recorded().is_some() && examined.judgement.status != Status::Skipped;
             let plan = (is_wanted && is_judged).then(|| search.plan(image, mode));
             (examined, plan)
         })

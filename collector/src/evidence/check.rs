@@ -138,7 +138,7 @@ fn check_contents(
         raw,
         unpacked,
         keys,
-        run: rest.run.id.clone(),
+        run: Some(&rest.run.id).filter(|id| !id.is_empty()).cloned(),
         accept: rest.accept.clone(),
         agents: rest.inputs.agents.iter().map(|agent| agent.sha256.clone()).collect(),
         machines: told.then_some(machines),
@@ -170,8 +170,8 @@ struct Recheck<'c> {
     raw: RawInputs,
     unpacked: &'c Unpacked,
     keys: &'c [VerifyingKey],
-    /// The run's id; empty if the reports are of several runs.
-    run: String,
+    /// The run's id; none if the reports are of several runs.
+    run: Option<String>,
     /// What the site accepts; none if its report does not say.
     accept: Option<BTreeSet<Via>>,
     /// The digests of the agents that were sent.
@@ -250,7 +250,7 @@ impl Recheck<'_> {
             let why = "the node was verified with another trust directory or other bundles";
             self.add(DiscrepancyKind::EvidenceInputs, node, None, why);
         }
-        if !self.run.is_empty() && report.run.id != self.run {
+        if self.run.as_ref().is_some_and(|run| report.run.id != *run) {
             self.add(DiscrepancyKind::EvidenceInputs, node, None, "the node's report is of another run");
         }
         if let Err(error) = gather::consistent(report) {

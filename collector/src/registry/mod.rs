@@ -151,7 +151,7 @@ impl Registries {
         let mut failed = Vec::new();
         for endpoint in endpoints.iter().filter(|endpoint| endpoint.host.pulls) {
             let found = endpoint.blob(repository, &blob.digest, limit).await;
-            match found.and_then(|found| check_digest(found, blob)) {
+            match found.and_then(|found| check_digest(found, &blob.digest, blob.size)) {
                 Ok(found) => return Ok(found.bytes),
                 Err(error) => failed.push(error),
             }
@@ -228,7 +228,11 @@ impl Registries {
         let endpoints = self.endpoints(repository).await?;
         let mut failed = Vec::new();
         for endpoint in endpoints.iter().filter(|endpoint| endpoint.host.pulls) {
-            match endpoint.referrer(repository, entry).await.and_then(|found| check_digest(found, entry)) {
+            match endpoint
+                .referrer(repository, entry)
+                .await
+                .and_then(|found| check_digest(found, &entry.digest, entry.size))
+            {
                 Ok(found) => return Ok((found.content_type, found.bytes)),
                 Err(error) => failed.push(error),
             }
@@ -270,9 +274,9 @@ fn registry_of(repository: &Repository) -> &str {
 }
 
 /// Bytes that are what a descriptor says.
-fn check_digest(found: Download, descriptor: &Descriptor) -> Result<Download, RegistryError> {
-    let is_it = descriptor.digest.matches(&found.bytes) && found.bytes.len() as u64 == descriptor.size;
-    if is_it { Ok(found) } else { Err(RegistryError::other_bytes(found.url, &descriptor.digest)) }
+fn check_digest(found: Download, digest: &Digest, size: u64) -> Result<Download, RegistryError> {
+    let is_it = digest.matches(&found.bytes) && found.bytes.len() as u64 == size;
+    if is_it { Ok(found) } else { Err(RegistryError::other_bytes(found.url, digest)) }
 }
 
 /// Whether a file can be read and has the bytes that a descriptor says.
@@ -303,7 +307,7 @@ fn check_manifest(
     expected: Option<&Descriptor>,
 ) -> Result<Fetched, RegistryError> {
     let size = expected.map_or(found.bytes.len() as u64, |expected| expected.size);
-    let found = check_digest(found, &Descriptor::new("", digest.clone(), size))?;
+    let found = check_digest(found, digest, size)?;
     let fetched = read_manifest(found, Some(digest))?;
     match expected {
         // the listing gives a manifest's type; what the registry calls it does not count

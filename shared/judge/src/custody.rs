@@ -14,7 +14,7 @@ use assay_verifier::notary::trust_store::StoreType;
 use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
 
 use crate::footing::{Footing, FootingManifest, LinkFact};
-use crate::image::Image;
+use crate::image::{Image, ImageTarget};
 use crate::judgement::{Examined, SignatureRow};
 use crate::signatures::Signatures;
 use crate::trust::Trust;
@@ -62,9 +62,11 @@ impl Custodian<'_> {
         let reasons = &by_signatures.reasons;
         let message = by_signatures.message.clone().unwrap_or_default();
         let unproven = |why: &str| LinkFact::new("", LinkState::Unproven, why);
-        if by_signatures.status == Status::Skipped || !image.recorded {
-            let why =
-                if image.recorded { "the trust policy says level skip" } else { "the image was not judged" };
+        if by_signatures.status == Status::Skipped || image.target.recorded().is_none() {
+            let why = match image.target {
+                ImageTarget::Recorded(_) => "the trust policy says level skip",
+                ImageTarget::Unrecorded(_) => "the image was not judged",
+            };
             return (unproven(why), unproven(why), Signed::Target);
         }
         let breaks = |reason: &Reason| match reason {
@@ -125,7 +127,10 @@ impl Custodian<'_> {
             None => Signed::Target,
             Some(Via::PlatformManifest) => Signed::Manifests,
             Some(Via::ParentIndex) => {
-                let parent = self.signatures.parents_of(&image.target).into_iter().find(has);
+                let parent = image
+                    .target
+                    .recorded()
+                    .and_then(|target| self.signatures.parents_of(target).into_iter().find(has));
                 parent.map_or(Signed::Unknown, |parent| Signed::Parent(parent.digest.clone()))
             }
         }
@@ -194,7 +199,7 @@ fn decisive<'r>(rows: &'r [SignatureRow], reasons: &BTreeSet<Reason>) -> Option<
 
 fn signature_evidence(row: &Signature, image: &Image, signed: &Signed) -> String {
     let of = match signed {
-        Signed::Target => image.target.digest.to_string(),
+        Signed::Target => image.target.digest().to_string(),
         Signed::Parent(index) => format!("the index {index}"),
         Signed::Manifests => "a manifest of the index, all of which are signed".to_owned(),
         Signed::Unknown => "an index".to_owned(),
@@ -218,8 +223,8 @@ fn signature_evidence(row: &Signature, image: &Image, signed: &Signed) -> String
 
 fn container(examined: &Examined, footing: Option<&Footing>, id: &str) -> CustodyLink {
     let image = &examined.image;
-    let target = &image.target.digest;
-    let (state, evidence) = if !image.recorded {
+    let target = image.target.digest();
+    let (state, evidence) = if image.target.recorded().is_none() {
         (LinkState::Broken, "the store has no record of the image that it names".to_owned())
     } else if examined.changed {
         (LinkState::Unproven, "the image's names changed while the store was read".to_owned())
@@ -248,7 +253,7 @@ fn content(
     signed: &Signed,
 ) -> Vec<CustodyLink> {
     let Examined { image, content, by_signatures, .. } = examined;
-    let target = &image.target;
+    let target = image.target.digest();
     let unread = || LinkFact::new("", LinkState::Unproven, "it was not looked at");
     let known = footing.and_then(|footing| footing.manifest.as_ref());
     let mut snapshot = footing.map_or_else(unread, |footing| footing.snapshot.clone());
@@ -261,7 +266,10 @@ fn content(
         }
     }
     let mut layers = footing.map_or_else(unread, |footing| footing.layers.clone());
-    let is_index = ManifestKind::from_media_type(&target.media_type) == Some(ManifestKind::Index);
+    let is_index = image
+        .target
+        .recorded()
+        .is_some_and(|target| ManifestKind::from_media_type(&target.media_type) == Some(ManifestKind::Index));
     let mut manifest = match known {
         Some(FootingManifest { descriptor, config, .. }) => {
             let platform = descriptor.platform.as_ref();
@@ -273,7 +281,7 @@ fn content(
             LinkFact::new(descriptor.digest.as_str(), LinkState::Proven, evidence)
         }
         None => {
-            let subject = if is_index { "" } else { target.digest.as_str() };
+            let subject = if is_index { "" } else { target.as_str() };
             LinkFact::new(subject, LinkState::Unproven, "the manifest of its layers is not known")
         }
     };
@@ -288,11 +296,11 @@ fn content(
         _ if !is_index => None,
         (_, Some(_)) => {
             let evidence = "the index matches this digest and lists the manifest";
-            Some(LinkFact::new(target.digest.as_str(), LinkState::Proven, evidence))
+            Some(LinkFact::new(target.as_str(), LinkState::Proven, evidence))
         }
         (_, None) => {
             let why = "which of its manifests the container stands on is not known";
-            Some(LinkFact::new(target.digest.as_str(), LinkState::Unproven, why))
+            Some(LinkFact::new(target.as_str(), LinkState::Unproven, why))
         }
     };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use assay_report::{ContainerUse, ImageId, Namespace};
-use assay_verifier::oci::{Descriptor, Reference};
+use assay_verifier::oci::{Descriptor, Digest, Reference};
 
 use crate::store::Record;
 
@@ -11,13 +11,46 @@ use crate::store::Record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     pub namespace: Option<Namespace>,
-    pub target: Descriptor,
+    pub target: ImageTarget,
     /// Sorted.
     pub references: Vec<String>,
     /// Sorted.
     pub in_use: Vec<ContainerUse>,
-    /// False if only a container names it and the image's record is gone.
-    pub recorded: bool,
+}
+
+/// What is known of the content of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageTarget {
+    /// What the store's records say.
+    Recorded(Descriptor),
+    /// The digest that a container names: the image's record is gone.
+    Unrecorded(Digest),
+}
+
+impl ImageTarget {
+    /// What the store's records say; none if the record is gone.
+    pub fn recorded(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Recorded(target) => Some(target),
+            Self::Unrecorded(_) => None,
+        }
+    }
+
+    /// The digest, which is always known.
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Recorded(target) => &target.digest,
+            Self::Unrecorded(digest) => digest,
+        }
+    }
+
+    /// Digest, media type and size, as reports write them: of an image without a record the latter are not known.
+    pub fn into_report(self) -> (Digest, String, u64) {
+        match self {
+            Self::Recorded(target) => (target.digest, target.media_type, target.size),
+            Self::Unrecorded(digest) => (digest, String::new(), 0),
+        }
+    }
 }
 
 /// Groups records into images. Their names keep the order of the records, and no container is known to run them.
@@ -27,10 +60,9 @@ pub fn group<'r>(records: impl IntoIterator<Item = &'r Record>) -> BTreeMap<Imag
         let image =
             images.entry(ImageId::new(record.namespace.as_ref(), &record.target)).or_insert_with(|| Image {
                 namespace: record.namespace.clone(),
-                target: record.target.clone(),
+                target: ImageTarget::Recorded(record.target.clone()),
                 references: Vec::new(),
                 in_use: Vec::new(),
-                recorded: true,
             });
         image.references.push(record.name.clone());
     }
@@ -46,7 +78,11 @@ impl AsRef<Self> for Image {
 impl Image {
     /// What identifies the image.
     pub fn id(&self) -> ImageId<'_> {
-        ImageId::new(self.namespace.as_ref(), &self.target)
+        let namespace = self.namespace.as_ref();
+        match &self.target {
+            ImageTarget::Recorded(target) => ImageId::new(namespace, target),
+            ImageTarget::Unrecorded(digest) => ImageId::unrecorded(namespace, digest),
+        }
     }
 
     /// Sorts the names and the containers.
@@ -58,7 +94,7 @@ impl Image {
 
     /// Whether `wanted` names this image: one of its references, its digest, or `repository@digest`.
     pub fn answers_to(&self, wanted: &str) -> bool {
-        if self.references.iter().any(|name| name == wanted) || self.target.digest.as_str() == wanted {
+        if self.references.iter().any(|name| name == wanted) || self.target.digest().as_str() == wanted {
             return true;
         }
         let Ok(Reference { repository, tag: None, digest: Some(digest) }) = wanted.parse() else {
@@ -66,7 +102,7 @@ impl Image {
         };
         let same_repository =
             |name: &String| name.parse::<Reference>().is_ok_and(|one| one.repository == repository);
-        digest == self.target.digest && self.references.iter().any(same_repository)
+        digest == *self.target.digest() && self.references.iter().any(same_repository)
     }
 }
 

@@ -17,8 +17,7 @@ use assay_verifier::outcome::{Conclusion, Finding, Step};
 use assay_verifier::time::UnixTime;
 
 use crate::bundle::Lock;
-use crate::image::Image;
-use crate::image::is_attestation;
+use crate::image::{Image, ImageTarget, is_attestation};
 use crate::judgement::{Judged, Judgement, SignatureRow, SignatureRows};
 use crate::parallel;
 use crate::signatures::{Candidate, OtherReferrer, Signatures};
@@ -51,14 +50,14 @@ impl Judge<'_> {
 
     /// Judges an image by its signatures, without its content. If only a container names the image, its signatures do not matter.
     fn judge(&self, image: &Image) -> Judgement {
-        if !image.recorded {
+        let ImageTarget::Recorded(target) = &image.target else {
             let mut judgement = Judgement::failed(
                 Reason::InUseUnlisted,
                 "a container runs this image, and the store has no record of it",
             );
             judgement.hint = Some("pull the image again by this digest, or replace the container".into());
             return judgement;
-        }
+        };
         let policy = match &self.trust.policy {
             Ok(policy) => policy,
             Err(error) => {
@@ -66,7 +65,7 @@ impl Judge<'_> {
                     Judgement::failed(Reason::Policy, format!("the trust policy is invalid: {error}"));
                 judgement.hint =
                     Some("correct the trust policy; assay trust check names what is wrong".into());
-                return self.as_locked(image, judgement);
+                return self.as_locked(image, target, judgement);
             }
         };
         let statements = match statements(policy, &image.references) {
@@ -74,7 +73,7 @@ impl Judge<'_> {
             Err(uncovered) => {
                 let mut judgement = Judgement::failed(Reason::Policy, uncovered.to_string());
                 judgement.hint = Some(uncovered.hint());
-                return self.as_locked(image, judgement);
+                return self.as_locked(image, target, judgement);
             }
         };
         let names = statements.iter().map(|statement| statement.name.as_str()).collect::<Vec<_>>().join(",");
@@ -83,30 +82,29 @@ impl Judge<'_> {
         let mut judgement = if judged.is_empty() {
             Judgement::skipped("the trust policy says level skip")
         } else {
-            let judgement = self.by_signatures(image, &judged);
-            let judgement = match self.signatures.damage(&image.target) {
+            let judgement = self.by_signatures(image, target, &judged);
+            let judgement = match self.signatures.damage(target) {
                 Some((reason, message)) => judgement.led_by(Judgement::failed(reason, message)),
                 None => judgement,
             };
-            self.as_locked(image, judgement)
+            self.as_locked(image, target, judgement)
         };
         judgement.policy = Some(names);
         judgement
     }
 
     /// Judges an image that must pass under all of `statements`.
-    fn by_signatures(&self, image: &Image, statements: &[&Statement]) -> Judgement {
-        let target = &image.target;
+    fn by_signatures(&self, image: &Image, target: &Descriptor, statements: &[&Statement]) -> Judgement {
         let mut own = self.under_all(target, statements);
         // an accepted signature of something else does not make up for a failed one of the image
         if own.reason != Some(Reason::NoSignature) {
             return own;
         }
-        own.hint = Some(self.hint(image));
+        own.hint = Some(self.hint(image, target));
         for via in self.accept {
             let other = match via {
                 Via::ParentIndex => self.by_parent(target, statements),
-                Via::PlatformManifest => self.by_platforms(image, statements),
+                Via::PlatformManifest => self.by_platforms(image, target, statements),
             };
             match other {
                 Some(other) if other.status == Status::Passed => {
@@ -121,8 +119,7 @@ impl Judge<'_> {
 
     /// An image fails if a bundle locks one of its names to another digest, even if it is signed: an old image with a good
     /// signature must not stand in for a new one.
-    fn as_locked(&self, image: &Image, judgement: Judgement) -> Judgement {
-        let target = &image.target;
+    fn as_locked(&self, image: &Image, target: &Descriptor, judgement: Judgement) -> Judgement {
         let lists_target = |digest: &Digest| {
             self.accept.contains(&Via::ParentIndex)
                 && self.signatures.parents_of(target).iter().any(|parent| parent.digest == *digest)
@@ -298,7 +295,12 @@ impl Judge<'_> {
 
     /// The judgement of the manifests that the image, an index, lists and the store has. All must pass; otherwise it is the worst
     /// of them. None if the store has none of them.
-    fn by_platforms(&self, image: &Image, statements: &[&Statement]) -> Option<Judgement> {
+    fn by_platforms(
+        &self,
+        image: &Image,
+        target: &Descriptor,
+        statements: &[&Statement],
+    ) -> Option<Judgement> {
         let store = self.sources.store;
         let is_there = |entry: &&Descriptor| {
             !is_attestation(entry) && store.has(image.namespace.as_ref(), &entry.digest)
@@ -306,7 +308,7 @@ impl Judge<'_> {
         let mut signatures = SignatureRows::default();
         let mut worst: Option<Judgement> = None;
         let mut count = 0_usize;
-        for manifest in self.signatures.listed_by(&image.target).iter().filter(is_there) {
+        for manifest in self.signatures.listed_by(target).iter().filter(is_there) {
             let mut judgement = self.under_all(manifest, statements);
             signatures.append(std::mem::take(&mut judgement.signatures));
             count += 1;
@@ -327,8 +329,8 @@ impl Judge<'_> {
     }
 
     /// What to do about an image without a signature.
-    fn hint(&self, image: &Image) -> String {
-        let hint = self.hint_of(image);
+    fn hint(&self, image: &Image, target: &Descriptor) -> String {
+        let hint = self.hint_of(image, target);
         if image.namespace.as_ref().is_some_and(|namespace| namespace.as_str() == docker::NAMESPACE) {
             return format!(
                 "{hint}; the image belongs to Docker's own store (namespace {}), not to Kubernetes: --namespace k8s.io \
@@ -339,8 +341,7 @@ impl Judge<'_> {
         hint
     }
 
-    fn hint_of(&self, image: &Image) -> String {
-        let target = &image.target;
+    fn hint_of(&self, image: &Image, target: &Descriptor) -> String {
         let parents = self.signatures.parents_of(target);
         if let Some(parent) = parents.into_iter().find(|parent| self.is_signed(parent)) {
             return format!(
@@ -365,7 +366,7 @@ impl Judge<'_> {
         }
         let todo = "carry the image's signature in a bundle (--signatures), or have the image signed";
         match self.signatures.other_referrer(target) {
-            None if self.is_made_anew(image) => {
+            None if self.is_made_anew(image, target) => {
                 "the image's layers are not compressed, as after docker save and an import of its archive: the import made a new \
                  manifest with a new digest, while signatures name the digest in the registry. Pull the image, or \
                  import an OCI archive of it (skopeo copy docker://NAME oci-archive:FILE), and carry its signature in a \
@@ -389,9 +390,8 @@ impl Judge<'_> {
     /// Whether the image's manifest was made by the writer or reader of an archive. The older format of docker save has no manifest,
     /// so containerd makes one when it imports the archive; for the newer format Docker makes one. Neither compresses layers, while
     /// every client that pushes to a registry does.
-    fn is_made_anew(&self, image: &Image) -> bool {
-        let bytes =
-            fetch(self.sources.store, image.namespace.as_ref(), &image.target, limits::MANIFEST_BYTES);
+    fn is_made_anew(&self, image: &Image, target: &Descriptor) -> bool {
+        let bytes = fetch(self.sources.store, image.namespace.as_ref(), target, limits::MANIFEST_BYTES);
         let manifest = bytes.ok().and_then(|bytes| Manifest::parse(&bytes).ok());
         manifest.is_some_and(|manifest| {
             manifest.layers.iter().any(|layer| UNCOMPRESSED.contains(&layer.media_type.as_str()))

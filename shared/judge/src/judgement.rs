@@ -225,7 +225,7 @@ impl AsRef<Image> for Judged {
 impl Judged {
     /// Whether the verdict depends on the image's content.
     pub fn depends_on_content(&self) -> bool {
-        self.image.recorded && self.judgement.status != Status::Skipped
+        self.image.target.recorded().is_some() && self.judgement.status != Status::Skipped
     }
 
     /// The verdict: that of the signatures, unless the content forbids a pass, with everything that is wrong.
@@ -332,12 +332,13 @@ impl Examined {
         omitted.add(List::Signatures, signatures.omitted);
         omitted.add(List::Differing, unnamed_files);
         let Image { namespace, target, references, in_use, .. } = image;
+        let (digest, media_type, size) = target.into_report();
         ImageReport {
             namespace,
             references,
-            digest: target.digest,
-            media_type: target.media_type,
-            size: target.size,
+            digest,
+            media_type,
+            size,
             platforms: content.platforms,
             in_use,
             status,
@@ -382,14 +383,14 @@ mod tests {
     use assay_verifier::oci::{Descriptor, Digest};
 
     use super::*;
+    use crate::image::ImageTarget;
 
     fn joined(status: Status, reason: Option<Reason>, checked: CheckedContent) -> ImageReport {
         let image = Image {
             namespace: None,
-            target: Descriptor::new("m", Digest::sha256(b""), 0),
+            target: ImageTarget::Recorded(Descriptor::new("m", Digest::sha256(b""), 0)),
             references: vec![],
             in_use: vec![],
-            recorded: true,
         };
         let mut judgement = Judgement::failed(Reason::NoSignature, "");
         (judgement.status, judgement.reason, judgement.via) = (status, reason, Some(Via::ParentIndex));
@@ -474,10 +475,9 @@ mod tests {
         ] {
             let image = Image {
                 namespace: None,
-                target: Descriptor::new("m", Digest::sha256(b""), 0),
+                target: ImageTarget::Recorded(Descriptor::new("m", Digest::sha256(b""), 0)),
                 references: vec![],
                 in_use: vec![ContainerUse { id: "id".into(), ..ContainerUse::default() }],
-                recorded: true,
             };
             let mut judgement = Judgement::failed(Reason::NoSignature, "");
             (judgement.status, judgement.reason) = (status, reason);

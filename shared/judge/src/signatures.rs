@@ -155,7 +155,7 @@ impl Signatures {
             match store.manifests() {
                 Manifests::Roots(roots) => {
                     if let Err(limit) = search.walk(roots) {
-                        search.unreadable("", limit.to_string());
+                        search.unreadable(None, limit.to_string());
                     }
                 }
                 Manifests::Blobs(blobs) => search.scan(&blobs),
@@ -385,7 +385,7 @@ impl Search<'_, '_> {
             }
         };
         if let Err(limit) = too_deep {
-            self.unreadable(descriptor.digest.as_str(), limit.to_string());
+            self.unreadable(Some(descriptor.digest.as_str()), limit.to_string());
         }
         Ok(())
     }
@@ -426,7 +426,7 @@ impl Search<'_, '_> {
                 None
             }
             Err(error) => {
-                self.unreadable(descriptor.digest.as_str(), error.to_string());
+                self.unreadable(Some(descriptor.digest.as_str()), error.to_string());
                 if self.origin == Origin::Store {
                     self.signatures.unread.insert(descriptor.digest.clone());
                 }
@@ -448,7 +448,8 @@ impl Search<'_, '_> {
                 // a blob that belongs to no image may be removed at any time; if it belongs to one, its absence is found there
                 Err(_) if !self.store.still_has(Some(blob.namespace), blob.digest) => continue,
                 Err(error) => {
-                    self.unreadable(&format!("{}: {}", blob.namespace, blob.digest), error.to_string());
+                    let what = format!("{}: {}", blob.namespace, blob.digest);
+                    self.unreadable(Some(&what), error.to_string());
                     continue;
                 }
             };
@@ -593,9 +594,10 @@ impl Search<'_, '_> {
         self.signatures.warnings.push(format!("{}: {digest}: {why}", self.name));
     }
 
-    fn unreadable(&mut self, what: &str, why: String) {
+    /// Notes what of the source cannot be read, or that the source itself cannot be.
+    fn unreadable(&mut self, what: Option<&str>, why: String) {
         let name = &self.name;
-        let what = if what.is_empty() { name.clone() } else { format!("{name}: {what}") };
+        let what = what.map_or_else(|| name.clone(), |what| format!("{name}: {what}"));
         self.signatures.unreadable.push(Unreadable { what, why });
     }
 }

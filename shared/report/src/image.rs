@@ -165,6 +165,11 @@ impl<'a> ImageId<'a> {
     pub fn new(namespace: Option<&'a Namespace>, target: &'a Descriptor) -> Self {
         Self { namespace, digest: &target.digest, media_type: &target.media_type, size: target.size }
     }
+
+    /// The image of which only the digest is known. No other of the same digest comes before it.
+    pub fn unrecorded(namespace: Option<&'a Namespace>, digest: &'a Digest) -> Self {
+        Self { namespace, digest, media_type: "", size: 0 }
+    }
 }
 
 /// A container that runs an image.

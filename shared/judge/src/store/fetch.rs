@@ -29,7 +29,7 @@ pub fn fetch(
         BlobContent::Stream(stream) => stream,
         // an archive that was streamed keeps what is small or looks like a manifest or an envelope
         BlobContent::Hashed(found) => {
-            compare(descriptor, &found, blob.size)?;
+            compare(&descriptor.digest, descriptor.size, &found, blob.size)?;
             return Err(BlobError::TooLarge { limit });
         }
     };
@@ -37,7 +37,7 @@ pub fn fetch(
     let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or(0));
     stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes)?;
     let found = descriptor.digest.algorithm().digest(&bytes);
-    compare(descriptor, &found, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+    compare(&descriptor.digest, descriptor.size, &found, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
     Ok(bytes)
 }
 
@@ -77,7 +77,7 @@ pub fn may_be_manifest(store: &dyn Store, namespace: Option<&Namespace>, digest:
     }
 }
 
-/// Whether a blob of any size is what `descriptor` says, read in pieces of `buffer`'s length. A blob of another size is not
+/// Whether a blob has this digest and `expected` bytes, read in pieces of `buffer`'s length. A blob of another size is not
 /// read at all, and none is read further than one byte past its size: one that grows has an end all the same.
 ///
 /// # Errors
@@ -85,21 +85,22 @@ pub fn may_be_manifest(store: &dyn Store, namespace: Option<&Namespace>, digest:
 pub fn verify(
     store: &dyn Store,
     namespace: Option<&Namespace>,
-    descriptor: &Descriptor,
+    digest: &Digest,
+    expected: u64,
     buffer: &mut [u8],
 ) -> Result<(), BlobError> {
-    let blob = store.open(namespace, &descriptor.digest)?;
+    let blob = store.open(namespace, digest)?;
     let stream = match blob.content {
         BlobContent::Stream(stream) => stream,
-        BlobContent::Hashed(found) => return compare(descriptor, &found, blob.size),
+        BlobContent::Hashed(found) => return compare(digest, expected, &found, blob.size),
     };
-    same_size(descriptor.size, blob.size)?;
-    let mut stream = stream.take(descriptor.size.saturating_add(1));
-    let mut hasher = descriptor.digest.algorithm().hasher();
+    same_size(expected, blob.size)?;
+    let mut stream = stream.take(expected.saturating_add(1));
+    let mut hasher = digest.algorithm().hasher();
     let mut size = 0_u64;
     loop {
         match stream.read(buffer) {
-            Ok(0) => return compare(descriptor, &hasher.finish(), size),
+            Ok(0) => return compare(digest, expected, &hasher.finish(), size),
             Ok(read) => {
                 hasher.update(&buffer[..read]);
                 size = size.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
@@ -110,9 +111,9 @@ pub fn verify(
     }
 }
 
-fn compare(descriptor: &Descriptor, digest: &Digest, size: u64) -> Result<(), BlobError> {
-    same_size(descriptor.size, size)?;
-    if *digest == descriptor.digest { Ok(()) } else { Err(BlobError::Mismatch { found: digest.to_string() }) }
+fn compare(digest: &Digest, size: u64, found: &Digest, found_size: u64) -> Result<(), BlobError> {
+    same_size(size, found_size)?;
+    if found == digest { Ok(()) } else { Err(BlobError::Mismatch { found: found.to_string() }) }
 }
 
 /// Said in the same words however much of a blob was read: a store may know its size beforehand or not.

@@ -166,7 +166,7 @@ impl<'a> Lists<'a> {
     pub(super) fn current(&self) -> Result<(), Unknown> {
         let urls = self.certificate.crl_urls();
         if urls.is_empty() {
-            return Err(Unknown::UnsupportedUrl { url: String::new() });
+            return Err(Unknown::UnsupportedUrl { url: None });
         }
         if urls.len() > limits::CRL_URLS {
             return Err(Unknown::TooManyUrls { urls: urls.len() });
@@ -183,7 +183,7 @@ impl<'a> Lists<'a> {
     /// One distribution point. `elsewhere`: the names of files that hold the lists of other points.
     fn point(&self, url: &str, elsewhere: &BTreeSet<String>) -> Result<(), Unknown> {
         if !is_http(url) {
-            return Err(Unknown::UnsupportedUrl { url: url.to_string() });
+            return Err(Unknown::UnsupportedUrl { url: Some(url.to_string()) });
         }
         let mut why = Unknown::CrlMissing { url: url.to_string() };
         let mut note = |other: Unknown| {
@@ -318,15 +318,15 @@ pub(super) fn check_delta<'a>(
 ) -> Result<(), Unknown> {
     let urls = &base.crl.delta_urls;
     let is_asked_for = base.with_delta || !urls.is_empty() || base.crl.has_relative_deltas;
-    let missing = |url: String| Unknown::DeltaMissing { file: base.file.clone(), url };
+    let missing = |url: Option<&String>| Unknown::DeltaMissing { file: base.file.clone(), url: url.cloned() };
     if !is_asked_for {
-        return if is_named { Err(missing(String::new())) } else { Ok(()) };
+        return if is_named { Err(missing(None)) } else { Ok(()) };
     }
     let usable = urls.iter().filter(|url| is_http(url)).count();
     if !base.with_delta && (usable == 0 || usable > limits::CRL_URLS) {
-        return Err(missing(urls.first().cloned().unwrap_or_default()));
+        return Err(missing(urls.first()));
     }
-    let mut why = missing(urls.iter().find(|url| is_http(url)).cloned().unwrap_or_default());
+    let mut why = missing(urls.iter().find(|url| is_http(url)));
     let mut fitting = Vec::new();
     for staged in deltas.filter(|staged| staged.crl.delta_of.is_some()) {
         let file = || staged.file.clone();

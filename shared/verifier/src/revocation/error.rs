@@ -56,10 +56,10 @@ pub enum Unknown {
         file: String,
     },
     /// A distribution point or responder is not one of HTTP, or names no URL at all.
-    #[error("its revocation is not published at a plain HTTP URL{}", if .url.is_empty() { String::new() } else { alloc::format!(", but at {url}") })]
+    #[error("its revocation is not published at a plain HTTP URL{}", .url.as_ref().map(|url| alloc::format!(", but at {url}")).unwrap_or_default())]
     UnsupportedUrl {
-        /// The URL.
-        url: String,
+        /// The URL, if there is one.
+        url: Option<String>,
     },
     /// The certificate names more distribution points than [`CRL_URLS`](crate::limits::CRL_URLS).
     #[error("it names too many distribution points: {urls}")]
@@ -154,12 +154,12 @@ pub enum Unknown {
         not_after: UnixTime,
     },
     /// The CRL has deltas, and none that goes with it is staged.
-    #[error("no delta is staged that goes with {file}; {}", if .url.is_empty() { "it does not say where deltas are published".to_string() } else { alloc::format!("deltas are published at {url}") })]
+    #[error("no delta is staged that goes with {file}; {}", match .url { None => "it does not say where deltas are published".to_string(), Some(url) => alloc::format!("deltas are published at {url}") })]
     DeltaMissing {
         /// The CRL.
         file: String,
-        /// Where its deltas are published; empty if it does not say so by a URL.
-        url: String,
+        /// Where its deltas are published; none if it does not say so by a URL.
+        url: Option<String>,
     },
     /// A delta does not go with its base.
     #[error("{file} is not a delta of {base}")]

@@ -69,7 +69,7 @@ impl<'a> Answers<'a> {
         if let Some(url) = urls.first()
             && !urls.iter().any(|url| is_http(url))
         {
-            return Err(Unknown::UnsupportedUrl { url: url.clone() });
+            return Err(Unknown::UnsupportedUrl { url: Some(url.clone()) });
         }
         let (future, issued): (Vec<_>, Vec<_>) =
             self.signed.iter().partition(|(_, answer)| answer.this_update > self.at);

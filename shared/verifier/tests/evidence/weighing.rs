@@ -210,7 +210,7 @@ fn deltas_among_lists() {
         assert_eq!(code(&pki.chain, &files, what), expected, "{what}");
     }
     let evidence = staged(&[("a.crl", &base().sign(&pki.ca))]);
-    let url = "http://crl.example.test/delta.crl".into();
+    let url = Some("http://crl.example.test/delta.crl".into());
     assert_eq!(pki.unknown(&evidence), Unknown::DeltaMissing { file: "a.crl".into(), url });
 }
 

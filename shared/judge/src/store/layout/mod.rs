@@ -157,7 +157,7 @@ impl Layout {
             let path = blob_path(digest);
             let size = self.open(None, digest).map(|blob| blob.size);
             let size = size.map_err(|error| unreadable(&path, error.to_string()))?;
-            match verify(self, None, &Descriptor::new("", digest.clone(), size), &mut buffer) {
+            match verify(self, None, digest, size, &mut buffer) {
                 Ok(()) => Ok(CarriedFile { path, size, digest: digest.clone() }),
                 Err(BlobError::Mismatch { .. }) => Ok(carried(&path, &Hashed::sha256(b""))),
                 Err(error) => Err(unreadable(&path, error.to_string())),
