@@ -61,13 +61,8 @@ impl<'t, 'm> Applier<'t, 'm> {
     /// # Errors
     /// [`Problem`]
     pub(crate) fn apply(&mut self, member: &Member) -> Result<(), Problem> {
-        if member.path.len() > limits::ROOTFS_PATH_BYTES {
-            return Err(TooLarge::Path.into());
-        }
-        let clean = clean(&member.path);
-        let (parent, base) = split(&clean);
-        let refused = |why| Problem::refused(&member.path, why);
-        let parent = self.resolve(parent).map_err(|_| refused(Refusal::Links))?;
+        let (parent, base) = self.place(&member.path)?;
+        let base = &base[..];
         if matches!(base, b"" | b"." | b"..") {
             // the root keeps what the snapshotter gave it
             return Ok(());
@@ -80,6 +75,20 @@ impl<'t, 'm> Applier<'t, 'm> {
             return self.whiteout(directory, &parent, base, hidden, member);
         }
         self.write(directory, &parent, base, member)
+    }
+
+    /// The directory that an entry goes into, and its name there. The name is no name but `.`, `..` or empty for the root's own.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub(crate) fn place(&self, path: &[u8]) -> Result<(Vec<Bytes>, Bytes), Problem> {
+        if path.len() > limits::ROOTFS_PATH_BYTES {
+            return Err(TooLarge::Path.into());
+        }
+        let clean = clean(path);
+        let (parent, base) = split(&clean);
+        let parent = self.resolve(parent).map_err(|_| Problem::refused(path, Refusal::Links))?;
+        Ok((parent, base.into()))
     }
 
     fn resolve(&self, path: &[u8]) -> Result<Vec<Bytes>, TooManyLinks> {

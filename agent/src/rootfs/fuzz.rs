@@ -23,7 +23,7 @@ pub(crate) fn layer(bytes: &[u8]) {
         let mut applier = Applier::new(&mut tree, whiteouts, &mut nothing, 0);
         let blob = Blob { size, content: BlobContent::Stream(Box::new(bytes)) };
         let descriptor = Descriptor::new("layer", digest.clone(), size);
-        if layers::apply(blob, &descriptor, &digest, &mut applier).is_ok() {
+        if layers::apply(blob, &descriptor, &digest, &mut applier, None).is_ok() {
             let found = compare(&tree, &mut Seeing(&tree), Made::Unpacked);
             assert!(found.findings.is_empty() && !found.is_partial);
         }

@@ -1,16 +1,19 @@
-//! Applies a layer to a tree, by its tar or by the list of its files.
+//! Applies a layer to a tree, by its tar or by the list of its files. Beside a tar, the snapshot's files can be read.
 
 use std::io::{self, Read};
 
-use assay_judge::layer;
+use assay_judge::layer::{self, Member, MemberKind, TakeContent, TakeEntries};
 use assay_judge::store::members::Compression;
 use assay_judge::store::{Blob, BlobContent};
 use assay_report::bundle::CarriedLayerFiles;
-use assay_verifier::oci::{Descriptor, Digest};
+use assay_verifier::oci::{Descriptor, Digest, DigestAlgorithm};
 
 use super::apply::{Applier, Problem};
+use super::in_step::Beside;
+use super::snapshot::Snapshot;
+use super::tree::Kind;
 
-/// Applies the layer that `blob` should be.
+/// Applies the layer that `blob` should be. If there is a snapshot `beside` it, the content of files is told by identity.
 ///
 /// # Errors
 /// [`LayerError`]; the tree is then of no use.
@@ -19,6 +22,7 @@ pub(crate) fn apply(
     descriptor: &Descriptor,
     diff_id: &Digest,
     applier: &mut Applier<'_, '_>,
+    beside: Option<&mut Snapshot>,
 ) -> Result<(), LayerError> {
     let mut stream = stream(blob)?;
     let mut head = Vec::new();
@@ -31,10 +35,10 @@ pub(crate) fn apply(
     };
     applier.tree().take(taken).map_err(Problem::from)?;
     let stream = io::Cursor::new(head).chain(stream);
-    let applied =
-        layer::read_within(stream, descriptor, diff_id, window, |member| Ok(applier.apply(member)?));
+    let mut applying = Applying { applier, beside: beside.map(Beside::new) };
+    let applied = layer::read_within(stream, descriptor, diff_id, window, &mut applying);
     applier.tree().give_back(taken);
-    applied
+    applied.map(|_| ())
 }
 
 /// Applies the layer whose list of files `blob` should be.
@@ -56,6 +60,30 @@ fn stream(blob: Blob<'_>) -> Result<Box<dyn Read + Send + '_>, LayerError> {
             "it is in a compressed archive, and was not kept; use a plain tar".into(),
         )
         .into()),
+    }
+}
+
+/// A layer that is applied.
+struct Applying<'a, 't, 'm> {
+    applier: &'a mut Applier<'t, 'm>,
+    beside: Option<Beside<'a>>,
+}
+
+impl TakeEntries for Applying<'_, '_, '_> {
+    type Error = LayerError;
+
+    fn content(&mut self, file: &Member) -> Box<dyn TakeContent + '_> {
+        if let (Some(beside), MemberKind::Plain(Kind::File { size, .. })) = (&mut self.beside, &file.kind)
+            && let Ok((parent, name)) = self.applier.place(&file.path)
+        {
+            return beside.content(parent, &name, *size);
+        }
+        // what has no place is refused
+        Box::new(DigestAlgorithm::Sha256.hasher())
+    }
+
+    fn entry(&mut self, member: &Member, _: &[u8]) -> Result<(), LayerError> {
+        Ok(self.applier.apply(member)?)
     }
 }
 

@@ -19,6 +19,11 @@ mod finding;
 #[cfg(target_os = "linux")]
 pub(crate) mod fuzz;
 #[cfg(target_os = "linux")]
+mod in_step;
+#[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
+mod in_step_tests;
+#[cfg(target_os = "linux")]
 mod layers;
 #[cfg(target_os = "linux")]
 mod lists;

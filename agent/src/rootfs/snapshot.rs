@@ -26,6 +26,17 @@ use super::tree::{Bytes, Device, Entry, Found, Kind, Sha256, Xattrs, resolve};
 pub(crate) struct Snapshot {
     root: OwnedFd,
     buffer: Vec<u8>,
+    /// What its files' content is told by.
+    pub(super) told_by: ToldBy,
+}
+
+/// What the content of files is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ToldBy {
+    /// Its SHA-256.
+    Digest,
+    /// The [`identity`] of the file.
+    Identity,
 }
 
 impl Snapshot {
@@ -40,7 +51,7 @@ impl Snapshot {
             root = openat(&root, *part, DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
                 .map_err(unreadable)?;
         }
-        Ok(Self { root, buffer: Vec::new() })
+        Ok(Self { root, buffer: Vec::new(), told_by: ToldBy::Digest })
     }
 
     fn seen(&mut self, directory: &OwnedFd, name: &[u8], stat: &Stat) -> Result<Seen, Failure> {
@@ -147,34 +158,83 @@ impl View for Snapshot {
 
     fn content(&mut self, directory: &OwnedFd, name: &[u8], seen: &Seen) -> Result<Sha256, Failure> {
         let Kind::File { size, .. } = seen.entry.kind else { return Err(Failure::Changed) };
-        let mut file = File::from(open(directory, name, OFlags::RDONLY | OFlags::NONBLOCK)?);
-        let same = |file: &File| {
-            let stat = fstat(file).map_err(failure)?;
-            let is_same = FileId(stat.st_dev, stat.st_ino) == seen.file
-                && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                && u64::try_from(stat.st_size) == Ok(size)
-                && version(&stat) == seen.version;
-            if is_same { Ok(()) } else { Err(Failure::Changed) }
-        };
-        same(&file)?;
+        if self.told_by == ToldBy::Identity {
+            return Ok(identity(seen.file, &seen.version));
+        }
+        let mut file = OpenFile::open(directory, name, seen.file, size, seen.version)?;
         self.buffer.resize(BUFFER_BYTES, 0);
         let mut hasher = DigestAlgorithm::Sha256.hasher();
         let mut left = size;
         while left > 0 {
-            let wanted = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            match file.read(&mut self.buffer[..wanted]) {
-                Ok(0) => return Err(Failure::Changed),
-                Ok(read) => {
-                    hasher.update(&self.buffer[..read]);
-                    left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::Unreadable(error.to_string())),
-            }
+            let piece = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            file.read_all(&mut self.buffer[..piece])?;
+            hasher.update(&self.buffer[..piece]);
+            left = left.saturating_sub(u64::try_from(piece).unwrap_or(u64::MAX));
         }
-        same(&file)?;
+        file.check()?;
         Ok(Sha256::of(hasher))
     }
+}
+
+/// A regular file that is read from front to back, and what it was before that.
+pub(super) struct OpenFile {
+    file: File,
+    id: FileId,
+    size: u64,
+    version: [i64; 4],
+}
+
+impl OpenFile {
+    fn open(
+        directory: &OwnedFd,
+        name: &[u8],
+        id: FileId,
+        size: u64,
+        version: [i64; 4],
+    ) -> Result<Self, Failure> {
+        let file = File::from(open(directory, name, OFlags::RDONLY | OFlags::NONBLOCK)?);
+        let open = Self { file, id, size, version };
+        open.check().map(|()| open)
+    }
+
+    /// Opens the regular file of that name, which has that size.
+    pub(super) fn find(directory: &OwnedFd, name: &[u8], size: u64) -> Result<Self, Failure> {
+        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failure)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Failure::Changed);
+        }
+        Self::open(directory, name, FileId(stat.st_dev, stat.st_ino), size, version(&stat))
+    }
+
+    /// Fills the buffer with what comes next.
+    pub(super) fn read_all(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
+        self.file.read_exact(buffer).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Failure::Changed,
+            _ => Failure::Unreadable(error.to_string()),
+        })
+    }
+
+    /// The identity of the file, if it has not changed.
+    pub(super) fn identity(&self) -> Result<Sha256, Failure> {
+        self.check().map(|()| identity(self.id, &self.version))
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let stat = fstat(&self.file).map_err(failure)?;
+        let is_same = FileId(stat.st_dev, stat.st_ino) == self.id
+            && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && u64::try_from(stat.st_size) == Ok(self.size)
+            && version(&stat) == self.version;
+        if is_same { Ok(()) } else { Err(Failure::Changed) }
+    }
+}
+
+/// What names one file for as long as it does not change, in the form of a digest.
+fn identity(FileId(device, inode): FileId, version: &[i64; 4]) -> Sha256 {
+    let mut hasher = DigestAlgorithm::Sha256.hasher();
+    [device, inode].iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+    version.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+    Sha256::of(hasher)
 }
 
 /// The folders of the snapshots below one, the uppermost first.
@@ -216,6 +276,12 @@ impl Snapshot {
             })
         });
         self.at(&resolved.map_err(|failure| failure.0)?)
+    }
+
+    /// The directory at a path without links.
+    pub(super) fn directory(&mut self, path: &[Bytes]) -> Result<OwnedFd, Failure> {
+        let root = self.root.try_clone().map_err(|error| Failure::Unreadable(error.to_string()))?;
+        path.iter().try_fold(root, |directory, name| open(&directory, name, DIRECTORY))
     }
 
     /// What is at a path without links before its end.

@@ -15,7 +15,7 @@ use super::compare::{Comparison, Made, compare};
 use super::layers::{self, LayerError};
 use super::lists::List;
 use super::shelf::Form;
-use super::snapshot::{Folders, Snapshot};
+use super::snapshot::{Folders, Snapshot, ToldBy};
 use super::tree::{Kind, Memory, TooLarge, Tree};
 
 /// A snapshot that is compared: its snapshotter, and the name of its folder.
@@ -62,7 +62,20 @@ impl Unjudged {
 
 /// Compares one snapshot.
 pub(super) fn compare_snapshot(sources: Sources<'_>, task: &Task, memory: &Memory) -> Outcome {
+    // lists have digests alone, and the names of one file are files by themselves in what overlayfs copied
+    let has_contents = task.lists.is_empty() && (task.copy.is_none() || task.form == Form::Native);
+    if has_contents {
+        let found = compare_by(ToldBy::Identity, sources, task, memory)?;
+        if found.findings.is_empty() && !found.is_partial {
+            return Ok(found);
+        }
+    }
+    compare_by(ToldBy::Digest, sources, task, memory)
+}
+
+fn compare_by(told_by: ToldBy, sources: Sources<'_>, task: &Task, memory: &Memory) -> Outcome {
     let mut snapshot = task.open(&task.id)?;
+    snapshot.told_by = told_by;
     let mut tree = Tree::new(memory);
     let made = match (&task.copy, task.form) {
         (Some(_), Form::Overlayfs) => {
@@ -77,7 +90,8 @@ pub(super) fn compare_snapshot(sources: Sources<'_>, task: &Task, memory: &Memor
                 if number > 0 {
                     tree.split_special_files().map_err(no_room)?;
                 }
-                apply(sources, task, number, is_upper, below, &mut tree)?;
+                let beside = (told_by == ToldBy::Identity).then_some(&mut snapshot);
+                apply(sources, task, number, is_upper, below, &mut tree, beside)?;
             }
             match copy {
                 None => Made::Unpacked,
@@ -106,7 +120,7 @@ impl Task {
     }
 }
 
-/// Applies a layer to the tree of its snapshot, which stands on those `below`.
+/// Applies a layer to the tree of its snapshot, which stands on those `below`. That snapshot may be read `beside` it.
 fn apply(
     sources: Sources<'_>,
     task: &Task,
@@ -114,6 +128,7 @@ fn apply(
     is_upper: bool,
     below: &[String],
     tree: &mut Tree<'_>,
+    beside: Option<&mut Snapshot>,
 ) -> Result<(), Unjudged> {
     let (layer, diff_id) = &task.layers[number];
     let list = task.lists.get(&number).map(|list| (list, &sources.bundles[list.bundle]));
@@ -129,7 +144,7 @@ fn apply(
         None => {
             let blob =
                 sources.store.open(Some(&task.namespace), &layer.digest).map_err(|error| unread(&error))?;
-            layers::apply(blob, layer, diff_id, &mut applier)
+            layers::apply(blob, layer, diff_id, &mut applier, beside)
         }
         Some((List { carried, .. }, bundle)) => {
             let blob = bundle.layout.open(None, &carried.list);
@@ -159,7 +174,7 @@ fn shown(sources: Sources<'_>, task: &Task, all: &mut Tree<'_>) -> Result<(), Un
         let mut folder = Tree::new(all.memory());
         // the uppermost snapshot below is the first
         let below = &task.below[task.layers.len() - number..];
-        apply(sources, task, number, number > 0, below, &mut folder)?;
+        apply(sources, task, number, number > 0, below, &mut folder, None)?;
         all.lay_over(&folder, OPAQUE).map_err(no_room)?;
     }
     Ok(())

@@ -586,7 +586,7 @@ fn unpack<'m>(
     let blob = Blob { size: blob.len() as u64, content };
     let mut nothing = Nothing;
     let mut applier = Applier::new(&mut tree, Whiteouts::Remove, &mut nothing, 0);
-    layers::apply(blob, &descriptor, diff_id, &mut applier)?;
+    layers::apply(blob, &descriptor, diff_id, &mut applier, None)?;
     check_layer(of, diff_id);
     Ok(tree)
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use assay_verifier::limits;
-use assay_verifier::oci::DigestAlgorithm;
 
 use super::error::{LayerError, Unsupported, damaged};
 use super::hashed::Hashed;
 use super::member::{Device, Kind, Member, MemberKind, Sha256};
 use super::sparse;
+use super::take::TakeEntries;
 
 /// What stands for the content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +21,15 @@ pub(super) enum Content {
     Digest,
 }
 
-/// Hands every entry of a tar to `take`, in order, with the bytes of its headers. Gives the number of entries.
+/// Hands every entry of a tar to `taker`, in order. Gives the number of entries.
 ///
 /// # Errors
-/// [`LayerError`] as `E`; what `take` refuses.
-pub(super) fn entries<E: From<LayerError>>(
+/// [`LayerError`] as `T::Error`; what `taker` refuses.
+pub(super) fn entries<T: TakeEntries>(
     tar: &mut Hashed<impl Read>,
     of_files: Content,
-    mut take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
-) -> Result<u64, E> {
+    taker: &mut T,
+) -> Result<u64, T::Error> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut headers = Vec::new();
     let mut count = 0;
@@ -39,33 +39,38 @@ pub(super) fn entries<E: From<LayerError>>(
             Some(size) => size,
             None => entry_size(&header)?,
         };
-        match (&mut member.kind, sparse::form(&records)) {
-            (MemberKind::Plain(Kind::File { size: of_file, content }), form) => match of_files {
-                Content::Bytes => {
-                    let mut hasher = DigestAlgorithm::Sha256.hasher();
-                    *of_file = match form {
-                        None => {
-                            tar.each(size, &mut buffer, |piece| hasher.update(piece))?;
-                            size
+        match (&member.kind, sparse::form(&records)) {
+            (MemberKind::Plain(Kind::File { content, .. }), form) => {
+                let whole = if form.is_some() { sparse::size(&records, size)? } else { size };
+                member.kind = MemberKind::Plain(Kind::File { size: whole, content: *content });
+                let content = match of_files {
+                    Content::Bytes => {
+                        let mut content = taker.content(&member);
+                        match form {
+                            None => tar.each(size, &mut buffer, |piece| content.piece(piece))?,
+                            Some(form) => {
+                                sparse::expand(tar, form, &records, size, &mut buffer, &mut *content)?;
+                            }
                         }
-                        Some(form) => sparse::expand(tar, form, &records, size, &mut buffer, &mut hasher)?,
-                    };
-                    *content = Sha256::of(hasher);
-                    tar.pad(size)?;
-                }
-                Content::Digest => {
-                    *of_file = if form.is_some() { sparse::size(&records, size)? } else { size };
-                    if !tar.fill(&mut content.0)? {
-                        return Err(damaged("it ends within an entry").into());
+                        tar.pad(size)?;
+                        content.finish()
                     }
-                }
-            },
+                    Content::Digest => {
+                        let mut digest = Sha256([0; 32]);
+                        if !tar.fill(&mut digest.0)? {
+                            return Err(damaged("it ends within an entry").into());
+                        }
+                        digest
+                    }
+                };
+                member.kind = MemberKind::Plain(Kind::File { size: whole, content });
+            }
             (_, Some(_)) => return Err(damaged("an entry that has no content has holes").into()),
             // Go passes over such a size, and other readers do not
             (_, None) if size > 0 => return Err(damaged("an entry that has no content has a size").into()),
             (_, None) => {}
         }
-        take(&member, &headers)?;
+        taker.entry(&member, &headers)?;
         count += 1;
     }
     Ok(count)

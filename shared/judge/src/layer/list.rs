@@ -17,7 +17,7 @@ use super::entries::{Content, entries};
 use super::error::{LayerError, damaged};
 use super::hashed::Hashed;
 use super::member::{Kind, Member, MemberKind};
-use super::read::read_with_headers;
+use super::read::read_within;
 use crate::store::members::{self, decompressed};
 
 /// Writes the list of the layer that `stream` should be, and gives the number of its entries.
@@ -33,19 +33,14 @@ pub fn write_list(
     let out = Bounded { inner: out, left: limits::LAYER_LIST_BYTES };
     let mut packed = GzBuilder::new().mtime(0).write(out, Compression::default());
     packed.write_all(format!("{VERSION} {} {diff_id}\n", layer.digest).as_bytes())?;
-    let count = read_with_headers(
-        stream,
-        layer,
-        diff_id,
-        limits::ZSTD_WINDOW_BYTES,
-        |member, headers| -> Result<(), ListError> {
-            packed.write_all(headers)?;
-            if let MemberKind::Plain(Kind::File { content, .. }) = &member.kind {
-                packed.write_all(&content.0)?;
-            }
-            Ok(())
-        },
-    )?;
+    let mut write = |member: &Member, headers: &[u8]| -> Result<(), ListError> {
+        packed.write_all(headers)?;
+        if let MemberKind::Plain(Kind::File { content, .. }) = &member.kind {
+            packed.write_all(&content.0)?;
+        }
+        Ok(())
+    };
+    let count = read_within(stream, layer, diff_id, limits::ZSTD_WINDOW_BYTES, &mut write)?;
     packed.write_all(&[0; END])?;
     packed.write_all(&count.to_be_bytes())?;
     packed.finish()?;
@@ -84,7 +79,7 @@ fn unpack<E: From<LayerError>>(
     let mut content = Hashed::new(content, DigestAlgorithm::Sha256);
     content.most = list.size.saturating_mul(limits::LAYER_RATIO).saturating_add(limits::LAYER_FREE_BYTES);
     check_head(&first_line(&mut content)?, list)?;
-    let count = entries(&mut content, Content::Digest, |member, _| take(member))?;
+    let count = entries(&mut content, Content::Digest, &mut |member: &Member, _: &[u8]| take(member))?;
     let mut end = [0; 8];
     let is_whole = content.fill(&mut end)? && u64::from_be_bytes(end) == count && list.entries == count;
     let more = io::copy(&mut content, &mut io::sink()).map_err(LayerError::from)?;

@@ -85,15 +85,8 @@ pub struct Sha256(pub [u8; 32]);
 impl Sha256 {
     /// The digest of all that `hasher` was given.
     pub fn of(hasher: Hasher) -> Self {
-        let digest = hasher.finish();
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digest.hex().as_bytes().chunks_exact(2)) {
-            // a digest is 64 digits in lower case
-            *byte = std::str::from_utf8(pair)
-                .ok()
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .unwrap_or(0);
-        }
+        bytes.iter_mut().zip(hasher.finish_bytes()).for_each(|(to, byte)| *to = byte);
         Self(bytes)
     }
 }

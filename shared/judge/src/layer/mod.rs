@@ -9,8 +9,10 @@ mod list;
 mod member;
 mod read;
 mod sparse;
+mod take;
 
 pub use error::{LayerError, Unsupported};
 pub use list::{ListError, read_list, write_list};
 pub use member::{Bytes, Device, Kind, Member, MemberKind, Sha256, WHITEOUT, printable};
 pub use read::{read, read_within};
+pub use take::{TakeContent, TakeEntries};

@@ -12,6 +12,7 @@ use super::entries::{BUFFER_BYTES, Content, entries};
 use super::error::LayerError;
 use super::hashed::Hashed;
 use super::member::Member;
+use super::take::TakeEntries;
 use crate::store::members::{Compression, decompressed_within};
 
 /// Reads the layer that `stream` should be, and hands every entry to `take` in the order of the tar. A file's content is its
@@ -23,37 +24,28 @@ pub fn read<E: From<LayerError>>(
     stream: impl Read + Send,
     descriptor: &Descriptor,
     diff_id: &Digest,
-    take: impl FnMut(&Member) -> Result<(), E>,
+    mut take: impl FnMut(&Member) -> Result<(), E>,
 ) -> Result<(), E> {
-    read_within(stream, descriptor, diff_id, limits::ZSTD_WINDOW_BYTES, take)
+    let window = limits::ZSTD_WINDOW_BYTES;
+    read_within(stream, descriptor, diff_id, window, &mut |member: &Member, _: &[u8]| take(member))
+        .map(|_| ())
 }
 
-/// The same with a smaller bound on Zstandard's window, in bytes.
+/// The same for any taker, with a bound on Zstandard's window, in bytes. Gives the number of entries.
 ///
 /// # Errors
 /// As [`read`]; [`LayerError::Window`] if the layer needs a larger window.
-pub fn read_within<E: From<LayerError>>(
+pub fn read_within<T: TakeEntries>(
     stream: impl Read + Send,
     descriptor: &Descriptor,
     diff_id: &Digest,
     window: u64,
-    mut take: impl FnMut(&Member) -> Result<(), E>,
-) -> Result<(), E> {
-    read_with_headers(stream, descriptor, diff_id, window, |member, _| take(member)).map(|_| ())
-}
-
-/// The same, with the bytes of each entry's headers. Gives the number of entries.
-pub(super) fn read_with_headers<E: From<LayerError>>(
-    stream: impl Read + Send,
-    descriptor: &Descriptor,
-    diff_id: &Digest,
-    window: u64,
-    take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
-) -> Result<u64, E> {
+    taker: &mut T,
+) -> Result<u64, T::Error> {
     // one byte more than there should be is enough to know that there are more
     let mut packed =
         Hashed::new(stream.take(descriptor.size.saturating_add(1)), descriptor.digest.algorithm());
-    let taken = unpack(&mut packed, descriptor.size, diff_id, window, take);
+    let taken = unpack(&mut packed, descriptor.size, diff_id, window, taker);
     // of a blob that is not the signed one, it matters little what is in it
     io::copy(&mut packed, &mut io::sink()).map_err(LayerError::from)?;
     let (found, size) = packed.finish();
@@ -64,13 +56,13 @@ pub(super) fn read_with_headers<E: From<LayerError>>(
 }
 
 /// `size` is that of the blob.
-fn unpack<E: From<LayerError>>(
+fn unpack<T: TakeEntries>(
     packed: &mut (impl Read + Send),
     size: u64,
     diff_id: &Digest,
     window: u64,
-    take: impl FnMut(&Member, &[u8]) -> Result<(), E>,
-) -> Result<u64, E> {
+    taker: &mut T,
+) -> Result<u64, T::Error> {
     let mut head = Vec::new();
     packed.by_ref().take(MAGIC).read_to_end(&mut head).map_err(LayerError::from)?;
     // what is not compressed is a tar, whatever it begins with
@@ -79,7 +71,7 @@ fn unpack<E: From<LayerError>>(
     // headers are short, and a call of the decoder for each is dear
     let mut tar = Hashed::new(BufReader::with_capacity(BUFFER_BYTES, content), diff_id.algorithm());
     tar.most = size.saturating_mul(limits::LAYER_RATIO).saturating_add(limits::LAYER_FREE_BYTES);
-    let count = entries(&mut tar, Content::Bytes, take)?;
+    let count = entries(&mut tar, Content::Bytes, taker)?;
     // what follows the end of the tar is part of its digest
     io::copy(&mut tar, &mut io::sink()).map_err(LayerError::from)?;
     match tar.finish() {

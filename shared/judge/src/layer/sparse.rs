@@ -7,11 +7,11 @@
 use std::io::Read;
 
 use assay_verifier::limits;
-use assay_verifier::oci::Hasher;
 
 use super::entries::Records;
 use super::error::{LayerError, damaged};
 use super::hashed::{BLOCK, Hashed};
+use super::take::TakeContent;
 
 /// Where the map of an entry's parts is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +33,15 @@ pub(super) fn form(records: &Records) -> Option<Form> {
     }
 }
 
-/// Gives the content of a file, holes included, to `hasher`, and gives its size. `packed` is the size of what the tar has of it.
+/// Gives the content of a file, holes included, to `content`. `packed` is the size of what the tar has of it.
 pub(super) fn expand(
     tar: &mut Hashed<impl Read>,
     form: Form,
     records: &Records,
     packed: u64,
     buffer: &mut [u8],
-    hasher: &mut Hasher,
-) -> Result<u64, LayerError> {
+    content: &mut dyn TakeContent,
+) -> Result<(), LayerError> {
     let size = size(records, packed)?;
     let mut left = packed;
     let parts = match form {
@@ -59,13 +59,13 @@ pub(super) fn expand(
     }
     let mut at = 0;
     for (offset, length) in parts {
-        zeros(tar, offset - at, hasher)?;
+        zeros(tar, offset - at, content)?;
         left = left.checked_sub(length).ok_or_else(malformed)?;
-        tar.each(length, buffer, |piece| hasher.update(piece))?;
+        tar.each(length, buffer, |piece| content.piece(piece))?;
         at = offset + length;
     }
-    zeros(tar, size - at, hasher)?;
-    if left == 0 { Ok(size) } else { Err(malformed()) }
+    zeros(tar, size - at, content)?;
+    if left == 0 { Ok(()) } else { Err(malformed()) }
 }
 
 /// The size of a file, holes included.
@@ -76,12 +76,16 @@ pub(super) fn size(records: &Records, packed: u64) -> Result<u64, LayerError> {
     }
 }
 
-fn zeros(tar: &mut Hashed<impl Read>, mut size: u64, hasher: &mut Hasher) -> Result<(), LayerError> {
+fn zeros(
+    tar: &mut Hashed<impl Read>,
+    mut size: u64,
+    content: &mut dyn TakeContent,
+) -> Result<(), LayerError> {
     const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
     tar.count_hole(size)?;
     while size > 0 {
         let piece = ZEROS.len().min(usize::try_from(size).unwrap_or(usize::MAX));
-        hasher.update(&ZEROS[..piece]);
+        content.piece(&ZEROS[..piece]);
         size = size.saturating_sub(u64::try_from(piece).unwrap_or(u64::MAX));
     }
     Ok(())

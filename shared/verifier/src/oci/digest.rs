@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -113,12 +114,22 @@ impl Hasher {
 
     /// The digest of all pieces.
     pub fn finish(self) -> Digest {
-        let (algorithm, hex) = match self {
-            Self::Sha256(hasher) => (DigestAlgorithm::Sha256, hex(&hasher.finalize())),
-            Self::Sha384(hasher) => (DigestAlgorithm::Sha384, hex(&hasher.finalize())),
-            Self::Sha512(hasher) => (DigestAlgorithm::Sha512, hex(&hasher.finalize())),
+        let algorithm = match self {
+            Self::Sha256(_) => DigestAlgorithm::Sha256,
+            Self::Sha384(_) => DigestAlgorithm::Sha384,
+            Self::Sha512(_) => DigestAlgorithm::Sha512,
         };
+        let hex = hex(&self.finish_bytes());
         Digest { text: alloc::format!("{}:{hex}", algorithm.name()).into(), algorithm }
+    }
+
+    /// The same as bytes alone.
+    pub fn finish_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Sha384(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
     }
 }
 
