@@ -2,15 +2,17 @@
 //! is changed, missing or unsigned breaks the link that it belongs to.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use assay_fixtures::demo::publisher::Signature;
 use assay_fixtures::image::linux_here;
-use assay_report::{ContainerUse, Custody, CustodyStep, LinkState, NodeReport};
+use assay_report::{ContainerUse, Custody, CustodyStep, DriftResult, LinkState, NodeReport, Status};
 use assay_tests::containerd::{KUBERNETES, Release};
 use assay_tests::kinds::{of_every_kind, run};
 use assay_tests::on_each_release;
-use assay_tests::program::verdict;
-use assay_tests::published::{GOOD, reference, sleeper};
+use assay_tests::program::{finish, verdict};
+use assay_tests::published::{AT, GOOD, reference, sleeper};
 use assay_verifier::oci::Descriptor;
 
 use crate::rootfs::{Node, SNAPSHOTTERS, flip};
@@ -25,6 +27,9 @@ on_each_release! {
     layers_that_were_discarded_prove_nothing,
     a_copy_for_a_user_namespace_is_a_part_of_the_chain,
     a_policy_that_only_logs_proves_no_root,
+    a_root_that_is_mounted_on_other_folders_is_broken,
+    a_root_whose_mounts_are_not_seen_is_not_proven,
+    a_folder_over_a_snapshot_is_not_compared_in_its_place,
 }
 
 /// The containers of a report that have a chain.
@@ -77,6 +82,10 @@ fn every_link_of_what_is_signed_and_untouched_is_proven(release: Release) {
             assert_eq!(steps, [Container, Snapshot, Layers, Manifest, Signature, Root]);
             assert_eq!(link(custody, Container).0, "main");
             assert_eq!(link(custody, Snapshot).0, format!("{snapshotter}/main"));
+            // without the daemon, only an overlay tells whose root it is
+            let is_seen = snapshotter == "overlayfs" || store == node.containerd.store();
+            let seen = link(custody, Snapshot).1.ends_with("its root is mounted on them");
+            assert_eq!(seen, is_seen, "{custody:#?}");
             assert_eq!(link(custody, Manifest).0, targets[0].digest.as_str());
             let signature = &report.images[0].signatures[0];
             let root = signature.chain.last().unwrap();
@@ -279,4 +288,88 @@ fn a_policy_that_only_logs_proves_no_root(release: Release) {
     let report = node.verify(&node.containerd.store(), "in-use", 0);
     let custody = only(&report);
     assert_eq!(wrong(custody), [(CustodyStep::Root, LinkState::Unproven)], "{custody:#?}");
+}
+
+/// A node with a container that runs.
+struct Running {
+    node: Node,
+    /// The container's root.
+    root: PathBuf,
+    /// The folder of its own snapshot.
+    own: PathBuf,
+    /// A folder that is none of its image's.
+    other: PathBuf,
+}
+
+impl Running {
+    fn new(release: Release) -> Self {
+        let node = sleeper_with(release, &[GOOD]);
+        let id = node.containerd.run(&reference("team/sleeper"), "main");
+        let root = node.containerd.mounted(&id);
+        let other = node.containerd.path("other");
+        run("cp -a", &[&node.folder("sleeper"), &other]);
+        let numbers = fs::read_dir(node.snapshots()).unwrap();
+        let numbers =
+            numbers.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u32>().unwrap());
+        let own = node.snapshots().join(numbers.max().unwrap().to_string());
+        Self { node, root, own, other }
+    }
+
+    /// Runs the agent where only it sees what `script` mounts.
+    fn verify_after(&self, script: &str, more: &[&str], store: &str, code: i32) -> NodeReport {
+        let Self { node, root, own, other } = self;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private"]).args(more).args(["sh", "-c"]);
+        command.arg(format!("set -e; root=$1 own=$2 other=$3; shift 3; {script}; exec \"$@\"")).arg("sh");
+        command.args([root, own, other]).arg(env!("CARGO_BIN_EXE_agent-under-test"));
+        command.args(["verify", "--store", store, "--at", AT, "--rootfs", "in-use", "--drift", "report"]);
+        command.arg("--trust").arg(node.published.path("trust"));
+        command.arg("--signatures").arg(node.published.path("bundle"));
+        finish(&mut command).expect_code(code).report()
+    }
+}
+
+/// The snapshotter's records and its folders are as they should be, and the container's root is something else.
+fn a_root_that_is_mounted_on_other_folders_is_broken(release: Release) {
+    let running = Running::new(release);
+    use CustodyStep::{Layers, Snapshot};
+    for store in running.node.stores() {
+        assert!(only(&running.verify_after("true", &[], &store, 0)).is_whole());
+        let again = "mount -t overlay x -o lowerdir=$other,upperdir=$own/fs,workdir=$own/work \"$root\"";
+        let report = running.verify_after(again, &[], &store, 1);
+        assert_eq!(verdict(&report.images[0]), "failed/rootfs-mismatch");
+        let custody = only(&report);
+        assert_eq!(wrong(custody), [(Snapshot, LinkState::Broken), (Layers, LinkState::Unproven)]);
+        assert!(link(custody, Snapshot).1.contains("/other instead of a mount of"), "{custody:#?}");
+        let drift = report.images[0].in_use[0].drift.as_ref().unwrap();
+        assert_eq!(drift.result, DriftResult::NotRun);
+    }
+}
+
+/// A container runs, and neither its process nor its mounts are seen.
+fn a_root_whose_mounts_are_not_seen_is_not_proven(release: Release) {
+    let running = Running::new(release);
+    use CustodyStep::{Layers, Snapshot};
+    let hidden = "umount \"$root\"; mount -t proc proc /proc";
+    let verify = |store: &str, code| running.verify_after(hidden, &["--pid", "--fork"], store, code);
+    let report = verify(&running.node.containerd.store(), 3);
+    assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
+    assert_eq!(wrong(only(&report)), [(Snapshot, LinkState::Unproven), (Layers, LinkState::Unproven)]);
+    // it is not known whether it runs
+    let report = verify(&running.node.containerd.root_store(), 0);
+    assert!(link(only(&report), Snapshot).1.contains("no mount of them is seen"));
+}
+
+/// A folder of the same files lies over a snapshot that was changed, and the container still has what was changed.
+fn a_folder_over_a_snapshot_is_not_compared_in_its_place(release: Release) {
+    let running = Running::new(release);
+    let changed = running.node.folder("sleeper");
+    flip(&changed.join("sleeper"));
+    let over = format!("mount --bind \"$other\" {}", changed.display());
+    for store in running.node.stores() {
+        let report = running.verify_after(&over, &[], &store, 3);
+        assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
+        assert!(!only(&report).is_whole());
+        assert_eq!(running.verify_after("true", &[], &store, 1).images[0].status, Status::Failed);
+    }
 }

@@ -1,6 +1,6 @@
 //! Speaks gRPC with containerd and offers blocking calls. Everything that is asynchronous in the agent is here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -169,13 +169,13 @@ impl Client {
         Ok(())
     }
 
-    /// The containers of the namespace that run.
-    pub(super) fn running(&self, namespace: &Namespace) -> Result<BTreeSet<String>, Failure> {
+    /// The containers of the namespace that run, each with the id of its first process.
+    pub(super) fn running(&self, namespace: &Namespace) -> Result<BTreeMap<String, u32>, Failure> {
         let mut service = self.services.tasks().max_decoding_message_size(limits::GRPC_MESSAGE_BYTES);
         let tasks = self.call(service.list(within(namespace, ListTasksRequest::default())?))?.tasks;
         let runs = |task: &Process| matches!(task.status(), TaskStatus::Running | TaskStatus::Paused);
         // a task has the id of its container
-        Ok(tasks.into_iter().filter(runs).map(|task| task.id).collect())
+        Ok(tasks.into_iter().filter(runs).map(|task| (task.id, task.pid)).collect())
     }
 
     /// Gives every snapshot that `snapshotter` has for the namespace to `take`.

@@ -3,7 +3,7 @@
 //! It speaks gRPC on the unix socket or the Windows named pipe. Blobs are read from the daemon's files if possible, because that is
 //! ten times faster, and otherwise through gRPC. The daemon says whether a namespace has a blob: on disk all namespaces share them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use assay_report::{Namespace, Unreadable};
@@ -180,7 +180,7 @@ impl Store for Containerd {
         self.client.lists_snapshot(namespace, snapshot) != Err(Failure::NotFound)
     }
 
-    fn running(&self, namespace: &Namespace) -> Option<BTreeSet<String>> {
+    fn running(&self, namespace: &Namespace) -> Option<BTreeMap<String, u32>> {
         self.client.running(namespace).ok()
     }
 

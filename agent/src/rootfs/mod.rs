@@ -31,12 +31,16 @@ mod lists;
 mod lists_tests;
 #[cfg(target_os = "linux")]
 mod model;
+#[cfg(target_os = "linux")]
+mod mounted;
 #[cfg(all(test, target_os = "linux"))]
 mod mutations;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 mod proof;
+#[cfg(target_os = "linux")]
+mod roots;
 #[cfg(target_os = "linux")]
 mod shelf;
 #[cfg(target_os = "linux")]

@@ -13,8 +13,9 @@ use assay_verifier::oci::{Descriptor, Digest};
 use super::chain::{Chain, chains};
 use super::finding::{named, sentence};
 use super::lists::{List, Lists};
-use super::shelf::{Form, Shelf};
-use super::stand::{Problem, Stand};
+use super::roots::{Problem, Roots};
+use super::shelf::{Form, Shelf, Shelves, open_used};
+use super::stand::Stand;
 use super::task::{Outcome, Task, TaskKey, Unjudged};
 
 /// What is to be compared of one image.
@@ -97,7 +98,8 @@ pub(super) struct Search<'s> {
     pub(super) store: &'s dyn Store,
     lists: Lists<'s>,
     pub(super) snapshotters: Vec<Snapshotter>,
-    pub(super) shelves: BTreeMap<String, Result<Shelf, String>>,
+    pub(super) shelves: Shelves,
+    roots: Roots,
     pub(super) tasks: BTreeMap<TaskKey, Task>,
 }
 
@@ -105,13 +107,10 @@ impl<'s> Search<'s> {
     pub(super) fn new(sources: Sources<'s>) -> Self {
         let Sources { store, bundles } = sources;
         let lists = Lists::new(bundles);
-        Self {
-            store,
-            lists,
-            snapshotters: store.snapshotters(),
-            shelves: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-        }
+        let snapshotters = store.snapshotters();
+        let shelves = open_used(&store.listing().containers, &snapshotters);
+        let roots = Roots::find(store, |name| shelves.get(name)?.as_ref().ok());
+        Self { store, lists, snapshotters, shelves, roots, tasks: BTreeMap::new() }
     }
 
     pub(super) fn plan(&mut self, image: &Image, mode: RootfsMode) -> Plan {
@@ -133,10 +132,10 @@ impl<'s> Search<'s> {
         let mut used: BTreeSet<&str> = BTreeSet::new();
         for container in &containers {
             let shelf = match &container.snapshot {
-                Some(snapshot) => self.shelf(&snapshot.snapshotter),
+                Some(snapshot) => open_once(&mut self.shelves, &self.snapshotters, &snapshot.snapshotter),
                 None => Err("it has no snapshot".to_owned()),
             };
-            let mut stand = Stand::find(store, shelf, &chains, container);
+            let mut stand = Stand::find(store, shelf, &self.roots, &chains, container);
             match &stand.problem {
                 Some(Problem::Finding(finding)) => plan.findings.push(RootfsFinding::clone(finding)),
                 Some(Problem::Unknown(why)) => plan.unjudged.push(Unjudged::unreadable(why.clone())),
@@ -204,11 +203,6 @@ impl<'s> Search<'s> {
             }
         }
         plan
-    }
-
-    /// The snapshotter of that name, opened once.
-    pub(super) fn shelf(&mut self, name: &str) -> Result<&Shelf, String> {
-        open_once(&mut self.shelves, &self.snapshotters, name)
     }
 
     /// Plans a copy of the image's files for a container's own users; false if it cannot be compared.
@@ -292,7 +286,7 @@ impl<'s> Search<'s> {
 }
 
 fn open_once<'s>(
-    shelves: &'s mut BTreeMap<String, Result<Shelf, String>>,
+    shelves: &'s mut Shelves,
     snapshotters: &[Snapshotter],
     name: &str,
 ) -> Result<&'s Shelf, String> {

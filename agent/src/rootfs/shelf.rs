@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use assay_judge::store::Snapshotter;
+use assay_judge::store::{Container, Snapshotter};
 use assay_report::{Namespace, RootfsDifference, RootfsFinding};
 
 use super::chain::Chain;
 use super::compare::Failure;
+use super::mounted::Mounted;
 use super::snapshot::{Snapshot, sees_overlay_attributes};
 use crate::containerd::snapshots::{self, Snapshots};
 
@@ -43,6 +44,7 @@ pub(super) struct Shelf {
     pub(super) snapshots: Snapshots,
     /// The names of snapshots, by namespace and key.
     pub(super) names: BTreeMap<(Namespace, String), Vec<String>>,
+    pub(super) mounted: Mounted,
 }
 
 impl Shelf {
@@ -79,7 +81,8 @@ impl Shelf {
             }
         }
         names.values_mut().for_each(|names| names.sort());
-        Ok(Self { folder, form, snapshots, names })
+        let mounted = Mounted::find(&folder)?;
+        Ok(Self { folder, form, snapshots, names, mounted })
     }
 
     /// Opens the folder of a snapshot.
@@ -109,6 +112,19 @@ impl Shelf {
         }
         if next.is_some() { Err(wrong_parent(&rows, None, next)) } else { Ok(rows) }
     }
+}
+
+/// Snapshotters by their names, each opened once, or why it cannot be looked into.
+pub(super) type Shelves = BTreeMap<String, Result<Shelf, String>>;
+
+/// Opens the snapshotters that containers use.
+pub(super) fn open_used(containers: &[Container], snapshotters: &[Snapshotter]) -> Shelves {
+    let mut shelves = Shelves::new();
+    for snapshot in containers.iter().filter_map(|container| container.snapshot.as_ref()) {
+        let name = &snapshot.snapshotter;
+        shelves.entry(name.clone()).or_insert_with(|| Shelf::open(name, snapshotters));
+    }
+    shelves
 }
 
 /// That a snapshot does not stand on what the layers say.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_judge::footing::{Footing, FootingManifest, LinkFact};
 use assay_judge::store::{Container, Snapshot as SnapshotName, Store, docker};
 use assay_report::words::count;
-use assay_report::{LinkState, Namespace, RootfsFinding};
+use assay_report::{LinkState, Namespace};
 
 use super::chain::Chain;
 use super::finding::{named, sentence};
+use super::roots::{Problem, RootMount, Roots};
 use super::shelf::{Form, Shelf, place, wrong_parent};
 use super::task::{Outcome, Task, TaskKey};
 
@@ -29,6 +30,7 @@ pub(super) struct Stand {
     has_init: bool,
     /// Whether its own snapshot was removed meanwhile.
     is_gone: bool,
+    root: RootMount,
     pub(super) problem: Option<Problem>,
 }
 
@@ -42,19 +44,12 @@ struct Way<'w> {
     chain: &'w Chain,
 }
 
-/// Why it is not proven that a container stands on the image's layers.
-pub(super) enum Problem {
-    /// It stands on something else.
-    Finding(Box<RootfsFinding>),
-    /// It cannot be told.
-    Unknown(String),
-}
-
 impl Stand {
     /// What `container` stands on, of the layers in `chains`. `shelf` is its snapshotter.
     pub(super) fn find(
         store: &dyn Store,
         shelf: Result<&Shelf, String>,
+        roots: &Roots,
         chains: &[Chain],
         container: &Container,
     ) -> Self {
@@ -68,9 +63,14 @@ impl Stand {
             copy: None,
             has_init: false,
             is_gone: false,
+            root: RootMount::Absent,
             problem: None,
         };
-        stand.problem = stand.look(store, shelf, chains, container).err();
+        let looked = stand.look(store, shelf, chains, container).and_then(|()| roots.of(container));
+        match looked {
+            Ok(root) => stand.root = root,
+            Err(problem) => stand.problem = Some(problem),
+        }
         stand
     }
 
@@ -196,8 +196,19 @@ impl Stand {
         outcomes: &BTreeMap<&TaskKey, Outcome>,
         why: Option<&str>,
     ) -> Footing {
-        let Self { container, image, snapshot, manifest, layers, keys, copy, has_init, is_gone, problem } =
-            self;
+        let Self {
+            container,
+            image,
+            snapshot,
+            manifest,
+            layers,
+            keys,
+            copy,
+            has_init,
+            is_gone,
+            root,
+            problem,
+        } = self;
         let uncompared = why.unwrap_or("it was not compared");
         let (state, evidence, unread) = match problem {
             Some(Problem::Finding(finding)) => (
@@ -237,7 +248,7 @@ impl Stand {
                     }
                 }
                 if state == LinkState::Proven {
-                    evidence = whole(keys.len(), files, copy.is_some(), has_init, is_gone);
+                    evidence = whole(keys.len(), files, copy.is_some(), has_init, is_gone, root);
                 }
                 (state, evidence, unread)
             }
@@ -261,7 +272,14 @@ impl Stand {
 }
 
 /// What was compared, if nothing differs.
-fn whole(snapshots: usize, files: u64, is_copy: bool, has_init: bool, is_gone: bool) -> String {
+fn whole(
+    snapshots: usize,
+    files: u64,
+    is_copy: bool,
+    has_init: bool,
+    is_gone: bool,
+    root: RootMount,
+) -> String {
     let mut evidence = match snapshots {
         0 => "it stands on no other snapshot, and the image has no layers".to_owned(),
         _ => {
@@ -277,6 +295,13 @@ fn whole(snapshots: usize, files: u64, is_copy: bool, has_init: bool, is_gone: b
     }
     if is_gone {
         evidence.push_str("; its own was removed meanwhile");
+    }
+    match root {
+        RootMount::Seen => evidence.push_str("; its root is mounted on them"),
+        RootMount::Unseen => {
+            evidence.push_str("; no mount of them is seen, so that it does not run or its mounts are hidden")
+        }
+        RootMount::Absent => {}
     }
     evidence
 }

@@ -273,6 +273,9 @@ pub const DRIFT_JOBS: usize = 2;
 /// Files under a mount that are looked through for programs.
 pub const DRIFT_COVERED: usize = 20_000;
 
+/// Bytes of the kernel's list of the mounts that a process sees: a node of 500 containers has some 3 MB, most of it the names of layers.
+pub const MOUNTS_BYTES: u64 = 32 << 20;
+
 /// Mounts of one container that are looked at: Kubernetes makes some 20.
 pub const DRIFT_MOUNTS: usize = 1_000;
 

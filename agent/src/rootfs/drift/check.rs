@@ -1,10 +1,10 @@
 //! Looks at the writable layers of all containers, each once, and gives the images with what that showed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use assay_judge::judgement::Examined;
 use assay_judge::parallel;
-use assay_judge::store::{Container, Snapshotter, Store, docker};
+use assay_judge::store::{Container, Store, docker};
 use assay_report::{CoveringMount, Drift, DriftKind, DriftMode, DriftResult, Namespace};
 use assay_verifier::codes::Code;
 use assay_verifier::limits;
@@ -14,24 +14,31 @@ use super::mounts::{covering, targets};
 use super::stack::Stack;
 use crate::containerd::snapshots;
 use crate::rootfs::compare::Failure;
-use crate::rootfs::shelf::{Form, Shelf, place};
+use crate::rootfs::finding::sentence;
+use crate::rootfs::roots::{Problem, Roots};
+use crate::rootfs::shelf::{Form, Shelf, Shelves, open_used, place};
 
 /// Looks at the writable layers of the containers of the images. Findings only downgrade a verdict, and only if `mode` says so.
 pub(crate) fn check(store: &dyn Store, images: Vec<Examined>, mode: DriftMode, jobs: usize) -> Vec<Examined> {
     let listing = store.listing();
-    let shelves = open_shelves(&listing.containers, &store.snapshotters());
+    let shelves = open_used(&listing.containers, &store.snapshotters());
+    let roots = Roots::find(store, |name| shelves.get(name)?.as_ref().ok());
     let containers: Vec<&Container> = listing.containers.iter().collect();
     let jobs = jobs.min(limits::DRIFT_JOBS);
-    let looked =
-        parallel::map(jobs, containers, || (), |(), container| (container, look(container, &shelves)));
-    let running: BTreeMap<&Namespace, Option<BTreeSet<String>>> =
+    let looked = parallel::map(
+        jobs,
+        containers,
+        || (),
+        |(), container| (container, look(container, &shelves, &roots)),
+    );
+    let running: BTreeMap<&Namespace, Option<BTreeMap<String, u32>>> =
         listing.namespaces.iter().map(|namespace| (namespace, store.running(namespace))).collect();
     let drifts: BTreeMap<(Option<&Namespace>, &str), (Drift, bool)> = looked
         .into_iter()
         .map(|(container, (drift, is_limit))| {
             let (namespace, id) = (&container.namespace, container.usage.id.as_str());
             let runs = running.get(namespace).and_then(Option::as_ref);
-            let drift = Drift { running: runs.map(|ids| ids.contains(id)), ..drift };
+            let drift = Drift { running: runs.map(|ids| ids.contains_key(id)), ..drift };
             ((Some(namespace), id), (drift, is_limit))
         })
         .collect();
@@ -42,24 +49,18 @@ pub(crate) fn check(store: &dyn Store, images: Vec<Examined>, mode: DriftMode, j
     images.into_iter().map(with_drift).collect()
 }
 
-type Shelves<'c> = BTreeMap<&'c str, Result<Shelf, String>>;
-
-fn open_shelves<'c>(containers: &'c [Container], snapshotters: &[Snapshotter]) -> Shelves<'c> {
-    let mut shelves = Shelves::new();
-    for snapshot in containers.iter().filter_map(|container| container.snapshot.as_ref()) {
-        let name = snapshot.snapshotter.as_str();
-        shelves.entry(name).or_insert_with(|| Shelf::open(name, snapshotters));
-    }
-    shelves
-}
-
 /// Looks at the writable layer of one container; and whether a bound was met.
-fn look(container: &Container, shelves: &Shelves<'_>) -> (Drift, bool) {
+fn look(container: &Container, shelves: &Shelves, roots: &Roots) -> (Drift, bool) {
     let not_run = |why| (Drift::not_run(Code::WritableLayerUnread.as_str(), why), false);
     let writable = match Writable::new(container, shelves) {
         Ok(writable) => writable,
         Err(why) => return not_run(why),
     };
+    match roots.of(container) {
+        Ok(_) => {}
+        Err(Problem::Unknown(why)) => return not_run(why),
+        Err(Problem::Finding(finding)) => return not_run(sentence(&finding)),
+    }
     let mut looked = writable.look(container);
     // a container that works moves files all the time
     if looked.as_ref().is_ok_and(|(found, _)| found.has_only_moved) {
@@ -93,7 +94,7 @@ struct Writable<'s> {
 }
 
 impl<'s> Writable<'s> {
-    fn new(container: &Container, shelves: &'s Shelves<'_>) -> Result<Self, String> {
+    fn new(container: &Container, shelves: &'s Shelves) -> Result<Self, String> {
         let snapshot = container.snapshot.as_ref().ok_or("the container has no snapshot")?;
         let shelf = shelves.get(snapshot.snapshotter.as_str()).ok_or("the snapshotter is not known")?;
         let shelf = shelf.as_ref().map_err(String::clone)?;

@@ -1,6 +1,6 @@
 //! The trait that every image store implements.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use assay_report::Namespace;
 use assay_verifier::oci::{Descriptor, Digest};
@@ -47,8 +47,8 @@ pub trait Store: Sync {
         true
     }
 
-    /// The containers of `namespace` that run, asked anew; none if the store does not know.
-    fn running(&self, _namespace: &Namespace) -> Option<BTreeSet<String>> {
+    /// The containers of `namespace` that run, each with the id of its first process, asked anew; none if the store does not know.
+    fn running(&self, _namespace: &Namespace) -> Option<BTreeMap<String, u32>> {
         None
     }
 
