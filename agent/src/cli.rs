@@ -122,7 +122,7 @@ pub(crate) struct VersionArgs {
     pub(crate) format: TextOrJson,
 }
 
-/// containerd gives the last three, with one hyphen each (`image_verifier::arguments`).
+/// containerd gives the last four, with one hyphen each (`image_verifier::arguments`).
 #[derive(Debug, Args)]
 pub(crate) struct ImageVerifierArgs {
     /// The trust directory [default: /etc/assay/trust, on Windows %ProgramData%\assay\trust]
@@ -146,6 +146,19 @@ pub(crate) struct ImageVerifierArgs {
     /// The media type of standard input
     #[arg(long, value_name = "TYPE")]
     pub(crate) stdin_media_type: String,
+    /// What is about to happen; containerd says it if it also asks before containers run
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) operation: Option<Operation>,
+}
+
+/// What containerd is about to do with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Operation {
+    /// to pull it
+    Pull,
+    /// to run a container of it
+    Run,
 }
 
 #[derive(Debug, Args)]

@@ -16,8 +16,8 @@ use assay_verifier::oci::{Digest, DigestAlgorithm};
 use assay_verifier::time::UnixTime;
 
 use crate::cli::{
-    Command, ImageVerifierArgs, InspectArgs, InventoryArgs, OutputArgs, StoreArgs, StoreSpec, TextOrJson,
-    VerifyArgs, VerifyFormat,
+    Command, ImageVerifierArgs, InspectArgs, InventoryArgs, Operation, OutputArgs, StoreArgs, StoreSpec,
+    TextOrJson, VerifyArgs, VerifyFormat,
 };
 use crate::output::Output;
 
@@ -81,6 +81,7 @@ pub(crate) struct ImageVerifierPlan {
     pub(crate) name: String,
     pub(crate) digest: String,
     pub(crate) media_type: String,
+    pub(crate) operation: Option<Operation>,
 }
 
 /// What `inspect` looks at.
@@ -228,6 +229,7 @@ fn image_verifier(args: ImageVerifierArgs) -> Result<ImageVerifierPlan, ConfigEr
         name: args.name,
         digest: args.digest,
         media_type: args.stdin_media_type,
+        operation: args.operation,
     })
 }
 

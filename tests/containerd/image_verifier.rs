@@ -77,6 +77,17 @@ impl Site {
         with_stdin(Command::new(self.verifier()).args(arguments).args(more), &stdin)
     }
 
+    /// Asks the verifier as containerd with `verify_on_run` would before a container runs.
+    fn ask_before_run(&self, name: &str, target: &Descriptor) -> Finished {
+        let annotations = serde_json::json!({ "io.kubernetes.cri.container-name": "app" });
+        let stdin =
+            serde_json::json!({ "descriptor": target, "operation": "run", "annotations": annotations })
+                .to_string();
+        let mut arguments = containerd_says(name, target.digest.as_str()).to_vec();
+        *arguments.last_mut().unwrap() = "application/vnd.containerd.image-verifier.input.v1+json";
+        with_stdin(Command::new(self.verifier()).args(arguments).args(["-operation", "run"]), &stdin)
+    }
+
     /// Adds a bundle that locks a name to an image.
     fn lock(&self, name: &str, digest: Digest, target: &Descriptor) {
         let locked = LockedImage {
@@ -290,6 +301,7 @@ fn the_program_answers_with_its_exit_code_and_one_line() {
     site.lock(&reference("team/locked"), Digest::sha256(b"another image"), &locked);
     for (name, _, code, verdict) in PULLS {
         expect(site.ask(&reference(name), &site.target(name), &[]), *code, verdict);
+        expect(site.ask_before_run(&reference(name), &site.target(name)), *code, verdict);
     }
     // the policy is chosen by the name, and a signature speaks for one descriptor
     let signed = site.target("team/signed");

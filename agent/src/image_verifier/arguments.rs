@@ -55,7 +55,7 @@ const SUBCOMMAND: &str = "image-verifier";
 const NAMES: [&str; 2] = ["assay-image-verifier", SUBCOMMAND];
 
 /// containerd's flags, with one hyphen more.
-const FLAGS: [&str; 3] = ["--name", "--digest", "--stdin-media-type"];
+const FLAGS: [&str; 4] = ["--name", "--digest", "--stdin-media-type", "--operation"];
 
 #[cfg(test)]
 mod tests {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_three_flags_with_one_hyphen_or_two() {
+    fn reads_containerds_flags_with_one_hyphen_or_two() {
         let (args, _) = read(&[
             "image-verifier",
             "--trust",
@@ -105,6 +105,8 @@ mod tests {
             "d",
             "-stdin-media-type",
             "m",
+            "-operation",
+            "run",
             "-at",
             "x",
             "--name=p",
@@ -119,6 +121,7 @@ mod tests {
                 "--name=n",
                 "--digest=d",
                 "--stdin-media-type=m",
+                "--operation=run",
                 "-at",
                 "x",
                 "--name=p",
@@ -151,6 +154,8 @@ mod tests {
             &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type"],
             &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-name", "n"],
             &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-future", "f"],
+            &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-operation", "push"],
+            &["image-verifier", "-name", "n", "-digest", "d", "-stdin-media-type", "m", "-operation"],
         ] {
             let Arguments { args, .. } = Arguments::new(args.iter().map(OsString::from));
             assert!(Cli::try_parse_from(args).is_err());

@@ -1,8 +1,12 @@
-//! Speaks with containerd as its image verifier: reads which image is about to be pulled, and gives the reason of the answer.
+//! Speaks with containerd as its image verifier: reads which image is about to be pulled or run, and gives the reason of the answer.
 //!
 //! containerd, docs/image-verification.md: it runs each program of a folder, takes exit code 0 for a yes and shows what the program
 //! wrote to standard output. The image is judged as one of the node's own would be, but without its content, which is not there
 //! yet: containerd itself compares the content with the descriptor. An image that cannot be judged is refused.
+//!
+//! containerd asks in two forms. By default it asks before a pull, with the image's descriptor on standard input. With
+//! `verify_on_run` it asks before a pull and before each container, and standard input has an object around the descriptor, with the
+//! operation and the container's annotations. Annotations decide nothing here: whoever asks for a container writes some of them.
 
 mod arguments;
 
@@ -10,10 +14,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use assay_report::ExitCode;
-use assay_verifier::json::{self, JsonError};
+use assay_verifier::json::{self, JsonError, Shape};
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Reference, ReferenceError, shape};
 
+use serde::Deserialize;
+
+use crate::cli::Operation;
 use crate::config::ImageVerifierPlan;
 use crate::console::{clean, print_clap};
 use crate::output::Sink;
@@ -42,13 +49,21 @@ pub(crate) fn refuse_arguments(error: &clap::Error) -> ExitCode {
 pub(crate) fn read_target(plan: &ImageVerifierPlan, stdin: impl Read) -> Result<Descriptor, PullError> {
     let mut bytes = Vec::new();
     stdin.take(limits::PULLED_DESCRIPTOR_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    if plan.media_type != DESCRIPTOR {
+    if ![DESCRIPTOR, INPUT].contains(&&*plan.media_type) {
         return Err(PullError::MediaType { media_type: plan.media_type.clone() });
     }
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::PULLED_DESCRIPTOR_BYTES {
         return Err(PullError::TooLarge);
     }
-    let descriptor: Descriptor = json::read(&bytes, &shape::DESCRIPTOR)?;
+    let descriptor = if plan.media_type == INPUT {
+        let Input { descriptor, operation } = json::read(&bytes, &INPUT_SHAPE)?;
+        if plan.operation.is_some_and(|said| said != operation) {
+            return Err(PullError::OtherOperation);
+        }
+        descriptor
+    } else {
+        json::read(&bytes, &shape::DESCRIPTOR)?
+    };
     if descriptor.digest.as_str() != plan.digest {
         return Err(PullError::OtherDigest {
             given: plan.digest.clone(),
@@ -83,8 +98,22 @@ pub(crate) fn reason(text: &str) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// The media type of what containerd writes to standard input.
+/// The media types of what containerd writes to standard input.
 const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
+const INPUT: &str = "application/vnd.containerd.image-verifier.input.v1+json";
+
+/// What containerd writes to standard input with `verify_on_run`.
+#[derive(Deserialize)]
+struct Input {
+    descriptor: Descriptor,
+    operation: Operation,
+}
+
+const INPUT_SHAPE: Shape = Shape::Object(&[
+    ("descriptor", &shape::DESCRIPTOR),
+    ("operation", &Shape::Any),
+    ("annotations", &Shape::Any),
+]);
 
 /// Letters of a reason. Logs, clients and Kubernetes' events repeat it; containerd accepts 32 KiB.
 const REASON_LETTERS: usize = 1_000;
@@ -92,14 +121,19 @@ const REASON_LETTERS: usize = 1_000;
 /// Why an image that is about to be pulled was not judged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PullError {
-    #[error("standard input is said to hold {media_type}; this version reads {DESCRIPTOR}")]
+    #[error("standard input is said to hold {media_type}; this version reads {DESCRIPTOR} and {INPUT}")]
     MediaType { media_type: String },
     #[error("standard input cannot be read")]
     Stdin(#[from] io::Error),
-    #[error("standard input has more than {} bytes and is not a descriptor", limits::PULLED_DESCRIPTOR_BYTES)]
+    #[error(
+        "standard input has more than {} bytes, and no question of containerd's has",
+        limits::PULLED_DESCRIPTOR_BYTES
+    )]
     TooLarge,
-    #[error("standard input is not a descriptor")]
+    #[error("standard input does not describe an image")]
     Descriptor(#[from] JsonError),
+    #[error("the operation on standard input is not the one of the flag -operation")]
+    OtherOperation,
     #[error("{given} was asked for, but the descriptor on standard input is of {found}")]
     OtherDigest { given: String, found: String },
     #[error("no policy can be chosen by the name {name}")]
@@ -121,7 +155,12 @@ mod tests {
     use crate::config::Plan;
 
     fn plan(name: &str, digest: &str, media_type: &str) -> ImageVerifierPlan {
+        plan_of(name, digest, media_type, &[])
+    }
+
+    fn plan_of(name: &str, digest: &str, media_type: &str, more: &[&str]) -> ImageVerifierPlan {
         let args = ["image-verifier", "-name", name, "-digest", digest, "-stdin-media-type", media_type];
+        let args = args.iter().chain(more);
         let Arguments { args, for_containerd } = Arguments::new(args.map(Into::into));
         assert!(for_containerd);
         match Plan::new(Cli::try_parse_from(args).unwrap().command) {
@@ -173,6 +212,47 @@ mod tests {
             let refused = refusal(name, digest.as_str(), DESCRIPTOR, &stdin);
             assert!(matches!(refused, PullError::Name { .. }), "{name}");
         }
+    }
+
+    #[test]
+    fn an_image_may_be_asked_for_with_its_operation() {
+        let [digest, other] = [b"1", b"2"].map(|bytes| Digest::sha256(bytes));
+        let stdin = format!(
+            r#"{{"descriptor":{},"operation":"run","annotations":{{"io.kubernetes.cri.container-name":"app"}},"future":1}}"#,
+            descriptor(&digest)
+        );
+        let read = |digest: &Digest, stdin: &str, flags: &[&str]| {
+            read_target(&plan_of(NAME, digest.as_str(), INPUT, flags), stdin.as_bytes())
+        };
+        let target = Descriptor::new("application/vnd.oci.image.index.v1+json", digest.clone(), 7);
+        for flags in [&[][..], &["-operation", "run"]] {
+            assert_eq!(read(&digest, &stdin, flags).unwrap(), target);
+        }
+        let pull = stdin.replace("run", "pull");
+        assert_eq!(read(&digest, &pull, &["-operation", "pull"]).unwrap(), target);
+        for (stdin, flag) in [(&stdin, "pull"), (&pull, "run")] {
+            let refused = read(&digest, stdin, &["-operation", flag]).unwrap_err();
+            assert!(matches!(refused, PullError::OtherOperation), "{flag}");
+        }
+        assert!(matches!(read(&other, &stdin, &[]).unwrap_err(), PullError::OtherDigest { .. }));
+        for stdin in [
+            &descriptor(&digest),
+            &stdin.replace(r#""operation":"run","#, ""),
+            &stdin.replace("\"run\"", "\"push\""),
+            &stdin.replace("\"run\"", "\"Run\""),
+            &stdin.replace("\"descriptor\"", "\"Descriptor\""),
+            &stdin.replace("\"future\":1", "\"Descriptor\":null"),
+            &stdin.replace("\"future\":1", "\"operation\":\"run\""),
+            &stdin.replace("\"size\":7", "\"size\":7,\"Size\":8"),
+            "{}",
+            "null",
+        ] {
+            let refused = read(&digest, stdin, &["-operation", "run"]).unwrap_err();
+            assert!(matches!(refused, PullError::Descriptor(_)), "{stdin}: {refused:?}");
+        }
+        // each form under its own media type alone
+        let refused = refusal(NAME, digest.as_str(), DESCRIPTOR, &stdin);
+        assert!(matches!(refused, PullError::Descriptor(_)), "{refused:?}");
     }
 
     #[test]
