@@ -204,7 +204,7 @@ pub enum OpenProblem {
     #[error("{}: {}", .0.what, .0.why)]
     Entry(Unreadable),
     /// `bundle.json` is not a bundle's document.
-    #[error("its bundle.json cannot be used")]
+    #[error("its bundle.json cannot be used; make the bundle again")]
     Document(#[from] DocumentError),
     /// A file of evidence has a name that is not text.
     #[error("its {path} cannot be opened by this name; rename it")]
@@ -213,7 +213,7 @@ pub enum OpenProblem {
         path: String,
     },
     /// A blob is altered, too large, or cannot be read.
-    #[error("its blob {digest} {error}")]
+    #[error("its blob {digest} {error}; copy or fetch the layout again")]
     Blob {
         /// Its name.
         digest: Digest,
@@ -221,7 +221,7 @@ pub enum OpenProblem {
         error: BlobError,
     },
     /// A blob is listed as a manifest but does not parse as one.
-    #[error("its manifest {digest} {error}")]
+    #[error("its manifest {digest} {error}; have the image built again, or leave it out")]
     Manifest {
         /// Its name.
         digest: Digest,
@@ -229,10 +229,13 @@ pub enum OpenProblem {
         error: Box<ManifestError>,
     },
     /// Its indexes list more, or are nested deeper, than in any real layout.
-    #[error("its index.json leads to too much")]
+    #[error("its index.json leads to too much; split the layout into several")]
     Graph(#[from] GraphLimit),
     /// The signatures of its images are more than any real layout has.
-    #[error("its images have more than {} signatures between them", limits::GRAPH_MANIFESTS)]
+    #[error(
+        "its images have more than {} signatures between them; split the layout into several",
+        limits::GRAPH_MANIFESTS
+    )]
     TooManySignatures,
     /// Its files are not those that its document lists.
     #[error(transparent)]

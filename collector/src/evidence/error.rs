@@ -65,34 +65,36 @@ pub enum PackError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnpackError {
     /// The file is damaged or cannot be read.
-    #[error("the file cannot be read")]
+    #[error("the file cannot be read; copy or fetch it again")]
     Unreadable(#[source] io::Error),
     /// The file is not an archive, or it is damaged or exceeds a limit.
-    #[error("the file cannot be unpacked")]
+    #[error("the file cannot be unpacked; copy or fetch it again")]
     Members(#[from] members::ArchiveError),
     /// A member that evidence does not have, or that is not in its place.
-    #[error("evidence has no member {name} at this place")]
+    #[error("evidence has no member {name} at this place; do not pack it by hand, and fetch it again")]
     Name {
         /// The member.
         name: String,
     },
     /// A member that all evidence begins with.
-    #[error("the member {name} is not where it should be")]
+    #[error("the member {name} is not where it should be; do not pack evidence by hand, and fetch it again")]
     Missing {
         /// The member.
         name: &'static str,
     },
     /// The envelope is invalid.
-    #[error("{SIGNATURE} is not a valid DSSE envelope")]
+    #[error("{SIGNATURE} is not a valid DSSE envelope; fetch the evidence again")]
     Envelope(#[from] DsseError),
     /// No key vouches for the list of members.
-    #[error("{SIGNATURE} does not verify")]
+    #[error(
+        "{SIGNATURE} does not verify; give the key of the site that signed it, or find out who changed the evidence"
+    )]
     Signature(#[from] VerifyError),
     /// The envelope is around another document.
-    #[error("{SIGNATURE} signs another {DOCUMENT}")]
+    #[error("{SIGNATURE} signs another {DOCUMENT}; fetch the evidence again")]
     OtherDocument,
     /// The list of members is invalid.
-    #[error("{DOCUMENT} is invalid")]
+    #[error("{DOCUMENT} is invalid; pack the evidence again")]
     Document(#[from] DocumentError),
     /// A member is not the one that was signed.
     #[error(transparent)]

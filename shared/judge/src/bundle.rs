@@ -197,7 +197,7 @@ pub(crate) enum BundleProblem {
     #[error(transparent)]
     Layout(crate::store::layout::LayoutProblem),
     /// Its `bundle.json` cannot be used.
-    #[error("its bundle.json cannot be used")]
+    #[error("its bundle.json cannot be used; have the bundle sent or made again")]
     Document(#[source] DocumentError),
     /// It was not finished.
     #[error("is partial, because the command that made it did not finish; run assay bundle create again")]
@@ -206,19 +206,26 @@ pub(crate) enum BundleProblem {
     #[error("its files are not those that it lists; have the bundle sent again")]
     File(#[source] FileError),
     /// The trust directory names keys, and it has no document that could be signed.
-    #[error("it has no bundle.json that one of the trust directory's keys could have signed")]
+    #[error(
+        "it has no bundle.json that one of the trust directory's keys could have signed; make it with assay bundle create"
+    )]
     NoDocument,
     /// The trust directory names keys, and it is not signed.
-    #[error("it is not signed by one of the trust directory's keys: bundle.json.dsse is missing")]
+    #[error(
+        "it is not signed by one of the trust directory's keys, because bundle.json.dsse is missing; have it signed (assay \
+         bundle create --site-key)"
+    )]
     NoSignature,
     /// Its signature cannot be read.
-    #[error("its signature in bundle.json.dsse cannot be read")]
+    #[error("its signature in bundle.json.dsse cannot be read; have the bundle sent again")]
     Envelope(#[from] DsseError),
     /// Its signature is not valid.
-    #[error("its signature in bundle.json.dsse is not valid")]
+    #[error(
+        "its signature in bundle.json.dsse is not valid; find out who changed it, and have it made again"
+    )]
     Signature(#[from] VerifyError),
     /// The signature is over another document.
-    #[error("its bundle.json.dsse signs another bundle.json")]
+    #[error("its bundle.json.dsse signs another bundle.json; have the bundle sent again")]
     OtherDocument,
 }
 

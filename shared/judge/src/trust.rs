@@ -328,19 +328,24 @@ pub(crate) enum TrustProblem {
     #[error("{}", explain(.0))]
     Unreadable(io::Error),
     /// The path is something else.
-    #[error("is not a directory")]
+    #[error("is not a directory; give the folder that has trustpolicy.json and truststore")]
     NotADirectory,
     /// It has no policy file.
-    #[error("holds neither trustpolicy.json nor trustpolicy.oci.json")]
+    #[error(
+        "holds neither trustpolicy.json nor trustpolicy.oci.json; assay trust init makes a trust directory"
+    )]
     NoPolicy,
     /// It has both policy files.
     #[error("holds both trustpolicy.oci.json and trustpolicy.json; remove the one that does not apply")]
     TwoPolicies,
     /// The policy is a link, a folder or a device.
-    #[error("is not a regular file")]
+    #[error("is not a regular file; put the policy itself there")]
     NotRegular,
     /// The policy is larger than [`limits::TRUST_POLICY_BYTES`].
-    #[error("is larger than {} bytes", limits::TRUST_POLICY_BYTES)]
+    #[error(
+        "is larger than {} bytes, which no real policy is; put the policy there",
+        limits::TRUST_POLICY_BYTES
+    )]
     TooLarge,
 }
 

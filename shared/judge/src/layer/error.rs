@@ -40,7 +40,9 @@ pub enum LayerError {
     )]
     Version(String),
     /// It is the list of another layer.
-    #[error("the list of its files is that of the layer {layer} with the diff_id {diff_id}")]
+    #[error(
+        "the list of its files is that of the layer {layer} with the diff_id {diff_id}; make the bundle again with --rootfs"
+    )]
     OtherLayer {
         /// The digest of that layer.
         layer: String,

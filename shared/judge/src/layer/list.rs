@@ -152,7 +152,10 @@ pub enum ListError {
     #[error(transparent)]
     Layer(#[from] LayerError),
     /// The list takes more bytes than any real one.
-    #[error("the list of its files takes more than {} bytes", limits::LAYER_LIST_BYTES)]
+    #[error(
+        "the list of its files takes more than {} bytes; make the bundle without --rootfs",
+        limits::LAYER_LIST_BYTES
+    )]
     TooLarge,
     /// The list cannot be written.
     #[error("the list of its files cannot be written")]

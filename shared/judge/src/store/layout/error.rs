@@ -38,22 +38,33 @@ pub enum LayoutProblem {
     #[error("it is not an OCI image layout: {}", why(.0.as_ref()))]
     NoOciLayout(Option<StoreForm>),
     /// `oci-layout` says something else than version 1.0.0.
-    #[error("it is not an OCI image layout of version 1.0.0")]
+    #[error(
+        "its oci-layout does not say version 1.0.0, the only one that is known; write the layout again, with oras or assay"
+    )]
     Version,
     /// There is no `index.json`.
-    #[error("it is not an OCI image layout: index.json is missing")]
+    #[error("it is not a whole OCI image layout, because index.json is missing; copy or write it again")]
     NoIndex,
     /// `index.json` is larger than [`limits::LAYOUT_INDEX_BYTES`].
-    #[error("its index.json is larger than {} bytes", limits::LAYOUT_INDEX_BYTES)]
+    #[error(
+        "its index.json is larger than {} bytes; split the layout into several",
+        limits::LAYOUT_INDEX_BYTES
+    )]
     IndexTooLarge,
     /// `index.json` lists more than [`limits::LAYOUT_ENTRIES`].
-    #[error("its index.json lists more than {} manifests", limits::LAYOUT_ENTRIES)]
+    #[error(
+        "its index.json lists more than {} manifests; split the layout into several",
+        limits::LAYOUT_ENTRIES
+    )]
     TooManyEntries,
     /// `index.json` lists [`limits::BAD_ENTRIES`] things that are not descriptors.
-    #[error("its index.json lists {} entries that are not descriptors", limits::BAD_ENTRIES)]
+    #[error(
+        "its index.json lists {} entries that are not descriptors; write the layout again",
+        limits::BAD_ENTRIES
+    )]
     TooManyBadEntries,
     /// `index.json` is not an index.
-    #[error("its index.json is malformed: {0}")]
+    #[error("its index.json is malformed, so copy or write the layout again: {0}")]
     IndexMalformed(JsonError),
 }
 
@@ -70,10 +81,16 @@ pub enum ArchiveError {
     #[error("it must be a folder or a tar, tar.gz or tar.zst, and it is {}", single(.0))]
     NotAnArchive(FileForm),
     /// A compressed file with something else than a tar in it.
-    #[error("it is compressed, what is in it must be a tar, and that is {}", single(.0))]
+    #[error(
+        "it is compressed, and what is in it is {} and not a tar; pack the folder of the layout as tar.gz or tar.zst",
+        single(.0)
+    )]
     NotATar(FileForm),
     /// The tar or its compression is damaged, or the file cannot be read.
-    #[error("it cannot be read{}{error}", position.as_ref().map_or(": ".to_owned(), |position| format!(" {position}: ")))]
+    #[error(
+        "it is damaged or cannot be read{}, so copy or fetch it again: {error}",
+        position.as_ref().map_or_else(String::new, |position| format!(" {position}"))
+    )]
     Damaged {
         /// How far it was read; none if it was not opened.
         position: Option<Position>,
@@ -107,7 +124,9 @@ pub enum ArchiveError {
         name: String,
     },
     /// A member is larger than any real one.
-    #[error("its {name} is larger than {limit} bytes")]
+    #[error(
+        "its member {name} is larger than {limit} bytes, which no real layout has; write the layout again"
+    )]
     TooLarge {
         /// The member.
         name: String,
