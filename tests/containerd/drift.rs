@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use assay_fixtures::image::Image;
 use assay_report::{Drift, DriftKind, DriftResult, FileClass, NodeReport};
 use assay_tests::containerd::Release;
 use assay_tests::kinds::{image_of, mode, run, set_xattr, tar_of};
 use assay_tests::on_each_release;
-use assay_tests::packages::need_root;
-use assay_tests::program::verdict;
+use assay_tests::packages::{need_root, program};
+use assay_tests::program::{finish, verdict};
 use assay_tests::published::reference;
 use assay_tests::static_program;
 use assay_verifier::oci::Digest;
@@ -188,6 +189,20 @@ fn what_is_mounted_over_an_image_is_named(release: Release) {
         assert_eq!(drift.mounts[0].source.as_ref(), Some(&source));
         assert_eq!(drift.mounts[0].mount_type.as_deref(), Some("bind"));
     }
+    // what is mounted later is in no specification, and only the process sees it
+    let later = "import ctypes, os, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        assert libc.setns(os.open(sys.argv[1], os.O_RDONLY), 0x20000) == 0\n\
+        assert libc.mount(b'tmpfs', b'/etc', b'tmpfs', 0, None) == 0";
+    let tasks = node.containerd.ctr(["tasks", "list"]).expect_code(0).text();
+    let process = tasks.split_whitespace().find(|word| word.parse::<u32>().is_ok()).unwrap().to_owned();
+    let mut mounting = Command::new(program("python3", "python3"));
+    let done = finish(mounting.args(["-c", later, &format!("/proc/{process}/ns/mnt")]));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let report = verify(&node, &node.containerd.store(), "fail", 0);
+    let mounts = &drift(&report).mounts;
+    let later = mounts.iter().find(|one| one.destination == "/etc").unwrap();
+    assert!(later.hides.starts_with("etc/"), "{later:?}");
+    assert_eq!(mounts.len(), 4);
     // what lies where a mount is, and is not empty, is drift
     let point = upper(&node).join("etc/new.conf");
     fs::write(&point, "hidden").unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use assay_verifier::limits;
@@ -41,24 +41,29 @@ pub(super) enum Process {
 ///
 /// # Errors
 /// Why they cannot be read.
-pub(super) fn each_mount(process: Process, mut take: impl FnMut(Line)) -> Result<(), String> {
+pub(super) fn each_mount(process: Process, take: impl FnMut(Line)) -> Result<(), String> {
     let path = match process {
         Process::This => "/proc/self/mountinfo".to_owned(),
         Process::Other(id) => format!("/proc/{id}/mountinfo"),
     };
     let file = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
+    each_line(file, take).map_err(|error| format!("{path}: {error}"))
+}
+
+fn each_line(file: impl Read, mut take: impl FnMut(Line)) -> io::Result<()> {
     let mut left = limits::MOUNTS_BYTES;
     let mut file = BufReader::new(file.take(limits::MOUNTS_BYTES + 1));
     loop {
         let mut line = Vec::new();
-        let read = file.read_until(b'\n', &mut line).map_err(|error| format!("{path}: {error}"))?;
+        let read = file.read_until(b'\n', &mut line)?;
         if read == 0 {
             return Ok(());
         }
         let read = u64::try_from(read).unwrap_or(u64::MAX);
-        left = left.checked_sub(read).ok_or_else(|| format!("{path} is implausibly large"))?;
+        left = left.checked_sub(read).ok_or_else(|| io::Error::other("it is implausibly large"))?;
         let line = String::from_utf8_lossy(&line);
-        take(Line::parse(line.trim_end_matches('\n')).ok_or_else(|| format!("{path} is malformed"))?);
+        let line = Line::parse(line.trim_end_matches('\n'));
+        take(line.ok_or_else(|| io::Error::other("a line of it is malformed"))?);
     }
 }
 
@@ -290,6 +295,20 @@ mod tests {
         for malformed in ["", "1 2 8:1 / /a rw ext4", "1 2 - ext4 x rw"] {
             assert_eq!(Line::parse(malformed), None, "{malformed}");
         }
+    }
+
+    #[test]
+    fn lists_of_mounts_are_bounded() {
+        let line = |bytes: usize| {
+            let text = "1 2 8:1 / / rw - ext4 /dev/vda ";
+            format!("{text}{}\n", "x".repeat(bytes - text.len() - 1)).into_bytes()
+        };
+        let most = usize::try_from(limits::MOUNTS_BYTES).unwrap();
+        let mut count = 0;
+        each_line(&line(most / 2).repeat(2)[..], |_| count += 1).unwrap();
+        assert_eq!(count, 2);
+        assert!(each_line(&[line(most), line(40)].concat()[..], |_| ()).is_err());
+        assert!(each_line(&line(most + 1)[..], |_| ()).is_err());
     }
 
     #[test]

@@ -9,14 +9,14 @@ use assay_judge::store::{Container, Store};
 use assay_report::{Namespace, RootfsDifference, RootfsFinding};
 use assay_verifier::limits;
 
-use super::mounted::{Overlay, Process, each_mount};
+use super::mounted::{Line, Overlay, Process, each_mount};
 use super::shelf::{Form, Shelf};
 
 /// How the root of a container is mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RootMount {
-    /// On the snapshots that its own stands on.
-    Seen,
+    /// On the snapshots that its own stands on. With what else its first process sees mounted, if that is known.
+    Seen(Vec<Line>),
     /// Not at all: it does not run.
     Absent,
     /// That is not seen, and it is not known whether it runs.
@@ -50,7 +50,7 @@ impl Roots {
             let names = shelf.names.get(&(container.namespace.clone(), own.key.clone()))?;
             let looked: Result<Vec<RootMount>, Problem> =
                 names.iter().map(|name| look(shelf, container, name, process)).collect();
-            Some(looked.map(|found| found.first().copied().unwrap_or(RootMount::Absent)))
+            Some(looked.map(|found| found.into_iter().next().unwrap_or(RootMount::Absent)))
         };
         let first = running();
         let mut found: Vec<(&Container, Result<RootMount, Problem>)> = listing
@@ -111,22 +111,24 @@ fn look(
     };
     let overlays = shelf.mounted.overlays(own);
     overlays.iter().try_for_each(check)?;
-    let seen = if overlays.is_empty() { RootMount::Unseen } else { RootMount::Seen };
     let process = match process {
-        None => return Ok(seen),
+        None if overlays.is_empty() => return Ok(RootMount::Unseen),
+        None => return Ok(RootMount::Seen(Vec::new())),
         Some(None) => return Ok(RootMount::Absent),
         Some(Some(process)) => process,
     };
-    let mut roots = Vec::new();
+    let (mut roots, mut others) = (Vec::new(), Vec::new());
     let read = each_mount(Process::Other(process), |line| {
         if line.point == "/" {
             roots.push(line);
+        } else if others.len() <= limits::DRIFT_MOUNTS {
+            others.push(line);
         }
     });
     match read {
         Ok(()) if roots.is_empty() => return Err(unknown("runs, and its root is not seen")),
         Ok(()) => {}
-        Err(_) if seen == RootMount::Seen => return Ok(seen),
+        Err(_) if !overlays.is_empty() => return Ok(RootMount::Seen(Vec::new())),
         Err(why) => {
             let needed = "the agent has to see the processes of the node, or the mounts of containerd";
             return Err(unknown(&format!("runs, and how its root is mounted is not seen: {why}; {needed}")));
@@ -149,5 +151,5 @@ fn look(
             }
         }
     }
-    Ok(RootMount::Seen)
+    Ok(RootMount::Seen(others))
 }

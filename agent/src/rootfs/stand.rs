@@ -297,7 +297,7 @@ fn whole(
         evidence.push_str("; its own was removed meanwhile");
     }
     match root {
-        RootMount::Seen => evidence.push_str("; its root is mounted on them"),
+        RootMount::Seen(_) => evidence.push_str("; its root is mounted on them"),
         RootMount::Unseen => {
             evidence.push_str("; no mount of them is seen, so that it does not run or its mounts are hidden")
         }

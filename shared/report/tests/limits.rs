@@ -25,6 +25,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("INDEX_ENTRIES", "shared/verifier/src/oci/manifest.rs", "entries_are_bounded"),
     ("CHAIN_CERTIFICATES", "shared/report/tests/limits.rs", "certificates"),
     ("CERTIFICATE_BYTES", "shared/report/tests/limits.rs", "certificates"),
+    ("MOUNTS_BYTES", "agent/src/rootfs/mounted.rs", "lists_of_mounts_are_bounded"),
     ("NAME_COMPARISONS", "shared/verifier/tests/evidence/chains.rs", "comparisons_of_names_are_bounded"),
     ("JSON_VALUES", "shared/verifier/src/json/mod.rs", "values_are_counted_before_anything_is_kept"),
     ("JSON_DEPTH", "shared/verifier/src/json/mod.rs", "depth_is_bounded"),

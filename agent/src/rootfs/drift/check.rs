@@ -10,12 +10,13 @@ use assay_verifier::codes::Code;
 use assay_verifier::limits;
 
 use super::layer::{Found, Layer, MountPoints};
-use super::mounts::{covering, targets};
+use super::mounts::{self, beside, covering, targets};
 use super::stack::Stack;
 use crate::containerd::snapshots;
 use crate::rootfs::compare::Failure;
 use crate::rootfs::finding::sentence;
-use crate::rootfs::roots::{Problem, Roots};
+use crate::rootfs::mounted::Line;
+use crate::rootfs::roots::{Problem, RootMount, Roots};
 use crate::rootfs::shelf::{Form, Shelf, Shelves, open_used, place};
 
 /// Looks at the writable layers of the containers of the images. Findings only downgrade a verdict, and only if `mode` says so.
@@ -56,15 +57,16 @@ fn look(container: &Container, shelves: &Shelves, roots: &Roots) -> (Drift, bool
         Ok(writable) => writable,
         Err(why) => return not_run(why),
     };
-    match roots.of(container) {
-        Ok(_) => {}
+    let others = match roots.of(container) {
+        Ok(RootMount::Seen(others)) => others,
+        Ok(RootMount::Absent | RootMount::Unseen) => Vec::new(),
         Err(Problem::Unknown(why)) => return not_run(why),
         Err(Problem::Finding(finding)) => return not_run(sentence(&finding)),
-    }
-    let mut looked = writable.look(container);
+    };
+    let mut looked = writable.look(container, &others);
     // a container that works moves files all the time
     if looked.as_ref().is_ok_and(|(found, _)| found.has_only_moved) {
-        looked = writable.look(container);
+        looked = writable.look(container, &others);
     }
     match looked {
         Err(failure) => not_run(format!("the snapshot {}: {failure}", writable.id)),
@@ -122,7 +124,8 @@ impl<'s> Writable<'s> {
         Ok(Self { shelf, name, id: ids.swap_remove(0), below, has_init, is_copy })
     }
 
-    fn look(&self, container: &Container) -> Result<(Found, Vec<CoveringMount>), Failure> {
+    /// `others` are the mounts that its first process sees.
+    fn look(&self, container: &Container, others: &[Line]) -> Result<(Found, Vec<CoveringMount>), Failure> {
         let mut found = Found::default();
         let own = [self.id.clone()];
         let mounts = container.mounts.as_deref().unwrap_or_default();
@@ -131,7 +134,7 @@ impl<'s> Writable<'s> {
             found.unseen(b"the container's specification", &why);
         }
         let mut view = self.stack(&[&own[..], &self.below].concat())?;
-        let targets = targets(mounts, &mut view, &mut found);
+        let mut targets = targets(mounts, &mut view, &mut found);
         let ids = container.ids.as_ref();
         let root = ids.map_or((0, 0), |ids| ids.to_host(0, 0));
         let points = MountPoints {
@@ -152,6 +155,8 @@ impl<'s> Writable<'s> {
         }
         // Docker's mount points are not of the image
         let mut image = self.stack(&self.below[usize::from(self.has_init)..])?;
+        let others = beside(others, &targets);
+        targets.extend(mounts::targets(&others, &mut view, &mut found));
         let covering = covering(&targets, &mut image).unwrap_or_else(|failure| {
             found.unseen(b"what is mounted over the image", &failure);
             Vec::new()

@@ -9,6 +9,7 @@ use super::layer::{Found, class_in, is_deepest};
 use super::stack::Stack;
 use crate::rootfs::apply::push;
 use crate::rootfs::compare::Failure;
+use crate::rootfs::mounted::Line;
 use crate::rootfs::tree::{Kind, printable};
 
 /// Where each mount is once all links are followed. `found` gets those of which that cannot be told.
@@ -28,6 +29,24 @@ pub(super) fn targets<'m>(
         }
     }
     targets
+}
+
+/// The mounts that a container's first process sees and that are neither at `targets` nor below: what was mounted after the start.
+pub(super) fn beside(mounts: &[Line], targets: &[(Vec<u8>, &Mount)]) -> Vec<Mount> {
+    let is_within = |path: &[u8], target: &[u8]| {
+        target.is_empty()
+            || path.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let is_known = |line: &&Line| {
+        let path = line.point.trim_start_matches('/').as_bytes();
+        targets.iter().any(|(target, _)| is_within(path, target))
+    };
+    let mount = |line: &Line| {
+        let (device, root) = &line.place;
+        let source = format!("{root} of the file system {device}, not by the container's specification");
+        Mount { destination: line.point.clone(), source: Some(source), mount_type: None }
+    };
+    mounts.iter().filter(|line| !is_known(line)).map(mount).collect()
 }
 
 /// The mounts that hide something of the image, in the order of a report.

@@ -370,7 +370,7 @@ const SHORTER: [Detail; 6] = [
     Detail { entries: 100, signatures: 100, facts: 100, chains: Chains::NotWhole, ..FULL },
     Detail { entries: 10, signatures: 10, facts: 10, chains: Chains::NotWhole, ..FULL },
     Detail { entries: 3, signatures: 3, facts: 3, chains: Chains::NotWhole, ..FULL },
-    Detail { entries: 1, signatures: 1, facts: 0, chains: Chains::None, ..FULL },
+    Detail { entries: 1, signatures: 1, facts: 0, chains: Chains::NotWhole, ..FULL },
     Detail { text: 128, entries: 1, signatures: 0, facts: 0, chains: Chains::None },
 ];
 
@@ -636,10 +636,15 @@ impl Bound for InventoryImage {
     }
 }
 
-/// Leaves out chains of custody and cuts the list of containers: those whose chain is whole go before others.
+/// Leaves out chains of custody and cuts the list of containers: those go first whose chain is whole and that did not drift, and those
+/// whose chain is broken last.
 fn bound_containers(containers: &mut Vec<ContainerUse>, detail: Detail, omitted: &mut Omitted) {
-    let is_whole = |container: &ContainerUse| container.custody.as_ref().is_none_or(Custody::is_whole);
-    keep(containers, detail.entries, is_whole, omitted, List::InUse);
+    let worst_first = |container: &ContainerUse| {
+        let first = container.custody.as_ref().and_then(Custody::first_broken);
+        let has_drifted = container.drift.as_ref().is_some_and(Drift::is_worth_telling);
+        (Reverse(first.map(|link| link.state)), Reverse(has_drifted))
+    };
+    keep(containers, detail.entries, worst_first, omitted, List::InUse);
     let is_left_out = |custody: &Custody| match detail.chains {
         Chains::All => false,
         Chains::NotWhole => custody.is_whole(),

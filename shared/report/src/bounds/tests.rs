@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::{Action, DriftKind, FileClass};
+use crate::{Action, DriftKind, FileClass, LinkState};
 use crate::{ChainCertificate, CheckResult, Effect, ExitCode, NODE_REPORT_SCHEMA, Reason, TrustPolicyInput};
 use assay_verifier::oci::Digest;
 use assay_verifier::time::UnixTime;
@@ -300,6 +300,50 @@ fn values_are_bounded_as_bytes_are() {
     report.fit_into(limits::REPORT_BYTES, 5_000);
     assert!(size(&report).values <= 5_000 && report.images.len() == 100);
     assert_eq!(report.verdict(), before.verdict());
+}
+
+/// Of a thousand containers of one image, those that are worst stay, each with its chain, for as long as any has one.
+#[test]
+fn the_worst_of_many_containers_stay() {
+    let link = |step, state| CustodyLink { step, subject: "s".repeat(100), state, evidence: "e".repeat(200) };
+    let chain = |state| {
+        let of = |step| if step == CustodyStep::Snapshot { state } else { LinkState::Proven };
+        Custody::new(CustodyStep::ALL.into_iter().map(|step| link(step, of(step))).collect())
+    };
+    let container = |number: usize| ContainerUse {
+        id: format!("{number:04}"),
+        custody: Some(chain(match number {
+            999 => LinkState::Broken,
+            500..=509 => LinkState::Unproven,
+            _ => LinkState::Proven,
+        })),
+        drift: (number == 998).then(|| Drift::not_run("writable-layer-unread", "why".into())),
+        ..ContainerUse::default()
+    };
+    let mut whole = report(vec![image(0, Status::Failed)]);
+    whole.images[0].in_use = (0..1_000).map(container).collect();
+    whole.bound();
+    assert_eq!(whole.images[0].in_use.len(), 1_000.min(limits::REPORT_ENTRIES));
+    assert!(whole.images[0].in_use.iter().any(|one| one.id == "0999"));
+    let mut seen = BTreeSet::new();
+    for bytes in [400_000, 60_000, 30_000, 8_000] {
+        let mut report = whole.clone();
+        report.fit_into(bytes, limits::REPORT_VALUES);
+        assert!(size(&report).bytes <= bytes);
+        let image = &report.images[0];
+        let ids = |is: &dyn Fn(&ContainerUse) -> bool| -> Vec<&str> {
+            image.in_use.iter().filter(|one| is(one)).map(|one| one.id.as_str()).collect()
+        };
+        let with_chain = ids(&|one| one.custody.is_some());
+        assert!(with_chain.contains(&"0999"), "{bytes}");
+        let count = with_chain.len();
+        assert!(count == 11 || image.in_use.len() == count, "{bytes}: {count}");
+        if image.in_use.len() > 11 {
+            assert!(ids(&|_| true).contains(&"0998"), "{bytes}");
+        }
+        seen.insert(image.in_use.len());
+    }
+    assert!(seen.len() > 2, "{seen:?}");
 }
 
 #[test]
