@@ -19,7 +19,7 @@ pub use bundle::{
 pub use common::{RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 #[cfg(feature = "kubernetes")]
-pub use kubernetes::{Kubernetes, KubernetesCommand, KubernetesImage};
+pub use kubernetes::{AdmissionPolicies, Kubernetes, KubernetesCommand, KubernetesImage, KubernetesManifest};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 use common::{CONNECTION, NODES, OUTPUT, VERDICT};
@@ -63,7 +63,7 @@ pub enum Command {
     Evidence(Evidence),
     /// Make or show the key that signs the site's bundles and evidence
     SiteKey(SiteKey),
-    /// Make what a cluster is given so that its nodes can be verified via Kubernetes: the agent's image
+    /// Make what a cluster is given so that its nodes can be verified via Kubernetes: the agent's image, manifests
     #[cfg(feature = "kubernetes")]
     Kubernetes(Kubernetes),
     /// Explain a code of a report: what happened, why it matters, what to do

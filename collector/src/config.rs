@@ -155,35 +155,11 @@ pub(crate) fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigEr
 /// # Errors
 /// [`ConfigError`]
 pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
-    let content = run.content.as_ref().map(|value| {
-        let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
-        let allowed = "full, metadata, none";
-        mode.ok_or_else(|| ConfigError::Value { option: "content", value: value.clone(), allowed })
-    });
-    let rootfs = run.rootfs.as_ref().map(|value| {
-        let mode = RootfsMode::ALL.into_iter().find(|mode| mode.as_str() == value);
-        mode.ok_or_else(|| ConfigError::Value {
-            option: "rootfs",
-            value: value.clone(),
-            allowed: "in-use, all",
-        })
-    });
-    let drift = run.drift.as_ref().map(|value| {
-        let mode = DriftMode::ALL.into_iter().find(|mode| mode.as_str() == value);
-        mode.ok_or_else(|| ConfigError::Value {
-            option: "drift",
-            value: value.clone(),
-            allowed: "report, fail",
-        })
-    });
     let asked = Asked {
-        rootfs: rootfs.transpose()?,
-        drift: drift.transpose()?,
         accept: accept(&run.accept)?,
-        content: content.transpose()?.unwrap_or_default(),
         evidence: run.evidence,
         at: run.at.as_deref().map(at).transpose()?,
-        ..Asked::default()
+        ..looked_at(run.content.as_ref(), run.rootfs.as_ref(), run.drift.as_ref())?
     };
     let mut evidence = assay_judge::trust::evidence(&run.trust.join("crls"));
     assay_judge::bundle::add_evidence(&run.bundle, &mut evidence)?;
@@ -191,6 +167,44 @@ pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     let payload = Payload::new(&agents(&run.agents)?, &run.trust, &run.bundle)?;
     let limits = StepLimits { run: Duration::from_secs(run.time_limit), ..StepLimits::default() };
     Ok(VisitPlan { run_id: random::run_id(clock::now()), payload, asked, limits })
+}
+
+/// Reads how much agents look at: the values of `--content`, `--rootfs` and `--drift`.
+///
+/// # Errors
+/// [`ConfigError::Value`]
+pub(crate) fn looked_at(
+    content: Option<&String>,
+    rootfs: Option<&String>,
+    drift: Option<&String>,
+) -> Result<Asked, ConfigError> {
+    let content = content.map(|value| {
+        let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        let allowed = "full, metadata, none";
+        mode.ok_or_else(|| ConfigError::Value { option: "content", value: value.clone(), allowed })
+    });
+    let rootfs = rootfs.map(|value| {
+        let mode = RootfsMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        mode.ok_or_else(|| ConfigError::Value {
+            option: "rootfs",
+            value: value.clone(),
+            allowed: "in-use, all",
+        })
+    });
+    let drift = drift.map(|value| {
+        let mode = DriftMode::ALL.into_iter().find(|mode| mode.as_str() == value);
+        mode.ok_or_else(|| ConfigError::Value {
+            option: "drift",
+            value: value.clone(),
+            allowed: "report, fail",
+        })
+    });
+    Ok(Asked {
+        rootfs: rootfs.transpose()?,
+        drift: drift.transpose()?,
+        content: content.transpose()?.unwrap_or_default(),
+        ..Asked::default()
+    })
 }
 
 /// Reads the values of `--accept`: how an image may pass without a signature of its own.

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Agents;
-use super::common::{OUTPUT, RegistryAccess};
+use super::common::{NODES, OUTPUT, RegistryAccess, VERDICT};
 
 /// `assay kubernetes`
 #[derive(Debug, Args)]
@@ -20,6 +20,8 @@ pub struct Kubernetes {
 pub enum KubernetesCommand {
     /// Make the image of the agent, as a file or in a registry; with a trust directory and bundles inside if they are named
     Image(KubernetesImage),
+    /// Write YAML for review and for whoever applies manifests: namespace, rights, and a job or cron job for each node
+    Manifest(KubernetesManifest),
 }
 
 /// `assay kubernetes image`
@@ -50,4 +52,78 @@ pub struct KubernetesImage {
     pub agents: Agents,
     #[command(flatten)]
     pub registry: RegistryAccess,
+}
+
+/// `assay kubernetes manifest`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every night, with the exceptions that Kyverno's policies need:\n  assay kubernetes manifest --image \
+registry.example/tools/assay@sha256:… --bundles 1 --site site.toml --cron '0 3 * * *' --exceptions kyverno --out assay.yaml\n\n\
+The image must have the trust directory and the bundles (assay kubernetes image --trust --bundle), because nothing is delivered to \
+these pods. A report is in the log of its pod, in a frame; the README says how to get it out.")]
+#[group(id = "which", required = true, multiple = true, args = ["node", "site"])]
+pub struct KubernetesManifest {
+    /// The agent's image by its digest, as assay kubernetes image prints it
+    #[arg(long, value_name = "IMAGE")]
+    pub image: String,
+    /// How many bundles the image has
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000))]
+    pub bundles: u16,
+    /// A node by its name in the cluster; repeatable
+    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = NODES)]
+    pub node: Vec<String>,
+    /// A site file: the names of its Linux nodes, and where their images are
+    #[arg(long, value_name = "FILE", help_heading = NODES)]
+    pub site: Option<PathBuf>,
+    /// Where images are on the nodes of --node: containerd:ADDRESS, or root:DIR [default: containerd at its usual address]
+    #[arg(long, value_name = "STORE", help_heading = NODES)]
+    pub store: Option<String>,
+    /// containerd's folder on the nodes [default: /var/lib/containerd]
+    #[arg(long, value_name = "DIR", help_heading = NODES)]
+    pub containerd_root: Option<String>,
+    /// Run at these times, as cron writes them, instead of once
+    #[arg(long, value_name = "SCHEDULE")]
+    pub cron: Option<String>,
+    /// Seconds that a pod may take, the pull of its image included
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_800, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub time_limit: u64,
+    /// The namespace
+    #[arg(long, value_name = "NAME", default_value = "assay")]
+    pub namespace: String,
+    /// When nodes pull the image: Always, IfNotPresent or Never [default: the cluster's]
+    #[arg(long, value_name = "WHEN", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub pull_policy: Option<String>,
+    /// A secret of the namespace to pull the image with; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub pull_secret: Vec<String>,
+    /// The SELinux type of the container, such as spc_t; not tested [default: the container runtime's]
+    #[arg(long, value_name = "TYPE")]
+    pub selinux_type: Option<String>,
+    /// How much of the images' content is hashed: full, metadata or none
+    #[arg(long, value_name = "HOW", help_heading = VERDICT)]
+    pub content: Option<String>,
+    /// Compare unpacked snapshots with the signed layers: those of images in-use, or all; the pods keep CAP_DAC_READ_SEARCH
+    #[arg(long, value_name = "WHICH", help_heading = VERDICT)]
+    pub rootfs: Option<String>,
+    /// List what containers wrote: report, or fail to fail their images as well; the pods keep CAP_DAC_READ_SEARCH
+    #[arg(long, value_name = "WHAT", help_heading = VERDICT)]
+    pub drift: Option<String>,
+    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
+    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
+    pub accept: Vec<String>,
+    /// Also write the exceptions that these admission policies need; repeatable
+    #[arg(long, value_name = "POLICIES", value_enum, help_heading = OUTPUT)]
+    pub exceptions: Vec<AdmissionPolicies>,
+    /// Where the manifest goes [default: standard output]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
+}
+
+/// Admission policies that refuse the pods unless they get an exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdmissionPolicies {
+    /// Gatekeeper's library
+    Gatekeeper,
+    /// Kyverno's policies for the Pod Security Standards
+    Kyverno,
 }

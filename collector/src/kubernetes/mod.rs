@@ -1,4 +1,5 @@
-//! What a cluster is given: the image of the agent, and the pod in which an agent looks at its node.
+//! What a cluster is given: the image of the agent, manifests, and the pod in which an agent looks at its node.
 
 pub(crate) mod image;
+pub(crate) mod manifest;
 pub mod pod;

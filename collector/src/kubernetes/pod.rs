@@ -54,7 +54,7 @@ const MEMORY: &str = "64Mi";
 /// `limits::ARCHIVE_RATIO`, `limits::ARCHIVE_FREE_BYTES`).
 const SCRATCH_SIZE: &str = "640Mi";
 
-const MACHINE_ID: &str = "/etc/machine-id";
+pub(super) const MACHINE_ID: &str = "/etc/machine-id";
 const TERMINATION_LOG: &str = "/dev/termination-log";
 const NODE_NAME: &str = "NODE_NAME";
 

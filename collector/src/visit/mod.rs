@@ -15,4 +15,6 @@ pub(crate) use embedded::{Damaged, EMBEDDED};
 pub(crate) use payload::{Payload, PayloadError, bundle_files, trust_archive, trust_files};
 pub(crate) use plan::{StepLimits, VisitPlan};
 pub(crate) use row::unvisited_row;
+#[cfg(feature = "kubernetes")]
+pub(crate) use steps::asked_arguments;
 pub(crate) use steps::visit;

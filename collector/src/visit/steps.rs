@@ -193,7 +193,17 @@ fn arguments(node: &Node, plan: &VisitPlan, asked: &Asked) -> Vec<String> {
     }
     arguments.push("--trust=trust".to_owned());
     arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
+    arguments.extend(asked_arguments(asked));
+    // the node's own work goes first
+    arguments.push("--nice".to_owned());
+    arguments.push(format!("--run-id={}", plan.run_id));
+    arguments
+}
+
+/// The agent's options that say what it is asked.
+pub(crate) fn asked_arguments(asked: &Asked) -> Vec<String> {
     let Asked { nonce, accept, content, images, namespaces, evidence, at, rootfs, drift } = asked;
+    let mut arguments = Vec::new();
     arguments.extend(at.map(|at| format!("--at={at}")));
     arguments.push(format!("--content={}", content.as_str()));
     arguments.extend(rootfs.map(|mode| format!("--rootfs={}", mode.as_str())));
@@ -203,9 +213,6 @@ fn arguments(node: &Node, plan: &VisitPlan, asked: &Asked) -> Vec<String> {
     arguments.extend(namespaces.iter().map(|namespace| format!("--namespace={namespace}")));
     arguments.extend(evidence.then(|| "--evidence".to_owned()));
     arguments.extend(nonce.iter().map(|nonce| format!("--nonce={nonce}")));
-    // the node's own work goes first
-    arguments.push("--nice".to_owned());
-    arguments.push(format!("--run-id={}", plan.run_id));
     arguments
 }
 

@@ -3,6 +3,7 @@
 use assay_report::ExitCode;
 
 use super::image::image;
+use super::manifest::manifest;
 use crate::cli::{self, KubernetesCommand};
 use crate::commands::error::CommandError;
 
@@ -13,5 +14,6 @@ use crate::commands::error::CommandError;
 pub fn kubernetes(options: &cli::Kubernetes) -> Result<ExitCode, CommandError> {
     match &options.command {
         KubernetesCommand::Image(options) => image(options),
+        KubernetesCommand::Manifest(options) => manifest(options),
     }
 }

@@ -4,6 +4,7 @@ use assay_verifier::oci::ReferenceError;
 
 use crate::archive::ArchiveError;
 use crate::kubernetes::image::ImageError;
+use crate::kubernetes::manifest::ManifestError;
 use crate::registry::RegistryError;
 use crate::visit::PayloadError;
 
@@ -35,6 +36,30 @@ pub enum KubernetesError {
         /// What was given.
         name: String,
     },
+    /// The image is not named by its digest.
+    #[error(
+        "{name:?} does not name an image by its digest, as assay kubernetes image prints it: REGISTRY/NAME@sha256:HEX"
+    )]
+    NoDigest {
+        /// What was given.
+        name: String,
+    },
+    /// There is no node.
+    #[error("the site file names no node that can run the image: it is for Linux")]
+    NoNode,
+    /// A node's images are in a layout, which a pod does not see.
+    #[error(
+        "node {node:?}: its store is {store}, and a pod sees containerd alone: containerd:ADDRESS or root:DIR"
+    )]
+    Store {
+        /// The node.
+        node: String,
+        /// Its store.
+        store: String,
+    },
+    /// The manifest cannot be written.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// The registry does not take the image.
     #[error("the image was not pushed: {0}")]
     NotPushed(String),

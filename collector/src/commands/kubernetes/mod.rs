@@ -3,6 +3,7 @@
 mod command;
 mod error;
 mod image;
+mod manifest;
 
 pub use command::kubernetes;
 pub use error::KubernetesError;
