@@ -46,7 +46,7 @@ impl Release {
         there
     }
 
-    fn program(self, name: &str) -> PathBuf {
+    pub(crate) fn program(self, name: &str) -> PathBuf {
         match self {
             Self::Debian => packages::program(name, "containerd runc"),
             Self::Two => Self::folder().expect("containerd 2").join(name),

@@ -14,6 +14,7 @@ pub mod certificates;
 pub mod cgroup;
 pub mod containerd;
 pub mod kinds;
+pub mod kubernetes;
 pub mod published;
 pub mod registry;
 pub mod served;

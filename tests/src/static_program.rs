@@ -12,7 +12,8 @@ use crate::program::finish;
 /// If the compiler that builds these tests cannot be run.
 pub fn sleeper() -> &'static [u8] {
     static SLEEPER: OnceLock<Vec<u8>> = OnceLock::new();
-    SLEEPER.get_or_init(compile)
+    let text = "fn main() { loop { std::thread::sleep(std::time::Duration::from_secs(3600)) } }";
+    SLEEPER.get_or_init(|| compile(text))
 }
 
 /// The agent that is sent to nodes of this machine's kind, built once: not what the other tests run, but what nodes get.
@@ -56,11 +57,14 @@ pub fn built(target: &str, name: &str) -> PathBuf {
 /// The workspace.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-fn compile() -> Vec<u8> {
+/// The bytes of a static executable of that text in Rust.
+///
+/// # Panics
+/// As [`sleeper`].
+pub fn compile(text: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("scratch folder");
-    let source = folder.path().join("sleeper.rs");
-    let program = folder.path().join("sleeper");
-    let text = "fn main() { loop { std::thread::sleep(std::time::Duration::from_secs(3600)) } }";
+    let source = folder.path().join("program.rs");
+    let program = folder.path().join("program");
     std::fs::write(&source, text).expect("scratch folder");
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(compiler);

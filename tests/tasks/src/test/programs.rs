@@ -39,6 +39,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("setcap", "libcap2-bin"),
     ("zstd", "zstd"),
     ("setpriv", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("ip", "iproute2"),
     ("ionice", "util-linux"),
     ("strace", "strace"),
     ("gzip", "gzip"),
@@ -208,6 +210,24 @@ pub(super) fn containerd_2(job: &Job<'_>) -> Result {
         }
     };
     job.run(job.command(folder.join("containerd"))?.arg("--version"))
+}
+
+/// The programs of a Kubernetes cluster: the folder that `KUBERNETES` names, or one that is built. It takes minutes, once.
+pub(super) fn kubernetes(job: &Job<'_>) -> Result {
+    const VARIABLE: &str = "KUBERNETES";
+    if job.place.variable(VARIABLE).is_some() {
+        return Ok(());
+    }
+    let folder = job.place.work.join("kubernetes");
+    let status = job.command("tests/interop/kubernetes/build.sh")?.arg(&folder).status()?;
+    match status.code() {
+        Some(0) => {
+            job.place.set_variable(VARIABLE, folder.join("bin"));
+            Ok(())
+        }
+        Some(2) => Err(Problem::Missing("its Go modules cannot be fetched".to_owned())),
+        _ => Err(Problem::Failed(format!("tests/interop/kubernetes/build.sh: {status}"))),
+    }
 }
 
 /// A registry with the referrers API, which Debian's lacks: named, or built.
