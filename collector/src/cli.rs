@@ -19,7 +19,10 @@ pub use bundle::{
 pub use common::{RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 #[cfg(feature = "kubernetes")]
-pub use kubernetes::{AdmissionPolicies, Kubernetes, KubernetesCommand, KubernetesImage, KubernetesManifest};
+pub use kubernetes::{
+    AdmissionPolicies, ClusterAccess, InCluster, Kubernetes, KubernetesCleanup, KubernetesCommand, KubernetesImage,
+    KubernetesManifest, Via,
+};
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 
 use common::{CONNECTION, NODES, OUTPUT, VERDICT};
@@ -50,7 +53,7 @@ pub enum Command {
     /// Write a site file from the nodes of a cluster, and show their host keys
     Nodes(Nodes),
     /// Visit every node of a site: deploy the agent, run it, fetch its report, clean up
-    Run(Run),
+    Run(Box<Run>),
     /// Write the same reports from node reports that were gathered in another way
     Report(Report),
     /// Remove what an interrupted run left on the nodes
@@ -63,7 +66,8 @@ pub enum Command {
     Evidence(Evidence),
     /// Make or show the key that signs the site's bundles and evidence
     SiteKey(SiteKey),
-    /// Make what a cluster is given so that its nodes can be verified via Kubernetes: the agent's image, manifests
+    /// Make what a cluster is given so that its nodes can be verified via Kubernetes: the agent's image, manifests; and remove what
+    /// runs have left there
     #[cfg(feature = "kubernetes")]
     Kubernetes(Kubernetes),
     /// Explain a code of a report: what happened, why it matters, what to do
@@ -145,9 +149,13 @@ pub struct Nodes {
     after_help = "Example:\n  assay run --site site.toml --trust trust --bundle bundle.tar --out reports"
 )]
 pub struct Run {
-    /// The site file: the nodes and how to reach them
+    /// The site file: the nodes and how to reach them. With --via kubernetes it is optional, and says only the group and the store of
+    /// nodes that the cluster lists
     #[arg(long, value_name = "FILE")]
-    pub site: PathBuf,
+    pub site: Option<PathBuf>,
+    #[cfg(feature = "kubernetes")]
+    #[command(flatten)]
+    pub cluster: InCluster,
     /// The trust directory: trustpolicy.json, truststore/ and crls/
     #[arg(long, value_name = "DIR")]
     pub trust: PathBuf,

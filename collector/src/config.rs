@@ -266,6 +266,20 @@ pub(crate) fn retry_policy(pace: &cli::Pace) -> RetryPolicy {
     RetryPolicy { retries: pace.retries, ..RetryPolicy::default() }
 }
 
+/// How a cluster is reached, and where in it everything is made.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn cluster_access(
+    api: &cli::ClusterAccess,
+    connect_limit: Option<u64>,
+) -> crate::transport::kubernetes::Access {
+    crate::transport::kubernetes::Access {
+        kubeconfig: api.kubeconfig.clone(),
+        context: api.context.clone(),
+        namespace: api.namespace.clone(),
+        connect_limit: Duration::from_secs(connect_limit.unwrap_or(15)),
+    }
+}
+
 /// How wide text may be on standard output, and whether it may have colours.
 pub(crate) fn look() -> Look {
     let columns = terminal_size::terminal_size().map(|(width, _)| width.0);

@@ -2,6 +2,8 @@
 //! that `assay cleanup` can finish after a crash.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "kubernetes")]
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -166,8 +168,21 @@ pub enum JournalError {
 /// # Errors
 /// [`JournalError`]. A last line without its end was being written when the run crashed, and announces nothing.
 pub(crate) fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, JournalError> {
+    let last: BTreeMap<_, _> =
+        lines(folder)?.into_iter().map(|(node, name, state)| ((node, name), state)).collect();
+    let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((node, name), state) in last {
+        if state != State::Removed {
+            left.entry(node).or_default().push(name);
+        }
+    }
+    Ok(left)
+}
+
+/// Every line: the node, the folder's name and its state.
+fn lines(folder: &Path) -> Result<Vec<(String, String, State)>, JournalError> {
     let text = std::fs::read_to_string(folder.join(FILE_NAME))?;
-    let mut last = BTreeMap::new();
+    let mut lines = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let Some(line) = line.strip_suffix('\n') else {
             break;
@@ -178,15 +193,23 @@ pub(crate) fn left(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, Journ
         if !is_folder_name(&name) {
             return Err(wrong());
         }
-        last.insert((line.node, name), line.state);
+        lines.push((line.node, name, line.state));
     }
-    let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for ((node, name), state) in last {
-        if state != State::Removed {
-            left.entry(node).or_default().push(name);
-        }
-    }
-    Ok(left)
+    Ok(lines)
+}
+
+/// The ids of all runs that the journal is about.
+///
+/// # Errors
+/// [`JournalError`]
+#[cfg(feature = "kubernetes")]
+pub(crate) fn runs(folder: &Path) -> Result<BTreeSet<String>, JournalError> {
+    let lines = lines(folder)?;
+    let run = |(_, name, _): &(String, String, State)| {
+        let (run, _) = name.strip_prefix("assay-")?.rsplit_once('-')?;
+        Some(run.to_owned())
+    };
+    Ok(lines.iter().filter_map(run).collect())
 }
 
 /// Whether it is a name that visits use. It becomes part of a command.

@@ -13,7 +13,7 @@ pub(crate) const CRATES: [&str; 5] =
     ["shared/verifier", "shared/report", "shared/judge", "agent", "collector"];
 
 /// What speaks to a network, by the beginnings of names.
-const NETWORK: [&str; 9] = [
+const NETWORK: [&str; 10] = [
     "std::net::Tcp",
     "std::net::Udp",
     "std::net::ToSocketAddrs",
@@ -23,6 +23,7 @@ const NETWORK: [&str; 9] = [
     "containerd_client",
     "reqwest",
     "russh",
+    "kube::",
 ];
 
 fn sources(member: &str) -> Sources {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// The groups of options in the help of commands that have many.
 pub(super) const NODES: &str = "Nodes";
+pub(super) const KUBERNETES: &str = "Kubernetes";
 pub(super) const CONNECTION: &str = "Connection";
 pub(super) const VERDICT: &str = "Verdict";
 pub(super) const REGISTRIES: &str = "Registries";

@@ -1,11 +1,11 @@
-//! Declares the command line of `assay kubernetes`.
+//! Declares the command line of `assay kubernetes`, and the options of `assay run --via kubernetes`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Agents;
-use super::common::{NODES, OUTPUT, RegistryAccess, VERDICT};
+use super::common::{KUBERNETES, NODES, OUTPUT, RegistryAccess, VERDICT};
 
 /// `assay kubernetes`
 #[derive(Debug, Args)]
@@ -22,6 +22,8 @@ pub enum KubernetesCommand {
     Image(KubernetesImage),
     /// Write YAML for review and for whoever applies manifests: namespace, rights, and a job or cron job for each node
     Manifest(KubernetesManifest),
+    /// Remove what runs have left in a cluster, and list it until it is gone
+    Cleanup(KubernetesCleanup),
 }
 
 /// `assay kubernetes image`
@@ -126,4 +128,78 @@ pub enum AdmissionPolicies {
     Gatekeeper,
     /// Kyverno's policies for the Pod Security Standards
     Kyverno,
+}
+
+/// `assay kubernetes cleanup`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  assay kubernetes cleanup --out reports")]
+pub struct KubernetesCleanup {
+    #[command(flatten)]
+    pub api: ClusterAccess,
+    /// The interrupted run's folder: only what its runs have made is removed. Without --out and --run, everything that any run has
+    /// left is removed, except what belongs to a run whose jobs are at work
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    pub out: Option<PathBuf>,
+    /// The run's id: only what it has made is removed, even if its jobs are at work
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+}
+
+/// How the nodes of a cluster are reached without SSH.
+#[derive(Debug, Args)]
+pub struct InCluster {
+    /// How nodes are reached: over SSH, or as one job a node through the API server of their cluster
+    #[arg(long, value_enum, default_value_t = Via::Ssh, help_heading = KUBERNETES)]
+    pub via: Via,
+    #[command(flatten)]
+    pub api: ClusterAccess,
+    /// The agent's image, by its digest: REGISTRY/NAME@sha256:HEX, as assay kubernetes image has made it
+    #[arg(long, value_name = "IMAGE", required_if_eq("via", "kubernetes"), value_parser = image_by_digest, help_heading = KUBERNETES)]
+    pub image: Option<String>,
+    /// The image also holds --trust and --bundle, so that nothing is delivered. What it holds must be the same
+    #[arg(long, requires = "image", help_heading = KUBERNETES)]
+    pub in_image: bool,
+    /// When nodes pull the image: Always, IfNotPresent or Never [default: the cluster's]
+    #[arg(long, value_name = "WHEN", requires = "image", value_parser = ["Always", "IfNotPresent", "Never"], help_heading = KUBERNETES)]
+    pub pull_policy: Option<String>,
+    /// A secret of the namespace to pull the image with; repeatable
+    #[arg(long, value_name = "NAME", requires = "image", help_heading = KUBERNETES)]
+    pub pull_secret: Vec<String>,
+    /// containerd's folder on the nodes
+    #[arg(long, value_name = "DIR", requires = "image", help_heading = KUBERNETES)]
+    pub containerd_root: Option<String>,
+}
+
+/// How nodes are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Over SSH
+    Ssh,
+    /// As jobs of their cluster
+    Kubernetes,
+}
+
+/// Where a cluster's API server is, and where in the cluster everything is made.
+#[derive(Debug, Args)]
+pub struct ClusterAccess {
+    /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE", help_heading = KUBERNETES)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context [default: its current one]
+    #[arg(long, value_name = "NAME", help_heading = KUBERNETES)]
+    pub context: Option<String>,
+    /// The namespace for jobs and what they need
+    #[arg(long, value_name = "NAME", default_value = "assay", help_heading = KUBERNETES)]
+    pub namespace: String,
+}
+
+/// An image that is named by its digest, so that every node runs the same.
+fn image_by_digest(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("{text:?} is not REGISTRY/NAME@sha256:HEX; a tag may be another image on each node");
+    let (name, digest) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let digest: assay_verifier::oci::Digest = digest.parse().map_err(|_| wrong())?;
+    let is_name =
+        !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+    if is_name && digest.as_str().starts_with("sha256:") { Ok(text.to_owned()) } else { Err(wrong()) }
 }

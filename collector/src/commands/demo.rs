@@ -180,7 +180,13 @@ mod tests {
         };
         let report = |rows| {
             let time = clock::now();
-            let run = assay_report::SiteRun { id: String::new(), site: None, started: time, finished: time };
+            let run = assay_report::SiteRun {
+                id: String::new(),
+                site: None,
+                started: time,
+                finished: time,
+                left: None,
+            };
             SiteReport::new(run, String::new(), Default::default(), rows)
         };
         let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();

@@ -103,6 +103,7 @@ fn row(name: String, path: &Path, accept: Option<&BTreeSet<Via>>) -> NodeRow {
         same_machine: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         touched: None,
+        pod: None,
         report,
         waived: Vec::new(),
     }
@@ -135,6 +136,6 @@ impl RunSpan {
         let only = if self.ids.len() == 1 { self.ids.pop_first() } else { None };
         let nothing = || UnixTime::from_seconds(0).unwrap_or_else(crate::clock::now);
         let (started, finished) = self.times.unwrap_or_else(|| (nothing(), nothing()));
-        SiteRun { id: only.unwrap_or_default(), site, started, finished }
+        SiteRun { id: only.unwrap_or_default(), site, started, finished, left: None }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct RunPlan {
     pub(crate) run: RunId,
     /// What the site is called.
     pub(crate) site: Option<String>,
-    plan: VisitPlan,
+    pub(crate) plan: VisitPlan,
     /// The machines behind the results that exist already.
     machines: Machines,
     pub(crate) selection: Option<Selection>,
@@ -98,7 +98,7 @@ pub(crate) fn carry_out<C: Connect>(
         waivers: waivers.clone(),
         machines,
     };
-    let (not_stored, machines) = block_on(async {
+    let (not_stored, machines, left) = block_on(async {
         let (stopper, stop) = Stop::new();
         tokio::spawn(stop::on_signals(stopper, console::say));
         let (events, shown) = unbounded_channel();
@@ -120,7 +120,7 @@ pub(crate) fn carry_out<C: Connect>(
     let mut not_stored: BTreeMap<String, NodeRow> =
         not_stored.into_iter().map(|row| (row.name.clone(), row)).collect();
     let rows = nodes.iter().map(|node| not_stored.remove(&node.name).unwrap_or_else(|| results.row(node)));
-    let run = SiteRun { id: run.id, site, started: run.started, finished: clock::now() };
+    let run = SiteRun { id: run.id, site, started: run.started, finished: clock::now(), left };
     let collector = env!("CARGO_PKG_VERSION").to_owned();
     Ok(output.write_site(
         ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection },

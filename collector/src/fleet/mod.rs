@@ -79,13 +79,13 @@ pub(crate) struct Visits {
 }
 
 /// Visits every node and stores its result. Returns the rows that could not be stored, those of nodes whose visit did not end
-/// among them, and the machines of all rows.
+/// among them, the machines of all rows, and what the run itself may have left, for people.
 pub(crate) async fn run<C: Connect>(
     connector: C,
     visits: Visits,
     stop: Stop,
     events: UnboundedSender<Event>,
-) -> (Vec<NodeRow>, Machines) {
+) -> (Vec<NodeRow>, Machines, Option<String>) {
     let Visits { nodes, plan, run, journal, results, concurrency, retry, waivers, machines } = visits;
     let (concurrency, waivers) = (concurrency.max(1), Mutex::new(waivers));
     let (slots, machines) = (Semaphore::new(concurrency), Mutex::new(machines));
@@ -122,8 +122,9 @@ pub(crate) async fn run<C: Connect>(
         fleet.tell(Event::Finished(Box::new(Finished::from(&row))));
         rows.push(row);
     }
+    let left = fleet.connector.finish(&fleet.plan.run_id).await.err();
     let machines = std::mem::take(&mut *fleet.machines.lock().unwrap_or_else(PoisonError::into_inner));
-    (rows, machines)
+    (rows, machines, left)
 }
 
 struct Fleet<C> {
@@ -154,7 +155,11 @@ impl<C: Connect> Fleet<C> {
             self.tell(Event::Started { node: node.name.clone(), attempt });
             let connecting = self.connect(node, &mut slot);
             let row = visit(connecting, node, &self.plan, &self.journal, &self.stop, attempt).await;
-            let may_pass = row.outcome == Outcome::Unreachable
+            let outcome_may_pass = matches!(
+                row.outcome,
+                Outcome::Unreachable | Outcome::NodeNotReady | Outcome::ImageUnavailable | Outcome::Evicted
+            );
+            let may_pass = outcome_may_pass
                 && matches!(row.clean_up.result, CleanUpResult::NotNeeded | CleanUpResult::Removed);
             if !may_pass || attempt > self.retry.retries || self.stop.is_requested() {
                 break row;

@@ -125,6 +125,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let node = |name: &str, os, roles: &[&str]| ClusterNode {
             name: name.into(),
+            uid: None,
             address: "10.0.0.1".into(),
             os,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),

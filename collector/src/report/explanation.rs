@@ -263,6 +263,31 @@ pub(crate) fn outcome(outcome: Outcome) -> Explanation {
         Outcome::Interrupted => {
             ("Interrupted", "The run was stopped before the node was finished.", "Run again with --resume.")
         }
+        Outcome::Forbidden => (
+            "Not allowed in the cluster",
+            "The API server does not allow the kubeconfig's user a step of the visit.",
+            "Give the user the rights that the message names; collector/kubernetes/rights.yaml has the Role and the ClusterRole.",
+        ),
+        Outcome::NodeNotReady => (
+            "Node not ready",
+            "The cluster has no such node, or the node's kubelet does not say that the node is ready.",
+            "Bring the node back, or remove it from the cluster. A pod cannot run there.",
+        ),
+        Outcome::PodRefused => (
+            "Pod refused",
+            "The API server or the node's kubelet does not accept the pod: an admission rule, a quota, or the namespace.",
+            "Read the message. Make an exception for assay's namespace in the rule that it names, or raise the quota.",
+        ),
+        Outcome::ImageUnavailable => (
+            "Image not there",
+            "The node does not have the image of the agent and cannot pull it.",
+            "Push the image to a registry that the nodes reach, or import it on the node, under the digest that was asked for.",
+        ),
+        Outcome::Evicted => (
+            "Pod evicted",
+            "The pod was evicted or deleted before the agent had ended.",
+            "Run again with --resume. If it happens again, see why the node is short of memory or disk, or who drains it.",
+        ),
     };
     Explanation { title, what, why: "Nothing on this node was verified.", todo }
 }

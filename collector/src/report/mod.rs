@@ -33,7 +33,7 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use assay_report::{NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
+use assay_report::{ExitCode, NodeRow, Selection, SiteInputs, SiteRun, SiteWaivers, Via};
 
 use self::difference::Baseline;
 use self::exports::{csv, metrics, oscal, sarif};
@@ -127,6 +127,9 @@ pub fn write_all<F: Folder>(
             difference.add(&row);
         }
         site.add(row, name);
+    }
+    if run.left.is_some() {
+        site.verdict = site.verdict.max(ExitCode::Incomplete);
     }
     site.waivers = waivers;
     site.difference = difference.map(difference::Comparison::end);

@@ -4,6 +4,7 @@ use assay_report::{Asked, ContentMode, Effect, ExitCode, List, NodeReport, Summa
 
 use super::model::{ImageResult, SiteModel};
 use super::text::{count, number};
+use crate::clean;
 
 /// The verdict in one word.
 pub(super) fn word(verdict: ExitCode) -> &'static str {
@@ -47,6 +48,9 @@ pub(super) fn sentences(report: &SiteModel) -> Vec<String> {
         let (many, of) = (number(unverified), count(nodes, "node"));
         sentences
             .push(format!("{many} of {of} {} not verified.", if unverified == 1 { "was" } else { "were" }));
+    }
+    if let Some(left) = &report.run.left {
+        sentences.push(format!("The run may have left something in the cluster: {}.", clean::message(left)));
     }
     let (inconclusive, affected) = report.wrong(ExitCode::Incomplete);
     if inconclusive > 0 {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "kubernetes")]
+use super::failure::Failure;
+
 /// A command could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
@@ -132,6 +135,10 @@ pub(crate) enum ConnectError {
         /// What the server takes instead of a key or in addition to one; empty if a key is enough.
         methods: String,
     },
+    /// A cluster does not lead to the node.
+    #[cfg(feature = "kubernetes")]
+    #[error("{}", .0.message)]
+    Cluster(Box<Failure>),
     /// The SSH agent on this machine does not answer.
     #[error("the SSH agent on this machine: {0}")]
     Agent(String),

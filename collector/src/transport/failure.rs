@@ -141,6 +141,10 @@ fn advice(error: &ConnectError) -> (Outcome, Cow<'static, str>) {
             Outcome::AuthRefused,
             "check user and identity in the site file, and authorized_keys on the node",
         ),
+        #[cfg(feature = "kubernetes")]
+        ConnectError::Cluster(failure) => {
+            return (failure.outcome, failure.hint.clone().unwrap_or_default().into());
+        }
         ConnectError::Agent(_) => {
             (Outcome::AuthRefused, "check ssh-add -l, or name a key file with identity")
         }

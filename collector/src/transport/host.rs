@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use assay_report::PodVisit;
+
 use super::error::{ConnectError, SessionError};
 use super::failure::Failure;
 use super::input::Input;
@@ -16,6 +18,15 @@ pub(crate) trait Connect: Send + Sync + 'static {
 
     /// Reaches a node.
     fn connect(&self, node: &Node) -> impl Future<Output = Result<Self::Host, ConnectError>> + Send;
+
+    /// Removes what the visits of a run shared, once all of them have ended.
+    ///
+    /// # Errors
+    /// What may be left, and why, for people.
+    fn finish(&self, run_id: &str) -> impl Future<Output = Result<(), String>> + Send {
+        let _ = run_id;
+        async { Ok(()) }
+    }
 }
 
 /// A node that was reached.
@@ -62,6 +73,8 @@ pub(crate) struct NodeFacts {
     pub platform: Option<Platform>,
     /// Seconds that the node's clock is ahead of this machine's.
     pub clock_skew: Option<i64>,
+    /// The pod that carries out the visit, if one does.
+    pub pod: Option<PodVisit>,
 }
 
 /// What [`Host::prepare`] needs to know to find a place on the node.

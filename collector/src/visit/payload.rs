@@ -23,6 +23,22 @@ pub(crate) struct Payload {
     bundles: Vec<SentFile>,
     trust: SentFile,
     policies: Vec<String>,
+    /// The trust directory and the bundles.
+    #[cfg(feature = "kubernetes")]
+    delivered: Input,
+    place: Place,
+    /// The image that has the agent, if one has.
+    image: Option<String>,
+}
+
+/// Where an agent finds the trust directory and the bundles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the folder that it runs in.
+    Folder,
+    /// In its image.
+    #[cfg(feature = "kubernetes")]
+    Image,
 }
 
 /// What a node of one platform gets.
@@ -109,11 +125,47 @@ impl Payload {
             bundles_sent.push(file);
         }
 
+        #[cfg(feature = "kubernetes")]
+        let delivered = {
+            let files: Vec<_> =
+                files.iter().map(|(file, input)| (file.name.clone(), input.clone())).collect();
+            packed(&files)?
+        };
         let shipments = agents
             .iter()
             .map(|(platform, agent)| Ok((*platform, Shipment::new(*platform, agent, &files)?)))
             .collect::<Result<_, PayloadError>>()?;
-        Ok(Self { shipments, bundles: bundles_sent, trust: trust_sent, policies })
+        Ok(Self {
+            shipments,
+            bundles: bundles_sent,
+            trust: trust_sent,
+            policies,
+            #[cfg(feature = "kubernetes")]
+            delivered,
+            place: Place::Folder,
+            image: None,
+        })
+    }
+
+    /// The same for pods, which have their agents from `image`.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn in_pods(self, image: String, place: Place) -> Self {
+        Self { place, image: Some(image), ..self }
+    }
+
+    /// The trust directory and the bundles without an agent, as one archive.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn delivered(&self) -> &Input {
+        &self.delivered
+    }
+
+    /// The path of the trust directory on a node.
+    pub(crate) fn trust_path(&self) -> &'static str {
+        match self.place {
+            Place::Folder => "trust",
+            #[cfg(feature = "kubernetes")]
+            Place::Image => crate::kubernetes::pod::TRUST,
+        }
     }
 
     /// What a node of that platform gets; `None` if it has no agent.
@@ -128,7 +180,11 @@ impl Payload {
 
     /// The bundles' paths on a node, in the order given.
     pub(crate) fn bundle_paths(&self) -> impl Iterator<Item = String> {
-        self.bundles.iter().map(|bundle| format!("bundles/{}", bundle.name))
+        self.bundles.iter().enumerate().map(|(number, bundle)| match self.place {
+            Place::Folder => format!("bundles/{}", bundle.name),
+            #[cfg(feature = "kubernetes")]
+            Place::Image => format!("{}/{number}.tar", crate::kubernetes::pod::BUNDLES),
+        })
     }
 
     /// The bundles' digests, in the order given.
@@ -157,7 +213,9 @@ impl Payload {
             agents: self.shipments.iter().map(agent).collect(),
             trust: Some(self.trust.clone()),
             bundles: self.bundles.clone(),
-            placed: self.shipments.iter().map(placed).collect(),
+            image: self.image.clone(),
+            // on a node of a cluster nothing is placed
+            placed: self.shipments.iter().filter(|_| self.image.is_none()).map(placed).collect(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn unvisited_row(node: &Node) -> NodeRow {
         same_machine: None,
         clean_up: CleanUp { result: CleanUpResult::NotNeeded, folder: None, message: None },
         touched: None,
+        pod: None,
         report: None,
         waived: Vec::new(),
     }

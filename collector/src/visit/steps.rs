@@ -69,13 +69,17 @@ pub(crate) async fn visit<H: Host>(
                 let lost = result.as_ref().is_err_and(|failure| failure.lost);
                 let folder = state.folder.as_deref();
                 row.clean_up = clean_up::after_visit(&mut host, lost, plan, &name, folder).await;
-                row.touched = touched(state.folder, state.uploaded, row.clean_up.result);
+                // A pod brings its own folders, and takes them with it.
+                if facts.pod.is_none() {
+                    row.touched = touched(state.folder, state.uploaded, row.clean_up.result);
+                }
             }
             host.close().await;
             let is_gone = matches!(row.clean_up.result, CleanUpResult::Removed | CleanUpResult::NotNeeded);
             state.record.end(is_gone).await;
             (row.message, row.hint) = clock_remark(plan, facts.clock_skew);
             row.host_key = facts.host_key;
+            row.pod = facts.pod;
             result
         }
     };
@@ -191,7 +195,7 @@ fn arguments(node: &Node, plan: &VisitPlan, asked: &Asked) -> Vec<String> {
     if let Some(store) = &node.store {
         arguments.push(format!("--store={store}"));
     }
-    arguments.push("--trust=trust".to_owned());
+    arguments.push(format!("--trust={}", plan.payload.trust_path()));
     arguments.extend(plan.payload.bundle_paths().map(|path| format!("--signatures={path}")));
     arguments.extend(asked_arguments(asked));
     // the node's own work goes first

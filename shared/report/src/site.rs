@@ -85,6 +85,9 @@ pub struct SiteRun {
     pub started: UnixTime,
     /// The jump box's clock when the run ended.
     pub finished: UnixTime,
+    /// What the run itself may have left in a cluster, and why; absent if it left nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
 }
 
 /// Which of a site's nodes a run was about. The others have no row, and nothing is said of them.
@@ -109,6 +112,9 @@ pub struct SiteInputs {
     pub trust: Option<SentFile>,
     /// The signature bundles.
     pub bundles: Vec<SentFile>,
+    /// The image that the pods of a run via Kubernetes have, by its digest; absent over SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// What is placed on a node of each platform, file by file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placed: Vec<PlacedFiles>,
@@ -214,6 +220,9 @@ pub struct NodeRow {
     /// What the visit touched there; absent if nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched: Option<Touched>,
+    /// The pod that carried out the visit; absent over SSH, or if the report was gathered another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodVisit>,
     /// The node's own report.
     pub report: Option<NodeReport>,
     /// The images that waivers cover, sorted by namespace, then digest.
@@ -271,6 +280,35 @@ pub struct SameMachine {
     pub host_key: bool,
 }
 
+/// How a visit came to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Transport {
+    /// As a pod, through the API server of a Kubernetes cluster.
+    Kubernetes,
+}
+
+/// The pod that carried out a visit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PodVisit {
+    /// How the visit came to the node.
+    pub via: Transport,
+    /// The id of the node's object in the cluster. Another machine that joins under the same name has another.
+    pub node_uid: String,
+    /// The namespace of the job and its pod.
+    pub namespace: String,
+    /// The job.
+    pub job: Option<String>,
+    /// The pod; null if there was none.
+    pub pod: Option<String>,
+    /// The image that was asked for, by its digest.
+    pub image: String,
+    /// The image that the container ran, as the node's container runtime names it; null if it did not start.
+    pub image_id: Option<String>,
+}
+
 /// What became of the visit to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -302,11 +340,21 @@ pub enum Outcome {
     BadReport,
     /// The run was stopped before this node was finished.
     Interrupted,
+    /// The API server does not allow a step of the visit.
+    Forbidden,
+    /// The cluster has no such node, or the node is not ready.
+    NodeNotReady,
+    /// The API server or the node refuses the pod.
+    PodRefused,
+    /// The pod's image cannot be had on the node.
+    ImageUnavailable,
+    /// The pod was evicted or deleted before it ended.
+    Evicted,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Verified,
         Self::Unreachable,
         Self::HostKeyMismatch,
@@ -320,6 +368,11 @@ impl Outcome {
         Self::AgentFailed,
         Self::BadReport,
         Self::Interrupted,
+        Self::Forbidden,
+        Self::NodeNotReady,
+        Self::PodRefused,
+        Self::ImageUnavailable,
+        Self::Evicted,
     ];
 
     /// The outcome as reports write it.
@@ -338,6 +391,11 @@ impl Outcome {
             Self::AgentFailed => "agent-failed",
             Self::BadReport => "bad-report",
             Self::Interrupted => "interrupted",
+            Self::Forbidden => "forbidden",
+            Self::NodeNotReady => "node-not-ready",
+            Self::PodRefused => "pod-refused",
+            Self::ImageUnavailable => "image-unavailable",
+            Self::Evicted => "evicted",
         }
     }
 }

@@ -273,6 +273,7 @@ mod tests {
             same_machine: None,
             clean_up: CleanUp { result: CleanUpResult::Removed, folder: None, message: None },
             touched: None,
+            pod: None,
             report: serde_json::from_value(report).unwrap(),
             waived: Vec::new(),
         }

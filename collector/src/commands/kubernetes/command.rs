@@ -2,6 +2,7 @@
 
 use assay_report::ExitCode;
 
+use super::cleanup::cleanup;
 use super::image::image;
 use super::manifest::manifest;
 use crate::cli::{self, KubernetesCommand};
@@ -15,5 +16,6 @@ pub fn kubernetes(options: &cli::Kubernetes) -> Result<ExitCode, CommandError> {
     match &options.command {
         KubernetesCommand::Image(options) => image(options),
         KubernetesCommand::Manifest(options) => manifest(options),
+        KubernetesCommand::Cleanup(options) => cleanup(options),
     }
 }

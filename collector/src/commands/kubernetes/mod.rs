@@ -1,5 +1,6 @@
-//! `assay kubernetes`: makes what a cluster is given.
+//! `assay kubernetes`: makes what a cluster is given, and removes what runs have left there.
 
+mod cleanup;
 mod command;
 mod error;
 mod image;

@@ -12,6 +12,8 @@ use crate::nodes::SiteFileError;
 use crate::nodes::host_key_list::HostKeyListError;
 use crate::nodes::kubernetes::NodeListError;
 use crate::site_key::SiteKeyError;
+#[cfg(feature = "kubernetes")]
+use crate::transport::kubernetes;
 use crate::transport::ssh::targets::TargetError;
 
 /// A command ended before it could say anything about nodes.
@@ -56,6 +58,25 @@ pub enum NetworkError {
     /// The nodes of a cluster cannot be found out.
     #[error(transparent)]
     Nodes(#[from] NodesError),
+    /// A cluster cannot be reached with the kubeconfig.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Access(#[from] kubernetes::AccessError),
+    /// The nodes of a cluster cannot be listed.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    ClusterNodes(#[from] kubernetes::NodesError),
+    /// What a run needs cannot be delivered to a cluster.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Parts(#[from] kubernetes::PartsError),
+    /// What runs have left in a cluster cannot be found out or removed.
+    #[cfg(feature = "kubernetes")]
+    #[error("the cluster cannot be cleaned up")]
+    Cluster(#[from] kubernetes::ApiError),
+    /// Neither a site file nor a cluster was named.
+    #[error("--site is missing: over SSH the nodes are those of a site file")]
+    NoSite,
 }
 
 /// The nodes of a cluster cannot be found out, or host keys cannot be written.

@@ -2,6 +2,8 @@
 
 mod bundle;
 mod cleanup;
+#[cfg(feature = "kubernetes")]
+mod cluster_run;
 mod dry_run;
 mod error;
 mod evidence;

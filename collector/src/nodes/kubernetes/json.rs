@@ -112,6 +112,7 @@ struct Node {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
+    uid: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }
@@ -173,6 +174,13 @@ impl Node {
             }
             None => None,
         };
-        ListedNode { name: &self.metadata.name, addresses, os, roles, remarks }
+        ListedNode {
+            name: &self.metadata.name,
+            uid: self.metadata.uid.as_deref(),
+            addresses,
+            os,
+            roles,
+            remarks,
+        }
     }
 }

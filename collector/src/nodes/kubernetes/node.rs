@@ -14,6 +14,8 @@ use crate::nodes::values;
 pub(crate) struct ClusterNode {
     /// Its name in the cluster.
     pub name: String,
+    /// The id of its object, if the list has it.
+    pub uid: Option<String>,
     /// Host name or IP address.
     pub address: String,
     /// Its operating system, if the cluster knows it.
@@ -42,6 +44,7 @@ impl ClusterNode {
 /// A node as either form lists it, not checked yet.
 pub(super) struct ListedNode<'a> {
     pub(super) name: &'a str,
+    pub(super) uid: Option<&'a str>,
     /// The best one first; empty if the cluster knows none.
     pub(super) addresses: Vec<&'a str>,
     pub(super) os: Option<Os>,
@@ -74,7 +77,14 @@ impl ListedNode<'_> {
         }
         let roles: BTreeSet<String> = self.roles.iter().map(|role| (*role).to_owned()).collect();
         let roles = roles.into_iter().collect();
-        Ok(ClusterNode { name, address: address.to_owned(), os: self.os, roles, remarks: self.remarks })
+        Ok(ClusterNode {
+            name,
+            uid: self.uid.map(str::to_owned),
+            address: address.to_owned(),
+            os: self.os,
+            roles,
+            remarks: self.remarks,
+        })
     }
 }
 

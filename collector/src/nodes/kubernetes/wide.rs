@@ -109,6 +109,7 @@ impl Header {
         let said = ListedNode {
             // kubectl writes node/NAME if it lists several kinds of objects, or with --show-kind
             name: cell("NAME").map(|name| name.strip_prefix("node/").unwrap_or(name)).unwrap_or_default(),
+            uid: None,
             addresses: ["INTERNAL-IP", "EXTERNAL-IP"].into_iter().filter_map(cell).collect(),
             os: cell("OS-IMAGE").map(|image| if image.contains("Windows") { Os::Windows } else { Os::Linux }),
             roles: cell("ROLES").map(|roles| roles.split(',').collect()).unwrap_or_default(),

@@ -158,6 +158,11 @@ pub(super) fn records(report: &SiteModel, nodes: &NodeNames) -> Vec<RecordView> 
         };
         fact("Address", row.address.as_deref());
         fact("Host key", row.host_key.as_deref());
+        if let Some(pod) = &row.pod {
+            let name = pod.pod.as_deref().or(pod.job.as_deref()).unwrap_or_default();
+            fact("Via Kubernetes", Some(&format!("{}/{name}", pod.namespace)));
+            fact("Image of the pod", pod.image_id.as_deref().or(Some(&pod.image)));
+        }
         fact("Attempts", Some(&row.attempts.to_string()));
         if let Some(own) = node.accepted() {
             fact("Host name", own.node.hostname.as_deref());

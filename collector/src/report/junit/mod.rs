@@ -16,7 +16,8 @@
 //!
 //! The properties of a suite are text, and are left out if they are empty: `format`, `run.id`,
 //! `run.site`, `run.started`, `run.finished`, `run.verified_at`, `collector.version`, `node.outcome`, `node.address`, `node.os`,
-//! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.attempts`,
+//! `node.architecture`, `node.roles`, `node.machine_id`, `node.containerd`, `node.host_key`, `node.via`, `node.pod`, `node.pod_image`,
+//! `node.attempts`,
 //! `agent.version`, `agent.target`, `agent.sha256`, `asked.accept`, `asked.content`, `asked.images`, `asked.namespaces`,
 //! `asked.at`, `inputs.store`, `inputs.trust_policy.sha256`,
 //! `inputs.trust_store.certificates`, `inputs.crls`, `inputs.bundle.sha256` (one for each), `coverage.namespaces`,

@@ -154,6 +154,11 @@ fn properties(run: &SiteRun, collector: &str, node: &NodeRow) -> Vec<Property> {
     add("node.address", node.address.as_deref());
     add("node.roles", Some(&node.roles.join(",")));
     add("node.host_key", node.host_key.as_deref());
+    if let Some(pod) = &node.pod {
+        add("node.via", Some("kubernetes"));
+        add("node.pod", pod.pod.as_deref());
+        add("node.pod_image", pod.image_id.as_deref().or(Some(&pod.image)));
+    }
     add("node.attempts", Some(&node.attempts.to_string()));
     let Some(own) = node.accepted() else {
         add("node.os", node.os.as_deref());

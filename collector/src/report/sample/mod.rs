@@ -666,18 +666,26 @@ pub(crate) fn node(name: &str, os: &str, roles: &[&str], mut images: Vec<Image>)
             after: Presence::Absent,
             asked: Some(time(14)),
         }),
+        pod: None,
         report: Some(report),
         waived: Vec::new(),
     }
 }
 
 fn report(id: &str, nodes: Vec<NodeRow>) -> SiteReport {
-    let run = SiteRun { id: id.into(), site: Some("store-42".into()), started: time(0), finished: time(42) };
+    let run = SiteRun {
+        id: id.into(),
+        site: Some("store-42".into()),
+        started: time(0),
+        finished: time(42),
+        left: None,
+    };
     let sent = |name: &str, size| SentFile { name: name.into(), sha256: hex(name), size };
     let inputs = SiteInputs {
         agents: vec![sent("linux/amd64", 3_145_728), sent("windows/amd64", 3_407_872)],
         trust: Some(sent("trust.tar.gz", 18_432)),
         bundles: vec![sent("site.tar", 4_718_592)],
+        image: None,
         placed: vec![PlacedFiles {
             platform: "linux/amd64".into(),
             sums_sha256: hex("linux"),

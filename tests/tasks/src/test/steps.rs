@@ -29,6 +29,7 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const TEST_PROGRAMS: &[(&str, &[&str])] = &[
     ("tests over SSH", &["ssh"]),
     ("tests with containerd", &["containerd"]),
+    ("tests with Kubernetes", &["kubernetes"]),
     ("tests with registries", &["registry"]),
     ("tests of programs for Windows", &["windows"]),
     ("tests without other programs", &["pure", "verify", "cli", "nodes", "evidence", "limits", "real"]),
@@ -109,6 +110,9 @@ const GO_PROGRAMS: &[(&str, GoProgram)] = &[
     ),
 ];
 
+/// The step that builds the programs of a cluster.
+const CLUSTER: &str = "Kubernetes";
+
 /// What the names of the tests of conformance begin with.
 const CONFORMANCE: &str = "conformance::";
 
@@ -131,6 +135,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("agent as it travels", agent).alone_in(Lane::Cargo).after(&["tests are built"]),
         Step::new("root file systems", programs::roots),
         Step::new("containerd 2", programs::containerd_2).alone_in(Lane::Go),
+        Step::new(CLUSTER, programs::kubernetes).alone_in(Lane::Go),
         Step::new("registry with referrers", programs::referrers_registry).alone_in(Lane::Go),
         Step::new("notation's libraries", programs::libraries).alone_in(Lane::Go),
     ];
@@ -155,7 +160,9 @@ pub(super) fn all() -> Vec<Step> {
     steps.extend(TEST_PROGRAMS.iter().map(|(name, programs)| {
         let step = Step::new(name, |job| programs.iter().try_for_each(|program| test_program(job, program)));
         let step = if programs.contains(&"windows") { step.alone_in(Lane::Wine) } else { step };
-        step.after(&needed)
+        // the cluster's programs are built for minutes, and only its own tests wait for them
+        let needed = needed.iter().copied().chain(programs.contains(&"kubernetes").then_some(CLUSTER));
+        step.after(&needed.collect::<Vec<_>>())
     }));
     let sites = ["peers from PyPI and npm", "demo", "made-up sites"];
     steps.extend([

@@ -1,0 +1,6 @@
+//! Tests on a real cluster: etcd, kube-apiserver with RBAC, kube-controller-manager, and kubelets on containerd.
+
+mod faults;
+mod rights;
+mod run;
+mod site;
