@@ -9,6 +9,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use program::finish;
+
+mod program;
+
 fn recorded(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/kubectl").join(name)
 }
@@ -17,13 +21,6 @@ fn nodes() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
     command.arg("nodes").stdin(Stdio::null()).env_remove("KUBECONFIG");
     command
-}
-
-#[track_caller]
-fn finish(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-    output
 }
 
 fn site_of(output: &Output) -> toml::Table {

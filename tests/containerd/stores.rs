@@ -155,9 +155,7 @@ fn a_root_whose_parts_are_elsewhere_is_read_as_its_daemon_reads_it(release: Rele
 /// A name that was given to another image: the container counts for the image that it runs.
 fn a_container_counts_for_what_it_runs(release: Release) {
     let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [old, new] = two_sleepers(&mut published);
-    published.write();
+    let (published, [old, new]) = two_sleepers();
     let (old_name, new_name) = (reference("team/old"), reference("team/new"));
     containerd.import(KUBERNETES, &published.images);
     let _ = containerd.ctr(["images", "tag", &old_name, "app.example.test/app:latest"]).expect_code(0);
@@ -186,9 +184,7 @@ fn a_container_counts_for_what_it_runs(release: Release) {
 
 fn a_store_that_contradicts_itself_is_found(release: Release) {
     let mut containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [first, second] = two_sleepers(&mut published);
-    published.write();
+    let (published, [first, second]) = two_sleepers();
     containerd.import(KUBERNETES, &published.images);
     let sound = [
         "containers-images",
@@ -241,9 +237,7 @@ fn a_store_that_contradicts_itself_is_found(release: Release) {
 
 fn a_container_without_its_snapshot_is_found(release: Release) {
     let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [..] = two_sleepers(&mut published);
-    published.write();
+    let (published, _) = two_sleepers();
     containerd.import(KUBERNETES, &published.images);
     let _ = containerd.ctr(["containers", "create", &reference("team/old"), "one"]).expect_code(0);
     let _ = published.verify(&containerd.store(), &[]).expect_code(0);
@@ -288,9 +282,7 @@ fn parent_in(containerd: &Containerd, namespace: &str, snapshot: &str) -> String
 /// A snapshot that somebody committed on an image's layers, with whatever in it, is none of them.
 fn what_lies_between_an_image_and_its_container_is_found(release: Release) {
     let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [..] = two_sleepers(&mut published);
-    published.write();
+    let (published, _) = two_sleepers();
     containerd.import(KUBERNETES, &published.images);
     let _ = containerd.ctr(["containers", "create", &reference("team/old"), "one"]).expect_code(0);
     let chain = parent_of(&containerd, "one");
@@ -324,9 +316,7 @@ fn what_lies_between_an_image_and_its_container_is_found(release: Release) {
 fn a_container_of_docker_runs_its_image(release: Release) {
     const DOCKER: &str = "moby";
     let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [old, _] = two_sleepers(&mut published);
-    published.write();
+    let (published, [old, _]) = two_sleepers();
     containerd.import(DOCKER, &published.images);
     let verify = |code: i32| {
         let stores = [containerd.store(), containerd.root_store()];
@@ -378,9 +368,7 @@ fn a_container_of_docker_runs_its_image(release: Release) {
 
 /// Snapshots that were committed under the names of an image's layers before it was unpacked: containerd takes them for those.
 fn a_snapshot_with_the_name_of_layers_is_not_made_of_them(release: Release) {
-    let mut published = Published::new(AGENT);
-    let [old, _] = two_sleepers(&mut published);
-    published.write();
+    let (published, [old, _]) = two_sleepers();
     let manifest = Manifest::parse(published.images.blob(&old.digest)).unwrap();
     let config = published.images.blob(&manifest.config.unwrap().digest);
     let config: serde_json::Value = serde_json::from_slice(config).unwrap();
@@ -410,9 +398,7 @@ fn a_snapshot_with_the_name_of_layers_is_not_made_of_them(release: Release) {
 /// containerd makes a copy of the image's snapshot for a user namespace; it is the container's own mappings that name it.
 fn a_container_in_a_user_namespace_runs_its_image(release: Release) {
     let containerd = Containerd::of(release);
-    let mut published = Published::new(AGENT);
-    let [..] = two_sleepers(&mut published);
-    published.write();
+    let (published, _) = two_sleepers();
     containerd.import(KUBERNETES, &published.images);
     let image = reference("team/old");
     let mapped = |id: &str, host: &str| {
@@ -532,16 +518,19 @@ fn a_root_that_is_none_is_incomplete() {
     judged_nothing("a pipe");
 }
 
-/// Two images that run, and are not the same.
-fn two_sleepers(published: &mut Published) -> [Descriptor; 2] {
-    ["old", "new"].map(|name| {
+/// Two images that run, and are not the same: `team/old` and `team/new`.
+fn two_sleepers() -> (Published, [Descriptor; 2]) {
+    let mut published = Published::new(AGENT);
+    let targets = ["old", "new"].map(|name| {
         let mut image = sleeper();
         let file = LayerFile { path: "name", mode: 0o644, content: name.as_bytes() };
         image.layers.push(archive::layer(&[file]));
         let target = image.add_to(&mut published.images);
         published.publish(&format!("team/{name}"), &target, &[GOOD]);
         target
-    })
+    });
+    published.write();
+    (published, targets)
 }
 
 fn found(report: &NodeReport) -> Vec<(&str, &str)> {

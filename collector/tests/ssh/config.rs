@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Ran, Site, Unusual, fingerprint, key, need, wait_until};
+use crate::program::finish;
 
 /// A site of nodes without keys and ports, and a configuration that has them.
 fn site(nodes: &str, config: &str, known_hosts: &str) -> Site {
@@ -111,8 +112,7 @@ fn jump_hosts_aliases_and_known_hosts_of_the_configuration() {
 
 /// What a dry run says of the one node's way.
 fn way(site: &Site) -> String {
-    let output = site.run_command(&["--dry-run"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = finish(&mut site.run_command(&["--dry-run"]), 0);
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().find(|line| line.trim_start().starts_with("inner ")).expect("a line of the node").to_owned()
 }

@@ -14,6 +14,7 @@ use assay_report::{CleanUpResult, NodeRow, Outcome};
 
 use crate::link::{Breaks, Link};
 use crate::node::{Node, Site, Unusual, wait_until};
+use crate::program::finish;
 
 /// Stands before every command on a node, and halts at the step that the file `halt` names, once: it says so by `halted` and
 /// goes on when that is gone.
@@ -378,8 +379,7 @@ fn what_a_killed_collector_leaves_at_any_step_cleanup_removes() {
     assert!(traces(&stages).len() >= 6, "{:?}", traces(&stages));
     // What the nodes were doing goes on without the collector.
     stages.iter().for_each(Stage::go_on);
-    let output = site.collector("cleanup").output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let _ = finish(&mut site.collector("cleanup"), 0);
     assert_eq!(traces(&stages), []);
     // Results that were there before the end are there for the next run.
     let ran = site.run(&["--resume"]);
@@ -394,8 +394,7 @@ fn a_cleanup_without_a_journal_disturbs_no_visit_at_any_step() {
     let (stages, site, child) = halted();
     let mut cleanup = Command::new(env!("CARGO_BIN_EXE_assay"));
     cleanup.arg("cleanup").arg("--site").arg(site.path("site.toml")).env("HOME", site.folder.path());
-    let output = cleanup.output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let _ = finish(&mut cleanup, 3);
     stages.iter().for_each(Stage::go_on);
     let ran = site.read(&child.wait_with_output().unwrap());
     assert_eq!(ran.exit, 0, "{}", ran.stderr);

@@ -16,6 +16,8 @@ mod keys;
 mod link;
 mod login;
 mod node;
+#[path = "../program/mod.rs"]
+mod program;
 mod real_agent;
 mod scan;
 mod sessions;

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use assay_report::{CleanUpResult, Outcome};
 
 use crate::node::{Node, Site, fingerprint, key, need, scratch};
+use crate::program::finish;
 
 /// The collector looking at the site's host keys.
 fn scan(site: &Site, more: &[&str]) -> Command {
@@ -14,13 +15,6 @@ fn scan(site: &Site, more: &[&str]) -> Command {
     command.args(["nodes", "--scan-host-keys", "--site"]).arg(site.path("site.toml")).args(more);
     command.env("HOME", site.folder.path()).env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
     command
-}
-
-#[track_caller]
-fn finish(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-    output
 }
 
 /// The lines of the list that a person reads.
