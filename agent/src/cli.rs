@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn stores() {
+    fn stores_are_named_by_kind_and_place() {
         for (text, spec) in [
             ("containerd", Ok(StoreSpec::Containerd(None))),
             ("containerd:/run/c.sock", Ok(StoreSpec::Containerd(Some("/run/c.sock".into())))),

@@ -182,7 +182,7 @@ fn signatures_come_from_bundles_and_need_no_image_there() {
 }
 
 #[test]
-fn a_fallback_tag_lists_signatures_and_is_no_image() {
+fn a_fallback_tag_lists_signatures_and_is_not_an_image() {
     let site = Site::new();
     let layout = site.layout("store");
     let image = layout.named(APP);
@@ -204,7 +204,7 @@ fn a_fallback_tag_lists_signatures_and_is_no_image() {
 }
 
 #[test]
-fn a_parent_and_platforms_count_where_the_operator_accepts_them() {
+fn a_parent_and_platforms_count_if_the_operator_accepts_them() {
     let site = Site::new();
     let layout = site.layout("store");
     let (own, other) = (layout.image("own", here()), layout.image("other", "plan9/mips"));
@@ -230,7 +230,7 @@ fn a_parent_and_platforms_count_where_the_operator_accepts_them() {
 }
 
 #[test]
-fn platforms_count_only_where_every_one_on_the_node_is_signed() {
+fn platforms_count_only_if_every_one_on_the_node_is_signed() {
     let site = Site::new();
     let layout = site.layout("store");
     let (own, other) = (layout.image("own", here()), layout.image("other", "plan9/mips"));
@@ -248,7 +248,7 @@ fn platforms_count_only_where_every_one_on_the_node_is_signed() {
 
 /// The `index.json` of a layout whose entries other readers understand differently is nobody's list of images.
 #[test]
-fn a_listing_that_containerd_reads_otherwise_is_no_listing() {
+fn a_listing_that_containerd_reads_otherwise_does_not_count() {
     let other = Digest::sha256(b"other");
     for more in [
         format!(r#""Digest":"{other}""#),
@@ -454,7 +454,7 @@ fn what_policy_skips_is_skipped_and_nothing_else() {
 }
 
 #[test]
-fn selection_and_unknown_images() {
+fn images_are_selected_and_an_unknown_one_is_refused() {
     let site = Site::new();
     let (layout, image) = signed(&site);
     layout.named("registry.example.test/team/other:v1");
@@ -529,7 +529,7 @@ fn the_report_goes_to_a_file() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_no_file_is_not_replaced_by_the_report() {
+fn only_a_file_is_replaced_by_the_report() {
     let site = Site::new();
     let (layout, _) = signed(&site);
     let to_stdout = site.verify(&["--store", &layout.store()]);
@@ -544,7 +544,7 @@ fn what_is_no_file_is_not_replaced_by_the_report() {
 }
 
 #[test]
-fn the_procedures_lists() {
+fn the_lists_of_the_procedure_are_written() {
     let site = Site::new();
     let (layout, _) = signed(&site);
     layout.named("registry.example.test/team/other:v1");
@@ -621,7 +621,7 @@ fn unreadable_signatures_leave_an_image_unjudged() {
 }
 
 #[test]
-fn inventory_inspect_and_version() {
+fn inventory_inspect_and_version_write_text_and_json() {
     let site = Site::new();
     let (layout, image) = signed(&site);
     let run = site.run(&["inventory", "--store", &layout.store(), "--format", "json"]);

@@ -424,7 +424,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn lengths_of_time() {
+    fn lengths_of_time_have_a_number_and_a_unit() {
         for (text, seconds) in [("90m", 5_400), ("24h", 86_400), ("1d12h", 129_600), ("30", 30), ("1s", 1)] {
             assert_eq!(super::duration(text), Ok(std::time::Duration::from_secs(seconds)), "{text}");
         }

@@ -241,7 +241,7 @@ fn lacks(calls: &[Call]) {
 }
 
 #[test]
-fn layers_of_any_size_in_64_mib() {
+fn layers_of_any_size_are_read_in_64_mib() {
     need_root();
     let Some(group) = Cgroup::new(64 << 20) else {
         not_run("little memory: there is no memory controller of cgroups that can be written to");

@@ -78,7 +78,7 @@ fn a_signature_of_another_kind_is_named_as_what_it_is() {
 }
 
 #[test]
-fn other_referrers_are_no_signatures_of_any_kind() {
+fn other_referrers_are_not_signatures_of_any_kind() {
     let hint = hint(|published, target| {
         let referrer = refer(&mut published.bundle, target, "application/spdx+json\u{202e}");
         published.bundle.list(referrer);

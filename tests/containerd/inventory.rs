@@ -13,10 +13,10 @@ use serde_json::Value;
 const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 on_each_release! {
-    pods_containers_and_what_is_idle,
+    pods_containers_and_idle_images_are_listed,
 }
 
-fn pods_containers_and_what_is_idle(release: Release) {
+fn pods_containers_and_idle_images_are_listed(release: Release) {
     let containerd = Containerd::of(release);
     let mut published = Published::new(AGENT);
     published.image("team/idle", &[]);

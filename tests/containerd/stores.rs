@@ -489,7 +489,7 @@ fn a_root_of_windows_is_judged_by_what_windows_runs(release: Release) {
 
 /// Something other than a containerd root, or a damaged one, is never an empty store.
 #[test]
-fn a_root_that_is_none_is_incomplete() {
+fn a_folder_that_is_not_a_root_is_incomplete() {
     let mut published = Published::new(AGENT);
     published.image("team/app", &[GOOD]);
     published.write();

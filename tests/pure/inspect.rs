@@ -18,7 +18,7 @@ fn line<'t>(text: &'t str, name: &str) -> &'t str {
 }
 
 #[test]
-fn an_envelope_with_its_timestamp_and_chain() {
+fn an_envelope_is_shown_with_its_timestamp_and_chain() {
     let seeds: Files = assay_fixtures::fuzz::seeds();
     let scratch = tempfile::tempdir().unwrap();
     for (name, algorithm) in [("jws/stamped", "application/jose+json"), ("cose/stamped", "application/cose")]
@@ -70,7 +70,7 @@ fn an_envelope_with_its_timestamp_and_chain() {
 
 /// A token of another signature is shown as what it is, and so is one that cannot be read.
 #[test]
-fn a_timestamp_of_something_else() {
+fn a_timestamp_of_something_else_is_named() {
     let seeds: Files = assay_fixtures::fuzz::seeds();
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("envelope");
@@ -92,7 +92,7 @@ fn a_timestamp_of_something_else() {
 
 /// What no verifier here accepts is shown all the same, and marked.
 #[test]
-fn envelopes_that_cannot_be_verified() {
+fn envelopes_that_cannot_be_verified_are_shown() {
     let time = |text| UnixTime::parse(text).unwrap();
     let (from, to) = (time("2020-01-01T00:00:00Z"), time("2120-01-01T00:00:00Z"));
     let root = Profile::ca(Name::new("Assay", "Root"), 1, from, to);

@@ -93,7 +93,7 @@ fn members_that_mislead_are_refused() {
 
 /// Names that mean nothing in a layout neither add to it nor take its place.
 #[test]
-fn members_of_no_layout_are_passed_over() {
+fn members_that_no_layout_has_are_passed_over() {
     let published = published();
     let mut good = published.images.tar();
     good.truncate(good.len() - 1024);

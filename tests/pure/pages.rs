@@ -25,7 +25,7 @@ const STEPS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn every_command_is_one() {
+fn every_command_is_understood() {
     let mut found = 0;
     for page in PAGES {
         for command in commands(&page_text(page)) {

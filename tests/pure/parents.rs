@@ -143,7 +143,7 @@ fn a_signed_index_far_above_helps_nobody() {
 }
 
 #[test]
-fn an_index_that_lists_the_digest_as_something_else_is_no_parent() {
+fn an_index_that_lists_the_digest_as_something_else_is_not_a_parent() {
     let other = |change: fn(&mut Descriptor)| {
         let (mut vector, target) = Vector::of_image();
         let mut listed = target;
@@ -208,7 +208,7 @@ fn only_the_platforms_that_are_there_count_and_all_of_them() {
 }
 
 #[test]
-fn attestations_are_no_platform() {
+fn attestations_are_not_platforms() {
     let (mut vector, _, manifests) = Vector::of_index();
     let attestation = Image::of_text(linux("amd64"), "attestation", "attestation").add_to(&mut vector.store);
     let attestation = Descriptor { platform: Some(unknown()), ..attestation };
@@ -283,7 +283,7 @@ fn manifest_list(signed: [bool; 3]) -> (Vector, [Descriptor; 3]) {
 }
 
 #[test]
-fn a_manifest_list_and_its_manifests_signed_one_by_one() {
+fn a_manifest_list_and_its_manifests_are_signed_one_by_one() {
     let both = [&ACCEPT_PARENT[..], &ACCEPT_PLATFORMS].concat();
     let (none, parent, platforms) = (vec![], ACCEPT_PARENT.to_vec(), ACCEPT_PLATFORMS.to_vec());
     let [list, linux, windows] = [0, 1, 2];

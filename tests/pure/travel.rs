@@ -192,7 +192,7 @@ fn what_passes_today_and_not_then_is_told_apart_and_what_ends_is_listed() {
 }
 
 #[test]
-fn nothing_to_judge_is_no_pass_and_what_the_agent_would_refuse_is_refused() {
+fn nothing_to_judge_is_not_a_pass_and_what_the_agent_would_refuse_is_refused() {
     let site = Site::new();
     let check = |more: &[&str]| {
         site.assay(&[&["bundle", "check", "site.tar", "--trust", "trust", "--at", AT][..], more].concat())

@@ -23,7 +23,7 @@ use serde_json::json;
 // Signature manifests. Microsoft uses the form with artifactType, which notation 1.3.2 overlooks in layouts.
 
 #[test]
-fn signature_manifest_with_artifact_type() {
+fn a_signature_manifest_may_have_an_artifact_type() {
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
         manifest["artifactType"] = notary::media_type::SIGNATURE.into();
@@ -33,7 +33,7 @@ fn signature_manifest_with_artifact_type() {
 }
 
 #[test]
-fn signature_manifest_of_another_artifact_type() {
+fn a_signature_manifest_of_another_artifact_type_does_not_count() {
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
         manifest["artifactType"] = "application/vnd.example.sbom".into();
@@ -43,7 +43,7 @@ fn signature_manifest_of_another_artifact_type() {
 }
 
 #[test]
-fn signature_manifest_whose_subject_has_another_size() {
+fn a_subject_of_another_size_is_another_image() {
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
         manifest["subject"]["size"] = (target.size + 1).into();
@@ -52,7 +52,7 @@ fn signature_manifest_whose_subject_has_another_size() {
 }
 
 #[test]
-fn signature_manifest_whose_annotations_are_nonsense() {
+fn nonsense_in_annotations_does_no_harm() {
     // real ones of 2024 have a thumbprint annotation that is not JSON
     let (mut vector, target) = Vector::of_image();
     vector.sign_in(&target, |manifest| {
@@ -63,7 +63,7 @@ fn signature_manifest_whose_annotations_are_nonsense() {
 }
 
 #[test]
-fn signature_under_a_fallback_tag_only() {
+fn a_signature_under_a_fallback_tag_alone_is_found() {
     let (mut vector, target) = Vector::of_image();
     let signature = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
     let mut index = vector.bundle.add_index(false, &[signature]);
@@ -74,7 +74,7 @@ fn signature_under_a_fallback_tag_only() {
 }
 
 #[test]
-fn signature_manifest_that_was_changed() {
+fn a_signature_manifest_that_was_changed_is_found() {
     let (mut vector, target) = Vector::of_image();
     let signature = vector.publisher.sign(&mut vector.bundle, &target, GOOD);
     vector.bundle.tamper(&signature.digest);
@@ -232,7 +232,7 @@ fn a_failed_signature_and_changed_content_fail_once() {
 }
 
 #[test]
-fn blobs_that_are_no_files_are_not_waited_for() {
+fn blobs_that_are_not_files_are_not_waited_for() {
     let (mut vector, target) = Vector::of_image();
     vector.sign(&target, GOOD);
     let layer = vector.store.layers(&target).remove(0);

@@ -242,7 +242,7 @@ fn without_one_a_few_of_each_signature_are_fetched_and_the_rest_is_named() {
 }
 
 #[test]
-fn this_machine_is_asked_only_where_it_is_named() {
+fn this_machine_is_asked_only_if_it_is_named() {
     let port = |host: &str| host.rsplit_once(':').unwrap().1.to_owned();
     type Url = fn(&str, &str) -> String;
     let forms: [Url; 7] = [

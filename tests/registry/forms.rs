@@ -303,7 +303,7 @@ fn a_layout_that_is_near_is_named() {
 }
 
 #[test]
-fn files_that_are_no_archive_are_called_by_their_name() {
+fn files_that_are_not_archives_are_called_by_their_name() {
     let published = published();
     let file = published.path("file");
     for (bytes, form) in [

@@ -140,7 +140,7 @@ fn a_signature_is_carried_whatever_its_listing_calls_it() {
 }
 
 #[test]
-fn what_a_listing_calls_a_signature_is_none_for_that() {
+fn a_listing_alone_does_not_make_a_signature() {
     let published = Served::new(AGENT, ASSAY);
     let layout = Arc::clone(&published.layout);
     let server = published.serve(move |request, answer| {
@@ -417,7 +417,7 @@ fn an_image_with_a_flawed_signature_alone_is_not_called_unsigned() {
 
 /// A listed signature that cannot be read is named, and its image is not called unsigned.
 #[test]
-fn a_signature_that_is_no_manifest_is_named() {
+fn a_signature_that_is_not_a_manifest_is_named() {
     let published = Served::new(AGENT, ASSAY);
     for bytes in [&b"{\"subject\":1}"[..], b"{\"config\":null,\"config\":null}", b"signature"] {
         let digest = Digest::sha256(bytes);

@@ -145,7 +145,7 @@ fn the_challenge_of_the_request_itself_is_answered() {
 }
 
 #[test]
-fn a_password_helps_where_no_token_can_be_had() {
+fn a_password_helps_if_no_token_can_be_had() {
     let published = Served::new(AGENT, ASSAY);
     let server = published.serve(|request, answer| {
         let is_user = request.headers.get("authorization").map(String::as_str) == Some("Basic dTpw");
@@ -353,7 +353,7 @@ fn a_mirror_without_tls_gets_no_credentials_that_nobody_meant_for_it() {
 
 /// Debian's registry with TLS of a CA of its own and a password, which a credential helper has, or podman.
 #[test]
-fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
+fn a_real_registry_with_its_own_ca_takes_a_password() {
     let Some(oras) = oras() else { return };
     let published = Served::new(AGENT, ASSAY);
     let folder = &published.path("");
@@ -403,7 +403,7 @@ fn a_real_registry_with_a_ca_of_its_own_and_a_password() {
 
 /// Debian's registry, which takes the tokens that a server signs for those who have the password.
 #[test]
-fn a_real_registry_with_tokens_of_a_server_of_its_own() {
+fn a_real_registry_takes_tokens_of_its_own_server() {
     let Some(oras) = oras() else { return };
     let published = Served::new(AGENT, ASSAY);
     let here = published.path("").display().to_string();

@@ -40,7 +40,7 @@ fn a_busy_server_is_waited_for_as_it_asks() {
 }
 
 #[test]
-fn what_cannot_be_had_is_no_bundle() {
+fn what_cannot_be_had_makes_no_bundle() {
     let is = |kind: &'static str| move |request: &Request| request.path.contains(kind);
     type Change = Box<dyn Fn(&Request, Answer) -> Option<Answer> + Send + Sync>;
     let wrong: [(&str, Change); 11] = [

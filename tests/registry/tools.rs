@@ -344,7 +344,7 @@ fn what_real_tools_leave_is_judged_or_refused() {
 }
 
 #[test]
-fn what_cosign_adds_is_no_image() {
+fn what_cosign_adds_is_not_an_image() {
     let Some(cosign) = cosign() else { return };
     let site = Site::new();
     site.cosign(&cosign);

@@ -19,7 +19,7 @@ const COLLECTOR: &str = env!("CARGO_BIN_EXE_collector-under-test");
 const UNSIGNED: &str = "registry.example.test/team/unsigned:v1";
 
 #[test]
-fn a_site_of_three_nodes_one_of_them_dead() {
+fn a_dead_node_leaves_the_other_two_verified() {
     let kept = Kept::unpack();
     let interop = Interop::new();
     let (good, bad) = (Containerd::start(), Containerd::start());

@@ -373,7 +373,7 @@ fn nothing_that_is_changed_at_random_breaks_the_reader() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests write scratch folders")]
-fn what_is_no_root_is_named() {
+fn a_folder_that_is_not_a_root_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let problem = |path: &Path| Root::open(path, &[]).err().unwrap().problem;

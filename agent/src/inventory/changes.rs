@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn images_that_are_removed_renamed_moved_or_new() {
+    fn images_that_are_removed_renamed_moved_or_new_are_changes() {
         let id = Digest::sha256(b"config").to_string();
         let before =
             listing(&[("a:1", "a"), ("b:1", "b"), ("c:1", "c"), ("d:1", "d"), ("e:1", "e"), (&id, "f")]);

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn selection_by_reference_digest_and_both() {
+    fn images_are_selected_by_reference_digest_and_both() {
         let digest = Digest::sha256(b"app");
         let records = vec![record("r.example/app:v1", "app"), record("r.example/other:v1", "other")];
         let listing = Listing { records, ..Listing::default() };

@@ -105,7 +105,7 @@ fn equal_files_are_told_without_a_digest() {
 }
 
 #[test]
-fn of_entries_that_come_twice_the_last_one_counts() {
+fn the_last_of_entries_that_come_twice_counts() {
     let tar = tar_of(&["f a 123", "f b 123", "d a", "f a/c 123", "f b 456"]);
     let unpack = |root: &Path| {
         write(&root.join("a/c"), b"123");
@@ -155,7 +155,7 @@ fn holes_are_compared() {
 
 /// Nothing is followed or opened that is not a file of the snapshot.
 #[test]
-fn what_is_no_file_of_the_snapshot_is_not_equal() {
+fn a_file_that_the_snapshot_lacks_is_not_equal() {
     let tar = tar_of(&["f a 123", "f d/b 123", "f ../c 123", "f .. 123"]);
     let elsewhere = tempfile::tempdir().unwrap();
     write(&elsewhere.path().join("b"), b"123");

@@ -148,7 +148,7 @@ fn what_was_not_sent_is_not_used() {
 }
 
 #[test]
-fn a_command_that_is_no_job_is_refused() {
+fn a_command_that_is_not_a_job_is_refused() {
     let job = Job::new(100);
     for command in [
         &["version"][..],

@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_no_layout_and_is_taken_up_again() {
+    fn what_is_not_finished_is_not_a_layout_and_is_taken_up_again() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("site.tar");
         let staging = Staging::open(&out).unwrap();

@@ -31,7 +31,7 @@ mod tests {
     use crate::nodes::Site;
 
     #[test]
-    fn by_name_and_role() {
+    fn nodes_are_selected_by_name_and_role() {
         let text: String = [("a", "control-plane"), ("b", "worker"), ("c", "worker")]
             .iter()
             .map(|(name, role)| {

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn challenges_in_every_form_that_registries_write() {
+    fn challenges_are_read_in_every_form_that_registries_write() {
         let url = "https://r.example:8443/artifactory/v2/app/manifests/v1?ns=x";
         let of = |values: &[&str]| {
             let Challenge { tokens, basic } = challenge(url, values);

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn one_agent_a_platform() {
+    fn each_platform_has_one_agent() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, head: &[u8]| {
             let path = folder.path().join(name);

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_is_refused() {
+    fn every_other_report_is_refused() {
         let good = || report(vec![image(Status::Passed, None)]);
         let change = |change: fn(&mut NodeReport)| {
             let mut report = good();
@@ -525,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_refused() {
+    fn what_is_not_a_report_is_refused() {
         let good = serde_json::to_string(&report(Vec::new())).unwrap();
         for text in [
             String::new(),

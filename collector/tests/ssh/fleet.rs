@@ -146,7 +146,7 @@ fn a_result_is_taken_over_only_where_the_node_is_still_the_same() {
 }
 
 #[test]
-fn only_some_nodes() {
+fn only_the_nodes_that_are_named_are_visited() {
     let node = Node::start();
     let site = site(&node);
     let ran = site.run(&["--only", "w-1", "--only", "control-plane"]);

@@ -136,7 +136,7 @@ fn what_ssh_keygen_writes() {
 }
 
 #[test]
-fn what_openssl_writes() {
+fn keys_that_openssl_writes_are_read() {
     let keys = Keys::new();
     for (kind, program) in [("rsa", "rsa"), ("ecdsa", "ec")] {
         keys.ssh_keygen(kind, &format!("{kind}.pem"), &["-N", "", "-m", "PEM"]);
@@ -194,7 +194,7 @@ fn what_openssl_writes() {
 }
 
 #[test]
-fn what_puttygen_writes() {
+fn keys_that_puttygen_writes_are_read() {
     let keys = Keys::new();
     fs::write(keys.path("passphrase"), RIGHT).unwrap();
     for kind in ["rsa", "ecdsa", "ed25519"] {

@@ -78,7 +78,7 @@ fn identities_that_cannot_be_used_stop_the_run() {
 }
 
 #[test]
-fn user_certificates() {
+fn user_certificates_log_in() {
     let node =
         Node::unusual(&Unusual { config: "TrustedUserCAKeys /mnt/authority.pub", ..Unusual::default() });
     key(&node.path("authority"), "ed25519", "");

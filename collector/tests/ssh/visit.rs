@@ -21,7 +21,7 @@ fn behaves(behaviour: &str, options: &[&str], outcome: Outcome, exit: i32) -> St
 }
 
 #[test]
-fn a_good_visit() {
+fn a_good_visit_leaves_a_report_and_nothing_on_the_node() {
     let node = Node::start();
     let site = Site::of(&node, "good");
     let ran = site.run(&[]);
@@ -225,7 +225,7 @@ fn a_folder_that_cannot_be_removed_is_a_finding() {
 }
 
 #[test]
-fn an_unreachable_port() {
+fn an_unreachable_port_is_that_nodes_error() {
     let site = Site::new(
         "",
         &[format!(

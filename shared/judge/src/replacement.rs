@@ -293,7 +293,7 @@ mod tests {
 
     #[cfg(windows)]
     #[test]
-    fn writes_to_devices() {
+    fn devices_are_written_to_and_not_replaced() {
         for name in ["NUL", "nul.json", r"\\.\NUL"] {
             write(Path::new(name), "text").unwrap();
         }

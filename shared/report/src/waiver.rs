@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_digests() {
+    fn a_waiver_names_images_by_name_or_digest() {
         let one = [
             "r.test/app:v1",
             "r.test/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -19,20 +19,20 @@ use assay_verifier::x509::{Certificate, CertificateError, ChainError, check_code
 /// Each bound of these crates, and the file and the test that hold its two cases.
 const CASES: &[(&str, &str, &str)] = &[
     ("ENVELOPE_BYTES", "tests/pure/vectors.rs", "envelopes_are_bounded"),
-    ("LAYOUT_INDEX_BYTES", "shared/report/tests/limits.rs", "documents"),
+    ("LAYOUT_INDEX_BYTES", "shared/report/tests/limits.rs", "documents_are_bounded"),
     ("COMPANION_LAYERS", "shared/verifier/src/oci/census.rs", "what_is_looked_into_is_bounded"),
     ("SCANNED_BLOB_BYTES", "shared/verifier/src/oci/census.rs", "what_is_looked_into_is_bounded"),
     ("INDEX_ENTRIES", "shared/verifier/src/oci/manifest.rs", "entries_are_bounded"),
-    ("CHAIN_CERTIFICATES", "shared/report/tests/limits.rs", "certificates"),
-    ("CERTIFICATE_BYTES", "shared/report/tests/limits.rs", "certificates"),
+    ("CHAIN_CERTIFICATES", "shared/report/tests/limits.rs", "certificates_are_bounded"),
+    ("CERTIFICATE_BYTES", "shared/report/tests/limits.rs", "certificates_are_bounded"),
     ("MOUNTS_BYTES", "agent/src/rootfs/mounted.rs", "lists_of_mounts_are_bounded"),
     ("NAME_COMPARISONS", "shared/verifier/tests/evidence/chains.rs", "comparisons_of_names_are_bounded"),
     ("JSON_VALUES", "shared/verifier/src/json/mod.rs", "values_are_counted_before_anything_is_kept"),
     ("JSON_DEPTH", "shared/verifier/src/json/mod.rs", "depth_is_bounded"),
-    ("CBOR_DEPTH", "shared/report/tests/limits.rs", "cbor_depth"),
-    ("TRUST_POLICY_BYTES", "shared/report/tests/limits.rs", "trust_policies"),
-    ("TRUST_POLICY_ENTRIES", "shared/report/tests/limits.rs", "trust_policies"),
-    ("TRUST_STORE_FILE_BYTES", "shared/report/tests/limits.rs", "certificates"),
+    ("CBOR_DEPTH", "shared/report/tests/limits.rs", "the_depth_of_cbor_is_bounded"),
+    ("TRUST_POLICY_BYTES", "shared/report/tests/limits.rs", "trust_policies_are_bounded"),
+    ("TRUST_POLICY_ENTRIES", "shared/report/tests/limits.rs", "trust_policies_are_bounded"),
+    ("TRUST_STORE_FILE_BYTES", "shared/report/tests/limits.rs", "certificates_are_bounded"),
     ("CRL_BYTES", "shared/verifier/src/revocation/evidence.rs", "sizes_are_bounded"),
     ("TIMESTAMP_TOKEN_BYTES", "shared/verifier/tests/evidence/timestamps.rs", "sizes_are_bounded"),
     ("BER_DEPTH", "shared/verifier/src/timestamp/ber.rs", "depth_is_bounded"),
@@ -44,17 +44,25 @@ const CASES: &[(&str, &str, &str)] = &[
         "the_search_for_a_path_is_bounded",
     ),
     ("TIMESTAMP_SIGNERS", "shared/verifier/tests/evidence/timestamps.rs", "sizes_are_bounded"),
-    ("OCSP_RESPONSE_BYTES", "shared/verifier/tests/evidence/ocsp.rs", "ocsp"),
-    ("EXTENSIONS", "shared/verifier/tests/evidence/revocation.rs", "malformed_lists"),
+    (
+        "OCSP_RESPONSE_BYTES",
+        "shared/verifier/tests/evidence/ocsp.rs",
+        "responses_are_judged_by_what_they_say",
+    ),
+    ("EXTENSIONS", "shared/verifier/tests/evidence/revocation.rs", "malformed_lists_are_refused"),
     ("EVIDENCE_FILES", "shared/verifier/src/revocation/evidence.rs", "the_number_of_files_is_bounded"),
-    ("EVIDENCE_FILE_BYTES", "shared/report/tests/limits.rs", "documents"),
+    ("EVIDENCE_FILE_BYTES", "shared/report/tests/limits.rs", "documents_are_bounded"),
     ("EVIDENCE_MEMO", "shared/verifier/src/revocation/memo.rs", "a_full_memo_keeps_no_more"),
-    ("CRL_URLS", "shared/verifier/tests/evidence/revocation.rs", "urls"),
-    ("OCSP_CERTIFICATES", "shared/verifier/tests/evidence/ocsp.rs", "ocsp_responders"),
+    ("CRL_URLS", "shared/verifier/tests/evidence/revocation.rs", "only_plain_http_urls_count"),
+    (
+        "OCSP_CERTIFICATES",
+        "shared/verifier/tests/evidence/ocsp.rs",
+        "only_the_issuer_and_its_responders_may_answer",
+    ),
     ("DSSE_ENVELOPE_BYTES", "shared/verifier/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
     ("DSSE_SIGNATURES", "shared/verifier/src/dsse/tests.rs", "what_is_no_envelope_is_refused"),
     ("SITE_KEY_BYTES", "shared/verifier/src/dsse/tests.rs", "what_is_no_public_key_of_a_site_is_refused"),
-    ("BUNDLE_DOCUMENT_BYTES", "shared/report/tests/limits.rs", "documents"),
+    ("BUNDLE_DOCUMENT_BYTES", "shared/report/tests/limits.rs", "documents_are_bounded"),
     ("REPORT_BYTES", "collector/src/visit/gather.rs", "reports_are_bounded"),
     ("REPORT_VALUES", "collector/src/visit/gather.rs", "reports_are_bounded"),
     ("REPORT_TEXT_LETTERS", "shared/report/src/bounds/tests.rs", "lists_and_texts_are_cut_and_counted"),
@@ -121,7 +129,7 @@ fn padded(text: &str, bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn documents() {
+fn documents_are_bounded() {
     let index = |bytes| Manifest::parse(&padded(r#"{"schemaVersion":2,"manifests":[]}"#, bytes)).map(|_| ());
     assert_eq!(index(size(limits::LAYOUT_INDEX_BYTES)), Ok(()));
     assert_eq!(index(size(limits::LAYOUT_INDEX_BYTES) + 1), Err(ManifestError::TooLarge));
@@ -138,7 +146,7 @@ fn documents() {
 }
 
 #[test]
-fn trust_policies() {
+fn trust_policies_are_bounded() {
     let policy = |scopes: usize| {
         let scopes: Vec<String> = (0..scopes).map(|number| format!(r#""r.test/a{number}""#)).collect();
         format!(
@@ -159,7 +167,7 @@ fn trust_policies() {
 }
 
 #[test]
-fn certificates() {
+fn certificates_are_bounded() {
     let root = Certificate::parse(include_bytes!("../../../fixtures/fuzz/root.der")).unwrap();
     let chain = |certificates| check_code_signing_chain(&vec![root.clone(); certificates]).unwrap_err();
     assert_eq!(chain(limits::CHAIN_CERTIFICATES), ChainError::EarlyRoot { at: 0 });
@@ -179,7 +187,7 @@ fn certificates() {
 /// Lists within lists in the protected header: within the bound they are an unknown header, and the envelope fails
 /// for want of an algorithm; past it, it is malformed. The header's map is the first level.
 #[test]
-fn cbor_depth() {
+fn the_depth_of_cbor_is_bounded() {
     let envelope = |depth: usize| {
         // {"z": [[…0…]]}
         let header = [&[0xa1, 0x61, b'z'][..], &vec![0x81; depth - 2], &[0]].concat();

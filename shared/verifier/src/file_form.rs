@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn forms() {
+    fn forms_are_told_apart() {
         let root = include_bytes!("../../../fixtures/fuzz/root.der");
         let crl = include_bytes!("../../../fixtures/fuzz/leaf.crl");
         let good = pem("CERTIFICATE", root);

@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_no_key_and_a_pin_stands_in_place_of_both() {
+    fn an_authority_is_not_a_key_and_a_pin_stands_in_place_of_both() {
         let text = format!("@cert-authority *.example.test {}", entry(1));
         let known = parse(&text).unwrap();
         let host = known.host("a.example.test", 22, None);

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_specification_that_runc_reads_otherwise_is_none() {
+    fn a_specification_that_runc_reads_otherwise_is_refused() {
         for uids in ["{}", r#"[{"containerID":0}]"#, r#"[{"containerID":0,"hostID":1,"HostID":2,"size":1}]"#]
         {
             assert!(id_map(uids, "[]").is_err(), "{uids}");

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_companions() {
+    fn tags_name_what_they_are_companions_of() {
         let hex = "ab".repeat(32);
         let subject: Digest = alloc::format!("sha256:{hex}").parse().unwrap();
         let of = |suffix| Some(CompanionTag { subject: Some(subject.clone()), suffix });

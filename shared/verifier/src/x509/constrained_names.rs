@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subtrees() {
+    fn subtrees_hold_the_names_that_rfc_5280_says() {
         use GeneralName::{Address, Host, Mail, Uri};
         for (name, base, permitted, excluded) in [
             (Host("tsa.example.test"), Host("example.test"), true, true),

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn mailboxes() {
+    fn mailboxes_are_checked() {
         for (text, want) in [
             ("a@b", Some(("a", "b"))),
             ("a.b+c@d.e", Some(("a.b+c", "d.e"))),

@@ -14,7 +14,7 @@ use crate::support::*;
 const NO_CHECK: &str = "1.3.6.1.5.5.7.48.1.5";
 
 #[test]
-fn ocsp() {
+fn responses_are_judged_by_what_they_say() {
     let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
     let good = || good_response(&pki.leaf);
     let of = |answer: Response| pki.code(&staged(&[("leaf.ocsp", &answer.sign(&pki.ca, &pki.ca))]));
@@ -77,7 +77,7 @@ fn ocsp() {
 }
 
 #[test]
-fn ocsp_responders() {
+fn only_the_issuer_and_its_responders_may_answer() {
     let pki = Pki::of(&leaf_profile("Leaf", SERIAL).with(Extension::ocsp_responder(OCSP)));
     const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
     let template = || {

@@ -146,7 +146,7 @@ fn what_a_revocation_says() {
 }
 
 #[test]
-fn entries() {
+fn entries_count_by_reason_and_date() {
     let pki = Pki::new();
     let critical = |dotted| vec![Extension::new(dotted, true, null())];
     let unsupported = Some(Code::RevocationCriticalExtension);
@@ -231,7 +231,7 @@ fn an_authentic_signing_time_rescues_what_became_invalid_later() {
 }
 
 #[test]
-fn freshness() {
+fn lists_count_only_while_they_are_valid() {
     let pki = Pki::new();
     for (code, list) in [
         (None, RevocationList { this_update: time("2024-06-01T12:00:00Z"), ..list() }),
@@ -255,7 +255,7 @@ fn freshness() {
 }
 
 #[test]
-fn who_signed() {
+fn only_the_issuer_may_sign_its_list() {
     let pki = Pki::new();
     let wrong = forged(&pki.ca);
     let evidence = staged(&[("leaf.crl", &list().sign(&wrong))]);
@@ -296,7 +296,7 @@ fn extensions_of_the_list() {
 }
 
 #[test]
-fn malformed_lists() {
+fn malformed_lists_are_refused() {
     let pki = Pki::new();
     let good = list().sign(&pki.ca);
     let mut malformed_time = good.clone();
@@ -352,7 +352,7 @@ fn malformed_lists() {
 }
 
 #[test]
-fn forms_of_files() {
+fn files_are_read_in_every_form() {
     use base64::Engine as _;
     let pki = Pki::new();
     let other = self_signed(&ca_profile("Other CA", 2));
@@ -410,7 +410,7 @@ fn every_distribution_point_must_have_its_list() {
 }
 
 #[test]
-fn urls() {
+fn only_plain_http_urls_count() {
     let url = Some(Code::RevocationUrl);
     for (what, code, urls) in [
         ("LDAP", url, vec!["ldap://ldap.example.test/cn=CA"]),
@@ -469,7 +469,7 @@ fn what_a_list_is_about() {
 }
 
 #[test]
-fn deltas() {
+fn deltas_go_with_their_base() {
     let url = "http://crl.example.test/delta.crl";
     let pki = Pki::new();
     let base = || list().with(Extension::freshest_crl(&[url]));
@@ -636,7 +636,7 @@ fn mutated_evidence_never_passes_nor_panics() {
 }
 
 #[test]
-fn real_lists() {
+fn real_lists_are_read() {
     let Some(root) = real_data() else { return };
     let read = |name: &str| fs::read(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let certificate = |name: &str| read_certificates(&read(name)).unwrap().remove(0);

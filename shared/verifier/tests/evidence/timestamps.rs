@@ -178,7 +178,7 @@ fn algorithm(id: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_good_token() {
+fn a_good_token_is_accepted() {
     let pki = Pki::new();
     let proof = pki.verify(&pki.token()).unwrap();
     assert_eq!((proof.time, proof.accuracy), (time("2024-06-01T12:00:00Z"), Duration::ZERO));
@@ -259,7 +259,7 @@ fn sizes_are_bounded() {
 }
 
 #[test]
-fn accuracy() {
+fn the_accuracy_of_a_token_is_read() {
     let pki = Pki::new();
     let policy = "0.4.0.2023.1.1";
     let millis = |value: u8| context_primitive(0, &[value]);
@@ -290,7 +290,7 @@ fn accuracy() {
 }
 
 #[test]
-fn imprints() {
+fn the_imprint_must_be_of_the_signature() {
     let pki = Pki::new();
     let sha1 = Stamp { imprint_algorithm: SHA1, ..pki.token() };
     assert_eq!(pki.verify(&sha1).map(|_| ()), Err(TimestampError::ImprintAlgorithm { oid: SHA1.into() }));
@@ -303,7 +303,7 @@ fn imprints() {
 }
 
 #[test]
-fn signed_attributes() {
+fn signed_attributes_are_checked() {
     let pki = Pki::new();
     let good = || pki.token();
     let id = || certificate_id(None, &pki.tsa, &[]);
@@ -423,7 +423,7 @@ fn the_signer_named_by_issuer_and_serial() {
 }
 
 #[test]
-fn signatures() {
+fn the_signature_of_a_token_is_checked() {
     let pki = Pki::new();
     let code = |digest_algorithm, signature_algorithm: Vec<u8>| {
         pki.code(&Stamp { digest_algorithm, signature_algorithm, ..pki.token() })
@@ -643,7 +643,7 @@ fn certificates_of_the_path() {
 }
 
 #[test]
-fn paths() {
+fn the_path_leads_to_a_trusted_root() {
     let pki = Pki::new();
     let with = |certificates: &[&Credential], anchors: &[&Credential]| {
         let anchors: Vec<Certificate> = anchors.iter().map(|anchor| parsed(anchor)).collect();

@@ -66,7 +66,7 @@ const FEB: &str = "2024-02-01T00:00:00Z";
 const MAR: &str = "2024-03-01T00:00:00Z";
 
 #[test]
-fn lists_among_lists() {
+fn lists_are_weighed_against_lists() {
     let pki = Pki::new();
     let flag = |number| context_primitive(number, &[0xff]);
     let without_number = |list: RevocationList| list.without(CRL_NUMBER);
@@ -151,7 +151,7 @@ fn lists_among_lists() {
 }
 
 #[test]
-fn deltas_among_lists() {
+fn deltas_are_weighed_against_lists() {
     let pki = Pki::new();
     let base = || of(5, JAN).with(Extension::freshest_crl(&["http://crl.example.test/delta.crl"]));
     let delta = |number, base| of(number, FEB).delta_of(base);
@@ -216,7 +216,7 @@ fn deltas_among_lists() {
 
 /// Lists that somebody else signed neither revoke nor lift nor make anything fresh or stale.
 #[test]
-fn lists_of_others() {
+fn lists_of_other_issuers_do_not_count() {
     let pki = Pki::new();
     let other = forged(&pki.ca);
     for (what, expected, own, foreign) in [
@@ -232,7 +232,7 @@ fn lists_of_others() {
 }
 
 #[test]
-fn answers_among_lists() {
+fn answers_are_weighed_against_lists() {
     let both = leaf_profile("Leaf", SERIAL)
         .with(Extension::ocsp_responder(OCSP))
         .with(Extension::crl_distribution_points(&[LEAF_CRL]));
@@ -415,7 +415,7 @@ fn files_that_cannot_be_used() {
 
 /// What stages evidence sees it as certificates will.
 #[test]
-fn how_evidence_stands() {
+fn each_piece_of_evidence_says_how_it_stands() {
     let pki = Pki::new();
     let delta_url = "http://crl.example.test/delta.crl";
     let other = forged(&pki.ca);
