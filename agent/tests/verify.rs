@@ -61,7 +61,7 @@ fn a_layout_is_the_same_in_every_packing() {
     let site = Site::new();
     let (layout, _) = signed(&site);
     layout.named("registry.example.test/team/other:v1");
-    // a layer too large to be kept of a compressed layout
+    // This layer is too large to be kept in memory from a compressed layout.
     let large = layout.image(&"x".repeat(300_000), here());
     layout.list(&large, Some("registry.example.test/team/large:v1"));
     site.sign(&layout, &large);
@@ -101,11 +101,11 @@ fn equal_input_and_time_give_equal_bytes() {
 
 #[test]
 fn a_wrong_byte_is_found_wherever_it_is() {
-    // what is changed, and what each --content makes of it
+    // What is changed, and the verdict under each --content.
     for (what, full, metadata, none) in [
         ("layer", "failed content-mismatch", "passed", "passed"),
         ("config", "failed content-mismatch", "failed content-mismatch", "passed"),
-        // the search for signatures meets a layout's manifests, whatever is asked of the content
+        // The search for signatures reads the manifests of a layout under every --content.
         ("manifest", "failed content-mismatch", "failed content-mismatch", "failed content-mismatch"),
     ] {
         let site = Site::new();
@@ -196,7 +196,7 @@ fn a_fallback_tag_lists_signatures_and_is_not_an_image() {
     layout.list(&listing, Some(&format!("sha256-{}", image.digest.hex())));
     let run = site.verify(&["--store", &layout.store()]);
     assert_eq!((run.exit, run.outcome().as_str()), (0, "passed"));
-    // the tag alone makes no listing of signatures
+    // The tag alone does not make it a listing of signatures.
     let real = layout.image("in disguise", here());
     let disguised = layout.index(&[(&real, here())]);
     layout.list(&disguised, Some(&format!("sha256-{}", disguised.digest.hex())));
@@ -268,7 +268,7 @@ fn a_listing_that_containerd_reads_otherwise_does_not_count() {
         let run = site.verify(&["--store", &layout.store()]);
         let report = run.report();
         assert_eq!((run.exit, report.images.len(), report.coverage.unreadable.len()), (3, 0, 1), "{more}");
-        // and a bundle that is not to be used
+        // And a bundle that cannot be used.
         std::fs::write(&index, &sound).unwrap();
         let bundle = site.layout("bundle");
         let listing = format!(r#"{{"manifests":[],"Manifests":[],{more}}}"#);
@@ -297,11 +297,11 @@ fn a_document_that_containerd_reads_otherwise_does_not_pass() {
     named("config", &more(&manifest, &format!(r#""Config":{real}"#)));
     named("layers", &more(&manifest, r#""layer\u017f":[]"#));
     named("twice", &more(&manifest, r#""y":1,"y":2"#));
-    // what claims to refer to another image, and is one
+    // It claims to refer to another image, and it is an image itself.
     let empty = serde_json::to_string(&empty).unwrap();
     let subject = serde_json::to_string(&image).unwrap();
     named("referrer", &format!(r#"{{"subject":{subject},"config":{empty},"Config":{real},"layers":[]}}"#));
-    // the config alone
+    // Only the config is there.
     for (name, member) in [
         ("rootfs", r#""RootFS":{"diff_ids":[]}"#),
         ("diff_ids", r#""rootfs":{"diff_ids":[],"Diff_IDs":[]}"#),
@@ -433,7 +433,7 @@ fn an_image_passes_under_the_statement_of_each_of_its_repositories() {
     let report = run.report();
     assert_eq!(report.images[0].policy.as_deref(), Some("app,rest"));
     assert_eq!(report.images[0].signatures.len(), 2);
-    // skipped for one repository is not skipped for the other
+    // An image that is skipped for one repository is judged for the other.
     site.trust(&policy(&[("app", app, "skip"), ("rest", "*", "strict")]));
     overwrite(&layout, &content(&layout, &report.images[0].signatures[0].digest).1);
     assert_eq!(site.verify(&["--store", &layout.store()]).outcome(), "failed integrity");
@@ -601,7 +601,7 @@ fn unreadable_signatures_leave_an_image_unjudged() {
     let (layout, image) = signed(&site);
     let signature =
         site.verify(&["--store", &layout.store()]).report().images[0].signatures[0].digest.clone();
-    // a folder in place of the blob: nothing can read that, not even root
+    // A folder stands in place of the blob. Not even root can read that as a file.
     let make_unreadable = |digest: &Digest| {
         std::fs::remove_file(layout.blob_path(digest)).unwrap();
         std::fs::create_dir(layout.blob_path(digest)).unwrap();
@@ -660,10 +660,10 @@ fn what_one_image_holds_costs_no_other_its_row() {
     );
     let commas = layout.blob(media_type::OCI_MANIFEST, manifest.as_bytes());
     layout.list(&commas, Some("registry.example.test/team/commas:v1"));
-    // one digest under two media types, one of which turns the reading order around
+    // One digest has two media types, and one of them reverses the reading order.
     let twice = Descriptor { media_type: "application/vnd.oci\u{202e}".into(), ..good.clone() };
     layout.list(&twice, Some("registry.example.test/team/twice:v1\u{1b}[2J"));
-    // an envelope of such a type, and more signatures than a report has rows for
+    // The envelope has such a type, and there are more signatures than a report has rows.
     let many = layout.named("registry.example.test/team/many:v1");
     let envelope = layout.blob("application/jose+json\u{202e}", b"{}");
     let signatures = limits::REPORT_SIGNATURES + 7;

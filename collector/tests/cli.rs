@@ -117,7 +117,7 @@ fn an_earlier_report_says_what_changed_also_from_the_folder_that_is_written_to()
     let metrics = fs::read_to_string(folder.path().join("out/metrics.prom")).unwrap();
     assert!(metrics.contains("assay_changed_images{change=\"newly failing\"} 1\n"));
     assert!(fs::read_to_string(folder.path().join("out/report.html")).unwrap().contains("id=\"changes\""));
-    // what is no site report is told before anything is written
+    // A file that is not a site report is refused before anything is written.
     for other in [a.as_str(), &path(&folder, "absent")] {
         exits(2, &["report", &a, "--out", &out, "--baseline", other]);
     }
@@ -190,13 +190,13 @@ fn what_cannot_be_used_stops_before_any_visit() {
         arguments.extend(more);
         exits(2, &arguments)
     };
-    run(node, &[]); // no trust directory
+    run(node, &[]); // There is no trust directory.
     fs::create_dir(&trust).unwrap();
-    run(node, &[]); // no trust policy in it
+    run(node, &[]); // There is no trust policy in it.
     fs::write(folder.path().join("trust/trustpolicy.json"), "{}").unwrap();
     run("", &[]);
     assert!(run(&format!("{node}colour = \"red\"\n"), &[]).contains("line 4"));
-    // no key and no agent; where Windows has its agent there may be one at any time
+    // There is no key and no SSH agent. On Windows an agent may be there at any time.
     #[cfg(unix)]
     run(node, &[]);
     run(node, &["--bundle", &path(&folder, "absent.tar")]);
@@ -306,7 +306,7 @@ fn files_that_windows_wrote_are_read() {
     assert_eq!((report.nodes[0].outcome, report.summary.waived), (Outcome::Verified, 1));
     let written = fs::read(folder.path().join("out/nodes/a.json")).unwrap();
     assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok(), "as UTF-8");
-    // found to be a site file, and without a node by that name
+    // It is a site file, and it has no node of that name.
     let site = wide("site.toml", "[[node]]\nname = \"a\"\naddress = \"192.0.2.1\"\n");
     fs::create_dir(folder.path().join("trust")).unwrap();
     fs::write(folder.path().join("trust/trustpolicy.json"), "{}").unwrap();

@@ -156,7 +156,7 @@ impl ApiServer {
             ]
         });
         fs::write(&kubeconfig, config.to_string()).unwrap();
-        // It ends with the test's process.
+        // The thread ends with the process of the test.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 std::thread::spawn(move || answer(&stream));
@@ -200,7 +200,7 @@ fn answer(mut stream: &TcpStream) {
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    // A kubectl that went away needs no answer.
+    // kubectl may have hung up, and then needs no answer.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
 }
 
@@ -209,10 +209,10 @@ fn a_real_kubectl_is_run() {
     let server = ApiServer::start();
     let mut command = nodes();
     command.arg("--kubeconfig").arg(&server.kubeconfig).env("HOME", server.folder.path());
-    finish(&mut command, 2); // the current context leads nowhere
+    finish(&mut command, 2); // The current context leads nowhere.
     let output = finish(command.args(["--context", "site-one"]), 0);
     assert_eq!(rows(&site_of(&output)), expected());
-    finish(command.env("PATH", server.folder.path()), 2); // no kubectl
+    finish(command.env("PATH", server.folder.path()), 2); // There is no kubectl.
 }
 
 #[test]

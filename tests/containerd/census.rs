@@ -67,7 +67,7 @@ fn verify(published: &Published, code: i32) -> NodeReport {
         let same = contents.companions.iter();
         let same = same.map(|one| (one.name.clone(), one.digest.clone(), one.subject.clone())).collect();
         assert_eq!(companions(own), companions(same), "{name}");
-        // slim has the same images, and nothing of what only belongs to them but signatures
+        // The slim copy has the same images, and of what belongs to them only the signatures.
         let slim = published.path(&format!("{name}.slim.tar"));
         let done = program::run(ASSAY, ["bundle", "slim", text(&path), "--out", text(&slim)]);
         let _ = done.expect_code(0);
@@ -137,7 +137,7 @@ fn an_image_without_a_name_is_judged_and_named_by_its_digest() {
     let folder = format!("layout:{}", published.path("folder").display());
     let _ = published.verify(&folder, &["--image", digest]).expect_code(0);
     let _ = published.verify(&folder, &["--image", Digest::sha256(b"").as_str()]).expect_code(2);
-    // a digest is in no repository: a statement for one is not for it
+    // A digest is in no repository, so a statement for a repository does not apply to it.
     let policy = published.path("trust/trustpolicy.json");
     let document = fs::read_to_string(&policy).unwrap();
     let mut document: Value = serde_json::from_str(&document).unwrap();
@@ -202,13 +202,13 @@ fn nothing_that_refers_to_an_image_hides_another() {
         let app = signed(published, "app");
         published.images.copy(&published.bundle.clone(), &bare(&app), |_| true);
         let hidden = image(&mut published.images, "hidden");
-        // an index that refers to the image, and lists another one
+        // This index refers to the image and lists another one.
         let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "subject": app,
             "manifests": [hidden] });
         let index = manifest(&mut published.images, &index);
         published.images.list(hidden);
         published.images.list(index.clone());
-        // one that nothing but a referrer's subject leads to
+        // Only the subject of a referrer leads to this one.
         let behind = image(&mut published.images, "behind");
         let subject = published.images.add_index(false, std::slice::from_ref(&behind));
         let config = published.images.add(media_type::OCI_EMPTY, b"{}".to_vec());
@@ -231,7 +231,7 @@ fn names_that_are_empty_and_entries_of_any_type() {
     let mut digests = Vec::new();
     let published = store(|published| {
         let images = &mut published.images;
-        // no name, another name, a name and none
+        // Without a name, with another name, and with both.
         let mut entry = image(images, "empty");
         entry.annotations = [("io.containerd.image.name".into(), String::new())].into();
         images.list(entry.clone());
@@ -243,7 +243,7 @@ fn names_that_are_empty_and_entries_of_any_type() {
         images.list(both.clone());
         images.name(&both, &reference("team/both"));
         images.list(both);
-        // a manifest under a type that nobody knows, and under none
+        // The manifest has an unknown media type, and then none.
         let mut odd = image(images, "odd");
         odd.media_type = "application/vnd.example".into();
         images.list(odd.clone());
@@ -301,7 +301,7 @@ fn an_entry_without_a_name_that_is_not_there_leaves_the_report_incomplete() {
     let report = verify(&published, 3);
     assert_eq!((report.images.len(), report.coverage.unreadable.len()), (1, 1));
     assert_eq!(contents(&published.path("folder")).unknown, [gone.unwrap()]);
-    // what is signed is an image, wherever its bytes are
+    // What is signed is an image, even if its bytes are elsewhere.
     let published = store(|published| {
         let target = signed(published, "elsewhere");
         published.images.remove(&target.digest);
@@ -711,7 +711,7 @@ fn containerd_has_records_of_companions(release: Release) {
         let images = &mut published.images;
         let signature = cosign(images, &[(SIMPLE_SIGNING, &payload(&app))], |_| {});
         images.name(&signature, &tag(&app, ".sig"));
-        // and an image that is called so
+        // And an image that has such a name.
         let other = image(images, "other");
         images.name(&other, &tag(&app, ".att"));
         found = Some((app, signature, other));

@@ -86,7 +86,7 @@ fn verdicts_are_exact(release: Release) {
         assert!(named, "{:?}", image.references);
         assert_eq!(image.content.mismatched, [], "{:?}", image.references);
     }
-    // the same bytes for the same input
+    // The same input gives the same bytes.
     let one = published.verify(&containerd.store(), &["--jobs", "1"]);
     let other = published.verify(&containerd.store(), &["--jobs", "8"]);
     assert_eq!(one.text(), other.text());
@@ -127,7 +127,7 @@ fn a_byte_changed_on_disk_is_found(release: Release) {
     let named: Vec<&Digest> = changed.content.mismatched.iter().map(|mismatch| &mismatch.digest).collect();
     assert_eq!(named, [&layer.digest]);
     assert_eq!(report.summary.passed, 1);
-    // what was not asked for is not claimed
+    // The report does not claim what was not asked for.
     let report = published.verify(&containerd.store(), &["--content", "metadata"]).expect_code(0).report();
     assert_eq!(report.summary.passed, 2);
 }

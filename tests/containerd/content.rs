@@ -53,7 +53,7 @@ const DAMAGE: [Damage; 12] = [
     ("truncated", |file| change(file, |bytes| bytes.truncate(20)), "failed/content-mismatch"),
     ("empty", |file| change(file, Vec::clear), "failed/content-mismatch"),
     ("longer", |file| change(file, |bytes| bytes.push(0)), "failed/content-mismatch"),
-    // of the right size, and nothing in it
+    // The size is right, and the file is empty.
     ("hole", |file| resize(file, 0, fs::metadata(file).unwrap().len()), "failed/content-mismatch"),
     // this takes too long to read
     ("endless", |file| resize(file, 100, 1 << 42), "failed/content-mismatch"),
@@ -81,7 +81,7 @@ fn every_kind_of_damage_has_its_outcome(release: Release) {
         (target.digest, layer, damage)
     });
     let [.., (longer, ..), _, (endless, ..), (_, of_fifo, _), _, _] = damaged.clone();
-    // each is a good blob, of another image
+    // Each is a valid blob of another image.
     let [one, other] = ["one", "two"].map(|name| {
         let (target, layer) = publish(name);
         expected.insert(target.digest, "failed/content-mismatch".to_owned());
@@ -134,7 +134,7 @@ fn layouts_fare_the_same() {
     for (layer, damage) in &damaged {
         damage(&layout.join("blobs").join(layer.algorithm().name()).join(layer.hex()));
     }
-    // behind a link, as a folder on another device may be
+    // The folder is behind a link, as one on another device may be.
     let link = folder.path().join("link");
     symlink(&layout, &link).unwrap();
     for path in [layout, link] {
@@ -179,7 +179,7 @@ fn large_and_small() -> (Published, Descriptor, Descriptor) {
     let mut published = Published::new(AGENT);
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {
-        // xorshift: what does not compress
+        // xorshift makes bytes that do not compress.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

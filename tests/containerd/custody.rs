@@ -82,7 +82,7 @@ fn every_link_of_what_is_signed_and_untouched_is_proven(release: Release) {
             assert_eq!(steps, [Container, Snapshot, Layers, Manifest, Signature, Root]);
             assert_eq!(link(custody, Container).0, "main");
             assert_eq!(link(custody, Snapshot).0, format!("{snapshotter}/main"));
-            // without the daemon, only an overlay tells whose root it is
+            // Without the daemon, only an overlay shows whose root it is.
             let is_seen = snapshotter == "overlayfs" || store == node.containerd.store();
             let seen = link(custody, Snapshot).1.ends_with("its root is mounted on them");
             assert_eq!(seen, is_seen, "{custody:#?}");
@@ -100,7 +100,7 @@ fn every_link_of_what_is_signed_and_untouched_is_proven(release: Release) {
                     .any(|one| { one.sha256 == root.sha256 && link(custody, Root).1.contains(&one.name) })
             );
         }
-        // it is a part of comparing snapshots
+        // Chains are made only if snapshots are compared.
         let plain = node.published.verify(&node.containerd.store(), &[]).expect_code(0).report();
         assert!(chains(&plain).is_empty());
     }
@@ -260,7 +260,7 @@ fn a_copy_for_a_user_namespace_is_a_part_of_the_chain(release: Release) {
     let (node, _) = Node::new(release, "overlayfs", &[("team/app", of_every_kind())]);
     let map = if release == Release::Debian { "0:100000:200000" } else { "0:100000:65536" };
     let image = reference("team/app");
-    // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+    // Without user namespaces in the kernel the container does not run, but it exists, with its snapshot.
     let _ = node.containerd.ctr(["run", "--detach", "--uidmap", map, "--gidmap", map, &image, "mapped"]);
     // one of the same image that does not stand on the copy
     let _ = node.containerd.ctr(["containers", "create", &image, "plain"]).expect_code(0);

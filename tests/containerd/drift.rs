@@ -96,7 +96,7 @@ fn what_a_container_wrote_is_listed(release: Release) {
         write("setuid", b"", 0o4755);
         write("lib/libevil.so", b"\x7fELF", 0o644);
         write("etc/app.conf", b"level = 2", 0o644);
-        // written, and the same as before
+        // The file was written, and is the same as before.
         write("etc/more.conf", b"more = 1", 0o644);
         mode(&path("bin/other"), 0o777);
         fs::remove_file(path("bin/tool")).unwrap();
@@ -134,7 +134,7 @@ fn what_a_container_wrote_is_listed(release: Release) {
             assert_eq!(verdict(&failed.images[0]), "failed/rootfs-mismatch");
             assert_eq!(drift(&failed), listed);
         }
-        // what runs no more has its layer all the same
+        // A container that has ended still has its layer.
         let _ = node.containerd.ctr(["tasks", "kill", "--signal", "SIGKILL", &id]);
         let stopped = || drift(&verify(&node, &node.containerd.store(), "report", 0)).running;
         let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -203,7 +203,7 @@ fn what_is_mounted_over_an_image_is_named(release: Release) {
     let later = mounts.iter().find(|one| one.destination == "/etc").unwrap();
     assert!(later.hides.starts_with("etc/"), "{later:?}");
     assert_eq!(mounts.len(), 4);
-    // what lies where a mount is, and is not empty, is drift
+    // A file under a mount that is not empty is drift.
     let point = upper(&node).join("etc/new.conf");
     fs::write(&point, "hidden").unwrap();
     let report = verify(&node, &node.containerd.store(), "fail", 1);
@@ -240,7 +240,7 @@ fn what_is_put_into_a_writable_layer_by_hand_is_seen(release: Release) {
         [(Other, "fifo", Added), (Other, "lib", Deleted), (Other, "link", Added), (Other, "null", Added)];
     assert_eq!(found(drift(&report)), expected);
     assert_eq!(drift(&report).why, None);
-    // what overlayfs takes from elsewhere is not followed, and not taken for clean
+    // What overlayfs takes from elsewhere is not followed, and does not count as clean.
     set_xattr(&root.join("etc"), "trusted.overlay.redirect", "/data");
     let report = verify(&node, &node.containerd.root_store(), "fail", 1);
     assert!(drift(&report).findings.iter().any(|one| one.path == "etc" && one.kind == DriftKind::Changed));
@@ -264,7 +264,7 @@ fn a_layer_that_cannot_be_read_is_not_clean(release: Release) {
     std::os::unix::fs::symlink(&aside, &root).unwrap();
     let report = verify(&node, &node.containerd.store(), "fail", 3);
     assert_eq!(drift(&report).result, DriftResult::NotRun);
-    // and a layout has no containers
+    // A layout has no containers.
     let layout = node.published.path("layout");
     node.published.images.write(&layout).unwrap();
     let _ =
@@ -274,7 +274,7 @@ fn a_layer_that_cannot_be_read_is_not_clean(release: Release) {
 fn containers_of_user_namespaces_are_compared_with_their_copies(release: Release) {
     let node = node(release, "overlayfs");
     let map = if release == Release::Debian { "0:100000:200000" } else { "0:100000:65536" };
-    // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+    // Without user namespaces in the kernel the container does not run, but it exists, with its snapshot.
     let options = ["--uidmap", map, "--gidmap", map];
     let (_, _ran) = node.containerd.run_with(&reference("team/service"), "mapped", &options);
     for store in node.stores() {

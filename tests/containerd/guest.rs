@@ -117,7 +117,7 @@ fn an_empty_root_directory_is_enough() {
 #[test]
 fn a_filter_that_kills_for_sockets_finds_none() {
     let guest = Guest::new();
-    // the filter does kill
+    // First show that the filter kills.
     let internet = ["-c", "import socket; socket.socket(socket.AF_INET)"];
     let python = program("python3", "python3");
     let killed = finish(Command::new(&python).args([FILTER, python.to_str().unwrap()]).args(internet));
@@ -161,7 +161,7 @@ fn the_only_socket_is_containerds(release: Release) {
     for call in sockets {
         assert!(call.rest.starts_with("AF_UNIX, "), "{call:?}");
     }
-    // and nothing is lost where no other can be opened
+    // Nothing is lost if no other can be opened.
     for before in [&["unshare", "--net"][..], &["python3", FILTER]] {
         let command = judging(&published, &containerd.store());
         let mut bound = Command::new(before[0]);
@@ -306,7 +306,7 @@ exec /mnt/agent "$@""#;
 fn nobody_judges_what_nobody_may_read() {
     let guest = Guest::new();
     guest.check_behind(NOBODY);
-    // inputs that may not be read are a matter of how it is called
+    // Inputs that may not be read are a usage error.
     let node = &guest.nodes()[0];
     for closed in ["trust/trustpolicy.json", "bundle/index.json"] {
         fs::set_permissions(guest.site.path(closed), fs::Permissions::from_mode(0o600)).unwrap();
@@ -315,7 +315,7 @@ fn nobody_judges_what_nobody_may_read() {
     }
     let mut command = guest.command(NOBODY, node);
     let _ = finish(command.args(["--output", "report.json"])).expect_code(2);
-    // a store that may not be read was not judged
+    // A store that may not be read is not judged.
     let index = guest.site.path(&format!("nodes/{node}/store/index.json"));
     fs::set_permissions(index, fs::Permissions::from_mode(0o600)).unwrap();
     let report = finish(&mut guest.command(NOBODY, node)).expect_code(3).report();
@@ -393,7 +393,7 @@ fn nice_threads_are_the_nicest() {
         let running = Running(command.stdout(Stdio::null()).spawn().unwrap());
         assert_eq!(running.nice_of(3), [value; 3]);
         if !option.is_empty() {
-            // kernels before 5.18 tell of an I/O priority only where one was set; it counts all the same
+            // Kernels before 5.18 show an I/O priority only if one was set. It still counts.
             let said = finish(Command::new("ionice").args(["-p", &running.0.id().to_string()]))
                 .expect_code(0)
                 .text();
@@ -427,7 +427,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // one that is gone by itself is as good
+        // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -456,7 +456,7 @@ fn where_the_priority_may_not_be_lowered_the_work_is_done() {
 
 #[test]
 fn root_that_is_refused_is_told_apart_from_nothing_there() {
-    // what a security module does: root is refused, and the file is there
+    // This is what a security module does: root is refused although the file is there.
     let guest = Guest::new();
     let node = &guest.nodes()[0];
     let index = guest.site.path(&format!("nodes/{node}/store/index.json"));

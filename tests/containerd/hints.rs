@@ -91,7 +91,7 @@ fn a_signature_of_the_digest_with_another_type_is_not_passed_over() {
     let hint = hint(|published, target| {
         let other = Descriptor::new(media_type::DOCKER_MANIFEST, target.digest.clone(), target.size);
         published.publish("team/other", &other, &[GOOD]);
-        // the name alone was not meant
+        // The name alone does not count.
         published.images = {
             let mut images = Layout::new();
             images.copy(&published.images, target, |_| true);

@@ -109,7 +109,7 @@ fn containerd_says<'a>(name: &'a str, digest: &'a str) -> [&'a str; 6] {
 fn with_stdin(command: &mut Command, stdin: &str) -> Finished {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // a program that refuses its arguments reads nothing
+    // The program refuses its arguments and reads nothing.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -212,7 +212,7 @@ impl Node {
         let admitted = code == 0;
         assert_eq!(pulled.code == Some(0), admitted, "{name}: {}", pulled.stderr);
         assert_eq!(self.has(name), (admitted, admitted), "{name}");
-        // a person who pulls is told why not
+        // The person who pulls is told why.
         assert!(admitted || pulled.stderr.contains(verdict), "{}", pulled.stderr);
     }
 }
@@ -268,7 +268,7 @@ fn containerd_does_not_ask_where_a_client_pulls_or_images_are_imported() {
     let _ = node.containerd.ctr(["images", "pull", "--local", "--plain-http", &remote]).expect_code(0);
     node.containerd.import("other", &node.site.published.images);
     assert!(node.site.answer().is_none());
-    // and an empty folder of verifiers is a yes
+    // An empty folder of verifiers means yes.
     fs::remove_file(node.site.verifier()).unwrap();
     let _ = node.pull("team/tampered", &[]).expect_code(0);
 }
@@ -303,7 +303,7 @@ fn the_program_answers_with_its_exit_code_and_one_line() {
         expect(site.ask(&reference(name), &site.target(name), &[]), *code, verdict);
         expect(site.ask_before_run(&reference(name), &site.target(name)), *code, verdict);
     }
-    // the policy is chosen by the name, and a signature speaks for one descriptor
+    // The name chooses the policy, and a signature is for one descriptor.
     let signed = site.target("team/signed");
     expect(site.ask("elsewhere.example.test/site-tools/node-shell:v1", &signed, &[]), 0, "passed: ");
     let other_size = Descriptor { size: signed.size + 1, ..signed.clone() };
@@ -324,7 +324,7 @@ fn what_cannot_be_read_is_refused() {
         let manifest = Manifest::parse(bundle.blob(&digest)).ok()?;
         (manifest.subject?.digest == signed.digest).then(|| manifest.layers[0].digest.clone())
     });
-    // a folder in the place of a blob is there and has no bytes
+    // A folder in place of a blob exists and has no bytes.
     let envelope = site.path("etc/assay/bundles/signatures/blobs/sha256").join(envelope.unwrap().hex());
     fs::remove_file(&envelope).unwrap();
     fs::create_dir(&envelope).unwrap();
@@ -358,7 +358,7 @@ fn what_containerd_never_says_is_refused() {
     ] {
         expect(with_stdin(Command::new(site.verifier()).args(arguments), stdin), 2, "not judged: ");
     }
-    // help is no yes either, nor is a program under a name that says nothing
+    // Help does not mean yes, and neither does a program under an unknown name.
     let verifier = site.path("named/assay-image-verifier");
     for (program, arguments) in [
         (verifier.as_path(), &["--help"][..]),
@@ -406,6 +406,6 @@ fn a_script_may_name_trust_bundles_and_what_else_is_accepted() {
     expect(ask(&of_index[0], &["parent-index"]), 0, "passed: ");
     expect(ask(&platforms, &["parent-index"]), 1, "failed (no-signature): ");
     expect(ask(&platforms, &["platform-manifest"]), 0, "passed: ");
-    // any of them may be pulled, so all must be signed
+    // Any of them may be pulled, so all of them must be signed.
     expect(ask(&half_signed, &["platform-manifest"]), 1, "failed (no-signature): ");
 }

@@ -36,7 +36,7 @@ fn pods_containers_and_idle_images_are_listed(release: Release) {
         &[&pod[..], &["io.kubernetes.container.name=app"]].concat(),
     );
     let bare = containerd.run(&reference("team/app"), "bare");
-    // one that ended is still the image's container, and what is on its disk is the image's
+    // A container that has ended still belongs to its image.
     let _ = containerd.ctr(["task", "kill", "--signal", "SIGKILL", &bare]).expect_code(0);
     let unlisted = containerd.run(&reference("team/removed"), "unlisted");
     let _ = containerd.ctr(["images", "remove", "--sync", &reference("team/removed")]).expect_code(0);
@@ -64,7 +64,7 @@ fn pods_containers_and_idle_images_are_listed(release: Release) {
     let unlisted_containers: Vec<&str> =
         found.coverage.unlisted_containers().map(|one| one.id.as_str()).collect();
     assert_eq!(unlisted_containers, [unlisted]);
-    // the disk says the same
+    // The root on disk gives the same.
     let root = inventory(&containerd.root_store(), &["--format", "json"]).text();
     let same = |text: &str| {
         let mut value: Value = serde_json::from_str(text).unwrap();

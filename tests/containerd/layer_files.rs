@@ -107,12 +107,12 @@ fn lists_that_cannot_be_used_are_not_a_pass(release: Release) {
         };
         let _ = verify(&node, &store, &[&lists], 0);
 
-        // no list: of the layers at all, and of one of them
+        // First no layer has a list, then one of them has none.
         let _ = refused(&[]);
         change(&|files| drop(files.pop()));
         let _ = refused(&[&lists]);
 
-        // the list of another layer
+        // This is the list of another layer.
         change(&|files| {
             for member in ["list", "size", "entries"] {
                 let (one, other) = (files[0][member].take(), files[1][member].take());
@@ -121,25 +121,25 @@ fn lists_that_cannot_be_used_are_not_a_pass(release: Release) {
         });
         let _ = refused(&[&lists]);
 
-        // one of another tar
+        // This is the list of another tar.
         change(&|files| {
             let one = files[0]["diff_id"].clone();
             files[1]["diff_id"] = one;
         });
         let _ = refused(&[&lists]);
 
-        // one that is not whole
+        // This list is cut short.
         change(&|files| files[0]["entries"] = 1.into());
         let _ = refused(&[&lists]);
 
-        // another one in another bundle: which is right?
+        // Two bundles have different lists, so it is not known which is right.
         let other = node.published.path("other");
         let copied = finish(Command::new("cp").arg("-r").arg(&lists).arg(&other));
         assert_eq!(copied.code, Some(0));
         fs::write(&document, &original).unwrap();
         let both = refused(&[&lists, &other]);
         assert!(both.contains(lists.to_str().unwrap()) && both.contains(other.to_str().unwrap()), "{both}");
-        // the same one twice is one
+        // The same list twice counts once.
         fs::write(other.join("bundle.json"), &original).unwrap();
         let _ = verify(&node, &store, &[&lists, &other], 0);
 

@@ -76,7 +76,7 @@ impl Node {
     }
 
     fn unpack(&self, target: &Descriptor) {
-        // an older ctr takes no other word for it
+        // An older ctr accepts only this form.
         let default = format!("containerd.io/defaults/snapshotter={}", self.snapshotter);
         let _ = self.containerd.ctr(["namespaces", "label", KUBERNETES, &default]).expect_code(0);
         let _ = self.containerd.ctr(["snapshots", "unpack", target.digest.as_str()]).expect_code(0);
@@ -396,7 +396,7 @@ fn every_change_of_a_snapshot_is_found(release: Release) {
             run("rm -rf", &[&sound]);
             run("cp -a", &[&kept, &sound]);
         }
-        // restored, and what is noise
+        // Restore it, and change only what is noise.
         let folder = node.folder("bin/tool");
         run("touch -d 2001-01-01", &[&folder.join("bin"), &folder.join("bin/tool")]);
         set_xattr(&folder.join("bin/tool"), "trusted.overlay.origin", "x");
@@ -447,7 +447,7 @@ fn what_umoci_finds_is_found(release: Release) {
         let found = findings(&report);
         for path in in_the_last_layer(&layout) {
             let path = printable(&path);
-            // of two names that are of one file no more, the second is named
+            // If two names are no longer one file, the second is named.
             if what == "a hard link that is broken" && path == "bin/linked" {
                 continue;
             }
@@ -517,7 +517,7 @@ fn a_program_that_is_dropped_under_a_running_container_is_found(release: Release
     let _id = node.containerd.run(&reference("team/sleeper"), "rootfs");
     for store in node.stores() {
         let report = node.verify(&store, "in-use", 0);
-        // what nothing runs is not compared
+        // An image that nothing runs is not compared.
         let compared: Vec<bool> = report.images.iter().map(|image| image.rootfs.is_some()).collect();
         let used: Vec<bool> = report.images.iter().map(|image| !image.in_use.is_empty()).collect();
         assert_eq!((compared.iter().filter(|one| **one).count(), compared), (1, used), "{store}");
@@ -550,7 +550,7 @@ fn unpacking_that_broke_off_is_found(release: Release) {
             [("bin/setuid", Changed), ("bin/tool", Changed), ("etc/deep", Missing)],
             "{snapshotter}"
         );
-        // and a whole snapshot without its files
+        // A whole snapshot without its files is found too.
         for entry in fs::read_dir(&folder).unwrap() {
             run("rm -rf", &[&entry.unwrap().path()]);
         }
@@ -587,7 +587,7 @@ fn only_what_was_asked_for_is_compared(release: Release) {
     published.write();
     containerd.import(KUBERNETES, &published.images);
     for store in [containerd.store(), containerd.root_store()] {
-        // nothing is unpacked, so that nothing can differ, and nothing can run
+        // Nothing is unpacked, so nothing can differ and nothing can run.
         let report = published.verify(&store, &["--rootfs", "all"]).expect_code(0).report();
         let rootfs = report.images[0].rootfs.clone().unwrap();
         assert_eq!(
@@ -649,7 +649,7 @@ fn rights_that_are_missing_are_not_a_pass(release: Release) {
             "--at",
             assay_tests::published::AT,
         ]);
-        // everything but the snapshots is anybody's to read
+        // Everyone may read everything except the snapshots.
         run("chmod -R a+rX", &[&published.path("")]);
         let root = node.containerd.path("");
         let mut readable = Command::new("find");
@@ -672,7 +672,7 @@ fn copies_for_user_namespaces_are_compared(release: Release) {
     let map = "0:100000:65536,65536:900000:65536";
     let map = if release == Release::Debian { "0:100000:200000" } else { map.split(',').next().unwrap() };
     let (image, id) = (reference("team/app"), "mapped");
-    // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+    // Without user namespaces in the kernel the container does not run, but it exists, with its snapshot.
     let _ = node.containerd.ctr(["run", "--detach", "--uidmap", map, "--gidmap", map, &image, id]);
     for store in node.stores() {
         let report = node.verify(&store, "in-use", 0);

@@ -152,7 +152,7 @@ fn real_root_file_systems_of_user_namespaces_have_no_differences(release: Releas
             let image = reference(&format!("roots/{}", root.name));
             let id = format!("mapped-{snapshotter}-{}", root.name);
             let map = ["--uidmap", "0:100000:4000100000", "--gidmap", "0:100000:4000100000"];
-            // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+            // Without user namespaces in the kernel the container does not run, but it exists, with its snapshot.
             let _ = containerd.ctr(["run", "--detach", map[0], map[1], map[2], map[3], &image, &id]);
         }
         let report =

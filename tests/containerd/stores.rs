@@ -83,7 +83,7 @@ fn a_daemon_and_its_root_give_the_same_report(release: Release) {
     let expected = daemon
         .text()
         .replace(&containerd.store(), &containerd.root_store())
-        // who answered, which only one who answers can say
+        // Only a daemon can say its version.
         .replace(&format!(r#""containerd":"{version}""#), r#""containerd":null"#);
     assert_eq!(live.text(), expected);
     containerd.stop();
@@ -139,14 +139,14 @@ fn a_root_whose_parts_are_elsewhere_is_read_as_its_daemon_reads_it(release: Rele
             .replace(&format!(r#""containerd":"{version}""#), r#""containerd":null"#);
         assert_eq!(daemon, expected, "{}", part.display());
     }
-    // the disk of the content is gone: every image keeps its row, and what is missing is named once
+    // The disk of the content is missing. Every image keeps its row, and the disk is named once.
     containerd.stop();
     fs::remove_dir_all(containerd.path("elsewhere-4")).unwrap();
     let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
     let unreadable: Vec<&str> = report.coverage.unreadable.iter().map(|one| one.what.as_str()).collect();
     assert_eq!(report.images.len(), 2);
     assert_eq!(unreadable.iter().filter(|what| **what == "io.containerd.content.v1.content").count(), 1);
-    // and that of the metadata
+    // Then the disk of the metadata is missing.
     fs::remove_dir_all(containerd.path("elsewhere-1")).unwrap();
     let report = published.verify(&containerd.root_store(), &[]).expect_code(3).report();
     assert_eq!((report.images.len(), report.coverage.unreadable.len()), (0, 1));
@@ -172,7 +172,7 @@ fn a_container_counts_for_what_it_runs(release: Release) {
         assert_eq!((users(&old.digest), users(&new.digest)), (vec![id.clone()], vec![]));
         assert_eq!(report.coverage.cross_check.findings, []);
     }
-    // its image gone altogether: what the name says now is not what runs
+    // The image of the container is removed, so what its name says now is not what runs.
     let _ = containerd.ctr(["images", "remove", "--sync", &old_name]).expect_code(0);
     for store in [containerd.store(), containerd.root_store()] {
         let report = published.verify(&store, &[]).expect_code(1).report();
@@ -403,7 +403,7 @@ fn a_container_in_a_user_namespace_runs_its_image(release: Release) {
     let image = reference("team/old");
     let mapped = |id: &str, host: &str| {
         let map = format!("0:{host}:65536");
-        // where the kernel has no user namespaces the container does not run, and is there with its snapshot all the same
+        // Without user namespaces in the kernel the container does not run, but it exists, with its snapshot.
         let run = ["run", "--detach", "--uidmap", &map, "--gidmap", &map, &image, id];
         let _ = containerd.ctr(run);
         parent_of(&containerd, id)
@@ -416,7 +416,7 @@ fn a_container_in_a_user_namespace_runs_its_image(release: Release) {
         let users = report.images.iter().map(|image| image.in_use.len()).sum::<usize>();
         assert_eq!(users, 2);
     }
-    // another's copy is not this container's
+    // A copy for another container does not count.
     let _ = containerd.ctr(["task", "kill", "--signal", "SIGKILL", "one"]);
     let _ = containerd.ctr(["task", "delete", "--force", "one"]);
     put_on(&containerd, "one", &other);
@@ -462,7 +462,7 @@ fn a_daemon_that_hangs_is_not_waited_for(release: Release) {
     containerd.signal("STOP");
     let report = published.verify(&containerd.store(), &[]).expect_code(3).report();
     assert_eq!(report.coverage.unreadable[0].what, containerd.store());
-    // its root is to be read all the same
+    // Its root can still be read.
     let _ = published.verify(&containerd.root_store(), &[]).expect_code(0);
     containerd.signal("CONT");
     let _ = published.verify(&containerd.store(), &[]).expect_code(0);

@@ -42,7 +42,7 @@ impl Site {
     fn of(vector: &Vector, flags: &[&str]) -> Self {
         let site = Self { folder: tempfile::tempdir().unwrap() };
         vector.write(site.folder.path());
-        // a bundle has one digest as a file
+        // A bundle that is a file has one digest.
         let _ = site.run("tar", &["-cf", "bundle.tar", "-C", "bundle", "."]).expect_code(0);
         for node in ["cp-1.json", "worker-1.json"] {
             let verify =
@@ -238,7 +238,7 @@ fn what_no_key_vouches_for_is_not_unpacked() {
     let check = |key: &str| {
         let mut command = Command::new(ASSAY);
         command.args(["evidence", "check", "damaged.tar", "--format", "json", "--key", key]);
-        // where nothing can be unpacked
+        // Here nothing can be unpacked.
         command.current_dir(site.folder.path()).env("TMPDIR", "absent");
         let output = finish(&mut command).expect_code(1);
         let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -246,7 +246,7 @@ fn what_no_key_vouches_for_is_not_unpacked() {
     };
     let unknown = check("other.key.pub");
     assert!(unknown.starts_with("evidence.json.dsse"), "{unknown}");
-    // with the right key it is the folder that is missing
+    // With the right key, the missing folder is the error.
     assert!(!check("site.key.pub").starts_with("evidence.json.dsse"));
 }
 
@@ -443,7 +443,7 @@ fn a_pass_by_platform_manifests_wants_each_that_is_listed() {
         assert_eq!(checked.verdict, ExitCode::Failed, "{flags:?}");
         assert!(kinds(&checked).contains(&DiscrepancyKind::EvidenceContradicted), "{flags:?}");
     }
-    // the node is said to lack the other manifest, and who knows
+    // The report says that the node lacks the other manifest, which cannot be checked.
     let checked = index_signed_in_part(false, &accept, |_| ());
     assert_eq!(checked.reported, Some(ExitCode::Passed));
     assert_eq!(kinds(&checked), [DiscrepancyKind::EvidenceUnsupported; 2]);

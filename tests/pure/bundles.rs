@@ -189,7 +189,7 @@ fn bundles_that_are_not_as_they_were_made_are_refused() {
         site.write(&name, site.content(&site.index.digest));
         change(&site.path(&name));
         assert_eq!(site.verify(&[&name], &[]).code, Some(2), "{what}");
-        // in a tar as in a folder
+        // A tar gives the same as a folder.
         let mut files = archive::Files::new();
         archive::read_files(&site.path(&name), &site.path(&name), &mut files).unwrap();
         fs::write(site.path(&format!("{name}.tar")), archive::tar(&files)).unwrap();

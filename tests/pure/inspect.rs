@@ -163,7 +163,7 @@ fn envelopes_that_cannot_be_verified_are_shown() {
         }
         assert_eq!(text.contains("demands plugin"), what == "plugin");
     }
-    // what is one in no way
+    // These are not signatures in any form.
     for bytes in [&b"hello"[..], b"{}", b"[]", b"", b"\x84\x40\xa0\x40"] {
         std::fs::write(&path, bytes).unwrap();
         let run = program::run(AGENT, ["inspect".as_ref(), path.as_os_str()]);

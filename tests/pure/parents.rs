@@ -32,7 +32,7 @@ fn only_the_parent_index_is_signed() {
     vector.expect("failed/no-signature");
     vector.flags = vec!["--accept", "parent-index"];
     vector.expect_via("passed", Some(Via::ParentIndex));
-    // what is accepted is that, and not the other
+    // Accepting one does not accept the other.
     vector.flags = vec!["--accept", "platform-manifest"];
     vector.expect("failed/no-signature");
 }
@@ -112,7 +112,7 @@ fn an_index_of_indexes_speaks_for_all_of_them() {
     for signed in 0..3 {
         nested(signed).0.expect_via("passed", Some(Via::ParentIndex));
     }
-    // one of them gone, or not what its digest says: nothing holds the outer one and the manifest together
+    // If one of them is missing or altered, nothing connects the outer index with the manifest.
     let (mut vector, middle) = nested(2);
     for layout in [&mut vector.store, &mut vector.bundle] {
         layout.remove(&middle.digest);
@@ -169,7 +169,7 @@ fn a_parent_is_what_its_signature_and_its_bytes_say() {
     vector.bundle.list(Descriptor { size: index.size + 1, ..index.clone() });
     vector.flags = ACCEPT_PARENT.to_vec();
     vector.expect_via("passed", Some(Via::ParentIndex));
-    // in a signature it does
+    // In a signature a wrong size matters.
     let wrong = Descriptor { size: index.size + 1, ..index.clone() };
     let (mut vector, index, [manifest, _]) = Vector::of_index();
     vector.store.name(&manifest, NAME);
@@ -181,14 +181,14 @@ fn a_parent_is_what_its_signature_and_its_bytes_say() {
 
 #[test]
 fn only_the_platforms_that_are_there_count_and_all_of_them() {
-    // this node's alone is there
+    // Only the manifest of this node's platform is there.
     let (mut vector, index, [own, foreign]) = Vector::of_index();
     vector.store.name(&index, NAME);
     vector.sign(&own, GOOD);
     vector.store.remove(&foreign.digest);
     vector.flags = ACCEPT_PLATFORMS.to_vec();
     vector.expect_via("passed", Some(Via::PlatformManifest));
-    // another's alone is there: what cannot be read cannot pass
+    // Only the manifest of another platform is there. What cannot be read does not pass.
     let (mut vector, index, [own, foreign]) = Vector::of_index();
     vector.store.name(&index, NAME);
     vector.sign(&own, GOOD);
@@ -198,7 +198,7 @@ fn only_the_platforms_that_are_there_count_and_all_of_them() {
     // none is there
     vector.store.remove(&foreign.digest);
     vector.expect("failed/no-signature");
-    // both are there, and the other's signature is bad
+    // Both are there, and the signature of the other one is bad.
     let (mut vector, index, [own, foreign]) = Vector::of_index();
     vector.store.name(&index, NAME);
     vector.sign(&own, GOOD);

@@ -212,7 +212,7 @@ fn nothing_to_judge_is_not_a_pass_and_what_the_agent_would_refuse_is_refused() {
         assert_eq!(check(&["--against", wrong]), Some(2), "{wrong}");
     }
     assert_eq!(check(&["--accept", "anything"]), Some(2));
-    // a key is named, and the bundle is not signed
+    // The trust directory names a key, and the bundle is not signed.
     let _ = site.assay(&["site-key", "create", "key"]).expect_code(0);
     let _ = site.assay(&["trust", "add", "trust", "--key", "key.pub"]).expect_code(0);
     assert_eq!(check(&["--against", "node-1.json"]), Some(2));
@@ -313,7 +313,7 @@ fn a_slim_layout_has_no_layers_and_verifies_as_before() {
     command.args(arguments).args(["--image", &image]).current_dir(site.folder.path());
     let report = finish(&mut command).expect_code(0).report();
     assert_eq!(report.images.iter().map(program::verdict).collect::<Vec<_>>(), ["passed"]);
-    // half a bundle is not made into a whole one
+    // A partial bundle does not become a whole one.
     fs::write(site.path("slim/more"), "").unwrap();
     let _ = site.assay(&["bundle", "list", "slim"]).expect_code(1);
     let _ = site.assay(&["bundle", "slim", "slim", "--out", "again"]).expect_code(2);
@@ -355,7 +355,7 @@ fn evidence_of_any_name_is_carried_whatever_made_the_layout() {
         (&["slim", "others.tar"], "slim.tar.gz"),
         (&["merge", "site.tar", "others"], "merged"),
         (&["merge", "others.tar", "site.tar"], "merged.tar"),
-        // and once more, now with a document that lists the files
+        // Once more, with a document that lists the files.
         (&["slim", "merged"], "again"),
     ] {
         let _ = site.assay(&[&["bundle"], from, &["--out", out]].concat()).expect_code(0);

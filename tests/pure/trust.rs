@@ -179,7 +179,7 @@ fn what_is_malformed_or_trusts_nobody_is_named() {
     for folder in ["crls", "keys", "truststore/x509/ca/other"] {
         fs::remove_dir_all(site.path("trust").join(folder)).unwrap();
     }
-    // each of these is wrong by itself; the first of a statement's findings is its worst
+    // Each of these is wrong by itself. The first finding of a statement is its worst.
     for (stores, identities) in [
         (json!(["ca:absent"]), json!(["*"])),
         (json!(["tsa:acme"]), json!(["*"])),

@@ -193,7 +193,7 @@ fn what_is_missing_is_not_what_is_wrong() {
     vector.expect("inconclusive/unreadable");
     vector.store.remove(&target.digest);
     vector.expect("inconclusive/unreadable");
-    // nothing of the image is read when that is asked for
+    // With --content none, nothing of the image is read.
     vector.flags = vec!["--content", "none"];
     vector.expect("passed");
 }
@@ -272,7 +272,7 @@ fn indexes_in_a_bundle_nest_to_a_limit() {
     };
     let (inside, outside) = (nested(2), nested(limits::INDEX_DEPTH + 1));
     assert_eq!(verdict(&inside.images[0]), "passed");
-    // a signature may be where it was not looked for
+    // The signature may be in a place that was not read.
     assert_eq!(verdict(&outside.images[0]), "inconclusive/unreadable");
     assert_eq!((inside.coverage.unreadable.len(), outside.coverage.unreadable.len()), (0, 1));
 }
@@ -394,7 +394,7 @@ fn envelopes_are_bounded() {
 
 #[test]
 fn the_toolkit_makes_what_it_says() {
-    // a vector that is broken by accident would pass as "failed"
+    // A vector that is broken by accident would also give "failed".
     let (mut vector, target) = Vector::of_image();
     vector.sign(&target, GOOD);
     let manifest = Manifest::parse(vector.store.blob(&target.digest)).unwrap();

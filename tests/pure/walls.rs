@@ -67,7 +67,7 @@ fn only_the_rooms_for_it_speak_to_a_network() {
     assert_eq!(named("shared/judge", &NETWORK, &[]), [""; 0]);
     assert_eq!(named("agent", &NETWORK, &["containerd/"]), [""; 0]);
     assert_eq!(named("collector", &NETWORK, &["transport/", "registry/"]), [""; 0]);
-    // where they do speak, the names are found
+    // The search finds the names in the rooms that do speak to a network.
     assert!(!named("agent", &NETWORK, &[]).is_empty());
     assert!(!named("collector", &NETWORK, &[]).is_empty());
 }

@@ -71,7 +71,7 @@ fn an_image_is_pushed_under_its_digest_and_its_tag() {
     let push = ["--push", &format!("{name}:v1"), "--plain-http", &registry.host(), "--out", "assay.tar"];
     let pushed = inputs.image(&push).expect_code(0).text();
     let digest = pushed.trim_end().strip_prefix(&format!("{name}@")).unwrap().to_owned();
-    // once more it is the same image, and so is the file
+    // A second run makes the same image and the same file.
     let first = fs::read(inputs.path("assay.tar")).unwrap();
     assert_eq!(inputs.image(&push).expect_code(0).text(), pushed);
     assert!(first == fs::read(inputs.path("assay.tar")).unwrap());

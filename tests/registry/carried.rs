@@ -149,7 +149,7 @@ fn a_bundle_of_ours_crosses_the_gap() {
         let _ = live.assay(&["bundle", "check", "site.tar", "--trust", "trust"]).expect_code(0);
         live.passes("site.tar", "trust");
 
-        // without its CRLs nothing is known of the certificates, and strict is strict
+        // Without its CRLs the status of the certificates is unknown, and level strict does not accept that.
         let _ = live.create("bare.tar.zst", &[&images[..], &["--no-crls"]].concat()).expect_code(0);
         let store = format!("layout:{}", live.path("store").display());
         let done = verify(Path::new(AGENT), &store, &live.path("trust"), &live.path("bare.tar.zst"), &[]);

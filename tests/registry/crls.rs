@@ -293,7 +293,7 @@ fn a_redirect_leads_only_where_the_certificate_might() {
     let site = Site::new(at_crls, Some(|own| format!("http://{own}/other")));
     let _ = site.create(&["--crl-from", &site.crls.host()]).expect_code(0);
     assert_eq!(site.asked(), ["/crl", "/other"]);
-    // for ever
+    // This redirect never ends.
     let site = Site::new(at_crls, Some(|_| "/crl".to_owned()));
     let _ = site.create(&["--crl-from", "127.0.0.1"]).expect_code(3);
     assert!(site.asked().len() < 10);

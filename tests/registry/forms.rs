@@ -107,7 +107,7 @@ fn documents_behind_links_that_lead_out_are_refused_once() {
         let why = refused(&published, &tree);
         assert!(why.contains(document) && why.contains(&store.join(document).display().to_string()), "{why}");
         let _ = list(&tree).expect_code(2);
-        // the cure
+        // This is what the message advises.
         let copy = published.path(&format!("copy-{number}"));
         let _ = program::run("cp", [Path::new("-rL"), &tree, &copy]).expect_code(0);
         passed(&published, &copy);
@@ -147,7 +147,7 @@ fn a_bundle_brings_what_is_in_it() {
     }
     let _ = verify(&mount).expect_code(0);
     let _ = list(&mount).expect_code(0);
-    // out of it
+    // This link leads out of the folder.
     let other = published.path("other");
     for name in ["bundle.json", "crls", "crls/one.crl"] {
         let _ = program::run("cp", [Path::new("-rL"), &mount, &other]).expect_code(0);
@@ -216,7 +216,7 @@ fn what_other_tools_save_is_read_or_named() {
     )
     .expect_code(0);
     is_form(&published, &path("docker"), &StoreForm::DockerArchive);
-    // and it does not travel
+    // It is not carried.
     fs::write(path("site.toml"), "[[node]]\nname = \"node\"\naddress = \"192.0.2.1\"\n").unwrap();
     let mut run = Command::new(ASSAY);
     run.arg("run").arg("--site").arg(path("site.toml")).arg("--trust").arg(path("trust"));
@@ -232,7 +232,7 @@ fn what_other_tools_save_is_read_or_named() {
 
     let folder = copy("dir", "dir", "");
     is_form(&published, &folder, &StoreForm::DirTransport);
-    // the cure
+    // This is what the message advises.
     let from = format!("dir:{}", folder.display());
     let to = format!("oci:{}:{}", path("cured").display(), reference("team/app"));
     skopeo(["copy", "--all", "--preserve-digests", &from, &to]);
@@ -287,7 +287,7 @@ fn a_layout_that_is_near_is_named() {
     is_form(&published, &path("zarf-package.tar.zst"), &StoreForm::Zarf);
     passed(&published, &path("parent/images"));
 
-    // blobs alone
+    // Only the blobs are there.
     for name in ["oci-layout", "index.json"] {
         fs::remove_file(path("parent/images").join(name)).unwrap();
     }

@@ -163,7 +163,7 @@ fn a_layer_that_cannot_be_listed_is_a_gap_and_the_next_run_goes_on() {
     assert_eq!(live.listed("site.tar"), all);
     assert!(!Path::new(&live.path("site.tar.partial")).exists());
     assert_eq!(check("site.tar"), Some(0));
-    // what was not looked at is not a zero
+    // A count that was not taken is absent, not zero.
     let _ = live.create("plain.tar", &[]).expect_code(0);
     assert_eq!(check("plain.tar"), None);
     let _ = live.assay(&["bundle", "merge", "gaps.tar", "site.tar", "--out", "merged.tar"]).expect_code(0);

@@ -486,7 +486,7 @@ fn the_agent_finds_a_signature_in_a_layout_whatever_it_is_listed_as() {
             assert_eq!(report.images.iter().map(verdict).collect::<Vec<_>>(), ["passed"], "{lie:?} {nested}");
         }
     }
-    // what is called a signature alone makes none
+    // The name alone does not make it a signature.
     let published = Served::new(AGENT, ASSAY);
     let mut layout = (*published.layout).clone();
     let request = Request { path: format!("/{}", published.index.digest), ..Request::default() };

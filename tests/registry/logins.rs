@@ -112,7 +112,7 @@ fn the_challenge_of_the_request_itself_is_answered() {
             &["a", "b"],
             "",
         ),
-        // the first place gives no token
+        // The first server gives no token.
         (r#"Bearer realm="/no/token",scope="a",Bearer realm="/token",scope="b""#, &["b"], ""),
     ];
     for (challenge, scopes, part) in forms {
@@ -312,7 +312,7 @@ fn a_server_that_the_registry_leads_to_is_told_nothing() {
         for config in secrets(&server.host()) {
             published.docker_config(&config);
             published.is_not_written(published.create(&server.host(), &[]));
-            // even where it would be spoken to without TLS
+            // This holds even for a server that is used without TLS.
             let more = ["--plain-http", &elsewhere.host()];
             published.is_not_written(published.create(&server.host(), &more));
         }

@@ -143,7 +143,7 @@ fn headers_go_to_their_host_alone() {
         mirror.host()
     );
     write(&published, &text);
-    // without TLS only where that is meant
+    // TLS is left out only if the operator says so.
     let done = create(&published, &[]);
     assert!(done.stderr.contains(&format!("--plain-http {}", mirror.host())), "{}", done.stderr);
     published.is_not_written(done);

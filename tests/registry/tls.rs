@@ -58,7 +58,7 @@ fn a_certificate_that_is_given_itself_is_taken_though_it_is_one_of_an_authority(
     let [own, other] = ["own.pem", "other.pem"].map(|name| published.path(name).display().to_string());
     published.push(&oras, &host, &["--to-insecure"]);
     is_refused(&published, create(&published, &host, &[]), &["--ca"]);
-    // of the same name, and another
+    // One has the same name, and one another.
     is_refused(&published, create(&published, &host, &["--ca", &other]), &["--ca"]);
     let _ = create(&published, &host, &["--ca", &other, "--ca", &own]).expect_code(0);
     published.passes();
@@ -192,7 +192,7 @@ impl OpenSsl {
 
 impl Drop for OpenSsl {
     fn drop(&mut self) {
-        // one that is already gone is what is wanted
+        // It may have ended already.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }

@@ -18,7 +18,7 @@ impl Cgroup {
             let _ = fs::write(root.join("cgroup.subtree_control"), "+memory");
             let group = Self::made(root.join(name))?;
             fs::write(group.0.join("memory.max"), limit.to_string()).ok()?;
-            // where there is no swap there is no file for it
+            // Without swap there is no file for it.
             let _ = fs::write(group.0.join("memory.swap.max"), "0");
             return Some(group);
         }
@@ -43,7 +43,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // empty by now; one that cannot be removed is empty all the same
+        // It is empty by now, even if it cannot be removed.
         let _ = fs::remove_dir(&self.0);
     }
 }

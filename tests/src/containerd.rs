@@ -147,7 +147,7 @@ impl Containerd {
         let program = self.release.program("containerd");
         let log = fs::File::create(self.path("log")).expect("scratch folder");
         let mut command = Command::new(&program);
-        // its own shim before any other
+        // Its own shim comes before any other.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = program.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
         command.env("PATH", std::env::join_paths(folders).expect("folders without colons"));
@@ -164,14 +164,14 @@ impl Containerd {
     /// Ends the daemon and keeps its files.
     pub fn stop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
-            // containers outlive a daemon that ends; a test's must not
+            // Containers outlive their daemon. Those of a test must not.
             for namespace in self.namespaces() {
                 for container in self.list(&namespace, ["containers", "list", "--quiet"]) {
                     self.ctr_in(&namespace, ["task", "kill", "--signal", "SIGKILL", &container]);
                     self.ctr_in(&namespace, ["task", "delete", "--force", &container]);
                 }
             }
-            // a daemon that is already gone is what is wanted
+            // The daemon may have ended already.
             let _ = daemon.kill();
             let _ = daemon.wait();
             let _ = fs::remove_file(self.socket());

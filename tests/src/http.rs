@@ -118,7 +118,7 @@ fn serve(stream: &TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Reques
     for (name, value) in &answer.headers {
         text += &format!("{name}: {value}\r\n");
     }
-    // whoever asked may be gone
+    // The client may have hung up.
     let mut stream = stream;
     let _ = stream.write_all(&[text.as_bytes(), b"\r\n", &answer.body].concat());
 }

@@ -53,7 +53,7 @@ pub fn of_every_kind() -> Image {
         (".wh.old", ""),
         ("replaced/.wh..wh..opq", ""),
         ("replaced/b", "b"),
-        // of directories that this layer has no entry of
+        // These directories have no entry in this layer.
         ("etc/deep/down/more", "more"),
         ("etc/.wh.nothing", ""),
     ] {

@@ -34,7 +34,7 @@ pub fn go_program(variable: &str, name: &str) -> Option<PathBuf> {
 
 /// Says what a test that passes has not looked at, past the test harness, which keeps what such tests print to itself.
 pub fn not_run(what: &str) {
-    // if this fails, there is no one left to tell
+    // If this fails, nobody can be told.
     let _ = writeln!(std::io::stderr(), "NOT RUN: {what}");
 }
 

@@ -56,7 +56,7 @@ fn pass(mut from: UnixStream, mut to: UnixStream, mut may_pass: impl FnMut(usize
             break;
         }
     }
-    // a side that is gone already is what is wanted
+    // A side may have closed already.
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }

@@ -62,7 +62,7 @@ impl Registry {
 
     fn start(command: impl Fn(&Path, u16) -> Command) -> Self {
         let folder = tempfile::Builder::new().prefix("assay-registry-").tempdir().expect("scratch folder");
-        // another program may take the port before the registry does: then once more with another
+        // Another program may take the port before the registry does. Then try another port.
         for _ in 0..5 {
             let port = free_port();
             let mut command = command(folder.path(), port);
@@ -95,7 +95,7 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // one that is already gone is what is wanted
+        // It may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
@@ -137,7 +137,7 @@ fn referrers(layout: &Layout, subject: &Digest, page: usize, request: &Request) 
     for digest in layout.digests() {
         let Ok(manifest) = Manifest::parse(layout.blob(&digest)) else { continue };
         if manifest.subject.is_some_and(|of| of.digest == *subject) {
-            // the filter is left out, as registries may
+            // The filter is left out, which registries may do.
             let artifact = manifest.artifact_type.or(manifest.config.map(|config| config.media_type));
             entries.push(json!({
                 "mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": layout.blob(&digest).len(),

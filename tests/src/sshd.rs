@@ -40,7 +40,7 @@ impl Sshd {
         }
         fs::copy(folder.path().join("identity.pub"), folder.path().join("authorized_keys"))
             .expect("scratch folder");
-        // another program may take the port before sshd does: then once more with another
+        // Another program may take the port before sshd does. Then try another port.
         for _ in 0..5 {
             let port = free_port();
             let config = folder.path().join("sshd_config");
@@ -94,7 +94,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        // an sshd that is already gone is what is wanted
+        // sshd may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }

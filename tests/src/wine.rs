@@ -140,7 +140,7 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // one that is gone already is what is wanted
+        // It may have ended already.
         let _ = self.bridge.kill();
         let _ = self.bridge.wait();
     }
@@ -153,7 +153,7 @@ fn relay(socket: &Path) -> u16 {
     let socket = socket.to_owned();
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            // a daemon that is down refuses, and so does this
+            // It refuses connections, as a daemon that is down does.
             let Ok(daemon) = UnixStream::connect(&socket) else { continue };
             let (Ok(from), Ok(to)) = (client.try_clone(), daemon.try_clone()) else { continue };
             std::thread::spawn(move || pass(from, to, |to| to.shutdown(Shutdown::Write)));
@@ -164,7 +164,7 @@ fn relay(socket: &Path) -> u16 {
 }
 
 fn pass<W: Write>(mut from: impl Read, mut to: W, end: impl FnOnce(&W) -> io::Result<()>) {
-    // a side that is gone ends the other
+    // If one side ends, the other ends too.
     let _ = io::copy(&mut from, &mut to);
     let _ = end(&to);
 }

@@ -69,7 +69,7 @@ fn a_dead_node_leaves_the_other_two_verified() {
             let expected = if image.digest == unsigned.digest { "failed/no-signature" } else { "passed" };
             assert_eq!(verdict(image), expected, "{:?}", image.references);
         }
-        // nothing stays on the node, and it was asked
+        // Nothing stays on the node.
         assert_eq!(row.clean_up.result, CleanUpResult::Removed);
         let left = row.clean_up.folder.as_ref().unwrap();
         assert!(!Path::new(left).exists(), "{left}");

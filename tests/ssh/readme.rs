@@ -50,7 +50,7 @@ fn the_five_steps_prove_a_site() {
     write("nodes.json", nodes());
     write("keys.txt", format!("node-1 {}\n", sshd.fingerprint()));
 
-    // what a reader has of a site that the test has not, and the other way round
+    // What a reader's site has and the test does not, and the reverse.
     let replacements = [
         ("registry.example.test", host.clone()),
         ("bundle create", format!("bundle create --plain-http {host} --crl-from 127.0.0.1")),

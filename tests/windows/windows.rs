@@ -139,7 +139,7 @@ fn long_and_unusual_paths_are_as_good_as_any() {
     let here = published::verify(Path::new(AGENT), &store, &trust, &bundle, &["--at", AT]).expect_code(0);
     let there = Finished { code: Some(0), stdout: reports.remove(0), stderr: String::new() };
     assert_eq!(comparable(&there), comparable(&here));
-    // beside it nothing is left of the file that becomes the report
+    // No temporary file is left beside the report.
     assert_eq!(fs::read_dir(&long).unwrap().count(), 4);
 }
 
@@ -240,7 +240,7 @@ fn root_of(release: Release) {
     let mut published = Published::new(AGENT);
     let (index, builds) = publish_windows(&mut published);
     containerd.import(KUBERNETES, &published.images);
-    // a node pulls the manifest of its own build alone
+    // A node pulls only the manifest of its own build.
     for other in [&builds[0], &builds[2]] {
         let _ = containerd.ctr(["content", "delete", other.digest.as_str()]).expect_code(0);
     }
@@ -252,7 +252,7 @@ fn root_of(release: Release) {
     for name in ["layerchain.json", "sandbox.vhdx"] {
         fs::write(snapshots.join(name), "what a container's disk is").unwrap();
     }
-    // on drive C where a node has it, and from afar
+    // On drive C, where a node has it, and on a share.
     let at_home = wine::drive_c().join("ProgramData/containerd/root");
     let _ = fs::remove_dir_all(&at_home);
     fs::create_dir_all(at_home.parent().unwrap()).unwrap();
@@ -294,7 +294,7 @@ fn root_of(release: Release) {
         packages::not_run("whether the snapshotter's files were read: the disk keeps no times of access");
     }
     fs::remove_dir_all(&at_home).unwrap();
-    // of the node's own system there must be a manifest
+    // There must be a manifest for the node's own system.
     let root = containerd.blob(&builds[1].digest);
     fs::remove_file(root).unwrap();
     let there = verify_published(&published, &stores[0], &[]).expect_code(1).report();
@@ -312,7 +312,7 @@ fn a_daemon_is_reached_through_its_pipe() {
 }
 
 fn pipe_to(release: Release) {
-    // as on a node, beside the daemon's files, and where they are not to be seen
+    // First beside the daemon's files, as on a node, then where they cannot be seen.
     for (containerd, seen) in
         [(Containerd::of(release), true), (Containerd::unseen_by_windows(release), false)]
     {

@@ -43,7 +43,7 @@ pub(crate) fn measure(agent: &Path, work: &Path, table: &mut Table) {
         ]);
         command
     };
-    // in turn, so that a busy minute is everybody's
+    // Take turns, so that a busy minute slows all of them.
     let mut agents: Vec<Cost> = Vec::new();
     let mut memory: Vec<Duration> = Vec::new();
     let mut reading: Vec<Duration> = Vec::new();
@@ -71,7 +71,7 @@ pub(crate) fn measure(agent: &Path, work: &Path, table: &mut Table) {
         0.9,
         "x",
     );
-    // what the agent adds to what the system takes to hand over the bytes
+    // This is what the agent adds to the time that the system takes to hand over the bytes.
     let both = (memory + reading).as_secs_f64() / own.as_secs_f64();
     table.plain("agent against SHA-256 in memory and reading, per core", both, "x");
     table.at_least("agent against sha256sum, per core", peer.as_secs_f64() / own.as_secs_f64(), 3.0, "x");

@@ -147,7 +147,7 @@ impl Site {
         let targets: Vec<Descriptor> = (0..count)
             .map(|number| {
                 let mut image = Image::of_text(linux("amd64"), "app", "many");
-                // another config makes another image, and all share their layer
+                // Another config makes another image. All of them share one layer.
                 image.entrypoint = format!("/app{number}");
                 let target = image.add_to(&mut layout);
                 layout.name(&target, &format!("registry.example.test/team/app:v{number}"));

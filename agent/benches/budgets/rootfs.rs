@@ -86,7 +86,7 @@ fn compare(agent: &Path, work: &Path, table: &mut Table) {
     let unpacked: u64 = node.layers.iter().map(|layer| bytes(&layer.tar)).sum();
     table.plain("layers, packed", mebibytes(packed), "MiB");
     table.plain("layers, unpacked", mebibytes(unpacked), "MiB");
-    // in turn, so that a busy minute is everybody's
+    // Take turns, so that a busy minute slows all of them.
     let (mut agents, mut without, mut floors, mut tars): (Vec<Cost>, Vec<Cost>, Vec<Duration>, Vec<Cost>) =
         Default::default();
     for _ in 0..3 {
@@ -213,7 +213,7 @@ impl Node {
         for target in &targets {
             let _ = containerd.ctr(["snapshots", "unpack", target.digest.as_str()]).expect_code(0);
         }
-        // each image's snapshots are made in the order of its layers; no two images have one in common
+        // The snapshots of an image are made in the order of its layers. Images share no snapshots.
         let snapshots = containerd.path("root/io.containerd.snapshotter.v1.overlayfs/snapshots");
         let mut numbers: Vec<u64> = fs::read_dir(&snapshots)
             .expect("snapshots")

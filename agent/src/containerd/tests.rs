@@ -152,7 +152,7 @@ impl bolt::Pages for Live {
     fn fill(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
         let reads = self.reads.get();
         self.reads.set(reads + 1);
-        // every read sees the next transaction while they go on, then always the last
+        // Each read sees the next transaction. After the last one, reads see that.
         if reads < self.commits {
             let mut bytes = self.before.clone();
             let [one, other] = [2 * reads as u64, 2 * reads as u64 + 1];
@@ -349,13 +349,13 @@ fn nothing_that_is_changed_at_random_breaks_the_reader() {
     };
     for version in ["1.6", "2.2"] {
         let sound = recorded(version);
-        // of pages that are in use, not of those that are free
+        // Change pages that are in use, not free ones.
         let used: Vec<usize> = (2..sound.len() / PAGE).filter(|page| sound[page * PAGE + 10] != 0).collect();
         for _ in 0..2000 {
             let mut file = sound.clone();
             for _ in 0..=random(3) {
                 let page = used[random(used.len())] * PAGE;
-                // headers and elements more often than keys and values
+                // Change headers and elements more often than keys and values.
                 let at = page + if random(3) > 0 { random(200) } else { random(PAGE) };
                 file[at] = if random(2) == 0 {
                     file[at] ^ 1 << random(8)

@@ -596,7 +596,7 @@ mod tests {
                 let config = store.put("config", format!(r#"{{"of":{number}}}"#).as_bytes());
                 let manifest = json!({"config": config, "layers": [layer]}).to_string();
                 let target = store.put(media_type::OCI_MANIFEST, manifest.as_bytes());
-                // each namespace sees it, and the bytes are the same
+                // Each namespace sees the layer, and its bytes are the same.
                 Image { namespace: Namespace::new(&(number % 3).to_string()), ..image(&target) }
             })
             .collect();

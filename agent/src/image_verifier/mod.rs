@@ -197,7 +197,7 @@ mod tests {
         for stdin in ["", "{}", "null", &format!("{stdin}{stdin}"), &stdin.replace("sha256", "md5")] {
             assert!(matches!(given(&digest, stdin), PullError::Descriptor(_)), "{stdin}");
         }
-        // what containerd would read otherwise
+        // containerd would read these differently.
         for more in
             [r#""size":7"#, r#""Digest":"sha256:0""#, r#""x":1,"x":1"#, r#""platform":{"OS":"linux"}"#]
         {
@@ -250,7 +250,7 @@ mod tests {
             let refused = read(&digest, stdin, &["-operation", "run"]).unwrap_err();
             assert!(matches!(refused, PullError::Descriptor(_)), "{stdin}: {refused:?}");
         }
-        // each form under its own media type alone
+        // Each form is read under its own media type only.
         let refused = refusal(NAME, digest.as_str(), DESCRIPTOR, &stdin);
         assert!(matches!(refused, PullError::Descriptor(_)), "{refused:?}");
     }

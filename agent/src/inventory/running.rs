@@ -31,7 +31,7 @@ pub(crate) struct RunningImages {
 /// What a container runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RunningImage {
-    /// The image that it names, as far as can be available.
+    /// The image that it names, as far as can be told.
     #[default]
     Named,
     /// Another image of its namespace: the name has been given to a new one since.
@@ -94,7 +94,7 @@ impl RunningImages {
             .iter()
             .filter(|record| record.namespace.as_ref() == Some(&container.namespace))
             .collect();
-        // without the container's own mappings it cannot be available whether the first is a copy; Docker's is available by its name
+        // without the container's own mappings it cannot be told whether the first is a copy; Docker's is told by its name
         let is_copy = match &below[..] {
             [init, ..] if docker::is_init(container, init) => Some(true),
             [copy, of, ..] => container.ids.as_ref().map(|ids| ids.names_copy(copy, of)),
@@ -125,7 +125,7 @@ impl RunningImages {
         let name = &named.name;
         let unknown = if chains.layers(named).is_unknown {
             Some(format!(
-                "the layers of {name} cannot be available, and the container's snapshot is made on {top}"
+                "the layers of {name} cannot be known, and the container's snapshot is made on {top}"
             ))
         } else if is_copy.is_none() && chains.match_layers(named, &below[1..]) {
             Some(format!(
@@ -336,7 +336,7 @@ mod tests {
         let (two, a, b) = (two.as_str(), a.as_str(), b.as_str());
         for (snapshots, expected) in [
             (&[two, a][..], true),
-            // a name alone, and what a snapshot of that name was made on otherwise
+            // With the name alone, the container runs what it names. Otherwise the parent of its snapshot decides.
             (&[two], false),
             (&[two, b], false),
             (&[two, a, b], false),

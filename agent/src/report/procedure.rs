@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn orders_images_as_crictl_does() {
         let by_digest = |name: &str| format!("{name}@{}", Digest::sha256(b""));
-        // by the tag, though named by the digest
+        // The order is that of the tag, although the digest is the name.
         let (first, last) = (by_digest("z.example/app"), by_digest("a.example/app"));
         let images = [
             image(&[&by_digest("c.example/app")], Status::Passed),

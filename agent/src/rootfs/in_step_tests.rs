@@ -41,7 +41,7 @@ fn differing(tar: &[u8], unpack: &dyn Fn(&Path), meanwhile: &dyn Fn(&Path)) -> u
         assert!(!found.is_partial, "{:?}", found.unseen);
         found.findings.len()
     };
-    // nothing was hashed: identities are no digests
+    // Nothing was hashed, because an identity is not a digest.
     assert!(by(ToldBy::Digest) > 0);
     by(ToldBy::Identity)
 }
@@ -82,7 +82,7 @@ fn equal_files_are_told_without_a_digest() {
     let tar = tar_of(&lines);
     assert_eq!(differing(&tar, &unpack, NOTHING), 0);
     for at in [0, 65_535, 65_536, 199_999] {
-        // before it is read, and after
+        // Once before it is read, and once after.
         let changed = |root: &Path| {
             unpack(root);
             change(&root.join("large"), at);
@@ -96,7 +96,7 @@ fn equal_files_are_told_without_a_digest() {
         write(&root.join("usr/b"), b"123");
     };
     assert_eq!(differing(&tar, &split, NOTHING), 1);
-    // a file of the same content is another one
+    // A file with the same content is still another file.
     let replaced = |root: &Path| {
         write(&root.join("new"), large.as_bytes());
         fs::rename(root.join("new"), root.join("large")).unwrap();

@@ -363,7 +363,7 @@ fn implied_directories_may_have_the_attributes_that_they_have_below() {
                 findings,
                 "{mode:o} {uid}"
             );
-            // whether it hides what is below is the layer's alone to say
+            // Only the layer says whether it hides what is below.
             let entry = &mut there.inode_mut(id).entry;
             match entry.xattrs.get(OPAQUE) {
                 Some(_) => entry.xattrs.remove(OPAQUE),
@@ -423,7 +423,7 @@ fn trees_are_bounded() {
     };
     assert_eq!(over, Problem::TooLarge(TooLarge::Memory));
     assert!(number > 40_000, "{number}");
-    // what a tree took is there again for the next
+    // The memory that a tree took is free again for the next one.
     drop(tree);
     apply(&mut Tree::new(&memory), &["f a 1"], Whiteouts::Remove, &mut Nothing, 0).unwrap();
 }
@@ -541,7 +541,7 @@ pub(super) fn tar_of(lines: &[&str]) -> Vec<u8> {
         };
         header.set_entry_type(kind);
         if kind == tar::EntryType::XGlobalHeader {
-            // what stands before it is not about it
+            // What stands before it does not apply to it.
             header.set_path(String::from_utf8_lossy(&member.path).as_ref()).unwrap();
         }
         let link = match &member.kind {
@@ -616,7 +616,7 @@ fn layers_are_read_in_every_packing_and_both_digests_are_checked() {
         for changed in [&blob[..blob.len() - 1], &[&blob[..], b"x"].concat()] {
             let other = unpack(&memory, changed, &blob, &diff_id).unwrap_err();
             assert!(matches!(other, layers::LayerError::Layer(LayerError::Blob { .. })), "{other}");
-            // signed so, and damaged all the same
+            // It was signed in this form, and it is damaged.
             let other = unpack(&memory, changed, changed, &diff_id).unwrap_err();
             assert!(
                 matches!(
@@ -676,7 +676,7 @@ fn files_with_holes_are_read_in_every_form() {
         assert_eq!(tree.inode(id).entry.kind, kind, "{what}");
     }
     let is = |read: Result<Tree<'_>, layers::LayerError>, which: fn(&LayerError) -> bool| matches!(read, Err(layers::LayerError::Layer(error)) if which(&error));
-    // a map that does not fit
+    // This map does not fit the file.
     for (what, records, data) in [
         ("less content", vec![name, size, blocks, in_map], b"onetw".to_vec()),
         ("more content", vec![name, size, blocks, in_map], b"onetwo3".to_vec()),
@@ -692,7 +692,7 @@ fn files_with_holes_are_read_in_every_form() {
     let endless = [name, ("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.numblocks", b"1")];
     let grown = read(entry(&[&endless[..], &[("GNU.sparse.map", b"0,1")]].concat(), b"1"));
     assert!(is(grown, |error| matches!(error, LayerError::Grows)));
-    // of no form that Go knows: an entry as any other
+    // Go does not know this form, so it is an entry like any other.
     let tree = read(entry(&[("GNU.sparse.major", b"7"), name], b"onetwo")).unwrap();
     assert!(tree.get(&[b"GNUSparseFile.1"[..].into(), b"real"[..].into()]).is_some());
 }
@@ -768,7 +768,7 @@ fn damaged_layers_are_errors() {
         refused += u32::from(unpack(&memory, &changed, &changed, &Digest::sha256(&changed)).is_err());
     }
     assert!(refused > 100, "{refused}");
-    // a bomb: zeros that were packed to a thousandth
+    // A bomb: zeros packed to a thousandth of their size.
     let mut header = tar::Header::new_ustar();
     header.set_path("zeros").unwrap();
     header.set_size(1 << 30);

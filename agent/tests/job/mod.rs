@@ -93,7 +93,7 @@ fn a_report_comes_home_from_what_was_delivered_in_parts() {
         let report: NodeReport = serde_json::from_slice(&framed.bytes).unwrap();
         assert_eq!(report.node.hostname.as_deref(), Some("node-1"));
         assert_eq!((report.run.id.as_str(), report.summary.passed), ("r1", 1));
-        // it is what the agent says anywhere else, but for the name
+        // It is what the agent says elsewhere, except for the name.
         let elsewhere = job.site.verify(&["--store", &job.store, "--run-id", "r1"]);
         let hostname = elsewhere.report().node.hostname;
         assert!(

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     assert!(agent.is_file(), "{}: build the agent first, or name one in ASSAY_AGENT", agent.display());
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("scratch folder");
     let at = |name: &str| scratch.path().join(name);
-    // the demo's trust directory, and a key of a site
+    // These are the trust directory of the demo and the key of a site.
     let site = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/demo/site.tar"))
         .expect("the demo's site");
     tar::Archive::new(site).unpack(scratch.path()).expect("the demo's site is a tar");

@@ -38,7 +38,7 @@ pub(crate) fn measure() {
     with_dead.print(&format!("{DEAD} more, the first of the list, accept connections and say nothing"));
     let delay = with_dead.last.as_secs_f64() / alive.last.as_secs_f64();
     println!("the last living node is done after {delay:.2} of the time that it takes without the dead\n");
-    // time is not asserted; that the nodes answered is, or nothing was measured
+    // Assert that the nodes answered, because otherwise nothing was measured. Time is not asserted.
     assert!(alive.right && with_dead.right, "some nodes were not verified");
 }
 
@@ -53,7 +53,7 @@ impl Site {
         let path = |name: &str| folder.join(name);
         key(&path("host"));
         key(&path("identity"));
-        // The header says which platform it is for; nobody runs it.
+        // The header names the platform. Nobody runs this file.
         let program = fs::read(env!("CARGO_BIN_EXE_assay")).expect("the collector");
         fs::write(path("agent"), &program[..AGENT.min(program.len())]).expect("room");
         fs::create_dir(path("trust")).expect("room");

@@ -60,7 +60,7 @@ impl Bench {
     fn new(folder: &Path, nodes: usize) -> Self {
         let path = |name: &str| folder.join(name);
         tar::Archive::new(DEMO).unpack(folder).expect("the demo's site");
-        // By hand a bundle is one file as well.
+        // A bundle is one file here too.
         sh(&format!("tar -cf {0}/bundle.tar -C {0}/bundle .", folder.display()));
         strip(&agent(), &path("assay-agent"));
         key(&path("host"));
@@ -121,7 +121,7 @@ impl Bench {
         let output = command.output().expect("the collector");
         let took = began.elapsed();
         let gathered = fs::read_dir(self.folder.join(out).join("nodes")).map_or(0, Iterator::count);
-        // What the demo's node has is partly wrong, and that is what it must say.
+        // Some images of the demo's node are wrong, and the agent must say so.
         let judged = output.status.code() == Some(1) && gathered == self.nodes.len();
         assert!(judged, "{}", String::from_utf8_lossy(&output.stderr));
         took
@@ -228,7 +228,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.sshd.kill();
         let _ = self.sshd.wait();
-        // The link goes with it.
+        // This removes the link too.
         let _ = Command::new("ip").args(["netns", "del", &self.namespace]).status();
     }
 }

@@ -190,7 +190,7 @@ mod tests {
             SiteReport::new(run, String::new(), Default::default(), rows)
         };
         let expected: Expected = [("a".to_owned(), [("x:1".to_owned(), "passed".to_owned())].into())].into();
-        // Not visited, not verified, another node: none of these is what was expected.
+        // A node that was not visited, not verified, or not expected is a difference.
         assert_eq!(differences(&report(Vec::new()), &expected).len(), 1);
         assert_eq!(differences(&report(vec![row("a", Outcome::AgentFailed)]), &expected).len(), 2);
         assert_eq!(differences(&report(vec![row("a", Outcome::Verified)]), &expected).len(), 1);

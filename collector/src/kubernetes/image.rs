@@ -307,7 +307,7 @@ mod tests {
         for (at, (blob, file)) in image.blobs.iter().enumerate() {
             let content = std::fs::read(file).unwrap();
             assert!(blob.digest.matches(&content) && blob.size == content.len() as u64);
-            // what a registry is sent first must be there first
+            // What is sent to a registry first must be read first.
             let Ok(manifest) = Parsed::parse(&content) else { continue };
             for named in manifest.manifests.iter().chain(&manifest.layers).chain(&manifest.config) {
                 assert!(image.blobs[..at].iter().any(|(before, _)| before.same_target(named)), "{named:?}");

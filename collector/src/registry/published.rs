@@ -159,7 +159,7 @@ mod tests {
             assert!(resolve(reach, &[], &["localhost"]).await.unwrap() > 0);
         }
         assert!(resolve(AddressPolicy::Anywhere, &[], &[]).await.unwrap() > 0);
-        // a connection that is not made is not tried again
+        // A connection that fails is not tried again.
         let publishers = Publishers::new(Vec::new(), BTreeSet::new());
         let client = publishers.client(AddressPolicy::Site).await.unwrap();
         let error = client.get("http://localhost:1/").send().await.unwrap_err();

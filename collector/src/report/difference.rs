@@ -459,7 +459,7 @@ mod tests {
         );
         assert_eq!(difference.images.last().unwrap().digest, gone.digest);
         assert_eq!(difference.images[0].nodes, [0]);
-        // going back, what was fixed fails again
+        // In the other direction, what was fixed fails again.
         assert_eq!(compared(&after, &before).count(ChangeKind::Fixed).0, 1);
     }
 

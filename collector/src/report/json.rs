@@ -318,7 +318,7 @@ mod tests {
             }
         }
         let mut report = sample::site();
-        // user metadata may have any names, so a new one is data
+        // User metadata may have any names, so a new name is allowed.
         for image in
             report.nodes.iter_mut().filter_map(|row| row.report.as_mut()).flat_map(|own| &mut own.images)
         {
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!((counted.verdict, counted.summary), (ExitCode::Failed, report.summary));
         let images = counted.summary.images;
         assert_eq!((images.passed, images.failed, images.inconclusive, images.skipped), (10, 10, 1, 1));
-        // it is written again as it was
+        // It is written back unchanged.
         let mut again = serde_json::to_value(&counted.nodes[0].report).unwrap();
         let was = &whole["nodes"][0]["report"];
         for (member, value) in was.as_object().unwrap() {

@@ -110,7 +110,7 @@ mod tests {
         for (one, other, found) in [
             // two machines
             ((Some("a"), C, "1", "k"), (Some("b"), C, "2", "l"), None),
-            // a typing error: another name or address of the same machine, or the same one twice
+            // A typing error: one machine under two names or addresses, or twice under one.
             ((Some("a"), C, "1", "k"), (Some("b"), C, "1", "k"), Some((true, true))),
             ((Some("a:22"), C, "1", "k"), (Some("A:2222"), C, "1", "k"), Some((true, true))),
             ((Some("a"), C, "1", "k"), (Some("a"), C, "1", "k"), Some((true, true))),
@@ -121,12 +121,12 @@ mod tests {
             // several stores of one machine, on purpose
             ((Some("a"), C, "1", "k"), (Some("a:22"), "root:/x", "1", "k"), None),
             ((Some("[::1]:22"), C, "1", "k"), (Some("::1"), "root:/x", "1", "k"), None),
-            // rows without an id share none
+            // Rows without an id are not of one machine.
             ((Some("a"), C, "", "k"), (Some("b"), C, "", "l"), None),
             ((Some("a"), C, "uninitialized", ""), (Some("b"), C, "uninitialized", ""), None),
-            // there was no connection to the addresses
+            // There was no connection to these addresses.
             ((Some("a"), "layout:x", "1", ""), (Some("b"), "layout:y", "1", ""), None),
-            // reports that came another way
+            // These reports came in another way.
             ((None, C, "1", ""), (None, C, "1", ""), Some((true, false))),
             ((None, C, "1", ""), (None, "root:/x", "1", ""), None),
             ((None, "layout:x", "1", ""), (None, "layout:x", "1", ""), None),

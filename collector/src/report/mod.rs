@@ -87,7 +87,7 @@ pub fn write_all<F: Folder>(
     rows: impl IntoIterator<Item = NodeRow>,
 ) -> Result<SiteModel, ReportError> {
     let ReportHeader { run, collector, inputs, accept, machines, waivers, baseline, selection } = head;
-    // counts of earlier stages do not count
+    // Counts of earlier stages are ignored.
     let mut waivers = waivers.map(|given| SiteWaivers::new(given.sha256, given.judged_at, given.waivers));
     let mut site = SiteModel::new(run.clone(), collector.clone(), inputs, waivers.clone());
     site.selection = selection;

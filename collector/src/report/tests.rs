@@ -129,7 +129,7 @@ fn poisoned(text: &str) -> (SiteReport, usize) {
         }
     }
     let report: SiteReport = serde_json::from_value(value).unwrap();
-    // an unusual kind of unlisted thing is not a container: the verdict is counted anew
+    // Something unlisted of an unknown kind is not a container, so the verdict changes.
     (SiteReport::new(report.run, report.collector, report.inputs, report.nodes), replaced)
 }
 
@@ -152,7 +152,7 @@ fn cleans_every_text_of_a_report() {
                 letter.escape_unicode()
             );
         }
-        // what formats escape, they escape with backslashes
+        // Formats that escape text do so with backslashes.
         assert!(text.replace('\\', "").contains("u{1b}[31mu{202e}"));
     }
 }
@@ -162,7 +162,7 @@ fn contains_no_commands_for_ci_systems() {
     let evil = "##vso[task.complete result=Succeeded]\n::error::x\n ##teamcity[x]##[x]";
     let (report, _) = poisoned(evil);
     let mut seen = 0;
-    // a page is for browsers
+    // The page is read by browsers, not by CI systems.
     for (name, text) in written(&report).into_iter().filter(|(name, _)| !name.ends_with(".html")) {
         seen += 1;
         assert!(!text.contains("##"), "{name}");

@@ -353,7 +353,7 @@ mod tests {
         let (good, bad) = (sums(&files), sums(&[("trust/trustpolicy.json", "[]")]));
         let mut host = ThisMachine::default();
         let limit = Duration::from_secs(60);
-        // There is no agent. That is found last, when all else is right.
+        // The agent is missing. That is found last, so everything else was right.
         for (listed, expected, outcome) in [
             (&good, &good, Outcome::AgentFailed),
             (&bad, &bad, Outcome::UploadFailed),

@@ -517,7 +517,7 @@ mod tests {
                 image.in_use = vec![ContainerUse { drift, ..ContainerUse::default() }];
                 let mut report = report(vec![image]);
                 report.asked.iter_mut().for_each(|asked| asked.drift = mode);
-                // a failed image may have any drift, if it was asked for
+                // A failed image may have any drift if drift was asked for.
                 let is_sound = is_sound || (status == Status::Failed && mode.is_some() && result.is_some());
                 assert_eq!(consistent(&report).is_ok(), is_sound, "{mode:?} {result:?} {status:?}");
             }
@@ -551,7 +551,7 @@ mod tests {
         assert_eq!(padded(REPORT_BYTES).unwrap(), good);
         assert!(matches!(padded(REPORT_BYTES + 1), Err(BadReport::TooLarge(TooLarge::Bytes))));
 
-        // values count, and not what stands in a text
+        // Values are counted. Commas in a text are not.
         let named = |names: &str| {
             let text = serde_json::to_string(&good).unwrap();
             let (empty, full) =
@@ -607,7 +607,7 @@ mod tests {
             }
             Value::Array(items) => {
                 items.iter_mut().for_each(|item| disturb(item, numbers));
-                // past the bound of a list at times
+                // Some lists exceed their bound.
                 let most = if numbers.below(25) == 0 { 1_100 } else { 3 };
                 *items =
                     items.iter().cycle().take(if items.is_empty() { 0 } else { most }).cloned().collect();
@@ -758,7 +758,7 @@ mod tests {
         let fails = |reason, custody| judge(Status::Failed, Some(reason), custody, RootfsResult::Failed);
         assert!(fails(Reason::NoSignature, chain(Signature, Broken)));
         assert!(!fails(Reason::NoSignature, chain(Signature, Proven)));
-        // the snapshot of another container may be the one
+        // The wrong snapshot may be that of another container.
         assert!(fails(Reason::RootfsMismatch, chain(Signature, Proven)));
         let open = |custody| {
             judge(Status::Inconclusive, Some(Reason::Unreadable), custody, RootfsResult::Inconclusive)

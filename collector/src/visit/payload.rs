@@ -385,7 +385,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();
         }
-        // What is not a public key may be a private one.
+        // A file that is not a public key may be a private one.
         assert!(matches!(trust_files(trust.path()), Err(PayloadError::Key { .. })));
         let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPuVMm+qc+jemYFCkmuCFgLfxIR+AwxCOTGnf8tIccjD\n";
         std::fs::write(trust.path().join("keys/site.pub"), public).unwrap();

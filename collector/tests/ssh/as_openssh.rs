@@ -244,7 +244,7 @@ fn host_certificates_mean_what_they_mean_to_ssh() {
                 case(format!("@cert-authority * {stranger}\n@cert-authority {at} {trusted}\n"), stricter),
                 case(format!("@cert-authority * {trusted}\n@revoked * {trusted}\n"), None),
                 case(format!("@cert-authority * {trusted}\n@revoked * {mine}\n"), None),
-                // The key alone is as good as ever.
+                // The key alone is still accepted.
                 case(format!("@cert-authority * {trusted}\n{at} {mine}\n"), None),
                 case(format!("@cert-authority * {stranger}\n{at} {mine}\n"), None),
                 case(format!("{at} {trusted}\n"), None),

@@ -40,12 +40,12 @@ fn names_ports_keys_and_users_of_the_configuration() {
     );
     let ours = site(&named("alias"), &config, &node.known_line());
     verified(&ours.run(&[]));
-    // Another name is not configured, and the site file's own words come first.
+    // Another name is not configured, and the site file takes precedence.
     let ran = site(&(named("alias") + "port = 1\n"), &config, &node.known_line()).run(&[]);
     ran.expect(Outcome::Unreachable, CleanUpResult::NotNeeded, 3);
     let ran = site(&(named("alias") + "user = \"no-such-login\"\n"), &config, &node.known_line()).run(&[]);
     ran.expect(Outcome::AuthRefused, CleanUpResult::NotNeeded, 3);
-    // Not asked, and there is no key.
+    // The configuration is not read, so there is no key.
     assert_eq!(ours.run_command(&["--no-ssh-config"]).output().unwrap().status.code(), Some(2));
 }
 
@@ -96,7 +96,7 @@ fn jump_hosts_aliases_and_known_hosts_of_the_configuration() {
         ran.expect(Outcome::HostKeyUnknown, CleanUpResult::NotNeeded, 3);
     }
     assert_eq!(inner.logins(), 1);
-    // The site file's jump comes first, also where it says that there is none.
+    // The jump of the site file takes precedence, even if it says that there is none.
     verified(&site(&(named("inner") + "jump = \"none\"\n"), &base, &all.concat()).run(&[]));
     assert_eq!(inner.logins(), 2);
     assert_eq!(gate.logins(), 3, "and two that were refused further on");
@@ -153,7 +153,7 @@ fn jump_hosts_have_jump_hosts_of_their_own() {
         expected.iter_mut().for_each(|logins| *logins += 1);
         assert_eq!(logins(), expected, "{more}");
     }
-    // The site file's word that there is none is the last one.
+    // If the site file says that there is none, there is none.
     verified(&with(chain, "jump = \"none\"\n").run(&[]));
     expected[0] += 1;
     assert_eq!(logins(), expected);
@@ -200,7 +200,7 @@ fn what_the_site_file_answers_is_not_asked_of_the_configuration() {
             assert_eq!(site.refused(&[]), 2, "{lines}");
         }
     }
-    // Nothing but the program would say the host key.
+    // Only the program knows the host key.
     let entry = node.entry("node", "good");
     let pinned = entry.clone() + &format!("host_key = \"{}\"\n", fingerprint(&node.path("host_ed25519.pub")));
     let configured = |entry: &str| {
@@ -228,7 +228,7 @@ fn a_configuration_that_cannot_be_followed_stops_the_run_and_names_the_line() {
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");
     }
-    // What others may write is not read, by ssh's own rule.
+    // A file that others may write is not read. That is the rule of ssh.
     let site = site(&named("alias"), &identity, "");
     fs::set_permissions(site.path(".ssh/config"), fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(site.refused(&[]), 2);
@@ -265,7 +265,7 @@ fn an_encrypted_key_is_the_agents_where_it_has_it() {
         |site: &Site| site.read(&site.run_command(&[]).env("SSH_AUTH_SOCK", &socket).output().unwrap());
     verified(&with_agent(&site));
 
-    // Named in the configuration instead, agent and all.
+    // The configuration names everything instead, the SSH agent too.
     let config = format!(
         "Host 127.0.0.1\n  IdentityFile {}\n  IdentityAgent {}\n  IdentitiesOnly yes\n",
         path.display(),
@@ -275,7 +275,7 @@ fn an_encrypted_key_is_the_agents_where_it_has_it() {
     let configured = self::site(&entry, &config, &node.known_line());
     verified(&configured.run(&[]));
 
-    // The certificate counts where the key alone does not, also when the agent signs.
+    // The certificate is accepted although the key alone is not, even if the SSH agent signs.
     fs::write(node.path("authorized_keys"), "").unwrap();
     assert_eq!(configured.run(&[]).row().outcome, Outcome::AuthRefused);
     let mut sign = Command::new(need("ssh-keygen", "openssh-client"));
@@ -302,7 +302,7 @@ fn limits_of_the_configuration_count_and_its_shared_connections_do_not() {
         let identity = node.path("identity").display().to_string();
         format!("Host alias\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {identity}\n{lines}")
     };
-    // who never answers is given up after one second, and not after fifteen
+    // A host that never answers is given up after one second, not after fifteen.
     let ran = site(&named("alias"), &config(port, "  ConnectTimeout 1\n"), "").run(&[]);
     ran.expect(Outcome::Unreachable, CleanUpResult::NotNeeded, 3);
     assert!(ran.row().message.as_ref().unwrap().ends_with("within 1 s"), "{:?}", ran.row().message);

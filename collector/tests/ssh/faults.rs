@@ -160,7 +160,7 @@ impl Stage {
     }
 
     fn go_on(&self) {
-        // It may have been going on already.
+        // It may have continued already.
         let _ = fs::remove_file(self.folder.join("halted"));
         let _ = fs::remove_file(self.folder.join("halt"));
     }
@@ -183,7 +183,7 @@ impl Stage {
         }
         match fault {
             Fault::None | Fault::Breaks(_) => {}
-            // The command that halts never learns of it.
+            // The command that halts does not notice.
             Fault::Cut | Fault::Down => {
                 self.link.cut(fault == Fault::Cut);
                 while !over.load(Ordering::SeqCst) {
@@ -263,7 +263,7 @@ fn every_fault_costs_its_own_node_alone() {
                 (one.outcome, &one.message, &one.clean_up)
             ));
         }
-        // What may be gone at the next try is tried again, but not while something may be left there.
+        // A fault that may pass is tried again, unless something may be left on the node.
         let tries =
             if case.want.0 == Outcome::Unreachable && case.want.1 != CleanUpResult::Unknown { 2 } else { 1 };
         if (two.outcome, two.attempts) != (case.again, tries) {
@@ -356,7 +356,7 @@ fn traces(stages: &[Stage]) -> Vec<(&'static str, Vec<String>)> {
 fn a_collector_that_is_stopped_at_any_step_leaves_nothing() {
     let (stages, site, child) = halted();
     signal(&child, "-TERM");
-    // Nodes that are slow to do what they were last told must not bring it back after the clean-up.
+    // A slow node must not create the folder again after the clean-up.
     let is_clean_up_halted = |(step, _): &(&str, _)| *step == "before clean-up";
     wait_until("the others are cleaned up", || traces(&stages).iter().all(is_clean_up_halted));
     stages.iter().for_each(Stage::go_on);
@@ -377,11 +377,11 @@ fn what_a_killed_collector_leaves_at_any_step_cleanup_removes() {
     signal(&child, "-KILL");
     child.wait().unwrap();
     assert!(traces(&stages).len() >= 6, "{:?}", traces(&stages));
-    // What the nodes were doing goes on without the collector.
+    // The nodes continue without the collector.
     stages.iter().for_each(Stage::go_on);
     let _ = finish(&mut site.collector("cleanup"), 0);
     assert_eq!(traces(&stages), []);
-    // Results that were there before the end are there for the next run.
+    // The next run finds the results that were written before the end.
     let ran = site.run(&["--resume"]);
     assert_eq!(ran.exit, 0, "{}", ran.stderr);
     assert!(ran.report.nodes.iter().all(|row| row.outcome == Outcome::Verified));

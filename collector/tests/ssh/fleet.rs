@@ -29,7 +29,7 @@ fn a_run_goes_on_where_the_last_one_ended() {
     use Outcome::{Unreachable, Verified};
     let node = Node::start();
     let site = site(&node);
-    // nothing to go on with is no mistake
+    // It is not an error if there is nothing to resume.
     let first = site.run(&["--resume", "--limit", "2"]);
     assert_eq!(rows(&first), [("c-1", Verified), ("w-1", Verified)]);
     assert_eq!((first.exit, node.logins()), (0, 2));
@@ -52,13 +52,13 @@ fn a_run_goes_on_where_the_last_one_ended() {
             .all(|row| row.report.as_ref().is_none_or(|own| own.run.id == first.report.run.id))
     );
 
-    // other inputs, other results
+    // Other inputs give other results.
     site.write_bundle("another bundle");
     let third = site.run(&["--resume"]);
     assert_eq!((rows(&third), node.logins()), (rows(&second), 6));
     assert_ne!(third.report.run.id, first.report.run.id);
 
-    // and without --resume everything is new
+    // Without --resume everything is new.
     let fourth = site.run(&[]);
     assert_eq!((rows(&fourth), node.logins()), (rows(&second), 9));
     assert_eq!(fourth.report.selection, None);
@@ -93,7 +93,7 @@ fn two_rows_of_one_machine_are_a_finding() {
         }
         let junit = fs::read_to_string(site.path("out/junit.xml")).unwrap();
         assert_eq!(junit.matches("type=\"same-machine\"").count(), if found.is_some() { 2 } else { 0 });
-        // what is taken over is compared as well
+        // Results that are taken over are compared too.
         if found.is_some() {
             let again = site.run(&["--resume"]);
             assert_eq!((again.exit, &again.report.nodes), (3, &ran.report.nodes));
@@ -139,7 +139,7 @@ fn a_result_is_taken_over_only_where_the_node_is_still_the_same() {
             site.run_command(&["--resume", "--resume-within", nonsense]).output().unwrap().status.code();
         assert_eq!(code, Some(2), "{nonsense}");
     }
-    // the same entry, and a key that is not known for the node any more
+    // The entry is the same, and the key is no longer known for the node.
     fs::write(site.path("known_hosts"), other.known_line()).unwrap();
     let ran = site.run(&["--resume"]);
     assert_eq!(ran.row().outcome, Outcome::HostKeyUnknown);

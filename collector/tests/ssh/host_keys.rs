@@ -91,7 +91,7 @@ fn a_pin_stands_for_the_key_whatever_its_type() {
     key(&folder.path().join("key"), "ed25519", "");
     let pin = fingerprint(&folder.path().join("key.pub"));
     let entry = format!("{}host_key = \"{pin}\"\n", node.entry("node", "good"));
-    // What known_hosts says does not help a node that is pinned to another key.
+    // An entry of known_hosts does not count for a node that is pinned to another key.
     let ran = Site::new(&node.known_line(), &[entry]).run(&[]);
     ran.expect(Outcome::HostKeyMismatch, CleanUpResult::NotNeeded, 3);
 }
@@ -138,7 +138,7 @@ fn host_certificates_are_judged_by_their_authority() {
             known_as(&node, &format!("{trusted}@revoked * {public}\n"), Outcome::HostKeyMismatch);
             known_as(&node, &format!("@cert-authority elsewhere {public}\n"), Outcome::HostKeyUnknown);
         }
-        // The key itself is as good as ever.
+        // The key itself is still accepted.
         known_as(&node, &node.known_line(), Outcome::Verified);
     }
 }

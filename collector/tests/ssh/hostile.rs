@@ -58,7 +58,7 @@ const ATTACKS: [(&str, Attack); 9] = [
     }),
     ("slow-drip", |stream| {
         loop {
-            // The pace is the attack: each byte comes before anybody loses patience with the one before.
+            // The pace is the attack: each byte arrives just before the time limit.
             stream.write_all(b"S")?;
             thread::sleep(Duration::from_millis(100));
         }
@@ -74,7 +74,7 @@ const ATTACKS: [(&str, Attack); 9] = [
     ("packets-of-nothing", |stream| {
         stream.write_all(IDENTIFICATION)?;
         loop {
-            // SSH_MSG_IGNORE, as often as one likes
+            // SSH_MSG_IGNORE may be sent any number of times.
             packet(stream, 12, &[6, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
         }
     }),
@@ -109,7 +109,7 @@ fn peak(child: &mut Child) -> u64 {
 /// Runs a site, and gives what the run left and the collector's peak memory.
 fn watched(site: &Site, options: &[&str]) -> (crate::node::Ran, u64) {
     let mut command = site.run_command(options);
-    // Its words go to files: a pipe that nobody reads would stop it.
+    // Its output goes to files, because a pipe that nobody reads would stop it.
     let stderr = std::fs::File::create(site.path("stderr")).unwrap();
     let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
     let peak = peak(&mut child);
@@ -148,7 +148,7 @@ fn servers_that_attack_cost_their_own_row() {
 fn nodes_that_lie_cost_their_own_row() {
     use Outcome::{BadReport, TimedOut, Verified};
     let node = Node::start();
-    // What the stand-in does, and what becomes of it.
+    // What the stand-in does, and the outcome.
     let lies = [
         ("oversized", BadReport),
         ("endless-complaint", TimedOut),
@@ -222,7 +222,7 @@ fn nodes_give_no_ci_system_a_command() {
         texts.push(read(name));
     }
     texts.push(read("nodes/commands-in-names.json"));
-    // and once more, as text for people
+    // Once more, as text for people.
     let mut report = Command::new(env!("CARGO_BIN_EXE_assay"));
     report
         .arg("report")
@@ -302,7 +302,7 @@ fn what_strangers_call_their_folders_ends_nobody() {
         };
         assert_eq!(alive(&besides), "alive\n".repeat(besides.len()), "{user}");
         assert_eq!(alive(&within), "", "{user}");
-        // the stranger's folder that begins as ours does is no trace of ours
+        // A folder of someone else whose name begins like ours does not count as ours.
         node.inside(&format!("rmdir '{folder} (deleted)' '{folder}x' '{folder}\n'"));
         assert_eq!(node.traces(), [""; 0]);
     }

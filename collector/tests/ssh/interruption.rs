@@ -34,7 +34,7 @@ fn a_signal_stops_cleans_up_and_reports() {
         assert_eq!(ran.exit, 3, "{}", ran.stderr);
         let outcomes: Vec<_> =
             ran.report.nodes.iter().map(|row| (row.outcome, row.clean_up.result)).collect();
-        // Which of the other two came before it is a matter of chance.
+        // Either of the other two may have come before it.
         assert_eq!(outcomes[1], (Outcome::Interrupted, CleanUpResult::Removed), "{name}");
         let verified = (Outcome::Verified, CleanUpResult::Removed);
         let never = (Outcome::Interrupted, CleanUpResult::NotNeeded);
@@ -56,7 +56,7 @@ fn what_a_crash_leaves_cleanup_removes() {
     child.wait().unwrap();
     assert_eq!(node.traces().len(), 1);
 
-    // A site file without the node is no reason to think it clean.
+    // A site file without the node does not prove that the node is clean.
     let site_file = std::fs::read_to_string(site.path("site.toml")).unwrap();
     std::fs::write(site.path("site.toml"), site_file.replace("\"b\"", "\"bb\"")).unwrap();
     assert_eq!(site.collector("cleanup").status().unwrap().code(), Some(3));
@@ -86,7 +86,7 @@ fn without_a_journal_cleanup_removes_whatever_is_ours_and_no_longer_runs() {
     signal(&child, "-KILL");
     child.wait().unwrap();
     assert_eq!(node.traces().len(), 1);
-    // folders without a word of who visits: one is nobody's, in the other something runs
+    // Two folders do not say who visits: nothing runs in one, something runs in the other.
     let [nobodys, anybodys] = ["a", "b"]
         .map(|letter| format!("/run/assay-20260101T000000Z-{}-{}", letter.repeat(16), letter.repeat(16)));
     node.inside(&format!(

@@ -117,12 +117,12 @@ fn what_ssh_keygen_writes() {
         let sealed = format!("{file}-sealed");
         keys.ssh_keygen(kind, &sealed, &["-N", RIGHT, "-m", form]);
         keys.expect(&sealed, kind, SEALED);
-        // As Windows programs save it.
+        // Windows programs save it like this.
         let text = fs::read_to_string(keys.path(&sealed)).unwrap().replace('\n', "\r\n");
         fs::write(keys.path("windows"), format!("\u{feff}{text}")).unwrap();
         keys.expect("windows", kind, SEALED);
     }
-    // A cipher of a later version.
+    // This cipher is of a later version.
     let sealed = fs::read_to_string(keys.path("aes256-ctr")).unwrap();
     let body: String = sealed.lines().filter(|line| !line.starts_with('-')).collect();
     let mut bytes = STANDARD.decode(body).unwrap();
@@ -206,7 +206,7 @@ fn keys_that_puttygen_writes_are_read() {
             let sealed = format!("{kind}-{version}-sealed.ppk");
             keys.puttygen(kind, &sealed, &[&form[..], &["--new-passphrase", "passphrase"]].concat());
             keys.expect(&sealed, kind, SEALED);
-            // Its public half is for everybody, so an agent can be asked for it.
+            // The public half can be read, so an agent can be asked for the key.
             let told = public_half_of_encrypted(&keys.path(&sealed)).unwrap().unwrap();
             let line = fs::read_to_string(keys.path(&format!("{kind}.pub"))).unwrap();
             assert_eq!(public(&told.to_openssh().unwrap()), public(&line));
@@ -280,7 +280,7 @@ fn a_key_that_cannot_be_opened_here_is_the_agents_where_it_has_it() {
         command.env("SSH_AUTH_SOCK", &socket).env("ASSAY_KEY_PASSPHRASE", RIGHT);
         command.output().unwrap()
     };
-    // The way that the message names, and the usual one with the public key beside it.
+    // First the way that the message names, then the usual one with the public key beside it.
     assert_eq!(run(&with("old")).status.code(), Some(2));
     let site = with("rsa.pub");
     site.read(&run(&site)).expect(Outcome::Verified, CleanUpResult::Removed, 0);

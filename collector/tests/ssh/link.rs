@@ -99,7 +99,7 @@ impl State {
                 break;
             }
         }
-        // Whatever the other side makes of it.
+        // The other side may fail.
         let _ = to.shutdown(Shutdown::Write);
     }
 

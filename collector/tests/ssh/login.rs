@@ -141,12 +141,12 @@ fn what_a_server_wants_besides_a_key_and_which_keys_were_not_tried() {
     assert!(two_keys.0.matches(&two_keys.2).count() == 2, "it is tried, and accepted: {}", two_keys.0);
     let no_keys = said("PubkeyAuthentication no\nKbdInteractiveAuthentication yes", &eight[..2], "k0");
     assert!(no_keys.0.contains("keyboard-interactive"), "{}", no_keys.0);
-    // The last one would be let in; the server hangs up first, or has had six.
+    // The last key would be accepted, but the server hangs up first, after six.
     let hung_up = said("MaxAuthTries 2", &eight[..4], "k3");
     let too_many = said("MaxAuthTries 20", &eight, "k7");
     assert!(too_many.0.contains("2 more keys"), "{}", too_many.0);
     assert!(hung_up.0.contains("2 more keys"), "{}", hung_up.0);
-    // Each has advice of its own.
+    // Each cause has its own advice.
     assert_eq!(partial.1, two_keys.1);
     assert_eq!(hung_up.1, too_many.1);
     let hints = std::collections::BTreeSet::from([plain.1, partial.1, no_keys.1, hung_up.1]);
@@ -197,7 +197,7 @@ fn jump_hosts_are_verified_too_and_logged_in_to_once() {
         if jump_line == "gate" {
             entries.push(jump.entry("gate", "good"));
         }
-        // Both let the same key in.
+        // Both accept the same key.
         fs::copy(inner.path("authorized_keys"), jump.path("authorized_keys")).unwrap();
         let gate = jump.path("identity").display().to_string();
         let entries: Vec<String> = entries

@@ -67,7 +67,7 @@ impl Node {
             fs::write(folder.path().join(name), text).unwrap();
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
-        // Another program may take the port before sshd does: then once more with another.
+        // Another program may take the port before sshd does. Then try another port.
         for _ in 0..5 {
             let port = free_port();
             let mut config = unusual.config.to_owned();
@@ -117,7 +117,7 @@ impl Node {
             let line = fs::read(process.join("cmdline")).unwrap_or_default();
             if chosen(&program.to_string_lossy(), &String::from_utf8_lossy(&line)) {
                 let id = process.file_name().unwrap();
-                // One that is gone by itself is as good.
+                // It may have ended by itself.
                 let _ = Command::new("kill").arg("-9").arg(id).stderr(Stdio::null()).status();
             }
         }
@@ -195,7 +195,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // An sshd that is already gone is what is wanted.
+        // sshd may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }

@@ -60,7 +60,7 @@ fn a_cluster_becomes_a_site_whose_keys_are_pinned() {
         };
         let shown = fingerprint(&node.path("host_ed25519.pub"));
 
-        // Nobody is there to ask: the key is shown, and not written down.
+        // Nobody can be asked, so the key is shown and not written down.
         let output = finish(&mut nodes(&[]), 3);
         assert!(list(&output)[0].starts_with(&format!("{name} {shown} ssh-ed25519 127.0.0.1 port {port}")));
         assert!(!String::from_utf8_lossy(&output.stdout).contains("host_key"));
@@ -109,7 +109,7 @@ fn accepted_keys_are_lines_that_ssh_reads() {
     let text = fs::read_to_string(&known).unwrap();
     assert_eq!(text, format!("# mine\n{}{}", one.known_line(), two.known_line()));
 
-    // Now they are known, and there is nothing to ask.
+    // Both keys are known now, so nothing is asked.
     finish(&mut scan(&site, &options), 0);
     assert_eq!(fs::read_to_string(&known).unwrap(), text);
     for node in [&one, &two] {
@@ -174,7 +174,7 @@ fn nodes_behind_a_jump_host_are_looked_at_through_it() {
     );
     assert_eq!((gate.logins(), inner.logins()), (1, 0));
 
-    // A gate that is not known is no way.
+    // A jump host whose key is not known is not used.
     let entry = format!("{}jump = \"root@127.0.0.1:{}\"\n", inner.entry("inner", "good"), gate.port);
     let site = Site::new("", &[entry]);
     let output = finish(&mut scan(&site, &[]), 3);

@@ -56,7 +56,7 @@ fn no_session_at_all_is_an_error_and_no_loop() {
         ran.expect(Outcome::ShellRefused, CleanUpResult::NotNeeded, 3);
     }
     assert_eq!(node.logins(), 2);
-    // A jump host needs none.
+    // A jump host needs no session.
     let inner = Node::start();
     fs::copy(inner.path("authorized_keys"), node.path("authorized_keys")).unwrap();
     let jump = format!("jump = \"root@127.0.0.1:{}\"\n", node.port);

@@ -52,7 +52,7 @@ fn each_shell_runs_a_visit_whatever_it_prints_before() {
         }
     }
     let site = Site::new(&node.known_line(), &entries);
-    // more than a word of csh has, with letters that its history, fish and quotes are about
+    // This is longer than a word of csh may be, and has letters that are special in csh, fish and quotes.
     let image = format!("registry.example.test/{}:v1!'\\\\'\\n", "long".repeat(100));
     let mut options = Vec::new();
     for _ in 0..40 {
@@ -88,7 +88,7 @@ fn answers(node: &Node, user: &str, words: &str, advice: &str) {
             ran.expect(Outcome::ShellRefused, CleanUpResult::NotNeeded, 3);
             let row = ran.row();
             let message = row.message.as_deref().unwrap();
-            // what it says to Windows' scripts is its own matter
+            // Its answer to the scripts for Windows does not matter.
             if !os.contains("windows") {
                 assert!(message.contains(words) && !message.contains('\u{1b}'), "{message}");
                 assert!(row.hint.as_deref().unwrap().contains(advice), "{row:?}");
@@ -153,7 +153,7 @@ fn a_shell_that_hides_what_it_runs_has_run_it() {
     let entry = format!("{}os = \"linux\"\n", node.entry("node", "good"));
     let site = Site::new(&node.known_line(), &[entry]);
     let ran = site.run(&[]);
-    // the folder was made, and whether it is gone nobody is told
+    // The folder was made, and nobody is told whether it is gone.
     ran.expect(Outcome::ShellRefused, CleanUpResult::Failed, 3);
     assert_eq!(site.collector("cleanup").status().unwrap().code(), Some(3));
 }

@@ -58,7 +58,7 @@ fn a_password_opens_sudo_and_leaves_no_ticket() {
     // sudo asks each time: without a password it is refused as before.
     let ran = self::site(&node, "visitor", "good", "true", "").run(&[]);
     ran.expect(Outcome::SudoRefused, CleanUpResult::NotNeeded, 3);
-    // Nobody to ask, and nothing given.
+    // Nobody can be asked, and no password was given.
     assert_eq!(site.refused_again(&[]), 2);
     for nonsense in ["", "two\nlines"] {
         fs::write(site.path("password"), nonsense).unwrap();
@@ -80,7 +80,7 @@ fn a_wrong_password_is_tried_once() {
 
 #[test]
 fn a_password_that_nobody_asks_for_does_no_harm() {
-    // sudo that asks for nothing, and a login that is root already.
+    // First sudo asks for nothing, then the login is root already.
     let node = node("visitor ALL=(ALL) NOPASSWD: ALL");
     for user in ["visitor", "root"] {
         let site = site(&node, user, "good", "\"password\"", PASSWORD);
@@ -100,7 +100,7 @@ fn the_password_is_on_no_command_line_in_no_environment_and_in_no_report() {
     let mut options: Vec<&str> = given.iter().map(String::as_str).collect();
     options.extend(["--time-limit", "5"]);
     let child = site.run_command(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // agents of other tests run beside this one, so that sudo is waited for as well
+    // Agents of other tests run at the same time, so wait for this test's sudo too.
     wait_until("the agent's run with sudo", || {
         let sums = node.traces().iter().any(|folder| fs::exists(format!("{folder}/SHA256SUMS")).unwrap());
         sums && processes().any(|(line, _)| line.contains("assay-agent") && line.contains("verify"))

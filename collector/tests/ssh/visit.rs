@@ -131,7 +131,7 @@ fn a_disk_without_room() {
 
 #[test]
 fn a_disk_that_fills_up_while_uploading() {
-    // Room enough, and too few inodes: the way to run out that nobody sees beforehand.
+    // There is room enough, and there are too few inodes. Nothing shows that beforehand.
     let mounts =
         "for d in /run /var/tmp /tmp /root; do mount -t tmpfs -o size=1g,nr_inodes=4 tmpfs \"$d\"; done";
     let node = Node::unusual(&Unusual { mounts, ..Unusual::default() });
@@ -163,13 +163,13 @@ fn no_place_where_anything_may_be_executed() {
 
 #[test]
 fn what_may_forbid_programs_is_named() {
-    // what a shell sees of a policy that is enforced, and a node as this machine is
+    // First what a shell sees under an enforced policy, then this machine as it is.
     let enforced = "mount -t tmpfs tmpfs /sys/fs; mkdir /sys/fs/selinux; echo 1 > /sys/fs/selinux/enforce";
     let here = fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|text| text.trim() == "1");
     for (mounts, named) in [(enforced, true), ("", here)] {
         let node = Node::unusual(&Unusual { mounts, ..Unusual::default() });
         let site = Site::of(&node, "good");
-        // the beginning of a program is none
+        // The beginning of a program is not a program.
         fs::write(site.path("agent"), &fs::read(stand_in()).unwrap()[..4096]).unwrap();
         let mut command = site.collector("run");
         command.arg("--trust").arg(site.path("trust")).arg("--agent").arg(site.path("agent"));

@@ -44,12 +44,12 @@ fn windows() -> Node {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let program = prefix.join("drive_c/windows/system32/WindowsPowerShell/v1.0/powershell.exe");
     fs::remove_file(&program).unwrap();
-    // Python finds what is beside it by its own path, so a script calls it there.
+    // Python finds its files by its own path, so a script calls it there.
     write(&program, "#!/bin/sh\npython3 /mnt/powershell.py \"$@\"\necho $? >/mnt/exit\n");
     write(&node.path("powershell.py"), include_str!("powershell.py"));
     write(&node.path("shell"), &SHELL.replace("@WINE@", wine.to_str().unwrap()));
     fs::create_dir(node.path("ProgramData")).unwrap();
-    // the checkout may lie where the node has other folders
+    // The checkout may be at a path where the node has other folders.
     fs::copy(stand_in(), node.path("agent")).unwrap();
     node
 }

@@ -181,7 +181,7 @@ mod tests {
         assert!(explain(&refused).len() > refused.to_string().len());
         let absent = io::Error::from(io::ErrorKind::NotFound);
         assert_eq!(explain(&absent), absent.to_string());
-        // there is advice for every user
+        // Every user gets advice.
         for status in [ROOT, NOBODY, CONTAINER, ""] {
             for enforce in ["", "1"] {
                 let words = confinement(status, enforce, "c", "p (enforce)").to_string();

@@ -231,7 +231,7 @@ mod tests {
         symlink("inner/link", path("link")).unwrap();
         symlink("../file", path("inner/link")).unwrap();
         symlink("round", path("round")).unwrap();
-        // what it leads to is not there yet, and then is
+        // The target of the link is missing first, and is there later.
         for text in ["new", "replaced"] {
             write(&path("link"), text).unwrap();
             assert!(path("link").is_symlink() && path("inner/link").is_symlink());

@@ -386,7 +386,7 @@ mod tests {
         std::fs::remove_file(&older).unwrap();
         let trust = read(scratch.path()).unwrap();
         assert!(trust.policy.is_err() && trust.policy_sha256 == Digest::sha256(b"[]").hex());
-        // even if the other is a folder
+        // This holds even if the other is a folder.
         std::fs::create_dir(&older).unwrap();
         assert!(matches!(problem(scratch.path()), TrustProblem::TwoPolicies));
     }

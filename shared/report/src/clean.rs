@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(line("äbcdef", 5), "äbcd…");
         assert_eq!(line(&"ä".repeat(60), 60), "ä".repeat(60));
         assert_eq!(line(&"ä".repeat(61), 60), "ä".repeat(41) + "… (20 more letters)");
-        // what stands for a letter is not cut in two
+        // The escape of a letter is not cut in two.
         assert_eq!(line(&"\u{1b}".repeat(11), 60), "\\u{1b}".repeat(6) + "… (5 more letters)");
     }
 

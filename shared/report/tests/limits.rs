@@ -37,7 +37,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("TIMESTAMP_TOKEN_BYTES", "shared/verifier/tests/evidence/timestamps.rs", "sizes_are_bounded"),
     ("BER_DEPTH", "shared/verifier/src/timestamp/ber.rs", "depth_is_bounded"),
     ("TIMESTAMP_CERTIFICATES", "shared/verifier/tests/evidence/timestamps.rs", "sizes_are_bounded"),
-    // its cases are told by their outcome: a path found behind many decoys, and a search that is given up
+    // Its cases do not name the bound: a path is found behind many decoys, and a search is given up.
     (
         "TIMESTAMP_PATH_STEPS",
         "shared/verifier/tests/evidence/timestamps.rs",

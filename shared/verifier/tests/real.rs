@@ -64,7 +64,7 @@ const TOKENS: &[(&str, &str, &str)] = &[
     // the TSA's purpose is not critical
     ("tokens-derived/oem89-8d02f756.noattr.tok", MS_2010, "timestamp-certificate-unsuitable"),
     ("tokens-derived/whois-da551184.noattr.tok", MS_2010, "timestamp-certificate-unsuitable"),
-    // the old signing-certificate attribute alone
+    // It has only the old signing-certificate attribute.
     ("tokens-derived/sigcheck-c3b4e2d8.noattr.tok", MS_2010, "timestamp-attribute"),
     ("tokens-real/115fe8649854ad531fb7-b7273e22.tok", MS_2010, "timestamp-certificate-malformed"),
     ("tokens-real/DXCore-49fc0bf1.tok", MS_2010, "timestamp-certificate-malformed"),

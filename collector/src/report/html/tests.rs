@@ -25,7 +25,7 @@ fn samples() -> Vec<SiteReport> {
 /// The tags of a page with their attributes. It understands only the forms that the template writes.
 fn tags(page: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut tags = Vec::new();
-    // style and script contain text, not tags
+    // The style and the script contain text, not tags.
     let page = page.replace(STYLE, "").replace(SCRIPT, "");
     for piece in page.split('<').skip(1) {
         let mut name_end = piece.find([' ', '>', '\n']).unwrap();
@@ -61,7 +61,7 @@ fn every_link_of_a_chain_says_its_state_in_a_word() {
     let page = site(&sample::site()).unwrap();
     let chains = page.matches("<details class=\"chain\"").count();
     assert!(chains > 10, "{chains}");
-    // a chain that is whole is closed until it is asked for
+    // A whole chain is folded until the reader opens it.
     assert!(page.contains("<details class=\"chain\">") && page.contains("<details class=\"chain\" open>"));
     for words in ["</svg> proven</span>", "</svg> not proven</span>", "</svg> broken</span>"] {
         assert!(page.contains(words), "{words}");

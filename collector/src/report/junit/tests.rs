@@ -189,7 +189,7 @@ fn a_waived_image_is_skipped_with_approver_reason_and_end() {
     let (_, cases) = read(&one_file(&report));
     let child_of =
         |name: &str| cases.iter().find(|case| case.name.contains(name)).unwrap().child.as_ref().unwrap();
-    // the schemas allow it no type
+    // The schemas allow no type for it.
     let (kind, code, message, _) = child_of("shop/payments");
     assert_eq!((kind.as_str(), code.as_deref()), ("skipped", None));
     for part in ["waived", "J. Doe", "the vendor signs", "2026-12-31", "no-signature"] {

@@ -397,7 +397,7 @@ mod tests {
             ("[node1]:2222", "node1", 2222, Known),
             ("[node1]:2222", "node1", 22, Unknown),
             ("[node1]:2222", "node1", 2223, Unknown),
-            ("node1", "node1", 2222, Known), // without the port if nothing is known with it
+            ("node1", "node1", 2222, Known), // The name without the port counts if none with the port is known.
             ("*", "node1", 2222, Known),
             ("[fd00::1]:2222", "fd00::1", 2222, Known),
             ("fd00::1", "FD00::1", 22, Known),

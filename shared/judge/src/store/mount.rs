@@ -52,7 +52,7 @@ mod tests {
         for none in ["{}", r#"{"mounts":null}"#, r#"{"mounts":[]}"#] {
             assert_eq!(Mount::of_specification(none.as_bytes()), Ok(vec![]), "{none}");
         }
-        // what runc reads otherwise
+        // runc would read these differently.
         for json in [
             "",
             r#"{"mounts":[{}]}"#,

@@ -272,14 +272,14 @@ fn detail_goes_from_the_largest_parts_first() {
     let whole = size(&before).bytes;
     assert!(room(whole + 3 * NAMES.bytes) == before);
 
-    // one monster costs its own detail
+    // One huge image loses only its own detail.
     let shorter = room(whole - 1);
     assert_eq!(statuses(&shorter), statuses(&before));
     assert!(shorter.images[50].omitted.count(List::References) > 0);
     assert_eq!(shorter.images[49], before.images[49]);
     assert_eq!(shorter.carried, before.carried);
 
-    // then what is carried, then everybody's detail, and no row
+    // Next go carried blobs, then the detail of all images. No row is lost.
     let bare = room(120_000);
     assert_eq!(statuses(&bare), statuses(&before));
     assert_eq!((bare.carried.len(), bare.omitted.count(List::Carried)), (0, 1));

@@ -232,7 +232,7 @@ mod tests {
         let text = descriptor(&alloc::format!(r#""artifactType":"a","annotations":{{"a":"b"}},{platform}"#));
         let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
         let written = serde_json::to_string(&descriptor).unwrap();
-        // each of its letters in the other case is a member that readers would take for it
+        // Readers would take the member for this one with any letter in the other case.
         for name in written.split('"').filter(|name| written.contains(&alloc::format!("\"{name}\":"))) {
             let (known, other) =
                 (alloc::format!("\"{name}\":"), alloc::format!("\"{}\":", name.to_uppercase()));

@@ -110,7 +110,7 @@ fn text(tag: Tag, bytes: &[u8]) -> Option<String> {
         Tag::PrintableString => only(is_printable),
         Tag::NumericString => only(|byte| byte.is_ascii_digit() || byte == b' '),
         Tag::Ia5String => only(|byte| byte.is_ascii()),
-        // the world reads T.61 as Latin-1
+        // T.61 is read as Latin-1, as everywhere.
         Tag::TeletexString => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
         Tag::BmpString => bmp_text(bytes),
         _ => None,

@@ -74,7 +74,7 @@ fn extensions_that_go_refuses_make_a_certificate_malformed() {
         assert_eq!(outcome, if is_good { Ok(()) } else { Err(error) }, "{dotted} {value:x?}");
         refused += usize::from(!is_good);
 
-        // in a trust store as well
+        // The same holds in a trust store.
         let mut store = TrustStore::default();
         store.add(StoreType::Ca, "acme", [("ca.crt".to_owned(), StoreEntry::File(der))]);
         assert_eq!(store.certificates(StoreType::Ca, "acme").is_ok(), is_good);
@@ -287,7 +287,7 @@ fn comparisons_of_names_are_bounded() {
         let root = ca_profile("Root", 1).with(name_constraints(true, excluded(&subtrees)));
         let leaf = leaf_profile("", 2).with(alternative_names(false, &names));
         let root = self_signed(&root);
-        // the subject is one name more
+        // The subject is one more name.
         let leaf = issued(&root, &leaf);
         check_code_signing_chain(&[parsed(&leaf), parsed(&root)])
     };

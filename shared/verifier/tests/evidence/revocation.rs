@@ -266,7 +266,7 @@ fn only_the_issuer_may_sign_its_list() {
     let other = self_signed(&ca_profile("Other CA", 2));
     let evidence = staged(&[("leaf.crl", &list().sign(&other))]);
     assert_eq!(pki.unknown(&evidence), Unknown::CrlMissing { url: LEAF_CRL.into() });
-    // the right key under another name
+    // The key is right, and the name is another.
     let Pki { ca, chain, .. } = pki;
     let renamed = Credential { key: ca.key, ..other.clone() };
     let evidence = staged(&[("leaf.crl", &list().listing(SERIAL, before(), &[]).sign(&renamed))]);
@@ -563,7 +563,7 @@ fn deltas_go_with_their_base() {
         .sign(&pki.ca);
     assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old)])), REVOKED);
     assert_eq!(pki.code(&staged(&[("leaf.crl", &base), ("x", &old), ("y", &new)])), None);
-    // a certificate that speaks of deltas where its list does not
+    // The certificate names deltas, and its list does not.
     let pki = Pki::of(&listed_leaf(&[LEAF_CRL]).with(Extension::freshest_crl(&[url])));
     assert_eq!(pki.code_under(&list()), missing);
 }

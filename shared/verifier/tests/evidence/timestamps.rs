@@ -294,7 +294,7 @@ fn the_imprint_must_be_of_the_signature() {
     let pki = Pki::new();
     let sha1 = Stamp { imprint_algorithm: SHA1, ..pki.token() };
     assert_eq!(pki.verify(&sha1).map(|_| ()), Err(TimestampError::ImprintAlgorithm { oid: SHA1.into() }));
-    // the hash is of SHA-256's length, whatever is claimed
+    // The hash has the length of SHA-256, whatever the token claims.
     let sha512 = Stamp { imprint_algorithm: "2.16.840.1.101.3.4.2.3", ..pki.token() };
     assert_eq!(pki.verify(&sha512).map(|_| ()), Err(TimestampError::ImprintMismatch));
     let token = pki.token().token(b"another signature");
@@ -587,7 +587,7 @@ fn certificates_of_the_path() {
             ca().with(name_constraints(true, permitted(&[dns("example.test")]))),
             tsa(),
         ),
-        // notation compares no directory names, and refuses critical constraints on them
+        // notation does not compare directory names, and refuses critical constraints on them.
         (
             "critical constraints on directory names",
             unsuitable,
@@ -717,7 +717,7 @@ fn covering_the_signing_chain() {
     assert_eq!(code(&[]), None);
     let exact = pki.verify(&pki.token()).unwrap();
     assert_eq!(exact.covers(&chain("2024-06-01T12:00:00Z", "2024-06-01T12:00:00Z")), Ok(()));
-    // an accuracy that reaches beyond all time covers nothing
+    // An accuracy beyond the range of times covers nothing.
     let after_time = sequence(&[integer(u64::from(u32::MAX))]);
     let pki = Pki::of(
         &Profile { not_after: time("9999-12-31T23:59:59Z"), ..ca_profile("Root", 1) },

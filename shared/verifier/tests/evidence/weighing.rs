@@ -399,7 +399,7 @@ fn files_that_cannot_be_used() {
             Unknown::Unusable { file, more: 0, .. } => assert_eq!(file, "other.crl", "{what}"),
             other => panic!("{what}: {other:?}"),
         }
-        // what does not rest on staged files is not touched, and a revocation stays one
+        // Statuses that do not rest on staged files stay, and so does a revocation.
         assert_eq!(Pki::of(&leaf_profile("Leaf", SERIAL)).code(&evidence), None, "{what}");
         evidence.add_file("x", &revoking(of(6, FEB)).sign(&pki.ca)).unwrap();
         assert_eq!(pki.code(&evidence), REVOKED, "{what}");

@@ -87,7 +87,7 @@ pub fn test() -> Result<u8, String> {
     if place.variable("RUST_TEST_THREADS").is_none() {
         place.set_variable("RUST_TEST_THREADS", (cores * 2).to_string());
     }
-    // nothing can be said of the others without these
+    // The other steps mean nothing without these.
     let mut results = schedule::carry_out(steps::foundations(), &place, 1);
     let stands = results.iter().all(|result| matches!(result.verdict, Verdict::Passed));
     if stands {

@@ -197,7 +197,7 @@ pub(super) fn containerd_2(job: &Job<'_>) -> Result {
         None => {
             let (folder, building) = (work.join("containerd-2/bin"), work.join("containerd-2/building"));
             if !folder.join("containerd").is_file() {
-                // half of an earlier build is not one
+                // Half of an earlier build does not count.
                 let _ = fs::remove_dir_all(&folder);
                 fs::create_dir_all(&building)?;
                 let packages = ["/cmd/containerd", "/cmd/ctr", "/cmd/containerd-shim-runc-v2"];

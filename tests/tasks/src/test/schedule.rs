@@ -190,7 +190,7 @@ fn run(step: &Step, place: &Place) -> Outcome {
         Verdict::Failed(why) => shown += &format!("{text}\nFAILED: {why}\n"),
         Verdict::NotRun(why) => shown += &format!("NOT RUN: {why}\n"),
     }
-    // if this fails, there is no one left to tell
+    // If this fails, nobody can be told.
     let _ = io::stdout().lock().write_all(shown.as_bytes());
     let not_run = text.lines().filter_map(|line| line.strip_prefix("NOT RUN: ")).map(str::to_owned).collect();
     Outcome { name: step.name, verdict, seconds: begun.elapsed().as_secs(), not_run }

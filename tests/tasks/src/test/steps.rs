@@ -130,7 +130,7 @@ pub(super) fn all() -> Vec<Step> {
     let mut steps = vec![
         Step::new("peers from PyPI and npm", programs::peers),
         Step::new("format", cargo(&["fmt", "--all", "--check"])),
-        // first of cargo's, since most others wait for it
+        // It is the first of cargo's steps, because most others wait for it.
         Step::new("tests are built", built).alone_in(Lane::Cargo),
         Step::new("agent as it travels", agent).alone_in(Lane::Cargo).after(&["tests are built"]),
         Step::new("root file systems", programs::roots),

@@ -635,7 +635,7 @@ mod tests {
     #[test]
     #[cfg_attr(windows, ignore = "needs sh")]
     fn what_forbids_programs_is_asked_without_a_word_of_complaint() {
-        // whatever this machine has, the shell reports no error
+        // The shell reports no error, whatever this machine has.
         let command = format!("{FORBIDS}\nnoexec /bin && echo noexec\nforbids\nnoexec /not-there\nexit 0");
         let output = Command::new("sh").arg("-c").arg(&command).output().unwrap();
         assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));

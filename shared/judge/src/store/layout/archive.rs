@@ -376,7 +376,7 @@ mod tests {
             }
             assert!(matches!(archive.blob(&Digest::sha256(b"absent")), Err(BlobError::Absent)));
         }
-        // what only manifests are asked of passes by unhashed
+        // If only manifests are asked for, other blobs are not hashed.
         for archive in &open(&tar, Reading::Manifests)[1..] {
             let archive = archive.as_ref().ok().unwrap();
             let blob = archive.blob(&Digest::sha256(&large)).map(|blob| blob.size);
@@ -449,7 +449,7 @@ mod tests {
         for archive in packed {
             assert!(matches!(archive, Err(ArchiveError::TooMuchToKeep)));
         }
-        // names are kept of both
+        // The names of both are kept.
         let mut builder = tar_of(&[]);
         let name = vec![b'a'; 60 << 10];
         for _ in 0..usize::try_from(limits::ARCHIVE_KEPT_BYTES).unwrap() / name.len() {
@@ -504,7 +504,7 @@ mod tests {
             Err(ArchiveError::NotAnArchive(FileForm::Empty))
         ));
 
-        // cut in the compression
+        // These are cut within the compression.
         let random: Vec<u8> = (0_u32..60_000)
             .flat_map(|number| number.wrapping_mul(2_654_435_769).rotate_left(13).to_le_bytes())
             .collect();

@@ -262,7 +262,7 @@ mod tests {
         let read = |stream: &[u8]| Zstd::new(stream, limits::ZSTD_WINDOW_BYTES).read_to_end(&mut Vec::new());
         assert_eq!(read(&frame(most, EMPTY)).unwrap(), 0);
         assert_eq!(read(&frame(most, EMPTY).repeat(3)).unwrap(), 0);
-        // a frame in one piece has its own size for a window
+        // A frame in one segment has its own size as its window.
         let whole =
             [&[0x28, 0xb5, 0x2f, 0xfd, 0xe0][..], &(limits::ZSTD_WINDOW_BYTES + 1).to_le_bytes()].concat();
         for over in [frame(most + 1, EMPTY), frame(0xff, EMPTY), whole] {

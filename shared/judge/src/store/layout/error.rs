@@ -59,7 +59,7 @@ pub enum LayoutProblem {
     TooManyEntries,
     /// `index.json` lists [`limits::BAD_ENTRIES`] things that are not descriptors.
     #[error(
-        "its index.json lists {} entries that are not descriptors; write the layout again",
+        "its index.json lists too many entries that are not descriptors ({}); write the layout again",
         limits::BAD_ENTRIES
     )]
     TooManyBadEntries,
