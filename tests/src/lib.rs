@@ -17,6 +17,7 @@ pub mod kinds;
 pub mod kubernetes;
 pub mod published;
 pub mod registry;
+pub mod roots;
 pub mod served;
 pub mod sshd;
 pub mod static_program;
