@@ -4,24 +4,28 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use assay_report::{NodeReport, RootfsDifference, RootfsResult};
-use assay_tests::containerd::Release;
+use assay_tests::containerd::{Containerd, Release};
 use assay_tests::kinds::of_every_kind;
 use assay_tests::on_each_release;
-use assay_tests::packages::program;
-use assay_tests::program::{Finished, finish, verdict};
-use assay_tests::published::reference;
+use assay_tests::packages::go_program;
+use assay_tests::program::{finish, verdict};
+use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::registry::Registry;
 use serde_json::Value;
 
 use super::rootfs::{Node, SNAPSHOTTERS, findings};
 
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 const ASSAY: &str = env!("CARGO_BIN_EXE_collector-under-test");
 
 on_each_release! {
     snapshots_are_compared_with_lists,
     lists_that_cannot_be_used_are_not_a_pass,
+    layers_that_kubernetes_discards_are_proven_by_lists,
 }
 
 /// A node that discarded the layers of its image.
@@ -33,28 +37,6 @@ fn discarded(release: Release, snapshotter: &'static str) -> Node {
     node
 }
 
-/// Carries the node's image to a registry, and makes a bundle with the lists of its layers' files from there.
-fn lists(node: &Node, out: &str) -> PathBuf {
-    let registry = Registry::debian("");
-    let layout = node.published.path("registry");
-    node.published.images.write(&layout).unwrap();
-    let mut copy = Command::new(program("skopeo", "skopeo"));
-    copy.args(["copy", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
-    copy.arg(format!("oci:{}", layout.display()));
-    let _ = finish(copy.arg(format!("docker://{}/team/app:v1", registry.host()))).expect_code(0);
-    fs::remove_dir_all(layout).unwrap();
-    let out = node.published.path(out);
-    let _ = create(&registry, &out, &[]).expect_code(0);
-    out
-}
-
-fn create(registry: &Registry, out: &PathBuf, more: &[&str]) -> Finished {
-    let mut create = Command::new(ASSAY);
-    create.args(["bundle", "create", "--rootfs", "--image", &reference("team/app"), "--out"]).arg(out);
-    create.args(["--from", &registry.host(), "--plain-http", &registry.host()]).args(more);
-    finish(create.env("NO_PROXY", "127.0.0.1").env("DOCKER_CONFIG", out.with_extension("none")))
-}
-
 fn verify(node: &Node, store: &str, bundles: &[&PathBuf], code: i32) -> NodeReport {
     let bundles = bundles.iter().flat_map(|path| ["--signatures", path.to_str().unwrap()]);
     let more: Vec<&str> = ["--rootfs", "all"].into_iter().chain(bundles).collect();
@@ -64,7 +46,7 @@ fn verify(node: &Node, store: &str, bundles: &[&PathBuf], code: i32) -> NodeRepo
 fn snapshots_are_compared_with_lists(release: Release) {
     for snapshotter in SNAPSHOTTERS {
         let node = discarded(release, snapshotter);
-        let lists = lists(&node, "lists.tar");
+        let lists = node.published.lists(ASSAY, "team/app", "lists.tar");
         for store in node.stores() {
             let report = verify(&node, &store, &[&lists], 0);
             let (image, rootfs) = (&report.images[0], report.images[0].rootfs.as_ref().unwrap());
@@ -89,7 +71,7 @@ fn snapshots_are_compared_with_lists(release: Release) {
 fn lists_that_cannot_be_used_are_not_a_pass(release: Release) {
     for snapshotter in SNAPSHOTTERS {
         let node = discarded(release, snapshotter);
-        let lists = lists(&node, "lists");
+        let lists = node.published.lists(ASSAY, "team/app", "lists");
         let document = lists.join("bundle.json");
         let original = fs::read(&document).unwrap();
         let change = |change: &dyn Fn(&mut Vec<Value>)| {
@@ -154,5 +136,54 @@ fn lists_that_cannot_be_used_are_not_a_pass(release: Release) {
             .published
             .verify(&store, &["--rootfs", "all", "--signatures", lists.to_str().unwrap()])
             .expect_code(2);
+    }
+}
+
+/// Kubernetes' service pulls the image and is told, as by several distributions, to discard its layers once they are unpacked.
+fn layers_that_kubernetes_discards_are_proven_by_lists(release: Release) {
+    let Some(crictl) = go_program("CRICTL", "crictl") else { return };
+    let registry = Registry::debian("");
+    let mut published = Published::new(AGENT);
+    let target = of_every_kind().add_to(&mut published.images);
+    published.publish("team/app", &target, &[GOOD]);
+    published.write();
+    published.push("team/app", &registry);
+    let hosts = published.path("hosts/registry.example.test");
+    fs::create_dir_all(&hosts).unwrap();
+    let text = format!("[host.\"http://{}\"]\ncapabilities = [\"pull\", \"resolve\"]\n", registry.host());
+    fs::write(hosts.join("hosts.toml"), text).unwrap();
+    let (service, containerd) = match release {
+        Release::Debian => ("io.containerd.grpc.v1.cri", ".containerd"),
+        Release::Two => ("io.containerd.cri.v1.images", ""),
+    };
+    let more = format!(
+        "[plugins.\"{service}\".registry]\nconfig_path = \"{}\"\n\
+         [plugins.\"{service}\"{containerd}]\ndiscard_unpacked_layers = true\n",
+        published.path("hosts").display()
+    );
+    let containerd = Containerd::configured(release, true, &more);
+    let endpoint = format!("unix://{}", containerd.socket().display());
+    let mut pull = Command::new(&crictl);
+    pull.args(["--runtime-endpoint", &endpoint, "--image-endpoint", &endpoint, "--timeout", "60s", "pull"]);
+    let _ = finish(pull.arg(reference("team/app"))).expect_code(0);
+    // the daemon removes the layers some time after
+    let until = Instant::now() + Duration::from_secs(60);
+    while published.images.layers(&target).iter().any(|layer| containerd.blob(&layer.digest).exists()) {
+        assert!(Instant::now() < until, "the layers are still there");
+        thread::sleep(Duration::from_millis(50));
+    }
+
+    let node = Node { containerd, published, snapshotter: "overlayfs" };
+    let lists = node.published.lists(ASSAY, "team/app", "lists.tar");
+    for store in node.stores() {
+        let report = verify(&node, &store, &[&lists], 0);
+        let (image, rootfs) = (&report.images[0], report.images[0].rootfs.as_ref().unwrap());
+        assert_eq!((verdict(image), image.content.absent), ("passed".into(), 2));
+        assert_eq!((rootfs.result, rootfs.snapshots, rootfs.lists), (Some(RootfsResult::Passed), 2, 2));
+
+        let report = verify(&node, &store, &[], 3);
+        let rootfs = report.images[0].rootfs.as_ref().unwrap();
+        assert_eq!(verdict(&report.images[0]), "inconclusive/unreadable");
+        assert_eq!((rootfs.result, rootfs.snapshots), (Some(RootfsResult::NotRun), 0));
     }
 }

@@ -38,7 +38,7 @@ pub(super) const SNAPSHOTTERS: [&str; 2] = ["overlayfs", "native"];
 pub(super) struct Node {
     pub(super) containerd: Containerd,
     pub(super) published: Published,
-    snapshotter: &'static str,
+    pub(super) snapshotter: &'static str,
 }
 
 impl Node {

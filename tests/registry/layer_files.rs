@@ -7,7 +7,6 @@ use std::process::Command;
 
 use assay_fixtures::image::{Image, linux};
 use assay_report::bundle::{BundleManifest, Completeness, GapKind};
-use assay_tests::packages::program;
 use assay_tests::program::{Finished, finish};
 use assay_tests::published::{GOOD, Published, reference};
 use assay_tests::registry::Registry;
@@ -35,12 +34,7 @@ impl Live {
         let index = published.images.add_index(false, &platforms);
         published.publish("team/app", &index, &[GOOD]);
         published.write();
-        let layout = published.path("registry");
-        published.images.write(&layout).unwrap();
-        let mut copy = Command::new(program("skopeo", "skopeo"));
-        copy.args(["copy", "--all", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
-        copy.arg(format!("oci:{}", layout.display()));
-        let _ = finish(copy.arg(format!("docker://{}/team/app:v1", registry.host()))).expect_code(0);
+        published.push("team/app", &registry);
         Self { published, registry, layers }
     }
 

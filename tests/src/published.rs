@@ -2,6 +2,7 @@
 //! without a network on a store that holds them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +15,9 @@ use assay_report::NodeReport;
 use assay_verifier::oci::{Descriptor, Digest};
 use tempfile::TempDir;
 
+use crate::packages::program;
 use crate::program::{Finished, finish, verdict};
+use crate::registry::Registry;
 use crate::static_program;
 
 /// A time at which the publisher's certificates are valid.
@@ -78,6 +81,35 @@ impl Published {
     /// A path in the scratch folder, such as `trust` or `bundle`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Carries the one image that there is to a registry with skopeo, with all its platforms.
+    ///
+    /// # Panics
+    /// If the registry does not take it.
+    pub fn push(&self, name: &str, registry: &Registry) {
+        let layout = self.path("pushed");
+        self.images.write(&layout).expect("scratch folder");
+        let mut copy = Command::new(program("skopeo", "skopeo"));
+        copy.args(["copy", "--all", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"]);
+        copy.arg(format!("oci:{}", layout.display()));
+        let _ = finish(copy.arg(format!("docker://{}/{name}:v1", registry.host()))).expect_code(0);
+        fs::remove_dir_all(layout).expect("scratch folder");
+    }
+
+    /// Carries the one image to a registry, and has `collector` make a bundle with the lists of its layers' files from there.
+    ///
+    /// # Panics
+    /// If it makes none.
+    pub fn lists(&self, collector: &str, name: &str, out: &str) -> PathBuf {
+        let (registry, out) = (Registry::debian(""), self.path(out));
+        self.push(name, &registry);
+        let mut create = Command::new(collector);
+        create.args(["bundle", "create", "--rootfs", "--image", &reference(name), "--out"]).arg(&out);
+        create.args(["--from", &registry.host(), "--plain-http", &registry.host()]);
+        create.env("NO_PROXY", "127.0.0.1").env("DOCKER_CONFIG", self.path("none"));
+        let _ = finish(&mut create).expect_code(0);
+        out
     }
 
     /// Runs the agent on `store` at [`AT`].

@@ -111,7 +111,7 @@ fn run(site: &Path, kept: &Kept, out: &Path) -> Finished {
     finish(&mut command)
 }
 
-fn node(name: &str, sshd: &Sshd, store: &str) -> String {
+pub(super) fn node(name: &str, sshd: &Sshd, store: &str) -> String {
     format!(
         "[[node]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nport = {}\nhost_key = \"{}\"\nidentity = \"{}\"\nstore = \"{store}\"\n",
         sshd.port(),
@@ -120,7 +120,7 @@ fn node(name: &str, sshd: &Sshd, store: &str) -> String {
     )
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
