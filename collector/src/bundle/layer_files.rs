@@ -4,13 +4,12 @@
 //! without a signature get lists too: another bundle may have their signatures, and a list alone lets nothing pass.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Seek as _;
+use std::io::{Read, Seek as _};
 
 use assay_judge::image::is_attestation;
 use assay_judge::image_config;
 use assay_judge::layer::{ListError, write_list};
-use assay_report::bundle::{CarriedLayerFiles, GapKind};
+use assay_report::bundle::{CarriedLayerFiles, Gap, GapKind};
 use assay_report::words::count;
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, Repository};
@@ -82,17 +81,7 @@ impl Carrier {
         let Some(config) = &manifest.config else { return Ok(None) };
         let bytes = self.blob(repository, config, limits::MANIFEST_BYTES).await;
         let bytes = bytes.map_err(|error| format!("its config: {}", with_sources(&error)))?;
-        let diff_ids = image_config::diff_ids(&bytes).map_err(|error| {
-            format!("its config {} is malformed: {}", config.digest, with_sources(&error))
-        })?;
-        match diff_ids {
-            Some(diff_ids) if diff_ids.len() != manifest.layers.len() => Err(format!(
-                "it has {}, and its config names {}",
-                count(manifest.layers.len(), "layer"),
-                diff_ids.len()
-            )),
-            diff_ids => Ok(diff_ids),
-        }
+        diff_ids(manifest, &bytes)
     }
 
     async fn list_layer(
@@ -123,21 +112,11 @@ impl Carrier {
                 }
             },
         };
-        let mut content = self.content();
-        let all = content.layer_files.iter().map(|files| files.size).sum::<u64>().saturating_add(files.size);
-        if all > limits::LAYER_LISTS_BYTES {
-            drop(content);
-            let why = format!(
-                "the lists of layers' files take more than {} bytes; make several bundles",
-                limits::LAYER_LISTS_BYTES
-            );
-            self.gap(GapKind::LayerFiles, layer.digest.as_str(), why);
-            return Ok(());
+        let added = self.content().add_layer_files(files);
+        match added {
+            Ok(()) => self.say(FetchEvent::LayerFiles { layer: layer.digest.clone() }),
+            Err(Gap { kind, what, why }) => self.gap(kind, &what, why),
         }
-        content.blobs.insert(files.list.clone());
-        content.layer_files.push(files);
-        drop(content);
-        self.say(FetchEvent::LayerFiles { layer: layer.digest.clone() });
         Ok(())
     }
 
@@ -154,25 +133,52 @@ impl Carrier {
         let (layer, diff_id) = (layer.clone(), diff_id.clone());
         let make = move || -> Result<MadeList, MakeError> {
             file.rewind().map_err(ListError::Write)?;
-            list_of(file, layer, diff_id)
+            Ok(MadeList::of(file, layer, diff_id)?)
         };
         tokio::task::spawn_blocking(make).await.map_err(|_| MakeError::Stopped)?
     }
 }
 
-fn list_of(file: File, layer: Descriptor, diff_id: Digest) -> Result<MadeList, MakeError> {
-    let mut list = Vec::new();
-    let entries = write_list(file, &layer, &diff_id, &mut list)?;
-    let size = list.len() as u64;
-    let files =
-        CarriedLayerFiles { layer: layer.digest, diff_id, list: Digest::sha256(&list), size, entries };
-    Ok(MadeList { files, list })
+/// The digests of a manifest's unpacked layers, as its config names them; none if it has none to unpack, such as a chart.
+///
+/// # Errors
+/// Why they are not known, in words.
+pub(super) fn diff_ids(manifest: &Manifest, config: &[u8]) -> Result<Option<Vec<Digest>>, String> {
+    let diff_ids = image_config::diff_ids(config)
+        .map_err(|error| format!("its config is malformed: {}", with_sources(&error)))?;
+    match diff_ids {
+        Some(diff_ids) if diff_ids.len() != manifest.layers.len() => Err(format!(
+            "it has {}, and its config names {}",
+            count(manifest.layers.len(), "layer"),
+            diff_ids.len()
+        )),
+        diff_ids => Ok(diff_ids),
+    }
 }
 
 /// A list, and what is said of it.
-struct MadeList {
-    files: CarriedLayerFiles,
-    list: Vec<u8>,
+pub(super) struct MadeList {
+    pub(super) files: CarriedLayerFiles,
+    pub(super) list: Vec<u8>,
+}
+
+impl MadeList {
+    /// The list of the layer that `stream` should be.
+    ///
+    /// # Errors
+    /// [`ListError`]
+    pub(super) fn of(
+        stream: impl Read + Send,
+        layer: Descriptor,
+        diff_id: Digest,
+    ) -> Result<Self, ListError> {
+        let mut list = Vec::new();
+        let entries = write_list(stream, &layer, &diff_id, &mut list)?;
+        let size = list.len() as u64;
+        let files =
+            CarriedLayerFiles { layer: layer.digest, diff_id, list: Digest::sha256(&list), size, entries };
+        Ok(Self { files, list })
+    }
 }
 
 /// A list cannot be made.

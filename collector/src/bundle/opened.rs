@@ -4,11 +4,12 @@
 //! time.
 
 use std::collections::BTreeSet;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use assay_judge::graph::{GraphLimit, Walk};
 use assay_judge::store::layout::{Layout, LayoutError, LayoutProblem, Reading};
-use assay_judge::store::{BlobError, Store as _, is_evidence, may_be_manifest, read_unchecked};
+use assay_judge::store::{BlobContent, BlobError, Store as _, is_evidence, may_be_manifest, read_unchecked};
 use assay_report::Unreadable;
 use assay_report::bundle::{BundleManifest, DOCUMENT, FileError, SIGNATURE};
 use assay_report::document::DocumentError;
@@ -106,6 +107,19 @@ impl Opened {
             Err(error) => error,
         };
         Err(self.error(OpenProblem::Blob { digest: digest.clone(), error }))
+    }
+
+    /// The bytes of a blob of any size, unchecked.
+    ///
+    /// # Errors
+    /// [`BlobError`] if it is not there, or if it is in a compressed archive and too large to be kept.
+    pub(super) fn stream(&self, digest: &Digest) -> Result<Box<dyn Read + Send + '_>, BlobError> {
+        match self.layout.open(None, digest)?.content {
+            BlobContent::Stream(stream) => Ok(stream),
+            BlobContent::Hashed(_) => {
+                Err(io::Error::other("it is in a compressed archive; unpack the archive").into())
+            }
+        }
     }
 
     /// Whether a blob is there.

@@ -1,5 +1,5 @@
 //! Makes one bundle of several layouts, or a slim one of one. It keeps manifests, signatures, envelopes, CRLs, and the lists of the
-//! layers of what it keeps. It leaves layers and everything else behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
+//! layers of what it keeps; it makes those lists if that is asked for. It leaves layers and everything else behind. All evidence of revocation is kept except older lists of the same URL, since a lost list
 //! may be the one that revokes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,11 @@ use assay_verifier::notary::manifest::SignatureManifest;
 use assay_verifier::oci::{Descriptor, Digest, ManifestKind};
 
 use super::census::LayoutCensus;
+use super::layer_files::{MadeList, diff_ids, is_compared};
 use super::opened::{OpenError, Opened};
 use super::signature_graph::{SignatureGraph, is_signature};
 use super::staging::{BundleContent, FinishedBundle, Signer, Staging, StagingError};
+use crate::errors::with_sources;
 
 /// Layouts could not be made into a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +50,13 @@ pub enum RepackError {
     Write(#[from] StagingError),
 }
 
-/// Makes one bundle of layouts.
+/// Makes one bundle of layouts. With `rootfs` it gets lists of the files of those layers that have none yet.
 ///
 /// # Errors
 /// [`RepackError`]; nothing is at `out` then that was not there before.
 pub(crate) fn repack(
     layouts: &[Opened],
+    rootfs: bool,
     out: &Path,
     signer: Option<&Signer<'_>>,
 ) -> Result<FinishedBundle, RepackError> {
@@ -113,6 +116,9 @@ pub(crate) fn repack(
     content.images = images(&documents, &graph);
     content.crls = crls(layouts, &staging)?;
     layer_files(layouts, &layers, &staging, &mut content)?;
+    for layout in layouts.iter().filter(|_| rootfs) {
+        make_lists(layout, &staging, &mut content)?;
+    }
     for layout in layouts {
         layout.each_undescribed(|_, bytes| -> Result<(), RepackError> {
             content.evidence.insert(staging.add_evidence(&bytes)?);
@@ -181,13 +187,65 @@ fn layer_files(
     }
     for (layer, (layout, files)) in known {
         if copy(layout, staging, content, &files.list, limits::LAYER_LIST_BYTES)? {
-            content.layer_files.push(files.clone());
+            let added = content.add_layer_files(files.clone());
+            content.gaps.extend(added.err());
         } else {
             let why = format!("{}: the list of its files is not there", layout.path().display());
             content.gaps.push(Gap { kind: GapKind::LayerFiles, what: layer.to_string(), why });
         }
     }
     Ok(())
+}
+
+/// Makes lists of the files of a layout's layers, of those images that are kept. What cannot be listed is a gap.
+fn make_lists(layout: &Opened, staging: &Staging, content: &mut BundleContent) -> Result<(), RepackError> {
+    let mut known: BTreeSet<Digest> = content.layer_files.iter().map(|files| files.layer.clone()).collect();
+    layout.each_manifest(|descriptor, manifest| -> Result<(), RepackError> {
+        let is_kept = content.blobs.contains(&descriptor.digest) && !is_signature(descriptor, &manifest);
+        let Some(config) = manifest.config.as_ref().filter(|_| is_kept && is_compared(descriptor, None))
+        else {
+            return Ok(());
+        };
+        // of what was slim already, the configs are not there
+        if manifest.layers.iter().all(|layer| known.contains(&layer.digest)) {
+            return Ok(());
+        }
+        let gap = |content: &mut BundleContent, what: &Digest, why: String| {
+            let why = format!("{}: {why}", layout.path().display());
+            content.gaps.push(Gap { kind: GapKind::LayerFiles, what: what.to_string(), why });
+        };
+        let diff_ids = match layout.blob(&config.digest, limits::MANIFEST_BYTES)? {
+            Some(bytes) => diff_ids(&manifest, &bytes),
+            None => Err("its config is not there".to_owned()),
+        };
+        let diff_ids = match diff_ids {
+            Ok(diff_ids) => diff_ids.unwrap_or_default(),
+            Err(why) => {
+                gap(content, &descriptor.digest, format!("the lists of its layers' files: {why}"));
+                return Ok(());
+            }
+        };
+        for (layer, diff_id) in manifest.layers.into_iter().zip(diff_ids) {
+            // images share layers
+            if !known.insert(layer.digest.clone()) {
+                continue;
+            }
+            let digest = layer.digest.clone();
+            let stream = layout.stream(&digest).map_err(|error| with_sources(&error));
+            let made = stream.and_then(|stream| {
+                MadeList::of(stream, layer, diff_id).map_err(|error| with_sources(&error))
+            });
+            match made {
+                Ok(MadeList { files, list }) => {
+                    staging.add_layer_files(&files, &list)?;
+                    let added = content.add_layer_files(files);
+                    content.gaps.extend(added.err());
+                }
+                Err(why) => gap(content, &digest, format!("the list of its files: {why}")),
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The newest CRL of each URL.

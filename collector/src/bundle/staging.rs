@@ -14,7 +14,7 @@ use assay_judge::replacement::Replacement;
 use assay_judge::store::blob_path;
 use assay_report::bundle::{
     BUNDLE_SCHEMA, BundleManifest, CRLS, CarriedCrl, CarriedFile, CarriedLayerFiles, Completeness, DOCUMENT,
-    Gap, LockedImage, SIGNATURE, Tool,
+    Gap, GapKind, LockedImage, SIGNATURE, Tool,
 };
 use assay_verifier::limits;
 use assay_verifier::oci::{Descriptor, Digest, media_type};
@@ -52,6 +52,24 @@ pub struct BundleContent {
     pub left_out: Vec<Gap>,
     /// Whether gaps are as they should be.
     pub gaps_accepted: bool,
+}
+
+impl BundleContent {
+    /// Adds the list of a layer's files.
+    ///
+    /// # Errors
+    /// What is then missing, if all lists together would take more than a bundle may have.
+    pub(super) fn add_layer_files(&mut self, files: CarriedLayerFiles) -> Result<(), Gap> {
+        let all = self.layer_files.iter().map(|files| files.size).fold(files.size, u64::saturating_add);
+        if all > limits::LAYER_LISTS_BYTES {
+            let most = limits::LAYER_LISTS_BYTES;
+            let why = format!("the lists of layers' files take more than {most} bytes; make several bundles");
+            return Err(Gap { kind: GapKind::LayerFiles, what: files.layer.to_string(), why });
+        }
+        self.blobs.insert(files.list.clone());
+        self.layer_files.push(files);
+        Ok(())
+    }
 }
 
 /// A bundle that was written.
@@ -494,7 +512,7 @@ mod tests {
         let kept = blob(&staging, &mut content, b"kept");
         let dropped = blob(&staging, &mut content, b"dropped");
         content.gaps.push(Gap {
-            kind: assay_report::bundle::GapKind::Image,
+            kind: GapKind::Image,
             what: "r.example/app:v1".into(),
             why: "gone".into(),
         });
@@ -528,5 +546,22 @@ mod tests {
         fs::write(folder.path().join("file"), "").unwrap();
         assert!(matches!(Staging::open(&folder.path().join("file")), Err(StagingError::Exists { .. })));
         assert!(matches!(Staging::open(Path::new("..")), Err(StagingError::Name { .. })));
+    }
+
+    #[test]
+    fn lists_take_as_much_as_a_bundle_may_have_and_no_more() {
+        let files = |layer: &str, size| CarriedLayerFiles {
+            layer: Digest::sha256(layer.as_bytes()),
+            diff_id: Digest::sha256(b""),
+            list: Digest::sha256(layer.as_bytes()),
+            size,
+            entries: 0,
+        };
+        let mut content = BundleContent::default();
+        assert_eq!(content.add_layer_files(files("first", 1)), Ok(()));
+        assert_eq!(content.add_layer_files(files("second", limits::LAYER_LISTS_BYTES - 1)), Ok(()));
+        let gap = content.add_layer_files(files("third", 1)).unwrap_err();
+        assert_eq!((gap.kind, gap.what), (GapKind::LayerFiles, files("third", 1).layer.to_string()));
+        assert_eq!((content.layer_files.len(), content.blobs.len()), (2, 2));
     }
 }

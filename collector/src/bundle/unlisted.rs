@@ -6,7 +6,8 @@ use assay_judge::bundle::{Bundle, Bundles};
 use assay_judge::graph::Walk;
 use assay_judge::store::fetch;
 use assay_verifier::limits;
-use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind};
+use assay_verifier::oci::census::is_layer;
+use assay_verifier::oci::{Descriptor, Digest, Manifest, ManifestKind, media_type};
 
 use super::layer_files::is_compared;
 
@@ -37,6 +38,9 @@ impl<'b> Listed<'b> {
                 continue;
             }
             let manifest = self.manifest(&entry)?;
+            if !is_index && !is_unpacked(&manifest) {
+                continue;
+            }
             let layers = manifest.layers.into_iter().map(|layer| layer.digest);
             missing.extend(layers.filter(|layer| !self.layers.contains(layer)));
             walk.follow(depth, manifest.manifests).ok()?;
@@ -49,4 +53,13 @@ impl<'b> Listed<'b> {
         let bytes = self.bundles.each.iter().find_map(|bundle| read(&bundle.layout))?;
         Manifest::parse(&bytes).ok()
     }
+}
+
+/// Whether a manifest's layers may be unpacked, as far as its types say: not those of a chart. Bundles have no configs.
+fn is_unpacked(manifest: &Manifest) -> bool {
+    let of_image = |config: &Descriptor| {
+        matches!(config.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+    };
+    manifest.config.as_ref().is_some_and(of_image)
+        || manifest.layers.iter().any(|layer| is_layer(&layer.media_type))
 }

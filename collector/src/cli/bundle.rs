@@ -89,6 +89,10 @@ pub struct BundleSlim {
     /// A layout, as a folder or archive; oras, skopeo or notation may have written it
     #[arg(value_name = "LAYOUT")]
     pub layout: PathBuf,
+    /// Also make the lists of layers' files, of the layers in the layout, so that nodes that discarded their layers can verify with
+    /// --rootfs
+    #[arg(long)]
+    pub rootfs: bool,
     #[command(flatten)]
     pub out: BundleOut,
 }

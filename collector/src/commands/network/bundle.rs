@@ -29,8 +29,10 @@ pub fn bundle(options: &cli::Bundle) -> Result<ExitCode, CommandError> {
         BundleCommand::Create(options) => create::create(options),
         BundleCommand::Check(options) => check(options),
         BundleCommand::List(options) => list(options),
-        BundleCommand::Merge(options) => repack(&options.bundles, &options.out),
-        BundleCommand::Slim(options) => repack(std::slice::from_ref(&options.layout), &options.out),
+        BundleCommand::Merge(options) => repack(&options.bundles, false, &options.out),
+        BundleCommand::Slim(options) => {
+            repack(std::slice::from_ref(&options.layout), options.rootfs, &options.out)
+        }
         BundleCommand::Diff(options) => diff(options),
     }
 }
@@ -76,13 +78,13 @@ fn contents(path: &Path) -> Result<Contents, OpenError> {
     Contents::read(&Opened::open(path)?)
 }
 
-fn repack(paths: &[PathBuf], out: &cli::BundleOut) -> Result<ExitCode, CommandError> {
+fn repack(paths: &[PathBuf], rootfs: bool, out: &cli::BundleOut) -> Result<ExitCode, CommandError> {
     let layouts = paths.iter().map(|path| Opened::open(path)).collect::<Result<Vec<_>, _>>()?;
     let key =
         out.site_key.as_deref().map(|path| SiteKey::load(path, &mut secrets::passphrase)).transpose()?;
     let sign = key.as_ref().map(|key| |document: &[u8]| sign::sign(key, document));
     let signer = sign.as_ref().map(|sign| sign as &bundle::Signer<'_>);
-    let finished = bundle::repack(&layouts, &out.out, signer)?;
+    let finished = bundle::repack(&layouts, rootfs, &out.out, signer)?;
     console::say(&format!(
         "{}: {}, {}",
         out.out.display(),

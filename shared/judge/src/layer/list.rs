@@ -30,7 +30,17 @@ pub fn write_list(
     diff_id: &Digest,
     out: &mut dyn Write,
 ) -> Result<u64, ListError> {
-    let out = Bounded { inner: out, left: limits::LAYER_LIST_BYTES };
+    write_within(stream, layer, diff_id, out, limits::LAYER_LIST_BYTES)
+}
+
+fn write_within(
+    stream: impl Read + Send,
+    layer: &Descriptor,
+    diff_id: &Digest,
+    out: &mut dyn Write,
+    most: u64,
+) -> Result<u64, ListError> {
+    let out = Bounded { inner: out, left: most };
     let mut packed = GzBuilder::new().mtime(0).write(out, Compression::default());
     packed.write_all(format!("{VERSION} {} {diff_id}\n", layer.digest).as_bytes())?;
     let mut write = |member: &Member, headers: &[u8]| -> Result<(), ListError> {
@@ -168,5 +178,51 @@ impl From<io::Error> for ListError {
             io::ErrorKind::FileTooLarge => Self::TooLarge,
             _ => Self::Write(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A layer without entries, and its digest.
+    fn empty() -> (Vec<u8>, Descriptor) {
+        let tar = vec![0; END];
+        let layer =
+            Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::sha256(&tar), END as u64);
+        (tar, layer)
+    }
+
+    #[test]
+    fn a_list_that_is_larger_than_any_real_one_is_not_made() {
+        let (tar, layer) = empty();
+        let write = |most| {
+            let mut list = Vec::new();
+            write_within(&*tar, &layer, &layer.digest, &mut list, most).map(|_| list)
+        };
+        let size = write(limits::LAYER_LIST_BYTES).unwrap().len() as u64;
+        assert_eq!(write(size).unwrap().len() as u64, size);
+        assert!(matches!(write(size - 1), Err(ListError::TooLarge)));
+    }
+
+    #[test]
+    fn a_list_that_is_larger_than_any_real_one_is_not_read() {
+        let (tar, layer) = empty();
+        let mut bytes = Vec::new();
+        let entries = write_list(&*tar, &layer, &layer.digest, &mut bytes).unwrap();
+        let read = |size: u64| {
+            let list = CarriedLayerFiles {
+                layer: layer.digest.clone(),
+                diff_id: layer.digest.clone(),
+                list: Digest::sha256(&bytes),
+                size,
+                entries,
+            };
+            read_list(&*bytes, &list, |_| -> Result<(), LayerError> { Ok(()) })
+        };
+        assert!(read(bytes.len() as u64).is_ok());
+        // within the bound, it is read to its end, which is too early
+        assert!(matches!(read(limits::LAYER_LIST_BYTES), Err(LayerError::Blob { .. })));
+        assert!(matches!(read(limits::LAYER_LIST_BYTES + 1), Err(LayerError::Grows)));
     }
 }

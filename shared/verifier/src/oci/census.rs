@@ -294,7 +294,7 @@ pub fn kind<'m>(media_type: &'m str, manifest: &'m Manifest) -> &'m str {
 
 /// Whether containerd unpacks a layer of that type, or runs it as it is: those of its differs in all releases, with whatever
 /// suffix (`+gzip`, `+zstd`, `+encrypted`), Docker's, foreign ones, EROFS, and programs in WebAssembly.
-fn is_layer(media_type: &str) -> bool {
+pub fn is_layer(media_type: &str) -> bool {
     let media_type = media_type.to_ascii_lowercase();
     let begins = ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
     let holds = ["rootfs", "erofs", "wasm", "x-gtar"];
