@@ -20,8 +20,8 @@ pub use common::{RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{
-    AdmissionPolicies, ClusterAccess, InCluster, Kubernetes, KubernetesCleanup, KubernetesCommand, KubernetesImage,
-    KubernetesManifest, Via,
+    AdmissionPolicies, ClusterAccess, InCluster, Kubernetes, KubernetesCleanup, KubernetesCommand,
+    KubernetesImage, KubernetesManifest, Via,
 };
 pub use trust::{Level, Profile, Trust, TrustAdd, TrustCheck, TrustCommand, TrustImport, TrustInit};
 

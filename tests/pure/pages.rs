@@ -110,6 +110,7 @@ fn test_files() -> Vec<String> {
         "tests/containerd",
         "tests/registry",
         "tests/ssh",
+        "tests/vm",
         "tests/windows",
         "agent/tests",
         "collector/tests",

@@ -15,6 +15,7 @@ pub mod cgroup;
 pub mod containerd;
 pub mod kinds;
 pub mod kubernetes;
+pub mod machine;
 pub mod published;
 pub mod registry;
 pub mod roots;

@@ -511,11 +511,7 @@ mod tests {
         let mut content = BundleContent::default();
         let kept = blob(&staging, &mut content, b"kept");
         let dropped = blob(&staging, &mut content, b"dropped");
-        content.gaps.push(Gap {
-            kind: GapKind::Image,
-            what: "r.example/app:v1".into(),
-            why: "gone".into(),
-        });
+        content.gaps.push(Gap { kind: GapKind::Image, what: "r.example/app:v1".into(), why: "gone".into() });
         assert!(matches!(staging.finish(content, None), Err(StagingError::Gaps { gaps: 1 })));
         let partial = folder.path().join("site.tar.partial");
         assert!(!out.exists() && !partial.join("index.json").exists());

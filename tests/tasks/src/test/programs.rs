@@ -35,6 +35,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("buildah", "buildah"),
     ("umoci", "umoci"),
     ("mmdebstrap", "mmdebstrap"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("bsdtar", "libarchive-tools"),
     ("setcap", "libcap2-bin"),
     ("zstd", "zstd"),
@@ -257,13 +259,23 @@ pub(super) fn reference(place: &Place) -> PathBuf {
 
 /// Root file systems that layers were made of, kept for later runs.
 pub(super) fn roots(job: &Job<'_>) -> Result {
-    let folder = job.place.work.join("roots");
-    let status = job.command("tests/interop/roots.sh")?.arg(&folder).status()?;
-    job.place.set_variable("ROOTS", folder);
+    of_packages(job, "tests/interop/roots.sh", "roots", "ROOTS")
+}
+
+/// A node with a kernel of its own, kept for later runs.
+pub(super) fn node_vm(job: &Job<'_>) -> Result {
+    of_packages(job, "tests/interop/node-vm.sh", "node-vm", "NODE_VM")
+}
+
+/// What a script makes of Debian's packages in a folder, which the variable names to tests.
+fn of_packages(job: &Job<'_>, script: &str, folder: &str, variable: &str) -> Result {
+    let folder = job.place.work.join(folder);
+    let status = job.command(script)?.arg(&folder).status()?;
+    job.place.set_variable(variable, folder);
     match status.code() {
         Some(0) => Ok(()),
         Some(2) => Err(Problem::Missing("Debian's packages for it cannot be fetched".to_owned())),
-        _ => Err(Problem::Failed(format!("tests/interop/roots.sh: {status}"))),
+        _ => Err(Problem::Failed(format!("{script}: {status}"))),
     }
 }
 

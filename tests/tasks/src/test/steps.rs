@@ -27,6 +27,7 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 /// The test programs, in the order in which they are begun; those of one line one after the other. [`built`] finds any that is not here.
 const TEST_PROGRAMS: &[(&str, &[&str])] = &[
+    ("tests of a whole node", &["vm"]),
     ("tests over SSH", &["ssh"]),
     ("tests with containerd", &["containerd"]),
     ("tests with Kubernetes", &["kubernetes"]),
@@ -134,6 +135,7 @@ pub(super) fn all() -> Vec<Step> {
         Step::new("tests are built", built).alone_in(Lane::Cargo),
         Step::new("agent as it travels", agent).alone_in(Lane::Cargo).after(&["tests are built"]),
         Step::new("root file systems", programs::roots),
+        Step::new("whole node", programs::node_vm),
         Step::new("containerd 2", programs::containerd_2).alone_in(Lane::Go),
         Step::new(CLUSTER, programs::kubernetes).alone_in(Lane::Go),
         Step::new("registry with referrers", programs::referrers_registry).alone_in(Lane::Go),
@@ -144,6 +146,8 @@ pub(super) fn all() -> Vec<Step> {
             .iter()
             .map(|(name, program)| Step::new(name, |job| program.provide(job)).alone_in(Lane::Go)),
     );
+    // a whole node boots while other tests still wait for their peers
+    let node = ["agent as it travels", "root file systems", "whole node"];
     let needed: Vec<&str> =
         ["agent as it travels", "containerd 2", "registry with referrers", "root file systems"]
             .into_iter()
@@ -160,6 +164,9 @@ pub(super) fn all() -> Vec<Step> {
     steps.extend(TEST_PROGRAMS.iter().map(|(name, programs)| {
         let step = Step::new(name, |job| programs.iter().try_for_each(|program| test_program(job, program)));
         let step = if programs.contains(&"windows") { step.alone_in(Lane::Wine) } else { step };
+        if programs.contains(&"vm") {
+            return step.after(&node);
+        }
         // the cluster's programs are built for minutes, and only its own tests wait for them
         let needed = needed.iter().copied().chain(programs.contains(&"kubernetes").then_some(CLUSTER));
         step.after(&needed.collect::<Vec<_>>())

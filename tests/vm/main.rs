@@ -1,0 +1,3 @@
+//! Tests that need a whole node with a kernel of its own.
+
+mod node;
