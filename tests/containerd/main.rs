@@ -1,5 +1,6 @@
 //! Tests that need a real containerd: Debian's and containerd 2.
 
+mod agent_image;
 mod census;
 mod containerd;
 mod content;
