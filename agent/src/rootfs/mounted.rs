@@ -118,7 +118,7 @@ fn unescaped(text: &str) -> String {
 pub(super) struct Mounted {
     /// The snapshotter's folder as it is named here.
     names: Vec<String>,
-    /// The file system that the folder is in, and its place there.
+    /// The file system that the folder's snapshots are in, and their place there.
     place: Option<(String, String)>,
     /// The overlays that write to its snapshots, by the name of the snapshot's folder.
     overlays: BTreeMap<String, Vec<Overlay>>,
@@ -139,10 +139,10 @@ impl Mounted {
         let snapshots = format!("{canonical}/snapshots");
         let (mut over, mut longest) = (None, 0);
         each_mount(Process::This, |line| {
-            if within(&line.point, &snapshots).is_some() {
+            if within(&line.point, &snapshots).is_some_and(|rest| !rest.is_empty()) {
                 over.get_or_insert_with(|| line.point.clone());
             }
-            if let Some(rest) = within(&canonical, &line.point)
+            if let Some(rest) = within(&snapshots, &line.point)
                 && line.point.len() >= longest
             {
                 longest = line.point.len();
@@ -190,7 +190,7 @@ impl Mounted {
         overlay.lower.len() == below.len() && overlay.lower.iter().zip(below).all(|(name, id)| is(name, id))
     }
 
-    /// Whether a mount is that folder of the snapshotter, by itself.
+    /// Whether a mount is that folder of the snapshots, by itself.
     pub(super) fn is_folder(&self, line: &Line, folder: &str) -> bool {
         let place = self.place.as_ref().map(|(device, root)| (device.clone(), format!("{root}/{folder}")));
         line.overlay.is_none() && place.as_ref() == Some(&line.place)
@@ -213,7 +213,7 @@ impl Overlay {
 const SHIFTED: &str = "/ovl-idmapped";
 
 /// What follows `folder` in a path within it; empty for the folder itself.
-fn within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+pub(super) fn within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
@@ -225,7 +225,7 @@ mod tests {
     fn mounted() -> Mounted {
         Mounted {
             names: vec!["/var/lib/x/over,lay".into(), "/data/x".into()],
-            place: Some(("8:1".into(), "/lib/native".into())),
+            place: Some(("8:1".into(), "/lib/native/snapshots".into())),
             overlays: BTreeMap::new(),
         }
     }
@@ -283,14 +283,14 @@ mod tests {
     fn folders_that_are_mounted_by_themselves_are_told() {
         let line = |text: &str| Line::parse(text).unwrap();
         let of = |root: &str| line(&format!("1 2 8:1 {root} / rw - ext4 /dev/vda rw"));
-        assert!(mounted().is_folder(&of("/lib/native/snapshots/5"), "snapshots/5"));
+        assert!(mounted().is_folder(&of("/lib/native/snapshots/5"), "5"));
         for other in
             ["/lib/native/snapshots/6", "/x/lib/native/snapshots/5", "/lib/native/snapshots/5/a", "/"]
         {
-            assert!(!mounted().is_folder(&of(other), "snapshots/5"), "{other}");
+            assert!(!mounted().is_folder(&of(other), "5"), "{other}");
         }
         let disk = line("1 2 8:2 /lib/native/snapshots/5 / rw - ext4 /dev/vdb rw");
-        assert!(!mounted().is_folder(&disk, "snapshots/5"));
+        assert!(!mounted().is_folder(&disk, "5"));
         assert_eq!(line("1 2 8:1 / /a\\040b\\134 rw - ext4 /dev/vda rw").point, "/a b\\");
         for malformed in ["", "1 2 8:1 / /a rw ext4", "1 2 - ext4 x rw"] {
             assert_eq!(Line::parse(malformed), None, "{malformed}");
@@ -320,6 +320,7 @@ mod tests {
         assert_eq!(within("/a/b", "/"), Some("/a/b"));
         let folder = tempfile::tempdir().unwrap();
         let found = Mounted::find(folder.path()).unwrap();
-        assert!(found.place.unwrap().1.ends_with(folder.path().file_name().unwrap().to_str().unwrap()));
+        let name = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(found.place.unwrap().1.ends_with(&format!("/{name}/snapshots")));
     }
 }

@@ -9,13 +9,13 @@ use assay_judge::store::{Container, Store};
 use assay_report::{Namespace, RootfsDifference, RootfsFinding};
 use assay_verifier::limits;
 
-use super::mounted::{Line, Overlay, Process, each_mount};
+use super::mounted::{Line, Overlay, Process, each_mount, within};
 use super::shelf::{Form, Shelf};
 
 /// How the root of a container is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RootMount {
-    /// On the snapshots that its own stands on. With what else its first process sees mounted, if that is known.
+    /// On the snapshots that its own stands on. With what its first process sees mounted that is not named by the specification.
     Seen(Vec<Line>),
     /// Not at all: it does not run.
     Absent,
@@ -118,10 +118,14 @@ fn look(
         Some(Some(process)) => process,
     };
     let (mut roots, mut others) = (Vec::new(), Vec::new());
+    let is_specified = |line: &Line| {
+        let mut mounts = container.mounts.iter().flatten();
+        mounts.any(|mount| within(&line.point, &mount.destination).is_some())
+    };
     let read = each_mount(Process::Other(process), |line| {
         if line.point == "/" {
             roots.push(line);
-        } else if others.len() <= limits::DRIFT_MOUNTS {
+        } else if others.len() <= limits::DRIFT_MOUNTS && !is_specified(&line) {
             others.push(line);
         }
     });
@@ -135,8 +139,8 @@ fn look(
         }
     }
     let folder = match shelf.form {
-        Form::Overlayfs => format!("snapshots/{own}/fs"),
-        Form::Native => format!("snapshots/{own}"),
+        Form::Overlayfs => format!("{own}/fs"),
+        Form::Native => own.clone(),
     };
     // a single folder is mounted by itself
     let is_single = shelf.form == Form::Native || below.is_empty();

@@ -248,7 +248,7 @@ impl Stand {
                     }
                 }
                 if state == LinkState::Proven {
-                    evidence = whole(keys.len(), files, copy.is_some(), has_init, is_gone, root);
+                    evidence = whole(keys.len(), files, copy.is_some(), has_init, is_gone, &root);
                 }
                 (state, evidence, unread)
             }
@@ -278,7 +278,7 @@ fn whole(
     is_copy: bool,
     has_init: bool,
     is_gone: bool,
-    root: RootMount,
+    root: &RootMount,
 ) -> String {
     let mut evidence = match snapshots {
         0 => "it stands on no other snapshot, and the image has no layers".to_owned(),
@@ -299,7 +299,7 @@ fn whole(
     match root {
         RootMount::Seen(_) => evidence.push_str("; its root is mounted on them"),
         RootMount::Unseen => {
-            evidence.push_str("; no mount of them is seen, so that it does not run or its mounts are hidden")
+            evidence.push_str("; no mount of them is seen, so that it does not run or its mounts are hidden");
         }
         RootMount::Absent => {}
     }
