@@ -15,13 +15,13 @@ pub(crate) fn select(nodes: Vec<Node>, only: &[String]) -> Result<Vec<Node>, Unm
     if only.is_empty() {
         return Ok(nodes);
     }
-    if let Some(name) = only.iter().find(|name| !nodes.iter().any(|node| is(node, name))) {
+    if let Some(name) = only.iter().find(|name| !nodes.iter().any(|node| answers_to(node, name))) {
         return Err(Unmatched(name.clone()));
     }
-    Ok(nodes.into_iter().filter(|node| only.iter().any(|name| is(node, name))).collect())
+    Ok(nodes.into_iter().filter(|node| only.iter().any(|name| answers_to(node, name))).collect())
 }
 
-fn is(node: &Node, name: &str) -> bool {
+fn answers_to(node: &Node, name: &str) -> bool {
     node.name == name || node.group.as_deref() == Some(name) || node.roles.iter().any(|role| role == name)
 }
 

@@ -214,7 +214,7 @@ impl Endpoint {
             let reply = self.follow(&url, ask, authorization.as_ref()).await?;
             let status = reply.status.as_u16();
             match status {
-                401 | 403 if !self.host.is(&reply.url) => {
+                401 | 403 if !self.host.is_at(&reply.url) => {
                     let hint =
                         "the registry leads to this server, and credentials are sent to the registry alone";
                     return Err(RegistryError::Unauthorized {
@@ -246,7 +246,7 @@ impl Endpoint {
     ) -> Result<Reply, HttpError> {
         let mut url = url.clone();
         for _ in 0..=http::REDIRECTS {
-            let is_own = self.host.is(&url);
+            let is_own = self.host.is_at(&url);
             let mut headers = ask.headers.clone();
             if is_own {
                 headers.extend(self.host.headers.clone());

@@ -163,7 +163,7 @@ impl RegistryHost {
     }
 
     /// Whether a URL is one of this server, and not of one that it leads to.
-    pub(super) fn is(&self, url: &Url) -> bool {
+    pub(super) fn is_at(&self, url: &Url) -> bool {
         self.base.origin() == url.origin()
     }
 

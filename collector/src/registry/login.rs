@@ -195,7 +195,7 @@ impl Login {
         };
         let service = service.as_deref().map(|service| ("service", service));
         // what this very server is always sent, but for what the credential stands in place of
-        let mut own = if self.host.is(realm) { self.host.headers.clone() } else { HeaderMap::new() };
+        let mut own = if self.host.is_at(realm) { self.host.headers.clone() } else { HeaderMap::new() };
         if found.is_some() {
             own.remove(AUTHORIZATION);
         }

@@ -18,11 +18,11 @@ pub(super) struct ContainerDrift {
 
 /// Those containers of an image whose layers are not clean or over whose files something is mounted; the first ones.
 pub(super) fn containers(image: &Image) -> Vec<ContainerDrift> {
-    told(image).take(SHOWN).map(|(container, drift)| describe(container, drift)).collect()
+    worth_telling(image).take(SHOWN).map(|(container, drift)| describe(container, drift)).collect()
 }
 
 /// How many containers of an image there is something to tell of.
-pub(super) fn told(image: &Image) -> impl Iterator<Item = (&ContainerUse, &Drift)> {
+pub(super) fn worth_telling(image: &Image) -> impl Iterator<Item = (&ContainerUse, &Drift)> {
     let drifts = image.in_use.iter().filter_map(|container| Some((container, container.drift.as_ref()?)));
     drifts.filter(|(_, drift)| drift.is_worth_telling())
 }

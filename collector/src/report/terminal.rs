@@ -177,7 +177,7 @@ fn one_problem(report: &SiteModel, problem: &Problem<'_>, look: Look) -> String 
 /// The images whose containers are not clean, if writable layers were looked at, each with its containers; empty if there are none.
 fn drifted(report: &SiteModel, look: Look) -> String {
     let mut out = String::new();
-    let told = report.results.iter().filter(|judged| drift::told(&judged.image).next().is_some());
+    let told = report.results.iter().filter(|judged| drift::worth_telling(&judged.image).next().is_some());
     let (mut shown, mut more) = (0, 0);
     for judged in told {
         if shown == CASES {

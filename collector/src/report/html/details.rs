@@ -399,7 +399,7 @@ fn content(judged: &ImageResult) -> String {
 /// What is known of the writable layers of the containers on the first node, and those that are not clean.
 fn drift(image: &Image) -> Option<(String, Vec<ContainerDrift>)> {
     let looked_at = image.in_use.iter().filter(|container| container.drift.is_some()).count();
-    let told = drift::told(image).count();
+    let told = drift::worth_telling(image).count();
     let rest = match (looked_at, looked_at - told) {
         (0, _) => return None,
         (_, 0) => String::new(),
