@@ -3,4 +3,5 @@
 mod faults;
 mod rights;
 mod run;
+mod scale;
 mod site;

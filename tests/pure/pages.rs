@@ -108,6 +108,7 @@ fn test_files() -> Vec<String> {
     let folders = [
         "tests/pure",
         "tests/containerd",
+        "tests/kubernetes",
         "tests/registry",
         "tests/ssh",
         "tests/vm",

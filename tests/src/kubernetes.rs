@@ -450,6 +450,11 @@ conf_dir = "{shown}/cni"
         format!("containerd:{}", self.socket(node).display())
     }
 
+    /// The folder of the cluster's programs.
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// The folder that all nodes' containerds have their folders in.
     pub fn containerds(&self) -> &Path {
         self.folder.path()
