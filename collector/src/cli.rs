@@ -16,7 +16,7 @@ pub use bundle::{
     Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
     BundleSlim,
 };
-pub use common::{RegistryAccess, TextOrJson};
+pub use common::{Agents, RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{
@@ -247,17 +247,6 @@ pub struct Access {
     /// A file with the password for sudo on nodes with sudo = "password" [default: it is asked for once]
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub sudo_password_file: Option<PathBuf>,
-}
-
-/// Where agents are.
-#[derive(Debug, Args)]
-pub struct Agents {
-    /// An agent program; repeatable, one for each platform. The file's header says which platform it is for
-    #[arg(long, value_name = "PATH", conflicts_with = "agent_dir")]
-    pub agent: Vec<PathBuf>,
-    /// A folder of agents under their usual names [default: those in this program, otherwise those beside it]
-    #[arg(long, value_name = "DIR")]
-    pub agent_dir: Option<PathBuf>,
 }
 
 /// `assay report`

@@ -35,3 +35,14 @@ pub struct RegistryAccess {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=20), help_heading = REGISTRIES)]
     pub retries: u32,
 }
+
+/// Where agents are.
+#[derive(Debug, Args)]
+pub struct Agents {
+    /// An agent program; repeatable, one for each platform. The file's header says which platform it is for
+    #[arg(long, value_name = "PATH", conflicts_with = "agent_dir")]
+    pub agent: Vec<PathBuf>,
+    /// A folder of agents under their usual names [default: those in this program, otherwise those beside it]
+    #[arg(long, value_name = "DIR")]
+    pub agent_dir: Option<PathBuf>,
+}

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Agents;
-use super::common::{KUBERNETES, NODES, OUTPUT, RegistryAccess, VERDICT};
+use super::common::{Agents, KUBERNETES, NODES, OUTPUT, RegistryAccess, VERDICT};
 
 /// `assay kubernetes`
 #[derive(Debug, Args)]
