@@ -4,7 +4,7 @@
 //! The pods are those of a run ([`pod`](super::pod)), but for what only a run knows: its id, its nonce, and what it delivers.
 //! So the image has the trust directory and the bundles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::pod::{AgentJob, AgentPod, MANAGED_BY, NAME};
+use super::pod::{AgentJob, AgentPod, FILES_CAPABILITIES, MANAGED_BY, NAME};
 
 /// What a manifest is about.
 #[derive(Clone, Debug)]
@@ -185,23 +185,20 @@ impl Manifest {
         })
     }
 
-    /// Whether any pod compares files, for which it keeps a capability.
-    fn keeps_a_capability(&self) -> bool {
+    /// Whether any pod compares files, for which it keeps capabilities.
+    fn keeps_capabilities(&self) -> bool {
         self.nodes.values().any(|pod| pod.sight.files)
     }
 
     /// Constraints of Gatekeeper's library that allow these pods and no others, in this namespace.
     fn gatekeeper(&self) -> Vec<(&'static str, Value)> {
-        let mut paths: Vec<&str> = vec![super::pod::MACHINE_ID];
-        for pod in self.nodes.values() {
-            paths.extend(pod.sight.socket.as_deref());
-            paths.push(&pod.sight.root);
-        }
-        paths.sort_unstable();
-        paths.dedup();
-        let paths: Vec<Value> =
-            paths.into_iter().map(|path| json!({ "pathPrefix": path, "readOnly": true })).collect();
-        let capabilities: &[&str] = if self.keeps_a_capability() { &["DAC_READ_SEARCH"] } else { &[] };
+        let paths = self.nodes.values().flat_map(AgentPod::of_the_node).map(|(_, _, path)| path);
+        let paths: Vec<Value> = paths
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(|path| json!({ "pathPrefix": path, "readOnly": true }))
+            .collect();
+        let capabilities: &[&str] = if self.keeps_capabilities() { &FILES_CAPABILITIES } else { &[] };
         let constraint = |kind: &str, parameters: Value| {
             json!({
                 "apiVersion": "constraints.gatekeeper.sh/v1beta1",
@@ -244,7 +241,7 @@ impl Manifest {
             ("require-run-as-nonroot", "run-as-non-root"),
             ("require-run-as-non-root-user", "run-as-non-root-user"),
         ];
-        if self.keeps_a_capability() {
+        if self.keeps_capabilities() {
             rules.push(("disallow-capabilities", "adding-capabilities"));
             rules.push(("disallow-capabilities-strict", "adding-capabilities-strict"));
         }
@@ -396,7 +393,7 @@ mod tests {
             ])
         );
         assert_eq!(of(false, 10)["spec"]["parameters"]["allowedCapabilities"], json!([]));
-        assert_eq!(of(true, 10)["spec"]["parameters"]["allowedCapabilities"], json!(["DAC_READ_SEARCH"]));
+        assert_eq!(of(true, 10)["spec"]["parameters"]["allowedCapabilities"], json!(FILES_CAPABILITIES));
         let policies = |files| of(files, 12)["spec"]["exceptions"].as_array().unwrap().len();
         assert_eq!((policies(false), policies(true)), (4, 6));
     }
@@ -418,7 +415,7 @@ mod tests {
     fn jobs_have_names_that_kubernetes_takes() {
         let long = "n".repeat(253);
         let nodes = ["node-1", "a.b", "a-b", &long, &format!("{long}x"), &format!("{}.b", "a".repeat(60))];
-        let names: std::collections::BTreeSet<String> = nodes.iter().map(|node| job_name(node)).collect();
+        let names: BTreeSet<String> = nodes.iter().map(|node| job_name(node)).collect();
         assert_eq!(names.len(), nodes.len());
         for name in names {
             let is_usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

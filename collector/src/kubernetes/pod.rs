@@ -3,8 +3,9 @@
 //!
 //! The pod needs no network, has no token of a service account, and can write nothing but its scratch folder. Of the node it sees
 //! containerd's socket, containerd's folder and the machine id, all read-only and under the paths that they have on the node,
-//! because containerd itself names such paths. It drops every capability. Only a comparison of files keeps one, because files of
-//! images belong to many users.
+//! because containerd itself names such paths. It drops every capability. Only a comparison of files keeps two: files of images belong to
+//! many users, and the kernel shows what overlayfs marks in them (`trusted.*`) to nobody without `CAP_SYS_ADMIN`. It also sees the folder
+//! of the socket, because containerd mounts the roots of containers there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,7 +55,16 @@ const MEMORY: &str = "64Mi";
 /// `limits::ARCHIVE_RATIO`, `limits::ARCHIVE_FREE_BYTES`).
 const SCRATCH_SIZE: &str = "640Mi";
 
-pub(super) const MACHINE_ID: &str = "/etc/machine-id";
+/// What a comparison of files needs, though it only reads.
+pub(super) const FILES_CAPABILITIES: [&str; 2] = ["DAC_READ_SEARCH", "SYS_ADMIN"];
+
+/// The volume of containerd's socket.
+const SOCKET: &str = "containerd-socket";
+
+/// The volume of the folder in which containerd has its socket, and mounts the roots of containers.
+const STATE: &str = "containerd-state";
+
+const MACHINE_ID: &str = "/etc/machine-id";
 const TERMINATION_LOG: &str = "/dev/termination-log";
 const NODE_NAME: &str = "NODE_NAME";
 
@@ -247,7 +257,7 @@ impl AgentPod {
             read_only_root_filesystem: Some(true),
             capabilities: Some(Capabilities {
                 drop: Some(vec!["ALL".to_owned()]),
-                add: self.sight.files.then(|| vec!["DAC_READ_SEARCH".to_owned()]),
+                add: self.sight.files.then(|| FILES_CAPABILITIES.map(str::to_owned).to_vec()),
             }),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
@@ -277,10 +287,13 @@ impl AgentPod {
     }
 
     /// The volumes of the node, each with its kind and its place in the node and in the pod.
-    fn of_the_node(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
-        let socket = self.sight.socket.as_deref().map(|socket| ("containerd-socket", "Socket", socket));
+    pub(super) fn of_the_node(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        let daemon = self.sight.socket.as_deref().map(|socket| match socket.rsplit_once('/') {
+            Some((folder, _)) if self.sight.files && !folder.is_empty() => (STATE, "Directory", folder),
+            _ => (SOCKET, "Socket", socket),
+        });
         let rest = [("containerd-root", "Directory", &*self.sight.root), ("machine-id", "File", MACHINE_ID)];
-        socket.into_iter().chain(rest)
+        daemon.into_iter().chain(rest)
     }
 
     fn volumes(&self) -> Vec<Volume> {
@@ -322,6 +335,8 @@ impl AgentPod {
             name: name.to_owned(),
             mount_path: path.to_owned(),
             read_only: Some(read_only),
+            // what containerd mounts while the pod runs is seen as well
+            mount_propagation: (name == STATE).then(|| "HostToContainer".to_owned()),
             ..VolumeMount::default()
         };
         let of_the_node = self.of_the_node().map(|(name, _, path)| mount(name, path, true));
@@ -410,10 +425,23 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_of_files_keeps_one_capability() {
+    fn a_comparison_of_files_keeps_two_capabilities_and_sees_where_containers_are_mounted() {
         let spec = spec(&AgentPod { sight: Sight::of_store(None, None, true), ..pod() });
-        let capabilities = &spec["containers"][0]["securityContext"]["capabilities"];
-        assert_eq!(*capabilities, json!({"drop": ["ALL"], "add": ["DAC_READ_SEARCH"]}));
+        let container = &spec["containers"][0];
+        assert_eq!(
+            container["securityContext"]["capabilities"],
+            json!({"drop": ["ALL"], "add": ["DAC_READ_SEARCH", "SYS_ADMIN"]})
+        );
+        assert_eq!(
+            [&container["volumeMounts"][0], &spec["volumes"][0]],
+            [
+                &json!({
+                    "name": "containerd-state", "mountPath": "/run/containerd", "readOnly": true,
+                    "mountPropagation": "HostToContainer",
+                }),
+                &json!({"name": "containerd-state", "hostPath": {"path": "/run/containerd", "type": "Directory"}}),
+            ]
+        );
     }
 
     #[test]

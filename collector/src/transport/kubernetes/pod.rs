@@ -16,7 +16,7 @@ use super::api::{ApiError, Cluster, call};
 use super::job::CONTAINER;
 use super::labels::Label;
 use super::nodes;
-use super::progress::{Ended, Progress, deleted, progress};
+use super::progress::{Ended, Progress, agent, changed, deleted, progress};
 use crate::clean;
 use crate::transport::failure::Failure;
 use crate::transport::host::{Ran, RunEnd};
@@ -150,6 +150,9 @@ impl Follower<'_> {
                 }
                 Some(Ok(WatchEvent::Added(pod) | WatchEvent::Modified(pod))) => {
                     self.see(&pod);
+                    if let Some(failure) = changed(&pod, self.node, &self.visit.image) {
+                        return Err(Broken::Ended(failure));
+                    }
                     match progress(&pod) {
                         Progress::Waiting { reason } => *waiting = Some(reason),
                         Progress::Running => {
@@ -176,10 +179,8 @@ impl Follower<'_> {
     /// Records what the row says of the pod.
     fn see(&mut self, pod: &Pod) {
         self.visit.pod = Some(pod.name_any());
-        let containers = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-        let mut images = containers.into_iter().flatten().map(|container| container.image_id.as_str());
-        if let Some(image) = images.find(|image| !image.is_empty()) {
-            self.visit.image_id = Some(clean::name(image));
+        if let Some(container) = agent(pod).filter(|container| !container.image_id.is_empty()) {
+            self.visit.image_id = Some(clean::name(&container.image_id));
         }
     }
 

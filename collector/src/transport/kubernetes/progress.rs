@@ -6,6 +6,7 @@ use assay_report::Outcome;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::job::CONTAINER;
 use crate::clean;
 use crate::transport::failure::Failure;
 
@@ -43,7 +44,7 @@ pub(super) fn progress(pod: &Pod) -> Progress {
     let Some(status) = &pod.status else {
         return Progress::Waiting { reason: "Pending".to_owned() };
     };
-    let container = status.container_statuses.iter().flatten().next();
+    let container = agent(pod);
     // A container that was killed because its pod was evicted has not ended by itself, whatever it says.
     if let Some(failure) = evicted(pod) {
         return Progress::Failed(failure);
@@ -90,6 +91,32 @@ pub(super) fn progress(pod: &Pod) -> Progress {
         )),
         _ => Progress::Waiting { reason: message },
     }
+}
+
+/// The status of the agent's container. A cluster may put others beside it.
+pub(super) fn agent(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    containers.into_iter().find(|container| container.name == CONTAINER)
+}
+
+/// Why the pod is not the one that was asked for: what admits pods to a cluster may change them.
+pub(super) fn changed(pod: &Pod, node: &str, image: &str) -> Option<Failure> {
+    let spec = pod.spec.as_ref()?;
+    let digest = |image: &str| image.rsplit_once('@').map(|(_, digest)| digest.to_owned());
+    let of_agent = spec.containers.iter().find(|container| container.name == CONTAINER);
+    let runs = of_agent.and_then(|container| container.image.as_deref()).unwrap_or_default();
+    // the same image may be had elsewhere
+    let message = if digest(runs) != digest(image) {
+        format!("the cluster runs the image {} in place of {image}", clean::name(runs))
+    } else if spec.node_name.as_deref() != Some(node) {
+        let other = spec.node_name.as_deref().unwrap_or("no node");
+        format!("the cluster gave the pod to {} in place of {node}", clean::name(other))
+    } else {
+        return None;
+    };
+    let hint =
+        "see which admission webhook changes pods in assay's namespace, and exempt the namespace from it";
+    Some(Failure::new(Outcome::PodRefused, message, hint))
 }
 
 /// Why a pod that was deleted is gone.
@@ -190,6 +217,37 @@ mod tests {
         };
         assert_eq!((ended.exit, ended.reason.as_str(), ended.message.as_str()), (1, "Error", "{}"));
         assert_eq!(ended.times.map(|(from, to)| to - from), Some(2));
+    }
+
+    #[test]
+    fn only_the_container_of_the_agent_counts() {
+        let mut both = container(json!({"terminated": {"exitCode": 0}}));
+        both[0]["name"] = json!("beside");
+        assert!(matches!(of(json!({"containerStatuses": both})), Progress::Waiting { .. }));
+        let agent = container(json!({"running": {}}))[0].take();
+        both.as_array_mut().unwrap().push(agent);
+        assert!(matches!(of(json!({"containerStatuses": both})), Progress::Running));
+    }
+
+    #[test]
+    fn a_pod_that_the_cluster_changed_is_not_the_one_that_was_asked_for() {
+        let changed = |name: &str, image: &str, node: &str| {
+            let spec = json!({"nodeName": node, "containers": [
+                {"name": "beside", "image": "r.example/beside"}, {"name": name, "image": image},
+            ]});
+            let pod = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
+            changed(&pod, "node-1", "r.example/assay@sha256:ab").map(|failure| failure.outcome)
+        };
+        assert_eq!(changed("agent", "r.example/assay@sha256:ab", "node-1"), None);
+        assert_eq!(changed("agent", "mirror.example/assay@sha256:ab", "node-1"), None);
+        for (name, image, node) in [
+            ("agent", "r.example/assay@sha256:cd", "node-1"),
+            ("agent", "r.example/assay:v1", "node-1"),
+            ("other", "r.example/assay@sha256:ab", "node-1"),
+            ("agent", "r.example/assay@sha256:ab", "node-2"),
+        ] {
+            assert_eq!(changed(name, image, node), Some(Outcome::PodRefused), "{name} {image} {node}");
+        }
     }
 
     #[test]
