@@ -43,6 +43,31 @@ fn every_node_is_verified_by_a_pod_and_nothing_is_left() {
     assert_eq!(run.remains(), [""; 0]);
 }
 
+/// The pod itself runs from an image whose files it compares, on overlayfs.
+#[test]
+fn a_pod_proves_that_what_runs_is_what_was_signed() {
+    let Some(site) = site() else { return };
+    // no other test's pods come and go meanwhile
+    let _alone = site.cluster.alone();
+    let run = Run::new(site, "compared").with(&["--rootfs", "in-use"]);
+    let done = run.run().expect_code(1);
+    let report = run.report();
+    assert_eq!(report.nodes.len(), site.cluster.nodes().len());
+    for row in &report.nodes {
+        assert_eq!(row.outcome, Outcome::Verified, "{:?}\n{}", row.message, done.stderr);
+        let images = &row.report.as_ref().unwrap().images;
+        for name in [&site.image, &reference("team/pause")] {
+            let image = images.iter().find(|image| image.references.iter().any(|known| known == name));
+            let image = image.unwrap();
+            assert_eq!(verdict(image), "passed", "{}: {:?}", row.name, image.message);
+            let chains: Vec<_> =
+                image.in_use.iter().filter_map(|container| container.custody.as_ref()).collect();
+            assert!(!chains.is_empty() && chains.iter().all(|chain| chain.broken.is_none()), "{chains:?}");
+        }
+    }
+    assert_eq!(run.remains(), [""; 0]);
+}
+
 /// The same node, over SSH and as a job: the reports are the same but for what the visits themselves are.
 #[test]
 fn verdicts_are_those_of_ssh() {

@@ -335,8 +335,6 @@ impl AgentPod {
             name: name.to_owned(),
             mount_path: path.to_owned(),
             read_only: Some(read_only),
-            // what containerd mounts while the pod runs is seen as well
-            mount_propagation: (name == STATE).then(|| "HostToContainer".to_owned()),
             ..VolumeMount::default()
         };
         let of_the_node = self.of_the_node().map(|(name, _, path)| mount(name, path, true));
@@ -435,10 +433,7 @@ mod tests {
         assert_eq!(
             [&container["volumeMounts"][0], &spec["volumes"][0]],
             [
-                &json!({
-                    "name": "containerd-state", "mountPath": "/run/containerd", "readOnly": true,
-                    "mountPropagation": "HostToContainer",
-                }),
+                &json!({"name": "containerd-state", "mountPath": "/run/containerd", "readOnly": true}),
                 &json!({"name": "containerd-state", "hostPath": {"path": "/run/containerd", "type": "Directory"}}),
             ]
         );
