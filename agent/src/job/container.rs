@@ -52,7 +52,7 @@ pub(crate) fn run(args: JobArgs) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-fn print(frame: &Frame) -> io::Result<()> {
+fn print(frame: &Frame<'_>) -> io::Result<()> {
     let mut stdout = BufWriter::new(io::stdout().lock());
     for line in frame.lines() {
         stdout.write_all(line.as_bytes())?;
