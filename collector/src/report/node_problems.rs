@@ -145,9 +145,9 @@ fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
     let unlisted = coverage.unlisted_containers().map(|container| {
         let image = container.name.as_deref().unwrap_or("an unknown image");
         clean::message(&format!(
-            "container {} in namespace {} runs {image}",
+            "container {}{} runs {image}",
             container.id,
-            Namespace::text(container.namespace.as_ref())
+            within(container.namespace.as_ref())
         ))
     });
     let reason = assay_report::Reason::InUseUnlisted;
@@ -178,8 +178,12 @@ fn coverage(coverage: &Coverage) -> Vec<NodeProblem> {
 
 fn particular(contradiction: &Contradiction) -> String {
     let Contradiction { code, namespace, id, message, .. } = contradiction;
-    let namespace = Namespace::text(namespace.as_ref());
-    clean::message(&format!("{code}: {id} in namespace {namespace}: {message}"))
+    clean::message(&format!("{code}: {id}{}: {message}", within(namespace.as_ref())))
+}
+
+/// Where something is, behind its name; nothing in a store without namespaces.
+fn within(namespace: Option<&Namespace>) -> String {
+    namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"))
 }
 
 #[cfg(test)]
