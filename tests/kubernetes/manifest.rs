@@ -22,11 +22,14 @@ fn whole_image(site: &Site, folder: &TempDir) -> String {
         .arg(static_program::agent());
     image.arg("--trust").arg(trust).arg("--bundle").arg(bundle).arg("--out").arg(&archive);
     let printed = finish(&mut image).expect_code(0).text();
-    let import = ["images", "import", "--digests", "--base-name", NAME, archive.to_str().unwrap()];
+    let by_digest = printed.trim_end();
     for node in site.cluster.nodes() {
+        let import = ["images", "import", archive.to_str().unwrap()];
         let _ = site.cluster.ctr(node, import).expect_code(0);
+        // pods name it by its digest
+        let _ = site.cluster.ctr(node, ["images", "tag", &format!("{NAME}:v1"), by_digest]).expect_code(0);
     }
-    printed.trim_end().to_owned()
+    by_digest.to_owned()
 }
 
 /// Writes the manifest for a node, and gives its path.

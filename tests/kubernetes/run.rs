@@ -109,6 +109,11 @@ fn alike(mut report: NodeReport) -> NodeReport {
     report.asked.iter_mut().for_each(|asked| asked.nonce = None);
     report.node.hostname = None;
     report.coverage.containers = 0;
+    report
+        .coverage
+        .enumerated
+        .iter_mut()
+        .for_each(|enumerated| (enumerated.containers, enumerated.snapshots) = (None, None));
     report.images.iter_mut().for_each(|image| image.in_use.clear());
     report
 }
