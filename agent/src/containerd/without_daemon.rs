@@ -1,6 +1,7 @@
 //! Says that this program was built without the feature `daemon`, instead of asking a containerd daemon.
 
 use assay_judge::store::Store;
+use assay_report::Namespace;
 
 /// This program has nothing to ask the daemon with.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,6 @@ pub(crate) struct ContainerdError {
 ///
 /// # Errors
 /// [`ContainerdError`], always.
-pub(crate) fn open(address: &str, _: &[String]) -> Result<Box<dyn Store>, ContainerdError> {
+pub(crate) fn open(address: &str, _: &[Namespace]) -> Result<Box<dyn Store>, ContainerdError> {
     Err(ContainerdError { address: address.to_owned() })
 }

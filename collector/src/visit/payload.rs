@@ -180,10 +180,10 @@ impl Payload {
 
     /// The bundles' paths on a node, in the order given.
     pub(crate) fn bundle_paths(&self) -> impl Iterator<Item = String> {
-        self.bundles.iter().enumerate().map(|(number, bundle)| match self.place {
-            Place::Folder => format!("bundles/{}", bundle.name),
+        self.bundles.iter().enumerate().map(|numbered| match (&self.place, numbered) {
+            (Place::Folder, (_, bundle)) => format!("bundles/{}", bundle.name),
             #[cfg(feature = "kubernetes")]
-            Place::Image => format!("{}/{number}.tar", crate::kubernetes::pod::BUNDLES),
+            (Place::Image, (number, _)) => format!("{}/{number}.tar", crate::kubernetes::pod::BUNDLES),
         })
     }
 
