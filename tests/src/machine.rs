@@ -21,7 +21,6 @@ pub struct Machine {
     folder: TempDir,
     port: u16,
     emulator: Child,
-    booted: String,
 }
 
 impl Machine {
@@ -53,18 +52,17 @@ impl Machine {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // where it keeps what the node writes
         let emulator = command.env("TMPDIR", folder.path()).spawn().expect("qemu starts");
-        let mut machine = Self { node, folder, port, emulator, booted: String::new() };
+        let mut machine = Self { node, folder, port, emulator };
         machine.wait();
         Some(machine)
     }
 
-    /// Waits until a boot that is not the last one has come so far that containerd answers.
+    /// Waits until the boot has come so far that containerd answers.
     fn wait(&mut self) {
         let begun = Instant::now();
         loop {
-            let answer = self.root("ctr version >/dev/null && cat /proc/sys/kernel/random/boot_id");
-            if answer.code == Some(0) && answer.text() != self.booted {
-                self.booted = answer.text();
+            let answer = self.root("ctr version >/dev/null");
+            if answer.code == Some(0) {
                 return;
             }
             let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
@@ -79,17 +77,6 @@ impl Machine {
             self.hang_up();
             std::thread::sleep(Duration::from_secs(1));
         }
-    }
-
-    /// Has the kernel start again at once, with no word to anyone and without what is not yet on disk; and waits.
-    ///
-    /// # Panics
-    /// If it does not boot again.
-    pub fn reset(&mut self) {
-        let _ =
-            self.root("nohup sh -c 'sleep 1; echo b >/proc/sysrq-trigger' >/dev/null 2>&1 &").expect_code(0);
-        self.hang_up();
-        self.wait();
     }
 
     /// Runs a script as root.

@@ -1,12 +1,9 @@
-//! Visits a whole node in a virtual machine, over SSH and with sudo: real overlayfs, user namespaces and control groups, full disks,
-//! and a reset while containerd unpacks. What is changed or lost is found, and nothing is left behind.
+//! Visits a whole node in a virtual machine, over SSH and with sudo: real overlayfs, user namespaces and control groups, and full
+//! disks. What is changed or lost is found, and nothing is left behind.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::image::Image;
@@ -26,19 +23,15 @@ use assay_verifier::oci::Descriptor;
 const COLLECTOR: &str = env!("CARGO_BIN_EXE_collector-under-test");
 
 const SNAPSHOTS: &str = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots";
-const BLOBS: &str = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256";
 
 /// Real root file systems of more packed bytes than this would keep the emulated processor busy for minutes.
 const LARGEST_ROOT: u64 = 112 << 10;
-
-/// How long to wait for what the node does on its own.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
 fn a_whole_node() {
     need_root();
     let Some(machine) = Machine::boot() else { return };
-    let mut node = Node::with_images(machine);
+    let node = Node::with_images(machine);
     let before = node.files();
     whatever_is_unpacked_passes(&node);
     little_memory_is_enough(&node);
@@ -47,7 +40,6 @@ fn a_whole_node() {
     a_full_disk_of_containerd_is_no_pass(&node);
     a_full_disk_has_its_row(&node);
     assert_eq!(node.files(), before);
-    a_reset_is_no_pass(&mut node);
 }
 
 /// The node, with images of a publisher that its site trusts.
@@ -150,16 +142,6 @@ impl Node {
         let folder = self.machine.ask(&format!("cd {SNAPSHOTS} && ls -d */fs/{file} | sort -n | tail -n 1"));
         assert!(!folder.is_empty(), "no snapshot has {file}");
         format!("{SNAPSHOTS}/{}", folder.trim_end_matches(file))
-    }
-
-    /// Waits for a script to succeed.
-    #[track_caller]
-    fn wait_for(&self, what: &str, script: &str) {
-        let begun = Instant::now();
-        while self.machine.root(script).code != Some(0) {
-            assert!(begun.elapsed() < PATIENCE, "waited for {what}");
-            thread::sleep(Duration::from_millis(200));
-        }
     }
 }
 
@@ -300,70 +282,4 @@ fn a_full_disk_has_its_row(node: &Node) {
     assert!(row.report.is_none());
     assert_ne!(row.clean_up.result, CleanUpResult::Failed);
     let _ = node.machine.ask("rm /fill");
-}
-
-/// The node is reset when one image has just been unpacked, another is being unpacked, and a visit runs. containerd does not wait for
-/// files to be on disk; whether they are is for `tar` to say.
-fn a_reset_is_no_pass(node: &mut Node) {
-    // so that a slow machine loses what a quick one does
-    let _ = node.machine.ask("echo 360000 >/proc/sys/vm/dirty_expire_centisecs");
-    let _ = node.machine.ask(&unpack(&node.fresh));
-    let _ = fs::remove_dir_all(node.path("out"));
-    let mut visit = node
-        .command(&["--rootfs", "all"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _ = node.machine.ask(&format!("nohup {} >/dev/null 2>&1 &", unpack(&node.many)));
-    node.wait_for("files to be unpacked", &format!("ls -d {SNAPSHOTS}/*/fs/many/00200"));
-    node.machine.reset();
-
-    let _ = visit.wait().unwrap();
-    let row = node.row();
-    assert!(
-        matches!(row.outcome, Outcome::Verified | Outcome::Unreachable | Outcome::AgentFailed),
-        "{row:?}"
-    );
-    let mut cleanup = Command::new(COLLECTOR);
-    cleanup
-        .args(["cleanup", "--no-ssh-config", "--connect-limit", "600", "--site"])
-        .arg(node.path("site.toml"));
-    let _ = finish(&mut cleanup).expect_code(0);
-    assert_eq!(node.traces(), "");
-
-    let lost = node.lost();
-    let code = i32::from(!lost.is_empty());
-    let row = node.visit(&["--rootfs", "all"], code);
-    assert_eq!(row.outcome, Outcome::Verified);
-    let (fresh, many) = (image(&row, "team/fresh"), image(&row, "team/many"));
-    if lost.is_empty() {
-        assert_eq!((verdict(fresh).as_str(), rootfs(fresh)), ("passed", Some(RootfsResult::Passed)));
-    } else {
-        assert_eq!(
-            (verdict(fresh).as_str(), rootfs(fresh)),
-            ("failed/rootfs-mismatch", Some(RootfsResult::Failed)),
-            "{lost}"
-        );
-    }
-    assert_ne!(rootfs(many), Some(RootfsResult::Passed), "{many:#?}");
-    let app = image(&row, "team/app");
-    assert_eq!((verdict(app).as_str(), rootfs(app)), ("passed", Some(RootfsResult::Passed)));
-}
-
-impl Node {
-    /// What `tar` misses of the fresh image's files.
-    fn lost(&self) -> String {
-        let layer = &self.published.images.layers(&self.fresh)[0].digest;
-        let mut script = format!(
-            "cd {SNAPSHOTS} && cd \"$(ls -d */fs/fresh | head -n 1)/..\" || {{ echo nothing; exit; }}\n"
-        );
-        let _ = write!(
-            script,
-            "zcat {BLOBS}/{} | tar --compare -f - 2>&1 | grep -v 'Mod time differs' || true",
-            layer.hex()
-        );
-        self.machine.ask(&script)
-    }
 }
