@@ -16,7 +16,7 @@ pub use bundle::{
     Bundle, BundleCheck, BundleCommand, BundleCreate, BundleDiff, BundleList, BundleMerge, BundleOut,
     BundleSlim,
 };
-pub use common::{Agents, RegistryAccess, TextOrJson};
+pub use common::{Agents, LookedAt, RegistryAccess, TextOrJson};
 pub use evidence::{Evidence, EvidenceCheck, EvidenceCommand, EvidencePack};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{
@@ -173,18 +173,8 @@ pub struct Run {
     /// Judge validity, expiry and freshness at this time instead of each node's clock
     #[arg(long, value_name = "RFC3339", help_heading = VERDICT)]
     pub at: Option<String>,
-    /// How much of the images' content is hashed: full, metadata or none
-    #[arg(long, value_name = "HOW", help_heading = VERDICT)]
-    pub content: Option<String>,
-    /// Compare unpacked snapshots with the signed layers: those of images in-use, or all; needs root's rights on the nodes
-    #[arg(long, value_name = "WHICH", help_heading = VERDICT)]
-    pub rootfs: Option<String>,
-    /// List what containers wrote: report, or fail to fail their images as well; needs root's rights on the nodes
-    #[arg(long, value_name = "WHAT", help_heading = VERDICT)]
-    pub drift: Option<String>,
-    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
-    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
-    pub accept: Vec<String>,
+    #[command(flatten)]
+    pub looked_at: LookedAt,
     /// Fetch signatures that only a node's store has, for assay evidence pack
     #[arg(long, help_heading = OUTPUT)]
     pub evidence: bool,

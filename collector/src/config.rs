@@ -156,10 +156,9 @@ pub(crate) fn baseline(path: Option<&Path>) -> Result<Option<Baseline>, ConfigEr
 /// [`ConfigError`]
 pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     let asked = Asked {
-        accept: accept(&run.accept)?,
         evidence: run.evidence,
         at: run.at.as_deref().map(at).transpose()?,
-        ..looked_at(run.content.as_ref(), run.rootfs.as_ref(), run.drift.as_ref())?
+        ..asked(&run.looked_at)?
     };
     let mut evidence = assay_judge::trust::evidence(&run.trust.join("crls"));
     assay_judge::bundle::add_evidence(&run.bundle, &mut evidence)?;
@@ -169,21 +168,18 @@ pub(crate) fn plan(run: &cli::Run) -> Result<VisitPlan, ConfigError> {
     Ok(VisitPlan { run_id: random::run_id(clock::now()), payload, asked, limits })
 }
 
-/// Reads how much agents look at: the values of `--content`, `--rootfs` and `--drift`.
+/// Reads what agents look at, and what counts as signed.
 ///
 /// # Errors
-/// [`ConfigError::Value`]
-pub(crate) fn looked_at(
-    content: Option<&String>,
-    rootfs: Option<&String>,
-    drift: Option<&String>,
-) -> Result<Asked, ConfigError> {
-    let content = content.map(|value| {
+/// [`ConfigError`]
+pub(crate) fn asked(options: &cli::LookedAt) -> Result<Asked, ConfigError> {
+    let cli::LookedAt { content, rootfs, drift, accept: accepted } = options;
+    let content = content.as_ref().map(|value| {
         let mode = ContentMode::ALL.into_iter().find(|mode| mode.as_str() == value);
         let allowed = "full, metadata, none";
         mode.ok_or_else(|| ConfigError::Value { option: "content", value: value.clone(), allowed })
     });
-    let rootfs = rootfs.map(|value| {
+    let rootfs = rootfs.as_ref().map(|value| {
         let mode = RootfsMode::ALL.into_iter().find(|mode| mode.as_str() == value);
         mode.ok_or_else(|| ConfigError::Value {
             option: "rootfs",
@@ -191,7 +187,7 @@ pub(crate) fn looked_at(
             allowed: "in-use, all",
         })
     });
-    let drift = drift.map(|value| {
+    let drift = drift.as_ref().map(|value| {
         let mode = DriftMode::ALL.into_iter().find(|mode| mode.as_str() == value);
         mode.ok_or_else(|| ConfigError::Value {
             option: "drift",
@@ -203,6 +199,7 @@ pub(crate) fn looked_at(
         rootfs: rootfs.transpose()?,
         drift: drift.transpose()?,
         content: content.transpose()?.unwrap_or_default(),
+        accept: accept(accepted)?,
         ..Asked::default()
     })
 }

@@ -53,11 +53,14 @@ fn the_agent_runs_from_its_image(release: Release) {
     image.args(["kubernetes", "image", "--name", NAME, "--agent"]).arg(agent());
     image.arg("--trust").arg(published.path("trust")).arg("--bundle").arg(published.path("bundle"));
     let printed = finish(image.arg("--out").arg(&archive)).expect_code(0).text();
-    let digest = printed.trim_end().rsplit_once('@').unwrap().1.to_owned();
-    let import = ["images", "import", "--digests", "--base-name", "registry.example.test/tools/assay"];
-    let _ =
-        daemon.ctr(import.iter().map(|one| (*one).into()).chain([archive.into_os_string()])).expect_code(0);
-    assert_eq!(daemon.images_of(&digest.parse().unwrap()).iter().filter(|name| *name == NAME).count(), 1);
+    let by_digest = printed.trim_end();
+    let digest = by_digest.rsplit_once('@').unwrap().1;
+    let _ = daemon.ctr(["images", "import", archive.to_str().unwrap()]).expect_code(0);
+    let _ = daemon.ctr(["images", "tag", NAME, by_digest]).expect_code(0);
+    let names = daemon.images_of(&digest.parse().unwrap());
+    for name in [NAME, by_digest] {
+        assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{name}: {names:?}");
+    }
 
     let socket = daemon.socket();
     let socket = socket.to_str().unwrap();

@@ -7,7 +7,7 @@ use assay_tests::program::finish;
 use assay_tests::static_program::{compile, sleeper};
 use serde_json::{Value, json};
 
-use crate::site::{Run, Site, site};
+use crate::site::{MEMORY, Run, Site, site};
 
 /// A run of one node.
 fn on_one_node(site: &'static Site, namespace: &str) -> Run {
@@ -141,7 +141,11 @@ fn a_log_without_end_is_bounded() {
         "use std::io::Write as _; fn main() { let line = [b'x'; 16_000]; let mut out = std::io::stdout().lock(); \
          for _ in 0..20_000 { out.write_all(&line).unwrap(); } }",
     );
-    assert_run(&with_agent(site, "endless", &endless), Outcome::BadReport);
+    let run = with_agent(site, "endless", &endless);
+    let (status, peak) = run.measured();
+    assert_eq!(status.code(), Some(3));
+    assert_row(&run, &run.row(), Outcome::BadReport);
+    assert!((1..MEMORY).contains(&peak), "{peak} KiB");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Many nodes, simulated by kwok: each gets its job, and reports come home from all their logs, in bounded memory.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use assay_fixtures::image::linux_here;
 use assay_report::frame::Frame;
@@ -12,16 +10,13 @@ use assay_tests::packages::not_run;
 use assay_verifier::oci::Digest;
 use serde_json::{Value, json};
 
-use crate::site::{Run, site, write};
+use crate::site::{MEMORY, Run, site, write};
 
 /// How many nodes there are, unless `KUBERNETES_NODES` says otherwise.
 const NODES: usize = 50;
 
 /// Images of each node's report.
 const IMAGES: usize = 40;
-
-/// The collector's budget, in KiB.
-const MEMORY: u64 = 200 << 10;
 
 #[test]
 fn many_nodes_in_bounded_memory() {
@@ -137,18 +132,7 @@ fn many_nodes_in_bounded_memory() {
 
     let run = Run::new(site, "scale").with(&["--only", "simulated", "--retries", "0", "--quiet"]);
     let begun = Instant::now();
-    let mut collector = run.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut peak = 0;
-    let status = loop {
-        if let Some(status) = collector.try_wait().unwrap() {
-            break status;
-        }
-        let text = fs::read_to_string(format!("/proc/{}/status", collector.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok());
-        peak = peak.max(kib.unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let (status, peak) = run.measured();
     println!("{count} nodes, {} bytes of report each: {:?}, peak {peak} KiB", report.len(), begun.elapsed());
     assert_eq!(status.code(), Some(3));
     let all = run.report();

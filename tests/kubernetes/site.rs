@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use assay_fixtures::archive::{self, LayerFile};
 use assay_fixtures::image::{Image, linux_here};
@@ -21,6 +23,9 @@ pub(crate) const COLLECTOR: &str = env!("CARGO_BIN_EXE_collector-under-test");
 
 /// The name of an image that nobody signed.
 pub(crate) const UNSIGNED: &str = "registry.example.test/team/unsigned:v1";
+
+/// The collector's budget of memory, in KiB.
+pub(crate) const MEMORY: u64 = 200 << 10;
 
 /// The cluster, with images on its nodes and their signatures.
 pub(crate) struct Site {
@@ -154,6 +159,22 @@ impl Run {
     /// Runs it to its end.
     pub(crate) fn run(&self) -> Finished {
         finish(&mut self.command())
+    }
+
+    /// Runs it to its end. Gives how it ended, and the most memory that it had, in KiB.
+    pub(crate) fn measured(&self) -> (ExitStatus, u64) {
+        let mut collector = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut peak = 0;
+        loop {
+            if let Some(status) = collector.try_wait().unwrap() {
+                return (status, peak);
+            }
+            let text = fs::read_to_string(format!("/proc/{}/status", collector.id())).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok());
+            peak = peak.max(kib.unwrap_or(0));
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Runs `assay kubernetes cleanup`.

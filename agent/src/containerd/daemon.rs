@@ -180,8 +180,8 @@ impl Store for Containerd {
         self.client.lists_snapshot(namespace, snapshot) != Err(Failure::NotFound)
     }
 
-    fn running(&self, namespace: &Namespace) -> Option<BTreeMap<String, u32>> {
-        self.client.running(namespace).ok()
+    fn running(&self, namespace: &Namespace) -> Result<Option<BTreeMap<String, u32>>, String> {
+        self.client.running(namespace).map(Some).map_err(|failure| failure.to_string())
     }
 
     fn manifests(&self) -> Manifests<'_> {

@@ -6,7 +6,8 @@
 //!
 //! containerd asks in two forms. By default it asks before a pull, with the image's descriptor on standard input. With
 //! `verify_on_run` it asks before a pull and before each container, and standard input has an object around the descriptor, with the
-//! operation and the container's annotations. Annotations decide nothing here: whoever asks for a container writes some of them.
+//! operation and the container's annotations. The verdict does not depend on annotations, because the user who creates the container
+//! can set them.
 
 mod arguments;
 

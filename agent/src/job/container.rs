@@ -19,7 +19,7 @@ use crate::pipeline;
 /// Runs the command and prints its report.
 ///
 /// # Errors
-/// [`Error`] if there is no report, or if it was not printed whole. The termination message has no witness then.
+/// [`Error`] if there is no report, or if it could not be printed whole. In both cases nothing is written to the termination message.
 pub(crate) fn run(args: JobArgs) -> Result<ExitCode, Error> {
     let program = std::iter::once("assay-agent".into());
     let command = Cli::try_parse_from(program.chain(args.command)).map_err(JobError::Command)?.command;

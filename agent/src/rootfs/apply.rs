@@ -77,7 +77,7 @@ impl<'t, 'm> Applier<'t, 'm> {
         self.write(directory, &parent, base, member)
     }
 
-    /// The directory that an entry goes into, and its name there. The name is no name but `.`, `..` or empty for the root's own.
+    /// The directory that an entry goes into, and its name there. For the root directory itself the name is empty, `.` or `..`.
     ///
     /// # Errors
     /// [`Problem`]

@@ -32,6 +32,40 @@ pub(super) enum Problem {
     Unknown(String),
 }
 
+/// The containers that run, by namespace, each with the id of its first process; none where the store knows of none, or why it does
+/// not say.
+pub(super) type Running<'s> = BTreeMap<&'s Namespace, Result<Option<BTreeMap<String, u32>>, String>>;
+
+/// Asks what runs now.
+pub(super) fn running(store: &dyn Store) -> Running<'_> {
+    store.listing().namespaces.iter().map(|namespace| (namespace, store.running(namespace))).collect()
+}
+
+/// Whether a container runs, as far as that can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs<'r> {
+    /// It does, and this is its first process.
+    As(u32),
+    /// It does not.
+    Not,
+    /// The store knows of nothing that runs.
+    Unknown,
+    /// The store should know and does not say, for this reason.
+    Unsaid(&'r str),
+}
+
+impl<'r> Runs<'r> {
+    fn find(running: &'r Running<'_>, container: &Container) -> Self {
+        match running.get(&container.namespace) {
+            Some(Ok(Some(processes))) => {
+                processes.get(&container.usage.id).map_or(Self::Not, |id| Self::As(*id))
+            }
+            Some(Err(why)) => Self::Unsaid(why),
+            Some(Ok(None)) | None => Self::Unknown,
+        }
+    }
+}
+
 /// The mounts of all containers whose snapshotters could be looked into, by namespace and id.
 pub(super) struct Roots(BTreeMap<(Namespace, String), Result<RootMount, Problem>>);
 
@@ -39,20 +73,16 @@ impl Roots {
     /// Looks at the mounts. `shelf` is a snapshotter by its name.
     pub(super) fn find<'s>(store: &dyn Store, shelf: impl Fn(&str) -> Option<&'s Shelf>) -> Self {
         let listing = store.listing();
-        let running = || -> BTreeMap<&Namespace, Option<BTreeMap<String, u32>>> {
-            listing.namespaces.iter().map(|namespace| (namespace, store.running(namespace))).collect()
-        };
-        let look = |running: &BTreeMap<&Namespace, Option<BTreeMap<String, u32>>>, container: &Container| {
-            let processes = running.get(&container.namespace).and_then(Option::as_ref);
-            let process = processes.map(|processes| processes.get(&container.usage.id).copied());
+        let look = |running: &Running<'_>, container: &Container| {
+            let runs = Runs::find(running, container);
             let own = container.snapshot.as_ref()?;
             let shelf = shelf(&own.snapshotter)?;
             let names = shelf.names.get(&(container.namespace.clone(), own.key.clone()))?;
             let looked: Result<Vec<RootMount>, Problem> =
-                names.iter().map(|name| look(shelf, container, name, process)).collect();
+                names.iter().map(|name| look(shelf, container, name, runs)).collect();
             Some(looked.map(|found| found.into_iter().next().unwrap_or(RootMount::Absent)))
         };
-        let first = running();
+        let first = running(store);
         let mut found: Vec<(&Container, Result<RootMount, Problem>)> = listing
             .containers
             .iter()
@@ -60,7 +90,7 @@ impl Roots {
             .collect();
         if found.iter().any(|(_, looked)| looked.is_err()) {
             // some may have ended meanwhile, and others may have the ids of their processes
-            let now = running();
+            let now = running(store);
             for (container, looked) in found.iter_mut().filter(|(_, looked)| looked.is_err()) {
                 *looked = look(&now, container).unwrap_or(Ok(RootMount::Absent));
             }
@@ -76,14 +106,8 @@ impl Roots {
     }
 }
 
-/// Looks at the mounts of a container whose own snapshot has that name. `process` is its first one if it runs, and none if that is not
-/// known.
-fn look(
-    shelf: &Shelf,
-    container: &Container,
-    name: &str,
-    process: Option<Option<u32>>,
-) -> Result<RootMount, Problem> {
+/// Looks at the mounts of a container whose own snapshot has that name.
+fn look(shelf: &Shelf, container: &Container, name: &str, runs: Runs<'_>) -> Result<RootMount, Problem> {
     let unknown = |what: &str| Problem::Unknown(format!("the container {} {what}", container.usage.id));
     let mut ids = Vec::new();
     let mut next = Some(name);
@@ -111,11 +135,14 @@ fn look(
     };
     let overlays = shelf.mounted.overlays(own);
     overlays.iter().try_for_each(check)?;
-    let process = match process {
-        None if overlays.is_empty() => return Ok(RootMount::Unseen),
-        None => return Ok(RootMount::Seen(Vec::new())),
-        Some(None) => return Ok(RootMount::Absent),
-        Some(Some(process)) => process,
+    let process = match runs {
+        Runs::Unknown if overlays.is_empty() => return Ok(RootMount::Unseen),
+        Runs::Unknown => return Ok(RootMount::Seen(Vec::new())),
+        Runs::Unsaid(why) => {
+            return Err(unknown(&format!("may run, because containerd does not say what runs: {why}")));
+        }
+        Runs::Not => return Ok(RootMount::Absent),
+        Runs::As(process) => process,
     };
     let (mut roots, mut others) = (Vec::new(), Vec::new());
     let is_specified = |line: &Line| {
@@ -156,4 +183,46 @@ fn look(
         }
     }
     Ok(RootMount::Seen(others))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use assay_judge::store::Snapshot;
+    use assay_report::ContainerUse;
+
+    use super::*;
+    use crate::containerd::snapshots::StoredSnapshot;
+    use crate::rootfs::mounted::Mounted;
+
+    #[test]
+    fn what_containerd_does_not_say_is_not_taken_for_what_does_not_run() {
+        let namespace = Namespace::new("k8s.io").unwrap();
+        let folder = Path::new("/none");
+        let shelf = Shelf {
+            folder: folder.to_owned(),
+            form: Form::Overlayfs,
+            snapshots: [("own".to_owned(), StoredSnapshot { id: "1".to_owned(), parent: None })].into(),
+            names: BTreeMap::new(),
+            mounted: Mounted::find(folder).unwrap(),
+        };
+        let container = Container {
+            namespace: namespace.clone(),
+            image: None,
+            snapshot: Some(Snapshot { snapshotter: "overlayfs".to_owned(), key: "own".to_owned() }),
+            ids: None,
+            mounts: None,
+            usage: ContainerUse { id: "app".to_owned(), ..ContainerUse::default() },
+        };
+        let looked = |said: Result<Option<BTreeMap<String, u32>>, String>| {
+            let running = BTreeMap::from([(&namespace, said)]);
+            look(&shelf, &container, "own", Runs::find(&running, &container))
+        };
+        assert_eq!(looked(Ok(None)).unwrap(), RootMount::Unseen);
+        assert_eq!(looked(Ok(Some(BTreeMap::new()))).unwrap(), RootMount::Absent);
+        for said in [Err("no answer".to_owned()), Ok(Some(BTreeMap::from([("app".to_owned(), u32::MAX)])))] {
+            assert!(matches!(looked(said), Err(Problem::Unknown(_))));
+        }
+    }
 }

@@ -53,7 +53,7 @@ impl Site {
         let path = |name: &str| folder.join(name);
         key(&path("host"));
         key(&path("identity"));
-        // The header names the platform. Nobody runs this file.
+        // Only the header is read, for the platform. The file is never run.
         let program = fs::read(env!("CARGO_BIN_EXE_assay")).expect("the collector");
         fs::write(path("agent"), &program[..AGENT.min(program.len())]).expect("room");
         fs::create_dir(path("trust")).expect("room");

@@ -46,3 +46,20 @@ pub struct Agents {
     #[arg(long, value_name = "DIR")]
     pub agent_dir: Option<PathBuf>,
 }
+
+/// What agents look at, and what counts as signed.
+#[derive(Debug, Args)]
+pub struct LookedAt {
+    /// How much of the images' content is hashed: full, metadata or none
+    #[arg(long, value_name = "HOW", help_heading = VERDICT)]
+    pub content: Option<String>,
+    /// Compare unpacked snapshots with the signed layers: those of images in-use, or all; needs root's rights on the nodes
+    #[arg(long, value_name = "WHICH", help_heading = VERDICT)]
+    pub rootfs: Option<String>,
+    /// List what containers wrote: report, or fail to fail their images as well; needs root's rights on the nodes
+    #[arg(long, value_name = "WHAT", help_heading = VERDICT)]
+    pub drift: Option<String>,
+    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
+    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
+    pub accept: Vec<String>,
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::common::{Agents, KUBERNETES, NODES, OUTPUT, RegistryAccess, VERDICT};
+use super::common::{Agents, KUBERNETES, LookedAt, NODES, OUTPUT, RegistryAccess};
 
 /// `assay kubernetes`
 #[derive(Debug, Args)]
@@ -30,7 +30,8 @@ pub enum KubernetesCommand {
 #[command(after_help = "\
 Into a registry:\n  assay kubernetes image --trust trust --bundle site.tar --push registry.example/tools/assay:v1\n\
 As a file, and onto a node:\n  assay kubernetes image --name registry.example/tools/assay:v1 --out assay.tar\n  \
-ctr -n k8s.io images import --digests --base-name registry.example/tools/assay assay.tar\n\n\
+ctr -n k8s.io images import assay.tar\n  \
+ctr -n k8s.io images tag registry.example/tools/assay:v1 registry.example/tools/assay@sha256:…\n\n\
 Prints the image by its digest, which is how a cluster is to be told of it. Equal input gives an equal digest.")]
 #[group(id = "where", required = true, multiple = true, args = ["out", "push"])]
 pub struct KubernetesImage {
@@ -65,7 +66,7 @@ these pods. A report is in the log of its pod, in a frame; the README says how t
 #[group(id = "which", required = true, multiple = true, args = ["node", "site"])]
 pub struct KubernetesManifest {
     /// The agent's image by its digest, as assay kubernetes image prints it
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", value_parser = image_by_digest)]
     pub image: String,
     /// How many bundles the image has
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000))]
@@ -100,18 +101,8 @@ pub struct KubernetesManifest {
     /// The SELinux type of the container, such as spc_t; not tested [default: the container runtime's]
     #[arg(long, value_name = "TYPE")]
     pub selinux_type: Option<String>,
-    /// How much of the images' content is hashed: full, metadata or none
-    #[arg(long, value_name = "HOW", help_heading = VERDICT)]
-    pub content: Option<String>,
-    /// Compare unpacked snapshots with the signed layers: those of images in-use, or all; the pods keep CAP_DAC_READ_SEARCH
-    #[arg(long, value_name = "WHICH", help_heading = VERDICT)]
-    pub rootfs: Option<String>,
-    /// List what containers wrote: report, or fail to fail their images as well; the pods keep CAP_DAC_READ_SEARCH
-    #[arg(long, value_name = "WHAT", help_heading = VERDICT)]
-    pub drift: Option<String>,
-    /// Also accept an image that is not signed itself, through its parent-index or platform-manifest; repeatable
-    #[arg(long, value_name = "VIA", help_heading = VERDICT)]
-    pub accept: Vec<String>,
+    #[command(flatten)]
+    pub looked_at: LookedAt,
     /// Also write the exceptions that these admission policies need; repeatable
     #[arg(long, value_name = "POLICIES", value_enum, help_heading = OUTPUT)]
     pub exceptions: Vec<AdmissionPolicies>,

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use assay_report::CONTAINERD_SOCKET;
+use assay_report::{Asked, CONTAINERD_SOCKET};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
@@ -127,6 +127,11 @@ pub struct AgentJob<'p> {
 }
 
 impl Sight {
+    /// Whether what is asked needs the files of unpacked images or of containers.
+    pub fn reads_files(asked: &Asked) -> bool {
+        asked.rootfs.is_some() || asked.drift.is_some()
+    }
+
     /// What `--store` needs to be seen, with containerd's folder if it is not [`CONTAINERD_ROOT`]. `files`: whether files of
     /// unpacked images or of containers are read.
     pub fn of_store(store: Option<&str>, root: Option<&str>, files: bool) -> Self {

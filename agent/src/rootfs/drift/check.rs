@@ -16,7 +16,7 @@ use crate::containerd::snapshots;
 use crate::rootfs::compare::Failure;
 use crate::rootfs::finding::sentence;
 use crate::rootfs::mounted::Line;
-use crate::rootfs::roots::{Problem, RootMount, Roots};
+use crate::rootfs::roots::{self, Problem, RootMount, Roots};
 use crate::rootfs::shelf::{Form, Shelf, Shelves, open_used, place};
 
 /// Looks at the writable layers of the containers of the images. Findings only downgrade a verdict, and only if `mode` says so.
@@ -32,13 +32,12 @@ pub(crate) fn check(store: &dyn Store, images: Vec<Examined>, mode: DriftMode, j
         || (),
         |(), container| (container, look(container, &shelves, &roots)),
     );
-    let running: BTreeMap<&Namespace, Option<BTreeMap<String, u32>>> =
-        listing.namespaces.iter().map(|namespace| (namespace, store.running(namespace))).collect();
+    let running = roots::running(store);
     let drifts: BTreeMap<(Option<&Namespace>, &str), (Drift, bool)> = looked
         .into_iter()
         .map(|(container, (drift, is_limit))| {
             let (namespace, id) = (&container.namespace, container.usage.id.as_str());
-            let runs = running.get(namespace).and_then(Option::as_ref);
+            let runs = running.get(namespace).and_then(|said| said.as_ref().ok()?.as_ref());
             let drift = Drift { running: runs.map(|ids| ids.contains_key(id)), ..drift };
             ((Some(namespace), id), (drift, is_limit))
         })

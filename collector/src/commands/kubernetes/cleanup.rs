@@ -11,7 +11,7 @@ use crate::commands::runtime::block_on;
 use crate::journal::{self, Journal, State};
 use crate::lock::FolderLock;
 use crate::output::OutputError;
-use crate::transport::kubernetes::{Cluster, Label, Left, remains, remove};
+use crate::transport::kubernetes::{Cluster, Label, remains, remove};
 use crate::{clean, cli, config, console};
 
 /// How long cleaning up may take: a pod that runs has a second to end, and a kubelet may be busy.
@@ -59,12 +59,12 @@ pub(super) fn cleanup(options: &cli::KubernetesCleanup) -> Result<ExitCode, Comm
                 there.runs.difference(&there.active_runs).cloned().collect()
             }
         };
-        let mut removed = Left::default();
+        let mut was_clean = true;
         for run in runs {
             let (before, left) =
                 remove(&cluster, &Label::Run(run), CLEAN_UP).await.map_err(NetworkError::from)?;
             if !before.is_nothing() {
-                removed.clone_from(&before);
+                was_clean = false;
                 console::say(&clean::message(&format!("removed {}", before.text())));
             }
             if !left.is_nothing() {
@@ -72,7 +72,7 @@ pub(super) fn cleanup(options: &cli::KubernetesCleanup) -> Result<ExitCode, Comm
                 is_clean = false;
             }
         }
-        if removed.is_nothing() && is_clean {
+        if was_clean && is_clean {
             console::say("nothing is left to clean up");
         }
         if is_clean {

@@ -36,14 +36,6 @@ pub enum KubernetesError {
         /// What was given.
         name: String,
     },
-    /// The image is not named by its digest.
-    #[error(
-        "{name:?} does not name an image by its digest, as assay kubernetes image prints it: REGISTRY/NAME@sha256:HEX"
-    )]
-    NoDigest {
-        /// What was given.
-        name: String,
-    },
     /// There is no node.
     #[error("the site file names no node that can run the image: it is for Linux")]
     NoNode,

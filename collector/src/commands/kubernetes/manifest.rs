@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use assay_report::{Asked, ExitCode};
-use assay_verifier::oci::Reference;
 
 use super::error::KubernetesError;
 use crate::cli::{AdmissionPolicies, KubernetesManifest};
@@ -21,14 +20,7 @@ use crate::{config, console, files};
 /// # Errors
 /// [`CommandError`]
 pub(super) fn manifest(options: &KubernetesManifest) -> Result<ExitCode, CommandError> {
-    let is_by_digest = options.image.parse::<Reference>().is_ok_and(|image| image.digest.is_some());
-    if !is_by_digest {
-        return Err(KubernetesError::NoDigest { name: options.image.clone() }.into());
-    }
-    let asked = Asked {
-        accept: config::accept(&options.accept)?,
-        ..config::looked_at(options.content.as_ref(), options.rootfs.as_ref(), options.drift.as_ref())?
-    };
+    let asked = config::asked(&options.looked_at)?;
     let mut nodes = BTreeMap::new();
     for (node, store) in nodes_of(options)? {
         let store = store.as_deref();
@@ -74,12 +66,11 @@ fn pod(options: &KubernetesManifest, asked: &Asked, store: Option<&str>) -> Agen
     command.extend((0..options.bundles).map(|number| format!("--signatures={BUNDLES}/{number}.tar")));
     command.extend(asked_arguments(asked));
     command.push("--nice".to_owned());
-    let files = asked.rootfs.is_some() || asked.drift.is_some();
     AgentPod {
         image: options.image.clone(),
         pull_policy: options.pull_policy.clone(),
         pull_secrets: options.pull_secret.clone(),
-        sight: Sight::of_store(store, options.containerd_root.as_deref(), files),
+        sight: Sight::of_store(store, options.containerd_root.as_deref(), Sight::reads_files(asked)),
         delivery: None,
         command,
         labels: BTreeMap::new(),

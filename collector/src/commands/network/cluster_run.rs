@@ -10,6 +10,7 @@ use super::run::{Given, earlier_results, visit_all};
 use crate::commands::error::CommandError;
 use crate::commands::runtime::block_on;
 use crate::commands::visits::RunPlan;
+use crate::kubernetes::pod::Sight;
 use crate::nodes::kubernetes::ClusterNode;
 use crate::nodes::{Node, Site, Sudo};
 use crate::report::text::count;
@@ -62,7 +63,7 @@ pub(super) fn run(options: &cli::Run) -> Result<ExitCode, CommandError> {
         pull_policy: in_cluster.pull_policy.clone(),
         pull_secrets: in_cluster.pull_secret.clone(),
         containerd_root: in_cluster.containerd_root.clone(),
-        reads_files: options.rootfs.is_some() || options.drift.is_some(),
+        reads_files: Sight::reads_files(&run_plan.plan.asked),
     };
     let names = known.into_iter().map(|(name, node)| (name, node.name)).collect();
     let connector = Connector::new(access, job_plan, parts, names);

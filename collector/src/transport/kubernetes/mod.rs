@@ -33,4 +33,4 @@ pub(crate) use nodes::NodesError;
 pub(crate) use nodes::list;
 pub(crate) use parts::Parts;
 pub(crate) use parts::PartsError;
-pub(crate) use sweep::{Left, remains, remove};
+pub(crate) use sweep::{remains, remove};

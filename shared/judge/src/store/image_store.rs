@@ -47,9 +47,12 @@ pub trait Store: Sync {
         true
     }
 
-    /// The containers of `namespace` that run, each with the id of its first process, asked anew; none if the store does not know.
-    fn running(&self, _namespace: &Namespace) -> Option<BTreeMap<String, u32>> {
-        None
+    /// The containers of `namespace` that run, each with the id of its first process, asked anew; none if the store knows of none.
+    ///
+    /// # Errors
+    /// Why the store, which should know, does not say.
+    fn running(&self, _namespace: &Namespace) -> Result<Option<BTreeMap<String, u32>>, String> {
+        Ok(None)
     }
 
     /// Whether it is a bundle of assay's.
