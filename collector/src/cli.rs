@@ -428,6 +428,7 @@ mod tests {
                 assert!(lines.peek().is_some(), "{path} has no example");
                 for line in lines.filter(|line| line.starts_with("assay ")) {
                     assert!(line.starts_with(path), "{path}: {line}");
+                    let line = line.replace('…', &"0".repeat(64));
                     let words = line.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
                         0 => part.split_whitespace().map(str::to_owned).collect(),
                         _ => vec![part.to_owned()],

@@ -29,7 +29,8 @@ fn every_command_is_understood() {
     let mut found = 0;
     for page in PAGES {
         for command in commands(&page_text(page)) {
-            let words = words(&command);
+            // a digest is cut short on a page
+            let words = words(&command.replace('…', &"0".repeat(64)));
             let definition = match words[0].as_str() {
                 "assay" => assay::cli::command(),
                 "assay-agent" => assay_agent::command(),
